@@ -1,0 +1,40 @@
+# The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
+
+.PHONY: help build test lint docs proto-check proto-baseline deploy-check dist tools ci clean-dist
+
+help: ## lists the recipes
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
+
+build: ## builds the server as it ships
+	cargo build --release --locked
+
+test: ## runs every test
+	cargo test --locked
+
+lint: ## formatting, clippy, shell scripts: warnings are errors
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- --deny warnings
+	@if command -v shellcheck >/dev/null; then shellcheck tools/*.sh .ci/run; else echo "shellcheck is not here: skipped"; fi
+
+docs: ## builds the documentation: broken links are errors
+	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
+
+proto-check: ## style of the protocol files, and that none breaks a client
+	tools/proto-check.sh
+
+proto-baseline: ## takes the protocol files as they are for the new baseline of proto-check: for a release
+	tools/proto-check.sh baseline
+
+deploy-check: ## lints the Dockerfile and the Compose file
+	tools/deploy-check.sh
+
+tools: ## installs the pinned tools of tests and checks under target/tools/
+	tools/test-tools.sh
+
+dist: ## makes dist/tandem-<version>-<arch>/, which runs wherever it is moved to
+	tools/dist.sh
+
+clean-dist: ## removes dist/
+	rm -rf dist
+
+ci: lint docs proto-check deploy-check build test ## everything that .ci/run checks

