@@ -1,0 +1,75 @@
+"""Writes golden.jsonl: texts with the ids, logits and probabilities of the training framework.
+
+The server computes them anew at every start and does not serve a model that differs.
+
+    python -m tandem_training.golden --model models/sentiment-fast/1 --weights work/fast.npz \\
+        --reviews work/held_out.tsv
+"""
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .calibration import softmax
+from .data import read_labelled
+from .fast_weights import FastWeights
+from .golden_texts import golden_texts
+from .manifest import read_manifest, seal
+from .model import Encoding, Model
+
+
+def records(
+    texts: Sequence[str], encodings: Sequence[Encoding], logits: np.ndarray, temperature: float
+) -> Iterable[dict]:
+    """One record a text, in the form of a golden file."""
+    for text, encoding, row, chances in zip(texts, encodings, logits, softmax(logits, temperature), strict=True):
+        yield {
+            "text": text,
+            "ids": encoding.ids,
+            "truncated": encoding.truncated,
+            "logits": [round(float(value), 6) for value in row],
+            "probabilities": [round(float(value), 6) for value in chances],
+        }
+
+
+def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
+    """One JSON object a line, UTF-8."""
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def read_jsonl(path: Path) -> list[dict]:
+    """Reads such a file; only a line feed ends a line, whatever else a text may hold."""
+    with open(path, encoding="utf-8", newline="\n") as file:
+        return [json.loads(line) for line in file]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="the folder of the exported fast model")
+    parser.add_argument("--weights", type=Path, required=True, help="the weights that were exported")
+    parser.add_argument("--reviews", type=Path, required=True, help="held-out reviews to sample from")
+    arguments = parser.parse_args()
+
+    manifest = read_manifest(arguments.model)
+    weights = FastWeights.load(arguments.weights)
+    texts = golden_texts([review.text for review in read_labelled(arguments.reviews)])
+    encodings = [Encoding(*weights.ngrams.encode(text)) for text in texts]
+    logits = np.array([weights.logits(encoding.ids) for encoding in encodings])
+    path = arguments.model / manifest["golden"]["file"]
+    write_jsonl(path, records(texts, encodings, logits, manifest["calibration"]["temperature"]))
+    seal(arguments.model, manifest)
+
+    # What ONNX Runtime makes of the same ids, alone and in one padded batch.
+    model = Model(arguments.model)
+    alone = np.concatenate([model.run([encoding]) for encoding in encodings])
+    together = model.run(encodings)
+    print(f"{len(texts)} golden examples; largest difference of a logit from numpy's:")
+    print(f"  alone {np.abs(alone - logits).max():.2e}, in one batch {np.abs(together - logits).max():.2e}")
+
+
+if __name__ == "__main__":
+    main()
