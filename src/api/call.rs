@@ -1,0 +1,121 @@
+//! A call: what is known before its message is read: its id, its arrival, its deadline. And its end: one log line, one
+//! count.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+
+use crate::error::{Error, Reason};
+use crate::service::types::CallTimes;
+use crate::service::{Deadlines, Service};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::request_id::{RequestId, trace_id};
+
+/// What is known of a call; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Its id.
+    pub request_id: RequestId,
+    /// When it arrived.
+    pub arrived: Instant,
+    /// The time that its caller gave it, if it said.
+    pub timeout: Option<Duration>,
+    trace_id: Option<Arc<str>>,
+    finished: Arc<AtomicBool>,
+}
+
+impl Call {
+    /// Reads what the headers say, with the caller's time limit taken from them by `timeout`.
+    pub fn from_headers(headers: &HeaderMap, arrived: Instant, timeout: Option<Duration>) -> Self {
+        Self {
+            request_id: RequestId::from_headers(headers),
+            arrived,
+            timeout,
+            trace_id: trace_id(headers).map(Arc::from),
+            finished: Arc::default(),
+        }
+    }
+
+    /// The times of a request whose message is this call's.
+    pub fn times(&self, deadlines: Deadlines) -> CallTimes {
+        CallTimes {
+            arrived: self.arrived,
+            deadline: deadlines.deadline(self.arrived, self.timeout),
+        }
+    }
+
+    /// Writes the call's log line and counts it; the first call of this function counts, later ones do nothing.
+    pub fn finish(&self, metrics: &Metrics, door: &'static str, method: &'static str, outcome: Result<(), &Error>) {
+        if self.finished.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        record(
+            metrics,
+            self,
+            &Answered {
+                door,
+                method,
+                outcome,
+                took: self.arrived.elapsed(),
+            },
+        );
+    }
+}
+
+struct Answered<'a> {
+    door: &'static str,
+    method: &'static str,
+    outcome: Result<(), &'a Error>,
+    took: Duration,
+}
+
+fn record(metrics: &Metrics, call: &Call, answered: &Answered<'_>) {
+    let Answered {
+        door,
+        method,
+        outcome,
+        took,
+    } = answered;
+    metrics.answered(door, method, outcome.err(), *took);
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let request_id = call.request_id.as_str();
+    let trace_id = call.trace_id.as_deref();
+    match outcome {
+        Ok(()) => tracing::debug!(door, method, request_id, trace_id, took_us, "answered"),
+        Err(error) => {
+            let reason = error.reason.label();
+            if matches!(error.reason, Reason::Internal | Reason::InferenceFailed) {
+                tracing::error!(door, method, request_id, trace_id, took_us, reason, "failed");
+            } else {
+                tracing::info!(door, method, request_id, trace_id, took_us, reason, "refused");
+            }
+        }
+    }
+}
+
+/// Records the calls of a door that did not reach a method: their message was broken, say.
+pub fn finish_unhandled(service: &Service, call: &Call, door: &'static str, method: &'static str, error: &Error) {
+    call.finish(service.metrics(), door, method, Err(error));
+}
+
+/// A call whose caller went away before the answer is recorded as cancelled when this is dropped.
+pub struct CancelGuard<'a> {
+    /// The service that counts.
+    pub service: &'a Service,
+    /// The call.
+    pub call: &'a Call,
+    /// The door that it came through.
+    pub door: &'static str,
+    /// Its method.
+    pub method: &'static str,
+}
+
+impl Drop for CancelGuard<'_> {
+    fn drop(&mut self) {
+        let cancelled = Error::new(Reason::Cancelled, "the caller went away");
+        self.call
+            .finish(self.service.metrics(), self.door, self.method, Err(&cancelled));
+    }
+}

@@ -1,0 +1,165 @@
+//! Wire types to the service's and back. Refuses enumeration values that it does not know; everything else is for
+//! `service/validate.rs`.
+
+use std::time::Duration;
+
+use super::pb;
+use crate::error::Error;
+use crate::model::Tier;
+use crate::model::manifest::Truncation;
+use crate::service::health::{ModelReport, ServingState};
+use crate::service::types::{self, PredictInput, PredictOutput, Priority, Route, ScoreKind};
+use crate::service::{RequestLimits, Service};
+
+/// A request from the wire.
+pub fn predict_input(request: pb::PredictRequest) -> Result<PredictInput, Error> {
+    let route = match known(request.route, "route")? {
+        pb::Route::Unspecified => Route::Default,
+        pb::Route::Fast => Route::Fast,
+        pb::Route::Deep => Route::Deep,
+        pb::Route::Cascade => Route::Cascade,
+    };
+    let score_kind = match known(request.score_kind, "score_kind")? {
+        pb::ScoreKind::Unspecified | pb::ScoreKind::Probability => ScoreKind::Probability,
+        pb::ScoreKind::Logit => ScoreKind::Logit,
+    };
+    let truncation = match known(request.truncation, "truncation")? {
+        pb::Truncation::Unspecified => None,
+        pb::Truncation::End => Some(Truncation::End),
+        pb::Truncation::Start => Some(Truncation::Start),
+        pb::Truncation::Reject => Some(Truncation::Reject),
+    };
+    let priority = match known(request.priority, "priority")? {
+        pb::Priority::Unspecified | pb::Priority::Normal => Priority::Normal,
+        pb::Priority::Interactive => Priority::Interactive,
+        pb::Priority::Bulk => Priority::Bulk,
+    };
+    Ok(PredictInput {
+        texts: request.texts,
+        text_pairs: request.text_pairs,
+        task: request.task,
+        route,
+        model: request.model,
+        top_k: request.top_k,
+        score_kind,
+        truncation,
+        min_confidence: request.min_confidence,
+        allow_fallback: request.allow_fallback,
+        priority,
+    })
+}
+
+fn known<T: TryFrom<i32>>(value: i32, field: &str) -> Result<T, Error> {
+    T::try_from(value).map_err(|_| Error::invalid_field(field, format!("{value} is not one of its values")))
+}
+
+/// An answer for the wire.
+pub fn predict_response(output: PredictOutput) -> pb::PredictResponse {
+    let timing = timing(&output);
+    pb::PredictResponse {
+        predictions: output.predictions.into_iter().map(prediction).collect(),
+        models: output.models.into_iter().map(model_ref).collect(),
+        timing: Some(timing),
+    }
+}
+
+fn prediction(prediction: types::Prediction) -> pb::Prediction {
+    let scores = prediction.scores.into_iter().map(|score| pb::LabelScore {
+        label: score.label,
+        score: score.score,
+        selected: score.selected,
+    });
+    pb::Prediction {
+        label: prediction.label,
+        confidence: prediction.confidence,
+        tier: tier(prediction.tier).into(),
+        decision: match prediction.decision {
+            types::Decision::Requested => pb::Decision::Requested.into(),
+        },
+        scores: scores.collect(),
+        token_count: count(prediction.token_count),
+        truncated: prediction.truncated,
+        value: None,
+    }
+}
+
+fn timing(output: &PredictOutput) -> pb::Timing {
+    let timing = output.timing;
+    let tiers = output.models.iter().map(|model| pb::TierTiming {
+        tier: tier(model.tier).into(),
+        queue_duration: duration(timing.tier.queue),
+        inference_duration: duration(timing.tier.inference),
+        batch_text_count: count(timing.tier.batch_texts),
+    });
+    pb::Timing {
+        total_duration: duration(timing.total),
+        preprocess_duration: duration(timing.preprocess),
+        queue_duration: duration(timing.tier.queue),
+        inference_duration: duration(timing.tier.inference),
+        tiers: tiers.collect(),
+    }
+}
+
+fn model_ref(model: types::ModelRef) -> pb::ModelRef {
+    pb::ModelRef {
+        name: model.name,
+        version: model.version,
+        fingerprint: model.fingerprint,
+        tier: tier(model.tier).into(),
+    }
+}
+
+fn tier(tier: Tier) -> pb::Tier {
+    match tier {
+        Tier::Fast => pb::Tier::Fast,
+        Tier::Deep => pb::Tier::Deep,
+    }
+}
+
+/// The state of the server and its models, for the wire.
+pub fn health_response(service: &Service) -> pb::HealthResponse {
+    let RequestLimits {
+        max_texts,
+        max_text_bytes,
+    } = service.limits();
+    pb::HealthResponse {
+        state: serving_state(service.state()).into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        uptime_duration: duration(service.uptime()),
+        models: service.model_reports().into_iter().map(model_health).collect(),
+        max_text_count: count(max_texts),
+        max_text_size_bytes: count(max_text_bytes),
+    }
+}
+
+fn model_health(report: ModelReport) -> pb::ModelHealth {
+    pb::ModelHealth {
+        model: Some(model_ref(report.model)),
+        state: serving_state(report.state).into(),
+        message: report.message,
+        queued_text_count: count(report.queued_texts),
+        labels: report.labels,
+        max_token_count: count(report.max_token_count),
+        tasks: report.tasks,
+        // A model without a manifest and golden examples is not loaded by this version.
+        verified: true,
+    }
+}
+
+fn serving_state(state: ServingState) -> pb::ServingState {
+    match state {
+        ServingState::Loading => pb::ServingState::Loading,
+        ServingState::Serving => pb::ServingState::Serving,
+        ServingState::Draining => pb::ServingState::Draining,
+        ServingState::Failed => pb::ServingState::Failed,
+    }
+}
+
+fn count(value: usize) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+fn duration(value: Duration) -> Option<prost_types::Duration> {
+    // Every duration here was measured by this process and fits.
+    prost_types::Duration::try_from(value).ok()
+}

@@ -1,0 +1,103 @@
+//! grpc.health.v1: for load balancers and probes, by server (`""`), service and model name.
+//!
+//! Watch on an unknown name says SERVICE_UNKNOWN and stays open; every Watch hears of a drain, then ends.
+
+use std::pin::Pin;
+
+use futures::Stream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_server::Health;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+use super::DOOR;
+use super::status::to_status;
+use crate::api::call::Call;
+use crate::error::{Error, Reason};
+use crate::service::Service;
+use crate::service::health::ServingState;
+
+/// The health face of the service.
+pub struct HealthApi {
+    service: Service,
+    drain: CancellationToken,
+}
+
+impl HealthApi {
+    /// A face of `service`; Watch streams end when `drain` is cancelled.
+    pub fn new(service: Service, drain: CancellationToken) -> Self {
+        Self { service, drain }
+    }
+}
+
+fn status_of(service: &Service, name: &str) -> Option<ServingStatus> {
+    service.state_of_service(name).map(|state| match state {
+        ServingState::Serving => ServingStatus::Serving,
+        ServingState::Loading | ServingState::Draining | ServingState::Failed => ServingStatus::NotServing,
+    })
+}
+
+#[tonic::async_trait]
+impl Health for HealthApi {
+    async fn check(&self, request: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
+        let call = request.extensions().get::<Call>().cloned();
+        let answer = status_of(&self.service, &request.get_ref().service)
+            .ok_or_else(|| Error::new(Reason::ModelNotFound, "service: no service or model of that name"));
+        if let Some(call) = &call {
+            call.finish(
+                self.service.metrics(),
+                DOOR,
+                "Health.Check",
+                answer.as_ref().map(|_| ()),
+            );
+        }
+        match answer {
+            Ok(status) => Ok(Response::new(HealthCheckResponse { status: status.into() })),
+            Err(error) => Err(to_status(&error, call.as_ref().map(|call| &call.request_id))),
+        }
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
+
+    async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let watch = Watch {
+            service: self.service.clone(),
+            drain: self.drain.clone(),
+            changes: self.service.watch_health(),
+            name: request.into_inner().service,
+            last: None,
+        };
+        let stream = futures::stream::unfold(watch, |mut watch| async move {
+            let status = watch.next().await?;
+            Some((Ok(HealthCheckResponse { status: status.into() }), watch))
+        });
+        Ok(Response::new(Box::pin(stream)))
+    }
+}
+
+struct Watch {
+    service: Service,
+    drain: CancellationToken,
+    changes: tokio::sync::watch::Receiver<bool>,
+    name: String,
+    last: Option<ServingStatus>,
+}
+
+impl Watch {
+    /// The next status that differs from the last one; nothing once the drain was told.
+    async fn next(&mut self) -> Option<ServingStatus> {
+        loop {
+            self.changes.borrow_and_update();
+            let status = status_of(&self.service, &self.name).unwrap_or(ServingStatus::ServiceUnknown);
+            if self.last != Some(status) {
+                self.last = Some(status);
+                return Some(status);
+            }
+            tokio::select! {
+                changed = self.changes.changed() => changed.ok()?,
+                () = self.drain.cancelled() => return None,
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The layer around every gRPC call: its id, its deadline, its content type, and the failures that happen before a
+//! method is reached.
+
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use tonic::{Code, Status};
+
+use super::status::{from_foreign_status, to_status};
+use super::{DOOR, timeout};
+use crate::api::call::{Call, finish_unhandled};
+use crate::error::{Error, Reason};
+use crate::service::Service;
+use crate::telemetry::request_id::REQUEST_ID_HEADER;
+
+/// How calls that reached no method are named in logs and metrics: paths from the network never become labels.
+const UNKNOWN_METHOD: &str = "unknown";
+
+/// Runs one call.
+pub async fn around(State(service): State<Service>, mut request: Request, next: Next) -> Response {
+    let arrived = Instant::now();
+    let timeout = timeout::parse(request.headers());
+    let call = Call::from_headers(request.headers(), arrived, timeout.as_ref().ok().copied().flatten());
+    let refused = check_request(&request).err().or_else(|| timeout.err());
+    let mut response = match refused {
+        Some(error) => refuse(&service, &call, &error),
+        None => {
+            request.extensions_mut().insert(call.clone());
+            let response = next.run(request).await;
+            reword(&service, &call, response)
+        }
+    };
+    let name = HeaderName::from_static(REQUEST_ID_HEADER);
+    response.headers_mut().insert(name, call.request_id.header_value());
+    response
+}
+
+fn check_request(request: &Request) -> Result<(), Error> {
+    if request.method() != Method::POST {
+        return Err(Error::new(Reason::MethodNotAllowed, "gRPC calls are POST requests"));
+    }
+    let content_type = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .map_or(&b""[..], HeaderValue::as_bytes);
+    let rest = content_type.strip_prefix(b"application/grpc");
+    let proto = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+proto") || rest.starts_with(b";"));
+    if proto {
+        return Ok(());
+    }
+    Err(Error::new(
+        Reason::UnsupportedMediaType,
+        "the content type of a gRPC call is application/grpc; JSON is taken at the HTTP door",
+    ))
+}
+
+/// Answers a call that is not gRPC: an HTTP status for HTTP clients, a gRPC status for the others.
+fn refuse(service: &Service, call: &Call, error: &Error) -> Response {
+    finish_unhandled(service, call, DOOR, UNKNOWN_METHOD, error);
+    let mut response = into_response(to_status(error, Some(&call.request_id)));
+    if matches!(error.reason, Reason::UnsupportedMediaType | Reason::MethodNotAllowed) {
+        *response.status_mut() = StatusCode::from_u16(error.reason.http_status()).expect("a status of our own table");
+    }
+    response
+}
+
+/// Puts a failure that tonic made on its own, before our code was reached, into our words.
+fn reword(service: &Service, call: &Call, response: Response) -> Response {
+    let headers = response.headers();
+    let Some(code) = headers
+        .get(Status::GRPC_STATUS)
+        .map(|code| Code::from_bytes(code.as_bytes()))
+    else {
+        return response;
+    };
+    if code == Code::Ok {
+        return response;
+    }
+    let status = Status::from_header_map(headers).unwrap_or_else(|| Status::new(code, ""));
+    if !status.details().is_empty() {
+        let error = from_details(&status);
+        finish_unhandled(service, call, DOOR, UNKNOWN_METHOD, &error);
+        return response;
+    }
+    let error = from_foreign_status(code, status.message(), service.limits().max_message_bytes());
+    finish_unhandled(service, call, DOOR, UNKNOWN_METHOD, &error);
+    let mut reworded = into_response(to_status(&error, Some(&call.request_id)));
+    // Tells the client which compressions it may use instead.
+    if let Some(accepted) = headers.get("grpc-accept-encoding") {
+        reworded.headers_mut().insert("grpc-accept-encoding", accepted.clone());
+    }
+    reworded
+}
+
+/// The failure in a status of ours, as far as a log line needs it: the codec's, which knows no call.
+fn from_details(status: &Status) -> Error {
+    let grpc_code = i32::from(status.code());
+    let label = tonic_types::StatusExt::get_details_error_info(status)
+        .map(|info| info.reason)
+        .unwrap_or_default();
+    let reason = Reason::ALL
+        .into_iter()
+        .find(|reason| reason.label() == label && reason.grpc_code() == grpc_code);
+    Error::new(reason.unwrap_or(Reason::Internal), status.message())
+}
+
+fn into_response(status: Status) -> Response {
+    status
+        .into_http::<tonic::body::Body>()
+        .map(axum::body::Body::new)
+        .into_response()
+}

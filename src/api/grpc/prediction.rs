@@ -1,0 +1,79 @@
+//! PredictionService over gRPC: convert, call the service, convert back.
+
+use tonic::{Request, Response, Status};
+
+use super::DOOR;
+use super::status::to_status;
+use super::stream::{ResponseStream, serve_stream};
+use crate::api::call::{Call, CancelGuard};
+use crate::api::pb::prediction_service_server::PredictionService;
+use crate::api::{convert, pb};
+use crate::service::Service;
+
+/// The gRPC face of the service.
+pub struct PredictionApi {
+    service: Service,
+}
+
+impl PredictionApi {
+    /// A face of `service`.
+    pub fn new(service: Service) -> Self {
+        Self { service }
+    }
+}
+
+#[tonic::async_trait]
+impl PredictionService for PredictionApi {
+    async fn predict(&self, request: Request<pb::PredictRequest>) -> Result<Response<pb::PredictResponse>, Status> {
+        let (call, message) = take_call(request);
+        let guard = CancelGuard {
+            service: &self.service,
+            call: &call,
+            door: DOOR,
+            method: "Predict",
+        };
+        let answer = predict(&self.service, &call, message).await;
+        call.finish(
+            self.service.metrics(),
+            guard.door,
+            guard.method,
+            answer.as_ref().map(|_| ()),
+        );
+        answer
+            .map(Response::new)
+            .map_err(|error| to_status(&error, Some(&call.request_id)))
+    }
+
+    type PredictStreamStream = ResponseStream;
+
+    async fn predict_stream(
+        &self,
+        request: Request<tonic::Streaming<pb::PredictStreamRequest>>,
+    ) -> Result<Response<ResponseStream>, Status> {
+        let (call, requests) = take_call(request);
+        Ok(Response::new(serve_stream(self.service.clone(), call, requests)))
+    }
+
+    async fn health(&self, request: Request<pb::HealthRequest>) -> Result<Response<pb::HealthResponse>, Status> {
+        let (call, _) = take_call(request);
+        call.finish(self.service.metrics(), DOOR, "Health", Ok(()));
+        Ok(Response::new(convert::health_response(&self.service)))
+    }
+}
+
+async fn predict(
+    service: &Service,
+    call: &Call,
+    message: pb::PredictRequest,
+) -> Result<pb::PredictResponse, crate::error::Error> {
+    let input = convert::predict_input(message)?;
+    let output = service.handle(input, call.times(service.deadlines())).await?;
+    Ok(convert::predict_response(output))
+}
+
+/// The call that the layer put beside the message.
+fn take_call<T>(mut request: Request<T>) -> (Call, T) {
+    let call = request.extensions_mut().remove::<Call>();
+    let call = call.unwrap_or_else(|| Call::from_headers(request.metadata().as_ref(), std::time::Instant::now(), None));
+    (call, request.into_inner())
+}

@@ -1,0 +1,202 @@
+//! PredictStream: many requests on one call, each answered as soon as it is ready.
+//!
+//! A bounded number of requests of one stream is open at a time, and a bounded number of answers waits for the reader:
+//! past either bound the stream reads no further, so a slow reader slows itself. The task of a stream ends when its
+//! requests have ended and are answered, when the caller goes away, or at the call's deadline.
+
+use std::collections::HashSet;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use super::DOOR;
+use super::status::{to_status, with_details};
+use crate::api::call::Call;
+use crate::api::pb::predict_stream_response::Outcome;
+use crate::api::{convert, pb};
+use crate::error::{Error, Reason};
+use crate::service::Service;
+use crate::service::types::CallTimes;
+
+/// The most requests of one stream that are open at a time.
+pub const MAX_OPEN_REQUESTS: usize = 64;
+/// The most answers that wait for the reader.
+const MAX_WAITING_ANSWERS: usize = 8;
+/// The longest id of a request, in bytes.
+const MAX_ID_BYTES: usize = 128;
+const METHOD: &str = "PredictStream";
+
+/// The answers of a stream.
+pub type ResponseStream = ReceiverStream<Result<pb::PredictStreamResponse, Status>>;
+type Answer = (Option<String>, pb::PredictStreamResponse);
+type OpenRequest = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// Starts to serve a stream.
+pub fn serve_stream(service: Service, call: Call, requests: Streaming<pb::PredictStreamRequest>) -> ResponseStream {
+    let (answers, reader) = mpsc::channel(MAX_WAITING_ANSWERS);
+    // A stream without a deadline of its own may stay open; each of its requests has one.
+    let deadline = call.timeout.map(|timeout| call.arrived + timeout);
+    let mut server = StreamServer {
+        service,
+        call,
+        open: FuturesUnordered::new(),
+        open_ids: HashSet::new(),
+    };
+    tokio::spawn(async move {
+        let outcome = tokio::select! {
+            outcome = server.run(requests, &answers, deadline) => outcome,
+            () = answers.closed() => Err(Error::new(Reason::Cancelled, "the caller went away")),
+            () = until(deadline) => Err(Error::deadline_exceeded()),
+        };
+        server
+            .call
+            .finish(server.service.metrics(), DOOR, METHOD, outcome.as_ref().map(|()| ()));
+        if let Err(error) = outcome {
+            // An error here means that the reader has gone, and wants no status.
+            let _ = answers
+                .send(Err(to_status(&error, Some(&server.call.request_id))))
+                .await;
+        }
+    });
+    ReceiverStream::new(reader)
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct StreamServer {
+    service: Service,
+    call: Call,
+    open: FuturesUnordered<OpenRequest>,
+    open_ids: HashSet<String>,
+}
+
+impl StreamServer {
+    /// Reads requests and sends answers until there are no more of either.
+    async fn run(
+        &mut self,
+        mut requests: Streaming<pb::PredictStreamRequest>,
+        answers: &mpsc::Sender<Result<pb::PredictStreamResponse, Status>>,
+        deadline: Option<Instant>,
+    ) -> Result<(), Error> {
+        let mut reading = true;
+        while reading || !self.open.is_empty() {
+            tokio::select! {
+                message = requests.message(), if reading && self.open.len() < MAX_OPEN_REQUESTS => match message {
+                    Ok(Some(request)) => self.start(request, deadline),
+                    Ok(None) => reading = false,
+                    Err(status) => return Err(self.broken(status)),
+                },
+                Some((id, answer)) = self.open.next(), if !self.open.is_empty() => {
+                    if let Some(id) = id {
+                        self.open_ids.remove(&id);
+                    }
+                    if answers.send(Ok(answer)).await.is_err() {
+                        return Err(Error::new(Reason::Cancelled, "the caller went away"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A message that can't be read ends the stream: what follows it can't be told apart.
+    fn broken(&self, status: Status) -> Error {
+        let largest = self.service.limits().max_message_bytes();
+        let message = status.message().to_owned();
+        let (_, foreign) = with_details(status, &self.call.request_id, largest);
+        foreign.unwrap_or_else(|| Error::new(Reason::MalformedMessage, message))
+    }
+
+    fn start(&mut self, request: pb::PredictStreamRequest, deadline: Option<Instant>) {
+        let arrived = Instant::now();
+        let pb::PredictStreamRequest {
+            id,
+            request,
+            timeout_duration,
+        } = request;
+        let checked = self.check(&id, timeout_duration.as_ref());
+        let (service, call) = (self.service.clone(), self.call.clone());
+        let held = checked.is_ok().then(|| id.clone());
+        if let Some(id) = &held {
+            self.open_ids.insert(id.clone());
+        }
+        self.open.push(Box::pin(async move {
+            let answer = async {
+                let timeout = checked?;
+                let own = service.deadlines().deadline(arrived, timeout);
+                // Without a limit of its own, a request has what is left of the call's.
+                let deadline = match (timeout, deadline) {
+                    (None, Some(call)) => call,
+                    (_, Some(call)) => own.min(call),
+                    (_, None) => own,
+                };
+                let message = request.ok_or_else(|| Error::invalid_field("request", "is missing"))?;
+                let input = convert::predict_input(message).map_err(within_request)?;
+                service
+                    .handle(input, CallTimes { arrived, deadline })
+                    .await
+                    .map_err(within_request)
+            };
+            let outcome: Result<_, Error> = answer.await;
+            service
+                .metrics()
+                .answered(DOOR, "PredictStream.request", outcome.as_ref().err(), arrived.elapsed());
+            let outcome = match outcome {
+                Ok(output) => Outcome::Response(convert::predict_response(output)),
+                Err(error) => Outcome::Status(to_rpc_status(&error, &call)),
+            };
+            (
+                held,
+                pb::PredictStreamResponse {
+                    id: cut_id(id),
+                    outcome: Some(outcome),
+                },
+            )
+        }));
+    }
+
+    fn check(&self, id: &str, timeout: Option<&prost_types::Duration>) -> Result<Option<Duration>, Error> {
+        if id.is_empty() || id.len() > MAX_ID_BYTES {
+            let found = id.len();
+            return Err(Error::invalid_field(
+                "id",
+                format!("has {found} bytes, it must have from 1 to {MAX_ID_BYTES}"),
+            ));
+        }
+        if self.open_ids.contains(id) {
+            return Err(Error::invalid_field("id", "is still open on this stream"));
+        }
+        let Some(timeout) = timeout else { return Ok(None) };
+        let timeout = Duration::try_from(*timeout)
+            .map_err(|_| Error::invalid_field("timeout_duration", "must be a valid duration of at least 0"))?;
+        Ok(Some(timeout))
+    }
+}
+
+/// Fields of the inner message are named from the stream's message on.
+fn within_request(mut error: Error) -> Error {
+    for violation in &mut error.violations {
+        violation.field = format!("request.{}", violation.field);
+    }
+    error
+}
+
+/// An id that is too long comes back cut, so that its answer can still be told apart.
+fn cut_id(mut id: String) -> String {
+    id.truncate(id.floor_char_boundary(MAX_ID_BYTES));
+    id
+}
+
+fn to_rpc_status(error: &Error, call: &Call) -> tonic_types::Status {
+    let status = to_status(error, Some(&call.request_id));
+    prost::Message::decode(status.details()).expect("the details of a status of ours are a google.rpc.Status")
+}

@@ -1,0 +1,119 @@
+//! Failures over HTTP: the facts that gRPC puts into google.rpc details, as JSON.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::api::call::Call;
+use crate::error::{ERROR_DOMAIN, Error, Reason};
+
+/// A failure of one call.
+pub struct HttpError {
+    /// The failure.
+    pub error: Error,
+    /// The call.
+    pub call: Call,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    error: Facts<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Facts<'a> {
+    code: &'static str,
+    reason: &'static str,
+    domain: &'static str,
+    message: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    field_violations: Vec<Violation<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
+    metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Serialize)]
+struct Violation<'a> {
+    field: &'a str,
+    description: &'a str,
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let Self { error, call } = self;
+        let status = StatusCode::from_u16(error.reason.http_status()).expect("a status of our own table");
+        let mut response = (status, Json(document(&error, &call))).into_response();
+        if let Some(pause) = error.retry_after {
+            // The header counts whole seconds; the body has the exact pause.
+            let seconds = pause.as_millis().div_ceil(1000);
+            let value = HeaderValue::from_str(&seconds.to_string()).expect("digits");
+            response.headers_mut().insert(header::RETRY_AFTER, value);
+        }
+        if error.reason == Reason::UnsupportedEncoding {
+            response
+                .headers_mut()
+                .insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        // For the layer that counts calls.
+        response.extensions_mut().insert(error);
+        response
+    }
+}
+
+fn document(error: &Error, call: &Call) -> serde_json::Value {
+    let violations = error.violations.iter().map(|violation| Violation {
+        field: &violation.field,
+        description: &violation.description,
+    });
+    let document = Document {
+        error: Facts {
+            code: error.reason.grpc_name(),
+            reason: error.reason.label(),
+            domain: ERROR_DOMAIN,
+            message: &error.message,
+            request_id: call.request_id.as_str(),
+            field_violations: violations.collect(),
+            retry_after_ms: error
+                .retry_after
+                .map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
+            metadata: error
+                .facts
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone().into()))
+                .collect(),
+        },
+    };
+    serde_json::to_value(document).expect("facts are strings and numbers")
+}
+
+/// A JSON document that can't be decoded, in words that hold nothing of its values.
+pub fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+    let problem = without_values(&error.inner().to_string());
+    let path = error.path().to_string();
+    if path == "." {
+        return Error::new(Reason::MalformedMessage, format!("the JSON can't be read: {problem}"));
+    }
+    Error {
+        reason: Reason::MalformedMessage,
+        ..Error::invalid_field(cut(&path, 80), problem)
+    }
+}
+
+/// Cuts what stands between quotes, which may be a value of the caller's, out of a parser's message.
+fn without_values(message: &str) -> String {
+    let kept = match (message.find('"'), message.rfind('"')) {
+        (Some(first), Some(last)) if first < last => format!("{}…{}", &message[..=first], &message[last..]),
+        _ => message.to_owned(),
+    };
+    cut(&kept, 300)
+}
+
+fn cut(text: &str, most: usize) -> String {
+    text[..text.floor_char_boundary(most)].to_owned()
+}

@@ -1,0 +1,125 @@
+//! The HTTP door: the tutorial's `POST /predict`, `POST /v1/predict` in proto3 JSON, an OpenAPI document, and what
+//! probes and dashboards ask.
+//!
+//! In reading order: [`body`] (reading a bounded body) → [`tutorial`] → [`predict`] → [`operations`] → [`error`].
+
+pub mod body;
+pub mod error;
+pub mod operations;
+pub mod predict;
+pub mod tutorial;
+
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::{HeaderMap, HeaderName, header};
+use tower_http::compression::CompressionLayer;
+use tower_http::decompression::RequestDecompressionLayer;
+
+use super::call::Call;
+use crate::error::{Error, Reason};
+use crate::service::Service;
+use crate::telemetry::request_id::REQUEST_ID_HEADER;
+use error::HttpError;
+
+/// The name of this door in logs and metrics.
+pub const DOOR: &str = "http";
+
+/// The header by which an HTTP caller gives a request its time, in milliseconds.
+pub const TIMEOUT_HEADER: &str = "x-request-timeout-ms";
+
+/// Everything that answers on the gateway's port.
+pub fn gateway(service: Service) -> Router {
+    let predict = Router::new()
+        .route("/predict", post(tutorial::predict))
+        .route("/v1/predict", post(predict::predict))
+        .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true));
+    let openapi = Router::new().route("/openapi.json", get(operations::openapi));
+    finish(predict.merge(openapi).merge(operations_routes()), service)
+}
+
+/// What answers on the port for operators.
+pub fn operations(service: Service) -> Router {
+    finish(operations_routes(), service)
+}
+
+fn operations_routes() -> Router<Service> {
+    Router::new()
+        .route("/healthz", get(operations::healthz))
+        .route("/readyz", get(operations::readyz))
+        .route("/metrics", get(operations::metrics))
+}
+
+fn finish(router: Router<Service>, service: Service) -> Router {
+    router
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CompressionLayer::new())
+        .layer(from_fn_with_state(service.clone(), around))
+        .with_state(service)
+}
+
+/// The layer around every call: its id and its deadline.
+async fn around(State(service): State<Service>, mut request: Request, next: Next) -> Response {
+    let arrived = Instant::now();
+    let timeout = timeout(request.headers());
+    let call = Call::from_headers(request.headers(), arrived, timeout.as_ref().ok().copied().flatten());
+    request.extensions_mut().insert(call.clone());
+    let mut response = match timeout {
+        Ok(_) => next.run(request).await,
+        Err(error) => HttpError {
+            error,
+            call: call.clone(),
+        }
+        .into_response(),
+    };
+    if let Some(error) = response.extensions().get::<Error>() {
+        call.finish(service.metrics(), DOOR, "unknown", Err(error));
+    }
+    let name = HeaderName::from_static(REQUEST_ID_HEADER);
+    response.headers_mut().insert(name, call.request_id.header_value());
+    response
+}
+
+fn timeout(headers: &HeaderMap) -> Result<Option<std::time::Duration>, Error> {
+    let Some(value) = headers.get(TIMEOUT_HEADER) else {
+        return Ok(None);
+    };
+    let millis = value.to_str().ok().and_then(|value| value.parse().ok());
+    millis
+        .map(|millis| Some(std::time::Duration::from_millis(millis)))
+        .ok_or_else(|| Error::invalid_field(TIMEOUT_HEADER, "must be a whole number of milliseconds"))
+}
+
+async fn no_such_path(request: Request) -> HttpError {
+    refuse(
+        &request,
+        Error::new(Reason::MethodNotFound, "there is no such path; see /openapi.json"),
+    )
+}
+
+async fn method_not_allowed(request: Request) -> HttpError {
+    refuse(
+        &request,
+        Error::new(
+            Reason::MethodNotAllowed,
+            "this path does not take this method; see /openapi.json",
+        ),
+    )
+}
+
+fn refuse(request: &Request, error: Error) -> HttpError {
+    let call = request.extensions().get::<Call>().cloned();
+    let call = call.unwrap_or_else(|| Call::from_headers(request.headers(), Instant::now(), None));
+    HttpError { error, call }
+}
+
+/// The value of the content type, without its parameters.
+fn media_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    value.unwrap_or("").split(';').next().unwrap_or("").trim()
+}

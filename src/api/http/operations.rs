@@ -1,0 +1,44 @@
+//! What probes, dashboards and client generators ask.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use crate::service::Service;
+use crate::service::health::ServingState;
+use crate::telemetry::metrics;
+
+/// `GET /healthz`: the process answers. Restarting it is of no use while this is 200.
+pub async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: 200 when requests are taken, 503 otherwise, with the state of each model.
+pub async fn readyz(State(service): State<Service>) -> Response {
+    let state = service.state();
+    let status = if state == ServingState::Serving {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let models: serde_json::Map<_, _> = service
+        .model_reports()
+        .into_iter()
+        .map(|report| (report.model.name, json!(report.state.name())))
+        .collect();
+    (status, Json(json!({ "state": state.name(), "models": models }))).into_response()
+}
+
+/// `GET /metrics`: OpenMetrics text.
+pub async fn metrics(State(service): State<Service>) -> Response {
+    let content_type = HeaderValue::from_static(metrics::CONTENT_TYPE);
+    ([(header::CONTENT_TYPE, content_type)], service.metrics().render()).into_response()
+}
+
+/// `GET /openapi.json`: the OpenAPI document of the gateway.
+pub async fn openapi() -> Response {
+    let content_type = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, content_type)], include_str!("openapi.json")).into_response()
+}

@@ -1,0 +1,146 @@
+//! `POST /predict`: the tutorial's call, for clients that were written for it.
+//!
+//! `{"text": ["…", …] or "…", "do_fast": true}` → `{"0": {"text": …, "label": …, "confidence": …}, "1": …}`, keys in
+//! numeric order.
+
+use axum::Json;
+use axum::extract::{Extension, Request, State};
+use axum::response::{IntoResponse, Response};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::DOOR;
+use super::body::read_json;
+use super::error::{HttpError, malformed};
+use crate::api::call::{Call, CancelGuard};
+use crate::error::Error;
+use crate::service::Service;
+use crate::service::types::{PredictInput, Prediction, Route};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TutorialRequest {
+    text: Texts,
+    #[serde(default)]
+    do_fast: bool,
+}
+
+struct Texts(Vec<String>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OneOrMany)
+    }
+}
+
+struct OneOrMany;
+
+impl<'de> Visitor<'de> for OneOrMany {
+    type Value = Texts;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a text or a list of texts")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Texts, E> {
+        Ok(Texts(vec![text.to_owned()]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Texts, A::Error> {
+        let mut texts = Vec::new();
+        while let Some(text) = items.next_element()? {
+            texts.push(text);
+        }
+        Ok(Texts(texts))
+    }
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    text: &'a str,
+    label: &'a str,
+    confidence: f32,
+}
+
+struct Answers<'a> {
+    texts: &'a [String],
+    predictions: &'a [Prediction],
+}
+
+impl Serialize for Answers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let answers = self.texts.iter().zip(self.predictions).enumerate();
+        serializer.collect_map(answers.map(|(at, (text, prediction))| {
+            let answer = Answer {
+                text,
+                label: &prediction.label,
+                confidence: prediction.confidence,
+            };
+            (at.to_string(), answer)
+        }))
+    }
+}
+
+/// Answers the tutorial's call.
+pub async fn predict(State(service): State<Service>, Extension(call): Extension<Call>, request: Request) -> Response {
+    let guard = CancelGuard {
+        service: &service,
+        call: &call,
+        door: DOOR,
+        method: "/predict",
+    };
+    let answer = answer(&service, &call, request).await;
+    call.finish(service.metrics(), guard.door, guard.method, answer.as_ref().map(|_| ()));
+    match answer {
+        Ok(response) => response,
+        Err(error) => HttpError {
+            error,
+            call: call.clone(),
+        }
+        .into_response(),
+    }
+}
+
+async fn answer(service: &Service, call: &Call, request: Request) -> Result<Response, Error> {
+    let body = read_json(service, call, request).await?;
+    let mut json = serde_json::Deserializer::from_slice(&body);
+    let request: TutorialRequest = serde_path_to_error::deserialize(&mut json).map_err(|error| malformed(&error))?;
+    json.end().map_err(|_| {
+        Error::new(
+            crate::error::Reason::MalformedMessage,
+            "the JSON can't be read: something follows it",
+        )
+    })?;
+    let texts = request.text.0;
+    let input = PredictInput {
+        texts: texts.clone(),
+        route: if request.do_fast { Route::Fast } else { Route::Deep },
+        ..PredictInput::default()
+    };
+    let output = service
+        .handle(input, call.times(service.deadlines()))
+        .await
+        .map_err(in_tutorial_words)?;
+    let answers = Answers {
+        texts: &texts,
+        predictions: &output.predictions,
+    };
+    Ok(Json(
+        serde_json::value::to_raw_value(&answers)
+            .map_err(|_| Error::new(crate::error::Reason::Internal, "the answer can't be written"))?,
+    )
+    .into_response())
+}
+
+/// The tutorial's body calls the field `text`, and its lone text is no list.
+fn in_tutorial_words(mut error: Error) -> Error {
+    for violation in &mut error.violations {
+        if let Some(rest) = violation.field.strip_prefix("texts") {
+            violation.field = format!("text{rest}");
+        }
+    }
+    if error.violations.is_empty() {
+        return error;
+    }
+    Error::invalid_fields(error.violations)
+}

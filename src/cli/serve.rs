@@ -1,0 +1,164 @@
+//! `tandem serve`: configuration → manifests and checksums → ports → accept → load, warm up, check → serve → drain.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{ConfigArgs, Exit, complain};
+use crate::config::{Settings, resolve};
+use crate::model::ModelError;
+use crate::model::onnx::Runtime;
+use crate::server::{Addresses, Server};
+use crate::service::Service;
+use crate::service::start::open_catalog;
+use crate::telemetry::logs;
+use crate::telemetry::metrics::Metrics;
+
+/// The arguments of `tandem serve`.
+#[derive(clap::Args)]
+pub struct ServeArgs {
+    /// Where settings come from.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Print the configuration that would be used, as TOML, and exit
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+/// Runs the server until SIGTERM or SIGINT.
+pub fn run(args: &ServeArgs) -> Exit {
+    let settings = match resolve(&args.config.options, args.config.config.as_deref()) {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error, Exit::Usage),
+    };
+    if args.print_config {
+        print!(
+            "{}",
+            toml::to_string(&settings).expect("settings are plain values with names")
+        );
+        return Exit::Success;
+    }
+    if let Err(problem) = logs::start(settings.log_format, &settings.log_filter) {
+        return fail(&problem, Exit::Usage);
+    }
+    let catalog = match open_catalog(&settings) {
+        Ok(catalog) => catalog,
+        Err(error) => return fail(&error, Exit::Usage),
+    };
+    let runtime = match Runtime::get() {
+        Ok(runtime) => runtime,
+        Err(problem) => return fail(&problem, Exit::Failure),
+    };
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        onnxruntime = runtime.version,
+        library = %runtime.library.display(),
+        "tandem starts"
+    );
+    let service = Service::new(&settings, catalog, Metrics::new(&runtime.version));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        // Preprocessing runs on these: more threads than cores would only take turns.
+        .max_blocking_threads(threads.max(2))
+        .enable_all()
+        .build();
+    match tokio {
+        Ok(tokio) => tokio.block_on(serve(&settings, service)),
+        Err(error) => fail(&format!("can't start the async runtime: {error}"), Exit::Failure),
+    }
+}
+
+async fn serve(settings: &Settings, service: Service) -> Exit {
+    let server = match Server::bind(settings, service.clone()).await {
+        Ok(server) => server,
+        Err(error) => return fail(&error, Exit::Failure),
+    };
+    let stop = match StopSignal::new() {
+        Ok(stop) => stop,
+        Err(error) => return fail(&format!("can't listen for signals: {error}"), Exit::Failure),
+    };
+    match server.addresses() {
+        Ok(addresses) => announce(addresses),
+        Err(error) => return fail(&format!("can't tell the addresses in use: {error}"), Exit::Failure),
+    }
+    let (loaded, failure) = tokio::sync::oneshot::channel();
+    let loader = load(settings.clone(), service.clone(), loaded);
+    let mut exit = Exit::Success;
+    server
+        .run(async {
+            tokio::select! {
+                () = stop.wait() => tracing::info!("told to stop, draining"),
+                // The sender goes without a word when every model serves.
+                Ok(error) = failure => {
+                    complain(&error);
+                    tracing::error!(%error, "a model failed its checks");
+                    exit = Exit::Failure;
+                }
+            }
+        })
+        .await;
+    let _ = tokio::task::spawn_blocking(move || {
+        let _ = loader.join();
+        service.stop_models();
+    })
+    .await;
+    tracing::info!("stopped");
+    exit
+}
+
+/// Loads the models on a thread of their own; it ends when all serve, when one fails, or when a drain starts.
+fn load(
+    settings: Settings,
+    service: Service,
+    failed: tokio::sync::oneshot::Sender<ModelError>,
+) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let started = std::time::Instant::now();
+        match service.load_models(&settings) {
+            Ok(()) => tracing::info!(load_ms = millis(started.elapsed()), "ready"),
+            Err(error) => drop(failed.send(error)),
+        }
+    })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn announce(addresses: Addresses) {
+    let show =
+        |address: Option<std::net::SocketAddr>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());
+    tracing::info!(
+        grpc = %addresses.grpc,
+        http = show(addresses.http),
+        metrics = show(addresses.metrics),
+        "listening"
+    );
+}
+
+struct StopSignal {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl StopSignal {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn fail(problem: &dyn std::fmt::Display, exit: Exit) -> Exit {
+    complain(problem);
+    exit
+}

@@ -1,0 +1,14 @@
+//! Configuration: flags over environment over `tandem.toml` over defaults, checked before any port opens.
+//!
+//! [`options`] holds the raw values as they were given, [`settings`] every setting with its default, and [`resolve`]
+//! turns the first into the second. An unknown key is an error that names the nearest one.
+
+pub mod duration;
+pub mod options;
+pub mod resolve;
+pub mod settings;
+
+pub use duration::HumanDuration;
+pub use options::Options;
+pub use resolve::{ConfigError, resolve};
+pub use settings::{Settings, TaskSettings};

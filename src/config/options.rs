@@ -1,0 +1,113 @@
+//! The raw values: what was said on the command line or in the environment, or in the file. Nothing is checked here
+//! beyond each value's type.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use super::duration::HumanDuration;
+use super::settings::RouteSetting;
+use crate::telemetry::logs::LogFormat;
+
+/// Settings that may be given as flags, in the environment, or in `tandem.toml` by the same name with `_` for `-`.
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// Where gRPC listens [default: 127.0.0.1:50051]
+    #[arg(long, env = "TANDEM_GRPC_ADDR", value_name = "ADDRESS", help_heading = "Listeners")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_addr: Option<SocketAddr>,
+    /// Where the HTTP gateway listens [default: 127.0.0.1:5000]
+    #[arg(long, env = "TANDEM_HTTP_ADDR", value_name = "ADDRESS", help_heading = "Listeners")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_addr: Option<SocketAddr>,
+    /// Turn the HTTP gateway off
+    #[arg(long, env = "TANDEM_NO_HTTP", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Listeners")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_http: Option<bool>,
+    /// Serve /metrics, /healthz and /readyz on an address of their own too
+    #[arg(
+        long,
+        env = "TANDEM_METRICS_ADDR",
+        value_name = "ADDRESS",
+        help_heading = "Listeners"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_addr: Option<SocketAddr>,
+    /// The model repository, <name>/<version>/manifest.toml [default: models]
+    #[arg(long, env = "TANDEM_MODELS", value_name = "FOLDER", help_heading = "Models")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub models: Option<PathBuf>,
+    /// The task of requests that name none [default: the only task]
+    #[arg(long, env = "TANDEM_DEFAULT_TASK", value_name = "TASK", help_heading = "Models")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_task: Option<String>,
+    /// The route of requests that name none [default: deep]
+    #[arg(long, env = "TANDEM_DEFAULT_ROUTE", value_name = "ROUTE", help_heading = "Models")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_route: Option<RouteSetting>,
+    /// Sessions of each fast model; 0 chooses by the processor [default: 0]
+    #[arg(long, env = "TANDEM_FAST_INSTANCES", value_name = "COUNT", help_heading = "Models")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fast_instances: Option<usize>,
+    /// Sessions of each deep model; 0 chooses by the processor [default: 0]
+    #[arg(long, env = "TANDEM_DEEP_INSTANCES", value_name = "COUNT", help_heading = "Models")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deep_instances: Option<usize>,
+    /// Threads inside one run of a session [default: 1]
+    #[arg(long, env = "TANDEM_INTRA_THREADS", value_name = "COUNT", help_heading = "Models")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intra_threads: Option<usize>,
+    /// The most texts in a request [default: 128]
+    #[arg(long, env = "TANDEM_MAX_TEXTS", value_name = "COUNT", help_heading = "Limits")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_texts: Option<usize>,
+    /// The longest text, in bytes of UTF-8 [default: 16384]
+    #[arg(long, env = "TANDEM_MAX_TEXT_BYTES", value_name = "BYTES", help_heading = "Limits")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_text_bytes: Option<usize>,
+    /// The time that a request without a deadline may take [default: 10s]
+    #[arg(
+        long,
+        env = "TANDEM_DEFAULT_TIMEOUT",
+        value_name = "DURATION",
+        help_heading = "Limits"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_timeout: Option<HumanDuration>,
+    /// The longest deadline that is kept; longer ones are cut to it [default: 1m]
+    #[arg(long, env = "TANDEM_MAX_TIMEOUT", value_name = "DURATION", help_heading = "Limits")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_timeout: Option<HumanDuration>,
+    /// The most texts that a model accepts and has not answered [default: 1024]
+    #[arg(long, env = "TANDEM_MAX_QUEUE_TEXTS", value_name = "COUNT", help_heading = "Limits")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_queue_texts: Option<usize>,
+    /// The most open connections, at each door [default: 1024]
+    #[arg(long, env = "TANDEM_MAX_CONNECTIONS", value_name = "COUNT", help_heading = "Limits")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<usize>,
+    /// The most open calls on one connection [default: 256]
+    #[arg(
+        long,
+        env = "TANDEM_MAX_STREAMS_PER_CONNECTION",
+        value_name = "COUNT",
+        help_heading = "Limits"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_streams_per_connection: Option<u32>,
+    /// How long accepted calls may take to finish after SIGTERM [default: 20s]
+    #[arg(long, env = "TANDEM_DRAIN_GRACE", value_name = "DURATION", help_heading = "Limits")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain_grace: Option<HumanDuration>,
+    /// How log lines look [default: auto]
+    #[arg(long, env = "TANDEM_LOG_FORMAT", value_name = "FORMAT", help_heading = "Logs")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_format: Option<LogFormat>,
+    /// Which log lines are written: a level, or a filter such as tandem=debug [default: info]
+    #[arg(long, env = "TANDEM_LOG_FILTER", value_name = "FILTER", help_heading = "Logs")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_filter: Option<String>,
+}

@@ -1,0 +1,191 @@
+//! From raw values to checked settings: flags and environment over the file over the defaults.
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::options::Options;
+use super::settings::{Settings, TaskSettings};
+
+/// The file that is read when no other is named, if it is there.
+pub const DEFAULT_FILE: &str = "tandem.toml";
+
+/// A configuration that can't be used, in one line that names the file or the key.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("{}: {problem}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A value is not allowed, wherever it came from.
+    #[error("configuration: {0}")]
+    Value(String),
+}
+
+/// Settles every setting. `file` must exist if named; without one, `tandem.toml` is read if it is there.
+pub fn resolve(options: &Options, file: Option<&Path>) -> Result<Settings, ConfigError> {
+    let mut settled = to_table(&Settings::default());
+    let named = file.map(Path::to_path_buf);
+    let found = named.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.is_file()));
+    if let Some(file) = found {
+        let table = read(&file).map_err(|problem| ConfigError::File { file, problem })?;
+        settled.extend(table);
+    }
+    settled.extend(to_table(options));
+    let settings: Settings = settled
+        .try_into()
+        .map_err(|error: toml::de::Error| ConfigError::Value(error.message().to_owned()))?;
+    settings.check().map_err(ConfigError::Value)?;
+    Ok(settings)
+}
+
+fn read(file: &Path) -> Result<Table, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let table: Table = text.parse().map_err(|error: toml::de::Error| describe(&error, &text))?;
+    check_keys(&table)?;
+    // The types of the file's values are checked here, where the line is known.
+    toml::from_str::<Options>(&text).map_err(|error| describe(&error, &text))?;
+    Ok(table)
+}
+
+fn describe(error: &toml::de::Error, text: &str) -> String {
+    let line = error
+        .span()
+        .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    match line {
+        Some(line) => format!("line {line}: {}", error.message().replace('\n', " ")),
+        None => error.message().replace('\n', " "),
+    }
+}
+
+fn check_keys(table: &Table) -> Result<(), String> {
+    let mut known: Vec<String> = to_table(&Settings::default()).keys().cloned().collect();
+    known.extend(["metrics_addr", "default_task", "tasks"].map(String::from));
+    check_known("", table, &known)?;
+    let Some(tasks) = table.get("tasks") else { return Ok(()) };
+    let tasks = tasks
+        .as_table()
+        .ok_or("tasks must be a table of tasks, [tasks.<name>]")?;
+    let known = ["fast", "deep", "default_route"].map(String::from);
+    for (name, task) in tasks {
+        let prefix = format!("tasks.{name}");
+        let task = task.as_table().ok_or_else(|| format!("{prefix} must be a table"))?;
+        check_known(&format!("{prefix}."), task, &known)?;
+        let parsed: Result<TaskSettings, _> = Value::Table(task.clone()).try_into();
+        parsed.map_err(|error| format!("{prefix}: {}", error.message().replace('\n', " ")))?;
+    }
+    Ok(())
+}
+
+fn check_known(prefix: &str, table: &Table, known: &[String]) -> Result<(), String> {
+    for key in table.keys().filter(|key| !known.contains(key)) {
+        let nearest = known
+            .iter()
+            .max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)))
+            .expect("every table has known keys");
+        return Err(format!(
+            "unknown key `{prefix}{key}`; the nearest known one is `{prefix}{nearest}`"
+        ));
+    }
+    Ok(())
+}
+
+fn to_table<T: serde::Serialize>(value: &T) -> Table {
+    Table::try_from(value).expect("settings are plain values with names")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve_file(text: &str) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("tandem.toml");
+        std::fs::write(&file, text).expect("write");
+        resolve(&Options::default(), Some(&file))
+            .map_err(|error| error.to_string().replace(&folder.path().display().to_string(), ""))
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("tandem.toml");
+        std::fs::write(&file, "max_texts = 7\nmax_text_bytes = 99\ndefault_timeout = \"3s\"").expect("write");
+        let options = Options {
+            max_texts: Some(8),
+            ..Options::default()
+        };
+        let settings = resolve(&options, Some(&file)).expect("valid");
+        assert_eq!(
+            (settings.max_texts, settings.max_text_bytes, settings.max_queue_texts),
+            (8, 99, 1024)
+        );
+        assert_eq!(settings.default_timeout.to_string(), "3s");
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_one() {
+        let error = resolve_file("grcp_addr = \"127.0.0.1:1\"").expect_err("unknown key");
+        assert_eq!(
+            error,
+            "/tandem.toml: unknown key `grcp_addr`; the nearest known one is `grpc_addr`"
+        );
+        let error = resolve_file("[tasks.sentiment]\nfats = \"a\"").expect_err("unknown key");
+        assert!(
+            error.ends_with("unknown key `tasks.sentiment.fats`; the nearest known one is `tasks.sentiment.fast`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_names_the_line() {
+        let error = resolve_file("\nmax_texts = \"many\"").expect_err("wrong type");
+        assert!(
+            error.starts_with("/tandem.toml: line 2: invalid type: string"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_refused_by_key_and_limit() {
+        for (text, expected) in [
+            ("max_texts = 0", "max_texts is 0, it must be from 1 to 10000"),
+            (
+                "max_queue_texts = 127",
+                "max_queue_texts is 127, it must be at least max_texts (128)",
+            ),
+            (
+                "default_timeout = \"2m\"",
+                "default_timeout is 2m, it must be at most max_timeout (1m)",
+            ),
+            ("default_timeout = \"0s\"", "default_timeout is 0s"),
+        ] {
+            let error = resolve_file(text).expect_err(text);
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_setting_is_an_option_too() {
+        let options: Vec<String> = Settings::default_keys();
+        let table = to_table(&Settings::default());
+        for key in table.keys() {
+            assert!(options.contains(key), "{key} has no flag");
+        }
+    }
+
+    impl Settings {
+        fn default_keys() -> Vec<String> {
+            use clap::Args;
+            let command = Options::augment_args(clap::Command::new("tandem"));
+            command
+                .get_arguments()
+                .map(|argument| argument.get_id().to_string())
+                .collect()
+        }
+    }
+}

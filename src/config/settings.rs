@@ -1,0 +1,167 @@
+//! Every setting, with its default, and the checks that a value alone must pass.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::duration::HumanDuration;
+use crate::telemetry::logs::LogFormat;
+
+/// The settings of a server. The keys of `tandem.toml` are the names of these fields.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where gRPC listens.
+    pub grpc_addr: SocketAddr,
+    /// Where the HTTP gateway listens.
+    pub http_addr: SocketAddr,
+    /// Turns the HTTP gateway off.
+    pub no_http: bool,
+    /// Where `/metrics`, `/healthz` and `/readyz` are served apart; nowhere if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics_addr: Option<SocketAddr>,
+    /// The model repository.
+    pub models: PathBuf,
+    /// The task of requests that name none; where there is one task only, that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_task: Option<String>,
+    /// The route of requests that name none, unless their task says.
+    pub default_route: RouteSetting,
+    /// The most texts in a request.
+    pub max_texts: usize,
+    /// The longest text, in bytes of UTF-8.
+    pub max_text_bytes: usize,
+    /// The time that a request without a deadline may take.
+    pub default_timeout: HumanDuration,
+    /// The longest deadline that is kept; longer ones are cut to it.
+    pub max_timeout: HumanDuration,
+    /// The most texts that a model accepts and has not answered; more are refused.
+    pub max_queue_texts: usize,
+    /// Sessions of each fast model; 0 chooses by the processor.
+    pub fast_instances: usize,
+    /// Sessions of each deep model; 0 chooses by the processor.
+    pub deep_instances: usize,
+    /// Threads inside one run of a session.
+    pub intra_threads: usize,
+    /// The most open connections, at each door.
+    pub max_connections: usize,
+    /// The most open calls on one connection.
+    pub max_streams_per_connection: u32,
+    /// How long accepted calls may take to finish after SIGTERM, before they are cut.
+    pub drain_grace: HumanDuration,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Which log lines are written.
+    pub log_filter: String,
+    /// Tasks by name; those that are not listed follow from the models' manifests.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tasks: BTreeMap<String, TaskSettings>,
+}
+
+/// The models of one task.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskSettings {
+    /// The name of its fast model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fast: Option<String>,
+    /// The name of its deep model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deep: Option<String>,
+    /// The route of requests that name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_route: Option<RouteSetting>,
+}
+
+/// Which tier answers where a request does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum RouteSetting {
+    /// The fast model.
+    Fast,
+    /// The deep model.
+    Deep,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            grpc_addr: SocketAddr::from(([127, 0, 0, 1], 50051)),
+            http_addr: SocketAddr::from(([127, 0, 0, 1], 5000)),
+            no_http: false,
+            metrics_addr: None,
+            models: PathBuf::from("models"),
+            default_task: None,
+            default_route: RouteSetting::Deep,
+            max_texts: 128,
+            max_text_bytes: 16 * 1024,
+            default_timeout: HumanDuration(Duration::from_secs(10)),
+            max_timeout: HumanDuration(Duration::from_secs(60)),
+            max_queue_texts: 1024,
+            fast_instances: 0,
+            deep_instances: 0,
+            intra_threads: 1,
+            max_connections: 1024,
+            max_streams_per_connection: 256,
+            drain_grace: HumanDuration(Duration::from_secs(20)),
+            log_format: LogFormat::Auto,
+            log_filter: "info".into(),
+            tasks: BTreeMap::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Checks each value, and the values that must fit each other. The error names the key and the limit.
+    pub fn check(&self) -> Result<(), String> {
+        let bounds = [
+            ("max_texts", self.max_texts, 1, 10_000),
+            ("max_text_bytes", self.max_text_bytes, 1, 16 << 20),
+            ("max_queue_texts", self.max_queue_texts, 1, 1 << 20),
+            ("fast_instances", self.fast_instances, 0, 256),
+            ("deep_instances", self.deep_instances, 0, 256),
+            ("intra_threads", self.intra_threads, 1, 256),
+            ("max_connections", self.max_connections, 1, 1 << 20),
+            (
+                "max_streams_per_connection",
+                self.max_streams_per_connection as usize,
+                1,
+                1 << 20,
+            ),
+        ];
+        for (key, value, least, most) in bounds {
+            if !(least..=most).contains(&value) {
+                return Err(format!("{key} is {value}, it must be from {least} to {most}"));
+            }
+        }
+        if self.max_queue_texts < self.max_texts {
+            return Err(format!(
+                "max_queue_texts is {}, it must be at least max_texts ({}), or the largest request never fits",
+                self.max_queue_texts, self.max_texts
+            ));
+        }
+        if self.max_texts.saturating_mul(self.max_text_bytes) > 256 << 20 {
+            return Err("max_texts × max_text_bytes must be at most 256 MiB".into());
+        }
+        let day = Duration::from_secs(24 * 3600);
+        for (key, value) in [
+            ("default_timeout", self.default_timeout),
+            ("max_timeout", self.max_timeout),
+            ("drain_grace", self.drain_grace),
+        ] {
+            if value.0 > day || (value.0.is_zero() && key != "drain_grace") {
+                return Err(format!("{key} is {value}, it must be above 0s and at most 1day"));
+            }
+        }
+        if self.default_timeout > self.max_timeout {
+            return Err(format!(
+                "default_timeout is {}, it must be at most max_timeout ({})",
+                self.default_timeout, self.max_timeout
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,171 @@
+//! Golden examples: texts with the training framework's outputs, compared with what this machine computes.
+//!
+//! A model whose ids differ, or whose logits leave the manifest's tolerance, does not serve: a broken file, another
+//! tokenizer or a processor that rounds differently shows here and not in a wrong answer.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::manifest::Manifest;
+use super::postprocess::Postprocessor;
+use super::preprocess::{Encoding, ModelInput, Preprocessor};
+use super::{ModelError, Runner};
+
+/// One golden example.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// The text.
+    pub text: String,
+    /// The ids that training's preprocessing gave.
+    pub ids: Vec<u32>,
+    /// Whether training's preprocessing cut the text.
+    pub truncated: bool,
+    /// The training framework's raw outputs.
+    pub logits: Vec<f32>,
+    /// The same, calibrated.
+    pub probabilities: Vec<f32>,
+}
+
+/// How the model did on its golden examples.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Report {
+    /// How many examples there were.
+    pub examples: usize,
+    /// The largest difference of a logit, each text run alone.
+    pub largest_difference: f32,
+    /// The same, texts run in batches.
+    pub largest_batched_difference: f32,
+}
+
+/// Reads golden examples, one JSON object a line.
+pub fn read(path: &Path) -> Result<Vec<Example>, ModelError> {
+    let text = std::fs::read_to_string(path).map_err(|error| ModelError::new(path, error))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let examples = lines
+        .map(|(at, line)| {
+            serde_json::from_str(line).map_err(|error| ModelError::new(path, format!("line {}: {error}", at + 1)))
+        })
+        .collect::<Result<Vec<Example>, _>>()?;
+    if examples.is_empty() {
+        return Err(ModelError::new(path, "holds no examples"));
+    }
+    Ok(examples)
+}
+
+/// What the check needs of a model.
+pub struct Subject<'a> {
+    /// The manifest, for tolerances.
+    pub manifest: &'a Manifest,
+    /// The model's preprocessing.
+    pub preprocessor: &'a Preprocessor,
+    /// The model's postprocessing.
+    pub postprocessor: Postprocessor,
+    /// One of its instances.
+    pub runner: &'a mut dyn Runner,
+}
+
+/// Compares the model with its golden examples. The error is one line that names the example by its line.
+pub fn check(subject: Subject<'_>, examples: &[Example]) -> Result<Report, String> {
+    let mut encodings = Vec::with_capacity(examples.len());
+    for (at, example) in examples.iter().enumerate() {
+        encodings
+            .push(check_ids(subject.preprocessor, example).map_err(|problem| format!("line {}: {problem}", at + 1))?);
+    }
+    let golden = &subject.manifest.golden;
+    let alone = 1;
+    let batched = subject.manifest.limits.max_batch_size.min(8);
+    let mut report = Report {
+        examples: examples.len(),
+        ..Report::default()
+    };
+    for (size, tolerance, largest) in [
+        (alone, golden.logit_tolerance, &mut report.largest_difference),
+        (
+            batched,
+            golden.batched_logit_tolerance,
+            &mut report.largest_batched_difference,
+        ),
+    ] {
+        for first in (0..examples.len()).step_by(size) {
+            let range = first..(first + size).min(examples.len());
+            let inputs: Vec<&ModelInput> = encodings[range.clone()]
+                .iter()
+                .map(|encoding| &encoding.input)
+                .collect();
+            let rows = subject.runner.run(&inputs).map_err(|error| error.to_string())?;
+            for (row, at) in rows.rows().into_iter().zip(range) {
+                let difference = check_row(subject.postprocessor, &row.to_vec(), &examples[at], tolerance)
+                    .map_err(|problem| format!("line {}: in a batch of {size}: {problem}", at + 1))?;
+                *largest = largest.max(difference);
+            }
+        }
+    }
+    Ok(report)
+}
+
+fn check_ids(preprocessor: &Preprocessor, example: &Example) -> Result<Encoding, String> {
+    let encoding = preprocessor
+        .encode(&example.text, None)
+        .map_err(|error| error.to_string())?;
+    if encoding.input.ids() != example.ids {
+        let at = encoding
+            .input
+            .ids()
+            .iter()
+            .zip(&example.ids)
+            .take_while(|(found, expected)| found == expected)
+            .count();
+        return Err(format!(
+            "the ids differ from training's at position {at} ({} ids here, {} there)",
+            encoding.input.ids().len(),
+            example.ids.len()
+        ));
+    }
+    if encoding.truncated != example.truncated {
+        return Err(format!(
+            "truncated is {} here, {} in training",
+            encoding.truncated, example.truncated
+        ));
+    }
+    Ok(encoding)
+}
+
+fn check_row(postprocessor: Postprocessor, row: &[f32], example: &Example, tolerance: f32) -> Result<f32, String> {
+    let answer = postprocessor.classify(row).map_err(|error| error.to_string())?;
+    if answer.logits.len() != example.logits.len() || answer.probabilities.len() != example.probabilities.len() {
+        return Err(format!(
+            "{} outputs here, {} in training",
+            answer.logits.len(),
+            example.logits.len()
+        ));
+    }
+    let largest = largest_difference(&answer.logits, &example.logits);
+    if largest > tolerance {
+        return Err(format!("a logit differs by {largest:.6}, the tolerance is {tolerance}"));
+    }
+    // A probability moves by at most a quarter of the spread of its logits' errors, over the temperature.
+    let bound = tolerance / postprocessor.temperature + 1e-5;
+    let moved = largest_difference(&answer.probabilities, &example.probabilities);
+    if moved > bound {
+        return Err(format!(
+            "a probability differs by {moved:.6}: the temperature is not the one of training"
+        ));
+    }
+    Ok(largest)
+}
+
+fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
+    found
+        .iter()
+        .zip(expected)
+        .map(|(found, expected)| (found - expected).abs())
+        .fold(0.0, |largest, difference| {
+            if difference.is_nan() {
+                f32::INFINITY
+            } else {
+                largest.max(difference)
+            }
+        })
+}

@@ -1,0 +1,126 @@
+//! Loading: from a verified folder to a model that may serve: sessions, input and output names, types and label count,
+//! warm-up, golden examples.
+//!
+//! Slow and blocking: called from a thread of its own, after the ports are open.
+
+use std::sync::Arc;
+
+use super::golden::{self, Report, Subject};
+use super::manifest::{Manifest, Tier, Truncation};
+use super::onnx::{OnnxRunner, Runtime, SessionSettings};
+use super::postprocess::{Classification, NotFinite, Postprocessor};
+use super::preprocess::{EncodeError, Encoding, ModelInput, Preprocessor};
+use super::repository::VerifiedModel;
+use super::{ModelError, Runner};
+
+/// How many instances a model gets, and how each is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct InstanceSettings {
+    /// Sessions, each with a thread of its own.
+    pub count: usize,
+    /// Threads inside one run.
+    pub intra_threads: usize,
+}
+
+/// A loaded model: the handler's steps, but for inference, whose place is the scheduler.
+pub struct Model {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Its fingerprint.
+    pub fingerprint: String,
+    preprocessor: Preprocessor,
+    postprocessor: Postprocessor,
+}
+
+/// What [`initialize`] gives.
+pub struct Initialized {
+    /// The model.
+    pub model: Arc<Model>,
+    /// Its instances.
+    pub runners: Vec<Box<dyn Runner>>,
+    /// How it did on its golden examples.
+    pub golden: Report,
+}
+
+/// Loads a verified model, warms it up and checks its golden examples.
+pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Result<Initialized, ModelError> {
+    let VerifiedModel {
+        folder,
+        manifest,
+        fingerprint,
+    } = verified;
+    let runtime = Runtime::get().map_err(|problem| ModelError::new(folder, problem))?;
+    let preprocessor = Preprocessor::load(manifest, folder)?;
+    let path = folder.join(&manifest.onnx.file);
+    let session = SessionSettings {
+        intra_threads: settings.intra_threads,
+    };
+    let mut runners = Vec::with_capacity(settings.count);
+    for _ in 0..settings.count.max(1) {
+        let runner = OnnxRunner::load(runtime, &path, manifest, preprocessor.pad_id(), session)
+            .map_err(|problem| ModelError::new(&path, problem))?;
+        runners.push(runner);
+    }
+    let postprocessor = Postprocessor {
+        output_kind: manifest.onnx.output_kind,
+        temperature: manifest.calibration.temperature,
+    };
+    for runner in &mut runners {
+        warm_up(runner, &preprocessor).map_err(|problem| ModelError::new(&path, problem))?;
+    }
+    let golden_path = folder.join(&manifest.golden.file);
+    let examples = golden::read(&golden_path)?;
+    let subject = Subject {
+        manifest,
+        preprocessor: &preprocessor,
+        postprocessor,
+        runner: &mut runners[0],
+    };
+    let golden = golden::check(subject, &examples).map_err(|problem| ModelError::new(&golden_path, problem))?;
+    Ok(Initialized {
+        model: Arc::new(Model {
+            manifest: manifest.clone(),
+            fingerprint: fingerprint.clone(),
+            preprocessor,
+            postprocessor,
+        }),
+        runners: runners
+            .into_iter()
+            .map(|runner| Box::new(runner) as Box<dyn Runner>)
+            .collect(),
+        golden,
+    })
+}
+
+/// Runs a short and a long text, so that the first caller does not pay for what ONNX Runtime does once.
+fn warm_up(runner: &mut dyn Runner, preprocessor: &Preprocessor) -> Result<(), String> {
+    for text in ["warm", &"warm up ".repeat(64)] {
+        let encoding = preprocessor
+            .encode(text, Some(Truncation::End))
+            .map_err(|error| error.to_string())?;
+        for rows in [1, 2] {
+            let inputs: Vec<&ModelInput> = std::iter::repeat_n(&encoding.input, rows).collect();
+            runner
+                .run(&inputs)
+                .map_err(|error| format!("warm-up failed: {error}"))?;
+        }
+    }
+    Ok(())
+}
+
+impl Model {
+    /// The tier that it serves.
+    pub fn tier(&self) -> Tier {
+        self.manifest.tier
+    }
+
+    /// Turns a text into the model's input. `truncation` overrides the model's own setting.
+    pub fn preprocess(&self, text: &str, truncation: Option<Truncation>) -> Result<Encoding, EncodeError> {
+        self.preprocessor.encode(text, truncation)
+    }
+
+    /// Turns a row of raw outputs into an answer.
+    pub fn postprocess(&self, row: &[f32]) -> Result<Classification, NotFinite> {
+        self.postprocessor.classify(row)
+    }
+}

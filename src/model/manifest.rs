@@ -1,0 +1,361 @@
+//! `manifest.toml`: the file that makes a folder a model.
+//!
+//! Parses and checks the manifest alone; whether the folder keeps its promises is for `repository.rs` (checksums) and
+//! `golden.rs` (outputs). Unknown keys are errors, except in the free-form tables for readers.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path};
+
+use serde::Deserialize;
+
+/// A trade of speed for accuracy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// The small model.
+    Fast,
+    /// The large model.
+    Deep,
+}
+
+impl Tier {
+    /// The name in configuration, logs and metric labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tier::Fast => "fast",
+            Tier::Deep => "deep",
+        }
+    }
+}
+
+/// The version of the manifest format that this build reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A model's manifest, checked.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The version of this format.
+    pub schema_version: u32,
+    /// The model's name, as its folder in the repository.
+    pub name: String,
+    /// The model's version, as its folder below the name.
+    pub version: String,
+    /// The task that it decides.
+    pub task: String,
+    /// The tier that it serves.
+    pub tier: Tier,
+    /// The labels, in the order of the output's columns.
+    pub labels: Vec<String>,
+    /// One line for people.
+    #[serde(default)]
+    pub description: String,
+    /// The licence of the weights.
+    #[serde(default)]
+    pub license: String,
+    /// A placeholder that is not meant to answer for real.
+    #[serde(default)]
+    pub stand_in: bool,
+    /// The ONNX file and its output.
+    pub onnx: Onnx,
+    /// How a text becomes the model's input.
+    pub preprocess: Preprocess,
+    /// How raw outputs become probabilities.
+    #[serde(default)]
+    pub calibration: Calibration,
+    /// Texts with the training framework's outputs.
+    pub golden: Golden,
+    /// What the model can take at once.
+    #[serde(default)]
+    pub limits: Limits,
+    /// For readers: how it was trained.
+    #[serde(default)]
+    pub training: toml::Table,
+    /// For readers: how good it is.
+    #[serde(default)]
+    pub metrics: toml::Table,
+    /// The SHA-256 of each file, by its path in the folder.
+    pub files: BTreeMap<String, String>,
+}
+
+/// The ONNX file and its output.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Onnx {
+    /// The file.
+    pub file: String,
+    /// The name of the output to read.
+    pub output: String,
+    /// What that output is.
+    #[serde(default)]
+    pub output_kind: OutputKind,
+    /// The name of the string input, for `kind = "string"`.
+    pub input: Option<String>,
+    /// Whether a row's result is the same whatever rows it is batched with.
+    #[serde(default)]
+    pub batch_invariant: bool,
+}
+
+/// What a model's output is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputKind {
+    /// Raw values before softmax.
+    #[default]
+    Logits,
+    /// Probabilities that sum to one; their logarithms stand in for logits.
+    Probabilities,
+}
+
+/// How a text becomes the model's input.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Preprocess {
+    /// The set of hashed n-grams of code points (`preprocess/ngrams.rs`).
+    HashedNgrams(HashedNgrams),
+    /// A Hugging Face tokenizer (`preprocess/tokenizer.rs`).
+    Tokenizer(TokenizerSettings),
+    /// The text itself, for graphs that hold their own preprocessing (scikit-learn exports).
+    String {
+        /// The longest text that the model reads, in bytes of UTF-8; the end of a longer one is cut off.
+        #[serde(default = "default_max_bytes")]
+        max_bytes: usize,
+    },
+}
+
+/// The settings of the n-gram features.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HashedNgrams {
+    /// How many code points of the folded text are read.
+    pub max_code_points: usize,
+    /// The shortest n-gram.
+    pub min_n: usize,
+    /// The longest n-gram.
+    pub max_n: usize,
+    /// How many buckets the n-grams are hashed into; a power of two.
+    pub buckets: u32,
+}
+
+/// The settings of a tokenizer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenizerSettings {
+    /// The tokenizer.json file.
+    pub file: String,
+    /// The most tokens that the model reads, special tokens included.
+    pub max_tokens: usize,
+    /// Longer texts are cut to so many bytes before tokenizing, which bounds its cost.
+    #[serde(default = "default_max_bytes")]
+    pub max_bytes: usize,
+    /// What happens to longer texts unless the request says.
+    #[serde(default)]
+    pub truncation: Truncation,
+}
+
+fn default_max_bytes() -> usize {
+    8192
+}
+
+/// What happens to a text that is too long for the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Truncation {
+    /// The end is cut off.
+    #[default]
+    End,
+    /// The start is cut off.
+    Start,
+    /// The request is refused.
+    Reject,
+}
+
+/// How raw outputs become probabilities.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Logits are divided by this before softmax.
+    pub temperature: f32,
+}
+
+impl Default for Calibration {
+    fn default() -> Self {
+        Self { temperature: 1.0 }
+    }
+}
+
+/// Texts with the training framework's outputs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// The JSON Lines file.
+    pub file: String,
+    /// What wrote it.
+    #[serde(default)]
+    pub source: String,
+    /// How far a logit may be from the golden one for a text run alone.
+    pub logit_tolerance: f32,
+    /// The same for a text run in a batch.
+    pub batched_logit_tolerance: f32,
+}
+
+/// What the model can take at once.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// The most texts in one batch.
+    pub max_batch_size: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_batch_size: 32 }
+    }
+}
+
+impl Manifest {
+    /// Parses and checks the text of a manifest. The error is one line that names the key.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let manifest: Manifest = toml::from_str(text).map_err(|error| one_line(&error.to_string()))?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.schema_version != SCHEMA_VERSION {
+            return Err(format!(
+                "schema_version is {}, this build reads {SCHEMA_VERSION}",
+                self.schema_version
+            ));
+        }
+        for (key, value) in [("name", &self.name), ("version", &self.version), ("task", &self.task)] {
+            if !is_name(value) {
+                return Err(format!("{key} must match [a-z0-9][a-z0-9_-]{{0,62}}"));
+            }
+        }
+        if self.labels.len() < 2 {
+            return Err("labels must hold at least two labels".into());
+        }
+        if (1..self.labels.len()).any(|at| self.labels[..at].contains(&self.labels[at])) {
+            return Err("labels must differ from each other".into());
+        }
+        if !(self.calibration.temperature.is_finite() && self.calibration.temperature > 0.0) {
+            return Err("calibration.temperature must be a number above 0".into());
+        }
+        for (key, value) in [
+            ("golden.logit_tolerance", self.golden.logit_tolerance),
+            ("golden.batched_logit_tolerance", self.golden.batched_logit_tolerance),
+        ] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(format!("{key} must be a number of at least 0"));
+            }
+        }
+        if !(1..=1024).contains(&self.limits.max_batch_size) {
+            return Err("limits.max_batch_size must be from 1 to 1024".into());
+        }
+        self.check_preprocess()?;
+        self.check_files()
+    }
+
+    fn check_preprocess(&self) -> Result<(), String> {
+        match &self.preprocess {
+            Preprocess::HashedNgrams(settings) => {
+                if !settings.buckets.is_power_of_two() || settings.buckets > 1 << 30 {
+                    return Err("preprocess.buckets must be a power of two up to 2^30".into());
+                }
+                if settings.min_n < 1 || settings.max_n < settings.min_n || settings.max_n > 8 {
+                    return Err("preprocess.min_n and max_n must satisfy 1 <= min_n <= max_n <= 8".into());
+                }
+                if !(1..=65_536).contains(&settings.max_code_points) {
+                    return Err("preprocess.max_code_points must be from 1 to 65536".into());
+                }
+            }
+            Preprocess::Tokenizer(settings) => {
+                if !(3..=8192).contains(&settings.max_tokens) {
+                    return Err("preprocess.max_tokens must be from 3 to 8192".into());
+                }
+                if settings.max_bytes < 16 {
+                    return Err("preprocess.max_bytes must be at least 16".into());
+                }
+            }
+            Preprocess::String { max_bytes } => {
+                if *max_bytes < 16 {
+                    return Err("preprocess.max_bytes must be at least 16".into());
+                }
+                if self.onnx.input.is_none() {
+                    return Err("onnx.input must name the string input when preprocess.kind is \"string\"".into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_files(&self) -> Result<(), String> {
+        for (file, sha256) in &self.files {
+            let plain = Path::new(file)
+                .components()
+                .all(|part| matches!(part, Component::Normal(_)));
+            if file.is_empty() || !plain {
+                return Err(format!("files: `{file}` must be a relative path without `..`"));
+            }
+            if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(format!("files: the SHA-256 of `{file}` must be 64 hexadecimal digits"));
+            }
+        }
+        for (key, file) in self.named_files() {
+            if !self.files.contains_key(file) {
+                return Err(format!("{key} names `{file}`, which [files] does not list"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The files that the manifest names, with the key that names each.
+    fn named_files(&self) -> Vec<(&'static str, &str)> {
+        let mut named = vec![
+            ("onnx.file", self.onnx.file.as_str()),
+            ("golden.file", &self.golden.file),
+        ];
+        if let Preprocess::Tokenizer(settings) = &self.preprocess {
+            named.push(("preprocess.file", &settings.file));
+        }
+        named
+    }
+
+    /// The most tokens or features that the model reads of a text.
+    pub fn max_token_count(&self) -> usize {
+        match &self.preprocess {
+            Preprocess::HashedNgrams(settings) => settings.max_feature_count(),
+            Preprocess::Tokenizer(settings) => settings.max_tokens,
+            Preprocess::String { max_bytes } => *max_bytes,
+        }
+    }
+}
+
+impl HashedNgrams {
+    /// The most n-grams that a text of the greatest length can have: `length - n + 1` for each n.
+    pub fn max_feature_count(&self) -> usize {
+        let length = self.max_code_points + 2;
+        (self.min_n..=self.max_n).map(|n| (length + 1).saturating_sub(n)).sum()
+    }
+}
+
+/// Whether `value` may name a model, a version or a task.
+pub fn is_name(value: &str) -> bool {
+    let first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = value.as_bytes();
+    (1..=63).contains(&bytes.len())
+        && first(bytes[0])
+        && bytes.iter().all(|&byte| first(byte) || byte == b'_' || byte == b'-')
+}
+
+/// The lines of a parser's message as one, without its drawing of the place.
+fn one_line(message: &str) -> String {
+    message
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('|') && !line.contains(" | "))
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && *line != "|")
+        .collect::<Vec<_>>()
+        .join(": ")
+}

@@ -1,0 +1,51 @@
+//! Models: what is in the repository, how a text becomes a model's input, how ONNX Runtime runs it, and how its
+//! output becomes an answer.
+//!
+//! Knows nothing of requests, queues or protocols. In reading order:
+//! [`manifest`] → [`repository`] → [`load`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`].
+
+pub mod golden;
+pub mod library;
+pub mod load;
+pub mod manifest;
+pub mod onnx;
+pub mod postprocess;
+pub mod preprocess;
+pub mod repository;
+
+pub use manifest::{Manifest, Tier};
+pub use preprocess::{Encoding, ModelInput};
+
+use ndarray::Array2;
+
+/// Runs batches of model inputs. One thread owns one runner; implemented by ONNX Runtime sessions, and by scripted
+/// ones in the tests of the scheduler.
+pub trait Runner: Send {
+    /// Runs one batch and gives its raw outputs, `[rows, labels]`, rows in the order of `inputs`.
+    fn run(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError>;
+}
+
+/// A batch could not be run. The text is for the log, never for a caller.
+#[derive(Debug, thiserror::Error)]
+#[error("inference failed: {0}")]
+pub struct RunError(pub String);
+
+/// A model that can't be used, in one line that names the file or the key.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {problem}")]
+pub struct ModelError {
+    /// The file or folder at fault.
+    pub path: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl ModelError {
+    /// A problem with the file or folder at `path`.
+    pub fn new(path: &std::path::Path, problem: impl ToString) -> Self {
+        Self {
+            path: path.display().to_string(),
+            problem: problem.to_string(),
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! ONNX Runtime: the library, and one session a runner. The only file that imports `ort`.
+//!
+//! A session belongs to one thread at a time. Messages of ONNX Runtime go into errors for the log, never to callers.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use ndarray::Array2;
+use ort::environment::Environment;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{Session, SessionInputValue};
+use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
+
+use super::manifest::{Manifest, Preprocess};
+use super::{ModelInput, RunError, Runner};
+
+/// The ONNX Runtime library, loaded, and its environment: one a process.
+pub struct Runtime {
+    environment: Environment,
+    /// Where the library was found.
+    pub library: PathBuf,
+    /// The library's version, for instance `1.28.0`.
+    pub version: String,
+}
+
+impl Runtime {
+    /// The process's runtime, loaded at the first call. The error is one line.
+    pub fn get() -> Result<&'static Runtime, String> {
+        static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
+        RUNTIME.get_or_init(Self::load).as_ref().map_err(String::clone)
+    }
+
+    #[cfg(feature = "ort-dynamic")]
+    fn load() -> Result<Self, String> {
+        let library = super::library::locate();
+        let builder = ort::init_from(&library).map_err(|error| {
+            format!(
+                "ONNX Runtime can't be loaded: {error}; set {} to libonnxruntime 1.24 or newer, or put it beside the program",
+                super::library::LIBRARY_VARIABLE
+            )
+        })?;
+        Self::build(builder, super::library::loaded_path(library))
+    }
+
+    #[cfg(feature = "ort-download")]
+    fn load() -> Result<Self, String> {
+        Self::build(ort::init(), PathBuf::from("linked into the program"))
+    }
+
+    fn build(builder: ort::environment::EnvironmentBuilder, library: PathBuf) -> Result<Self, String> {
+        let environment = builder
+            .with_name("tandem")
+            .with_telemetry(false)
+            .build()
+            .map_err(|error| format!("ONNX Runtime can't start: {error}"))?;
+        Ok(Self {
+            environment,
+            library,
+            version: version_in(ort::info()),
+        })
+    }
+}
+
+/// The version in ONNX Runtime's build information, which names the release branch.
+fn version_in(build_info: &str) -> String {
+    build_info
+        .split([',', ' '])
+        .find_map(|word| word.strip_prefix("git-branch=rel-"))
+        .unwrap_or("of an unnamed build")
+        .to_owned()
+}
+
+/// How a session is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionSettings {
+    /// Threads inside one run.
+    pub intra_threads: usize,
+}
+
+/// A runner that owns one ONNX Runtime session.
+pub struct OnnxRunner {
+    session: Session,
+    feeds: Vec<Feed>,
+    output: String,
+    labels: usize,
+    pad_id: u32,
+}
+
+/// What an input of the graph is fed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FeedKind {
+    TokenIds,
+    AttentionMask,
+    TokenTypeIds,
+    FeatureIds,
+    FeatureScale,
+    Texts { columns: bool },
+}
+
+struct Feed {
+    name: String,
+    kind: FeedKind,
+}
+
+impl OnnxRunner {
+    /// Loads the manifest's ONNX file and checks that its inputs and its output are what the manifest promises.
+    pub fn load(
+        runtime: &Runtime,
+        path: &Path,
+        manifest: &Manifest,
+        pad_id: u32,
+        settings: SessionSettings,
+    ) -> Result<Self, String> {
+        let session = open_session(&runtime.environment, path, settings)
+            .map_err(|error| format!("ONNX Runtime can't load the model: {error}"))?;
+        let feeds = session
+            .inputs()
+            .iter()
+            .map(|input| feed_for(input, manifest))
+            .collect::<Result<Vec<_>, _>>()?;
+        check_fed(&feeds, manifest)?;
+        check_output(session.outputs(), manifest)?;
+        Ok(Self {
+            session,
+            feeds,
+            output: manifest.onnx.output.clone(),
+            labels: manifest.labels.len(),
+            pad_id,
+        })
+    }
+
+    fn run_session(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
+        let fail = |error: ort::Error| RunError(error.to_string());
+        let feeds = self
+            .feeds
+            .iter()
+            .map(|feed| Ok((feed.name.as_str(), tensor_for(feed.kind, inputs, self.pad_id)?)))
+            .collect::<Result<Vec<_>, ort::Error>>()
+            .map_err(fail)?;
+        let outputs = self.session.run(feeds).map_err(fail)?;
+        let output = outputs
+            .get(&self.output)
+            .ok_or_else(|| RunError(format!("the output `{}` is missing", self.output)))?;
+        let (shape, values) = output.try_extract_tensor::<f32>().map_err(fail)?;
+        let expected = [inputs.len() as i64, self.labels as i64];
+        if shape.as_ref() != expected {
+            return Err(RunError(format!(
+                "the output has the shape {shape:?}, not {expected:?}"
+            )));
+        }
+        Array2::from_shape_vec((inputs.len(), self.labels), values.to_vec())
+            .map_err(|error| RunError(error.to_string()))
+    }
+}
+
+impl Runner for OnnxRunner {
+    fn run(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
+        self.run_session(inputs)
+    }
+}
+
+fn open_session(environment: &Environment, path: &Path, settings: SessionSettings) -> Result<Session, ort::Error> {
+    Session::builder(environment)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(settings.intra_threads)?
+        .with_inter_threads(1)?
+        // Threads that spin while they wait for work starve the other sessions and the network.
+        .with_intra_op_spinning(false)?
+        // Texts come in all lengths: planned memory for each shape would be kept for good.
+        .with_memory_pattern(false)?
+        .with_config_entry("session.use_env_allocators", "0")?
+        .commit_from_file(path)
+}
+
+fn feed_for(input: &Outlet, manifest: &Manifest) -> Result<Feed, String> {
+    let name = input.name();
+    let (kind, expected) = match (&manifest.preprocess, name) {
+        (Preprocess::Tokenizer(_), "input_ids") => (FeedKind::TokenIds, TensorElementType::Int64),
+        (Preprocess::Tokenizer(_), "attention_mask") => (FeedKind::AttentionMask, TensorElementType::Int64),
+        (Preprocess::Tokenizer(_), "token_type_ids") => (FeedKind::TokenTypeIds, TensorElementType::Int64),
+        (Preprocess::HashedNgrams(_), "ids") => (FeedKind::FeatureIds, TensorElementType::Int32),
+        (Preprocess::HashedNgrams(_), "scale") => (FeedKind::FeatureScale, TensorElementType::Float32),
+        (Preprocess::String { .. }, name) if manifest.onnx.input.as_deref() == Some(name) => {
+            let columns = input.dtype().tensor_shape().is_some_and(|shape| shape.len() == 2);
+            (FeedKind::Texts { columns }, TensorElementType::String)
+        }
+        _ => {
+            return Err(format!(
+                "the model has an input `{name}` that this preprocessing does not feed"
+            ));
+        }
+    };
+    let found = input.dtype().tensor_type();
+    if found != Some(expected) {
+        return Err(format!(
+            "the input `{name}` should be a tensor of {expected}, it is {}",
+            input.dtype()
+        ));
+    }
+    Ok(Feed {
+        name: name.to_owned(),
+        kind,
+    })
+}
+
+fn check_fed(feeds: &[Feed], manifest: &Manifest) -> Result<(), String> {
+    let needed: &[(FeedKind, &str)] = match manifest.preprocess {
+        Preprocess::Tokenizer(_) => &[(FeedKind::TokenIds, "input_ids")],
+        Preprocess::HashedNgrams(_) => &[(FeedKind::FeatureIds, "ids"), (FeedKind::FeatureScale, "scale")],
+        Preprocess::String { .. } => &[],
+    };
+    for (kind, name) in needed {
+        if !feeds.iter().any(|feed| feed.kind == *kind) {
+            return Err(format!("the model has no input `{name}`"));
+        }
+    }
+    if feeds.is_empty() {
+        return Err("the model has no input".into());
+    }
+    Ok(())
+}
+
+fn check_output(outputs: &[Outlet], manifest: &Manifest) -> Result<(), String> {
+    let name = &manifest.onnx.output;
+    let Some(output) = outputs.iter().find(|output| output.name() == name) else {
+        let found: Vec<&str> = outputs.iter().map(|output| output.name()).collect();
+        return Err(format!("the model has no output `{name}`; it has {}", found.join(", ")));
+    };
+    let ValueType::Tensor {
+        ty: TensorElementType::Float32,
+        shape,
+        ..
+    } = output.dtype()
+    else {
+        return Err(format!(
+            "the output `{name}` should be a tensor of f32, it is {}",
+            output.dtype()
+        ));
+    };
+    let labels = manifest.labels.len() as i64;
+    match shape.last() {
+        Some(&columns) if shape.len() == 2 && (columns == labels || columns < 0) => Ok(()),
+        _ => Err(format!(
+            "the output `{name}` has the shape {shape:?}, the manifest has {labels} labels"
+        )),
+    }
+}
+
+/// Builds one padded input of the graph.
+fn tensor_for(kind: FeedKind, inputs: &[&ModelInput], pad_id: u32) -> Result<SessionInputValue<'static>, ort::Error> {
+    let rows = inputs.len();
+    let width = inputs.iter().map(|input| input.width()).max().unwrap_or(0);
+    let shape = [rows, width];
+    Ok(match kind {
+        FeedKind::TokenIds => {
+            let values = padded(inputs, width, i64::from(pad_id), |input| {
+                input.ids().iter().map(|&id| i64::from(id))
+            });
+            Tensor::from_array((shape, values))?.into()
+        }
+        FeedKind::AttentionMask => {
+            let values = padded(inputs, width, 0, |input| input.ids().iter().map(|_| 1_i64));
+            Tensor::from_array((shape, values))?.into()
+        }
+        FeedKind::TokenTypeIds => {
+            let values = padded(inputs, width, 0, |input| {
+                type_ids(input).iter().map(|&id| i64::from(id))
+            });
+            Tensor::from_array((shape, values))?.into()
+        }
+        FeedKind::FeatureIds => {
+            // Bucket counts are at most 2^30, so ids fit an i32.
+            let values = padded(inputs, width, pad_id as i32, |input| {
+                input.ids().iter().map(|&id| id as i32)
+            });
+            Tensor::from_array((shape, values))?.into()
+        }
+        FeedKind::FeatureScale => {
+            let values: Vec<f32> = inputs
+                .iter()
+                .map(|input| 1.0 / (input.width().max(1) as f32).sqrt())
+                .collect();
+            Tensor::from_array(([rows], values))?.into()
+        }
+        FeedKind::Texts { columns } => {
+            let texts: Vec<Arc<str>> = inputs.iter().map(|input| text(input)).collect();
+            if columns {
+                Tensor::from_string_array(([rows, 1], texts.as_slice()))?.into()
+            } else {
+                Tensor::from_string_array(([rows], texts.as_slice()))?.into()
+            }
+        }
+    })
+}
+
+fn padded<'a, T: Copy, I: Iterator<Item = T>>(
+    inputs: &[&'a ModelInput],
+    width: usize,
+    pad: T,
+    row: impl Fn(&'a ModelInput) -> I,
+) -> Vec<T> {
+    let mut values = Vec::with_capacity(inputs.len() * width);
+    for (at, input) in inputs.iter().enumerate() {
+        values.extend(row(input));
+        values.resize((at + 1) * width, pad);
+    }
+    values
+}
+
+fn type_ids(input: &ModelInput) -> &[u32] {
+    match input {
+        ModelInput::Tokens { type_ids, .. } => type_ids,
+        ModelInput::Features(_) | ModelInput::Text(_) => &[],
+    }
+}
+
+fn text(input: &ModelInput) -> Arc<str> {
+    match input {
+        ModelInput::Text(text) => Arc::clone(text),
+        ModelInput::Tokens { .. } | ModelInput::Features(_) => Arc::from(""),
+    }
+}

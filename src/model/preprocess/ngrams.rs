@@ -1,0 +1,263 @@
+//! Hashed n-grams of code points: the features of the fast model.
+//!
+//! Must give the ids that training gave, for every text: `training/tandem_training/features.py` is the same algorithm,
+//! and `tests/data/ngrams.jsonl` holds both to it. Keeps, for each feature, where in the original text it came from.
+
+use std::ops::Range;
+
+use unicode_normalization::char::canonical_combining_class;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
+use super::{EncodeError, Encoding, ModelInput};
+use crate::model::manifest::{HashedNgrams, Truncation};
+
+/// Turns texts into sets of n-gram buckets.
+pub struct NgramExtractor {
+    settings: HashedNgrams,
+}
+
+/// An occurrence of an n-gram in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NgramSpan {
+    /// The bucket that the n-gram is hashed into.
+    pub bucket: u32,
+    /// Where it stands in the original text, in bytes. Empty for the space that is put before and after the text.
+    pub bytes: Range<usize>,
+}
+
+/// A code point of the folded text, and the bytes of the original text that it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct FoldedChar {
+    value: char,
+    bytes: Range<usize>,
+}
+
+impl NgramExtractor {
+    /// An extractor with checked settings.
+    pub fn new(settings: HashedNgrams) -> Self {
+        Self { settings }
+    }
+
+    /// How many buckets there are; also the id that pads a row.
+    pub fn buckets(&self) -> u32 {
+        self.settings.buckets
+    }
+
+    /// The features of a text.
+    pub fn encode(&self, text: &str, truncation: Truncation) -> Result<Encoding, EncodeError> {
+        let (folded, truncated) = self.fold_and_cut(text, truncation)?;
+        let mut ids = Vec::with_capacity(folded.len() * (self.settings.max_n - self.settings.min_n + 1));
+        self.for_each_ngram(&folded, |bucket, _, _| ids.push(bucket));
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(Encoding {
+            token_count: ids.len(),
+            input: ModelInput::Features(ids),
+            truncated,
+        })
+    }
+
+    /// Every n-gram of the text that the model reads, with its place in the original text.
+    pub fn spans(&self, text: &str, truncation: Truncation) -> Result<Vec<NgramSpan>, EncodeError> {
+        let (folded, _) = self.fold_and_cut(text, truncation)?;
+        let mut spans = Vec::new();
+        self.for_each_ngram(&folded, |bucket, first, last| {
+            spans.push(NgramSpan {
+                bucket,
+                bytes: first.bytes.start..last.bytes.end,
+            });
+        });
+        Ok(spans)
+    }
+
+    fn fold_and_cut(&self, text: &str, truncation: Truncation) -> Result<(Vec<FoldedChar>, bool), EncodeError> {
+        let mut folded = fold(text);
+        let limit = self.settings.max_code_points;
+        let truncated = folded.len() > limit;
+        if truncated {
+            match truncation {
+                Truncation::End => folded.truncate(limit),
+                Truncation::Start => drop(folded.drain(..folded.len() - limit)),
+                Truncation::Reject => {
+                    return Err(EncodeError::TooLong {
+                        found: format!("{} code points", folded.len()),
+                        limit: format!("{limit} code points"),
+                    });
+                }
+            }
+        }
+        let start = folded.first().map_or(0, |first| first.bytes.start);
+        let end = folded.last().map_or(0, |last| last.bytes.end);
+        folded.insert(
+            0,
+            FoldedChar {
+                value: ' ',
+                bytes: start..start,
+            },
+        );
+        folded.push(FoldedChar {
+            value: ' ',
+            bytes: end..end,
+        });
+        Ok((folded, truncated))
+    }
+
+    fn for_each_ngram<'a>(&self, folded: &'a [FoldedChar], mut each: impl FnMut(u32, &'a FoldedChar, &'a FoldedChar)) {
+        let mask = self.settings.buckets - 1;
+        for start in 0..folded.len() {
+            let mut hash = FNV_OFFSET;
+            for (at, last) in folded[start..].iter().take(self.settings.max_n).enumerate() {
+                hash = (hash ^ u32::from(last.value)).wrapping_mul(FNV_PRIME);
+                if at + 1 >= self.settings.min_n {
+                    each(mix(hash) & mask, &folded[start], last);
+                }
+            }
+        }
+    }
+}
+
+const FNV_OFFSET: u32 = 0x811C_9DC5;
+const FNV_PRIME: u32 = 0x0100_0193;
+
+/// The final mix of MurmurHash3: FNV-1a alone leaves the low bits of short n-grams poorly spread.
+fn mix(mut hash: u32) -> u32 {
+    hash ^= hash >> 16;
+    hash = hash.wrapping_mul(0x85EB_CA6B);
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(0xC2B2_AE35);
+    hash ^ (hash >> 16)
+}
+
+/// NFC, lower case, white-space runs to one space, trimmed; each code point with its bytes in the original text.
+fn fold(text: &str) -> Vec<FoldedChar> {
+    let mut folded: Vec<FoldedChar> = Vec::with_capacity(text.len() / 2);
+    let mut push = |value: char, bytes: Range<usize>| {
+        for lower in value.to_lowercase() {
+            if !lower.is_whitespace() {
+                folded.push(FoldedChar {
+                    value: lower,
+                    bytes: bytes.clone(),
+                });
+            } else if let Some(last) = folded.last_mut() {
+                if last.value == ' ' {
+                    last.bytes.end = bytes.end;
+                } else {
+                    folded.push(FoldedChar {
+                        value: ' ',
+                        bytes: bytes.clone(),
+                    });
+                }
+            }
+        }
+    };
+    if is_nfc_quick(text.chars()) == IsNormalized::Yes {
+        for (at, value) in text.char_indices() {
+            push(value, at..at + value.len_utf8());
+        }
+    } else {
+        for segment in composition_segments(text) {
+            for value in text[segment.clone()].nfc() {
+                push(value, segment.clone());
+            }
+        }
+    }
+    if folded.last().is_some_and(|last| last.value == ' ') {
+        folded.pop();
+    }
+    folded
+}
+
+/// Cuts a text where no composition crosses: before each character that starts a cluster and never joins what stands
+/// before it. The NFC of the text is then the NFC of its segments, one after the other.
+fn composition_segments(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut starts: Vec<usize> = text
+        .char_indices()
+        .filter(|&(at, value)| at == 0 || is_boundary(value))
+        .map(|(at, _)| at)
+        .collect();
+    starts.push(text.len());
+    (1..starts.len()).map(move |at| starts[at - 1]..starts[at])
+}
+
+fn is_boundary(value: char) -> bool {
+    canonical_combining_class(value) == 0 && is_nfc_quick(std::iter::once(value)) == IsNormalized::Yes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folded_text(text: &str) -> String {
+        fold(text).iter().map(|folded| folded.value).collect()
+    }
+
+    #[test]
+    fn folding_composes_lowers_and_folds_white_space() {
+        assert_eq!(folded_text("  A\u{3000}\u{2009}B\tc \n"), "a b c");
+        assert_eq!(folded_text("\u{1112}\u{1161}\u{11AB}글"), "한글");
+        assert_eq!(folded_text("ΟΣ"), "οσ");
+        assert_eq!(folded_text("a\u{1C}b"), "a\u{1C}b");
+        assert_eq!(folded_text(" \u{85}\u{2028} "), "");
+    }
+
+    #[test]
+    fn segments_compose_like_the_whole_text() {
+        for text in [
+            "e\u{301}\u{323}x",
+            "\u{1100}\u{1161}\u{11A8}\u{11A8}",
+            "\u{958}\u{93C}",
+            "a\u{0F71}\u{0F72}\u{0F74}",
+            "각\u{11A8}e\u{301}",
+        ] {
+            let whole: String = text.nfc().collect();
+            let parts: String = composition_segments(text)
+                .flat_map(|range| text[range].nfc().collect::<Vec<_>>())
+                .collect();
+            assert_eq!(parts, whole, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn spans_point_into_the_original_text() {
+        let extractor = NgramExtractor::new(HashedNgrams {
+            max_code_points: 256,
+            min_n: 1,
+            max_n: 4,
+            buckets: 1 << 20,
+        });
+        let text = "  \u{1112}\u{1161}\u{11AB}  글";
+        let spans = extractor.spans(text, Truncation::End).expect("short");
+        let ids: std::collections::BTreeSet<u32> = spans.iter().map(|span| span.bucket).collect();
+        let encoding = extractor.encode(text, Truncation::End).expect("short");
+        assert_eq!(encoding.input.ids(), ids.into_iter().collect::<Vec<_>>());
+        assert!(
+            spans
+                .iter()
+                .any(|span| &text[span.bytes.clone()] == "\u{1112}\u{1161}\u{11AB}")
+        );
+        assert!(
+            spans
+                .iter()
+                .any(|span| &text[span.bytes.clone()] == "\u{1112}\u{1161}\u{11AB}  글")
+        );
+    }
+
+    #[test]
+    fn truncation_keeps_the_asked_end() {
+        let extractor = NgramExtractor::new(HashedNgrams {
+            max_code_points: 2,
+            min_n: 1,
+            max_n: 2,
+            buckets: 1 << 10,
+        });
+        let end = extractor.encode("abc", Truncation::End).expect("cut");
+        let start = extractor.encode("abc", Truncation::Start).expect("cut");
+        assert!(end.truncated && start.truncated);
+        assert_eq!(end.input, extractor.encode("ab", Truncation::End).expect("short").input);
+        assert_eq!(
+            start.input,
+            extractor.encode("bc", Truncation::End).expect("short").input
+        );
+        assert!(extractor.encode("abc", Truncation::Reject).is_err());
+    }
+}

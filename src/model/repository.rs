@@ -1,0 +1,149 @@
+//! The model repository: finds `<name>/<version>/manifest.toml`, and checks each file against its SHA-256.
+//!
+//! Reads files only; nothing is loaded into ONNX Runtime here. All of it is done before a port opens.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::ModelError;
+use super::manifest::Manifest;
+
+/// The name of the file that makes a folder a model.
+pub const MANIFEST_FILE: &str = "manifest.toml";
+
+/// A model whose files are the ones that its manifest lists.
+#[derive(Clone, Debug)]
+pub struct VerifiedModel {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The first 16 hexadecimal digits of a SHA-256 over the files that decide the model's answers.
+    pub fingerprint: String,
+}
+
+/// Finds and verifies every model in the repository at `root`: the newest version of each name.
+pub fn open(root: &Path) -> Result<Vec<VerifiedModel>, ModelError> {
+    let mut models = Vec::new();
+    for name in folders_in(root)? {
+        let mut versions = folders_in(&name)?;
+        versions.retain(|version| version.join(MANIFEST_FILE).is_file());
+        versions.sort_by_key(|version| version_key(version));
+        if let Some(newest) = versions.last() {
+            models.push(verify_in_repository(newest)?);
+        }
+    }
+    if models.is_empty() {
+        return Err(ModelError::new(
+            root,
+            format!("holds no model: expected <name>/<version>/{MANIFEST_FILE}"),
+        ));
+    }
+    Ok(models)
+}
+
+/// Verifies the model in `folder`, and that its folders carry its name and version.
+fn verify_in_repository(folder: &Path) -> Result<VerifiedModel, ModelError> {
+    let model = verify(folder)?;
+    let version = folder.file_name().map(|name| name.to_string_lossy());
+    let name = folder
+        .parent()
+        .and_then(Path::file_name)
+        .map(|name| name.to_string_lossy());
+    for (key, expected, found) in [
+        ("name", name, &model.manifest.name),
+        ("version", version, &model.manifest.version),
+    ] {
+        if expected.as_deref() != Some(found) {
+            let path = folder.join(MANIFEST_FILE);
+            let expected = expected.unwrap_or_default();
+            return Err(ModelError::new(
+                &path,
+                format!("{key} is `{found}`, its folder says `{expected}`"),
+            ));
+        }
+    }
+    Ok(model)
+}
+
+/// Reads the manifest in `folder` and checks every file that it lists.
+pub fn verify(folder: &Path) -> Result<VerifiedModel, ModelError> {
+    let path = folder.join(MANIFEST_FILE);
+    let text = std::fs::read_to_string(&path).map_err(|error| ModelError::new(&path, error))?;
+    let manifest = Manifest::parse(&text).map_err(|problem| ModelError::new(&path, problem))?;
+    for (file, expected) in &manifest.files {
+        let path = folder.join(file);
+        let found = sha256_of(&path)?;
+        if !found.eq_ignore_ascii_case(expected) {
+            return Err(ModelError::new(&path, "its SHA-256 is not the one in the manifest"));
+        }
+    }
+    let fingerprint = fingerprint(&manifest, &text);
+    Ok(VerifiedModel {
+        folder: folder.to_path_buf(),
+        manifest,
+        fingerprint,
+    })
+}
+
+/// The fingerprint: for each file, in the order of its path, the path, a zero byte and the file's own SHA-256. The
+/// manifest counts too, since its labels and its calibration decide answers; golden examples do not.
+fn fingerprint(manifest: &Manifest, manifest_text: &str) -> String {
+    let mut files = manifest.files.clone();
+    files.remove(&manifest.golden.file);
+    files.insert(MANIFEST_FILE.to_owned(), hex(&Sha256::digest(manifest_text)));
+    let mut hasher = Sha256::new();
+    for (file, sha256) in &files {
+        hasher.update(file);
+        hasher.update([0]);
+        hasher.update(sha256.to_ascii_lowercase());
+    }
+    hex(&hasher.finalize())[..16].to_owned()
+}
+
+fn sha256_of(path: &Path) -> Result<String, ModelError> {
+    let fail = |error| ModelError::new(path, error);
+    let mut file = File::open(path).map_err(fail)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let count = file.read(&mut buffer).map_err(fail)?;
+        if count == 0 {
+            return Ok(hex(&hasher.finalize()));
+        }
+        hasher.update(&buffer[..count]);
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn folders_in(root: &Path) -> Result<Vec<PathBuf>, ModelError> {
+    let fail = |error| ModelError::new(root, error);
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(root).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        if !hidden && entry.path().is_dir() {
+            folders.push(entry.path());
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// Orders versions: numbers as numbers, before names.
+fn version_key(folder: &Path) -> (bool, u64, String) {
+    let name = folder
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    match name.parse() {
+        Ok(number) => (false, number, name),
+        Err(_) => (true, 0, name),
+    }
+}

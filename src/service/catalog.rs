@@ -1,0 +1,255 @@
+//! The catalog: which models and tasks there are, and the state of each model. Built from verified manifests, before
+//! anything is loaded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::types::{ModelRef, Route};
+use crate::batching::Scheduler;
+use crate::config::settings::{RouteSetting, Settings, TaskSettings};
+use crate::model::Tier;
+use crate::model::load::Model;
+use crate::model::repository::VerifiedModel;
+use crate::telemetry::metrics::ModelMetrics;
+
+/// The models and tasks of a server.
+pub struct Catalog {
+    slots: BTreeMap<String, Arc<Slot>>,
+    tasks: BTreeMap<String, Task>,
+    default_task: Option<String>,
+}
+
+/// The place of one model.
+pub struct Slot {
+    /// The files, checked.
+    pub verified: VerifiedModel,
+    state: ArcSwap<ModelState>,
+}
+
+/// The state of a model.
+pub enum ModelState {
+    /// Being loaded, verified or warmed up.
+    Loading,
+    /// Taking requests.
+    Serving(Serving),
+    /// Could not be loaded, or failed since; why, for people.
+    Failed(String),
+}
+
+/// A model that takes requests.
+#[derive(Clone)]
+pub struct Serving {
+    /// Its pre- and postprocessing.
+    pub model: Arc<Model>,
+    /// Its queue and instances.
+    pub scheduler: Scheduler,
+    /// Its metrics.
+    pub metrics: ModelMetrics,
+}
+
+/// The models that decide one task.
+#[derive(Clone)]
+pub struct Task {
+    /// Its fast model.
+    pub fast: Option<Arc<Slot>>,
+    /// Its deep model.
+    pub deep: Option<Arc<Slot>>,
+    /// The route of requests that name none: never [`Route::Default`].
+    pub default_route: Route,
+}
+
+impl Catalog {
+    /// Puts models and tasks together. The error is one line that names the key.
+    pub fn new(models: Vec<VerifiedModel>, settings: &Settings) -> Result<Self, String> {
+        let slots: BTreeMap<String, Arc<Slot>> = models
+            .into_iter()
+            .map(|verified| (verified.manifest.name.clone(), Arc::new(Slot::new(verified))))
+            .collect();
+        let mut tasks = BTreeMap::new();
+        for (name, configured) in &settings.tasks {
+            tasks.insert(name.clone(), configured_task(name, configured, settings, &slots)?);
+        }
+        for slot in slots.values() {
+            let name = &slot.verified.manifest.task;
+            if settings.tasks.contains_key(name) {
+                continue;
+            }
+            let task = tasks
+                .entry(name.clone())
+                .or_insert_with(|| Task::empty(settings.default_route));
+            task.put(Arc::clone(slot)).map_err(|other| {
+                format!(
+                    "tasks.{name}: `{other}` and `{}` are both {}; say in [tasks.{name}] which serves it",
+                    slot.verified.manifest.name,
+                    slot.verified.manifest.tier.name(),
+                )
+            })?;
+        }
+        for (name, task) in &tasks {
+            task.check_labels()
+                .map_err(|problem| format!("tasks.{name}: {problem}"))?;
+        }
+        let default_task = default_task(&tasks, settings)?;
+        Ok(Self {
+            slots,
+            tasks,
+            default_task,
+        })
+    }
+
+    /// The models, by name.
+    pub fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        self.slots.values()
+    }
+
+    /// A model by name.
+    pub fn slot(&self, name: &str) -> Option<&Arc<Slot>> {
+        self.slots.get(name)
+    }
+
+    /// The names of the tasks.
+    pub fn task_names(&self) -> impl Iterator<Item = &str> {
+        self.tasks.keys().map(String::as_str)
+    }
+
+    /// A task by name, or the default one for an empty name.
+    pub fn task(&self, name: &str) -> Option<&Task> {
+        let name = if name.is_empty() {
+            self.default_task.as_deref()?
+        } else {
+            name
+        };
+        self.tasks.get(name)
+    }
+
+    /// The tasks that a model serves.
+    pub fn tasks_of(&self, slot: &Slot) -> Vec<&str> {
+        let serves = |task: &Task| task.slots().any(|other| std::ptr::eq(&raw const **other, slot));
+        let serving = self.tasks.iter().filter(|(_, task)| serves(task));
+        serving.map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+fn default_task(tasks: &BTreeMap<String, Task>, settings: &Settings) -> Result<Option<String>, String> {
+    match &settings.default_task {
+        Some(name) if tasks.contains_key(name) => Ok(Some(name.clone())),
+        Some(name) => {
+            let known: Vec<&str> = tasks.keys().map(String::as_str).collect();
+            Err(format!("default_task is `{name}`, the tasks are {}", known.join(", ")))
+        }
+        None if tasks.len() == 1 => Ok(tasks.keys().next().cloned()),
+        None => Ok(None),
+    }
+}
+
+fn configured_task(
+    name: &str,
+    configured: &TaskSettings,
+    settings: &Settings,
+    slots: &BTreeMap<String, Arc<Slot>>,
+) -> Result<Task, String> {
+    let mut task = Task::empty(configured.default_route.unwrap_or(settings.default_route));
+    for (tier, model) in [(Tier::Fast, &configured.fast), (Tier::Deep, &configured.deep)] {
+        let Some(model) = model else { continue };
+        let key = format!("tasks.{name}.{}", tier.name());
+        let slot = slots
+            .get(model)
+            .ok_or_else(|| format!("{key}: there is no model `{model}` in the repository"))?;
+        let found = slot.verified.manifest.tier;
+        if found != tier {
+            return Err(format!(
+                "{key}: the manifest of `{model}` says that it is {}",
+                found.name()
+            ));
+        }
+        // Both tiers are empty before.
+        let _ = task.put(Arc::clone(slot));
+    }
+    if task.slots().next().is_none() {
+        return Err(format!("tasks.{name}: names no model, set fast, deep or both"));
+    }
+    Ok(task)
+}
+
+impl Task {
+    fn empty(default_route: RouteSetting) -> Self {
+        let default_route = match default_route {
+            RouteSetting::Fast => Route::Fast,
+            RouteSetting::Deep => Route::Deep,
+        };
+        Self {
+            fast: None,
+            deep: None,
+            default_route,
+        }
+    }
+
+    fn put(&mut self, slot: Arc<Slot>) -> Result<(), String> {
+        let place = match slot.verified.manifest.tier {
+            Tier::Fast => &mut self.fast,
+            Tier::Deep => &mut self.deep,
+        };
+        match place {
+            Some(other) => Err(other.verified.manifest.name.clone()),
+            None => {
+                *place = Some(slot);
+                Ok(())
+            }
+        }
+    }
+
+    /// The models of the task.
+    pub fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        self.fast.iter().chain(&self.deep)
+    }
+
+    fn check_labels(&self) -> Result<(), String> {
+        let (Some(fast), Some(deep)) = (&self.fast, &self.deep) else {
+            return Ok(());
+        };
+        let sorted = |slot: &Slot| {
+            let mut labels = slot.verified.manifest.labels.clone();
+            labels.sort();
+            labels
+        };
+        if sorted(fast) == sorted(deep) {
+            return Ok(());
+        }
+        Err(format!(
+            "the labels of `{}` and `{}` are not the same set",
+            fast.verified.manifest.name, deep.verified.manifest.name
+        ))
+    }
+}
+
+impl Slot {
+    fn new(verified: VerifiedModel) -> Self {
+        Self {
+            verified,
+            state: ArcSwap::from_pointee(ModelState::Loading),
+        }
+    }
+
+    /// The state that the model is in.
+    pub fn state(&self) -> Arc<ModelState> {
+        self.state.load_full()
+    }
+
+    /// Changes the state; `Service::set_model_state` tells those who watch.
+    pub(super) fn set_state(&self, state: ModelState) {
+        self.state.store(Arc::new(state));
+    }
+
+    /// The model's name, version and fingerprint.
+    pub fn model_ref(&self) -> ModelRef {
+        let manifest = &self.verified.manifest;
+        ModelRef {
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            fingerprint: self.verified.fingerprint.clone(),
+            tier: manifest.tier,
+        }
+    }
+}

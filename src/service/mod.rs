@@ -1,0 +1,125 @@
+//! The service: what both doors call. The flow of a request is [`predict`]; no tonic, no axum, no ort in here.
+//!
+//! In reading order: [`types`] → [`validate`] → [`route`] → [`predict`] → [`catalog`] (which models there are, and
+//! their states) → [`start`] (loading them) → [`health`] (what is told of them).
+
+pub mod catalog;
+pub mod health;
+pub mod predict;
+pub mod route;
+pub mod start;
+pub mod types;
+pub mod validate;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::Settings;
+use crate::telemetry::metrics::Metrics;
+use catalog::Catalog;
+use health::HealthBoard;
+
+/// The service; cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    catalog: Catalog,
+    limits: RequestLimits,
+    deadlines: Deadlines,
+    health: HealthBoard,
+    metrics: Metrics,
+    started_at: Instant,
+}
+
+/// The limits on one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// The most texts.
+    pub max_texts: usize,
+    /// The longest text, in bytes of UTF-8.
+    pub max_text_bytes: usize,
+}
+
+impl RequestLimits {
+    /// The largest Protobuf message that a legal request can be: every text and its pair at the limit, each with its
+    /// tag and its length, and room for the options.
+    pub fn max_message_bytes(&self) -> usize {
+        const TAG_AND_LENGTH: usize = 6;
+        const OPTIONS: usize = 4096;
+        2 * self.max_texts * (self.max_text_bytes + TAG_AND_LENGTH) + OPTIONS
+    }
+
+    /// The largest JSON document that a legal request can be: each byte of a text may stand as an escape of six.
+    pub fn max_json_bytes(&self) -> usize {
+        const ESCAPED: usize = 6;
+        ESCAPED * self.max_message_bytes()
+    }
+}
+
+/// How long requests may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// For a request that does not say.
+    pub default_timeout: Duration,
+    /// The longest that is kept.
+    pub max_timeout: Duration,
+}
+
+impl Deadlines {
+    /// The deadline of a request that arrived at `arrived` and asked for `timeout`, if it did.
+    pub fn deadline(&self, arrived: Instant, timeout: Option<Duration>) -> Instant {
+        arrived + timeout.unwrap_or(self.default_timeout).min(self.max_timeout)
+    }
+}
+
+impl Service {
+    /// A service over the models of `catalog`, none of them loaded yet.
+    pub fn new(settings: &Settings, catalog: Catalog, metrics: Metrics) -> Self {
+        let limits = RequestLimits {
+            max_texts: settings.max_texts,
+            max_text_bytes: settings.max_text_bytes,
+        };
+        let deadlines = Deadlines {
+            default_timeout: settings.default_timeout.0,
+            max_timeout: settings.max_timeout.0,
+        };
+        Self {
+            inner: Arc::new(Inner {
+                catalog,
+                limits,
+                deadlines,
+                health: HealthBoard::new(),
+                metrics,
+                started_at: Instant::now(),
+            }),
+        }
+    }
+
+    /// The models and tasks.
+    pub fn catalog(&self) -> &Catalog {
+        &self.inner.catalog
+    }
+
+    /// The limits on one request.
+    pub fn limits(&self) -> RequestLimits {
+        self.inner.limits
+    }
+
+    /// How long requests may take.
+    pub fn deadlines(&self) -> Deadlines {
+        self.inner.deadlines
+    }
+
+    /// The metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// Since when the service is there.
+    pub fn uptime(&self) -> Duration {
+        self.inner.started_at.elapsed()
+    }
+}

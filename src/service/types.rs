@@ -1,0 +1,161 @@
+//! What goes into the service and what comes out, free of any protocol.
+
+use std::time::{Duration, Instant};
+
+use crate::model::Tier;
+use crate::model::manifest::Truncation;
+
+/// Which model a request asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Route {
+    /// The task's configured default.
+    #[default]
+    Default,
+    /// The fast model.
+    Fast,
+    /// The deep model.
+    Deep,
+    /// The fast model, and the deep one for the texts of which the fast one is not sure enough.
+    Cascade,
+}
+
+/// What a score is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScoreKind {
+    /// Calibrated probabilities.
+    #[default]
+    Probability,
+    /// The model's outputs before softmax, uncalibrated.
+    Logit,
+}
+
+/// Which requests go first. Accepted; takes effect with the scheduler's fair shares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Priority {
+    /// Someone waits for the answer.
+    Interactive,
+    /// The ordinary case.
+    #[default]
+    Normal,
+    /// Bulk work.
+    Bulk,
+}
+
+/// A request as it came through a door, its enumerations known, nothing else checked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PredictInput {
+    /// The texts.
+    pub texts: Vec<String>,
+    /// The second texts, for models that classify pairs.
+    pub text_pairs: Vec<String>,
+    /// The task; empty for the default.
+    pub task: String,
+    /// Which model to ask.
+    pub route: Route,
+    /// A model to ask, `name` or `name@version`; empty for none.
+    pub model: String,
+    /// How many labels to list.
+    pub top_k: i32,
+    /// What the listed scores are.
+    pub score_kind: ScoreKind,
+    /// What happens to a text that is too long; absent for the model's own setting.
+    pub truncation: Option<Truncation>,
+    /// The confidence at which a cascade's fast answer stands.
+    pub min_confidence: Option<f32>,
+    /// Whether the fast model may answer where the deep one can't.
+    pub allow_fallback: Option<bool>,
+    /// Which requests go first.
+    pub priority: Priority,
+}
+
+/// When a request arrived and when its caller stops waiting.
+#[derive(Clone, Copy, Debug)]
+pub struct CallTimes {
+    /// The arrival.
+    pub arrived: Instant,
+    /// The end of the caller's patience.
+    pub deadline: Instant,
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug)]
+pub struct PredictOutput {
+    /// One for each text, in order.
+    pub predictions: Vec<Prediction>,
+    /// The models that took part.
+    pub models: Vec<ModelRef>,
+    /// Where the time went.
+    pub timing: Timing,
+}
+
+/// The answer for one text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The winning label.
+    pub label: String,
+    /// Its calibrated probability.
+    pub confidence: f32,
+    /// The tier that answered.
+    pub tier: Tier,
+    /// Why that tier.
+    pub decision: Decision,
+    /// The labels that were asked for, best first.
+    pub scores: Vec<LabelScore>,
+    /// How many tokens or features the model saw.
+    pub token_count: usize,
+    /// Whether the model saw only a part of the text.
+    pub truncated: bool,
+}
+
+/// Why a tier answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The request, or the task's default route, fixed the tier.
+    Requested,
+}
+
+/// A label and its score.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelScore {
+    /// The label.
+    pub label: String,
+    /// A probability or a logit, as asked.
+    pub score: f32,
+    /// Whether it is the winner.
+    pub selected: bool,
+}
+
+/// Names one version of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelRef {
+    /// The name.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// The first 16 hexadecimal digits of the SHA-256 over its files.
+    pub fingerprint: String,
+    /// The tier that it serves.
+    pub tier: Tier,
+}
+
+/// Where the time of one request went; of texts that ran side by side, the longest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// From arrival to answer.
+    pub total: Duration,
+    /// Turning texts into model inputs.
+    pub preprocess: Duration,
+    /// In the one tier that answered.
+    pub tier: TierTiming,
+}
+
+/// Where the time went in one tier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TierTiming {
+    /// Waiting for a place in a batch.
+    pub queue: Duration,
+    /// The ONNX Runtime call.
+    pub inference: Duration,
+    /// How many texts the largest batch held.
+    pub batch_texts: usize,
+}

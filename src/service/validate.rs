@@ -1,0 +1,267 @@
+//! Validation: what a request alone must satisfy, whatever models there are.
+//!
+//! Reports every field at fault, each by its name with the limit. A [`ValidInput`] proves that it was done.
+
+use super::RequestLimits;
+use super::types::{PredictInput, Priority, Route, ScoreKind};
+use crate::error::{Error, FieldViolation};
+use crate::model::manifest::{Truncation, is_name};
+
+/// The most fields that one error lists.
+const MAX_VIOLATIONS: usize = 16;
+
+/// A request whose fields are allowed and fit each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidInput {
+    /// The texts, at least one.
+    pub texts: Vec<String>,
+    /// The task; empty for the default.
+    pub task: String,
+    /// Who is asked.
+    pub target: Target,
+    /// What is asked of the answer.
+    pub options: AnswerOptions,
+    /// Which requests go first.
+    pub priority: Priority,
+    _checked: Checked,
+}
+
+/// Who is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A tier of the task.
+    Route(Route),
+    /// A model by name and, if given, version.
+    Model {
+        /// The name.
+        name: String,
+        /// The version; absent for the serving one.
+        version: Option<String>,
+    },
+}
+
+/// What is asked of the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AnswerOptions {
+    /// How many labels to list.
+    pub top_k: usize,
+    /// What the listed scores are.
+    pub score_kind: ScoreKind,
+    /// What happens to a text that is too long; absent for the model's own setting.
+    pub truncation: Option<Truncation>,
+}
+
+/// Only this module makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Checked;
+
+/// Checks a request.
+pub fn validate(input: PredictInput, limits: RequestLimits) -> Result<ValidInput, Error> {
+    let mut faults = Faults::default();
+    check_texts(&input, limits, &mut faults);
+    let top_k = usize::try_from(input.top_k).unwrap_or_else(|_| {
+        faults.add("top_k", format!("is {}, it must be at least 0", input.top_k));
+        0
+    });
+    if !input.task.is_empty() && !is_name(&input.task) {
+        faults.add("task", "must match [a-z0-9][a-z0-9_-]{0,62}");
+    }
+    check_unsupported(&input, &mut faults);
+    let target = target(&input, &mut faults);
+    faults.into_result()?;
+    Ok(ValidInput {
+        texts: input.texts,
+        task: input.task,
+        target,
+        options: AnswerOptions {
+            top_k,
+            score_kind: input.score_kind,
+            truncation: input.truncation,
+        },
+        priority: input.priority,
+        _checked: Checked,
+    })
+}
+
+fn check_texts(input: &PredictInput, limits: RequestLimits, faults: &mut Faults) {
+    let count = input.texts.len();
+    if count == 0 {
+        faults.add(
+            "texts",
+            format!("holds no text, it must hold from 1 to {}", limits.max_texts),
+        );
+    } else if count > limits.max_texts {
+        faults.add(
+            "texts",
+            format!("holds {count} texts, the limit is {}", limits.max_texts),
+        );
+    }
+    for (at, text) in input.texts.iter().enumerate() {
+        if text.len() > limits.max_text_bytes {
+            faults.add(
+                format!("texts[{at}]"),
+                format!(
+                    "has {} bytes of UTF-8, the limit is {}",
+                    text.len(),
+                    limits.max_text_bytes
+                ),
+            );
+        }
+    }
+}
+
+/// Options that this version can't honour, or that do not fit the route, are refused rather than ignored.
+fn check_unsupported(input: &PredictInput, faults: &mut Faults) {
+    if !input.text_pairs.is_empty() {
+        faults.add("text_pairs", "no model of this server classifies pairs of texts");
+    }
+    if input.route == Route::Cascade {
+        faults.add("route", "ROUTE_CASCADE is not supported by this version of the server");
+    }
+    if let Some(confidence) = input.min_confidence {
+        if !(0.0..=1.0).contains(&confidence) {
+            faults.add("min_confidence", "must be a number from 0 to 1");
+        } else {
+            faults.add(
+                "min_confidence",
+                "applies to ROUTE_CASCADE only, which this version does not support",
+            );
+        }
+    }
+    if input.allow_fallback == Some(true) {
+        faults.add(
+            "allow_fallback",
+            "fallback to the fast model is not supported by this version of the server",
+        );
+    }
+}
+
+fn target(input: &PredictInput, faults: &mut Faults) -> Target {
+    if input.model.is_empty() {
+        return Target::Route(input.route);
+    }
+    if input.route != Route::Default {
+        faults.add("model", "excludes route: set one of the two");
+    }
+    let (name, version) = match input.model.split_once('@') {
+        Some((name, version)) => (name, Some(version)),
+        None => (input.model.as_str(), None),
+    };
+    if !is_name(name) || version.is_some_and(|version| !is_name(version)) {
+        faults.add(
+            "model",
+            "must be a name or name@version, each matching [a-z0-9][a-z0-9_-]{0,62}",
+        );
+    }
+    Target::Model {
+        name: name.to_owned(),
+        version: version.map(str::to_owned),
+    }
+}
+
+#[derive(Default)]
+struct Faults {
+    found: Vec<FieldViolation>,
+}
+
+impl Faults {
+    fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
+        if self.found.len() < MAX_VIOLATIONS {
+            self.found.push(FieldViolation {
+                field: field.into(),
+                description: description.into(),
+            });
+        }
+    }
+
+    fn into_result(self) -> Result<(), Error> {
+        if self.found.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::invalid_fields(self.found))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: RequestLimits = RequestLimits {
+        max_texts: 3,
+        max_text_bytes: 6,
+    };
+
+    fn request(texts: &[&str]) -> PredictInput {
+        PredictInput {
+            texts: texts.iter().map(|&text| text.to_owned()).collect(),
+            ..PredictInput::default()
+        }
+    }
+
+    fn fields(input: PredictInput) -> Vec<String> {
+        let error = validate(input, LIMITS).expect_err("invalid");
+        error.violations.into_iter().map(|violation| violation.field).collect()
+    }
+
+    #[test]
+    fn the_bounds_are_part_of_what_is_allowed() {
+        assert!(validate(request(&["한글", "", "abcdef"]), LIMITS).is_ok());
+        assert_eq!(fields(request(&[])), ["texts"]);
+        assert_eq!(fields(request(&["a", "b", "c", "d"])), ["texts"]);
+        assert_eq!(fields(request(&["a", "한글a"])), ["texts[1]"]);
+    }
+
+    #[test]
+    fn every_field_at_fault_is_named() {
+        let input = PredictInput {
+            text_pairs: vec!["b".into()],
+            route: Route::Cascade,
+            top_k: -1,
+            min_confidence: Some(f32::NAN),
+            allow_fallback: Some(true),
+            model: "Bad Name".into(),
+            task: "Bad Task".into(),
+            ..request(&["a"])
+        };
+        assert_eq!(
+            fields(input),
+            [
+                "top_k",
+                "task",
+                "text_pairs",
+                "route",
+                "min_confidence",
+                "allow_fallback",
+                "model",
+                "model"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_error_lists_a_bounded_number_of_fields() {
+        let limits = RequestLimits {
+            max_texts: 100,
+            max_text_bytes: 1,
+        };
+        let error = validate(request(&["too long"; 100]), limits).expect_err("invalid");
+        assert_eq!(error.violations.len(), MAX_VIOLATIONS);
+    }
+
+    #[test]
+    fn a_model_may_be_pinned_to_a_version() {
+        let input = PredictInput {
+            model: "a-1@2".into(),
+            ..request(&["a"])
+        };
+        let target = validate(input, LIMITS).expect("valid").target;
+        assert_eq!(
+            target,
+            Target::Model {
+                name: "a-1".into(),
+                version: Some("2".into())
+            }
+        );
+    }
+}

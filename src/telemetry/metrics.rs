@@ -1,0 +1,289 @@
+//! Metrics, in the OpenMetrics text format at `/metrics`.
+//!
+//! Every label has a bounded set of values: names of models, methods, codes. Nothing from a request becomes a label.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::process::ProcessCollector;
+use crate::error::Error;
+
+/// The content type of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Seconds, from 50 µs (a fast answer) to 10 s (the default deadline).
+const DURATION_BUCKETS: [f64; 17] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    door: &'static str,
+    method: &'static str,
+    code: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MethodLabels {
+    door: &'static str,
+    method: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModelLabels {
+    model: String,
+    tier: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    model: String,
+    version: String,
+    fingerprint: String,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DoorLabels {
+    door: &'static str,
+}
+
+#[derive(Clone)]
+struct Buckets(&'static [f64]);
+
+impl MetricConstructor<Histogram> for Buckets {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(self.0.iter().copied())
+    }
+}
+
+type HistogramFamily<L> = Family<L, Histogram, Buckets>;
+
+/// All metrics of one server; cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    calls: Family<CallLabels, Counter>,
+    call_duration: HistogramFamily<MethodLabels>,
+    connections: Family<DoorLabels, Gauge>,
+    model_state: Family<StateLabels, Gauge>,
+    model: ModelFamilies,
+}
+
+#[derive(Clone)]
+struct ModelFamilies {
+    texts: Family<ModelLabels, Counter>,
+    queued: Family<ModelLabels, Gauge>,
+    queue_duration: HistogramFamily<ModelLabels>,
+    preprocess_duration: HistogramFamily<ModelLabels>,
+    inference_duration: HistogramFamily<ModelLabels>,
+    batch_rows: HistogramFamily<ModelLabels>,
+}
+
+impl Metrics {
+    /// The metrics of a server, with what it was built from.
+    pub fn new(onnxruntime_version: &str) -> Self {
+        let mut registry = Registry::with_prefix("tandem");
+        let calls = Family::default();
+        registry.register(
+            "requests",
+            "Requests answered, by door, method, gRPC code and reason",
+            calls.clone(),
+        );
+        let call_duration = Family::new_with_constructor(Buckets(&DURATION_BUCKETS));
+        registry.register_with_unit(
+            "request_duration",
+            "From a request's arrival to its answer",
+            Unit::Seconds,
+            call_duration.clone(),
+        );
+        let connections = Family::default();
+        registry.register("connections", "Open connections, by door", connections.clone());
+        let model_state = Family::default();
+        registry.register("model_state", "1 for the state that a model is in", model_state.clone());
+        let model = ModelFamilies {
+            texts: Family::default(),
+            queued: Family::default(),
+            queue_duration: Family::new_with_constructor(Buckets(&DURATION_BUCKETS)),
+            preprocess_duration: Family::new_with_constructor(Buckets(&DURATION_BUCKETS)),
+            inference_duration: Family::new_with_constructor(Buckets(&DURATION_BUCKETS)),
+            batch_rows: Family::new_with_constructor(Buckets(&BATCH_BUCKETS)),
+        };
+        model.register(&mut registry);
+        let build = [
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("onnxruntime", onnxruntime_version.to_owned()),
+        ];
+        registry.register("build", "What this server was built from", Info::new(build.to_vec()));
+        registry.register_collector(Box::new(ProcessCollector));
+        Self {
+            registry: Arc::new(registry),
+            calls,
+            call_duration,
+            connections,
+            model_state,
+            model,
+        }
+    }
+
+    /// Everything, as text.
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string can't fail; a collector that fails leaves what was written before it.
+        let _ = text::encode(&mut out, &self.registry);
+        out
+    }
+
+    /// Counts an answered request. `method` is one of the server's own names.
+    pub fn answered(&self, door: &'static str, method: &'static str, failure: Option<&Error>, took: Duration) {
+        let (code, reason) = failure.map_or(("OK", ""), |error| (error.reason.grpc_name(), error.reason.label()));
+        self.calls
+            .get_or_create(&CallLabels {
+                door,
+                method,
+                code,
+                reason,
+            })
+            .inc();
+        self.call_duration
+            .get_or_create(&MethodLabels { door, method })
+            .observe(took.as_secs_f64());
+    }
+
+    /// Counts a connection until the guard is dropped.
+    pub fn connected(&self, door: &'static str) -> ConnectionGuard {
+        let gauge = self.connections.get_or_create_owned(&DoorLabels { door });
+        gauge.inc();
+        ConnectionGuard { gauge }
+    }
+
+    /// Says which of `states` a model is in.
+    pub fn set_model_state(&self, model: [&str; 3], state: &'static str, states: &[&'static str]) {
+        let [name, version, fingerprint] = model.map(str::to_owned);
+        for &candidate in states {
+            let labels = StateLabels {
+                model: name.clone(),
+                version: version.clone(),
+                fingerprint: fingerprint.clone(),
+                state: candidate,
+            };
+            self.model_state
+                .get_or_create(&labels)
+                .set(i64::from(candidate == state));
+        }
+    }
+
+    /// The metrics of one model.
+    pub fn for_model(&self, name: &str, tier: &'static str) -> ModelMetrics {
+        let labels = ModelLabels {
+            model: name.to_owned(),
+            tier,
+        };
+        let families = &self.model;
+        ModelMetrics {
+            texts: families.texts.get_or_create_owned(&labels),
+            queued: families.queued.get_or_create_owned(&labels),
+            queue_duration: families.queue_duration.get_or_create_owned(&labels),
+            preprocess_duration: families.preprocess_duration.get_or_create_owned(&labels),
+            inference_duration: families.inference_duration.get_or_create_owned(&labels),
+            batch_rows: families.batch_rows.get_or_create_owned(&labels),
+        }
+    }
+}
+
+impl ModelFamilies {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("texts", "Texts answered, by model", self.texts.clone());
+        registry.register(
+            "queued_texts",
+            "Texts that wait for a place in a batch",
+            self.queued.clone(),
+        );
+        registry.register("batch_texts", "Texts in a batch", self.batch_rows.clone());
+        for (name, help, family) in [
+            (
+                "queue_duration",
+                "A text's wait for a place in a batch",
+                &self.queue_duration,
+            ),
+            (
+                "preprocess_duration",
+                "Turning a request's texts into model inputs",
+                &self.preprocess_duration,
+            ),
+            ("inference_duration", "One ONNX Runtime call", &self.inference_duration),
+        ] {
+            registry.register_with_unit(name, help, Unit::Seconds, family.clone());
+        }
+    }
+}
+
+/// Keeps a connection counted.
+pub struct ConnectionGuard {
+    gauge: Gauge,
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.gauge.dec();
+    }
+}
+
+/// The metrics of one model; cheap to clone.
+#[derive(Clone)]
+pub struct ModelMetrics {
+    texts: Counter,
+    queued: Gauge,
+    queue_duration: Histogram,
+    preprocess_duration: Histogram,
+    inference_duration: Histogram,
+    batch_rows: Histogram,
+}
+
+impl ModelMetrics {
+    /// Metrics that nobody reads, for schedulers outside a server.
+    pub fn unregistered() -> Self {
+        Metrics::new("none").for_model("none", "fast")
+    }
+
+    /// Rows went into the queue.
+    pub fn queued(&self, rows: usize) {
+        self.queued.inc_by(i64::try_from(rows).unwrap_or(i64::MAX));
+    }
+
+    /// So many rows wait now.
+    pub fn set_queued(&self, rows: usize) {
+        self.queued.set(i64::try_from(rows).unwrap_or(i64::MAX));
+    }
+
+    /// A row waited so long.
+    pub fn waited(&self, took: Duration) {
+        self.queue_duration.observe(took.as_secs_f64());
+    }
+
+    /// A request's texts were preprocessed.
+    pub fn preprocessed(&self, took: Duration) {
+        self.preprocess_duration.observe(took.as_secs_f64());
+    }
+
+    /// A batch ran.
+    pub fn ran(&self, rows: usize, took: Duration) {
+        self.batch_rows.observe(rows as f64);
+        self.inference_duration.observe(took.as_secs_f64());
+    }
+
+    /// Texts were answered.
+    pub fn answered(&self, texts: usize) {
+        self.texts.inc_by(texts as u64);
+    }
+}

@@ -1,0 +1,6 @@
+//! Telemetry: logs, metrics, request ids. Request text appears in none of them.
+
+pub mod logs;
+pub mod metrics;
+pub mod process;
+pub mod request_id;
