@@ -1,13 +1,19 @@
 //! The command line: one file a command. Parses, runs, and turns the outcome into an exit code.
 
+pub mod check;
+pub mod client;
+pub mod healthcheck;
+pub mod predict;
 pub mod serve;
+pub mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::Options;
+use crate::config::{ConfigError, Options, Settings, resolve};
+use crate::model::onnx::Runtime;
 
 /// What a command ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +28,13 @@ pub enum Exit {
 
 /// A gRPC server for text classification: a fast and a deep model behind one API.
 #[derive(Parser)]
-#[command(name = "tandem", after_help = EXIT_CODES)]
+#[command(name = "tandem", after_help = EXIT_CODES, arg_required_else_help = true)]
 struct Cli {
+    /// Print the versions of Tandem and of ONNX Runtime, and where that was found
+    #[arg(short = 'V', long)]
+    version: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 success; 1 could not start or go on (a port in use, a model that fails its \
@@ -35,9 +44,20 @@ checks, a server out of reach); 2 a mistake in the command line, the configurati
 enum Command {
     /// Serve the models over gRPC and HTTP
     Serve(serve::ServeArgs),
+    /// Classify texts, here or by a server
+    Predict(Box<predict::PredictArgs>),
+    /// Verify a model: manifest, checksums, loading, golden examples
+    Check(check::CheckArgs),
+    /// Ask a server whether it serves; exit code 0 if so
+    Healthcheck(healthcheck::HealthcheckArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }
 
-/// Where the configuration file is.
+/// Where settings come from.
 #[derive(clap::Args)]
 pub struct ConfigArgs {
     /// The configuration file [default: tandem.toml, if it is there]
@@ -48,20 +68,56 @@ pub struct ConfigArgs {
     pub options: Options,
 }
 
-/// The version of the program and of ONNX Runtime.
-fn version() -> String {
-    "0.1.0".into()
+impl ConfigArgs {
+    /// Settles every setting.
+    pub fn resolve(&self) -> Result<Settings, ConfigError> {
+        resolve(&self.options, self.config.as_deref())
+    }
 }
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let exit = match Cli::parse().command {
-        Command::Serve(args) => serve::run(&args),
+    // SAFETY: no other thread runs yet.
+    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
+    let cli = Cli::parse();
+    if cli.version {
+        println!("{}", version());
+        return ExitCode::SUCCESS;
+    }
+    let exit = match cli.command {
+        Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Predict(args)) => predict::run(&args),
+        Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Healthcheck(args)) => healthcheck::run(&args),
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "tandem", &mut std::io::stdout());
+            Exit::Success
+        }
+        None => Exit::Usage,
     };
     ExitCode::from(exit as u8)
+}
+
+/// The versions of the program and of ONNX Runtime.
+fn version() -> String {
+    let tandem = env!("CARGO_PKG_VERSION");
+    match Runtime::get() {
+        Ok(runtime) => format!(
+            "tandem {tandem}\nONNX Runtime {} ({})",
+            runtime.version,
+            runtime.library.display()
+        ),
+        Err(problem) => format!("tandem {tandem}\n{problem}"),
+    }
 }
 
 /// Says what went wrong, in one line, on standard error.
 pub fn complain(problem: &dyn std::fmt::Display) {
     eprintln!("tandem: {problem}");
+}
+
+/// Says what went wrong and ends with `exit`.
+pub fn fail(problem: &dyn std::fmt::Display, exit: Exit) -> Exit {
+    complain(problem);
+    exit
 }

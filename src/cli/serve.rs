@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{ConfigArgs, Exit, complain};
-use crate::config::{Settings, resolve};
+use super::{ConfigArgs, Exit, complain, fail};
+use crate::config::Settings;
 use crate::model::ModelError;
 use crate::model::onnx::Runtime;
 use crate::server::{Addresses, Server};
@@ -27,7 +27,7 @@ pub struct ServeArgs {
 
 /// Runs the server until SIGTERM or SIGINT.
 pub fn run(args: &ServeArgs) -> Exit {
-    let settings = match resolve(&args.config.options, args.config.config.as_deref()) {
+    let settings = match args.config.resolve() {
         Ok(settings) => settings,
         Err(error) => return fail(&error, Exit::Usage),
     };
@@ -156,9 +156,4 @@ impl StopSignal {
             _ = self.interrupt.recv() => {}
         }
     }
-}
-
-fn fail(problem: &dyn std::fmt::Display, exit: Exit) -> Exit {
-    complain(problem);
-    exit
 }

@@ -28,7 +28,10 @@ pub enum ConfigError {
 
 /// Settles every setting. `file` must exist if named; without one, `tandem.toml` is read if it is there.
 pub fn resolve(options: &Options, file: Option<&Path>) -> Result<Settings, ConfigError> {
-    let mut settled = to_table(&Settings::default());
+    let mut settled = to_table(&Settings {
+        models: default_models(),
+        ..Settings::default()
+    });
     let named = file.map(Path::to_path_buf);
     let found = named.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.is_file()));
     if let Some(file) = found {
@@ -41,6 +44,17 @@ pub fn resolve(options: &Options, file: Option<&Path>) -> Result<Settings, Confi
         .map_err(|error: toml::de::Error| ConfigError::Value(error.message().to_owned()))?;
     settings.check().map_err(ConfigError::Value)?;
     Ok(settings)
+}
+
+/// The repository when none is named: `models` here, or the one that stands beside the program in a distribution.
+fn default_models() -> PathBuf {
+    let here = Settings::default().models;
+    if here.is_dir() {
+        return here;
+    }
+    let program = std::env::current_exe().ok();
+    let beside = program.and_then(|program| Some(program.parent()?.join(&here)));
+    beside.filter(|folder| folder.is_dir()).unwrap_or(here)
 }
 
 fn read(file: &Path) -> Result<Table, String> {
@@ -82,7 +96,7 @@ fn check_keys(table: &Table) -> Result<(), String> {
 }
 
 fn check_known(prefix: &str, table: &Table, known: &[String]) -> Result<(), String> {
-    for key in table.keys().filter(|key| !known.contains(key)) {
+    if let Some(key) = table.keys().find(|key| !known.contains(key)) {
         let nearest = known
             .iter()
             .max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)))

@@ -39,15 +39,18 @@ impl Runtime {
                 super::library::LIBRARY_VARIABLE
             )
         })?;
-        Self::build(builder, super::library::loaded_path(library))
+        let library = super::library::loaded_path(library);
+        let version = version_of(&library).unwrap_or_else(|| "of unknown version".to_owned());
+        Self::build(builder, library, version)
     }
 
     #[cfg(feature = "ort-download")]
     fn load() -> Result<Self, String> {
-        Self::build(ort::init(), PathBuf::from("linked into the program"))
+        let version = format!("1.{}", ort::MINOR_VERSION);
+        Self::build(ort::init(), PathBuf::from("linked into the program"), version)
     }
 
-    fn build(builder: ort::environment::EnvironmentBuilder, library: PathBuf) -> Result<Self, String> {
+    fn build(builder: ort::environment::EnvironmentBuilder, library: PathBuf, version: String) -> Result<Self, String> {
         let environment = builder
             .with_name("tandem")
             .with_telemetry(false)
@@ -56,18 +59,24 @@ impl Runtime {
         Ok(Self {
             environment,
             library,
-            version: version_in(ort::info()),
+            version,
         })
     }
 }
 
-/// The version in ONNX Runtime's build information, which names the release branch.
-fn version_in(build_info: &str) -> String {
-    build_info
-        .split([',', ' '])
-        .find_map(|word| word.strip_prefix("git-branch=rel-"))
-        .unwrap_or("of an unnamed build")
-        .to_owned()
+/// The version that a library says it has; `ort` reads it too, and keeps it to itself.
+#[cfg(feature = "ort-dynamic")]
+fn version_of(library: &Path) -> Option<String> {
+    // SAFETY: the library was loaded before, so this runs no initialisers; the function is the one that every ONNX
+    // Runtime exports, with the type that ort's own bindings give it, and the string that it gives is static.
+    unsafe {
+        let library = libloading::Library::new(library).ok()?;
+        let base = library
+            .get::<unsafe extern "C" fn() -> *const ort::sys::OrtApiBase>(b"OrtGetApiBase")
+            .ok()?;
+        let version = ((*base()).GetVersionString)();
+        std::ffi::CStr::from_ptr(version).to_str().ok().map(str::to_owned)
+    }
 }
 
 /// How a session is set up.

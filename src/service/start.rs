@@ -34,14 +34,19 @@ impl Service {
             if self.is_draining() {
                 return Ok(());
             }
-            self.load_model(slot, settings).inspect_err(|error| {
-                self.set_model_state(slot, ModelState::Failed(error.problem.clone()));
-            })?;
+            self.load_model(slot, settings)?;
         }
         Ok(())
     }
 
-    fn load_model(&self, slot: &Slot, settings: &Settings) -> Result<(), ModelError> {
+    /// Loads one model and lets it serve. Blocks.
+    pub fn load_model(&self, slot: &Slot, settings: &Settings) -> Result<(), ModelError> {
+        self.try_load(slot, settings).inspect_err(|error| {
+            self.set_model_state(slot, ModelState::Failed(error.problem.clone()));
+        })
+    }
+
+    fn try_load(&self, slot: &Slot, settings: &Settings) -> Result<(), ModelError> {
         self.set_model_state(slot, ModelState::Loading);
         let started = Instant::now();
         let manifest = &slot.verified.manifest;

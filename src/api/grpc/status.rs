@@ -29,7 +29,9 @@ pub fn to_status(error: &Error, request_id: Option<&RequestId>) -> Status {
         });
         details.set_bad_request(violations.collect::<Vec<_>>());
     }
-    details.set_retry_info(error.retry_after);
+    if error.retry_after.is_some() {
+        details.set_retry_info(error.retry_after);
+    }
     if let Some(request_id) = request_id {
         details.set_request_info(request_id.as_str(), "");
     }

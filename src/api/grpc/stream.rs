@@ -54,7 +54,7 @@ pub fn serve_stream(service: Service, call: Call, requests: Streaming<pb::Predic
         };
         server
             .call
-            .finish(server.service.metrics(), DOOR, METHOD, outcome.as_ref().map(|()| ()));
+            .finish(server.service.metrics(), DOOR, METHOD, outcome.as_ref().copied());
         if let Err(error) = outcome {
             // An error here means that the reader has gone, and wants no status.
             let _ = answers

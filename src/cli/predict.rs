@@ -1,0 +1,202 @@
+//! `tandem predict`: classifies texts from the command line, a file or standard input, in this process or by a server.
+
+use std::io::{self, BufRead, BufReader, IsTerminal};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::client::{connect, describe};
+use super::table::{Format, Writer};
+use super::{ConfigArgs, Exit, fail};
+use crate::api::pb::prediction_service_client::PredictionServiceClient;
+use crate::api::{convert, pb};
+use crate::config::Settings;
+use crate::config::settings::RouteSetting;
+use crate::model::Tier;
+use crate::service::Service;
+use crate::service::start::open_catalog;
+use crate::service::types::CallTimes;
+use crate::telemetry::metrics::Metrics;
+
+/// The arguments of `tandem predict`.
+#[derive(clap::Args)]
+pub struct PredictArgs {
+    /// The texts; `-` reads one a line from standard input
+    #[arg(value_name = "TEXT", required_unless_present = "file", conflicts_with = "file")]
+    texts: Vec<String>,
+    /// Read one text a line from a file
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Which model answers [default: the task's]
+    #[arg(long, value_name = "ROUTE")]
+    route: Option<RouteSetting>,
+    /// The task [default: the server's]
+    #[arg(long, value_name = "TASK", default_value = "")]
+    task: String,
+    /// Ask the server at this gRPC address instead of loading the models here
+    #[arg(long, value_name = "ADDRESS")]
+    addr: Option<String>,
+    /// How answers are written [default: table for texts given here, jsonl otherwise]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Where settings come from.
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Classifies texts.
+pub fn run(args: &PredictArgs) -> Exit {
+    let settings = match args.config.resolve() {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error, Exit::Usage),
+    };
+    let tokio = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(tokio) => tokio,
+        Err(error) => return fail(&error, Exit::Failure),
+    };
+    match tokio.block_on(predict(args, &settings)) {
+        Ok(()) => Exit::Success,
+        // Whoever reads our output has read enough.
+        Err((_, Exit::Success)) => Exit::Success,
+        Err((problem, exit)) => fail(&problem, exit),
+    }
+}
+
+type Outcome<T> = Result<T, (String, Exit)>;
+
+fn failure<E: ToString>(error: E) -> (String, Exit) {
+    (error.to_string(), Exit::Failure)
+}
+
+async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<()> {
+    let source = Source::open(args)?;
+    let mut backend = match &args.addr {
+        Some(address) => Backend::Remote(PredictionServiceClient::new(connect(address).await.map_err(failure)?)),
+        None => Backend::Local(local(args, settings)?),
+    };
+    let format = args.format.unwrap_or(if args.texts.is_empty() || args.texts == ["-"] {
+        Format::Jsonl
+    } else {
+        Format::Table
+    });
+    let mut writer = Writer::new(format, io::stdout());
+    let progress = source.progress();
+    let mut texts = source.texts;
+    loop {
+        let batch = texts.by_ref().take(settings.max_texts).collect::<io::Result<Vec<_>>>();
+        let batch = batch.map_err(|error| (format!("the texts can't be read: {error}"), Exit::Failure))?;
+        if batch.is_empty() {
+            break;
+        }
+        let answer = backend.ask(request(args, batch.clone())).await?;
+        writer
+            .write(&batch, &answer.predictions)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::BrokenPipe => (String::new(), Exit::Success),
+                _ => failure(error),
+            })?;
+        progress.inc(batch.iter().map(|text| text.len() as u64 + 1).sum());
+    }
+    progress.finish_and_clear();
+    Ok(())
+}
+
+fn request(args: &PredictArgs, texts: Vec<String>) -> pb::PredictRequest {
+    let route = match args.route {
+        None => pb::Route::Unspecified,
+        Some(RouteSetting::Fast) => pb::Route::Fast,
+        Some(RouteSetting::Deep) => pb::Route::Deep,
+    };
+    pb::PredictRequest {
+        texts,
+        task: args.task.clone(),
+        route: route.into(),
+        ..pb::PredictRequest::default()
+    }
+}
+
+/// Who answers.
+enum Backend {
+    Local(Service),
+    Remote(PredictionServiceClient<tonic::transport::Channel>),
+}
+
+impl Backend {
+    async fn ask(&mut self, request: pb::PredictRequest) -> Outcome<pb::PredictResponse> {
+        match self {
+            Backend::Local(service) => {
+                let input = convert::predict_input(request).map_err(failure)?;
+                let arrived = Instant::now();
+                // Nobody else is waiting: the longest deadline will do.
+                let deadline = arrived + service.deadlines().max_timeout;
+                let output = service
+                    .handle(input, CallTimes { arrived, deadline })
+                    .await
+                    .map_err(failure)?;
+                Ok(convert::predict_response(output))
+            }
+            Backend::Remote(client) => {
+                let answer = client.predict(request).await;
+                answer
+                    .map(tonic::Response::into_inner)
+                    .map_err(|status| failure(describe(&status)))
+            }
+        }
+    }
+}
+
+/// Loads the models that the route may ask.
+fn local(args: &PredictArgs, settings: &Settings) -> Outcome<Service> {
+    let catalog = open_catalog(settings).map_err(|error| (error.to_string(), Exit::Usage))?;
+    let service = Service::new(settings, catalog, Metrics::new(""));
+    let wanted = args.route.map(|route| match route {
+        RouteSetting::Fast => Tier::Fast,
+        RouteSetting::Deep => Tier::Deep,
+    });
+    for slot in service.catalog().slots() {
+        if wanted.is_none_or(|tier| slot.verified.manifest.tier == tier) {
+            service.load_model(slot, settings).map_err(failure)?;
+        }
+    }
+    Ok(service)
+}
+
+/// Where texts come from.
+struct Source {
+    texts: Box<dyn Iterator<Item = io::Result<String>>>,
+    /// The size of the file, for the progress bar.
+    bytes: Option<u64>,
+}
+
+impl Source {
+    fn open(args: &PredictArgs) -> Outcome<Self> {
+        if let Some(path) = &args.file {
+            let problem = |error: io::Error| (format!("{}: {error}", path.display()), Exit::Failure);
+            let file = std::fs::File::open(path).map_err(problem)?;
+            let bytes = file.metadata().map_err(problem)?.len();
+            return Ok(Self {
+                texts: Box::new(BufReader::new(file).lines()),
+                bytes: Some(bytes),
+            });
+        }
+        let texts: Box<dyn Iterator<Item = io::Result<String>>> = if args.texts == ["-"] {
+            Box::new(BufReader::new(io::stdin()).lines())
+        } else {
+            Box::new(args.texts.clone().into_iter().map(Ok))
+        };
+        Ok(Self { texts, bytes: None })
+    }
+
+    /// A bar on a terminal, nothing elsewhere.
+    fn progress(&self) -> ProgressBar {
+        match self.bytes {
+            Some(bytes) if io::stderr().is_terminal() => {
+                let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}, {eta} left")
+                    .unwrap_or_else(|_| ProgressStyle::default_bar());
+                ProgressBar::new(bytes).with_style(style)
+            }
+            _ => ProgressBar::hidden(),
+        }
+    }
+}
