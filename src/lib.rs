@@ -3,7 +3,7 @@
 //! The modules, in the order in which a newcomer should read them; a request walks them from top to bottom:
 //!
 //! 1. [`cli`]: the commands; `serve` wires everything below together.
-//! 2. [`config`]: flags, environment and file become one checked [`config::Config`].
+//! 2. [`config`]: flags, environment and file become one checked [`config::Settings`].
 //! 3. [`server`]: listeners, connections, start and drain.
 //! 4. [`api`]: the two doors, gRPC and HTTP: convert, call the service, convert back.
 //! 5. [`service`]: the flow of one request: validate, route, preprocess, inference, postprocess.

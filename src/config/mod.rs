@@ -1,6 +1,6 @@
 //! Configuration: flags over environment over `tandem.toml` over defaults, checked before any port opens.
 //!
-//! [`options`] holds the raw values as they were given, [`settings`] every setting with its default, and [`resolve`]
+//! [`options`] holds the raw values as they were given, [`settings`] every setting with its default, and [`mod@resolve`]
 //! turns the first into the second. An unknown key is an error that names the nearest one.
 
 pub mod duration;

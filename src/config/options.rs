@@ -36,7 +36,7 @@ pub struct Options {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_addr: Option<SocketAddr>,
-    /// The model repository, <name>/<version>/manifest.toml [default: models]
+    /// The model repository: NAME/VERSION/manifest.toml [default: models, here or beside the program]
     #[arg(long, env = "TANDEM_MODELS", value_name = "FOLDER", help_heading = "Models")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<PathBuf>,

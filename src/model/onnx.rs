@@ -34,8 +34,9 @@ impl Runtime {
     fn load() -> Result<Self, String> {
         let library = super::library::locate();
         let builder = ort::init_from(&library).map_err(|error| {
+            let cause = innermost(&error);
             format!(
-                "ONNX Runtime can't be loaded: {error}; set {} to libonnxruntime 1.24 or newer, or put it beside the program",
+                "ONNX Runtime can't be loaded: {cause}; set {} to libonnxruntime 1.24 or newer, or put it beside the program",
                 super::library::LIBRARY_VARIABLE
             )
         })?;
@@ -61,6 +62,18 @@ impl Runtime {
             library,
             version,
         })
+    }
+}
+
+/// What the loader says names the file; what ort says of a library that is too old names both versions.
+#[cfg(feature = "ort-dynamic")]
+fn innermost(error: &ort::LoadDynamicError) -> String {
+    match error {
+        ort::LoadDynamicError::Dlopen { error, path } => {
+            let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+            format!("{}: {cause}", path.display())
+        }
+        other => other.to_string(),
     }
 }
 

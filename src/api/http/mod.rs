@@ -1,7 +1,7 @@
 //! The HTTP door: the tutorial's `POST /predict`, `POST /v1/predict` in proto3 JSON, an OpenAPI document, and what
 //! probes and dashboards ask.
 //!
-//! In reading order: [`body`] (reading a bounded body) → [`tutorial`] → [`predict`] → [`operations`] → [`error`].
+//! In reading order: [`body`] (reading a bounded body) → [`tutorial`] → [`predict`] → [`mod@operations`] → [`error`].
 
 pub mod body;
 pub mod error;
