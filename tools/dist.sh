@@ -26,7 +26,7 @@ install -m 644 "$runtime"/libonnxruntime.so.* "$folder/"
 install -m 644 "$runtime/LICENSE" "$runtime/ThirdPartyNotices.txt" "$folder/licenses/onnxruntime/"
 install -m 644 LICENSE-* "$folder/licenses/"
 install -m 644 README*.md "$folder/"
-[ ! -f THIRD-PARTY-NOTICES.md ] || install -m 644 THIRD-PARTY-NOTICES.md "$folder/licenses/"
+[ ! -f THIRD-PARTY.md ] || install -m 644 THIRD-PARTY.md "$folder/licenses/"
 cp -R models "$folder/"
 
 # Of every file, in a fixed order: `sha256sum --check SHA256SUMS` inside the folder.

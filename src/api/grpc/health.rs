@@ -95,6 +95,8 @@ impl Watch {
                 return Some(status);
             }
             tokio::select! {
+                // What changed is told before the stream ends.
+                biased;
                 changed = self.changes.changed() => changed.ok()?,
                 () = self.drain.cancelled() => return None,
             }

@@ -27,8 +27,8 @@ pub const DOOR: &str = "grpc";
 pub fn router(service: Service, drain: CancellationToken) -> Router {
     let largest = service.limits().max_message_bytes();
     let prediction = PredictionServiceServer::new(prediction::PredictionApi::new(service.clone()))
+        // Answers are small: compressing them for every client that could read it costs more than it saves.
         .accept_compressed(CompressionEncoding::Gzip)
-        .send_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(largest)
         .max_encoding_message_size(usize::MAX);
     let health = tonic_health::pb::health_server::HealthServer::new(health::HealthApi::new(service.clone(), drain));

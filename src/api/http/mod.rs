@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{HeaderMap, HeaderName, header};
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
 use tower_http::decompression::RequestDecompressionLayer;
 
 use super::call::Call;
@@ -31,6 +32,9 @@ pub const DOOR: &str = "http";
 
 /// The header by which an HTTP caller gives a request its time, in milliseconds.
 pub const TIMEOUT_HEADER: &str = "x-request-timeout-ms";
+
+/// Answers from this size on are compressed for clients that ask for it.
+const COMPRESS_FROM_BYTES: u64 = 1024;
 
 /// Everything that answers on the gateway's port.
 pub fn gateway(service: Service) -> Router {
@@ -58,7 +62,7 @@ fn finish(router: Router<Service>, service: Service) -> Router {
     router
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_FROM_BYTES)))
         .layer(from_fn_with_state(service.clone(), around))
         .with_state(service)
 }

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Writes THIRD-PARTY.md from what Cargo knows: `tools/third-party.py`; `--check` only says whether the file is current.
+
+Reads no network: `cargo fetch` must have run.
+"""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / "THIRD-PARTY.md"
+KINDS = {None: "program", "build": "build", "dev": "tests"}
+
+HEAD = """\
+# Third-party notices
+
+Tandem itself is licensed MIT or Apache-2.0, as you choose. This is what it is made with. `tools/third-party.py` writes this file
+from `cargo metadata`; run it after changing dependencies.
+
+## Not from Cargo
+
+| what | licence | where it is |
+| --- | --- | --- |
+| ONNX Runtime 1.28.0, Microsoft | MIT, with notices of its own | fetched by the build; `LICENSE` and `ThirdPartyNotices.txt` lie beside the library, and in a distribution under `licenses/onnxruntime/` |
+| Naver sentiment movie corpus (NSMC, public repository e9t/nsmc) | CC0 1.0 | 2,000 reviews in `tests/data/`, a few in the models' golden examples; the models were trained on it and on star reviews of the same crawl |
+| `google/rpc/status.proto`, the well-known definition | Apache-2.0 | `proto/google/rpc/` |
+"""
+
+
+def metadata(*extra):
+    command = ["cargo", "metadata", "--locked", "--offline", "--format-version", "1", *extra]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"cargo metadata failed, has `cargo fetch --locked` run?\n{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def render():
+    # One platform, the one that ships: crates for other systems need not be there.
+    data = metadata("--filter-platform", "x86_64-unknown-linux-gnu")
+    packages = {package["id"]: package for package in data["packages"]}
+    root = next(package["id"] for package in data["packages"] if package["name"] == "tandem")
+    nodes = {node["id"]: node for node in data["resolve"]["nodes"]}
+
+    lines = [HEAD, "## Crates that Tandem names", "", "| crate | version | licence | used by |", "| --- | --- | --- | --- |"]
+    direct = {dep["pkg"]: {kind["kind"] for kind in dep["dep_kinds"]} for dep in nodes[root]["deps"]}
+    for id in sorted(direct, key=lambda id: packages[id]["name"]):
+        package = packages[id]
+        uses = ", ".join(word for kind, word in KINDS.items() if kind in direct[id])
+        lines.append(f"| {package['name']} | {package['version']} | {package['license']} | {uses} |")
+
+    # What ends up in the program: everything reached without the edges for tests and for the build.
+    reached, open_ids = set(), [root]
+    while open_ids:
+        id = open_ids.pop()
+        if id not in reached:
+            reached.add(id)
+            open_ids += [dep["pkg"] for dep in nodes[id]["deps"] if any(kind["kind"] is None for kind in dep["dep_kinds"])]
+    reached.discard(root)
+    licences = Counter((packages[id]["license"] or "see its files").replace("/", " OR ").replace("  ", " ") for id in reached)
+    lines += ["", "## All crates in the program, by licence", "", "On Linux, those above and what they bring:", ""]
+    lines += ["| licence | crates |", "| --- | ---: |"]
+    lines += [f"| {licence} | {count} |" for licence, count in sorted(licences.items(), key=lambda item: (-item[1], item[0]))]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    text = render()
+    if sys.argv[1:] == ["--check"]:
+        if not TARGET.exists() or TARGET.read_text(encoding="utf-8") != text:
+            sys.exit("THIRD-PARTY.md is not current: run tools/third-party.py")
+    elif sys.argv[1:]:
+        sys.exit(__doc__)
+    else:
+        TARGET.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
