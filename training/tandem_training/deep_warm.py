@@ -40,7 +40,7 @@ class Packed:
         at += 4 * (count + 1)
         self.scores = np.frombuffer(self.data, np.float32, count, at)
         at += 4 * count
-        self.pieces = [self.data[at + a : at + b].decode("utf-8") for a, b in zip(starts[:-1], starts[1:])]
+        self.pieces = [self.data[at + a : at + b].decode("utf-8") for a, b in zip(starts[:-1], starts[1:], strict=True)]
         at += blob
         at += 8 + struct.unpack_from("<iI", self.data, at)[1]
         self.directory = {}
@@ -65,7 +65,9 @@ class Packed:
         kind = np.dtype([("scale", "<f2"), ("nibbles", "u1", BLOCK // 2)])
         found = np.frombuffer(self.data, kind, rows * columns // BLOCK, self.directory[name][2])
         low, high = found["nibbles"] & 15, found["nibbles"] >> 4
-        values = (np.concatenate([low, high], axis=1).astype(np.float32) - 8) * found["scale"].astype(np.float32)[:, None]
+        values = (np.concatenate([low, high], axis=1).astype(np.float32) - 8) * found["scale"].astype(np.float32)[
+            :, None
+        ]
         return torch.from_numpy(values.reshape(rows, columns))
 
 
@@ -74,7 +76,11 @@ def compose(packed: Packed, pieces: list[str]) -> torch.Tensor:
     table = packed.blocks("emb.word", len(packed.pieces), packed.hidden)
     special = {"[PAD]": packed.pad, "[UNK]": packed.unk, "[CLS]": packed.bos, "[SEP]": packed.eos}
     special["[MASK]"] = packed.pieces.index("<mask>")
-    cut = Tokenizer(models.Unigram(list(zip(packed.pieces, packed.scores.tolist())), unk_id=packed.unk, byte_fallback=False))
+    cut = Tokenizer(
+        models.Unigram(
+            list(zip(packed.pieces, packed.scores.tolist(), strict=True)), unk_id=packed.unk, byte_fallback=False
+        )
+    )
     result = torch.empty(len(pieces), packed.hidden)
     for row, piece in enumerate(pieces):
         if piece in special:

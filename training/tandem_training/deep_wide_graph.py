@@ -4,7 +4,7 @@ import numpy as np
 from onnx import TensorProto
 
 from .deep_graph import Graph
-from .deep_wide import FACTORS, LARGEST, LENGTHS, WIDTH, WideModel
+from .deep_wide import FACTORS, LARGEST, LENGTHS, WideModel
 
 
 def wide_logits(graph: Graph, wide: WideModel) -> str:
@@ -42,7 +42,9 @@ def wide_logits(graph: Graph, wide: WideModel) -> str:
     found = graph.node("Gather", graph.weight("wide.weights", wide.weights.numpy()), buckets)
     found = graph.node("Cast", found, to=TensorProto.FLOAT)
     found = graph.node("Mul", graph.node("Mul", found, graph.node("Abs", found)), kept)
-    total = graph.node("Mul", graph.node("ReduceSum", found, whole(1)), graph.weight("wide.step", np.float32(wide.step)))
+    total = graph.node(
+        "Mul", graph.node("ReduceSum", found, whole(1)), graph.weight("wide.step", np.float32(wide.step))
+    )
     count = graph.node("Max", graph.node("ReduceSum", kept, whole(1)), graph.weight("float.1", np.float32(1)))
     odds = graph.node("Div", total, graph.node("Sqrt", count))
     odds = graph.node("Sub", odds, graph.weight("wide.border", np.float32(wide.border)))
