@@ -27,8 +27,6 @@ pub enum Reason {
     QueueFull,
     /// The message is larger than the server takes.
     MessageTooLarge,
-    /// The request headers are larger than the server takes.
-    HeadersTooLarge,
     /// The deadline passed, or is sure to pass, before the answer.
     DeadlineExceeded,
     /// The caller went away.
@@ -63,7 +61,7 @@ struct Mapping {
 
 impl Reason {
     /// Every reason, for documentation and for tests.
-    pub const ALL: [Reason; 20] = [
+    pub const ALL: [Reason; 19] = [
         Reason::InvalidField,
         Reason::MalformedMessage,
         Reason::InvalidUtf8,
@@ -72,7 +70,6 @@ impl Reason {
         Reason::TierNotConfigured,
         Reason::QueueFull,
         Reason::MessageTooLarge,
-        Reason::HeadersTooLarge,
         Reason::DeadlineExceeded,
         Reason::Cancelled,
         Reason::ModelLoading,
@@ -96,7 +93,6 @@ impl Reason {
             Reason::TierNotConfigured => ("TIER_NOT_CONFIGURED", 9, "FAILED_PRECONDITION", 400),
             Reason::QueueFull => ("QUEUE_FULL", 8, "RESOURCE_EXHAUSTED", 429),
             Reason::MessageTooLarge => ("MESSAGE_TOO_LARGE", 8, "RESOURCE_EXHAUSTED", 413),
-            Reason::HeadersTooLarge => ("HEADERS_TOO_LARGE", 8, "RESOURCE_EXHAUSTED", 431),
             Reason::DeadlineExceeded => ("DEADLINE_EXCEEDED", 4, "DEADLINE_EXCEEDED", 504),
             Reason::Cancelled => ("CANCELLED", 1, "CANCELLED", 499),
             Reason::ModelLoading => ("MODEL_LOADING", 14, "UNAVAILABLE", 503),

@@ -1,16 +1,44 @@
 #!/bin/sh
 # Makes dist/tandem-<version>-<arch>/: the program, ONNX Runtime beside it, the models and the licences. The folder runs
-# wherever it is moved to. With --tar a compressed archive of it lies beside it.
+# wherever it is moved to.
+#
+#   --tar            makes a compressed archive beside it too
+#   --binary PATH    takes that program instead of building one
+#   --into FOLDER    instead of dist
+#
+# Prints the path of what it made.
 set -eu
+
+binary=
+into=dist
+tar=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --tar) tar=yes ;;
+    --binary | --into)
+        [ $# -gt 1 ] || { echo "$0: $1 needs a path" >&2; exit 2; }
+        path=$2
+        # Paths are the caller's; below we are in the root of the repository.
+        case $path in /*) ;; *) path=$PWD/$path ;; esac
+        case $1 in --binary) binary=$path ;; --into) into=$path ;; esac
+        shift
+        ;;
+    *) echo "$0: no such option: $1" >&2; exit 2 ;;
+    esac
+    shift
+done
 
 cd "$(dirname -- "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
 arch=$(uname -m)
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 name=tandem-$version-$arch
-folder=dist/$name
+folder=$into/$name
 
-cargo build --release --locked
+if [ -z "$binary" ]; then
+    cargo build --release --locked
+    binary=$target/release/tandem
+fi
 
 # The newest is the one that this build has checked or fetched; build/onnxruntime.rs pins its version.
 runtime=$(find "$target/onnxruntime" -mindepth 1 -maxdepth 1 -type d -name "[0-9]*-$arch" 2>/dev/null | sort -V | tail -n 1)
@@ -21,7 +49,7 @@ runtime=$(find "$target/onnxruntime" -mindepth 1 -maxdepth 1 -type d -name "[0-9
 
 rm -rf "$folder"
 mkdir -p "$folder/licenses/onnxruntime"
-install -m 755 "$target/release/tandem" "$folder/"
+install -m 755 "$binary" "$folder/tandem"
 install -m 644 "$runtime"/libonnxruntime.so.* "$folder/"
 install -m 644 "$runtime/LICENSE" "$runtime/ThirdPartyNotices.txt" "$folder/licenses/onnxruntime/"
 install -m 644 LICENSE-* "$folder/licenses/"
@@ -36,5 +64,5 @@ cp -R models "$folder/"
     echo "$sums" >SHA256SUMS
 )
 
-[ "${1:-}" != --tar ] || tar --directory dist --create --gzip --file "dist/$name.tar.gz" "$name"
+[ -z "$tar" ] || tar --directory "$into" --create --gzip --file "$folder.tar.gz" "$name"
 echo "$folder"

@@ -1,7 +1,5 @@
 //! `tandem serve`: configuration → manifests and checksums → ports → accept → load, warm up, check → serve → drain.
 
-use std::time::Duration;
-
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ConfigArgs, Exit, complain, fail};
@@ -11,7 +9,7 @@ use crate::model::onnx::Runtime;
 use crate::server::{Addresses, Server};
 use crate::service::Service;
 use crate::service::start::open_catalog;
-use crate::telemetry::logs;
+use crate::telemetry::logs::{self, millis};
 use crate::telemetry::metrics::Metrics;
 
 /// The arguments of `tandem serve`.
@@ -120,10 +118,6 @@ fn load(
             Err(error) => drop(failed.send(error)),
         }
     })
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn announce(addresses: Addresses) {

@@ -4,6 +4,7 @@
 //! Slow and blocking: called from a thread of its own, after the ports are open.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::golden::{self, Report, Subject};
 use super::manifest::{Manifest, Tier, Truncation};
@@ -40,6 +41,21 @@ pub struct Initialized {
     pub runners: Vec<Box<dyn Runner>>,
     /// How it did on its golden examples.
     pub golden: Report,
+    /// Where the time went.
+    pub times: LoadTimes,
+}
+
+/// Where the time of a load went.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadTimes {
+    /// Reading the tokenizer.
+    pub preprocessor: Duration,
+    /// Opening the sessions.
+    pub sessions: Duration,
+    /// Running each session once for every shape.
+    pub warm_up: Duration,
+    /// The golden examples.
+    pub golden: Duration,
 }
 
 /// Loads a verified model, warms it up and checks its golden examples.
@@ -50,7 +66,13 @@ pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Resul
         fingerprint,
     } = verified;
     let runtime = Runtime::get().map_err(|problem| ModelError::new(folder, problem))?;
+    let mut clock = Instant::now();
+    let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed();
     let preprocessor = Preprocessor::load(manifest, folder)?;
+    let mut times = LoadTimes {
+        preprocessor: lap(),
+        ..LoadTimes::default()
+    };
     let path = folder.join(&manifest.onnx.file);
     let session = SessionSettings {
         intra_threads: settings.intra_threads,
@@ -61,6 +83,7 @@ pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Resul
             .map_err(|problem| ModelError::new(&path, problem))?;
         runners.push(runner);
     }
+    times.sessions = lap();
     let postprocessor = Postprocessor {
         output_kind: manifest.onnx.output_kind,
         temperature: manifest.calibration.temperature,
@@ -68,6 +91,7 @@ pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Resul
     for runner in &mut runners {
         warm_up(runner, &preprocessor).map_err(|problem| ModelError::new(&path, problem))?;
     }
+    times.warm_up = lap();
     let golden_path = folder.join(&manifest.golden.file);
     let examples = golden::read(&golden_path)?;
     let subject = Subject {
@@ -77,6 +101,7 @@ pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Resul
         runner: &mut runners[0],
     };
     let golden = golden::check(subject, &examples).map_err(|problem| ModelError::new(&golden_path, problem))?;
+    times.golden = lap();
     Ok(Initialized {
         model: Arc::new(Model {
             manifest: manifest.clone(),
@@ -89,6 +114,7 @@ pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Resul
             .map(|runner| Box::new(runner) as Box<dyn Runner>)
             .collect(),
         golden,
+        times,
     })
 }
 

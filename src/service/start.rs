@@ -8,6 +8,7 @@ use crate::batching::{BatchLimits, Scheduler, SchedulerSettings};
 use crate::config::Settings;
 use crate::model::load::{Initialized, InstanceSettings, initialize};
 use crate::model::{ModelError, Tier, repository};
+use crate::telemetry::logs::millis;
 
 /// A failure to start, before or after ports are open.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +52,12 @@ impl Service {
         let started = Instant::now();
         let manifest = &slot.verified.manifest;
         let instances = instances(manifest.tier, settings);
-        let Initialized { model, runners, golden } = initialize(&slot.verified, instances)?;
+        let Initialized {
+            model,
+            runners,
+            golden,
+            times,
+        } = initialize(&slot.verified, instances)?;
         let metrics = self.metrics().for_model(&manifest.name, manifest.tier.name());
         let scheduler_settings = SchedulerSettings {
             max_rows_in_flight: settings.max_queue_texts,
@@ -71,7 +77,11 @@ impl Service {
             golden_examples = golden.examples,
             largest_logit_difference = golden.largest_difference,
             largest_batched_logit_difference = golden.largest_batched_difference,
-            load_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            load_ms = millis(started.elapsed()),
+            preprocessor_ms = millis(times.preprocessor),
+            sessions_ms = millis(times.sessions),
+            warm_up_ms = millis(times.warm_up),
+            golden_ms = millis(times.golden),
             "model serves"
         );
         if manifest.stand_in {

@@ -1,6 +1,7 @@
 //! Logs, on standard error: for people on a terminal, one JSON object a line otherwise.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -46,4 +47,9 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
             .try_init()
     };
     Ok(())
+}
+
+/// A duration as a field of a log line, whose name ends in `_ms`.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
