@@ -55,6 +55,8 @@ pub fn from_foreign_status(code: Code, message: &str, largest_message: usize) ->
         ),
         Code::Unimplemented => Error::new(Reason::MethodNotFound, "there is no such method"),
         Code::Cancelled => Error::new(Reason::Cancelled, "the call was cancelled"),
+        // The request broke off: its connection was lost, by the caller or, past the grace limit of a drain, by us.
+        Code::Unknown | Code::Unavailable => Error::new(Reason::Cancelled, "the connection ended within the call"),
         Code::Internal if message.contains("decompress") => malformed("its compression is broken"),
         Code::Internal if message.contains("protocol error") => malformed("its frame is broken"),
         Code::Internal if message.contains("Unexpected EOF") => malformed("it ends early"),

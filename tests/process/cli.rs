@@ -1,0 +1,148 @@
+//! The other commands: `check`, `healthcheck`, `completions`, `--version`, and no command.
+
+use std::path::Path;
+
+use crate::support::command::{Finished, finish, tandem};
+use crate::support::models::FastModelCopy;
+use crate::support::{RunningServer, root};
+
+fn check(model: &Path) -> Finished {
+    finish(tandem().arg("check").arg(model), b"")
+}
+
+#[test]
+fn check_tells_what_it_verified_of_a_good_model() {
+    let report = check(&root().join("models/sentiment-fast/1")).success();
+    for part in [
+        "sentiment-fast@1",
+        "fingerprint",
+        "negative, positive",
+        "SHA-256",
+        "golden",
+        "ok",
+    ] {
+        assert!(report.contains(part), "{report}");
+    }
+}
+
+#[test]
+fn check_finds_a_model_by_its_name() {
+    let mut command = tandem();
+    command
+        .args(["check", "sentiment-fast", "--models"])
+        .arg(root().join("models"));
+    assert!(finish(&mut command, b"").success().contains("sentiment-fast@1"));
+}
+
+#[test]
+fn check_of_a_model_that_is_not_there_exits_2_and_says_where_it_looked() {
+    let models = root().join("models");
+    let finished = finish(tandem().args(["check", "weather", "--models"]).arg(&models), b"");
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    let complaint = finished.complaint();
+    assert!(complaint.starts_with("tandem: weather: "), "{complaint}");
+    assert!(complaint.contains(&models.display().to_string()), "{complaint}");
+}
+
+#[test]
+fn check_of_a_corrupt_model_exits_2_and_names_the_file() {
+    let models = FastModelCopy::new();
+    models.flip_a_bit("model.onnx");
+    let finished = check(&models.model());
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    let file = models.file("model.onnx").display().to_string();
+    assert!(
+        finished.complaint().starts_with(&format!("tandem: {file}: ")),
+        "{finished:?}"
+    );
+}
+
+#[test]
+fn check_of_a_model_that_computes_otherwise_exits_1_and_names_the_file() {
+    let models = FastModelCopy::new();
+    models.falsify_golden_example();
+    let finished = check(&models.model());
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    let file = models.file("golden.jsonl").display().to_string();
+    assert!(
+        finished.complaint().starts_with(&format!("tandem: {file}: ")),
+        "{finished:?}"
+    );
+}
+
+fn healthcheck(args: &[&str]) -> Finished {
+    finish(tandem().arg("healthcheck").args(args), b"")
+}
+
+#[test]
+fn healthcheck_exits_0_where_the_server_serves_and_1_where_it_does_not_know_the_name() {
+    let server = RunningServer::start(&[]);
+    let address = server.grpc.to_string();
+    // Bounds for a busy machine.
+    let asked = ["--addr", &address, "--timeout-ms", "60000"];
+    for service in ["", "tandem.v1.PredictionService", "sentiment-fast", "sentiment-deep"] {
+        let finished = healthcheck(&[&asked[..], &["--service", service]].concat());
+        assert_eq!(
+            (finished.code, &*finished.stdout),
+            (Some(0), "SERVING\n"),
+            "{service:?} {finished:?}"
+        );
+    }
+    let unknown = healthcheck(&[&asked[..], &["--service", "weather"]].concat());
+    assert_eq!(unknown.code, Some(1), "{unknown:?}");
+    assert!(unknown.complaint().contains("NotFound"), "{unknown:?}");
+}
+
+#[test]
+fn healthcheck_takes_the_address_of_the_servers_own_variable() {
+    let server = RunningServer::start(&[]);
+    let mut command = tandem();
+    command.args(["healthcheck", "--timeout-ms", "60000"]);
+    command.env("TANDEM_GRPC_ADDR", server.grpc.to_string());
+    assert_eq!(finish(&mut command, b"").success(), "SERVING\n");
+}
+
+#[test]
+fn healthcheck_exits_1_where_nobody_listens_or_nobody_answers() {
+    // Port 0 is nobody's.
+    let nobody = healthcheck(&["--addr", "127.0.0.1:0"]);
+    assert_eq!(nobody.code, Some(1), "{nobody:?}");
+    assert!(nobody.complaint().starts_with("tandem: 127.0.0.1:0: "), "{nobody:?}");
+    // The system accepts the connection, and that is all.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = silent.local_addr().expect("an address").to_string();
+    let silent = healthcheck(&["--addr", &address, "--timeout-ms", "50"]);
+    assert_eq!(silent.code, Some(1), "{silent:?}");
+    assert!(silent.complaint().contains("no answer within 50ms"), "{silent:?}");
+}
+
+#[test]
+fn completions_know_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = finish(tandem().args(["completions", shell]), b"").success();
+        for word in ["tandem", "serve", "predict", "healthcheck", "grpc-addr"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+}
+
+#[test]
+fn version_names_tandem_and_onnx_runtime_and_where_that_was_found() {
+    for flag in ["--version", "-V"] {
+        let printed = finish(tandem().arg(flag), b"").success();
+        let lines: Vec<&str> = printed.lines().collect();
+        let [own, runtime] = lines[..] else { panic!("{printed}") };
+        assert_eq!(own, concat!("tandem ", env!("CARGO_PKG_VERSION")));
+        assert!(runtime.starts_with("ONNX Runtime 1."), "{printed}");
+        let library = runtime.split(['(', ')']).nth(1).expect("a path");
+        assert!(Path::new(library).is_file(), "{printed}");
+    }
+}
+
+#[test]
+fn no_command_shows_the_help() {
+    let finished = finish(&mut tandem(), b"");
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    let help = finish(tandem().arg("--help"), b"").success();
+    assert_eq!(format!("{}{}", finished.stdout, finished.stderr), help);
+}

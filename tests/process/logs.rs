@@ -1,0 +1,176 @@
+//! What the log and the metrics say, and what they never say: the texts of requests.
+
+use serde_json::{Value, json};
+use tandem::api::pb;
+use tandem::api::pb::prediction_service_client::PredictionServiceClient;
+use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::support::command::curl_get;
+use crate::support::{RunningServer, curl, runtime, wait};
+
+/// Stands for what people write: in every place of a request that takes a string.
+const CANARY: &str = "kanarienvogel";
+
+fn request(texts: &[&str]) -> pb::PredictRequest {
+    pb::PredictRequest {
+        texts: texts.iter().map(|&text| text.to_owned()).collect(),
+        ..pb::PredictRequest::default()
+    }
+}
+
+async fn call_by_grpc(channel: Channel) {
+    let mut client = PredictionServiceClient::new(channel.clone());
+    let good = request(&[CANARY, "영화"]);
+    client.predict(good.clone()).await.expect("an answer");
+    let too_long = CANARY.repeat(2000);
+    let bad = [
+        pb::PredictRequest {
+            top_k: -1,
+            ..good.clone()
+        },
+        pb::PredictRequest {
+            task: CANARY.to_owned(),
+            ..good.clone()
+        },
+        pb::PredictRequest {
+            model: CANARY.to_owned(),
+            ..good.clone()
+        },
+        pb::PredictRequest {
+            text_pairs: vec![CANARY.to_owned()],
+            ..good.clone()
+        },
+        pb::PredictRequest {
+            route: 77,
+            ..good.clone()
+        },
+        request(&[&too_long]),
+        request(&[CANARY; 129]),
+        // Over the limit of a message.
+        request(&[&CANARY.repeat(1 << 19)]),
+    ];
+    for request in bad {
+        client.predict(request).await.expect_err("refused");
+    }
+    let open = |id: &str, request| pb::PredictStreamRequest {
+        id: id.to_owned(),
+        request,
+        timeout_duration: None,
+    };
+    let requests = [
+        open(CANARY, Some(good.clone())),
+        open(CANARY, Some(good)),
+        open(&CANARY.repeat(20), Some(request(&[CANARY]))),
+        open("2", None),
+    ];
+    let stream = client.predict_stream(futures::stream::iter(requests)).await;
+    let mut answers = stream.expect("a stream").into_inner();
+    while let Ok(Some(_)) = answers.message().await {}
+    let service = CANARY.to_owned();
+    let health = HealthClient::new(channel).check(HealthCheckRequest { service }).await;
+    health.expect_err("no such service");
+}
+
+fn call_by_http(server: &RunningServer) {
+    let (status, answer) = curl(
+        server.http(),
+        "/predict",
+        &[],
+        json!({ "text": CANARY }).to_string().as_bytes(),
+    );
+    assert_eq!((status, &answer["0"]["text"]), (200, &CANARY.into()));
+    let bad: [(&str, Vec<u8>); 10] = [
+        ("/predict", format!(r#"{{"text": "{CANARY}""#).into()),
+        ("/predict", format!(r#"{{"text": "a", "do_fast": "{CANARY}"}}"#).into()),
+        ("/predict", format!(r#"{{"text": "a", "{CANARY}": 1}}"#).into()),
+        ("/predict", format!(r#"{{"text": "{}"}}"#, CANARY.repeat(2000)).into()),
+        ("/predict", format!("{CANARY} is no JSON").into()),
+        (
+            "/v1/predict",
+            format!(r#"{{"texts": ["{CANARY}"], "route": "{CANARY}"}}"#).into(),
+        ),
+        (
+            "/v1/predict",
+            format!(r#"{{"texts": ["{CANARY}"], "{CANARY}": 1}}"#).into(),
+        ),
+        ("/v1/predict", format!(r#"{{"texts": "{CANARY}"}}"#).into()),
+        (
+            "/v1/predict",
+            [br#"{"texts": [""#, CANARY.as_bytes(), b"\xff\"]}"].concat(),
+        ),
+        (&*format!("/{CANARY}"), CANARY.into()),
+    ];
+    for (path, body) in bad {
+        let (status, answer) = curl(server.http(), path, &[], &body);
+        assert!((400..500).contains(&status), "{path}: {status} {answer}");
+    }
+}
+
+#[test]
+fn no_line_of_the_log_and_no_metric_holds_a_text() {
+    // All that our own code says, and all of the libraries' worries.
+    let filter = "debug,tandem=trace";
+    let server = RunningServer::start(&["--log-filter", filter]);
+    let runtime = runtime();
+    wait(&runtime, call_by_grpc(server.channel(&runtime)));
+    call_by_http(&server);
+    let metrics = curl_get(server.http(), "/metrics");
+    assert!(metrics.contains("INVALID_FIELD"), "{metrics}");
+    assert!(!metrics.contains(CANARY), "{metrics}");
+    server.signal("TERM");
+    drop(runtime);
+    let (code, log) = server.wait_exit();
+    assert_eq!(code, Some(0));
+    assert!(log.iter().any(|line| line.contains("refused")), "{log:#?}");
+    for line in log {
+        assert!(!line.contains(CANARY), "{line}");
+    }
+}
+
+#[test]
+fn a_refused_call_is_logged_once_with_the_request_id_and_the_trace_id_of_its_caller() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let traceparent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let server = RunningServer::start(&[]);
+    let headers = [
+        "x-request-id: by-http".to_owned(),
+        format!("traceparent: {traceparent}"),
+    ];
+    let (status, body) = curl(
+        server.http(),
+        "/predict",
+        &headers.each_ref().map(String::as_str),
+        b"{}",
+    );
+    assert_eq!((status, &body["error"]["requestId"]), (400, &"by-http".into()));
+
+    let runtime = runtime();
+    let mut call = tonic::Request::new(pb::PredictRequest::default());
+    call.metadata_mut()
+        .insert("x-request-id", "by-grpc".parse().expect("a value"));
+    call.metadata_mut()
+        .insert("traceparent", traceparent.parse().expect("a value"));
+    let mut client = PredictionServiceClient::new(server.channel(&runtime));
+    let refusal = wait(&runtime, client.predict(call)).expect_err("no texts");
+    let returned = refusal.metadata().get("x-request-id").map(|value| value.as_bytes());
+    assert_eq!(returned, Some(&b"by-grpc"[..]));
+
+    server.signal("TERM");
+    drop(runtime);
+    drop(client);
+    let (_, log) = server.wait_exit();
+    for (door, id) in [("http", "by-http"), ("grpc", "by-grpc")] {
+        let lines: Vec<&String> = log.iter().filter(|line| line.contains(id)).collect();
+        let [line] = lines[..] else {
+            panic!("one line for {id}: {log:#?}")
+        };
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(line["message"], "refused");
+        assert_eq!(line["door"], door);
+        assert_eq!(line["request_id"], id);
+        assert_eq!(line["trace_id"], TRACE);
+        assert!(line["reason"].is_string() && line["took_us"].is_u64(), "{line}");
+    }
+}

@@ -1,0 +1,14 @@
+//! Tests of the real program, from outside: it is spawned, spoken to by real clients, told to stop.
+//!
+//! A module a behaviour. Ports are chosen by the system, waits end with a line of the log, and each has a bound.
+
+mod support;
+
+mod cli;
+mod clients;
+mod dist;
+mod logs;
+mod predict;
+mod shutdown;
+mod snapshots;
+mod start;

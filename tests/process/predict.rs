@@ -1,0 +1,169 @@
+//! `tandem predict`: texts from everywhere, answers in every form, here and by a server.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::command::{Finished, finish, tandem};
+use crate::support::{RunningServer, root};
+
+const GOOD: &str = "정말 재미있게 봤어요";
+const BAD: &str = "시간이 아까운 영화, \"돈\"도";
+
+/// `tandem predict` in this process, with the models of the repository.
+fn predict_here(args: &[&str], stdin: &[u8]) -> Finished {
+    let mut command = tandem();
+    command.arg("predict").arg("--models").arg(root().join("models"));
+    finish(command.args(args), stdin)
+}
+
+/// The same by a server: a machine without models will do.
+fn predict_by(server: &RunningServer, args: &[&str], stdin: &[u8]) -> Finished {
+    let mut command = tandem();
+    command.args(["predict", "--addr", &server.grpc.to_string()]);
+    finish(command.args(args), stdin)
+}
+
+fn json_lines(output: &str) -> Vec<Value> {
+    let lines = output.lines().map(serde_json::from_str);
+    lines.collect::<Result<_, _>>().expect("an object a line")
+}
+
+/// The text and the label of each answer, after a look at the rest.
+fn checked(rows: &[Value], tier: &str) -> Vec<(String, String)> {
+    let checked = rows.iter().map(|row| {
+        assert_eq!(row["tier"], tier);
+        assert_eq!(row["truncated"], false);
+        assert!(row["token_count"].as_i64().is_some_and(|count| count > 0), "{row}");
+        let confidence = row["confidence"].as_f64().expect("a number");
+        assert!((0.5..=1.0).contains(&confidence), "{row}");
+        let string = |key: &str| row[key].as_str().expect("a string").to_owned();
+        (string("text"), string("label"))
+    });
+    checked.collect()
+}
+
+fn both() -> [(String, String); 2] {
+    [(GOOD, "positive"), (BAD, "negative")].map(|(text, label)| (text.to_owned(), label.to_owned()))
+}
+
+#[test]
+fn texts_become_json_lines_here_and_by_a_server_alike() {
+    let server = RunningServer::start(&[]);
+    for (route, tier) in [(None, "deep"), (Some("fast"), "fast"), (Some("deep"), "deep")] {
+        let mut args = vec!["--format", "jsonl"];
+        args.extend(route.iter().flat_map(|route| ["--route", *route]));
+        args.extend([GOOD, BAD]);
+        let here = json_lines(&predict_here(&args, b"").success());
+        assert_eq!(checked(&here, tier), both(), "{route:?}");
+        let there = json_lines(&predict_by(&server, &args, b"").success());
+        assert_eq!(checked(&there, tier), both(), "{route:?}");
+        for (here, there) in here.iter().zip(&there) {
+            let confidence = |row: &Value| row["confidence"].as_f64().expect("a number");
+            assert!((confidence(here) - confidence(there)).abs() <= 1e-4, "{here} {there}");
+        }
+    }
+}
+
+#[test]
+fn texts_become_a_table_where_no_format_is_asked_for() {
+    let server = RunningServer::start(&[]);
+    let args = ["--route", "fast", GOOD, "two\nlines\u{1b}[31m", &"길다".repeat(100)];
+    for output in [predict_here(&args, b""), predict_by(&server, &args, b"")] {
+        let table = output.success();
+        let row = |part: &str| {
+            table
+                .lines()
+                .find(|line| line.contains(part))
+                .unwrap_or_else(|| panic!("{table}"))
+        };
+        for column in ["confidence", "tier", "text"] {
+            assert!(row("label").contains(column), "{table}");
+        }
+        for part in ["positive", "fast", "0."] {
+            assert!(row(GOOD).contains(part), "{table}");
+        }
+        // What would move the cursor is not written, and long texts are cut.
+        assert!(row("two lines").contains("two lines [31m"), "{table}");
+        assert!(!table.contains('\u{1b}') && row("길다").contains('…'), "{table}");
+    }
+}
+
+#[test]
+fn texts_become_csv_with_one_header() {
+    let server = RunningServer::start(&[]);
+    let args = ["--format", "csv", "--route", "fast", GOOD, BAD];
+    for output in [predict_here(&args, b""), predict_by(&server, &args, b"")] {
+        let output = output.success();
+        let mut reader = csv::Reader::from_reader(output.as_bytes());
+        let header = reader.headers().expect("a header").clone();
+        let columns = ["text", "label", "confidence", "tier", "token_count", "truncated"];
+        assert_eq!(header.iter().collect::<Vec<_>>(), columns);
+        let rows: Vec<csv::StringRecord> = reader.records().collect::<Result<_, _>>().expect("CSV");
+        let found: Vec<_> = rows.iter().map(|row| (row[0].to_owned(), row[1].to_owned())).collect();
+        assert_eq!(found, both());
+    }
+}
+
+#[test]
+fn a_file_and_standard_input_are_read_line_by_line_in_as_many_requests_as_it_takes() {
+    let server = RunningServer::start(&[]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("reviews.txt");
+    // More than one request holds, without a line break at the end.
+    let lines = [GOOD, BAD].repeat(100).join("\n");
+    fs::write(&file, &lines).expect("write");
+    let file = file.to_string_lossy();
+    let from_file = ["--route", "fast", "--file", &*file];
+    let from_input = ["--route", "fast", "-"];
+    let outputs = [
+        predict_here(&from_file, b""),
+        predict_by(&server, &from_file, b""),
+        predict_here(&from_input, lines.as_bytes()),
+        predict_by(&server, &from_input, lines.as_bytes()),
+    ];
+    for output in outputs {
+        assert_eq!(output.stderr, "", "no progress bar off a terminal");
+        let rows = json_lines(&output.success());
+        assert_eq!(checked(&rows, "fast"), vec![both(); 100].concat());
+    }
+}
+
+#[test]
+fn csv_of_many_requests_has_one_header() {
+    let lines = [GOOD, BAD].repeat(100).join("\n");
+    let output = predict_here(&["--route", "fast", "--format", "csv", "-"], lines.as_bytes()).success();
+    assert_eq!(output.lines().count(), 201);
+    assert_eq!(output.lines().filter(|line| line.starts_with("text,")).count(), 1);
+}
+
+#[test]
+fn no_lines_are_no_answers() {
+    let output = predict_here(&["--route", "fast", "-"], b"");
+    assert_eq!((output.code, &*output.stdout), (Some(0), ""), "{output:?}");
+}
+
+#[test]
+fn a_refusal_exits_1_with_one_line_here_and_by_a_server() {
+    let server = RunningServer::start(&[]);
+    let args = ["--task", "weather", GOOD];
+    for output in [predict_here(&args, b""), predict_by(&server, &args, b"")] {
+        assert_eq!((output.code, &*output.stdout), (Some(1), ""), "{output:?}");
+        assert!(output.complaint().contains("task"), "{output:?}");
+        assert_eq!(output.stderr.lines().count(), 1, "{output:?}");
+    }
+}
+
+#[test]
+fn a_file_or_a_server_out_of_reach_exits_1_and_is_named() {
+    let missing = predict_here(&["--file", "/nowhere/reviews.txt"], b"");
+    assert_eq!(missing.code, Some(1), "{missing:?}");
+    assert!(
+        missing.complaint().starts_with("tandem: /nowhere/reviews.txt: "),
+        "{missing:?}"
+    );
+    // Port 0 is nobody's.
+    let silent = finish(tandem().args(["predict", "--addr", "127.0.0.1:0", GOOD]), b"");
+    assert_eq!(silent.code, Some(1), "{silent:?}");
+    assert!(silent.complaint().starts_with("tandem: 127.0.0.1:0: "), "{silent:?}");
+}

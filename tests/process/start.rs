@@ -1,0 +1,259 @@
+//! How a server starts, and how it does not: one line that names what is wrong, and an exit code.
+
+use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::Path;
+
+use tandem::api::pb;
+use tandem::api::pb::prediction_service_client::PredictionServiceClient;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt;
+
+use crate::support::command::{curl_get, finish, tandem};
+use crate::support::models::{FAST_ONLY, FastModelCopy};
+use crate::support::server::free_ports;
+use crate::support::{Finished, RunningServer, curl, root, runtime, wait};
+
+/// A start that fails.
+fn refused(models: &Path, args: &[&str]) -> Finished {
+    let mut command = tandem();
+    command.arg("serve").args(free_ports()).arg("--models").arg(models);
+    finish(command.args(args), b"")
+}
+
+fn opened_ports(finished: &Finished) -> bool {
+    finished.stderr.contains(r#""message":"listening""#)
+}
+
+/// A port that is taken, and its address.
+fn taken_port() -> (TcpListener, String) {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    (taken, address)
+}
+
+#[test]
+fn an_unknown_key_exits_2_and_names_the_nearest_one_before_any_port_is_tried() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("tandem.toml");
+    fs::write(&file, "max_txts = 3\n").expect("write");
+    // A port that is in use would exit 1: it was not tried.
+    let (_taken, address) = taken_port();
+    let config = file.to_string_lossy();
+    let mut command = tandem();
+    command.args(["serve", "--config", &config, "--grpc-addr", &address]);
+    let finished = finish(&mut command, b"");
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    assert_eq!(
+        finished.complaint(),
+        format!("tandem: {config}: unknown key `max_txts`; the nearest known one is `max_texts`")
+    );
+    assert_eq!(finished.stderr.lines().count(), 1, "{finished:?}");
+}
+
+#[test]
+fn a_configuration_file_that_is_not_there_exits_2_and_is_named() {
+    let finished = refused(&root().join("models"), &["--config", "/nowhere/tandem.toml"]);
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    let complaint = finished.complaint();
+    assert!(complaint.starts_with("tandem: /nowhere/tandem.toml: "), "{complaint}");
+}
+
+#[test]
+fn a_corrupt_model_file_exits_2_and_is_named_before_any_port_is_tried() {
+    for file in ["model.onnx", "golden.jsonl"] {
+        let models = FastModelCopy::new();
+        models.flip_a_bit(file);
+        let (_taken, address) = taken_port();
+        let mut command = tandem();
+        command.args(["serve", "--log-format", "json", "--grpc-addr", &address]);
+        command.args(FAST_ONLY).arg("--models").arg(models.repository());
+        let finished = finish(&mut command, b"");
+        assert_eq!(finished.code, Some(2), "{finished:?}");
+        let path = models.file(file).display().to_string();
+        let expected = format!("tandem: {path}: its SHA-256 is not the one in the manifest");
+        assert_eq!(finished.complaint(), expected);
+    }
+}
+
+#[test]
+fn a_repository_without_models_exits_2_and_is_named() {
+    let empty = tempfile::tempdir().expect("a temporary folder");
+    let finished = refused(empty.path(), &[]);
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    assert!(finished.complaint().contains(&empty.path().display().to_string()));
+    assert!(!opened_ports(&finished));
+}
+
+#[test]
+fn a_port_in_use_exits_1_and_is_named() {
+    let models = FastModelCopy::new();
+    for key in ["grpc", "http", "metrics"] {
+        let (_taken, address) = taken_port();
+        let mut command = tandem();
+        command.args(["serve", "--log-format", "json"]).args(FAST_ONLY);
+        command.arg("--models").arg(models.repository());
+        for door in ["grpc", "http", "metrics"] {
+            let address = if door == key { address.as_str() } else { "127.0.0.1:0" };
+            command.args([format!("--{door}-addr"), address.to_owned()]);
+        }
+        let finished = finish(&mut command, b"");
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        let complaint = finished.complaint();
+        let expected = format!("tandem: can't listen on {address} ({key}_addr): ");
+        assert!(complaint.starts_with(&expected), "{complaint}");
+        assert!(!opened_ports(&finished));
+    }
+}
+
+#[test]
+fn a_golden_mismatch_exits_1_after_the_ports_were_open() {
+    let models = FastModelCopy::new();
+    models.falsify_golden_example();
+    let finished = refused(models.repository(), &FAST_ONLY);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(opened_ports(&finished), "{finished:?}");
+    let complaint = finished.complaint();
+    let file = models.file("golden.jsonl").display().to_string();
+    assert!(complaint.starts_with(&format!("tandem: {file}: ")), "{complaint}");
+    assert!(complaint.contains("the tolerance is 0.0001"), "{complaint}");
+    assert!(!finished.stderr.contains(r#""message":"ready""#));
+}
+
+#[test]
+fn a_library_of_onnx_runtime_that_is_missing_or_none_exits_1_and_is_named() {
+    let models = FastModelCopy::new();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let missing = folder.path().join("missing.so");
+    let other = folder.path().join("other.so");
+    fs::write(&other, "not a library").expect("write");
+    for library in [&missing, &other] {
+        let mut command = tandem();
+        command.arg("serve").args(free_ports()).args(FAST_ONLY);
+        command.arg("--models").arg(models.repository());
+        let finished = finish(command.env("ORT_DYLIB_PATH", library), b"");
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        let complaint = finished.complaint();
+        let start = "tandem: ONNX Runtime can't be loaded: ";
+        assert!(complaint.starts_with(start), "{complaint}");
+        assert!(complaint.contains(&library.display().to_string()), "{complaint}");
+        assert!(complaint.contains("ORT_DYLIB_PATH"), "{complaint}");
+        assert!(!opened_ports(&finished));
+    }
+}
+
+#[test]
+fn print_config_shows_flags_over_environment_over_file_over_defaults() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("tandem.toml");
+    fs::write(&file, "max_texts = 5\nmax_text_bytes = 100\nmax_queue_texts = 600\n").expect("write");
+    let mut command = tandem();
+    command.args(["serve", "--print-config", "--max-queue-texts", "800"]);
+    command
+        .env("TANDEM_MAX_TEXT_BYTES", "200")
+        .env("TANDEM_MAX_QUEUE_TEXTS", "700");
+    command.env("TANDEM_CONFIG", &file);
+    let printed = finish(&mut command, b"").success();
+    let settings: toml::Table = printed.parse().expect("TOML");
+    let setting = |key: &str| settings[key].as_integer().expect("a number");
+    assert_eq!(setting("max_texts"), 5);
+    assert_eq!(setting("max_text_bytes"), 200);
+    assert_eq!(setting("max_queue_texts"), 800);
+    assert_eq!(setting("max_connections"), 1024);
+}
+
+#[test]
+fn a_printed_configuration_can_be_read_back() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("tandem.toml");
+    let printed = finish(tandem().args(["serve", "--print-config", "--drain-grace", "7s"]), b"").success();
+    fs::write(&file, &printed).expect("write");
+    let mut command = tandem();
+    command.args(["serve", "--print-config", "--config"]).arg(&file);
+    assert_eq!(finish(&mut command, b"").success(), printed);
+}
+
+#[test]
+fn no_http_leaves_the_gateway_off() {
+    let server = RunningServer::start(&["--no-http", "--metrics-addr", "127.0.0.1:0"]);
+    assert_eq!(server.logged("listening")["http"], "off");
+    assert_eq!(server.http, None);
+    let metrics = curl_get(server.metrics.expect("a port for operators"), "/metrics");
+    assert!(metrics.contains("# EOF"), "{metrics}");
+}
+
+#[test]
+fn the_first_line_of_the_log_names_the_library_and_its_version() {
+    let server = RunningServer::start(&[]);
+    let first = server.logged("tandem starts");
+    assert_eq!(first["version"], env!("CARGO_PKG_VERSION"));
+    assert!(
+        first["onnxruntime"]
+            .as_str()
+            .is_some_and(|version| version.starts_with("1."))
+    );
+    assert!(first["library"].as_str().is_some_and(|path| Path::new(path).is_file()));
+}
+
+#[test]
+fn before_it_is_ready_health_says_not_serving_and_predict_says_model_loading() {
+    let models = FastModelCopy::new();
+    // The golden examples come through a pipe: the server waits for whoever writes them, first for the checksum,
+    // then, with its ports open, for the check.
+    let golden = models.file("golden.jsonl");
+    let content = fs::read(&golden).expect("golden examples");
+    fs::remove_file(&golden).expect("remove");
+    finish(std::process::Command::new("mkfifo").arg(&golden), b"").success();
+    let feed = || {
+        let (golden, content) = (golden.clone(), content.clone());
+        std::thread::spawn(move || fs::File::options().write(true).open(golden)?.write_all(&content))
+    };
+    let for_the_checksum = feed();
+    let mut command = tandem();
+    command.arg("serve").args(free_ports()).args(FAST_ONLY);
+    command.arg("--models").arg(models.repository());
+    let server = RunningServer::spawn(command);
+    for_the_checksum.join().expect("no panic").expect("write");
+
+    let runtime = runtime();
+    let mut health = HealthClient::new(server.channel(&runtime));
+    let mut status_of = |name: &str| {
+        let request = HealthCheckRequest {
+            service: name.to_owned(),
+        };
+        wait(&runtime, health.check(request))
+            .expect("an answer")
+            .into_inner()
+            .status()
+    };
+    for name in ["", "tandem.v1.PredictionService", "sentiment-fast"] {
+        assert_eq!(status_of(name), ServingStatus::NotServing, "{name:?}");
+    }
+    let mut client = PredictionServiceClient::new(server.channel(&runtime));
+    let request = pb::PredictRequest {
+        texts: vec!["영화".to_owned()],
+        ..pb::PredictRequest::default()
+    };
+    let refusal = wait(&runtime, client.predict(request.clone())).expect_err("not loaded yet");
+    assert_eq!(refusal.code(), tonic::Code::Unavailable);
+    let reason = refusal.get_details_error_info().map(|info| info.reason);
+    assert_eq!(reason.as_deref(), Some("MODEL_LOADING"));
+    let (status, body) = curl(
+        server.http(),
+        "/predict",
+        &[],
+        r#"{"text": "영화", "do_fast": true}"#.as_bytes(),
+    );
+    assert_eq!((status, &body["error"]["reason"]), (503, &"MODEL_LOADING".into()));
+
+    let for_the_check = feed();
+    server.wait_ready();
+    for_the_check.join().expect("no panic").expect("write");
+    for name in ["", "tandem.v1.PredictionService", "sentiment-fast"] {
+        assert_eq!(status_of(name), ServingStatus::Serving, "{name:?}");
+    }
+    wait(&runtime, client.predict(request)).expect("an answer");
+}

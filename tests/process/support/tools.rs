@@ -1,0 +1,43 @@
+//! Clients that others wrote, pinned by `tools/test-tools.sh`, which installs them at their first use.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use super::command::{clean, finish};
+use super::root;
+
+/// The path of a tool.
+pub fn tool(name: &str) -> String {
+    // Not `clean`: pip may need the proxies.
+    let mut script = Command::new(root().join("tools/test-tools.sh"));
+    let path = finish(script.current_dir(root()).arg(name), b"").success();
+    path.trim_end().to_owned()
+}
+
+/// `python3` with grpcio and with stubs that its compiler made of our protocol files, on a script of ours.
+pub fn python(script: &str) -> Command {
+    static PATH: OnceLock<String> = OnceLock::new();
+    let path = PATH.get_or_init(|| {
+        let grpcio = tool("grpc");
+        let stubs = scratch().join("grpcio-stubs");
+        std::fs::create_dir_all(&stubs).expect("a folder");
+        let out = stubs.display();
+        let mut compiler = clean("python3");
+        compiler.current_dir(root()).env("PYTHONPATH", &grpcio);
+        compiler.args(["-m", "grpc_tools.protoc", "-Iproto"]);
+        compiler.args([format!("--python_out={out}"), format!("--grpc_python_out={out}")]);
+        compiler.args(["tandem/v1/prediction.proto", "google/rpc/status.proto"]);
+        finish(&mut compiler, b"").success();
+        format!("{grpcio}:{out}")
+    });
+    let mut command = clean("python3");
+    command.env("PYTHONPATH", path).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.arg(root().join("tests/process/clients").join(script));
+    command
+}
+
+/// Where a tool may keep what it likes.
+pub fn scratch() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+}
