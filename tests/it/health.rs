@@ -1,0 +1,52 @@
+//! grpc.health.v1: Check and Watch, by server, service and model.
+
+use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::support::{Refusal, TestServer};
+
+fn about(service: &str) -> HealthCheckRequest {
+    HealthCheckRequest {
+        service: service.into(),
+    }
+}
+
+#[tokio::test]
+async fn check_knows_the_server_the_service_and_each_model() {
+    let mut health = HealthClient::new(TestServer::shared().await.channel().await);
+    for name in ["", "tandem.v1.PredictionService", "sentiment-fast", "sentiment-deep"] {
+        let answer = health.check(about(name)).await.expect("an answer").into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving, "{name}");
+    }
+    let status = health.check(about("no-such")).await.expect_err("unknown");
+    assert_eq!(Refusal::of(&status).code, Code::NotFound);
+}
+
+#[tokio::test]
+async fn watch_hears_the_server_turn_serving() {
+    let server = TestServer::builder().fast_only().without_loading().start().await;
+    let mut health = HealthClient::new(server.channel().await);
+    let mut watched = health.watch(about("")).await.expect("a stream").into_inner();
+    let first = watched.message().await.expect("open").expect("a status");
+    assert_eq!(first.status(), ServingStatus::NotServing);
+    server.load().await;
+    let second = watched.message().await.expect("open").expect("a status");
+    assert_eq!(second.status(), ServingStatus::Serving);
+}
+
+#[tokio::test]
+async fn watch_on_an_unknown_name_says_so_and_stays_open_to_the_drain() {
+    let mut server = TestServer::builder().fast_only().start().await;
+    let mut health = HealthClient::new(server.channel().await);
+    let mut watched = health.watch(about("no-such")).await.expect("a stream").into_inner();
+    let first = watched.message().await.expect("open").expect("a status");
+    assert_eq!(first.status(), ServingStatus::ServiceUnknown);
+    server.start_shutdown().await;
+    assert!(
+        watched.message().await.expect("no failure").is_none(),
+        "it ends with the server"
+    );
+    server.stopped().await;
+}

@@ -1,0 +1,20 @@
+//! Integration tests: the real server in this process, on ports of the system's choice, with the shipped models.
+//!
+//! One binary, one module a behaviour; `support` is the harness. The spawned program is `tests/process/`'s.
+
+mod support;
+
+mod bad_input;
+mod bounds;
+mod gateway;
+mod golden;
+mod handler_steps;
+mod health;
+mod ngrams;
+mod predict;
+mod reflection;
+mod scheduler;
+mod shutdown;
+mod start_order;
+mod stream;
+mod wire;

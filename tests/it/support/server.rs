@@ -1,0 +1,247 @@
+//! A real server in this process.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use tandem::config::Settings;
+use tandem::config::duration::HumanDuration;
+use tandem::config::settings::RouteSetting;
+use tandem::model::onnx::Runtime;
+use tandem::server::{Addresses, Server};
+use tandem::service::Service;
+use tandem::service::health::ServingState;
+use tandem::service::start::open_catalog;
+use tandem::telemetry::metrics::Metrics;
+use tokio::sync::{OnceCell, oneshot};
+use tokio::task::JoinHandle;
+use tonic::transport::{Channel, Endpoint};
+
+use super::{Client, HttpClient, shipped_models};
+
+/// A bound on what must end by itself: only a hang meets it.
+pub const HANG: Duration = Duration::from_secs(60);
+
+/// Servers outlive the runtime of the test that started them.
+static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+});
+static SHARED: OnceCell<TestServer> = OnceCell::const_new();
+
+/// A running server.
+pub struct TestServer {
+    /// Its service.
+    pub service: Service,
+    settings: Settings,
+    addresses: Addresses,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<JoinHandle<()>>,
+    /// Keeps a repository of its own.
+    _repository: Option<tempfile::TempDir>,
+}
+
+/// What a server is started with.
+pub struct Builder {
+    settings: Settings,
+    loads: bool,
+    repository: Option<tempfile::TempDir>,
+}
+
+impl TestServer {
+    /// A server of the shipped models, with default limits.
+    pub fn builder() -> Builder {
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        Builder {
+            settings: Settings {
+                grpc_addr: any_port,
+                http_addr: any_port,
+                models: shipped_models(),
+                ..Settings::default()
+            },
+            loads: true,
+            repository: None,
+        }
+    }
+
+    /// The server that every test shares which only asks.
+    pub async fn shared() -> &'static Self {
+        SHARED.get_or_init(|| async { Self::builder().start().await }).await
+    }
+
+    /// A new connection to the gRPC port.
+    pub async fn channel(&self) -> Channel {
+        Endpoint::from_shared(format!("http://{}", self.addresses.grpc))
+            .expect("an address")
+            .connect()
+            .await
+            .expect("the port is open")
+    }
+
+    /// A client of the prediction service.
+    pub async fn client(&self) -> Client {
+        Client::new(self.channel().await).max_decoding_message_size(usize::MAX)
+    }
+
+    /// A client of the gateway.
+    pub fn http(&self) -> HttpClient {
+        HttpClient::new(self.http_addr())
+    }
+
+    /// Where gRPC listens.
+    pub fn grpc_addr(&self) -> SocketAddr {
+        self.addresses.grpc
+    }
+
+    /// Where the gateway listens.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.addresses.http.expect("the gateway is on")
+    }
+
+    /// Where metrics and probes listen apart.
+    pub fn metrics_addr(&self) -> SocketAddr {
+        self.addresses.metrics.expect("the port was asked for")
+    }
+
+    /// Loads the models and waits until the server serves.
+    pub async fn load(&self) {
+        let (service, settings) = (self.service.clone(), self.settings.clone());
+        let loaded = tokio::task::spawn_blocking(move || service.load_models(&settings));
+        let mut changes = self.service.watch_health();
+        loaded.await.expect("no panic").expect("the models pass their checks");
+        while self.service.state() != ServingState::Serving {
+            changes.changed().await.expect("the service is there");
+        }
+    }
+
+    /// Tells the server to stop, and waits until it has started to drain.
+    pub async fn start_shutdown(&mut self) {
+        let mut changes = self.service.watch_health();
+        let stop = self.stop.take().expect("told once");
+        stop.send(()).expect("the server runs");
+        changes
+            .wait_for(|draining| *draining)
+            .await
+            .expect("the service is there");
+    }
+
+    /// Waits until the server's `run` has returned.
+    pub async fn stopped(mut self) {
+        let running = self.running.take().expect("waited for once");
+        tokio::time::timeout(HANG, running)
+            .await
+            .expect("the server does not hang")
+            .expect("no panic");
+    }
+}
+
+impl Builder {
+    /// Serves the fast model alone: it loads in a moment.
+    pub fn fast_only(mut self) -> Self {
+        let repository = tempfile::tempdir().expect("a temporary folder");
+        let name = "sentiment-fast";
+        std::os::unix::fs::symlink(shipped_models().join(name), repository.path().join(name)).expect("a link");
+        self.settings.models = repository.path().to_owned();
+        self.settings.default_route = RouteSetting::Fast;
+        self.repository = Some(repository);
+        self
+    }
+
+    /// Serves the models of another repository.
+    pub fn models(mut self, repository: PathBuf) -> Self {
+        self.settings.models = repository;
+        self.settings.default_route = RouteSetting::Fast;
+        self
+    }
+
+    /// Opens the ports and loads nothing.
+    pub fn without_loading(mut self) -> Self {
+        self.loads = false;
+        self
+    }
+
+    /// The most texts in a request.
+    pub fn max_texts(mut self, texts: usize) -> Self {
+        self.settings.max_texts = texts;
+        self
+    }
+
+    /// The longest text.
+    pub fn max_text_bytes(mut self, bytes: usize) -> Self {
+        self.settings.max_text_bytes = bytes;
+        self
+    }
+
+    /// The most texts that a model accepts and has not answered.
+    pub fn max_queue_texts(mut self, texts: usize) -> Self {
+        self.settings.max_queue_texts = texts;
+        self
+    }
+
+    /// The longest deadline that is kept; also the default.
+    pub fn max_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.default_timeout = HumanDuration(timeout);
+        self.settings.max_timeout = HumanDuration(timeout);
+        self
+    }
+
+    /// How long a drain may take.
+    pub fn drain_grace(mut self, grace: Duration) -> Self {
+        self.settings.drain_grace = HumanDuration(grace);
+        self
+    }
+
+    /// Metrics and probes on a port of their own too.
+    pub fn metrics_port(mut self) -> Self {
+        self.settings.metrics_addr = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+        self
+    }
+
+    /// Starts the server, and waits until it serves.
+    pub async fn start(self) -> TestServer {
+        let Self {
+            settings,
+            loads,
+            repository,
+        } = self;
+        settings.check().expect("the settings are allowed");
+        let catalog = open_catalog(&settings).expect("the repository is whole");
+        let runtime = Runtime::get().expect("the library is there");
+        let service = Service::new(&settings, catalog, Metrics::new(&runtime.version));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (bound, addresses) = oneshot::channel();
+        let running = RUNTIME.spawn({
+            let (settings, service) = (settings.clone(), service.clone());
+            async move {
+                let server = Server::bind(&settings, service).await.expect("ports are free");
+                bound
+                    .send(server.addresses().expect("addresses"))
+                    .expect("the test waits");
+                server
+                    .run(async {
+                        if stopped.await.is_err() {
+                            // The test ended without stopping its server: so does the server.
+                            tracing::debug!("the harness went away");
+                        }
+                    })
+                    .await;
+            }
+        });
+        let server = TestServer {
+            service,
+            settings,
+            addresses: addresses.await.expect("the server is bound"),
+            stop: Some(stop),
+            running: Some(running),
+            _repository: repository,
+        };
+        if loads {
+            server.load().await;
+        }
+        server
+    }
+}
