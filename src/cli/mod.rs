@@ -45,8 +45,10 @@ enum Command {
     /// Serve the models over gRPC and HTTP
     Serve(serve::ServeArgs),
     /// Classify texts, here or by a server
+    #[command(mut_args = hide_server_settings, override_usage = "tandem predict [OPTIONS] <TEXT>... | --file <FILE> | -")]
     Predict(Box<predict::PredictArgs>),
     /// Verify a model: manifest, checksums, loading, golden examples
+    #[command(mut_args = hide_server_settings)]
     Check(check::CheckArgs),
     /// Ask a server whether it serves; exit code 0 if so
     Healthcheck(healthcheck::HealthcheckArgs),
@@ -55,6 +57,12 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// Takes the settings that only a server has out of a command's help; they are still accepted, from the environment too.
+fn hide_server_settings(argument: clap::Arg) -> clap::Arg {
+    let server_only = matches!(argument.get_help_heading(), Some("Listeners" | "Logs"));
+    argument.hide(server_only)
 }
 
 /// Where settings come from.

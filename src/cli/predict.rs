@@ -32,7 +32,7 @@ pub struct PredictArgs {
     #[arg(long, value_name = "ROUTE")]
     route: Option<RouteSetting>,
     /// The task [default: the server's]
-    #[arg(long, value_name = "TASK", default_value = "")]
+    #[arg(long, value_name = "TASK", default_value = "", hide_default_value = true)]
     task: String,
     /// Ask the server at this gRPC address instead of loading the models here
     #[arg(long, value_name = "ADDRESS")]
