@@ -6,6 +6,7 @@ mod support;
 
 mod bad_input;
 mod bounds;
+mod caps;
 mod gateway;
 mod golden;
 mod handler_steps;

@@ -182,6 +182,18 @@ impl Builder {
         self
     }
 
+    /// The most open connections at a door.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.settings.max_connections = connections;
+        self
+    }
+
+    /// The most open calls on a connection.
+    pub fn max_streams(mut self, streams: u32) -> Self {
+        self.settings.max_streams_per_connection = streams;
+        self
+    }
+
     /// The longest deadline that is kept; also the default.
     pub fn max_timeout(mut self, timeout: Duration) -> Self {
         self.settings.default_timeout = HumanDuration(timeout);
