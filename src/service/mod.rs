@@ -1,13 +1,14 @@
 //! The service: what both doors call. The flow of a request is [`predict`]; no tonic, no axum, no ort in here.
 //!
-//! In reading order: [`types`] → [`validate`] → [`route`] → [`predict`] → [`catalog`] (which models there are, and
-//! their states) → [`start`] (loading them) → [`health`] (what is told of them).
+//! In reading order: [`types`] → [`validate`] → [`route`] → [`predict`] → [`tier`] (one model's part) → [`catalog`] (which
+//! models there are, and their states) → [`start`] (loading them) → [`health`] (what is told of them).
 
 pub mod catalog;
 pub mod health;
 pub mod predict;
 pub mod route;
 pub mod start;
+pub mod tier;
 pub mod types;
 pub mod validate;
 

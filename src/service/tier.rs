@@ -1,0 +1,175 @@
+//! One tier's part in a request: reserve room → preprocess → inference. Who answers, and what the rows mean, is decided
+//! elsewhere.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::catalog::Serving;
+use super::types::{CallTimes, TierTiming};
+use crate::batching::{Failure, RowOutput};
+use crate::error::{Error, Reason};
+use crate::model::load::Model;
+use crate::model::manifest::Truncation;
+use crate::model::preprocess::EncodeError;
+use crate::model::{Encoding, ModelInput};
+
+/// Some of a request's texts.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// All of the request's texts.
+    pub texts: Arc<Vec<String>>,
+    /// The places of those that are meant, ascending.
+    pub places: Vec<usize>,
+    /// What happens to a text that is too long; absent for the model's own setting.
+    pub truncation: Option<Truncation>,
+}
+
+impl Chosen {
+    /// All texts.
+    pub fn all(texts: Vec<String>, truncation: Option<Truncation>) -> Self {
+        let places = (0..texts.len()).collect();
+        Self {
+            texts: Arc::new(texts),
+            places,
+            truncation,
+        }
+    }
+}
+
+/// What a tier made of the chosen texts, in their order.
+#[derive(Debug)]
+pub struct TierRows {
+    /// The raw outputs.
+    pub rows: Vec<TierRow>,
+    /// How long preprocessing took.
+    pub preprocess: Duration,
+}
+
+/// What a tier made of one text.
+#[derive(Debug)]
+pub struct TierRow {
+    /// The raw outputs, and what they took.
+    pub output: RowOutput,
+    /// How many tokens or features the model saw.
+    pub token_count: usize,
+    /// Whether it saw only a part of the text.
+    pub truncated: bool,
+}
+
+impl TierRows {
+    /// Where the time went; of rows that ran side by side, the longest.
+    pub fn timing(&self) -> TierTiming {
+        let outputs = || self.rows.iter().map(|row| &row.output);
+        TierTiming {
+            queue: outputs().map(|row| row.queued_for).max().unwrap_or_default(),
+            inference: outputs().map(|row| row.ran_for).max().unwrap_or_default(),
+            batch_texts: outputs().map(|row| row.batch_rows).max().unwrap_or_default(),
+        }
+    }
+}
+
+impl Serving {
+    /// Runs the chosen texts through the model. Refuses at once where there is no room.
+    pub async fn infer(&self, chosen: Chosen, times: CallTimes) -> Result<TierRows, Error> {
+        let room = self
+            .scheduler
+            .reserve(chosen.places.len())
+            .map_err(|failure| self.to_error(&failure))?;
+        let (encodings, preprocess) = self.preprocess(chosen, times).await?;
+        let shapes: Vec<(usize, bool)> = encodings
+            .iter()
+            .map(|encoding| (encoding.token_count, encoding.truncated))
+            .collect();
+        let inputs: Vec<ModelInput> = encodings.into_iter().map(|encoding| encoding.input).collect();
+        let outputs = room
+            .submit(inputs, times.deadline)
+            .await
+            .map_err(|failure| self.to_error(&failure))?;
+        let rows = outputs.into_iter().zip(shapes);
+        Ok(TierRows {
+            rows: rows
+                .map(|(output, (token_count, truncated))| TierRow {
+                    output,
+                    token_count,
+                    truncated,
+                })
+                .collect(),
+            preprocess,
+        })
+    }
+
+    /// Turns the texts into model inputs, off the async threads. A request has as many blocking tasks as it has
+    /// reservations: one.
+    async fn preprocess(&self, chosen: Chosen, times: CallTimes) -> Result<(Vec<Encoding>, Duration), Error> {
+        let model = Arc::clone(&self.model);
+        let watched = CancelOnDrop::default();
+        let cancelled = Arc::clone(&watched.cancelled);
+        let work = tokio::task::spawn_blocking(move || {
+            let started = Instant::now();
+            let encodings = encode_all(&model, &chosen, times.deadline, &cancelled);
+            (encodings, started.elapsed())
+        });
+        let (encodings, took) = tokio::time::timeout_at(times.deadline.into(), work)
+            .await
+            .map_err(|_| Error::deadline_exceeded())?
+            .map_err(|error| {
+                tracing::error!(%error, "preprocessing ended without an answer");
+                Error::new(Reason::Internal, "preprocessing failed")
+            })?;
+        self.metrics.preprocessed(took);
+        Ok((encodings?, took))
+    }
+
+    fn to_error(&self, failure: &Failure) -> Error {
+        let model = &self.model.manifest.name;
+        match failure {
+            Failure::QueueFull { retry_after } => {
+                Error::queue_full(format!("the queue of the model `{model}` is full"), *retry_after)
+            }
+            Failure::DeadlineExceeded => Error::deadline_exceeded(),
+            Failure::Closed => Error::new(Reason::ServerDraining, "the server is shutting down"),
+            Failure::Inference(problem) => {
+                tracing::error!(model, problem, "inference failed");
+                Error::new(Reason::InferenceFailed, format!("the model `{model}` failed"))
+            }
+        }
+    }
+}
+
+/// Tells the blocking task that its caller has gone.
+#[derive(Default)]
+struct CancelOnDrop {
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+}
+
+fn encode_all(
+    model: &Model,
+    chosen: &Chosen,
+    deadline: Instant,
+    cancelled: &AtomicBool,
+) -> Result<Vec<Encoding>, Error> {
+    let mut encodings = Vec::with_capacity(chosen.places.len());
+    for &at in &chosen.places {
+        if cancelled.load(Ordering::Relaxed) || Instant::now() >= deadline {
+            return Err(Error::deadline_exceeded());
+        }
+        let encoding = model
+            .preprocess(&chosen.texts[at], chosen.truncation)
+            .map_err(|error| match error {
+                EncodeError::TooLong { found, limit } => Error::invalid_field(
+                    format!("texts[{at}]"),
+                    format!("is longer than the model reads: it has {found}, the limit is {limit}"),
+                ),
+                EncodeError::Failed => Error::new(Reason::Internal, "preprocessing failed"),
+            })?;
+        encodings.push(encoding);
+    }
+    Ok(encodings)
+}
