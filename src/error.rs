@@ -217,6 +217,16 @@ impl Error {
         )
     }
 
+    /// The deadline is sure to pass before the answer: refused on arrival, no work was done.
+    pub fn deadline_too_short(expected: Duration) -> Self {
+        let expected_ms = expected.as_millis();
+        Self::new(
+            Reason::DeadlineExceeded,
+            format!("the answer would take about {expected_ms} ms with what waits ahead, longer than the deadline"),
+        )
+        .with_fact("expected_ms", expected_ms)
+    }
+
     /// Adds a fact for `ErrorInfo.metadata`.
     pub fn with_fact(mut self, name: &'static str, value: impl ToString) -> Self {
         self.facts.push((name, value.to_string()));

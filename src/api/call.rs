@@ -1,17 +1,32 @@
 //! A call: what is known before its message is read: its id, its arrival, its deadline. And its end: one log line, one
 //! count.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
+use http::{Extensions, HeaderMap};
 
 use crate::error::{Error, Reason};
-use crate::service::types::CallTimes;
+use crate::service::types::{CallTimes, ClientKey};
 use crate::service::{Deadlines, Service};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::request_id::{RequestId, trace_id};
+
+/// Which connection a request came on; the server puts it beside each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionId(pub u64);
+
+/// Who asks, for fair shares: the value of the header that the operator chose, or else the connection.
+pub fn client_of(service: &Service, headers: &HeaderMap, extensions: &Extensions) -> ClientKey {
+    if let Some(value) = service.client_header().and_then(|name| headers.get(name)) {
+        let mut hasher = DefaultHasher::new();
+        value.as_bytes().hash(&mut hasher);
+        return ClientKey(hasher.finish());
+    }
+    ClientKey(extensions.get::<ConnectionId>().map_or(0, |connection| connection.0))
+}
 
 /// What is known of a call; cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,6 +37,8 @@ pub struct Call {
     pub arrived: Instant,
     /// The time that its caller gave it, if it said.
     pub timeout: Option<Duration>,
+    /// Who asks, for fair shares.
+    pub client: ClientKey,
     trace_id: Option<Arc<str>>,
     finished: Arc<AtomicBool>,
 }
@@ -33,9 +50,15 @@ impl Call {
             request_id: RequestId::from_headers(headers),
             arrived,
             timeout,
+            client: ClientKey::default(),
             trace_id: trace_id(headers).map(Arc::from),
             finished: Arc::default(),
         }
+    }
+
+    /// The same, asked by `client`.
+    pub fn by(self, client: ClientKey) -> Self {
+        Self { client, ..self }
     }
 
     /// The times of a request whose message is this call's.
@@ -43,6 +66,7 @@ impl Call {
         CallTimes {
             arrived: self.arrived,
             deadline: deadlines.deadline(self.arrived, self.timeout),
+            client: self.client,
         }
     }
 

@@ -1,14 +1,24 @@
 //! Batching: the only place that queues. Rows of many requests become batches for a model's instances.
 //!
 //! Knows rows and their widths, not texts, labels or protocols. In reading order: [`ticket`] (who waits for what) →
-//! [`policy`] (which rows run together, a pure function) → [`queue`] (the state, plain Rust) → [`scheduler`] (the
-//! threads around it).
+//! [`cost`] (what a batch takes on this machine) → [`policy`] (which rows run together, pure functions) → [`shares`] (who
+//! may have how much of the room) → [`queue`] (the state, plain Rust) → [`admission`] (what
+//! is refused on arrival) → [`core`] (the lock around it) → [`instance`] (the
+//! thread that runs batches) → [`scheduler`] (what async callers see).
 
+pub mod admission;
+pub mod core;
+pub mod cost;
+pub mod instance;
+#[cfg(all(test, feature = "shuttle"))]
+mod model_check;
 pub mod policy;
 pub mod queue;
 pub mod scheduler;
+pub mod shares;
+pub mod sync;
 pub mod ticket;
 
 pub use policy::BatchLimits;
 pub use scheduler::{Scheduler, SchedulerSettings};
-pub use ticket::{Failure, RowOutput};
+pub use ticket::{ClientKey, Failure, Priority, RowOutput, Terms};

@@ -1,17 +1,20 @@
-//! The queue of one model: plain state, without threads or clocks. Time is passed in.
+//! The queue of one model: plain state, without threads, locks or clocks. Time is passed in.
 //!
 //! Rows whose caller has gone, was answered, or whose deadline has passed never leave it as part of a batch.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::policy::{self, BatchLimits};
-use super::ticket::{Failure, Ticket};
+use super::cost::CostModel;
+use super::policy::{self, BatchLimits, Bounds};
+use super::shares::{Amount, Shares};
+use super::sync::Arc;
+use super::ticket::{ClientKey, Failure, Priority, Terms, Ticket};
 use crate::model::ModelInput;
 
+/// The longest batch of bulk work: what a caller who waits may find running.
+const BULK_BATCH: Duration = Duration::from_millis(10);
 /// One row that waits.
-#[derive(Debug)]
 pub struct Entry {
     /// What the model reads.
     pub input: ModelInput,
@@ -21,26 +24,105 @@ pub struct Entry {
     pub row: usize,
     /// Since when it waits.
     pub enqueued_at: Instant,
+    client: ClientKey,
+    cost: Duration,
+}
+
+/// Where a row waits: its lane, and its turn in it.
+pub type Key = (usize, Turn);
+type Turn = (Duration, u64);
+
+/// Room that a request has, from its acceptance to its answer.
+#[derive(Debug)]
+pub struct Hold {
+    pub(super) terms: Terms,
+    pub(super) amount: Amount,
+    /// The expected cost of its rows while they are prepared.
+    pub(super) preparing: Duration,
+}
+
+/// A batch on its way to an instance.
+pub struct Batch {
+    /// Its rows, at least one.
+    pub entries: Vec<Entry>,
+    /// The widest row's width.
+    pub width: usize,
+    /// Whether nothing else waits or runs.
+    pub alone: bool,
+}
+
+/// The rows of one priority.
+#[derive(Default)]
+pub(super) struct Lane {
+    entries: BTreeMap<Turn, Entry>,
+    /// The cost of what waits here and of what is being prepared to.
+    pub(super) work: Duration,
+    /// The turn of the row that went last.
+    clock: Duration,
+    passed_over: u32,
+}
+
+/// How a queue is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueSettings {
+    /// The most that is accepted and not answered.
+    pub room: Amount,
+    /// The bounds of a batch.
+    pub batch: BatchLimits,
+    /// How many instances take batches.
+    pub instances: usize,
 }
 
 /// The rows that wait for one model.
-#[derive(Debug, Default)]
 pub struct Queue {
-    entries: VecDeque<Entry>,
-    closed: bool,
-    /// A moving average of what a row costs an instance.
-    row_cost: Duration,
+    pub(super) settings: QueueSettings,
+    pub(super) cost: CostModel,
+    pub(super) shares: Shares,
+    pub(super) lanes: [Lane; Priority::COUNT],
+    /// When each instance is expected to be free.
+    pub(super) busy_until: Vec<Option<Instant>>,
+    /// How wide a row is for each byte of its text.
+    pub(super) width_per_byte: f64,
+    rows_ever: u64,
+    pub(super) closed: bool,
+    /// Rows dropped because their deadline had passed, since somebody last asked.
+    expired: usize,
 }
 
 impl Queue {
+    /// An empty queue.
+    pub fn new(settings: QueueSettings, cost: CostModel) -> Self {
+        Self {
+            settings,
+            cost,
+            shares: Shares::new(settings.room),
+            lanes: Default::default(),
+            busy_until: vec![None; settings.instances],
+            width_per_byte: 0.3,
+            rows_ever: 0,
+            closed: false,
+            expired: 0,
+        }
+    }
+
     /// How many rows wait.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.lanes.iter().map(|lane| lane.entries.len()).sum()
     }
 
     /// Whether no row waits.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.lanes.iter().all(|lane| lane.entries.is_empty())
+    }
+
+    /// What is accepted and not answered.
+    pub fn held(&self) -> Amount {
+        self.shares.held()
+    }
+
+    /// How many rows were dropped because their deadline had passed, since this was last asked.
+    pub fn take_expired(&mut self) -> usize {
+        std::mem::take(&mut self.expired)
     }
 
     /// Whether it takes nothing new.
@@ -53,149 +135,263 @@ impl Queue {
         self.closed = true;
     }
 
-    /// Adds the rows of a request.
-    pub fn push(&mut self, inputs: Vec<ModelInput>, ticket: &Arc<Ticket>, now: Instant) -> Result<(), Failure> {
+    /// Gives a request's room back.
+    pub fn release(&mut self, hold: &mut Hold) {
+        self.prepared(hold);
+        self.shares.give_back(hold.terms.client, hold.amount);
+        hold.amount = Amount::default();
+    }
+
+    /// Adds the rows of a request, in the order of its texts; gives where they wait.
+    pub fn push(
+        &mut self,
+        hold: &mut Hold,
+        inputs: Vec<ModelInput>,
+        ticket: &Arc<Ticket>,
+        now: Instant,
+    ) -> Result<Vec<Key>, Failure> {
+        self.prepared(hold);
         if self.closed {
             return Err(Failure::Closed);
         }
-        self.entries
-            .extend(inputs.into_iter().enumerate().map(|(row, input)| Entry {
+        let terms = hold.terms;
+        let lane = terms.priority.lane();
+        self.learn_width(hold.amount.bytes, &inputs);
+        let costs: Vec<Duration> = inputs.iter().map(|input| self.cost.of_row(input.width())).collect();
+        self.check_time(&terms, costs.iter().sum(), costs.len(), now)?;
+        let mut keys = Vec::with_capacity(inputs.len());
+        for (row, (input, cost)) in inputs.into_iter().zip(costs).enumerate() {
+            self.add_work(&terms, cost);
+            let clock = self.lanes[lane].clock;
+            let tag = self.shares.next_tag(terms.client, lane, clock, cost);
+            let turn = (tag, self.rows_ever);
+            self.rows_ever += 1;
+            keys.push((lane, turn));
+            let entry = Entry {
                 input,
                 ticket: Arc::clone(ticket),
                 row,
                 enqueued_at: now,
-            }));
-        Ok(())
-    }
-
-    /// Takes the next batch; empty if nothing waits that is worth running.
-    pub fn take_batch(&mut self, limits: BatchLimits, now: Instant) -> Vec<Entry> {
-        self.drop_settled(now);
-        let widths: Vec<usize> = self
-            .entries
-            .iter()
-            .take(policy::WINDOW)
-            .map(|entry| entry.input.width())
-            .collect();
-        let chosen = policy::choose(&widths, limits);
-        let mut batch = Vec::with_capacity(chosen.len());
-        for &at in chosen.iter().rev() {
-            batch.extend(self.entries.remove(at));
+                client: terms.client,
+                cost,
+            };
+            self.lanes[lane].entries.insert(turn, entry);
         }
-        batch.reverse();
-        batch
+        Ok(keys)
     }
 
-    /// Drops the rows that nobody waits for, and answers the requests whose deadline has passed.
-    pub fn drop_settled(&mut self, now: Instant) {
-        self.entries.retain(|entry| {
-            if entry.ticket.deadline <= now {
-                entry.ticket.fail(Failure::DeadlineExceeded);
-                return false;
+    /// Takes rows out that nobody waits for any more, because the deadline has passed if `expired`; those that have gone are
+    /// passed by.
+    pub fn remove(&mut self, keys: &[Key], expired: bool) {
+        for &(lane, turn) in keys {
+            let removed = self.take_entry(lane, turn);
+            self.expired += usize::from(expired && removed.is_some());
+        }
+    }
+
+    /// Takes the next batch for an instance, with `free_instances` of them free, this one counted; none if nothing waits.
+    pub fn take_batch(&mut self, instance: usize, free_instances: usize, now: Instant) -> Option<Batch> {
+        loop {
+            let waits = [0, 1, 2].map(|lane: usize| !self.lanes[lane].entries.is_empty());
+            let passed_over = [0, 1, 2].map(|lane: usize| self.lanes[lane].passed_over);
+            let lane = policy::next_lane(waits, passed_over)?;
+            if self.drop_settled(lane, now) {
+                continue;
             }
-            !entry.ticket.is_settled()
-        });
-    }
-
-    /// Answers everything that waits with a failure.
-    pub fn fail_all(&mut self, failure: &Failure) {
-        for entry in self.entries.drain(..) {
-            entry.ticket.fail(failure.clone());
+            let (turns, widths): (Vec<Turn>, Vec<usize>) = self
+                .window(lane)
+                .map(|(turn, entry)| (*turn, entry.input.width()))
+                .unzip();
+            let bounds = Bounds {
+                limits: self.settings.batch,
+                max_cost: (lane == Priority::Bulk.lane()).then_some(BULK_BATCH),
+                free_instances,
+            };
+            let chosen = policy::choose(&widths, bounds, &self.cost);
+            self.lanes[lane].clock = turns.first()?.0;
+            let entries: Vec<Entry> = chosen
+                .iter()
+                .filter_map(|&at| self.take_entry(lane, turns[at]))
+                .collect();
+            let width = chosen.iter().map(|&at| widths[at]).max().unwrap_or(1);
+            for (other, waits) in waits.into_iter().enumerate() {
+                let passed = other > lane && waits;
+                let lane = &mut self.lanes[other];
+                lane.passed_over = if passed { lane.passed_over + 1 } else { 0 };
+            }
+            self.busy_until[instance] = Some(now + self.cost.of_batch(entries.len(), width));
+            let others_busy = self.busy_until.iter().flatten().count() > 1;
+            return Some(Batch {
+                alone: !others_busy && self.is_empty(),
+                entries,
+                width,
+            });
         }
     }
 
-    /// Learns what a batch cost.
-    pub fn record_cost(&mut self, rows: usize, took: Duration) {
-        let cost = took / u32::try_from(rows.max(1)).unwrap_or(u32::MAX);
-        self.row_cost = if self.row_cost.is_zero() {
-            cost
-        } else {
-            (self.row_cost * 7 + cost) / 8
-        };
+    /// An instance is free again; learns what its batch took.
+    pub fn finished(&mut self, instance: usize, rows: usize, width: usize, took: Duration) {
+        self.busy_until[instance] = None;
+        self.cost.learn(rows, width, took);
     }
 
-    /// How long `rows` rows take `instances` instances, by what rows cost lately.
-    pub fn expected_wait(&self, rows: usize, instances: usize) -> Duration {
-        let rows = u32::try_from(rows).unwrap_or(u32::MAX);
-        let instances = u32::try_from(instances.max(1)).unwrap_or(u32::MAX);
-        self.row_cost.saturating_mul(rows) / instances
+    /// The request's rows are no longer being prepared.
+    fn prepared(&mut self, hold: &mut Hold) {
+        let cost = std::mem::take(&mut hold.preparing);
+        self.remove_work(hold.terms.client, hold.terms.priority.lane(), cost);
+    }
+
+    pub(super) fn add_work(&mut self, terms: &Terms, cost: Duration) {
+        let lane = terms.priority.lane();
+        self.lanes[lane].work += cost;
+        self.shares.add_work(terms.client, lane, cost);
+    }
+
+    fn remove_work(&mut self, client: ClientKey, lane: usize, cost: Duration) {
+        let of_lane = &mut self.lanes[lane].work;
+        *of_lane = of_lane.saturating_sub(cost);
+        self.shares.remove_work(client, lane, cost);
+    }
+
+    fn take_entry(&mut self, lane: usize, turn: Turn) -> Option<Entry> {
+        let entry = self.lanes[lane].entries.remove(&turn)?;
+        self.remove_work(entry.client, lane, entry.cost);
+        Some(entry)
+    }
+
+    fn window(&self, lane: usize) -> impl Iterator<Item = (&Turn, &Entry)> {
+        self.lanes[lane].entries.iter().take(policy::WINDOW)
+    }
+
+    /// Drops the first rows of a lane that nobody waits for, and answers the requests whose deadline has passed; whether
+    /// there were any.
+    fn drop_settled(&mut self, lane: usize, now: Instant) -> bool {
+        let settled: Vec<Turn> = self
+            .window(lane)
+            .filter(|(_, entry)| entry.ticket.is_settled() || entry.ticket.deadline <= now)
+            .map(|(turn, _)| *turn)
+            .collect();
+        for turn in &settled {
+            if let Some(entry) = self.take_entry(lane, *turn)
+                && entry.ticket.deadline <= now
+            {
+                self.expired += 1;
+                entry.ticket.fail(Failure::DeadlineExceeded);
+            }
+        }
+        !settled.is_empty()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::super::ticket::Answer;
     use super::*;
-    use tokio::sync::oneshot;
 
-    const LIMITS: BatchLimits = BatchLimits {
-        max_rows: 2,
-        max_cells: 100,
-    };
-
-    fn row(width: usize) -> ModelInput {
-        ModelInput::Features(vec![1; width])
+    fn queue(instances: usize) -> Queue {
+        let settings = QueueSettings {
+            room: Amount { rows: 100, bytes: 1000 },
+            batch: BatchLimits {
+                max_rows: 2,
+                max_cells: 100,
+            },
+            instances,
+        };
+        Queue::new(settings, CostModel::fit(&[], settings.batch))
     }
 
     fn ask(
         queue: &mut Queue,
         widths: &[usize],
         now: Instant,
-        deadline: Instant,
-    ) -> oneshot::Receiver<super::super::ticket::Answer> {
-        let (ticket, answer) = Ticket::new(widths.len(), deadline);
-        queue
-            .push(widths.iter().map(|&width| row(width)).collect(), &Arc::new(ticket), now)
-            .expect("open");
-        answer
+        patience: Duration,
+    ) -> (Receiver<Answer>, Hold, Vec<Key>) {
+        let terms = Terms {
+            deadline: now + patience,
+            priority: Priority::Normal,
+            client: ClientKey(1),
+        };
+        let (sender, answer) = channel();
+        let ticket = Ticket::new(widths.len(), terms.deadline, move |answer| drop(sender.send(answer)));
+        let inputs = widths
+            .iter()
+            .map(|&width| ModelInput::Features(vec![1; width]))
+            .collect();
+        let mut hold = queue.reserve(terms, widths.iter().copied(), now).expect("room");
+        let keys = queue.push(&mut hold, inputs, &Arc::new(ticket), now).expect("open");
+        (answer, hold, keys)
     }
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
     fn an_expired_request_is_answered_and_never_run() {
         let now = Instant::now();
-        let mut queue = Queue::default();
-        let mut answer = ask(&mut queue, &[3, 3], now, now + Duration::from_millis(5));
-        assert!(queue.take_batch(LIMITS, now + Duration::from_millis(5)).is_empty());
-        assert_eq!(answer.try_recv().expect("answered"), Err(Failure::DeadlineExceeded));
+        let mut queue = queue(1);
+        let (answer, mut hold, _) = ask(&mut queue, &[3, 3], now, SECOND);
+        assert!(queue.take_batch(0, 1, now + SECOND).is_none());
+        assert_eq!(answer.try_recv(), Ok(Err(Failure::DeadlineExceeded)));
         assert!(queue.is_empty());
+        queue.release(&mut hold);
+        assert_eq!(queue.held(), Amount::default());
+        assert!(
+            queue.lanes.iter().all(|lane| lane.work.is_zero()),
+            "no work is left behind"
+        );
     }
 
     #[test]
-    fn rows_of_a_caller_that_has_gone_leave_the_queue() {
+    fn rows_of_a_caller_that_has_gone_leave_the_queue_at_once() {
         let now = Instant::now();
-        let mut queue = Queue::default();
-        let later = now + Duration::from_secs(1);
-        drop(ask(&mut queue, &[3, 3], now, later));
-        let _kept = ask(&mut queue, &[4], now, later);
-        let batch = queue.take_batch(LIMITS, now);
-        assert_eq!(batch.iter().map(|entry| entry.input.width()).collect::<Vec<_>>(), [4]);
+        let mut queue = queue(1);
+        let (_gone, _hold, keys) = ask(&mut queue, &[3, 3], now, SECOND);
+        let _kept = ask(&mut queue, &[4], now, SECOND);
+        queue.remove(&keys, false);
+        assert_eq!(queue.len(), 1);
+        let batch = queue.take_batch(0, 1, now).expect("a batch");
+        assert_eq!(batch.width, 4);
     }
 
     #[test]
     fn a_closed_queue_takes_nothing_new_and_runs_what_waits() {
         let now = Instant::now();
-        let mut queue = Queue::default();
-        let _kept = ask(&mut queue, &[4], now, now + Duration::from_secs(1));
+        let mut queue = queue(1);
+        let (_answer, hold, _) = ask(&mut queue, &[4], now, SECOND);
         queue.close();
-        let (ticket, _answer) = Ticket::new(1, now);
-        assert_eq!(queue.push(vec![row(1)], &Arc::new(ticket), now), Err(Failure::Closed));
-        assert_eq!(queue.take_batch(LIMITS, now).len(), 1);
+        let refused = queue.reserve(hold.terms, std::iter::once(1), now).map(drop);
+        assert_eq!(refused, Err(Failure::Closed));
+        assert!(queue.take_batch(0, 1, now).is_some());
     }
 
     #[test]
-    fn a_batch_keeps_the_order_of_arrival() {
+    fn a_batch_is_alone_when_nothing_else_waits_or_runs() {
         let now = Instant::now();
-        let mut queue = Queue::default();
-        let _kept = ask(&mut queue, &[9, 1, 8], now, now + Duration::from_secs(1));
-        let batch = queue.take_batch(LIMITS, now);
-        assert_eq!(batch.iter().map(|entry| entry.row).collect::<Vec<_>>(), [0, 2]);
-        assert_eq!(queue.take_batch(LIMITS, now)[0].row, 1);
+        let mut queue = queue(2);
+        let _first = ask(&mut queue, &[4], now, SECOND);
+        assert!(queue.take_batch(0, 2, now).is_some_and(|batch| batch.alone));
+        let _second = ask(&mut queue, &[4], now, SECOND);
+        assert!(queue.take_batch(1, 1, now).is_some_and(|batch| !batch.alone));
+        queue.finished(0, 1, 4, SECOND);
+        queue.finished(1, 1, 4, SECOND);
+        let _third = ask(&mut queue, &[4], now, SECOND);
+        assert!(queue.take_batch(0, 2, now).is_some_and(|batch| batch.alone));
     }
 
     #[test]
-    fn the_expected_wait_follows_what_rows_cost() {
-        let mut queue = Queue::default();
-        assert_eq!(queue.expected_wait(100, 2), Duration::ZERO);
-        queue.record_cost(4, Duration::from_millis(8));
-        assert_eq!(queue.expected_wait(100, 2), Duration::from_millis(100));
+    fn work_for_longer_than_the_deadline_is_refused_before_it_is_prepared() {
+        let now = Instant::now();
+        let mut queue = queue(1);
+        let _ahead = ask(&mut queue, &[100; 5], now, SECOND);
+        // Without a measurement a cell costs a nanosecond.
+        let terms = |nanos| Terms {
+            deadline: now + Duration::from_nanos(nanos),
+            priority: Priority::Normal,
+            client: ClientKey(1),
+        };
+        let refused = queue.reserve(terms(500), std::iter::once(10), now).map(drop);
+        assert!(matches!(refused, Err(Failure::DeadlineTooShort { .. })), "{refused:?}");
+        assert!(queue.reserve(terms(2000), std::iter::once(10), now).is_ok());
     }
 }

@@ -2,10 +2,37 @@
 //!
 //! A ticket is answered exactly once, with all rows or with one failure. Must not know of batches or threads.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use super::sync::atomic::{AtomicBool, Ordering};
+use super::sync::{Mutex, lock};
+
+/// Which requests go first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Priority {
+    /// Someone waits for the answer.
+    Interactive,
+    /// The ordinary case.
+    #[default]
+    Normal,
+    /// Bulk work: takes what the others leave, and its turn when it was passed over too often.
+    Bulk,
+}
+
+/// Who asks, as far as fair shares are concerned: a connection, or a key that the operator chose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ClientKey(pub u64);
+
+/// What a request asks of the queue beside its rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// When its caller stops waiting.
+    pub deadline: Instant,
+    /// Which requests go first.
+    pub priority: Priority,
+    /// Who asks.
+    pub client: ClientKey,
+}
 
 /// The raw outputs for one row, and what it took.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,11 +50,17 @@ pub struct RowOutput {
 /// Why a request got no rows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The queue has no room; the pause after which it may have.
+    /// The queue has no room, or this client has its share of it; the pause after which it may have.
     #[error("the queue is full")]
     QueueFull {
         /// The pause.
         retry_after: Duration,
+    },
+    /// What waits ahead takes longer than the caller will wait: refused on arrival.
+    #[error("the deadline is too short for what waits ahead")]
+    DeadlineTooShort {
+        /// When the answer could have been ready, from now.
+        expected: Duration,
     },
     /// The deadline passed while the request waited.
     #[error("the deadline passed in the queue")]
@@ -43,68 +76,72 @@ pub enum Failure {
 /// What a caller gets: a row for each input, in order.
 pub type Answer = Result<Vec<RowOutput>, Failure>;
 
+type Reply = Box<dyn FnOnce(Answer) + Send>;
+
 /// One request's rows.
-#[derive(Debug)]
 pub struct Ticket {
     /// When the caller stops waiting.
     pub deadline: Instant,
+    settled: AtomicBool,
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
 struct State {
     rows: Vec<Option<RowOutput>>,
     missing: usize,
-    reply: Option<oneshot::Sender<Answer>>,
+    reply: Option<Reply>,
 }
 
 impl Ticket {
-    /// A ticket for `rows` rows (at least one), and where its answer comes out.
-    pub fn new(rows: usize, deadline: Instant) -> (Self, oneshot::Receiver<Answer>) {
-        let (reply, answer) = oneshot::channel();
+    /// A ticket for `rows` rows (at least one); `reply` is called at most once.
+    pub fn new(rows: usize, deadline: Instant, reply: impl FnOnce(Answer) + Send + 'static) -> Self {
         let state = State {
             rows: vec![None; rows],
             missing: rows,
-            reply: Some(reply),
+            reply: Some(Box::new(reply)),
         };
-        let ticket = Self {
+        Self {
             deadline,
+            settled: AtomicBool::new(false),
             state: Mutex::new(state),
-        };
-        (ticket, answer)
+        }
     }
 
     /// Whether nobody waits for it any more: it was answered, or its caller went away.
     pub fn is_settled(&self) -> bool {
-        self.lock().reply.as_ref().is_none_or(oneshot::Sender::is_closed)
+        self.settled.load(Ordering::Acquire)
     }
 
     /// Delivers one row; the last one answers the caller.
     pub fn deliver(&self, row: usize, output: RowOutput) {
-        let mut state = self.lock();
-        let place = &mut state.rows[row];
-        if place.is_none() {
+        let mut state = lock(&self.state);
+        if let Some(place @ None) = state.rows.get_mut(row) {
             *place = Some(output);
             state.missing -= 1;
         }
-        if state.missing == 0
-            && let Some(reply) = state.reply.take()
-        {
+        if state.missing == 0 {
             let rows = state.rows.drain(..).flatten().collect();
-            // An error means that the caller has gone: nothing is left to do.
-            let _ = reply.send(Ok(rows));
+            self.settle(state.reply.take(), Ok(rows));
         }
     }
 
     /// Answers the caller with a failure, unless it was answered before.
     pub fn fail(&self, failure: Failure) {
-        if let Some(reply) = self.lock().reply.take() {
-            let _ = reply.send(Err(failure));
-        }
+        let reply = lock(&self.state).reply.take();
+        self.settle(reply, Err(failure));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // No code that holds the lock can leave the state half changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The caller has gone: nobody is answered from now on.
+    pub fn cancel(&self) {
+        let mut state = lock(&self.state);
+        state.reply = None;
+        self.settled.store(true, Ordering::Release);
+    }
+
+    fn settle(&self, reply: Option<Reply>, answer: Answer) {
+        self.settled.store(true, Ordering::Release);
+        if let Some(reply) = reply {
+            reply(answer);
+        }
     }
 }

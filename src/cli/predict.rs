@@ -16,7 +16,7 @@ use crate::config::settings::RouteSetting;
 use crate::model::Tier;
 use crate::service::Service;
 use crate::service::start::open_catalog;
-use crate::service::types::CallTimes;
+use crate::service::types::{CallTimes, ClientKey};
 use crate::telemetry::metrics::Metrics;
 
 /// The arguments of `tandem predict`.
@@ -131,7 +131,14 @@ impl Backend {
                 // Nobody else is waiting: the longest deadline will do.
                 let deadline = arrived + service.deadlines().max_timeout;
                 let output = service
-                    .handle(input, CallTimes { arrived, deadline })
+                    .handle(
+                        input,
+                        CallTimes {
+                            arrived,
+                            deadline,
+                            client: ClientKey::default(),
+                        },
+                    )
                     .await
                     .map_err(failure)?;
                 Ok(convert::predict_response(output))

@@ -85,6 +85,14 @@ pub struct Options {
     #[arg(long, env = "TANDEM_MAX_QUEUE_TEXTS", value_name = "COUNT", help_heading = "Limits")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_queue_texts: Option<usize>,
+    /// The most bytes of text that a model accepts and has not answered [default: 33554432]
+    #[arg(long, env = "TANDEM_MAX_QUEUE_BYTES", value_name = "BYTES", help_heading = "Limits")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_queue_bytes: Option<usize>,
+    /// The header whose value tells clients apart for fair shares of a busy server [default: none, connections are]
+    #[arg(long, env = "TANDEM_CLIENT_HEADER", value_name = "NAME", help_heading = "Limits")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_header: Option<String>,
     /// The most open connections, at each door [default: 1024]
     #[arg(long, env = "TANDEM_MAX_CONNECTIONS", value_name = "COUNT", help_heading = "Limits")]
     #[serde(skip_serializing_if = "Option::is_none")]

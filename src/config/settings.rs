@@ -40,6 +40,11 @@ pub struct Settings {
     pub max_timeout: HumanDuration,
     /// The most texts that a model accepts and has not answered; more are refused.
     pub max_queue_texts: usize,
+    /// The most bytes of text that a model accepts and has not answered; more are refused.
+    pub max_queue_bytes: usize,
+    /// The header whose value tells clients apart for fair shares; connections are, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_header: Option<String>,
     /// Sessions of each fast model; 0 chooses by the processor.
     pub fast_instances: usize,
     /// Sessions of each deep model; 0 chooses by the processor.
@@ -101,6 +106,8 @@ impl Default for Settings {
             default_timeout: HumanDuration(Duration::from_secs(10)),
             max_timeout: HumanDuration(Duration::from_secs(60)),
             max_queue_texts: 1024,
+            max_queue_bytes: 32 << 20,
+            client_header: None,
             fast_instances: 0,
             deep_instances: 0,
             intra_threads: 1,
@@ -121,6 +128,7 @@ impl Settings {
             ("max_texts", self.max_texts, 1, 10_000),
             ("max_text_bytes", self.max_text_bytes, 1, 16 << 20),
             ("max_queue_texts", self.max_queue_texts, 1, 1 << 20),
+            ("max_queue_bytes", self.max_queue_bytes, 1, 1 << 32),
             ("fast_instances", self.fast_instances, 0, 256),
             ("deep_instances", self.deep_instances, 0, 256),
             ("intra_threads", self.intra_threads, 1, 256),
@@ -142,6 +150,18 @@ impl Settings {
                 "max_queue_texts is {}, it must be at least max_texts ({}), or the largest request never fits",
                 self.max_queue_texts, self.max_texts
             ));
+        }
+        let largest = self.max_texts.saturating_mul(self.max_text_bytes);
+        if self.max_queue_bytes < largest {
+            return Err(format!(
+                "max_queue_bytes is {}, it must be at least max_texts × max_text_bytes ({largest}), or the largest request never fits",
+                self.max_queue_bytes
+            ));
+        }
+        if let Some(header) = &self.client_header
+            && http::HeaderName::try_from(header.as_str()).is_err()
+        {
+            return Err("client_header must be the name of a header".into());
         }
         if self.max_texts.saturating_mul(self.max_text_bytes) > 256 << 20 {
             return Err("max_texts × max_text_bytes must be at most 256 MiB".into());

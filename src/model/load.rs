@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::cost::ShapeCost;
 use super::golden::{self, Report, Subject};
 use super::manifest::{Manifest, Tier, Truncation};
 use super::onnx::{OnnxRunner, Runtime, SessionSettings};
@@ -39,6 +40,8 @@ pub struct Initialized {
     pub model: Arc<Model>,
     /// Its instances.
     pub runners: Vec<Box<dyn Runner>>,
+    /// What runs of certain shapes take.
+    pub costs: Vec<ShapeCost>,
     /// How it did on its golden examples.
     pub golden: Report,
     /// Where the time went.
@@ -113,6 +116,7 @@ pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Resul
             .into_iter()
             .map(|runner| Box::new(runner) as Box<dyn Runner>)
             .collect(),
+        costs: Vec::new(),
         golden,
         times,
     })
@@ -143,6 +147,11 @@ impl Model {
     /// Turns a text into the model's input. `truncation` overrides the model's own setting.
     pub fn preprocess(&self, text: &str, truncation: Option<Truncation>) -> Result<Encoding, EncodeError> {
         self.preprocessor.encode(text, truncation)
+    }
+
+    /// Whether preprocessing takes some nanoseconds a byte, whatever the text.
+    pub fn preprocesses_cheaply(&self) -> bool {
+        !matches!(self.preprocessor, Preprocessor::Tokenizer(_))
     }
 
     /// Turns a row of raw outputs into an answer.

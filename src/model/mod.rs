@@ -4,6 +4,7 @@
 //! Knows nothing of requests, queues or protocols. In reading order:
 //! [`manifest`] → [`repository`] → [`load`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`].
 
+pub mod cost;
 pub mod golden;
 pub mod library;
 pub mod load;

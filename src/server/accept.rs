@@ -4,6 +4,7 @@
 //! when its peer hangs up, when a time limit passes, or when everything is cut.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,7 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
+use crate::api::call::ConnectionId;
 use crate::telemetry::metrics::Metrics;
 
 /// How long a new connection may stay silent, and how long the headers of an HTTP/1 request may take.
@@ -26,6 +29,9 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The largest request headers, in bytes.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
+
+/// Counts connections, to tell them apart.
+static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
 
 /// What a port speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +148,14 @@ impl Connection {
             return;
         }
         let builder = self.builder();
-        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router));
+        let id = ConnectionId(NEXT_CONNECTION.fetch_add(1, Ordering::Relaxed));
+        let router = self
+            .router
+            .map_request(move |mut request: http::Request<hyper::body::Incoming>| {
+                request.extensions_mut().insert(id);
+                request
+            });
+        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
         tokio::pin!(connection);
         let outcome = tokio::select! {
             outcome = connection.as_mut() => outcome,

@@ -30,6 +30,7 @@ struct Inner {
     catalog: Catalog,
     limits: RequestLimits,
     deadlines: Deadlines,
+    client_header: Option<String>,
     health: HealthBoard,
     metrics: Metrics,
     started_at: Instant,
@@ -92,6 +93,7 @@ impl Service {
                 catalog,
                 limits,
                 deadlines,
+                client_header: settings.client_header.clone(),
                 health: HealthBoard::new(),
                 metrics,
                 started_at: Instant::now(),
@@ -112,6 +114,11 @@ impl Service {
     /// How long requests may take.
     pub fn deadlines(&self) -> Deadlines {
         self.inner.deadlines
+    }
+
+    /// The header whose value tells clients apart; none if connections do.
+    pub fn client_header(&self) -> Option<&str> {
+        self.inner.client_header.as_deref()
     }
 
     /// The metrics.

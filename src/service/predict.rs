@@ -14,7 +14,7 @@ impl Service {
         let plan = plan(&input, self.catalog())?;
         let options = input.options;
         let chosen = Chosen::all(input.texts, options.truncation);
-        let answer = plan.serving.infer(chosen, times).await?;
+        let answer = plan.serving.infer(chosen, times.terms(input.priority)).await?;
         let predictions = postprocess(&plan, &answer, options)?;
         Ok(self.finish(&plan, predictions, &answer, times))
     }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::Service;
 use super::catalog::{Catalog, ModelState, Serving, Slot};
+use crate::batching::shares::Amount;
 use crate::batching::{BatchLimits, Scheduler, SchedulerSettings};
 use crate::config::Settings;
 use crate::model::load::{Initialized, InstanceSettings, initialize};
@@ -55,18 +56,22 @@ impl Service {
         let Initialized {
             model,
             runners,
+            costs,
             golden,
             times,
         } = initialize(&slot.verified, instances)?;
         let metrics = self.metrics().for_model(&manifest.name, manifest.tier.name());
         let scheduler_settings = SchedulerSettings {
-            max_rows_in_flight: settings.max_queue_texts,
+            room: Amount {
+                rows: settings.max_queue_texts,
+                bytes: settings.max_queue_bytes,
+            },
             batch: BatchLimits {
                 max_rows: manifest.limits.max_batch_size,
                 max_cells: max_cells(manifest.tier),
             },
         };
-        let scheduler = Scheduler::start(&manifest.name, runners, scheduler_settings, metrics.clone())
+        let scheduler = Scheduler::start(&manifest.name, runners, &costs, scheduler_settings, metrics.clone())
             .map_err(|error| ModelError::new(&slot.verified.folder, format!("can't start its threads: {error}")))?;
         tracing::info!(
             model = manifest.name,

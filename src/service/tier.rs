@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::catalog::Serving;
-use super::types::{CallTimes, TierTiming};
+use super::types::{Terms, TierTiming};
 use crate::batching::{Failure, RowOutput};
 use crate::error::{Error, Reason};
 use crate::model::load::Model;
 use crate::model::manifest::Truncation;
 use crate::model::preprocess::EncodeError;
 use crate::model::{Encoding, ModelInput};
+
+/// The most bytes of text that are preprocessed on an async thread: some 150 µs of hashing n-grams.
+const ON_THE_SPOT_BYTES: usize = 4096;
 
 /// Some of a request's texts.
 #[derive(Clone, Debug)]
@@ -34,6 +37,11 @@ impl Chosen {
             places,
             truncation,
         }
+    }
+
+    /// The size of the chosen texts.
+    fn bytes(&self) -> usize {
+        self.places.iter().map(|&at| self.texts[at].len()).sum()
     }
 }
 
@@ -70,22 +78,20 @@ impl TierRows {
 }
 
 impl Serving {
-    /// Runs the chosen texts through the model. Refuses at once where there is no room.
-    pub async fn infer(&self, chosen: Chosen, times: CallTimes) -> Result<TierRows, Error> {
+    /// Runs the chosen texts through the model. Refuses at once where there is no room or not enough time.
+    pub async fn infer(&self, chosen: Chosen, terms: Terms) -> Result<TierRows, Error> {
+        let sizes = chosen.places.iter().map(|&at| chosen.texts[at].len());
         let room = self
             .scheduler
-            .reserve(chosen.places.len())
+            .reserve(terms, sizes)
             .map_err(|failure| self.to_error(&failure))?;
-        let (encodings, preprocess) = self.preprocess(chosen, times).await?;
+        let (encodings, preprocess) = self.preprocess(chosen, terms.deadline).await?;
         let shapes: Vec<(usize, bool)> = encodings
             .iter()
             .map(|encoding| (encoding.token_count, encoding.truncated))
             .collect();
         let inputs: Vec<ModelInput> = encodings.into_iter().map(|encoding| encoding.input).collect();
-        let outputs = room
-            .submit(inputs, times.deadline)
-            .await
-            .map_err(|failure| self.to_error(&failure))?;
+        let outputs = room.submit(inputs).await.map_err(|failure| self.to_error(&failure))?;
         let rows = outputs.into_iter().zip(shapes);
         Ok(TierRows {
             rows: rows
@@ -99,18 +105,26 @@ impl Serving {
         })
     }
 
-    /// Turns the texts into model inputs, off the async threads. A request has as many blocking tasks as it has
-    /// reservations: one.
-    async fn preprocess(&self, chosen: Chosen, times: CallTimes) -> Result<(Vec<Encoding>, Duration), Error> {
+    /// Turns the texts into model inputs. A few short texts for a model whose preprocessing is cheap and linear are done on
+    /// the spot, like the decoding of their message; all else off the async threads, where a request has as many blocking
+    /// tasks as it has reservations: one.
+    async fn preprocess(&self, chosen: Chosen, deadline: Instant) -> Result<(Vec<Encoding>, Duration), Error> {
+        if self.model.preprocesses_cheaply() && chosen.bytes() <= ON_THE_SPOT_BYTES {
+            let started = Instant::now();
+            let encodings = encode_all(&self.model, &chosen, deadline, &AtomicBool::new(false));
+            let took = started.elapsed();
+            self.metrics.preprocessed(took);
+            return Ok((encodings?, took));
+        }
         let model = Arc::clone(&self.model);
         let watched = CancelOnDrop::default();
         let cancelled = Arc::clone(&watched.cancelled);
         let work = tokio::task::spawn_blocking(move || {
             let started = Instant::now();
-            let encodings = encode_all(&model, &chosen, times.deadline, &cancelled);
+            let encodings = encode_all(&model, &chosen, deadline, &cancelled);
             (encodings, started.elapsed())
         });
-        let (encodings, took) = tokio::time::timeout_at(times.deadline.into(), work)
+        let (encodings, took) = tokio::time::timeout_at(deadline.into(), work)
             .await
             .map_err(|_| Error::deadline_exceeded())?
             .map_err(|error| {
@@ -127,6 +141,7 @@ impl Serving {
             Failure::QueueFull { retry_after } => {
                 Error::queue_full(format!("the queue of the model `{model}` is full"), *retry_after)
             }
+            Failure::DeadlineTooShort { expected } => Error::deadline_too_short(*expected),
             Failure::DeadlineExceeded => Error::deadline_exceeded(),
             Failure::Closed => Error::new(Reason::ServerDraining, "the server is shutting down"),
             Failure::Inference(problem) => {

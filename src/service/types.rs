@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+pub use crate::batching::{ClientKey, Priority, Terms};
 use crate::model::Tier;
 use crate::model::manifest::Truncation;
 
@@ -27,18 +28,6 @@ pub enum ScoreKind {
     Probability,
     /// The model's outputs before softmax, uncalibrated.
     Logit,
-}
-
-/// Which requests go first. Accepted; takes effect with the scheduler's fair shares.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Priority {
-    /// Someone waits for the answer.
-    Interactive,
-    /// The ordinary case.
-    #[default]
-    Normal,
-    /// Bulk work.
-    Bulk,
 }
 
 /// A request as it came through a door, its enumerations known, nothing else checked.
@@ -68,13 +57,26 @@ pub struct PredictInput {
     pub priority: Priority,
 }
 
-/// When a request arrived and when its caller stops waiting.
+/// When a request arrived, when its caller stops waiting, and who that is.
 #[derive(Clone, Copy, Debug)]
 pub struct CallTimes {
     /// The arrival.
     pub arrived: Instant,
     /// The end of the caller's patience.
     pub deadline: Instant,
+    /// Who asks, for fair shares.
+    pub client: ClientKey,
+}
+
+impl CallTimes {
+    /// What a request of this priority asks of a queue.
+    pub fn terms(self, priority: Priority) -> Terms {
+        Terms {
+            deadline: self.deadline,
+            priority,
+            client: self.client,
+        }
+    }
 }
 
 /// The answer to a request.

@@ -84,6 +84,7 @@ pub struct Metrics {
 struct ModelFamilies {
     texts: Family<ModelLabels, Counter>,
     queued: Family<ModelLabels, Gauge>,
+    expired: Family<ModelLabels, Counter>,
     queue_duration: HistogramFamily<ModelLabels>,
     preprocess_duration: HistogramFamily<ModelLabels>,
     inference_duration: HistogramFamily<ModelLabels>,
@@ -114,6 +115,7 @@ impl Metrics {
         let model = ModelFamilies {
             texts: Family::default(),
             queued: Family::default(),
+            expired: Family::default(),
             queue_duration: Family::new_with_constructor(Buckets(&DURATION_BUCKETS)),
             preprocess_duration: Family::new_with_constructor(Buckets(&DURATION_BUCKETS)),
             inference_duration: Family::new_with_constructor(Buckets(&DURATION_BUCKETS)),
@@ -193,6 +195,7 @@ impl Metrics {
         ModelMetrics {
             texts: families.texts.get_or_create_owned(&labels),
             queued: families.queued.get_or_create_owned(&labels),
+            expired: families.expired.get_or_create_owned(&labels),
             queue_duration: families.queue_duration.get_or_create_owned(&labels),
             preprocess_duration: families.preprocess_duration.get_or_create_owned(&labels),
             inference_duration: families.inference_duration.get_or_create_owned(&labels),
@@ -208,6 +211,11 @@ impl ModelFamilies {
             "queued_texts",
             "Texts that wait for a place in a batch",
             self.queued.clone(),
+        );
+        registry.register(
+            "expired_texts",
+            "Texts dropped before they ran, because their deadline had passed",
+            self.expired.clone(),
         );
         registry.register("batch_texts", "Texts in a batch", self.batch_rows.clone());
         for (name, help, family) in [
@@ -244,6 +252,7 @@ impl Drop for ConnectionGuard {
 pub struct ModelMetrics {
     texts: Counter,
     queued: Gauge,
+    expired: Counter,
     queue_duration: Histogram,
     preprocess_duration: Histogram,
     inference_duration: Histogram,
@@ -256,9 +265,9 @@ impl ModelMetrics {
         Metrics::new("none").for_model("none", "fast")
     }
 
-    /// Rows went into the queue.
-    pub fn queued(&self, rows: usize) {
-        self.queued.inc_by(i64::try_from(rows).unwrap_or(i64::MAX));
+    /// Rows were dropped before they ran, because their deadline had passed.
+    pub fn expired(&self, rows: usize) {
+        self.expired.inc_by(rows as u64);
     }
 
     /// So many rows wait now.

@@ -8,6 +8,7 @@ use tonic::Code;
 use tonic_types::StatusExt;
 
 use crate::support::frames::RawCall;
+use crate::support::stage::{sizes, terms};
 use crate::support::{Refusal, TestServer, fast};
 
 async fn small_server() -> TestServer {
@@ -108,7 +109,7 @@ fn fast_scheduler(server: &TestServer) -> Scheduler {
 #[tokio::test]
 async fn a_full_queue_refuses_at_both_doors_and_says_when_to_come_back() {
     let server = small_server().await;
-    let room = fast_scheduler(&server).reserve(1).expect("room");
+    let room = fast_scheduler(&server).reserve(terms(), sizes(1)).expect("room");
     let mut client = server.client().await;
     client.predict(fast(&["a"])).await.expect("there is room for one");
     let status = client.predict(fast(&["a", "b"])).await.expect_err("none for two");

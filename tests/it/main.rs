@@ -7,6 +7,7 @@ mod support;
 mod bad_input;
 mod bounds;
 mod caps;
+mod fairness;
 mod gateway;
 mod golden;
 mod handler_steps;

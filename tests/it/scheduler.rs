@@ -1,133 +1,30 @@
-//! The scheduler around a scripted runner: bounds, order of failure, and its end.
+//! The scheduler around a scripted runner: order of failure, and its end.
 
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use ndarray::Array2;
-use tandem::batching::{BatchLimits, Failure, Scheduler, SchedulerSettings};
-use tandem::model::{ModelInput, RunError, Runner};
-use tandem::telemetry::metrics::ModelMetrics;
-use tokio::task::JoinHandle;
+use tandem::batching::{Failure, Terms};
 
-/// What a scripted run does.
-enum Script {
-    /// Answers each row with its own id.
-    Answer,
-    /// Answers with one row too few.
-    OneRowShort,
-    /// Fails.
-    Fail,
-    /// Panics.
-    Panic,
-}
-
-/// Tells what it is about to run, then does as told.
-struct ScriptedRunner {
-    started: tokio::sync::mpsc::UnboundedSender<Vec<u32>>,
-    script: mpsc::Receiver<Script>,
-}
-
-impl Runner for ScriptedRunner {
-    fn run(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
-        let ids: Vec<u32> = inputs.iter().map(|input| input.ids()[0]).collect();
-        // The test may have seen enough.
-        let _ = self.started.send(ids.clone());
-        let rows = |ids: &[u32]| {
-            let values = ids.iter().map(|&id| id as f32).collect();
-            Array2::from_shape_vec((ids.len(), 1), values).expect("one value a row")
-        };
-        match self.script.recv().expect("the test tells what happens") {
-            Script::Answer => Ok(rows(&ids)),
-            Script::OneRowShort => Ok(rows(&ids[1..])),
-            Script::Fail => Err(RunError("scripted".into())),
-            Script::Panic => panic!("scripted"),
-        }
-    }
-}
-
-/// A scheduler with one scripted instance.
-struct Stage {
-    scheduler: Scheduler,
-    started: tokio::sync::mpsc::UnboundedReceiver<Vec<u32>>,
-    script: mpsc::Sender<Script>,
-}
-
-type Answers = JoinHandle<Result<Vec<f32>, Failure>>;
-
-impl Stage {
-    fn new(max_rows_in_flight: usize) -> Self {
-        let (tell, started) = tokio::sync::mpsc::unbounded_channel();
-        let (script, receiver) = mpsc::channel();
-        let runner = ScriptedRunner {
-            started: tell,
-            script: receiver,
-        };
-        let settings = SchedulerSettings {
-            max_rows_in_flight,
-            batch: BatchLimits {
-                max_rows: 8,
-                max_cells: 100,
-            },
-        };
-        let scheduler = Scheduler::start(
-            "scripted",
-            vec![Box::new(runner)],
-            settings,
-            ModelMetrics::unregistered(),
-        );
-        Self {
-            scheduler: scheduler.expect("a thread"),
-            started,
-            script,
-        }
-    }
-
-    /// Submits rows, and waits until they are in the queue behind `before` others.
-    async fn submit(&self, ids: &[u32], deadline: Instant) -> Answers {
-        let room = self.scheduler.reserve(ids.len()).expect("room");
-        let inputs = ids.iter().map(|&id| ModelInput::Features(vec![id])).collect();
-        let answer = tokio::spawn(async move {
-            let rows = room.submit(inputs, deadline).await?;
-            Ok(rows.into_iter().map(|row| row.values[0]).collect())
-        });
-        // One turn of the single-threaded runtime polls the new task up to its wait.
-        tokio::task::yield_now().await;
-        answer
-    }
-
-    /// Submits a row that occupies the instance until the script goes on.
-    async fn occupy(&mut self) -> Answers {
-        let answer = self.submit(&[0], later()).await;
-        assert_eq!(self.started().await, [0]);
-        answer
-    }
-
-    /// The ids of the batch that started next.
-    async fn started(&mut self) -> Vec<u32> {
-        self.started.recv().await.expect("the instance lives")
-    }
-
-    fn go(&self, script: Script) {
-        self.script.send(script).expect("the instance lives");
-    }
-}
-
-fn later() -> Instant {
-    Instant::now() + Duration::from_secs(600)
-}
+use crate::support::stage::{RUN, Script, Stage, later, sizes, terms};
 
 #[tokio::test]
 async fn the_bound_on_rows_in_flight_is_exact_and_says_when_to_come_back() {
     let stage = Stage::new(3);
-    let held = stage.scheduler.reserve(2).expect("room");
+    let held = stage.scheduler.reserve(terms(), sizes(2)).expect("room");
     assert!(matches!(
-        stage.scheduler.reserve(2),
+        stage.scheduler.reserve(terms(), sizes(2)),
         Err(Failure::QueueFull { retry_after }) if !retry_after.is_zero()
     ));
-    let last = stage.scheduler.reserve(1).expect("room for one");
-    assert!(matches!(stage.scheduler.reserve(1), Err(Failure::QueueFull { .. })));
+    let last = stage.scheduler.reserve(terms(), sizes(1)).expect("room for one");
+    assert!(matches!(
+        stage.scheduler.reserve(terms(), sizes(1)),
+        Err(Failure::QueueFull { .. })
+    ));
     drop(held);
-    stage.scheduler.reserve(2).map(drop).expect("room again");
+    stage
+        .scheduler
+        .reserve(terms(), sizes(2))
+        .map(drop)
+        .expect("room again");
     drop(last);
 }
 
@@ -135,10 +32,17 @@ async fn the_bound_on_rows_in_flight_is_exact_and_says_when_to_come_back() {
 async fn room_comes_back_with_the_answer() {
     let mut stage = Stage::new(1);
     let first = stage.occupy().await;
-    assert!(matches!(stage.scheduler.reserve(1), Err(Failure::QueueFull { .. })));
+    assert!(matches!(
+        stage.scheduler.reserve(terms(), sizes(1)),
+        Err(Failure::QueueFull { .. })
+    ));
     stage.go(Script::Answer);
     assert_eq!(first.await.expect("no panic"), Ok(vec![0.0]));
-    stage.scheduler.reserve(1).map(drop).expect("room again");
+    stage
+        .scheduler
+        .reserve(terms(), sizes(1))
+        .map(drop)
+        .expect("room again");
 }
 
 #[tokio::test]
@@ -231,4 +135,53 @@ async fn close_finishes_what_waits_and_takes_nothing_new() {
     tokio::task::spawn_blocking(move || scheduler.join())
         .await
         .expect("the threads ended");
+}
+
+#[tokio::test]
+async fn work_that_cannot_be_done_in_time_is_refused_on_arrival_and_says_how_long_it_would_take() {
+    let mut stage = Stage::new(100);
+    let _running = stage.occupy().await;
+    let _waiting = stage.submit(&[1, 2], later()).await;
+    let soon = |deadline| Terms { deadline, ..terms() };
+    let refused = stage.scheduler.reserve(soon(Instant::now() + RUN), sizes(1)).map(drop);
+    let Err(Failure::DeadlineTooShort { expected }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(expected > Duration::ZERO);
+    let patient = soon(Instant::now() + 10 * RUN);
+    stage.scheduler.reserve(patient, sizes(1)).map(drop).expect("in time");
+    assert_eq!(stage.scheduler.admissible(soon(Instant::now() + RUN), 10, 10), 0);
+    assert_eq!(stage.scheduler.admissible(patient, 10, 10), 10);
+}
+
+#[tokio::test]
+async fn an_idle_server_tries_even_a_short_deadline() {
+    let stage = Stage::new(10);
+    let short = Terms {
+        deadline: Instant::now() + RUN / 2,
+        ..terms()
+    };
+    let answer = stage.submit_as(&[5], short).await;
+    stage.go(Script::Answer);
+    assert_eq!(answer.await.expect("no panic"), Ok(vec![5.0]));
+}
+
+#[tokio::test]
+async fn a_large_request_is_split_over_batches_and_instances_and_comes_back_in_order() {
+    let mut stage = Stage::with_instances(100, 2);
+    let ids: Vec<u32> = (1..=20).collect();
+    let answer = stage.submit(&ids, later()).await;
+    let mut seen = 0;
+    let mut batches = 0;
+    while seen < ids.len() {
+        let batch = stage.started().await;
+        assert!(batch.len() <= 8, "max_rows");
+        seen += batch.len();
+        batches += 1;
+        stage.go(Script::Answer);
+    }
+    assert!(batches >= 3);
+    let expected: Vec<f32> = ids.iter().map(|&id| id as f32).collect();
+    assert_eq!(answer.await.expect("no panic"), Ok(expected));
+    assert_eq!(stage.scheduler.held().rows, 0);
 }

@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 
 use super::status::{from_foreign_status, to_status};
 use super::{DOOR, timeout};
-use crate::api::call::{Call, finish_unhandled};
+use crate::api::call::{Call, client_of, finish_unhandled};
 use crate::error::{Error, Reason};
 use crate::service::Service;
 use crate::telemetry::request_id::REQUEST_ID_HEADER;
@@ -23,7 +23,8 @@ const UNKNOWN_METHOD: &str = "unknown";
 pub async fn around(State(service): State<Service>, mut request: Request, next: Next) -> Response {
     let arrived = Instant::now();
     let timeout = timeout::parse(request.headers());
-    let call = Call::from_headers(request.headers(), arrived, timeout.as_ref().ok().copied().flatten());
+    let client = client_of(&service, request.headers(), request.extensions());
+    let call = Call::from_headers(request.headers(), arrived, timeout.as_ref().ok().copied().flatten()).by(client);
     let refused = check_request(&request).err().or_else(|| timeout.err());
     let mut response = match refused {
         Some(error) => refuse(&service, &call, &error),

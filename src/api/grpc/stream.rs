@@ -125,6 +125,7 @@ impl StreamServer {
         } = request;
         let checked = self.check(&id, timeout_duration.as_ref());
         let (service, call) = (self.service.clone(), self.call.clone());
+        let client = call.client;
         let held = checked.is_ok().then(|| id.clone());
         if let Some(id) = &held {
             self.open_ids.insert(id.clone());
@@ -142,7 +143,14 @@ impl StreamServer {
                 let message = request.ok_or_else(|| Error::invalid_field("request", "is missing"))?;
                 let input = convert::predict_input(message).map_err(within_request)?;
                 service
-                    .handle(input, CallTimes { arrived, deadline })
+                    .handle(
+                        input,
+                        CallTimes {
+                            arrived,
+                            deadline,
+                            client,
+                        },
+                    )
                     .await
                     .map_err(within_request)
             };

@@ -21,7 +21,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 use tower_http::decompression::RequestDecompressionLayer;
 
-use super::call::Call;
+use super::call::{Call, client_of};
 use crate::error::{Error, Reason};
 use crate::service::Service;
 use crate::telemetry::request_id::REQUEST_ID_HEADER;
@@ -71,7 +71,8 @@ fn finish(router: Router<Service>, service: Service) -> Router {
 async fn around(State(service): State<Service>, mut request: Request, next: Next) -> Response {
     let arrived = Instant::now();
     let timeout = timeout(request.headers());
-    let call = Call::from_headers(request.headers(), arrived, timeout.as_ref().ok().copied().flatten());
+    let client = client_of(&service, request.headers(), request.extensions());
+    let call = Call::from_headers(request.headers(), arrived, timeout.as_ref().ok().copied().flatten()).by(client);
     request.extensions_mut().insert(call.clone());
     let mut response = match timeout {
         Ok(_) => next.run(request).await,

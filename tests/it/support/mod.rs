@@ -5,6 +5,7 @@ pub mod http;
 pub mod models;
 pub mod reviews;
 pub mod server;
+pub mod stage;
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,120 @@
+//! The queue behind its lock, and the instances that wait for work: what callers and instances share. Threads and locks,
+//! nothing of tokio: the model checker tries out the orders of everything in here.
+
+use std::time::{Duration, Instant};
+
+use super::queue::{Batch, Hold, Key, Queue};
+use super::sync::{Arc, Condvar, Mutex, MutexGuard, lock};
+use super::ticket::{Failure, Terms, Ticket};
+use crate::model::ModelInput;
+use crate::telemetry::metrics::ModelMetrics;
+
+/// What callers and instances share.
+pub struct Core {
+    state: Mutex<State>,
+    work: Condvar,
+    /// Counts.
+    pub metrics: ModelMetrics,
+}
+
+struct State {
+    queue: Queue,
+    /// How many instances wait for work.
+    idle: usize,
+}
+
+impl Core {
+    /// An empty queue that no instance serves yet.
+    pub fn new(queue: Queue, metrics: ModelMetrics) -> Self {
+        Self {
+            state: Mutex::new(State { queue, idle: 0 }),
+            work: Condvar::new(),
+            metrics,
+        }
+    }
+
+    /// Takes room for a request; see [`Queue::reserve`].
+    pub fn reserve(
+        &self,
+        terms: Terms,
+        sizes: impl ExactSizeIterator<Item = usize>,
+        now: Instant,
+    ) -> Result<Hold, Failure> {
+        self.lock().queue.reserve(terms, sizes, now)
+    }
+
+    /// Gives it back.
+    pub fn release(&self, hold: &mut Hold) {
+        self.lock().queue.release(hold);
+    }
+
+    /// Adds the rows of a request and wakes as many instances as it may take.
+    pub fn push(
+        &self,
+        hold: &mut Hold,
+        inputs: Vec<ModelInput>,
+        ticket: &Arc<Ticket>,
+        now: Instant,
+    ) -> Result<Vec<Key>, Failure> {
+        let mut state = self.lock();
+        let keys = state.queue.push(hold, inputs, ticket, now)?;
+        let (idle, waiting) = (state.idle, state.queue.len());
+        drop(state);
+        self.metrics.set_queued(waiting);
+        match (idle, keys.len()) {
+            (0, _) => {}
+            (_, 1) => self.work.notify_one(),
+            _ => self.work.notify_all(),
+        }
+        Ok(keys)
+    }
+
+    /// Takes the rows of a caller who has gone out of the queue.
+    pub fn leave(&self, ticket: &Ticket, keys: &[Key], expired: bool) {
+        ticket.cancel();
+        let mut state = self.lock();
+        state.queue.remove(keys, expired);
+        self.metrics.expired(state.queue.take_expired());
+        self.metrics.set_queued(state.queue.len());
+    }
+
+    /// Waits for a batch for an instance; none once the queue is closed and empty.
+    pub fn next_batch(&self, instance: usize) -> Option<Batch> {
+        let mut state = self.lock();
+        loop {
+            let free = state.idle + 1;
+            let batch = state.queue.take_batch(instance, free, Instant::now());
+            self.metrics.set_queued(state.queue.len());
+            self.metrics.expired(state.queue.take_expired());
+            if batch.is_some() {
+                return batch;
+            }
+            if state.queue.is_closed() {
+                return None;
+            }
+            state.idle += 1;
+            state = self.work.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+            state.idle -= 1;
+        }
+    }
+
+    /// An instance is free again; see [`Queue::finished`].
+    pub fn finished(&self, instance: usize, rows: usize, width: usize, took: Duration) {
+        self.lock().queue.finished(instance, rows, width, took);
+    }
+
+    /// Takes nothing new; what was accepted is still run, then instances get no more batches.
+    pub fn close(&self) {
+        self.lock().queue.close();
+        self.work.notify_all();
+    }
+
+    /// Looks at the queue.
+    pub fn with_queue<T>(&self, look: impl FnOnce(&Queue) -> T) -> T {
+        look(&self.lock().queue)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}

@@ -1,0 +1,78 @@
+//! The life of an instance: a batch, its answers, the next batch. One thread owns one runner; it ends when the queue is
+//! closed and empty.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use ndarray::Array2;
+
+use super::core::Core;
+use super::queue::{Batch, Entry};
+use super::ticket::{Failure, RowOutput};
+use crate::model::{ModelInput, RunError, Runner};
+
+/// Runs batches until there are no more.
+pub fn serve(core: &Core, instance: usize, mut runner: Box<dyn Runner>) {
+    while let Some(batch) = core.next_batch(instance) {
+        let (rows, width) = (batch.entries.len(), batch.width);
+        let started = Instant::now();
+        let outcome = run_guarded(runner.as_mut(), &batch);
+        let took = started.elapsed();
+        core.finished(instance, rows, width, took);
+        core.metrics.ran(rows, took);
+        match outcome {
+            Ok(outputs) => deliver(core, &batch.entries, &outputs, started, took),
+            Err(error) if rows == 1 => batch.entries[0].ticket.fail(Failure::Inference(error.to_string())),
+            Err(_) => run_one_by_one(core, runner.as_mut(), batch.entries),
+        }
+    }
+}
+
+/// A batch failed: each row gets a run of its own, so that one bad row does not take its neighbours with it.
+fn run_one_by_one(core: &Core, runner: &mut dyn Runner, entries: Vec<Entry>) {
+    for entry in entries {
+        let started = Instant::now();
+        if entry.ticket.is_settled() {
+            continue;
+        }
+        if entry.ticket.deadline <= started {
+            entry.ticket.fail(Failure::DeadlineExceeded);
+            continue;
+        }
+        let batch = Batch {
+            width: entry.input.width(),
+            entries: vec![entry],
+            alone: false,
+        };
+        match run_guarded(runner, &batch) {
+            Ok(outputs) => deliver(core, &batch.entries, &outputs, started, started.elapsed()),
+            Err(error) => batch.entries[0].ticket.fail(Failure::Inference(error.to_string())),
+        }
+    }
+}
+
+fn deliver(core: &Core, entries: &[Entry], outputs: &Array2<f32>, started: Instant, took: Duration) {
+    for (entry, output) in entries.iter().zip(outputs.rows()) {
+        let queued_for = started.saturating_duration_since(entry.enqueued_at);
+        core.metrics.waited(queued_for);
+        let output = RowOutput {
+            values: output.to_vec(),
+            queued_for,
+            ran_for: took,
+            batch_rows: entries.len(),
+        };
+        entry.ticket.deliver(entry.row, output);
+    }
+}
+
+/// Runs a batch; a panic or an output of the wrong height is an error like any other.
+fn run_guarded(runner: &mut dyn Runner, batch: &Batch) -> Result<Array2<f32>, RunError> {
+    let inputs: Vec<&ModelInput> = batch.entries.iter().map(|entry| &entry.input).collect();
+    let run = AssertUnwindSafe(|| runner.run(&inputs));
+    let rows = std::panic::catch_unwind(run).unwrap_or_else(|_| Err(RunError("the instance panicked".into())))?;
+    if rows.nrows() == inputs.len() {
+        return Ok(rows);
+    }
+    let (found, expected) = (rows.nrows(), inputs.len());
+    Err(RunError(format!("{found} rows came back for {expected}")))
+}

@@ -1,0 +1,173 @@
+//! Tries out the orders in which callers, instances and the end of the server may meet: every call is answered exactly
+//! once, and nothing is left behind. Runs under the feature `shuttle` only, where locks are the model checker's.
+
+use std::time::{Duration, Instant};
+
+use ndarray::Array2;
+
+use super::core::Core;
+use super::cost::CostModel;
+use super::instance;
+use super::policy::BatchLimits;
+use super::queue::{Queue, QueueSettings};
+use super::shares::Amount;
+use super::sync::atomic::{AtomicUsize, Ordering};
+use super::sync::{Arc, Mutex, lock};
+use super::ticket::{Answer, ClientKey, Failure, Priority, Terms, Ticket};
+use crate::model::{ModelInput, RunError, Runner};
+use crate::telemetry::metrics::ModelMetrics;
+
+/// How many orders are tried for each test.
+const ORDERS: usize = 2000;
+const CALLERS: u64 = 3;
+
+/// Answers each row with its id; fails batches that hold the poison.
+struct Echo;
+
+const POISON: u32 = 13;
+
+impl Runner for Echo {
+    fn run(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
+        shuttle::thread::yield_now();
+        let ids: Vec<f32> = inputs.iter().map(|input| input.ids()[0] as f32).collect();
+        if ids.contains(&(POISON as f32)) {
+            return Err(RunError("poison".into()));
+        }
+        Array2::from_shape_vec((ids.len(), 1), ids).map_err(|error| RunError(error.to_string()))
+    }
+}
+
+fn core(instances: usize) -> Arc<Core> {
+    let batch = BatchLimits {
+        max_rows: 4,
+        max_cells: 100,
+    };
+    let settings = QueueSettings {
+        room: Amount { rows: 50, bytes: 5000 },
+        batch,
+        instances,
+    };
+    let queue = Queue::new(settings, CostModel::fit(&[], batch));
+    Arc::new(Core::new(queue, ModelMetrics::unregistered()))
+}
+
+/// What a caller saw, and how often it was answered.
+#[derive(Clone)]
+struct Caller {
+    answer: Arc<Mutex<Option<Answer>>>,
+    answers: Arc<AtomicUsize>,
+}
+
+/// Submits one request; what became of it is read when all threads have ended.
+fn call(core: &Core, client: u64, ids: &[u32], leaves: bool) -> Caller {
+    let caller = Caller {
+        answer: Arc::new(Mutex::new(None)),
+        answers: Arc::new(AtomicUsize::new(0)),
+    };
+    let terms = Terms {
+        deadline: Instant::now() + Duration::from_secs(3600),
+        priority: Priority::Normal,
+        client: ClientKey(client),
+    };
+    let seen = caller.clone();
+    let reply = move |answer| {
+        seen.answers.fetch_add(1, Ordering::SeqCst);
+        *lock(&seen.answer) = Some(answer);
+    };
+    let ticket = Arc::new(Ticket::new(ids.len(), terms.deadline, reply));
+    let refuse = |failure| ticket.fail(failure);
+    let sizes = ids.iter().map(|_| 10);
+    match core.reserve(terms, sizes, Instant::now()) {
+        Err(failure) => refuse(failure),
+        Ok(mut hold) => {
+            shuttle::thread::yield_now();
+            let inputs = ids.iter().map(|&id| ModelInput::Features(vec![id])).collect();
+            match core.push(&mut hold, inputs, &ticket, Instant::now()) {
+                Err(failure) => refuse(failure),
+                Ok(keys) if leaves => core.leave(&ticket, &keys, false),
+                Ok(_) => {}
+            }
+            core.release(&mut hold);
+        }
+    }
+    caller
+}
+
+fn explore(instances: usize, test: impl Fn(Arc<Core>) -> Vec<(Caller, Vec<u32>, bool)> + Send + Sync + 'static) {
+    shuttle::check_random(
+        move || {
+            let core = core(instances);
+            let runners: Vec<_> = (0..instances)
+                .map(|at| {
+                    let core = Arc::clone(&core);
+                    shuttle::thread::spawn(move || instance::serve(&core, at, Box::new(Echo)))
+                })
+                .collect();
+            let calls = test(Arc::clone(&core));
+            core.close();
+            for runner in runners {
+                runner.join().expect("no panic");
+            }
+            for (caller, ids, leaves) in calls {
+                judge(&caller, &ids, leaves);
+            }
+            assert!(core.with_queue(Queue::is_empty));
+            assert_eq!(core.with_queue(Queue::held), Amount::default());
+        },
+        ORDERS,
+    );
+}
+
+/// Every call is answered once; one that left may be answered, but never twice.
+fn judge(caller: &Caller, ids: &[u32], leaves: bool) {
+    let answers = caller.answers.load(Ordering::SeqCst);
+    assert!(answers == 1 || (leaves && answers == 0), "{answers} answers");
+    match lock(&caller.answer).take() {
+        None => assert!(leaves),
+        Some(Ok(rows)) => {
+            let values: Vec<u32> = rows.iter().map(|row| row.values[0] as u32).collect();
+            assert_eq!(values, ids, "the rows are the caller's own, in order");
+        }
+        Some(Err(Failure::Inference(_))) => assert!(ids.contains(&POISON)),
+        Some(Err(failure)) => assert_eq!(failure, Failure::Closed),
+    }
+}
+
+#[test]
+fn every_call_is_answered_once_in_a_shutdown_too() {
+    explore(2, |core| {
+        let threads: Vec<_> = (0..CALLERS)
+            .map(|client| {
+                let core = Arc::clone(&core);
+                let ids: Vec<u32> = (0..=client as u32).map(|row| 100 * (client as u32 + 1) + row).collect();
+                shuttle::thread::spawn(move || (call(&core, client, &ids, client == 1), ids, client == 1))
+            })
+            .collect();
+        let closer = {
+            let core = Arc::clone(&core);
+            shuttle::thread::spawn(move || core.close())
+        };
+        let calls = threads.into_iter().map(|thread| thread.join().expect("no panic"));
+        let calls = calls.collect();
+        closer.join().expect("no panic");
+        calls
+    });
+}
+
+#[test]
+fn a_poisoned_row_takes_nobody_with_it() {
+    explore(1, |core| {
+        let threads: Vec<_> = [vec![1, 2], vec![POISON], vec![3]]
+            .into_iter()
+            .enumerate()
+            .map(|(client, ids)| {
+                let core = Arc::clone(&core);
+                shuttle::thread::spawn(move || (call(&core, client as u64, &ids, false), ids, false))
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic"))
+            .collect()
+    });
+}

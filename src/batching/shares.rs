@@ -1,0 +1,271 @@
+//! Who may have how much of the room: the bound on what is accepted, in rows and in bytes, and each client's share of it
+//! and of the instances' time. Plain state.
+//!
+//! A client that holds nothing gets whatever is free. One that holds something may take more as long as it leaves as much
+//! free as it holds (the dynamic threshold of shared-buffer switches: Choudhury and Hahne, 1998), or, alone on the server,
+//! an eighth. So nobody is shut out by one client with much to do.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::ticket::{ClientKey, Priority};
+
+/// The part of the room that a client alone on the server leaves to newcomers.
+const NEWCOMERS: usize = 8;
+
+/// Rows and their bytes of text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes.
+    pub bytes: usize,
+}
+
+/// What is accepted and not answered.
+#[derive(Debug)]
+pub struct Shares {
+    most: Amount,
+    held: Amount,
+    clients: HashMap<ClientKey, Client>,
+}
+
+/// What one client has on the server; forgotten when it has nothing.
+#[derive(Debug, Default)]
+struct Client {
+    held: Amount,
+    lanes: [ClientLane; Priority::COUNT],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct ClientLane {
+    /// What its rows cost that are not running yet.
+    work: Duration,
+    /// Where its next row stands in the lane's order.
+    next_tag: Duration,
+}
+
+impl Priority {
+    /// How many there are.
+    pub const COUNT: usize = 3;
+
+    /// Its place, the highest first.
+    pub fn lane(self) -> usize {
+        match self {
+            Priority::Interactive => 0,
+            Priority::Normal => 1,
+            Priority::Bulk => 2,
+        }
+    }
+}
+
+impl Shares {
+    /// An empty room of this size.
+    pub fn new(most: Amount) -> Self {
+        Self {
+            most,
+            held: Amount::default(),
+            clients: HashMap::new(),
+        }
+    }
+
+    /// What is held in all.
+    pub fn held(&self) -> Amount {
+        self.held
+    }
+
+    /// How many of `wanted` rows of about `row_bytes` bytes the client may have now.
+    pub fn room(&self, client: ClientKey, wanted: usize, row_bytes: usize) -> usize {
+        let own = self
+            .clients
+            .get(&client)
+            .map_or(Amount::default(), |client| client.held);
+        let alone = self.held == own;
+        let rows = free(self.most.rows, self.held.rows, own.rows, alone);
+        let bytes = free(self.most.bytes, self.held.bytes, own.bytes, alone);
+        wanted.min(rows).min(bytes / row_bytes.max(1))
+    }
+
+    /// Takes room for a request, if there is.
+    pub fn take(&mut self, client: ClientKey, wanted: Amount) -> bool {
+        let own = self
+            .clients
+            .get(&client)
+            .map_or(Amount::default(), |client| client.held);
+        let alone = self.held == own;
+        let fits = wanted.rows <= free(self.most.rows, self.held.rows, own.rows, alone)
+            && wanted.bytes <= free(self.most.bytes, self.held.bytes, own.bytes, alone);
+        if fits {
+            self.held.add(wanted);
+            self.clients.entry(client).or_default().held.add(wanted);
+        }
+        fits
+    }
+
+    /// Gives room back.
+    pub fn give_back(&mut self, client: ClientKey, amount: Amount) {
+        self.held.subtract(amount);
+        if let Some(known) = self.clients.get_mut(&client) {
+            known.held.subtract(amount);
+            if known.held.rows == 0 {
+                self.clients.remove(&client);
+            }
+        }
+    }
+
+    /// Adds to what a client's rows cost that are not running yet.
+    pub fn add_work(&mut self, client: ClientKey, lane: usize, cost: Duration) {
+        if let Some(known) = self.clients.get_mut(&client) {
+            known.lanes[lane].work += cost;
+        }
+    }
+
+    /// Takes from it.
+    pub fn remove_work(&mut self, client: ClientKey, lane: usize, cost: Duration) {
+        if let Some(known) = self.clients.get_mut(&client) {
+            known.lanes[lane].work = known.lanes[lane].work.saturating_sub(cost);
+        }
+    }
+
+    /// The place of a client's next row in its lane, whose clock stands at `clock`: each client's rows follow each other at
+    /// the distance of their cost, so that clients take turns by time, not by rows (start-time fair queueing: Goyal, Vin
+    /// and Cheng, 1996).
+    pub fn next_tag(&mut self, client: ClientKey, lane: usize, clock: Duration, cost: Duration) -> Duration {
+        match self.clients.get_mut(&client) {
+            Some(known) => {
+                let tag = known.lanes[lane].next_tag.max(clock);
+                known.lanes[lane].next_tag = tag + cost;
+                tag
+            }
+            None => clock,
+        }
+    }
+
+    /// The work of a lane that runs before `cost` more of this client's does: its own, and of each other client's as much.
+    pub fn work_ahead(&self, client: ClientKey, lane: usize, cost: Duration) -> Duration {
+        let work = |known: &Client| known.lanes[lane].work;
+        let own = self.clients.get(&client).map_or(Duration::ZERO, work);
+        let others = self.clients.iter().filter(|(key, _)| **key != client);
+        own + others.map(|(_, other)| work(other).min(own + cost)).sum::<Duration>()
+    }
+}
+
+impl Amount {
+    fn add(&mut self, other: Amount) {
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+    }
+
+    fn subtract(&mut self, other: Amount) {
+        self.rows = self.rows.saturating_sub(other.rows);
+        self.bytes = self.bytes.saturating_sub(other.bytes);
+    }
+}
+
+/// How much more a client may take of a room.
+fn free(most: usize, held: usize, own: usize, alone: bool) -> usize {
+    let free = most.saturating_sub(held);
+    if own == 0 {
+        free
+    } else if alone {
+        (most - most / NEWCOMERS).saturating_sub(held)
+    } else {
+        free.saturating_sub(own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ROOM: Amount = Amount { rows: 80, bytes: 8000 };
+    const A: ClientKey = ClientKey(1);
+    const B: ClientKey = ClientKey(2);
+
+    fn rows(rows: usize) -> Amount {
+        Amount { rows, bytes: rows }
+    }
+
+    fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_client_alone_may_fill_all_but_the_newcomers_part() {
+        let mut shares = Shares::new(ROOM);
+        assert!(shares.take(A, rows(60)));
+        assert!(!shares.take(A, rows(11)));
+        assert!(shares.take(A, rows(10)));
+        assert!(shares.take(B, rows(10)), "a newcomer finds room");
+        assert!(!shares.take(A, rows(1)));
+        assert!(!shares.take(B, rows(1)));
+    }
+
+    #[test]
+    fn a_first_request_may_take_all_there_is() {
+        let mut shares = Shares::new(ROOM);
+        assert!(!shares.take(A, rows(81)));
+        assert!(shares.take(A, rows(80)));
+        shares.give_back(A, rows(80));
+        assert_eq!(shares.held(), Amount::default());
+        assert!(shares.clients.is_empty(), "nothing is kept of a client that has gone");
+    }
+
+    #[test]
+    fn bytes_are_bounded_like_rows() {
+        let mut shares = Shares::new(ROOM);
+        let heavy = Amount { rows: 1, bytes: 7000 };
+        assert!(shares.take(A, heavy));
+        assert!(!shares.take(A, Amount { rows: 1, bytes: 1 }));
+        assert!(!shares.take(B, Amount { rows: 1, bytes: 1001 }));
+        assert_eq!(shares.room(B, 10, 500), 2);
+        assert!(shares.take(B, Amount { rows: 1, bytes: 1000 }));
+    }
+
+    #[test]
+    fn with_others_there_a_client_leaves_as_much_as_it_holds() {
+        let mut shares = Shares::new(ROOM);
+        assert!(shares.take(A, rows(20)));
+        assert!(shares.take(B, rows(20)));
+        assert!(shares.take(A, rows(10)));
+        assert!(!shares.take(A, rows(1)), "30 held, 30 free");
+        assert!(shares.take(B, rows(5)));
+    }
+
+    #[test]
+    fn a_client_with_little_waits_for_little_of_the_others() {
+        let mut shares = Shares::new(ROOM);
+        shares.take(A, rows(20));
+        shares.add_work(A, 1, millis(500));
+        assert_eq!(shares.work_ahead(B, 1, millis(3)), millis(3));
+        assert_eq!(shares.work_ahead(A, 1, millis(3)), millis(500));
+        assert_eq!(shares.next_tag(A, 1, millis(7), millis(2)), millis(7));
+        assert_eq!(shares.next_tag(A, 1, millis(8), millis(2)), millis(9));
+    }
+
+    proptest! {
+        #[test]
+        fn the_room_is_never_exceeded_and_all_of_it_comes_back(
+            steps in prop::collection::vec((0_u64..4, 1_usize..40, 1_usize..3000, any::<bool>()), 1..200),
+        ) {
+            let mut shares = Shares::new(ROOM);
+            let mut held: Vec<(ClientKey, Amount)> = Vec::new();
+            for (client, rows, bytes, back) in steps {
+                let (client, amount) = (ClientKey(client), Amount { rows, bytes });
+                if back && !held.is_empty() {
+                    let (client, amount) = held.remove(0);
+                    shares.give_back(client, amount);
+                } else if shares.take(client, amount) {
+                    held.push((client, amount));
+                }
+                prop_assert!(shares.held().rows <= ROOM.rows && shares.held().bytes <= ROOM.bytes);
+            }
+            for (client, amount) in held {
+                shares.give_back(client, amount);
+            }
+            prop_assert_eq!(shares.held(), Amount::default());
+            prop_assert!(shares.clients.is_empty());
+        }
+    }
+}
