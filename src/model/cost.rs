@@ -1,14 +1,299 @@
-//! What runs of certain shapes take on this machine, measured at warm-up.
+//! What a run costs on this machine: a table of measured times, shape by shape, for the scheduler's cost model.
+//!
+//! Pure but for the runner: the clock is passed in. Must not know of queues; what to make of the table is theirs.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// One measured run.
+use super::manifest::{Manifest, Preprocess, Truncation};
+use super::preprocess::{EncodeError, ModelInput, Preprocessor};
+use super::{RunError, Runner};
+
+/// The longest that measuring a model may take; the run that is under way when it ends comes on top.
+pub const BUDGET: Duration = Duration::from_millis(300);
+
+/// How often each shape is run at most. The fastest run counts: whatever disturbs a run makes it slower.
+const SWEEPS: u32 = 8;
+
+/// What one run of a shape took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShapeCost {
-    /// Rows.
+    /// Rows of the batch.
     pub rows: usize,
-    /// The width to which they are padded.
+    /// The padded width of each: tokens or features.
     pub width: usize,
-    /// The time that the run takes.
+    /// The fastest run of a few.
     pub took: Duration,
+}
+
+/// The bounds of the batches that a model can get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShapeBounds {
+    /// The most rows.
+    pub rows: usize,
+    /// The widest row.
+    pub width: usize,
+    /// The most cells, rows × width. A single row may have more.
+    pub cells: usize,
+    /// The width from which measuring goes up.
+    first_width: usize,
+}
+
+impl ShapeBounds {
+    /// The bounds that follow from a manifest and from the policy's bound on cells.
+    pub fn new(manifest: &Manifest, cells: usize) -> Self {
+        let (first_width, width) = match &manifest.preprocess {
+            Preprocess::Tokenizer(settings) => (8, settings.max_tokens),
+            Preprocess::HashedNgrams(settings) => (32, settings.max_feature_count()),
+            // The graph splits the text itself: a row is one cell.
+            Preprocess::String { .. } => (1, 1),
+        };
+        Self {
+            rows: manifest.limits.max_batch_size,
+            width,
+            cells,
+            first_width: first_width.min(width),
+        }
+    }
+
+    /// The shapes to measure, the most telling ones first: one row of each width, then more and more rows.
+    pub fn shapes(self) -> Vec<(usize, usize)> {
+        let mut widths = doubling(self.first_width, self.width);
+        // The widest row is one that callers with long texts see often; close to the last, it would tell nothing more.
+        if widths.last().is_none_or(|last| last * 5 < self.width * 4) {
+            widths.push(self.width);
+        }
+        doubling(1, self.rows)
+            .into_iter()
+            .flat_map(|rows| widths.iter().map(move |&width| (rows, width)))
+            .filter(|&(rows, width)| rows == 1 || rows * width <= self.cells)
+            .collect()
+    }
+
+    /// The shapes that need the most memory: the most cells in the widest rows, and in the most rows.
+    pub fn largest(self) -> [(usize, usize); 2] {
+        let narrowest = (self.cells / self.rows).clamp(1, self.width);
+        [
+            ((self.cells / self.width).clamp(1, self.rows), self.width),
+            ((self.cells / narrowest).clamp(1, self.rows), narrowest),
+        ]
+    }
+}
+
+/// `from`, twice that, and so on, up to `most`.
+fn doubling(from: usize, most: usize) -> Vec<usize> {
+    std::iter::successors(Some(from), |at| at.checked_mul(2))
+        .take_while(|&at| at <= most)
+        .collect()
+}
+
+/// A long input of the model, from which rows of any width are cut. Its ids are spread over the whole vocabulary or
+/// table as far as a text's can be, since rows of few ids would find the weights in the processor's caches.
+pub fn sample(preprocessor: &Preprocessor) -> Result<ModelInput, EncodeError> {
+    let words: Vec<String> = (0..400_u32)
+        .map(|at| format!("{:x}", at.wrapping_mul(0x9E37_79B1)))
+        .collect();
+    let encoding = preprocessor.encode(&words.join(" "), Some(Truncation::End))?;
+    Ok(encoding.input)
+}
+
+/// The input cut, or repeated, to a width. Texts stay as they are: each is one cell.
+pub fn of_width(input: &ModelInput, width: usize) -> ModelInput {
+    let cycle = |ids: &[u32]| ids.iter().copied().cycle().take(width).collect();
+    match input {
+        ModelInput::Tokens { ids, type_ids } => ModelInput::Tokens {
+            ids: cycle(ids),
+            type_ids: cycle(type_ids),
+        },
+        ModelInput::Features(ids) => ModelInput::Features(cycle(ids)),
+        ModelInput::Text(text) => ModelInput::Text(text.clone()),
+    }
+}
+
+/// Measures as many shapes, and each as often, as the budget allows. The runner should be warm. Shapes whose expected
+/// time does not fit into what is left are passed over; the first shape always runs.
+pub fn measure(
+    runner: &mut dyn Runner,
+    input: &ModelInput,
+    bounds: ShapeBounds,
+    budget: Duration,
+    mut now: impl FnMut() -> Instant,
+) -> Result<Vec<ShapeCost>, RunError> {
+    let start = now();
+    let mut costs: Vec<ShapeCost> = Vec::new();
+    for sweep in 0..SWEEPS {
+        // The first sweep chooses the shapes, and leaves room for two more: no time should rest on a single run.
+        let limit = if sweep == 0 { budget / 3 } else { budget };
+        for (rows, width) in bounds.shapes() {
+            let known = costs.iter().position(|cost| (cost.rows, cost.width) == (rows, width));
+            let spent = now().saturating_duration_since(start);
+            let fits = spent + expected(&costs, rows, width) <= limit;
+            if !(costs.is_empty() || fits && (sweep == 0 || known.is_some())) {
+                continue;
+            }
+            let row = of_width(input, width);
+            let batch: Vec<&ModelInput> = std::iter::repeat_n(&row, rows).collect();
+            let before = now();
+            runner.run(&batch)?;
+            let took = now().saturating_duration_since(before);
+            match known {
+                Some(at) => costs[at].took = costs[at].took.min(took),
+                None => costs.push(ShapeCost { rows, width, took }),
+            }
+        }
+    }
+    Ok(costs)
+}
+
+/// The time that a shape should take: that of the largest measured shape that fits into it, scaled by the cells.
+fn expected(costs: &[ShapeCost], rows: usize, width: usize) -> Duration {
+    let within = costs.iter().filter(|cost| cost.rows <= rows && cost.width <= width);
+    let nearest = within.max_by_key(|cost| cost.rows * cost.width);
+    nearest.map_or(Duration::ZERO, |cost| {
+        cost.took
+            .mul_f64((rows * width) as f64 / (cost.rows * cost.width).max(1) as f64)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use ndarray::Array2;
+
+    use super::*;
+
+    const DEEP: ShapeBounds = ShapeBounds {
+        rows: 32,
+        width: 128,
+        cells: 256,
+        first_width: 8,
+    };
+
+    /// A clock that stands still between runs.
+    #[derive(Clone)]
+    struct Clock(Arc<Mutex<Instant>>);
+
+    impl Clock {
+        fn new() -> Self {
+            Self(Arc::new(Mutex::new(Instant::now())))
+        }
+
+        fn now(&self) -> Instant {
+            *self.0.lock().expect("nobody panics with it")
+        }
+
+        fn advance(&self, by: Duration) {
+            *self.0.lock().expect("nobody panics with it") += by;
+        }
+    }
+
+    /// A runner whose runs take so many microseconds a cell, each run 0.5% less than the one before.
+    struct Scripted {
+        clock: Clock,
+        micros_a_cell: f64,
+        runs: Vec<(usize, usize)>,
+    }
+
+    impl Runner for Scripted {
+        fn run(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
+            let (rows, width) = (inputs.len(), inputs[0].width());
+            assert!(inputs.iter().all(|input| input.width() == width));
+            self.clock.advance(Duration::from_secs_f64(
+                self.micros_a_cell * (rows * width) as f64 / 1e6,
+            ));
+            self.micros_a_cell *= 0.995;
+            self.runs.push((rows, width));
+            Ok(Array2::zeros((rows, 2)))
+        }
+    }
+
+    /// Measures a scripted runner: the table, what was run, and the time that it took.
+    fn measured(micros_a_cell: f64, bounds: ShapeBounds) -> (Vec<ShapeCost>, Vec<(usize, usize)>, Duration) {
+        let clock = Clock::new();
+        let mut runner = Scripted {
+            clock: clock.clone(),
+            micros_a_cell,
+            runs: Vec::new(),
+        };
+        let input = ModelInput::Features((0..300).collect());
+        let start = clock.now();
+        let costs = measure(&mut runner, &input, bounds, BUDGET, || clock.now()).expect("it runs");
+        (costs, runner.runs, clock.now() - start)
+    }
+
+    #[test]
+    fn shapes_are_single_rows_first_then_more_and_keep_the_bounds() {
+        let shapes = DEEP.shapes();
+        assert_eq!(shapes[..6], [(1, 8), (1, 16), (1, 32), (1, 64), (1, 128), (2, 8)]);
+        assert_eq!(shapes.last(), Some(&(32, 8)));
+        assert!(shapes.iter().all(|(rows, width)| rows * width <= 256));
+        assert_eq!(shapes.len(), 5 + 5 + 4 + 3 + 2 + 1);
+    }
+
+    #[test]
+    fn the_widest_row_is_measured_even_past_the_bound_on_cells() {
+        let bounds = ShapeBounds { width: 500, ..DEEP };
+        let singles: Vec<_> = bounds.shapes().into_iter().filter(|shape| shape.0 == 1).collect();
+        assert_eq!(singles.last(), Some(&(1, 500)));
+        let narrow = ShapeBounds {
+            width: 3,
+            first_width: 3,
+            ..DEEP
+        };
+        assert_eq!(narrow.shapes()[..2], [(1, 3), (2, 3)]);
+    }
+
+    #[test]
+    fn the_largest_shapes_are_the_most_cells_in_wide_rows_and_in_many() {
+        assert_eq!(DEEP.largest(), [(2, 128), (32, 8)]);
+        let wide = ShapeBounds { width: 512, ..DEEP };
+        assert_eq!(wide.largest(), [(1, 512), (32, 8)]);
+        let few = ShapeBounds { rows: 2, ..DEEP };
+        assert_eq!(few.largest(), [(2, 128), (2, 128)]);
+    }
+
+    #[test]
+    fn a_quick_model_is_measured_at_every_shape_and_the_fastest_run_counts() {
+        let (costs, runs, took) = measured(1.0, DEEP);
+        assert_eq!(runs.len(), DEEP.shapes().len() * SWEEPS as usize);
+        let found: Vec<_> = costs.iter().map(|cost| (cost.rows, cost.width)).collect();
+        assert_eq!(found, DEEP.shapes());
+        // The last of eight runs was the fastest.
+        assert!(
+            costs
+                .iter()
+                .all(|cost| cost.took.as_secs_f64() * 1e6 < 0.6 * (cost.rows * cost.width) as f64)
+        );
+        assert!(took < BUDGET);
+    }
+
+    #[test]
+    fn a_slow_model_keeps_the_budget_and_is_measured_where_single_rows_fit() {
+        for micros_a_cell in [50.0, 200.0, 700.0] {
+            let (costs, runs, took) = measured(micros_a_cell, DEEP);
+            assert!(took <= BUDGET, "{took:?} at {micros_a_cell} µs");
+            assert_eq!((costs[0].rows, costs[0].width), (1, 8));
+            assert_eq!((costs[1].rows, costs[1].width), (1, 16));
+            assert!(costs.len() < DEEP.shapes().len());
+            assert!(runs.len() >= 2 * costs.len(), "{} runs of {}", runs.len(), costs.len());
+        }
+    }
+
+    #[test]
+    fn a_model_slower_than_the_budget_is_measured_once() {
+        let (costs, runs, _) = measured(1e6, DEEP);
+        assert_eq!((costs.len(), runs.len()), (1, 1));
+    }
+
+    #[test]
+    fn rows_are_cut_and_repeated_to_the_width() {
+        let tokens = ModelInput::Tokens {
+            ids: vec![1, 2, 3],
+            type_ids: vec![0, 0, 1],
+        };
+        let wide = of_width(&tokens, 5);
+        assert_eq!(wide.ids(), [1, 2, 3, 1, 2]);
+        assert_eq!(of_width(&tokens, 2).ids(), [1, 2]);
+        assert_eq!(of_width(&ModelInput::Text("a".into()), 1).width(), 1);
+    }
 }

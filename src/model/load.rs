@@ -6,14 +6,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cost::ShapeCost;
+use super::cost::{self, ShapeBounds, ShapeCost};
 use super::golden::{self, Report, Subject};
 use super::manifest::{Manifest, Tier, Truncation};
 use super::onnx::{OnnxRunner, Runtime, SessionSettings};
 use super::postprocess::{Classification, NotFinite, Postprocessor};
 use super::preprocess::{EncodeError, Encoding, ModelInput, Preprocessor};
 use super::repository::VerifiedModel;
-use super::{ModelError, Runner};
+use super::{ModelError, RunError, Runner};
 
 /// How many instances a model gets, and how each is set up.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,8 @@ pub struct InstanceSettings {
     pub count: usize,
     /// Threads inside one run.
     pub intra_threads: usize,
+    /// The most cells, rows × width, of a batch: bounds what warm-up runs and what is measured.
+    pub max_cells: usize,
 }
 
 /// A loaded model: the handler's steps, but for inference, whose place is the scheduler.
@@ -40,10 +42,10 @@ pub struct Initialized {
     pub model: Arc<Model>,
     /// Its instances.
     pub runners: Vec<Box<dyn Runner>>,
-    /// What runs of certain shapes take.
-    pub costs: Vec<ShapeCost>,
     /// How it did on its golden examples.
     pub golden: Report,
+    /// What runs of an instance take on this machine, while nothing else runs; never empty.
+    pub costs: Vec<ShapeCost>,
     /// Where the time went.
     pub times: LoadTimes,
 }
@@ -55,8 +57,10 @@ pub struct LoadTimes {
     pub preprocessor: Duration,
     /// Opening the sessions.
     pub sessions: Duration,
-    /// Running each session once for every shape.
+    /// Running each session at the largest shapes.
     pub warm_up: Duration,
+    /// Measuring the costs.
+    pub measuring: Duration,
     /// The golden examples.
     pub golden: Duration,
 }
@@ -91,10 +95,16 @@ pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Resul
         output_kind: manifest.onnx.output_kind,
         temperature: manifest.calibration.temperature,
     };
+    let failed = |problem: &dyn std::fmt::Display| ModelError::new(&path, format!("warm-up failed: {problem}"));
+    let sample = cost::sample(&preprocessor).map_err(|error| failed(&error))?;
+    let bounds = ShapeBounds::new(manifest, settings.max_cells);
     for runner in &mut runners {
-        warm_up(runner, &preprocessor).map_err(|problem| ModelError::new(&path, problem))?;
+        warm_up(runner, &sample, bounds).map_err(|error| failed(&error))?;
     }
     times.warm_up = lap();
+    let costs =
+        cost::measure(&mut runners[0], &sample, bounds, cost::BUDGET, Instant::now).map_err(|error| failed(&error))?;
+    times.measuring = lap();
     let golden_path = folder.join(&manifest.golden.file);
     let examples = golden::read(&golden_path)?;
     let subject = Subject {
@@ -116,24 +126,19 @@ pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Resul
             .into_iter()
             .map(|runner| Box::new(runner) as Box<dyn Runner>)
             .collect(),
-        costs: Vec::new(),
         golden,
+        costs,
         times,
     })
 }
 
-/// Runs a short and a long text, so that the first caller does not pay for what ONNX Runtime does once.
-fn warm_up(runner: &mut dyn Runner, preprocessor: &Preprocessor) -> Result<(), String> {
-    for text in ["warm", &"warm up ".repeat(64)] {
-        let encoding = preprocessor
-            .encode(text, Some(Truncation::End))
-            .map_err(|error| error.to_string())?;
-        for rows in [1, 2] {
-            let inputs: Vec<&ModelInput> = std::iter::repeat_n(&encoding.input, rows).collect();
-            runner
-                .run(&inputs)
-                .map_err(|error| format!("warm-up failed: {error}"))?;
-        }
+/// Runs the smallest shape and the largest ones, so that the first caller does not pay for what ONNX Runtime does once,
+/// and so that the memory which the process needs is its own before it serves.
+fn warm_up(runner: &mut dyn Runner, sample: &ModelInput, bounds: ShapeBounds) -> Result<(), RunError> {
+    for (rows, width) in bounds.largest().into_iter().chain([(1, 1)]) {
+        let row = cost::of_width(sample, width);
+        let batch: Vec<&ModelInput> = std::iter::repeat_n(&row, rows).collect();
+        runner.run(&batch)?;
     }
     Ok(())
 }

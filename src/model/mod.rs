@@ -2,7 +2,7 @@
 //! output becomes an answer.
 //!
 //! Knows nothing of requests, queues or protocols. In reading order:
-//! [`manifest`] → [`repository`] → [`load`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`].
+//! [`manifest`] → [`repository`] → [`load`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`cost`].
 
 pub mod cost;
 pub mod golden;
@@ -14,6 +14,7 @@ pub mod postprocess;
 pub mod preprocess;
 pub mod repository;
 
+pub use cost::ShapeCost;
 pub use manifest::{Manifest, Tier};
 pub use preprocess::{Encoding, ModelInput};
 

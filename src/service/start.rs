@@ -59,6 +59,7 @@ impl Service {
             costs,
             golden,
             times,
+            ..
         } = initialize(&slot.verified, instances)?;
         let metrics = self.metrics().for_model(&manifest.name, manifest.tier.name());
         let scheduler_settings = SchedulerSettings {
@@ -86,6 +87,7 @@ impl Service {
             preprocessor_ms = millis(times.preprocessor),
             sessions_ms = millis(times.sessions),
             warm_up_ms = millis(times.warm_up),
+            measuring_ms = millis(times.measuring),
             golden_ms = millis(times.golden),
             "model serves"
         );
@@ -132,6 +134,7 @@ fn instances(tier: Tier, settings: &Settings) -> InstanceSettings {
     InstanceSettings {
         count: if asked == 0 { chosen } else { asked },
         intra_threads: settings.intra_threads,
+        max_cells: max_cells(tier),
     }
 }
 
