@@ -14,6 +14,9 @@ use crate::service::{Deadlines, Service};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::request_id::{RequestId, trace_id};
 
+/// The response header with the number of texts that were answered out of the cache; absent where there is no cache.
+pub const CACHE_HITS_HEADER: &str = "x-tandem-cache-hits";
+
 /// Which connection a request came on; the server puts it beside each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionId(pub u64);

@@ -93,6 +93,10 @@ pub struct Options {
     #[arg(long, env = "TANDEM_CLIENT_HEADER", value_name = "NAME", help_heading = "Limits")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_header: Option<String>,
+    /// The bytes of the cache of answers to texts seen before; 0 turns it off [default: 0]
+    #[arg(long, env = "TANDEM_CACHE_BYTES", value_name = "BYTES", help_heading = "Limits")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_bytes: Option<usize>,
     /// The most open connections, at each door [default: 1024]
     #[arg(long, env = "TANDEM_MAX_CONNECTIONS", value_name = "COUNT", help_heading = "Limits")]
     #[serde(skip_serializing_if = "Option::is_none")]

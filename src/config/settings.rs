@@ -45,6 +45,8 @@ pub struct Settings {
     /// The header whose value tells clients apart for fair shares; connections are, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_header: Option<String>,
+    /// The bytes of the answer cache; 0 turns it off.
+    pub cache_bytes: usize,
     /// Sessions of each fast model; 0 chooses by the processor.
     pub fast_instances: usize,
     /// Sessions of each deep model; 0 chooses by the processor.
@@ -108,6 +110,7 @@ impl Default for Settings {
             max_queue_texts: 1024,
             max_queue_bytes: 32 << 20,
             client_header: None,
+            cache_bytes: 0,
             fast_instances: 0,
             deep_instances: 0,
             intra_threads: 1,
@@ -129,6 +132,7 @@ impl Settings {
             ("max_text_bytes", self.max_text_bytes, 1, 16 << 20),
             ("max_queue_texts", self.max_queue_texts, 1, 1 << 20),
             ("max_queue_bytes", self.max_queue_bytes, 1, 1 << 32),
+            ("cache_bytes", self.cache_bytes, 0, 1 << 36),
             ("fast_instances", self.fast_instances, 0, 256),
             ("deep_instances", self.deep_instances, 0, 256),
             ("intra_threads", self.intra_threads, 1, 256),

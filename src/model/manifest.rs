@@ -158,7 +158,7 @@ fn default_max_bytes() -> usize {
 }
 
 /// What happens to a text that is too long for the model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Truncation {
     /// The end is cut off.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::cache::AnswerCache;
 use super::types::{ModelRef, Route};
 use crate::batching::Scheduler;
 use crate::config::settings::{RouteSetting, Settings, TaskSettings};
@@ -47,6 +48,8 @@ pub struct Serving {
     pub scheduler: Scheduler,
     /// Its metrics.
     pub metrics: ModelMetrics,
+    /// Where its answers are kept; none if they are not.
+    pub cache: Option<Arc<AnswerCache>>,
 }
 
 /// The models that decide one task.

@@ -1,8 +1,9 @@
 //! The service: what both doors call. The flow of a request is [`predict`]; no tonic, no axum, no ort in here.
 //!
-//! In reading order: [`types`] → [`validate`] → [`route`] → [`predict`] → [`tier`] (one model's part) → [`catalog`] (which
+//! In reading order: [`types`] → [`validate`] → [`route`] → [`predict`] → [`tier`] (one model's part, and [`cache`]) → [`catalog`] (which
 //! models there are, and their states) → [`start`] (loading them) → [`health`] (what is told of them).
 
+pub mod cache;
 pub mod catalog;
 pub mod health;
 pub mod predict;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::Settings;
 use crate::telemetry::metrics::Metrics;
+use cache::AnswerCache;
 use catalog::Catalog;
 use health::HealthBoard;
 
@@ -31,6 +33,7 @@ struct Inner {
     limits: RequestLimits,
     deadlines: Deadlines,
     client_header: Option<String>,
+    cache: Option<Arc<AnswerCache>>,
     health: HealthBoard,
     metrics: Metrics,
     started_at: Instant,
@@ -94,6 +97,7 @@ impl Service {
                 limits,
                 deadlines,
                 client_header: settings.client_header.clone(),
+                cache: AnswerCache::new(settings.cache_bytes),
                 health: HealthBoard::new(),
                 metrics,
                 started_at: Instant::now(),
@@ -119,6 +123,11 @@ impl Service {
     /// The header whose value tells clients apart; none if connections do.
     pub fn client_header(&self) -> Option<&str> {
         self.inner.client_header.as_deref()
+    }
+
+    /// Where answers are kept; none if they are not.
+    pub fn cache(&self) -> Option<Arc<AnswerCache>> {
+        self.inner.cache.clone()
     }
 
     /// The metrics.

@@ -24,6 +24,7 @@ impl Service {
         PredictOutput {
             predictions,
             models: vec![plan.model.clone()],
+            cache_hits: plan.serving.cache.as_ref().map(|_| answer.cache_hits),
             timing: Timing {
                 total: times.arrived.elapsed(),
                 preprocess: answer.preprocess,

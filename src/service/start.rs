@@ -103,6 +103,7 @@ impl Service {
                 model,
                 scheduler,
                 metrics,
+                cache: self.cache(),
             }),
         );
         Ok(())

@@ -52,6 +52,8 @@ pub struct TierRows {
     pub rows: Vec<TierRow>,
     /// How long preprocessing took.
     pub preprocess: Duration,
+    /// How many rows came out of the answer cache.
+    pub cache_hits: usize,
 }
 
 /// What a tier made of one text.
@@ -78,8 +80,17 @@ impl TierRows {
 }
 
 impl Serving {
-    /// Runs the chosen texts through the model. Refuses at once where there is no room or not enough time.
+    /// What the model makes of the chosen texts, out of the cache where there is one. Refuses at once where there is no room
+    /// or not enough time.
     pub async fn infer(&self, chosen: Chosen, terms: Terms) -> Result<TierRows, Error> {
+        match &self.cache {
+            Some(cache) => self.infer_cached(cache, chosen, terms).await,
+            None => self.run(chosen, terms).await,
+        }
+    }
+
+    /// Runs the chosen texts through the model.
+    pub(super) async fn run(&self, chosen: Chosen, terms: Terms) -> Result<TierRows, Error> {
         let sizes = chosen.places.iter().map(|&at| chosen.texts[at].len());
         let room = self
             .scheduler
@@ -102,6 +113,7 @@ impl Serving {
                 })
                 .collect(),
             preprocess,
+            cache_hits: 0,
         })
     }
 

@@ -88,6 +88,8 @@ pub struct PredictOutput {
     pub models: Vec<ModelRef>,
     /// Where the time went.
     pub timing: Timing,
+    /// How many texts were answered out of the cache; absent where there is none.
+    pub cache_hits: Option<usize>,
 }
 
 /// The answer for one text.

@@ -85,6 +85,8 @@ struct ModelFamilies {
     texts: Family<ModelLabels, Counter>,
     queued: Family<ModelLabels, Gauge>,
     expired: Family<ModelLabels, Counter>,
+    cache_hits: Family<ModelLabels, Counter>,
+    cache_misses: Family<ModelLabels, Counter>,
     queue_duration: HistogramFamily<ModelLabels>,
     preprocess_duration: HistogramFamily<ModelLabels>,
     inference_duration: HistogramFamily<ModelLabels>,
@@ -116,6 +118,8 @@ impl Metrics {
             texts: Family::default(),
             queued: Family::default(),
             expired: Family::default(),
+            cache_hits: Family::default(),
+            cache_misses: Family::default(),
             queue_duration: Family::new_with_constructor(Buckets(&DURATION_BUCKETS)),
             preprocess_duration: Family::new_with_constructor(Buckets(&DURATION_BUCKETS)),
             inference_duration: Family::new_with_constructor(Buckets(&DURATION_BUCKETS)),
@@ -196,6 +200,8 @@ impl Metrics {
             texts: families.texts.get_or_create_owned(&labels),
             queued: families.queued.get_or_create_owned(&labels),
             expired: families.expired.get_or_create_owned(&labels),
+            cache_hits: families.cache_hits.get_or_create_owned(&labels),
+            cache_misses: families.cache_misses.get_or_create_owned(&labels),
             queue_duration: families.queue_duration.get_or_create_owned(&labels),
             preprocess_duration: families.preprocess_duration.get_or_create_owned(&labels),
             inference_duration: families.inference_duration.get_or_create_owned(&labels),
@@ -216,6 +222,12 @@ impl ModelFamilies {
             "expired_texts",
             "Texts dropped before they ran, because their deadline had passed",
             self.expired.clone(),
+        );
+        registry.register("cache_hits", "Texts answered out of the cache", self.cache_hits.clone());
+        registry.register(
+            "cache_misses",
+            "Texts that the cache did not know",
+            self.cache_misses.clone(),
         );
         registry.register("batch_texts", "Texts in a batch", self.batch_rows.clone());
         for (name, help, family) in [
@@ -253,6 +265,8 @@ pub struct ModelMetrics {
     texts: Counter,
     queued: Gauge,
     expired: Counter,
+    cache_hits: Counter,
+    cache_misses: Counter,
     queue_duration: Histogram,
     preprocess_duration: Histogram,
     inference_duration: Histogram,
@@ -268,6 +282,12 @@ impl ModelMetrics {
     /// Rows were dropped before they ran, because their deadline had passed.
     pub fn expired(&self, rows: usize) {
         self.expired.inc_by(rows as u64);
+    }
+
+    /// So many texts were in the cache, and so many were not.
+    pub fn cached(&self, hits: usize, misses: usize) {
+        self.cache_hits.inc_by(hits as u64);
+        self.cache_misses.inc_by(misses as u64);
     }
 
     /// So many rows wait now.

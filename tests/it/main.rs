@@ -6,6 +6,7 @@ mod support;
 
 mod bad_input;
 mod bounds;
+mod cache;
 mod caps;
 mod fairness;
 mod gateway;

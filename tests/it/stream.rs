@@ -227,3 +227,62 @@ async fn a_caller_that_goes_away_leaves_the_server_serving() {
     let (id, _) = stream.next().await.expect("an answer");
     assert_eq!(id, "after");
 }
+
+#[tokio::test]
+async fn a_reader_that_stops_reading_stops_its_stream_and_nobody_else() {
+    let server = TestServer::builder().fast_only().start().await;
+    let mut client = server.client().await;
+    let (requests, receiver) = mpsc::channel::<pb::PredictStreamRequest>(1);
+    let stream = client
+        .predict_stream(ReceiverStream::new(receiver))
+        .await
+        .expect("a stream");
+    // Some twenty kilobytes an answer: the stream's window is full after a few.
+    let texts = vec!["긴 대답"; 128];
+    let request = || pb::PredictRequest {
+        top_k: 2,
+        ..fast(&texts)
+    };
+    let mut sent = 0_usize;
+    loop {
+        let ask = requests.send(asked(&sent.to_string(), request()));
+        // The server reads no further once its bounds are reached; a stream that it read to the end would never block.
+        match tokio::time::timeout(std::time::Duration::from_secs(2), ask).await {
+            Ok(outcome) => outcome.expect("the stream is open"),
+            Err(_) => break,
+        }
+        sent += 1;
+        assert!(sent < 5000, "the server reads on and on");
+    }
+    let mut other = server.client().await;
+    other.predict(fast(&["a"])).await.expect("another client is answered");
+    drop(requests);
+    let mut answers = stream.into_inner();
+    let mut seen = 0;
+    while let Some(answer) = answers.message().await.expect("no failure") {
+        // A request whose time ran out while the reader slept is told so.
+        assert!(answer.outcome.is_some());
+        seen += 1;
+    }
+    assert!(
+        seen >= sent,
+        "{seen} of {sent}: whatever was sent is answered once the reader reads"
+    );
+}
+
+#[tokio::test]
+async fn the_deadline_of_the_call_covers_the_whole_stream() {
+    let mut client = TestServer::shared().await.client().await;
+    let (requests, receiver) = mpsc::channel(4);
+    let mut call = tonic::Request::new(ReceiverStream::new(receiver));
+    call.set_timeout(std::time::Duration::from_millis(300));
+    let mut answers = client.predict_stream(call).await.expect("a stream").into_inner();
+    requests
+        .send(asked("1", fast(&["a"])))
+        .await
+        .expect("the stream is open");
+    let first = answers.message().await.expect("in time").expect("an answer");
+    assert_eq!(first.id, "1");
+    let end = answers.message().await.expect_err("the stream is over");
+    assert_eq!(end.code(), Code::DeadlineExceeded);
+}

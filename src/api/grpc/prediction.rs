@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use super::DOOR;
 use super::status::to_status;
 use super::stream::{ResponseStream, serve_stream};
-use crate::api::call::{Call, CancelGuard};
+use crate::api::call::{CACHE_HITS_HEADER, Call, CancelGuard};
 use crate::api::pb::prediction_service_server::PredictionService;
 use crate::api::{convert, pb};
 use crate::service::Service;
@@ -39,9 +39,7 @@ impl PredictionService for PredictionApi {
             guard.method,
             answer.as_ref().map(|_| ()),
         );
-        answer
-            .map(Response::new)
-            .map_err(|error| to_status(&error, Some(&call.request_id)))
+        answer.map_err(|error| to_status(&error, Some(&call.request_id)))
     }
 
     type PredictStreamStream = ResponseStream;
@@ -65,10 +63,15 @@ async fn predict(
     service: &Service,
     call: &Call,
     message: pb::PredictRequest,
-) -> Result<pb::PredictResponse, crate::error::Error> {
+) -> Result<Response<pb::PredictResponse>, crate::error::Error> {
     let input = convert::predict_input(message)?;
     let output = service.handle(input, call.times(service.deadlines())).await?;
-    Ok(convert::predict_response(output))
+    let hits = output.cache_hits;
+    let mut response = Response::new(convert::predict_response(output));
+    if let Some(hits) = hits {
+        response.metadata_mut().insert(CACHE_HITS_HEADER, hits.into());
+    }
+    Ok(response)
 }
 
 /// The call that the layer put beside the message.

@@ -21,7 +21,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 use tower_http::decompression::RequestDecompressionLayer;
 
-use super::call::{Call, client_of};
+use super::call::{CACHE_HITS_HEADER, Call, client_of};
 use crate::error::{Error, Reason};
 use crate::service::Service;
 use crate::telemetry::request_id::REQUEST_ID_HEADER;
@@ -121,6 +121,15 @@ fn refuse(request: &Request, error: Error) -> HttpError {
     let call = request.extensions().get::<Call>().cloned();
     let call = call.unwrap_or_else(|| Call::from_headers(request.headers(), Instant::now(), None));
     HttpError { error, call }
+}
+
+/// Says how many texts were answered out of the cache, where there is one.
+fn with_cache_hits(mut response: Response, hits: Option<usize>) -> Response {
+    if let Some(hits) = hits {
+        let name = HeaderName::from_static(CACHE_HITS_HEADER);
+        response.headers_mut().insert(name, hits.into());
+    }
+    response
 }
 
 /// The value of the content type, without its parameters.

@@ -7,6 +7,7 @@ use http::{HeaderValue, header};
 use super::DOOR;
 use super::body::read_json;
 use super::error::{HttpError, malformed};
+use super::with_cache_hits;
 use crate::api::call::{Call, CancelGuard};
 use crate::api::{convert, json, pb};
 use crate::error::Error;
@@ -23,11 +24,7 @@ pub async fn predict(State(service): State<Service>, Extension(call): Extension<
     let answer = answer(&service, &call, request).await;
     call.finish(service.metrics(), guard.door, guard.method, answer.as_ref().map(|_| ()));
     match answer {
-        Ok(body) => (
-            [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
-            body,
-        )
-            .into_response(),
+        Ok(response) => response,
         Err(error) => HttpError {
             error,
             call: call.clone(),
@@ -36,10 +33,13 @@ pub async fn predict(State(service): State<Service>, Extension(call): Extension<
     }
 }
 
-async fn answer(service: &Service, call: &Call, request: Request) -> Result<Vec<u8>, Error> {
+async fn answer(service: &Service, call: &Call, request: Request) -> Result<Response, Error> {
     let body = read_json(service, call, request).await?;
     let message: pb::PredictRequest = json::decode(&body).map_err(|error| malformed(&error))?;
     let input = convert::predict_input(message)?;
     let output = service.handle(input, call.times(service.deadlines())).await?;
-    Ok(json::encode(&convert::predict_response(output)))
+    let hits = output.cache_hits;
+    let body = json::encode(&convert::predict_response(output));
+    let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Ok(with_cache_hits((content_type, body).into_response(), hits))
 }

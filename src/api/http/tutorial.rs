@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::DOOR;
 use super::body::read_json;
 use super::error::{HttpError, malformed};
+use super::with_cache_hits;
 use crate::api::call::{Call, CancelGuard};
 use crate::error::Error;
 use crate::service::Service;
@@ -121,15 +122,14 @@ async fn answer(service: &Service, call: &Call, request: Request) -> Result<Resp
         .handle(input, call.times(service.deadlines()))
         .await
         .map_err(in_tutorial_words)?;
+    let hits = output.cache_hits;
     let answers = Answers {
         texts: &texts,
         predictions: &output.predictions,
     };
-    Ok(Json(
-        serde_json::value::to_raw_value(&answers)
-            .map_err(|_| Error::new(crate::error::Reason::Internal, "the answer can't be written"))?,
-    )
-    .into_response())
+    let answers = serde_json::value::to_raw_value(&answers)
+        .map_err(|_| Error::new(crate::error::Reason::Internal, "the answer can't be written"))?;
+    Ok(with_cache_hits(Json(answers).into_response(), hits))
 }
 
 /// The tutorial's body calls the field `text`, and its lone text is no list.

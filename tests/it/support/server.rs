@@ -182,6 +182,12 @@ impl Builder {
         self
     }
 
+    /// The bytes of the answer cache.
+    pub fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.settings.cache_bytes = bytes;
+        self
+    }
+
     /// The most open connections at a door.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.max_connections = connections;
