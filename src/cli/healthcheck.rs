@@ -67,7 +67,7 @@ async fn ask(address: &str, service: &str) -> Result<ServingStatus, String> {
 }
 
 /// A server that listens on all addresses is reached on loopback.
-fn reachable(address: &str) -> String {
+pub fn reachable(address: &str) -> String {
     match address.parse::<SocketAddr>() {
         Ok(mut parsed) if parsed.ip().is_unspecified() => {
             let loopback = if parsed.is_ipv4() {

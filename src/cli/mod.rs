@@ -1,5 +1,6 @@
 //! The command line: one file a command. Parses, runs, and turns the outcome into an exit code.
 
+pub mod bench;
 pub mod check;
 pub mod client;
 pub mod healthcheck;
@@ -52,6 +53,15 @@ enum Command {
     Check(check::CheckArgs),
     /// Ask a server whether it serves; exit code 0 if so
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Load a server and tell how fast it answers, alone or beside a reference
+    #[command(mut_args = hide_server_settings)]
+    Bench(Box<bench::args::BenchArgs>),
+    /// A reference of `bench`: the raw loop over ONNX Runtime
+    #[command(hide = true)]
+    BenchOnnx(Box<bench::raw::RawArgs>),
+    /// A reference of `bench`: a service that always gives the same answer
+    #[command(hide = true)]
+    BenchEcho(bench::echo::EchoArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -97,6 +107,9 @@ pub fn main() -> ExitCode {
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Healthcheck(args)) => healthcheck::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::BenchOnnx(args)) => bench::raw::run(&args),
+        Some(Command::BenchEcho(args)) => bench::echo::run(&args),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Cli::command(), "tandem", &mut std::io::stdout());
             Exit::Success

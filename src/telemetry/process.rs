@@ -19,7 +19,7 @@ impl Collector for ProcessCollector {
         };
         gauge("process_resident_memory_bytes", "Resident memory", resident_bytes())?;
         gauge("process_open_fds", "Open file descriptors", open_files())?;
-        if let Some(seconds) = cpu_seconds() {
+        if let Some(seconds) = cpu_seconds("self") {
             let counter = ConstCounter::new(seconds);
             counter.encode(encoder.encode_descriptor(
                 "process_cpu_seconds",
@@ -45,9 +45,10 @@ fn open_files() -> Option<i64> {
     i64::try_from(count).ok()
 }
 
-/// User and system time, in seconds. The kernel counts in ticks of 10 ms on every Linux platform that Rust supports.
-fn cpu_seconds() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+/// User and system time of a process, by its id or `self`, in seconds. The kernel counts in ticks of 10 ms on every Linux
+/// platform that Rust supports.
+pub fn cpu_seconds(process: &str) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let after_name = stat.rsplit_once(')')?.1;
     let mut fields = after_name.split_whitespace().skip(11);
     let user: f64 = fields.next()?.parse().ok()?;

@@ -1,0 +1,177 @@
+//! The arguments of `tandem bench`, and the checks that they must pass together.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use crate::api::pb;
+use crate::cli::ConfigArgs;
+use crate::config::HumanDuration;
+use crate::config::settings::RouteSetting;
+
+/// The arguments of `tandem bench`.
+#[derive(clap::Args)]
+pub struct BenchArgs {
+    /// Ask the server at this gRPC address [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "ADDRESS", help_heading = "Server", conflicts_with = "spawn")]
+    pub server: Option<String>,
+    /// The server's process, to tell its processor time: one on this machine
+    #[arg(long, value_name = "PID", help_heading = "Server", conflicts_with = "spawn")]
+    pub server_pid: Option<u32>,
+    /// Start a server with these settings, measure it, and end it
+    #[arg(long, help_heading = "Server")]
+    pub spawn: bool,
+    /// The cores of what is spawned, as taskset takes them, for instance 0-1
+    #[arg(long, value_name = "CORES", help_heading = "Server")]
+    pub server_cpus: Option<String>,
+    /// What the server is compared with, in alternating rounds on the same texts
+    #[arg(long, value_enum, value_name = "REFERENCE", help_heading = "Server")]
+    pub reference: Option<Reference>,
+    /// Rows in a batch of the raw loop [default: the fastest of 1, 2, 4, 8, 16, 32]
+    #[arg(long, value_name = "COUNT", help_heading = "Server", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub reference_batch: Option<u64>,
+
+    /// Callers, each of which waits for its answer before it asks again
+    #[arg(long, value_name = "COUNT", help_heading = "Load", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub concurrency: u64,
+    /// Calls a second that arrive whether or not earlier ones are answered, instead of --concurrency
+    #[arg(long, value_name = "CALLS", help_heading = "Load", value_parser = positive)]
+    pub rate: Option<f64>,
+    /// Measure what the server can do first, and let so many times that arrive, instead of --rate
+    #[arg(long, value_name = "FACTOR", help_heading = "Load", value_parser = positive, conflicts_with = "rate")]
+    pub capacity_factor: Option<f64>,
+    /// With a rate: calls that may be open; those that arrive beyond are counted and not sent
+    #[arg(long, value_name = "COUNT", help_heading = "Load", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub max_open: u64,
+    /// Connections, over which the calls are spread
+    #[arg(long, value_name = "COUNT", help_heading = "Load", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub connections: u64,
+    /// How long to measure [default: 10s]
+    #[arg(long, value_name = "DURATION", help_heading = "Load", conflicts_with = "calls")]
+    pub duration: Option<HumanDuration>,
+    /// How many calls to measure, instead of a time
+    #[arg(long, value_name = "COUNT", help_heading = "Load", value_parser = clap::value_parser!(u64).range(1..))]
+    pub calls: Option<u64>,
+    /// How long to ask before anything is counted
+    #[arg(long, value_name = "DURATION", help_heading = "Load", default_value = "1s")]
+    pub warm_up: HumanDuration,
+    /// Alternating rounds, of which the medians are compared
+    #[arg(long, value_name = "COUNT", help_heading = "Load", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub rounds: u64,
+    /// Threads of this client
+    #[arg(long, value_name = "COUNT", help_heading = "Load", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub client_threads: u64,
+
+    /// Texts: one a line, or .tsv, .csv, .jsonl with a column or key `text` or `document` [default: 512 reviews]
+    #[arg(long, value_name = "FILE", help_heading = "Calls")]
+    pub texts: Option<PathBuf>,
+    /// Texts in a call
+    #[arg(long, value_name = "COUNT", help_heading = "Calls", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub batch_size: u64,
+    /// Which model answers [default: the task's]
+    #[arg(long, value_name = "ROUTE", help_heading = "Calls", conflicts_with = "model")]
+    pub route: Option<RouteSetting>,
+    /// A model by its name
+    #[arg(
+        long,
+        value_name = "NAME",
+        help_heading = "Calls",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub model: String,
+    /// The task [default: the server's]
+    #[arg(
+        long,
+        value_name = "TASK",
+        help_heading = "Calls",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub task: String,
+    /// Which calls go first when the server is busy
+    #[arg(long, value_enum, value_name = "PRIORITY", help_heading = "Calls")]
+    pub priority: Option<Priority>,
+    /// The deadline of each call
+    #[arg(long, value_name = "DURATION", help_heading = "Calls")]
+    pub timeout: Option<HumanDuration>,
+    /// The share of calls that are cancelled at random moments
+    #[arg(long, value_name = "SHARE", help_heading = "Calls", value_parser = share)]
+    pub cancel_share: Option<f64>,
+    /// Check each answer against the label that the server gave when it had nothing else to do
+    #[arg(long, help_heading = "Calls")]
+    pub verify: bool,
+    /// What the random moments follow from
+    #[arg(long, value_name = "NUMBER", help_heading = "Calls", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Write everything as JSON to a file too; `-` is standard output, instead of the table
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Where the settings of what is spawned come from.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// What a server is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Reference {
+    /// A bare loop over ONNX Runtime, tokenising included: no network, no deadlines, batches of like lengths.
+    Onnx,
+    /// A gRPC service that gives the same answer to everything.
+    Echo,
+}
+
+/// Which calls go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Priority {
+    /// Someone waits for the answer.
+    Interactive,
+    /// The ordinary case.
+    Normal,
+    /// What the others leave.
+    Bulk,
+}
+
+impl BenchArgs {
+    /// A call without its texts.
+    pub fn template(&self) -> pb::PredictRequest {
+        let route = match self.route {
+            None => pb::Route::Unspecified,
+            Some(RouteSetting::Fast) => pb::Route::Fast,
+            Some(RouteSetting::Deep) => pb::Route::Deep,
+        };
+        let priority = match self.priority {
+            None => pb::Priority::Unspecified,
+            Some(Priority::Interactive) => pb::Priority::Interactive,
+            Some(Priority::Normal) => pb::Priority::Normal,
+            Some(Priority::Bulk) => pb::Priority::Bulk,
+        };
+        pb::PredictRequest {
+            task: self.task.clone(),
+            route: route.into(),
+            model: self.model.clone(),
+            priority: priority.into(),
+            ..pb::PredictRequest::default()
+        }
+    }
+
+    /// Texts that are in flight at once in a closed loop: the window within which the raw loop sorts.
+    pub fn in_flight(&self) -> usize {
+        usize::try_from(self.concurrency * self.batch_size).unwrap_or(usize::MAX)
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value <= 1e6 => Ok(value),
+        _ => Err("it must be a number above 0 and at most 1000000".into()),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("it must be a number from 0 to 1".into()),
+    }
+}

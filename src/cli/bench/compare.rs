@@ -1,0 +1,244 @@
+//! A server and a reference in alternating rounds, and the ratios of their medians.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::args::{BenchArgs, Reference};
+use super::child::{ReferenceChild, flags};
+use super::echo;
+use super::load::{Arrivals, Calls, Until};
+use super::measure::{Measured, Rates, Target, measure, warm_up};
+use super::progress::Progress;
+use super::{connect_all, millis_of};
+use crate::api::pb;
+
+/// A reference, started.
+pub enum Rival {
+    /// The raw loop, and what it says of itself.
+    Onnx { child: ReferenceChild, description: Value },
+    /// The empty service.
+    Echo { target: Target, _child: ReferenceChild },
+}
+
+/// What a reference did in one round.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReferenceRound {
+    #[serde(flatten)]
+    pub rates: Rates,
+    /// All that is known of the calls to the empty service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
+    /// One text after the other in the raw loop, where the server has one caller with one text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub single: Option<Single>,
+}
+
+/// Medians of the raw loop's steps, one text after the other, in milliseconds.
+#[derive(Clone, Copy, Debug, Serialize, serde::Deserialize)]
+pub struct Single {
+    pub preprocess_p50_ms: f64,
+    /// On a session of one thread.
+    pub run_p50_ms: f64,
+    /// On a session of as many threads as there are cores.
+    pub run_all_cores_p50_ms: Option<f64>,
+}
+
+impl Single {
+    /// The faster of the two sessions.
+    pub fn run_ms(&self) -> f64 {
+        self.run_all_cores_p50_ms
+            .map_or(self.run_p50_ms, |wide| wide.min(self.run_p50_ms))
+    }
+}
+
+/// Everything that a comparison found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Comparison {
+    pub reference: &'static str,
+    pub description: Value,
+    pub server: Vec<Measured>,
+    pub reference_rounds: Vec<ReferenceRound>,
+    pub ratios: Ratios,
+}
+
+/// Ratios of medians: 1 is as good as the reference, more is better.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Ratios {
+    /// Texts a second, the server's by the reference's.
+    pub wall: f64,
+    /// Processor time a text, the reference's by the server's.
+    pub cpu: Option<f64>,
+    /// The median call, less the median run of the bare session and the median preprocessing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub added_p50_ms: Option<f64>,
+}
+
+impl Rival {
+    /// Starts the reference. `answer` is one that the server gave to such a call.
+    pub async fn start(args: &BenchArgs, reference: Reference, answer: &pb::PredictResponse) -> Result<Self, String> {
+        let cpus = args.server_cpus.as_deref();
+        match reference {
+            Reference::Onnx => {
+                let mut child = ReferenceChild::start(&onnx_arguments(args), cpus).await?;
+                let description = child.ask("ready").await?;
+                Ok(Self::Onnx { child, description })
+            }
+            Reference::Echo => {
+                let mut child = ReferenceChild::start(&["bench-echo".into()], cpus).await?;
+                let address = child.ask(&echo::encode(answer)).await?;
+                let address = address["grpc"].as_str().ok_or("the reference tells no address")?;
+                let target = Target {
+                    clients: connect_all(address, args.connections).await?,
+                    pid: child.pid(),
+                };
+                Ok(Self::Echo { target, _child: child })
+            }
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Onnx { .. } => "onnx",
+            Self::Echo { .. } => "echo",
+        }
+    }
+
+    async fn round(&mut self, load: &Rounds<'_>) -> Result<ReferenceRound, String> {
+        match self {
+            Self::Echo { target, .. } => {
+                let measured = load.measure(target).await;
+                Ok(ReferenceRound {
+                    rates: measured.rates,
+                    measured: Some(measured),
+                    single: None,
+                })
+            }
+            Self::Onnx { child, .. } => {
+                child.ask(&format!("round {}", load.warm_up.as_secs_f64())).await?;
+                let found = child.ask(&format!("round {}", load.time.as_secs_f64())).await?;
+                let rate = found["texts_per_second"]
+                    .as_f64()
+                    .ok_or("the reference tells no rate")?;
+                let cpu = found["cpu_seconds"].as_f64().zip(found["texts"].as_f64());
+                let cpu = cpu.map(|(seconds, texts)| seconds * 1e6 / texts);
+                let batch = load.calls.batch_size as f64;
+                let single = match load.is_single() {
+                    true => Some(child.ask(&format!("single {}", load.time.as_secs_f64())).await?),
+                    false => None,
+                };
+                Ok(ReferenceRound {
+                    rates: Rates {
+                        calls_per_second: rate / batch,
+                        texts_per_second: rate,
+                        cpu_us_per_text: cpu,
+                        cpu_us_per_call: cpu.map(|cpu| cpu * batch),
+                    },
+                    measured: None,
+                    single: single.and_then(|single| serde_json::from_value(single).ok()),
+                })
+            }
+        }
+    }
+}
+
+fn onnx_arguments(args: &BenchArgs) -> Vec<String> {
+    let mut arguments = vec!["bench-onnx".to_owned()];
+    arguments.extend(flags(args.config.config.as_deref(), &args.config.options));
+    arguments.extend(args.texts.iter().map(|file| format!("--texts={}", file.display())));
+    arguments.push(format!("--window={}", args.in_flight()));
+    arguments.push(format!("--batch={}", args.reference_batch.unwrap_or(0)));
+    arguments.push(format!("--model={}", args.model));
+    arguments.push(format!("--task={}", args.task));
+    let route = args.route.map(|route| format!("{route:?}").to_lowercase());
+    arguments.extend(route.map(|route| format!("--route={route}")));
+    arguments
+}
+
+/// How rounds go.
+pub struct Rounds<'a> {
+    pub calls: &'a Arc<Calls>,
+    pub callers: usize,
+    pub until: Until,
+    /// How long a round of the raw loop takes.
+    pub time: Duration,
+    pub warm_up: Duration,
+    pub count: u64,
+    pub progress: &'a Progress,
+}
+
+impl Rounds<'_> {
+    async fn measure(&self, target: &Target) -> Measured {
+        warm_up(target, self.calls, self.callers, self.warm_up, self.progress).await;
+        let arrivals = Arrivals::Closed { callers: self.callers };
+        measure(target, self.calls, arrivals, self.until, self.progress).await
+    }
+
+    fn is_single(&self) -> bool {
+        self.callers == 1 && self.calls.batch_size == 1
+    }
+
+    /// Server, reference, server, reference, …
+    pub async fn run(&self, server: &Target, rival: &mut Rival) -> Result<Comparison, String> {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for round in 1..=self.count {
+            self.progress
+                .say(format!("round {round} of {}: the server", self.count));
+            ours.push(self.measure(server).await);
+            self.progress
+                .say(format!("round {round} of {}: {}", self.count, rival.name()));
+            theirs.push(rival.round(self).await?);
+        }
+        Ok(Comparison {
+            reference: rival.name(),
+            description: match rival {
+                Rival::Onnx { description, .. } => description.clone(),
+                Rival::Echo { .. } => Value::Null,
+            },
+            ratios: ratios(&ours, &theirs),
+            server: ours,
+            reference_rounds: theirs,
+        })
+    }
+}
+
+fn ratios(ours: &[Measured], theirs: &[ReferenceRound]) -> Ratios {
+    let our = |figure: fn(&Rates) -> Option<f64>| median(ours.iter().filter_map(|round| figure(&round.rates)));
+    let their = |figure: fn(&Rates) -> Option<f64>| median(theirs.iter().filter_map(|round| figure(&round.rates)));
+    let wall: fn(&Rates) -> Option<f64> = |rates| Some(rates.texts_per_second);
+    let cpu: fn(&Rates) -> Option<f64> = |rates| rates.cpu_us_per_text;
+    let call = median(ours.iter().filter_map(|round| millis_of(round.latency.as_ref())));
+    let run = median(theirs.iter().filter_map(|round| Some(round.single?.run_ms())));
+    let preprocess = median(theirs.iter().filter_map(|round| Some(round.single?.preprocess_p50_ms)));
+    Ratios {
+        wall: our(wall).zip(their(wall)).map_or(0.0, |(our, their)| our / their),
+        cpu: our(cpu).zip(their(cpu)).map(|(our, their)| their / our),
+        added_p50_ms: call
+            .zip(run)
+            .zip(preprocess)
+            .map(|((call, run), preprocess)| call - run - preprocess),
+    }
+}
+
+/// The middle one, or the mean of the two in the middle.
+pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let (upper, lower) = (values.len() / 2, values.len().checked_sub(1)? / 2);
+    Some(f64::midpoint(values[upper], values[lower]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median([].into_iter()), None);
+        assert_eq!(median([3.0].into_iter()), Some(3.0));
+        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), Some(2.0));
+        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), Some(2.5));
+    }
+}

@@ -1,0 +1,159 @@
+//! One measurement: a load on a target, with the processor time that it took, and its figures.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::load::{self, Arrivals, Calls, Client, Outcome, Until};
+use super::progress::Progress;
+use super::recorder::{LatencySummary, Recorder};
+use crate::telemetry::process::cpu_seconds;
+
+/// What is asked, and its process if that is on this machine.
+pub struct Target {
+    pub clients: Vec<Client>,
+    pub pid: Option<u32>,
+}
+
+/// What a comparison compares; of a server, and of a reference.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Rates {
+    pub calls_per_second: f64,
+    pub texts_per_second: f64,
+    /// Processor time of the process that answers, for each text that it answered.
+    pub cpu_us_per_text: Option<f64>,
+    pub cpu_us_per_call: Option<f64>,
+}
+
+/// The figures of one measurement. Latencies of an open loop count from the moment when the call was due.
+#[derive(Clone, Debug, Serialize)]
+pub struct Measured {
+    /// From the first call until no more started.
+    pub seconds: f64,
+    pub calls_answered: u64,
+    pub texts_answered: u64,
+    #[serde(flatten)]
+    pub rates: Rates,
+    pub cpu_seconds: Option<f64>,
+    pub client_cpu_seconds: Option<f64>,
+    pub latency: Option<LatencySummary>,
+    pub stages: Stages,
+    pub failures: Vec<FailureSummary>,
+    pub calls_cancelled: u64,
+    pub calls_not_sent: u64,
+    pub wrong_answers: u64,
+    /// How late calls of a schedule were sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_late: Option<LatencySummary>,
+}
+
+/// Where the server says that the time went; `outside` is what is left of a call's latency.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stages {
+    pub preprocess: Option<LatencySummary>,
+    pub queue: Option<LatencySummary>,
+    pub inference: Option<LatencySummary>,
+    pub total: Option<LatencySummary>,
+    pub outside: Option<LatencySummary>,
+}
+
+/// Calls that failed in one way.
+#[derive(Clone, Debug, Serialize)]
+pub struct FailureSummary {
+    pub code: &'static str,
+    pub reason: String,
+    pub latency: Option<LatencySummary>,
+}
+
+/// Loads a target and tells what came of it.
+pub async fn measure(
+    target: &Target,
+    calls: &Arc<Calls>,
+    arrivals: Arrivals,
+    until: Until,
+    progress: &Progress,
+) -> Measured {
+    let pid = target.pid.map(|pid| pid.to_string());
+    let cpu = || pid.as_deref().and_then(cpu_seconds);
+    let (before, client_before) = (cpu(), cpu_seconds("self"));
+    progress.start(until);
+    let outcome = load::run(calls, &target.clients, arrivals, until, |calls, elapsed| {
+        progress.at(until, calls, elapsed);
+    })
+    .await;
+    let spent = |before: Option<f64>, after: Option<f64>| Some(after? - before?);
+    Measured::new(
+        outcome,
+        matches!(arrivals, Arrivals::Open { .. }),
+        spent(before, cpu()),
+        spent(client_before, cpu_seconds("self")),
+    )
+}
+
+/// Loads a target for a time and forgets what came of it.
+pub async fn warm_up(target: &Target, calls: &Arc<Calls>, callers: usize, time: Duration, progress: &Progress) {
+    if !time.is_zero() {
+        progress.say("warm-up");
+        let _ = measure(
+            target,
+            calls,
+            Arrivals::Closed { callers },
+            Until::Elapsed(time),
+            progress,
+        )
+        .await;
+    }
+}
+
+impl Measured {
+    fn new(outcome: Outcome, open: bool, cpu: Option<f64>, client_cpu: Option<f64>) -> Self {
+        let Outcome { recorder, measured } = outcome;
+        let seconds = measured.as_secs_f64();
+        let latency = recorder.answers.summary();
+        let calls = latency.map_or(0, |latency| latency.count);
+        let Recorder {
+            texts,
+            calls_within,
+            texts_within,
+            stages,
+            ..
+        } = &recorder;
+        let each = |count: u64| cpu.filter(|_| count > 0).map(|cpu| cpu * 1e6 / count as f64);
+        let a_second = |count: f64| if seconds > 0.0 { count / seconds } else { 0.0 };
+        Self {
+            seconds,
+            calls_answered: calls,
+            texts_answered: *texts,
+            rates: Rates {
+                calls_per_second: a_second(*calls_within),
+                texts_per_second: a_second(*texts_within),
+                cpu_us_per_text: each(*texts),
+                cpu_us_per_call: each(calls),
+            },
+            cpu_seconds: cpu,
+            client_cpu_seconds: client_cpu,
+            latency,
+            stages: Stages {
+                preprocess: stages.preprocess.summary(),
+                queue: stages.queue.summary(),
+                inference: stages.inference.summary(),
+                total: stages.total.summary(),
+                outside: stages.outside.summary(),
+            },
+            failures: recorder
+                .failures
+                .iter()
+                .map(|(failure, latencies)| FailureSummary {
+                    code: failure.code,
+                    reason: failure.reason.clone(),
+                    latency: latencies.summary(),
+                })
+                .collect(),
+            calls_cancelled: recorder.cancelled,
+            calls_not_sent: recorder.surplus,
+            wrong_answers: recorder.wrong,
+            sent_late: recorder.late.summary().filter(|_| open),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! `tandem bench`: loads a server and tells how fast it answers, alone or beside a reference in the same minute.
+//!
+//! In reading order: [`args`] → [`texts`] → [`load`] (the calls) → [`recorder`] (what is counted) → [`measure`] (figures)
+//! → [`compare`] (rounds and ratios) → [`report`] (table and JSON). [`child`] starts the processes of [`echo`] and [`raw`].
+
+pub mod args;
+pub mod child;
+pub mod compare;
+pub mod echo;
+pub mod load;
+pub mod measure;
+pub mod progress;
+pub mod raw;
+pub mod recorder;
+pub mod report;
+pub mod texts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::args::BenchArgs;
+use self::child::ServerChild;
+use self::compare::{Rival, Rounds};
+use self::load::{Arrivals, Calls, Cancel, Client, Until};
+use self::measure::{Target, measure, warm_up};
+use self::progress::Progress;
+use self::recorder::LatencySummary;
+use self::report::Report;
+use super::client::{connect, describe};
+use super::healthcheck::reachable;
+use super::{Exit, fail};
+use crate::api::pb;
+use crate::config::Settings;
+
+/// Measures a server.
+pub fn run(args: &BenchArgs) -> Exit {
+    let settings = match args.config.resolve() {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error, Exit::Usage),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(usize::try_from(args.client_threads).unwrap_or(1))
+        .enable_all()
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(async {
+            tokio::select! {
+                outcome = bench(args, &settings) => outcome,
+                // What was started ends with its handles.
+                problem = told_to_stop() => Err(problem),
+            }
+        }),
+        Err(error) => Err(error.to_string()),
+    };
+    match outcome {
+        Ok(report) => report.write(args.json.as_deref()),
+        Err(problem) => fail(&problem, Exit::Failure),
+    }
+}
+
+async fn told_to_stop() -> String {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+        return "can't listen for signals".into();
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    "told to stop".into()
+}
+
+async fn bench(args: &BenchArgs, settings: &Settings) -> Result<Report, String> {
+    let texts = texts::load(args.texts.as_deref())?;
+    let progress = Progress::new();
+    let child = if args.spawn {
+        Some(ServerChild::start(&args.config, args.server_cpus.as_deref()).await?)
+    } else {
+        None
+    };
+    let address = match (&child, &args.server) {
+        (Some(child), _) => child.grpc.to_string(),
+        (None, Some(address)) => reachable(address),
+        (None, None) => reachable(&settings.grpc_addr.to_string()),
+    };
+    let server = Target {
+        clients: connect_all(&address, args.connections).await?,
+        pid: child.as_ref().map_or(args.server_pid, ServerChild::pid),
+    };
+    let mut calls = Calls {
+        template: args.template(),
+        texts,
+        batch_size: count(args.batch_size),
+        timeout: args.timeout.map(|timeout| timeout.0),
+        cancel: None,
+        expected: None,
+    };
+    let answer = calls.ask_once(&server.clients[0]).await?;
+    if args.verify {
+        calls.expected = Some(calls.labels(&server.clients[0]).await?);
+    }
+    let time = args.duration.map_or(Duration::from_secs(10), |duration| duration.0);
+    let until = args.calls.map_or(Until::Elapsed(time), Until::Calls);
+    calls.cancel = args.cancel_share.map(|share| Cancel {
+        share,
+        within: Duration::from_millis(20),
+        seed: args.seed,
+    });
+    let calls = Arc::new(calls);
+    let callers = count(args.concurrency);
+    let mut report = Report::new(args, &address, &answer);
+    if let Some(reference) = args.reference {
+        let mut rival = Rival::start(args, reference, &answer).await?;
+        let rounds = Rounds {
+            calls: &calls,
+            callers,
+            until,
+            time,
+            warm_up: args.warm_up.0,
+            count: args.rounds,
+            progress: &progress,
+        };
+        report.comparison = Some(rounds.run(&server, &mut rival).await?);
+    } else {
+        warm_up(&server, &calls, callers, args.warm_up.0, &progress).await;
+        let arrivals = match args.rate {
+            None => Arrivals::Closed { callers },
+            Some(rate) => Arrivals::Open {
+                rate,
+                max_open: count(args.max_open),
+            },
+        };
+        progress.say("measuring");
+        report.measured = Some(measure(&server, &calls, arrivals, until, &progress).await);
+    }
+    progress.finish();
+    Ok(report)
+}
+
+/// So many connections to one address.
+async fn connect_all(address: &str, connections: u64) -> Result<Vec<Client>, String> {
+    let mut clients = Vec::new();
+    for _ in 0..connections {
+        // An answer holds what was asked, so it needs no bound of its own.
+        clients.push(Client::new(connect(address).await?).max_decoding_message_size(usize::MAX));
+    }
+    Ok(clients)
+}
+
+impl Calls {
+    /// The first call, which shows whether the server takes such calls at all.
+    async fn ask_once(&self, client: &Client) -> Result<pb::PredictResponse, String> {
+        let answer = client.clone().predict(self.request(0)).await;
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|status| describe(&status))
+    }
+
+    /// The label of each text, asked one call after the other.
+    async fn labels(&self, client: &Client) -> Result<Vec<String>, String> {
+        let mut labels = Vec::with_capacity(self.texts.len());
+        for texts in self.texts.chunks(self.batch_size) {
+            let request = pb::PredictRequest {
+                texts: texts.to_vec(),
+                ..self.template.clone()
+            };
+            let answer = client.clone().predict(request).await;
+            let answer = answer.map_err(|status| describe(&status))?.into_inner();
+            labels.extend(answer.predictions.into_iter().map(|prediction| prediction.label));
+        }
+        Ok(labels)
+    }
+}
+
+fn count(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// The median of a summary.
+fn millis_of(summary: Option<&LatencySummary>) -> Option<f64> {
+    summary.map(|summary| summary.p50_ms)
+}

@@ -1,0 +1,223 @@
+//! What came of the calls: counts and latencies. Told the times, reads no clock.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::api::pb;
+
+/// Latencies, to three digits, in nanoseconds.
+#[derive(Clone)]
+pub struct Latencies(Histogram<u64>);
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self(Histogram::new(3).expect("three digits are within what it can hold"))
+    }
+}
+
+impl Latencies {
+    /// Counts one.
+    pub fn record(&mut self, took: Duration) {
+        // It grows with its values, up to 2^64 ns, so nothing is lost.
+        self.0
+            .saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// The figures of a report, in milliseconds; nothing if none was counted.
+    pub fn summary(&self) -> Option<LatencySummary> {
+        let at = |share: f64| self.0.value_at_quantile(share) as f64 / 1e6;
+        (!self.0.is_empty()).then(|| LatencySummary {
+            count: self.0.len(),
+            p50_ms: at(0.5),
+            p95_ms: at(0.95),
+            p99_ms: at(0.99),
+            p999_ms: at(0.999),
+            max_ms: self.0.max() as f64 / 1e6,
+            mean_ms: self.0.mean() / 1e6,
+        })
+    }
+}
+
+/// Latencies of one kind, in milliseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct LatencySummary {
+    pub count: u64,
+    pub p50_ms: f64,
+    pub p95_ms: f64,
+    pub p99_ms: f64,
+    pub p999_ms: f64,
+    pub max_ms: f64,
+    pub mean_ms: f64,
+}
+
+/// Why a call got no answer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Failure {
+    /// The gRPC code, by its name in the specification.
+    pub code: &'static str,
+    /// The server's reason; `client` where this side gave up or could not reach it.
+    pub reason: String,
+}
+
+impl Failure {
+    /// Reads a status. A deadline that this side's timer kept is told from one that the server refused or missed.
+    pub fn of(status: &Status, took: Duration, timeout: Option<Duration>) -> Self {
+        let reason = status.get_details_error_info().map(|info| info.reason);
+        let expired_here =
+            reason.is_none() && status.code() == Code::Cancelled && status.message() == "Timeout expired";
+        let code = if expired_here {
+            Code::DeadlineExceeded
+        } else {
+            status.code()
+        };
+        let early = timeout.is_some_and(|timeout| took < timeout / 2);
+        let reason = match reason {
+            // Refused because it would not have been done in time: long before the time was over.
+            Some(reason) if code == Code::DeadlineExceeded && early => format!("{reason}, early"),
+            Some(reason) => reason,
+            None => "client".to_owned(),
+        };
+        Self {
+            code: name(code),
+            reason,
+        }
+    }
+}
+
+fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// What came of the calls so far.
+#[derive(Clone, Default)]
+pub struct Recorder {
+    /// Calls that were answered, with their latency.
+    pub answers: Latencies,
+    /// Texts in those.
+    pub texts: u64,
+    /// Calls and texts whose work falls into the time that is measured: a call that ends later counts by its share.
+    pub calls_within: f64,
+    pub texts_within: f64,
+    /// Calls that got no answer.
+    pub failures: BTreeMap<Failure, Latencies>,
+    /// Calls that this side cancelled.
+    pub cancelled: u64,
+    /// Calls that arrived when too many were open, and were not sent.
+    pub surplus: u64,
+    /// Answers with another label than the text has, or with too few.
+    pub wrong: u64,
+    /// How late calls of a schedule were sent: this side's own fault.
+    pub late: Latencies,
+    /// Where the server says that the time went.
+    pub stages: Stages,
+}
+
+/// Where the server says that the time of each call went.
+#[derive(Clone, Default)]
+pub struct Stages {
+    pub preprocess: Latencies,
+    pub queue: Latencies,
+    pub inference: Latencies,
+    pub total: Latencies,
+    /// What is left of the call's latency: network, HTTP/2, and this client.
+    pub outside: Latencies,
+}
+
+impl Stages {
+    fn record(&mut self, timing: &pb::Timing, took: Duration) {
+        let of = |duration: Option<prost_types::Duration>| {
+            Duration::try_from(duration.unwrap_or_default()).unwrap_or_default()
+        };
+        self.preprocess.record(of(timing.preprocess_duration));
+        self.queue.record(of(timing.queue_duration));
+        self.inference.record(of(timing.inference_duration));
+        let total = of(timing.total_duration);
+        self.total.record(total);
+        self.outside.record(took.saturating_sub(total));
+    }
+}
+
+impl Recorder {
+    /// Counts an answer to `texts` texts that took `took`, `share` of which fell into the time that is measured.
+    pub fn answered(&mut self, texts: usize, took: Duration, share: f64, timing: Option<&pb::Timing>) {
+        self.answers.record(took);
+        self.texts += texts as u64;
+        self.calls_within += share;
+        self.texts_within += share * texts as f64;
+        if let Some(timing) = timing {
+            self.stages.record(timing, took);
+        }
+    }
+
+    /// Counts a failure.
+    pub fn failed(&mut self, failure: Failure, took: Duration) {
+        self.failures.entry(failure).or_default().record(took);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_told_apart_by_code_reason_and_time() {
+        let second = Duration::from_secs(1);
+        let tell = |status: &Status, took| {
+            let failure = Failure::of(status, took, Some(second));
+            format!("{} {}", failure.code, failure.reason)
+        };
+        let mut details = tonic_types::ErrorDetails::new();
+        details.set_error_info("DEADLINE_EXCEEDED", "tandem.v1", std::collections::HashMap::new());
+        let refused = Status::with_error_details(Code::DeadlineExceeded, "", details);
+        assert_eq!(
+            tell(&refused, second / 10),
+            "DEADLINE_EXCEEDED DEADLINE_EXCEEDED, early"
+        );
+        assert_eq!(tell(&refused, second), "DEADLINE_EXCEEDED DEADLINE_EXCEEDED");
+        let here = Status::cancelled("Timeout expired");
+        assert_eq!(tell(&here, second), "DEADLINE_EXCEEDED client");
+        let lost = Status::unavailable("");
+        assert_eq!(tell(&lost, second), "UNAVAILABLE client");
+    }
+
+    #[test]
+    fn latencies_keep_three_digits() {
+        let mut latencies = Latencies::default();
+        assert!(latencies.summary().is_none());
+        for millis in 1..=1000 {
+            latencies.record(Duration::from_millis(millis));
+        }
+        let summary = latencies.summary().expect("some");
+        assert_eq!(summary.count, 1000);
+        for (found, expected) in [
+            (summary.p50_ms, 500.0),
+            (summary.p99_ms, 990.0),
+            (summary.max_ms, 1000.0),
+        ] {
+            assert!((found / expected - 1.0).abs() < 2e-3, "{found} {expected}");
+        }
+    }
+}

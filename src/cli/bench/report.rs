@@ -1,0 +1,216 @@
+//! What `tandem bench` writes: a table for people, JSON for programs.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::args::BenchArgs;
+use super::compare::{Comparison, Single, median};
+use super::measure::{Measured, Rates};
+use super::recorder::LatencySummary;
+use crate::api::pb;
+use crate::cli::{Exit, fail};
+
+/// Everything that was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub tandem: &'static str,
+    pub server: String,
+    pub model: String,
+    pub cores: usize,
+    pub load: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Comparison>,
+}
+
+impl Report {
+    /// A report without figures.
+    pub fn new(args: &BenchArgs, address: &str, answer: &pb::PredictResponse) -> Self {
+        let models: Vec<String> = answer
+            .models
+            .iter()
+            .map(|model| format!("{}@{} {}", model.name, model.version, model.fingerprint))
+            .collect();
+        Self {
+            tandem: env!("CARGO_PKG_VERSION"),
+            server: address.to_owned(),
+            model: models.join(", "),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            load: serde_json::json!({
+                "concurrency": args.concurrency,
+                "rate": args.rate,
+                "connections": args.connections,
+                "batch_size": args.batch_size,
+                "texts": args.texts.as_ref().map_or_else(|| "built in".into(), |file| file.display().to_string()),
+                "timeout": args.timeout,
+                "client_threads": args.client_threads,
+                "server_cpus": args.server_cpus,
+                "seed": args.seed,
+            }),
+            measured: None,
+            comparison: None,
+        }
+    }
+
+    /// Writes the report where it was asked for.
+    pub fn write(&self, json: Option<&Path>) -> Exit {
+        let to_stdout = json.is_some_and(|file| file.as_os_str() == "-");
+        let text = serde_json::to_string_pretty(self).expect("a report is plain values with names") + "\n";
+        let shown = if to_stdout { text.clone() } else { self.table() };
+        if let Err(error) = io::stdout().write_all(shown.as_bytes()) {
+            // Whoever reads our output has read enough.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                return fail(&error, Exit::Failure);
+            }
+        }
+        match json {
+            Some(file) if !to_stdout => match std::fs::write(file, text) {
+                Ok(()) => Exit::Success,
+                Err(error) => fail(&format!("{}: {error}", file.display()), Exit::Failure),
+            },
+            _ => Exit::Success,
+        }
+    }
+
+    fn table(&self) -> String {
+        let mut out = format!("{} at {}\n", self.model, self.server);
+        if let Some(measured) = &self.measured {
+            out += &measured_table(measured);
+        }
+        if let Some(comparison) = &self.comparison {
+            for measured in comparison.server.last().into_iter() {
+                out += "the server's last round:\n";
+                out += &measured_table(measured);
+            }
+            out += &comparison_table(comparison);
+        }
+        out
+    }
+}
+
+fn measured_table(measured: &Measured) -> String {
+    let rates = &measured.rates;
+    let mut out = format!(
+        "{:.1} s, {} calls answered, {} texts: {:.1} calls/s, {:.1} texts/s\n",
+        measured.seconds,
+        measured.calls_answered,
+        measured.texts_answered,
+        rates.calls_per_second,
+        rates.texts_per_second
+    );
+    out += &format!(
+        "processor time: server {} a text, {} a call; this client {}\n",
+        micros(rates.cpu_us_per_text),
+        micros(rates.cpu_us_per_call),
+        measured
+            .client_cpu_seconds
+            .map_or("unknown".into(), |seconds| format!("{seconds:.2} s")),
+    );
+    let mut table = table(["ms", "count", "p50", "p95", "p99", "p99.9", "max"]);
+    let stages = &measured.stages;
+    let mut rows = vec![
+        ("answers".to_owned(), measured.latency),
+        ("  preprocess".to_owned(), stages.preprocess),
+        ("  queue".to_owned(), stages.queue),
+        ("  inference".to_owned(), stages.inference),
+        ("  server, in all".to_owned(), stages.total),
+        ("  outside".to_owned(), stages.outside),
+        ("sent late".to_owned(), measured.sent_late),
+    ];
+    for failure in &measured.failures {
+        rows.push((format!("{} {}", failure.code, failure.reason), failure.latency));
+    }
+    for (name, summary) in rows {
+        if let Some(summary) = summary {
+            table.add_row(latency_row(name, &summary));
+        }
+    }
+    out += &format!("{table}\n");
+    for (count, what) in [
+        (measured.calls_cancelled, "calls cancelled by this client"),
+        (measured.calls_not_sent, "calls not sent: too many were open"),
+        (measured.wrong_answers, "wrong answers"),
+    ] {
+        if count > 0 {
+            out += &format!("{count} {what}\n");
+        }
+    }
+    out
+}
+
+fn comparison_table(comparison: &Comparison) -> String {
+    let mut table = table(["median", "server", comparison.reference, "ratio"]);
+    let ours: Vec<Rates> = comparison.server.iter().map(|round| round.rates).collect();
+    let theirs: Vec<Rates> = comparison.reference_rounds.iter().map(|round| round.rates).collect();
+    let middle = |rounds: &[Rates], figure: fn(&Rates) -> Option<f64>| median(rounds.iter().filter_map(figure));
+    let number = |value: Option<f64>| value.map_or("unknown".into(), |value| format!("{value:.1}"));
+    let ratio = |value: Option<f64>| value.map_or("unknown".into(), |value| format!("{value:.3}"));
+    let figures: [(&str, fn(&Rates) -> Option<f64>, Option<f64>); 3] = [
+        (
+            "texts/s",
+            |rates| Some(rates.texts_per_second),
+            Some(comparison.ratios.wall),
+        ),
+        (
+            "processor µs a text",
+            |rates| rates.cpu_us_per_text,
+            comparison.ratios.cpu,
+        ),
+        (
+            "processor µs a call",
+            |rates| rates.cpu_us_per_call,
+            comparison.ratios.cpu,
+        ),
+    ];
+    for (name, figure, value) in figures {
+        table.add_row([
+            name.to_owned(),
+            number(middle(&ours, figure)),
+            number(middle(&theirs, figure)),
+            ratio(value),
+        ]);
+    }
+    let mut out = format!("{} rounds; {}\n{table}\n", ours.len(), comparison.description);
+    if let Some(added) = comparison.ratios.added_p50_ms {
+        let singles = || comparison.reference_rounds.iter().filter_map(|round| round.single);
+        let middle = |figure: fn(&Single) -> f64| median(singles().map(|single| figure(&single))).unwrap_or_default();
+        out += &format!(
+            "added to the bare run of {:.3} ms (preprocessing of {:.3} ms apart): {added:.3} ms at p50\n",
+            middle(Single::run_ms),
+            middle(|single| single.preprocess_p50_ms),
+        );
+    }
+    out
+}
+
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(header);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn latency_row(name: String, summary: &LatencySummary) -> [String; 7] {
+    let millis = |value: f64| format!("{value:.3}");
+    [
+        name,
+        summary.count.to_string(),
+        millis(summary.p50_ms),
+        millis(summary.p95_ms),
+        millis(summary.p99_ms),
+        millis(summary.p999_ms),
+        millis(summary.max_ms),
+    ]
+}
+
+fn micros(value: Option<f64>) -> String {
+    value.map_or("unknown".into(), |value| format!("{value:.1} µs"))
+}
