@@ -74,7 +74,7 @@ async fn told_to_stop() -> String {
 
 async fn bench(args: &BenchArgs, settings: &Settings) -> Result<Report, String> {
     let texts = texts::load(args.texts.as_deref())?;
-    let progress = Progress::new();
+    let progress = Progress::open();
     let child = if args.spawn {
         Some(ServerChild::start(&args.config, args.server_cpus.as_deref()).await?)
     } else {

@@ -13,7 +13,7 @@ pub struct Progress(ProgressBar);
 
 impl Progress {
     /// A bar, if standard error is a terminal.
-    pub fn new() -> Self {
+    pub fn open() -> Self {
         if !std::io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());
         }

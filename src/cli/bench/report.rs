@@ -143,14 +143,17 @@ fn measured_table(measured: &Measured) -> String {
     out
 }
 
+/// One figure of a round.
+type Figure = fn(&Rates) -> Option<f64>;
+
 fn comparison_table(comparison: &Comparison) -> String {
     let mut table = table(["median", "server", comparison.reference, "ratio"]);
     let ours: Vec<Rates> = comparison.server.iter().map(|round| round.rates).collect();
     let theirs: Vec<Rates> = comparison.reference_rounds.iter().map(|round| round.rates).collect();
-    let middle = |rounds: &[Rates], figure: fn(&Rates) -> Option<f64>| median(rounds.iter().filter_map(figure));
+    let middle = |rounds: &[Rates], figure: Figure| median(rounds.iter().filter_map(figure));
     let number = |value: Option<f64>| value.map_or("unknown".into(), |value| format!("{value:.1}"));
     let ratio = |value: Option<f64>| value.map_or("unknown".into(), |value| format!("{value:.3}"));
-    let figures: [(&str, fn(&Rates) -> Option<f64>, Option<f64>); 3] = [
+    let figures: [(&str, Figure, Option<f64>); 3] = [
         (
             "texts/s",
             |rates| Some(rates.texts_per_second),
