@@ -13,11 +13,12 @@ fn folder() -> PathBuf {
 }
 
 /// Help, and errors of the command line: the name of the snapshot, and the arguments.
-const COMMANDS: [(&str, &[&str]); 17] = [
+const COMMANDS: [(&str, &[&str]); 18] = [
     ("help", &["--help"]),
     ("help-serve", &["serve", "--help"]),
     ("help-predict", &["predict", "--help"]),
     ("help-check", &["check", "--help"]),
+    ("help-bench", &["bench", "--help"]),
     ("help-healthcheck", &["healthcheck", "--help"]),
     ("help-completions", &["completions", "--help"]),
     ("no-command", &[]),

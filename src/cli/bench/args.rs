@@ -35,10 +35,10 @@ pub struct BenchArgs {
     #[arg(long, value_name = "COUNT", help_heading = "Load", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub concurrency: u64,
     /// Calls a second that arrive whether or not earlier ones are answered, instead of --concurrency
-    #[arg(long, value_name = "CALLS", help_heading = "Load", value_parser = positive)]
+    #[arg(long, value_name = "CALLS", help_heading = "Load", value_parser = positive, conflicts_with = "reference")]
     pub rate: Option<f64>,
     /// Measure what the server can do first, and let so many times that arrive, instead of --rate
-    #[arg(long, value_name = "FACTOR", help_heading = "Load", value_parser = positive, conflicts_with = "rate")]
+    #[arg(long, value_name = "FACTOR", help_heading = "Load", value_parser = positive, conflicts_with_all = ["rate", "reference", "calls"])]
     pub capacity_factor: Option<f64>,
     /// With a rate: calls that may be open; those that arrive beyond are counted and not sent
     #[arg(long, value_name = "COUNT", help_heading = "Load", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..=100_000))]
@@ -58,6 +58,12 @@ pub struct BenchArgs {
     /// Alternating rounds, of which the medians are compared
     #[arg(long, value_name = "COUNT", help_heading = "Load", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub rounds: u64,
+    /// Further callers, of bulk calls with 32 texts, that are not measured
+    #[arg(long, value_name = "COUNT", help_heading = "Load", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=10_000))]
+    pub bulk_callers: u64,
+    /// Ask for health every 10 ms meanwhile, and tell how long that takes
+    #[arg(long, help_heading = "Load", conflicts_with = "reference")]
+    pub probe_health: bool,
     /// Threads of this client
     #[arg(long, value_name = "COUNT", help_heading = "Load", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
     pub client_threads: u64,

@@ -16,6 +16,7 @@ use crate::api::pb::prediction_service_client::PredictionServiceClient;
 pub type Client = PredictionServiceClient<Channel>;
 
 /// What is asked.
+#[derive(Clone)]
 pub struct Calls {
     /// A call without its texts.
     pub template: pb::PredictRequest,
@@ -205,7 +206,8 @@ impl Load {
                 let response = response.into_inner();
                 recorder.wrong += u64::from(!calls.is_right(from, &response));
                 let share = self.share_within(sent, now);
-                recorder.answered(calls.batch_size, took, share, response.timing.as_ref());
+                let in_time = calls.timeout.is_none_or(|timeout| took <= timeout);
+                recorder.answered(calls.batch_size, took, share, in_time, response.timing.as_ref());
             }
         }
     }

@@ -35,11 +35,14 @@ pub struct Measured {
     pub texts_answered: u64,
     #[serde(flatten)]
     pub rates: Rates,
+    pub texts_in_time_per_second: f64,
     pub cpu_seconds: Option<f64>,
     pub client_cpu_seconds: Option<f64>,
     pub latency: Option<LatencySummary>,
     pub stages: Stages,
     pub failures: Vec<FailureSummary>,
+    /// The failures in which the server turned a call away: no room, or no time.
+    pub refusals: Option<LatencySummary>,
     pub calls_cancelled: u64,
     pub calls_not_sent: u64,
     pub wrong_answers: u64,
@@ -91,19 +94,21 @@ pub async fn measure(
     )
 }
 
-/// Loads a target for a time and forgets what came of it.
-pub async fn warm_up(target: &Target, calls: &Arc<Calls>, callers: usize, time: Duration, progress: &Progress) {
-    if !time.is_zero() {
-        progress.say("warm-up");
-        let _ = measure(
-            target,
-            calls,
-            Arrivals::Closed { callers },
-            Until::Elapsed(time),
-            progress,
-        )
-        .await;
+/// Loads a target for a time; of what came of it only the median latency is told.
+pub async fn warm_up(
+    target: &Target,
+    calls: &Arc<Calls>,
+    callers: usize,
+    time: Duration,
+    progress: &Progress,
+) -> Option<f64> {
+    if time.is_zero() {
+        return None;
     }
+    progress.say("warm-up");
+    let arrivals = Arrivals::Closed { callers };
+    let measured = measure(target, calls, arrivals, Until::Elapsed(time), progress).await;
+    measured.latency.map(|latency| latency.p50_ms)
 }
 
 impl Measured {
@@ -116,6 +121,7 @@ impl Measured {
             texts,
             calls_within,
             texts_within,
+            texts_in_time,
             stages,
             ..
         } = &recorder;
@@ -131,6 +137,7 @@ impl Measured {
                 cpu_us_per_text: each(*texts),
                 cpu_us_per_call: each(calls),
             },
+            texts_in_time_per_second: a_second(*texts_in_time),
             cpu_seconds: cpu,
             client_cpu_seconds: client_cpu,
             latency,
@@ -150,6 +157,7 @@ impl Measured {
                     latency: latencies.summary(),
                 })
                 .collect(),
+            refusals: recorder.refusals.summary(),
             calls_cancelled: recorder.cancelled,
             calls_not_sent: recorder.surplus,
             wrong_answers: recorder.wrong,

@@ -9,6 +9,8 @@ pub mod compare;
 pub mod echo;
 pub mod load;
 pub mod measure;
+pub mod overload;
+pub mod probe;
 pub mod progress;
 pub mod raw;
 pub mod recorder;
@@ -99,44 +101,138 @@ async fn bench(args: &BenchArgs, settings: &Settings) -> Result<Report, String> 
     };
     let answer = calls.ask_once(&server.clients[0]).await?;
     if args.verify {
+        progress.say("the label of each text");
         calls.expected = Some(calls.labels(&server.clients[0]).await?);
     }
-    let time = args.duration.map_or(Duration::from_secs(10), |duration| duration.0);
-    let until = args.calls.map_or(Until::Elapsed(time), Until::Calls);
-    calls.cancel = args.cancel_share.map(|share| Cancel {
-        share,
-        within: Duration::from_millis(20),
-        seed: args.seed,
-    });
-    let calls = Arc::new(calls);
-    let callers = count(args.concurrency);
     let mut report = Report::new(args, &address, &answer);
+    let bench = Bench {
+        args,
+        server: &server,
+        progress: &progress,
+    };
     if let Some(reference) = args.reference {
         let mut rival = Rival::start(args, reference, &answer).await?;
-        let rounds = Rounds {
-            calls: &calls,
-            callers,
-            until,
-            time,
-            warm_up: args.warm_up.0,
-            count: args.rounds,
-            progress: &progress,
-        };
-        report.comparison = Some(rounds.run(&server, &mut rival).await?);
+        report.comparison = Some(bench.rounds(&Arc::new(calls)).run(&server, &mut rival).await?);
     } else {
-        warm_up(&server, &calls, callers, args.warm_up.0, &progress).await;
-        let arrivals = match args.rate {
-            None => Arrivals::Closed { callers },
-            Some(rate) => Arrivals::Open {
-                rate,
-                max_open: count(args.max_open),
-            },
-        };
-        progress.say("measuring");
-        report.measured = Some(measure(&server, &calls, arrivals, until, &progress).await);
+        bench.alone(calls, &address, &mut report).await?;
+    }
+    if args.verify || args.cancel_share.is_some() {
+        report.leftover = Some(probe::leftover(&server.clients[0]).await?);
     }
     progress.finish();
     Ok(report)
+}
+
+/// What every kind of measurement needs.
+struct Bench<'a> {
+    args: &'a BenchArgs,
+    server: &'a Target,
+    progress: &'a Progress,
+}
+
+impl Bench<'_> {
+    fn time(&self) -> Duration {
+        self.args
+            .duration
+            .map_or(Duration::from_secs(10), |duration| duration.0)
+    }
+
+    fn until(&self) -> Until {
+        self.args.calls.map_or(Until::Elapsed(self.time()), Until::Calls)
+    }
+
+    fn rounds<'a>(&'a self, calls: &'a Arc<Calls>) -> Rounds<'a> {
+        Rounds {
+            calls,
+            callers: count(self.args.concurrency),
+            until: self.until(),
+            time: self.time(),
+            warm_up: self.args.warm_up.0,
+            count: self.args.rounds,
+            progress: self.progress,
+        }
+    }
+
+    /// The server without a reference.
+    async fn alone(&self, mut calls: Calls, address: &str, report: &mut Report) -> Result<(), String> {
+        let bulk = self.bulk(&calls, address).await?;
+        let plain = Arc::new(Calls {
+            timeout: None,
+            ..calls.clone()
+        });
+        let (args, callers) = (self.args, count(self.args.concurrency));
+        let median = warm_up(self.server, &plain, callers, args.warm_up.0, self.progress).await;
+        calls.cancel = args.cancel_share.map(|share| Cancel {
+            share,
+            // So that about as many are cancelled before their answer as would be after it.
+            within: median.map_or(Duration::from_millis(20), |millis| {
+                Duration::from_secs_f64(millis / 500.0)
+            }),
+            seed: args.seed,
+        });
+        let calls = Arc::new(calls);
+        let load = self.measure(&calls, report);
+        let load = async {
+            tokio::select! {
+                outcome = load => outcome,
+                () = bulk => Err("the bulk callers ended first".into()),
+            }
+        };
+        if args.probe_health {
+            let (outcome, health) = probe::beside(address, load).await?;
+            outcome?;
+            report.health = health;
+            Ok(())
+        } else {
+            load.await
+        }
+    }
+
+    async fn measure(&self, calls: &Arc<Calls>, report: &mut Report) -> Result<(), String> {
+        let (args, callers, max_open) = (self.args, count(self.args.concurrency), count(self.args.max_open));
+        if let Some(factor) = args.capacity_factor {
+            let sizes = (callers, max_open);
+            let overload = overload::run(self.server, calls, sizes, factor, self.until(), self.progress);
+            report.overload = Some(overload.await?);
+            return Ok(());
+        }
+        let arrivals = match args.rate {
+            None => Arrivals::Closed { callers },
+            Some(rate) => Arrivals::Open { rate, max_open },
+        };
+        self.progress.say("measuring");
+        report.measured = Some(measure(self.server, calls, arrivals, self.until(), self.progress).await);
+        Ok(())
+    }
+
+    /// Callers of bulk calls, on a connection of their own. They do not end by themselves.
+    async fn bulk(&self, calls: &Calls, address: &str) -> Result<impl Future<Output = ()> + use<>, String> {
+        let callers = count(self.args.bulk_callers);
+        let clients = connect_all(address, 1).await?;
+        let calls = Arc::new(Calls {
+            template: pb::PredictRequest {
+                priority: pb::Priority::Bulk.into(),
+                ..calls.template.clone()
+            },
+            batch_size: 32,
+            timeout: None,
+            expected: None,
+            ..calls.clone()
+        });
+        Ok(async move {
+            if callers > 0 {
+                load::run(
+                    &calls,
+                    &clients,
+                    Arrivals::Closed { callers },
+                    Until::Calls(u64::MAX),
+                    |_, _| {},
+                )
+                .await;
+            }
+            std::future::pending().await
+        })
+    }
 }
 
 /// So many connections to one address.

@@ -54,6 +54,9 @@ pub struct LatencySummary {
     pub mean_ms: f64,
 }
 
+/// What marks the reason of a deadline that was given up long before its time.
+const EARLY: &str = ", early";
+
 /// Why a call got no answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Failure {
@@ -77,7 +80,7 @@ impl Failure {
         let early = timeout.is_some_and(|timeout| took < timeout / 2);
         let reason = match reason {
             // Refused because it would not have been done in time: long before the time was over.
-            Some(reason) if code == Code::DeadlineExceeded && early => format!("{reason}, early"),
+            Some(reason) if code == Code::DeadlineExceeded && early => format!("{reason}{EARLY}"),
             Some(reason) => reason,
             None => "client".to_owned(),
         };
@@ -85,6 +88,12 @@ impl Failure {
             code: name(code),
             reason,
         }
+    }
+
+    /// Whether the server turned the call away without trying.
+    fn is_refusal(&self) -> bool {
+        let turned_away = ["RESOURCE_EXHAUSTED", "UNAVAILABLE"].contains(&self.code) && self.reason != "client";
+        turned_away || self.reason.ends_with(EARLY)
     }
 }
 
@@ -120,8 +129,12 @@ pub struct Recorder {
     /// Calls and texts whose work falls into the time that is measured: a call that ends later counts by its share.
     pub calls_within: f64,
     pub texts_within: f64,
+    /// The same of texts that were answered before the deadline, counted from when the call was due.
+    pub texts_in_time: f64,
     /// Calls that got no answer.
     pub failures: BTreeMap<Failure, Latencies>,
+    /// Those of them that the server turned away: no room, or no time.
+    pub refusals: Latencies,
     /// Calls that this side cancelled.
     pub cancelled: u64,
     /// Calls that arrived when too many were open, and were not sent.
@@ -161,11 +174,14 @@ impl Stages {
 
 impl Recorder {
     /// Counts an answer to `texts` texts that took `took`, `share` of which fell into the time that is measured.
-    pub fn answered(&mut self, texts: usize, took: Duration, share: f64, timing: Option<&pb::Timing>) {
+    pub fn answered(&mut self, texts: usize, took: Duration, share: f64, in_time: bool, timing: Option<&pb::Timing>) {
         self.answers.record(took);
         self.texts += texts as u64;
         self.calls_within += share;
         self.texts_within += share * texts as f64;
+        if in_time {
+            self.texts_in_time += share * texts as f64;
+        }
         if let Some(timing) = timing {
             self.stages.record(timing, took);
         }
@@ -173,6 +189,9 @@ impl Recorder {
 
     /// Counts a failure.
     pub fn failed(&mut self, failure: Failure, took: Duration) {
+        if failure.is_refusal() {
+            self.refusals.record(took);
+        }
         self.failures.entry(failure).or_default().record(took);
     }
 }

@@ -10,6 +10,8 @@ use serde_json::Value;
 use super::args::BenchArgs;
 use super::compare::{Comparison, Single, median};
 use super::measure::{Measured, Rates};
+use super::overload::Overload;
+use super::probe::Leftover;
 use super::recorder::LatencySummary;
 use crate::api::pb;
 use crate::cli::{Exit, fail};
@@ -26,6 +28,14 @@ pub struct Report {
     pub measured: Option<Measured>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overload: Option<Overload>,
+    /// Health checks meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<LatencySummary>,
+    /// What the server held when all was over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leftover: Option<Leftover>,
 }
 
 impl Report {
@@ -54,11 +64,42 @@ impl Report {
             }),
             measured: None,
             comparison: None,
+            overload: None,
+            health: None,
+            leftover: None,
+        }
+    }
+
+    /// Why the server failed the test that this was, if it did.
+    fn failure(&self) -> Option<String> {
+        let alone = self.measured.iter();
+        let compared = self.comparison.iter().flat_map(|comparison| &comparison.server);
+        let overloaded = self
+            .overload
+            .iter()
+            .flat_map(|overload| [&overload.capacity, &overload.overloaded]);
+        let wrong: u64 = alone
+            .chain(compared)
+            .chain(overloaded)
+            .map(|measured| measured.wrong_answers)
+            .sum();
+        let queued = self.leftover.map_or(0, |leftover| leftover.queued_texts);
+        match (wrong, queued) {
+            (0, 0) => None,
+            (0, queued) => Some(format!("{queued} texts are still queued though nobody waits for them")),
+            (wrong, _) => Some(format!("{wrong} answers were wrong")),
         }
     }
 
     /// Writes the report where it was asked for.
     pub fn write(&self, json: Option<&Path>) -> Exit {
+        match (self.write_figures(json), self.failure()) {
+            (Exit::Success, Some(problem)) => fail(&problem, Exit::Failure),
+            (exit, _) => exit,
+        }
+    }
+
+    fn write_figures(&self, json: Option<&Path>) -> Exit {
         let to_stdout = json.is_some_and(|file| file.as_os_str() == "-");
         let text = serde_json::to_string_pretty(self).expect("a report is plain values with names") + "\n";
         let shown = if to_stdout { text.clone() } else { self.table() };
@@ -88,6 +129,18 @@ impl Report {
                 out += &measured_table(measured);
             }
             out += &comparison_table(comparison);
+        }
+        if let Some(overload) = &self.overload {
+            out += &overload_table(overload);
+        }
+        if let Some(health) = &self.health {
+            out += &format!(
+                "health checks meanwhile: {:.3} ms at p99, {:.3} ms at most\n",
+                health.p99_ms, health.max_ms
+            );
+        }
+        if let Some(leftover) = &self.leftover {
+            out += &format!("texts still queued at the end: {}\n", leftover.queued_texts);
         }
         out
     }
@@ -140,6 +193,23 @@ fn measured_table(measured: &Measured) -> String {
             out += &format!("{count} {what}\n");
         }
     }
+    out
+}
+
+fn overload_table(overload: &Overload) -> String {
+    let mut out = format!("the closed loop:\n{}", measured_table(&overload.capacity));
+    out += &format!(
+        "with {:.1} calls/s:\n{}",
+        overload.offered_calls_per_second,
+        measured_table(&overload.overloaded)
+    );
+    let refusals = overload.overloaded.refusals;
+    out += &format!(
+        "answered in time: {:.1} texts/s, {:.3} of the closed loop; refusals at p99: {}\n",
+        overload.overloaded.texts_in_time_per_second,
+        overload.kept,
+        refusals.map_or("none".into(), |refusals| format!("{:.3} ms", refusals.p99_ms)),
+    );
     out
 }
 

@@ -1,0 +1,47 @@
+//! More calls than the server can answer: what it can do, and what is left of that when many times as much arrives.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::load::{Arrivals, Calls, Until};
+use super::measure::{Measured, Target, measure};
+use super::progress::Progress;
+
+/// What came of an overload.
+#[derive(Clone, Debug, Serialize)]
+pub struct Overload {
+    /// What the server can do: a closed loop.
+    pub capacity: Measured,
+    /// Calls a second that arrived then.
+    pub offered_calls_per_second: f64,
+    /// What came of those.
+    pub overloaded: Measured,
+    /// Texts answered in time, a second, by those of the closed loop.
+    pub kept: f64,
+}
+
+/// Measures both. The deadline of the calls decides what is in time.
+pub async fn run(
+    server: &Target,
+    calls: &Arc<Calls>,
+    (callers, max_open): (usize, usize),
+    factor: f64,
+    until: Until,
+    progress: &Progress,
+) -> Result<Overload, String> {
+    progress.say("what the server can do");
+    let capacity = measure(server, calls, Arrivals::Closed { callers }, until, progress).await;
+    let rate = capacity.rates.calls_per_second * factor;
+    if rate <= 0.0 {
+        return Err("the server answers no calls: there is nothing to multiply".into());
+    }
+    progress.say(format!("{rate:.0} calls/s"));
+    let overloaded = measure(server, calls, Arrivals::Open { rate, max_open }, until, progress).await;
+    Ok(Overload {
+        kept: overloaded.texts_in_time_per_second / capacity.rates.texts_per_second,
+        offered_calls_per_second: rate,
+        capacity,
+        overloaded,
+    })
+}

@@ -1,0 +1,228 @@
+//! `tandem bench`: what it counts, against a real server, and beside its references. No figure is judged here.
+
+use serde_json::Value;
+
+use crate::support::command::{Finished, finish, tandem};
+use crate::support::{RunningServer, root};
+
+fn bench(args: &[&str]) -> Finished {
+    finish(tandem().arg("bench").args(args), b"")
+}
+
+/// The JSON of a run against a server.
+fn bench_of(server: &RunningServer, args: &[&str]) -> Value {
+    let address = server.grpc.to_string();
+    let fixed = ["--server", &address, "--warm-up", "0s", "--json", "-"];
+    bench(&[&fixed[..], args].concat()).json()
+}
+
+/// A number of the report, by its path.
+fn number(report: &Value, path: &str) -> f64 {
+    let found = report.pointer(path).and_then(Value::as_f64);
+    found.unwrap_or_else(|| panic!("no number at {path}: {report:#}"))
+}
+
+#[test]
+fn a_closed_loop_makes_the_calls_that_it_is_told_and_counts_them() {
+    let server = RunningServer::start(&[]);
+    let asked = [
+        "--calls",
+        "40",
+        "--concurrency",
+        "4",
+        "--connections",
+        "2",
+        "--batch-size",
+        "3",
+    ];
+    let report = bench_of(&server, &[&asked[..], &["--route", "fast", "--verify"]].concat());
+    assert!(
+        report["model"]
+            .as_str()
+            .is_some_and(|model| model.starts_with("sentiment-fast@1"))
+    );
+    for (path, expected) in [
+        ("/measured/calls_answered", 40.0),
+        ("/measured/texts_answered", 120.0),
+        ("/measured/latency/count", 40.0),
+        ("/measured/stages/inference/count", 40.0),
+        ("/measured/wrong_answers", 0.0),
+        ("/leftover/queued_texts", 0.0),
+        ("/load/batch_size", 3.0),
+    ] {
+        assert_eq!(number(&report, path), expected, "{path}");
+    }
+    for path in [
+        "/measured/texts_per_second",
+        "/measured/latency/p50_ms",
+        "/measured/seconds",
+    ] {
+        assert!(number(&report, path) > 0.0, "{path}");
+    }
+    assert_eq!(report["measured"]["failures"], Value::Array(vec![]));
+    // Whose process that server is, it was not told.
+    assert_eq!(report["measured"]["cpu_seconds"], Value::Null);
+}
+
+#[test]
+fn an_open_loop_keeps_its_schedule_and_counts_what_it_could_not_send() {
+    let server = RunningServer::start(&[]);
+    let steady = bench_of(&server, &["--rate", "200", "--calls", "50", "--route", "fast"]);
+    assert_eq!(number(&steady, "/measured/calls_answered"), 50.0);
+    assert_eq!(number(&steady, "/measured/sent_late/count"), 50.0);
+    // The last of 50 calls at 200 a second is due after 245 ms.
+    assert!(number(&steady, "/measured/seconds") >= 0.2, "{steady:#}");
+    let flooded = bench_of(&server, &["--rate", "100000", "--max-open", "1", "--calls", "500"]);
+    let answered = number(&flooded, "/measured/calls_answered");
+    let not_sent = number(&flooded, "/measured/calls_not_sent");
+    assert!(answered >= 1.0 && not_sent >= 1.0, "{flooded:#}");
+    assert_eq!(answered + not_sent, 500.0);
+}
+
+#[test]
+fn failures_are_counted_by_code_and_reason() {
+    let server = RunningServer::start(&[]);
+    let report = bench_of(&server, &["--timeout", "1us", "--calls", "20", "--batch-size", "32"]);
+    let failures = report["measured"]["failures"].as_array().expect("a list");
+    let late = failures.iter().filter(|failure| failure["code"] == "DEADLINE_EXCEEDED");
+    let counted: f64 = late.map(|failure| number(failure, "/latency/count")).sum();
+    assert_eq!(counted, 20.0, "{report:#}");
+    assert_eq!(number(&report, "/measured/calls_answered"), 0.0);
+    assert_eq!(report["measured"]["latency"], Value::Null);
+}
+
+#[test]
+fn cancelled_calls_leave_nothing_behind_and_the_others_are_right() {
+    let server = RunningServer::start(&[]);
+    let asked = [
+        "--cancel-share",
+        "0.5",
+        "--verify",
+        "--calls",
+        "400",
+        "--seed",
+        "7",
+        "--route",
+        "fast",
+    ];
+    let report = bench_of(&server, &asked);
+    let cancelled = number(&report, "/measured/calls_cancelled");
+    let answered = number(&report, "/measured/calls_answered");
+    assert!(cancelled > 0.0, "{report:#}");
+    assert_eq!(cancelled + answered, 400.0, "{report:#}");
+    assert_eq!(number(&report, "/measured/wrong_answers"), 0.0);
+    assert_eq!(number(&report, "/leftover/queued_texts"), 0.0);
+}
+
+#[test]
+fn an_overload_is_measured_against_what_the_server_can_do() {
+    let server = RunningServer::start(&["--max-queue-texts", "128"]);
+    let asked = [
+        "--capacity-factor",
+        "3",
+        "--duration",
+        "300ms",
+        "--batch-size",
+        "32",
+        "--timeout",
+        "500ms",
+    ];
+    let report = bench_of(
+        &server,
+        &[&asked[..], &["--probe-health", "--bulk-callers", "1"]].concat(),
+    );
+    let capacity = number(&report, "/overload/capacity/calls_per_second");
+    let offered = number(&report, "/overload/offered_calls_per_second");
+    assert!((offered / capacity - 3.0).abs() < 1e-6, "{report:#}");
+    assert!(number(&report, "/overload/kept") >= 0.0);
+    assert!(report["overload"]["overloaded"]["failures"].is_array());
+    assert!(number(&report, "/health/count") > 0.0);
+}
+
+#[test]
+fn a_server_of_its_own_is_compared_with_both_references() {
+    let models = root().join("models");
+    let models = models.to_str().expect("a path");
+    let fixed = [
+        "--spawn", "--models", models, "--route", "fast", "--json", "-", "--rounds", "2",
+    ];
+    let fixed = [
+        &fixed[..],
+        &["--duration", "100ms", "--warm-up", "50ms", "--concurrency", "1"],
+    ]
+    .concat();
+    for (reference, args) in [
+        ("echo", &[][..]),
+        ("onnx", &["--reference-batch", "1", "--fast-instances", "1"]),
+    ] {
+        let report = bench(&[&fixed[..], &["--reference", reference], args].concat()).json();
+        let comparison = &report["comparison"];
+        assert_eq!(comparison["reference"], reference);
+        for side in ["server", "reference_rounds"] {
+            let rounds = comparison[side].as_array().expect("rounds");
+            assert_eq!(rounds.len(), 2, "{side}");
+            for round in rounds {
+                assert!(number(round, "/texts_per_second") > 0.0, "{round:#}");
+                assert!(number(round, "/cpu_us_per_text") >= 0.0, "{round:#}");
+            }
+        }
+        assert!(number(comparison, "/ratios/wall") > 0.0);
+        if reference == "onnx" {
+            assert_eq!(comparison["description"]["model"], "sentiment-fast@1");
+            assert_eq!(comparison["description"]["sessions"], 1);
+            assert!(number(comparison, "/reference_rounds/0/single/run_p50_ms") > 0.0);
+            assert!(comparison["ratios"]["added_p50_ms"].is_number());
+        }
+    }
+}
+
+#[test]
+fn people_get_a_table() {
+    let server = RunningServer::start(&[]);
+    let address = server.grpc.to_string();
+    let finished = bench(&[
+        "--server",
+        &address,
+        "--calls",
+        "8",
+        "--route",
+        "fast",
+        "--warm-up",
+        "0s",
+    ]);
+    assert_eq!(finished.stderr, "", "no progress bar off a terminal");
+    let table = finished.success();
+    for part in [
+        "sentiment-fast@1",
+        "8 calls answered",
+        "texts/s",
+        "p99.9",
+        "answers",
+        "queue",
+        "inference",
+    ] {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+}
+
+#[test]
+fn a_server_out_of_reach_or_that_refuses_the_calls_exits_1_with_one_line() {
+    // Port 0 is nobody's.
+    let nobody = bench(&["--server", "127.0.0.1:0", "--calls", "1"]);
+    assert_eq!((nobody.code, &*nobody.stdout), (Some(1), ""), "{nobody:?}");
+    assert!(nobody.complaint().starts_with("tandem: 127.0.0.1:0: "), "{nobody:?}");
+    let server = RunningServer::start(&[]);
+    let address = server.grpc.to_string();
+    let refused = bench(&["--server", &address, "--task", "weather", "--calls", "1"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.complaint().contains("task"), "{refused:?}");
+    let unstarted = bench(&["--spawn", "--models", "/nowhere", "--calls", "1"]);
+    assert_eq!(unstarted.code, Some(1), "{unstarted:?}");
+    assert!(unstarted.complaint().contains("/nowhere"), "{unstarted:?}");
+    let missing = bench(&["--server", &address, "--texts", "/nowhere/texts.tsv"]);
+    assert_eq!(missing.code, Some(1), "{missing:?}");
+    assert!(
+        missing.complaint().starts_with("tandem: /nowhere/texts.tsv: "),
+        "{missing:?}"
+    );
+}
