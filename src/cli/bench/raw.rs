@@ -222,6 +222,7 @@ impl Bare {
                 let settings = InstanceSettings {
                     count: 1,
                     intra_threads: threads,
+                    max_cells: MAX_CELLS,
                 };
                 initialize(verified, settings)
                     .map_err(|error| error.to_string())?
@@ -282,10 +283,14 @@ fn rate(parts: &[Part]) -> f64 {
         .sum()
 }
 
+/// The shapes that the warm-up runs; the loop's own batches may be larger.
+const MAX_CELLS: usize = 256;
+
 fn one_thread(count: usize) -> InstanceSettings {
     InstanceSettings {
         count,
         intra_threads: 1,
+        max_cells: MAX_CELLS,
     }
 }
 
