@@ -196,7 +196,7 @@ impl Metrics {
             tier,
         };
         let families = &self.model;
-        ModelMetrics {
+        let of = OfModel {
             texts: families.texts.get_or_create_owned(&labels),
             queued: families.queued.get_or_create_owned(&labels),
             expired: families.expired.get_or_create_owned(&labels),
@@ -206,7 +206,8 @@ impl Metrics {
             preprocess_duration: families.preprocess_duration.get_or_create_owned(&labels),
             inference_duration: families.inference_duration.get_or_create_owned(&labels),
             batch_rows: families.batch_rows.get_or_create_owned(&labels),
-        }
+        };
+        ModelMetrics { of: Arc::new(of) }
     }
 }
 
@@ -262,6 +263,10 @@ impl Drop for ConnectionGuard {
 /// The metrics of one model; cheap to clone.
 #[derive(Clone)]
 pub struct ModelMetrics {
+    of: Arc<OfModel>,
+}
+
+struct OfModel {
     texts: Counter,
     queued: Gauge,
     expired: Counter,
@@ -281,38 +286,38 @@ impl ModelMetrics {
 
     /// Rows were dropped before they ran, because their deadline had passed.
     pub fn expired(&self, rows: usize) {
-        self.expired.inc_by(rows as u64);
+        self.of.expired.inc_by(rows as u64);
     }
 
     /// So many texts were in the cache, and so many were not.
     pub fn cached(&self, hits: usize, misses: usize) {
-        self.cache_hits.inc_by(hits as u64);
-        self.cache_misses.inc_by(misses as u64);
+        self.of.cache_hits.inc_by(hits as u64);
+        self.of.cache_misses.inc_by(misses as u64);
     }
 
     /// So many rows wait now.
     pub fn set_queued(&self, rows: usize) {
-        self.queued.set(i64::try_from(rows).unwrap_or(i64::MAX));
+        self.of.queued.set(i64::try_from(rows).unwrap_or(i64::MAX));
     }
 
     /// A row waited so long.
     pub fn waited(&self, took: Duration) {
-        self.queue_duration.observe(took.as_secs_f64());
+        self.of.queue_duration.observe(took.as_secs_f64());
     }
 
     /// A request's texts were preprocessed.
     pub fn preprocessed(&self, took: Duration) {
-        self.preprocess_duration.observe(took.as_secs_f64());
+        self.of.preprocess_duration.observe(took.as_secs_f64());
     }
 
     /// A batch ran.
     pub fn ran(&self, rows: usize, took: Duration) {
-        self.batch_rows.observe(rows as f64);
-        self.inference_duration.observe(took.as_secs_f64());
+        self.of.batch_rows.observe(rows as f64);
+        self.of.inference_duration.observe(took.as_secs_f64());
     }
 
     /// Texts were answered.
     pub fn answered(&self, texts: usize) {
-        self.texts.inc_by(texts as u64);
+        self.of.texts.inc_by(texts as u64);
     }
 }
