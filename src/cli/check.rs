@@ -33,6 +33,7 @@ pub fn run(args: &CheckArgs) -> Exit {
     let instances = InstanceSettings {
         count: 1,
         intra_threads: settings.intra_threads,
+        idle_threads: 1,
         max_cells: 256,
     };
     match initialize(&verified, instances) {

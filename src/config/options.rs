@@ -60,6 +60,10 @@ pub struct Options {
     #[arg(long, env = "TANDEM_INTRA_THREADS", value_name = "COUNT", help_heading = "Models")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intra_threads: Option<usize>,
+    /// Threads inside a deep run while nothing else runs or waits; 0 takes all processors where that is faster, 1 is off [default: 0]
+    #[arg(long, env = "TANDEM_IDLE_THREADS", value_name = "COUNT", help_heading = "Models")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_threads: Option<usize>,
     /// The most texts in a request [default: 128]
     #[arg(long, env = "TANDEM_MAX_TEXTS", value_name = "COUNT", help_heading = "Limits")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -53,6 +53,8 @@ pub struct Settings {
     pub deep_instances: usize,
     /// Threads inside one run of a session.
     pub intra_threads: usize,
+    /// Threads inside a deep run while nothing else runs or waits; 0 takes all processors where that is faster, 1 is off.
+    pub idle_threads: usize,
     /// The most open connections, at each door.
     pub max_connections: usize,
     /// The most open calls on one connection.
@@ -114,6 +116,7 @@ impl Default for Settings {
             fast_instances: 0,
             deep_instances: 0,
             intra_threads: 1,
+            idle_threads: 0,
             max_connections: 1024,
             max_streams_per_connection: 256,
             drain_grace: HumanDuration(Duration::from_secs(20)),
@@ -136,6 +139,7 @@ impl Settings {
             ("fast_instances", self.fast_instances, 0, 256),
             ("deep_instances", self.deep_instances, 0, 256),
             ("intra_threads", self.intra_threads, 1, 256),
+            ("idle_threads", self.idle_threads, 0, 256),
             ("max_connections", self.max_connections, 1, 1 << 20),
             (
                 "max_streams_per_connection",

@@ -55,6 +55,11 @@ impl ShapeBounds {
         }
     }
 
+    /// The same for batches of one row.
+    pub fn single_rows(self) -> Self {
+        Self { rows: 1, ..self }
+    }
+
     /// The shapes to measure, the most telling ones first: one row of each width, then more and more rows.
     pub fn shapes(self) -> Vec<(usize, usize)> {
         let mut widths = doubling(self.first_width, self.width);

@@ -1,6 +1,6 @@
 //! Where ONNX Runtime's shared library is looked for, and in what order.
 //!
-//! Only paths: `onnx.rs` loads what is found here.
+//! Only paths: `onnx/` loads what is found here.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::cost::{self, ShapeBounds, ShapeCost};
 use super::golden::{self, Report, Subject};
+use super::idle::{self, IdleRunner};
 use super::manifest::{Manifest, Tier, Truncation};
-use super::onnx::{OnnxRunner, Runtime, SessionSettings};
+use super::onnx::{OnnxRunner, Runtime, SessionSettings, SharedWeights, Source};
 use super::postprocess::{Classification, NotFinite, Postprocessor};
 use super::preprocess::{EncodeError, Encoding, ModelInput, Preprocessor};
 use super::repository::VerifiedModel;
@@ -22,6 +23,8 @@ pub struct InstanceSettings {
     pub count: usize,
     /// Threads inside one run.
     pub intra_threads: usize,
+    /// Threads inside a run that has the machine to itself, where they make it shorter; no more than `intra_threads`: none.
+    pub idle_threads: usize,
     /// The most cells, rows × width, of a batch: bounds what warm-up runs and what is measured.
     pub max_cells: usize,
 }
@@ -46,6 +49,8 @@ pub struct Initialized {
     pub golden: Report,
     /// What runs of an instance take on this machine, while nothing else runs; never empty.
     pub costs: Vec<ShapeCost>,
+    /// The size of a batch, in cells, from which on more threads run what is alone; nothing if they do not pay.
+    pub idle_from_cells: Option<usize>,
     /// Where the time went.
     pub times: LoadTimes,
 }
@@ -66,7 +71,30 @@ pub struct LoadTimes {
 }
 
 /// Loads a verified model, warms it up and checks its golden examples.
+///
+/// Several sessions share their weights. ONNX Runtime may have changed a weight in place while it optimised the graph
+/// (it transposes some), and does not notice that the shared one was not changed; then the golden examples fail, and
+/// each session gets weights of its own.
 pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Result<Initialized, ModelError> {
+    let share = settings.count > 1 || settings.idle_threads > settings.intra_threads;
+    let first = try_initialize(verified, settings, share);
+    let Err(problem) = &first else { return first };
+    if !share {
+        return first;
+    }
+    let second = try_initialize(verified, settings, false);
+    if second.is_ok() {
+        let model = &verified.manifest.name;
+        tracing::warn!(model, %problem, "its sessions can't share their weights");
+    }
+    second
+}
+
+fn try_initialize(
+    verified: &VerifiedModel,
+    settings: InstanceSettings,
+    share: bool,
+) -> Result<Initialized, ModelError> {
     let VerifiedModel {
         folder,
         manifest,
@@ -81,15 +109,20 @@ pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Resul
         ..LoadTimes::default()
     };
     let path = folder.join(&manifest.onnx.file);
-    let session = SessionSettings {
-        intra_threads: settings.intra_threads,
+    let weights = share.then(|| SharedWeights::read(&path)).flatten();
+    let source = Source {
+        path: &path,
+        manifest,
+        pad_id: preprocessor.pad_id(),
+        weights: weights.as_ref(),
     };
-    let mut runners = Vec::with_capacity(settings.count);
-    for _ in 0..settings.count.max(1) {
-        let runner = OnnxRunner::load(runtime, &path, manifest, preprocessor.pad_id(), session)
-            .map_err(|problem| ModelError::new(&path, problem))?;
-        runners.push(runner);
-    }
+    let open = |intra_threads| {
+        OnnxRunner::load(runtime, source, SessionSettings { intra_threads })
+            .map_err(|problem| ModelError::new(&path, problem))
+    };
+    let mut runners = (0..settings.count.max(1))
+        .map(|_| open(settings.intra_threads))
+        .collect::<Result<Vec<_>, _>>()?;
     times.sessions = lap();
     let postprocessor = Postprocessor {
         output_kind: manifest.onnx.output_kind,
@@ -104,6 +137,20 @@ pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Resul
     times.warm_up = lap();
     let costs =
         cost::measure(&mut runners[0], &sample, bounds, cost::BUDGET, Instant::now).map_err(|error| failed(&error))?;
+    let mut wide = None;
+    if settings.idle_threads > settings.intra_threads {
+        let mut runner = open(settings.idle_threads)?;
+        warm_up(&mut runner, &sample, bounds).map_err(|error| failed(&error))?;
+        let singles = cost::measure(
+            &mut runner,
+            &sample,
+            bounds.single_rows(),
+            cost::BUDGET / 3,
+            Instant::now,
+        )
+        .map_err(|error| failed(&error))?;
+        wide = idle::worthwhile_from(&costs, &singles).map(|from_cells| (runner, from_cells));
+    }
     times.measuring = lap();
     let golden_path = folder.join(&manifest.golden.file);
     let examples = golden::read(&golden_path)?;
@@ -122,14 +169,27 @@ pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Resul
             preprocessor,
             postprocessor,
         }),
-        runners: runners
-            .into_iter()
-            .map(|runner| Box::new(runner) as Box<dyn Runner>)
-            .collect(),
+        idle_from_cells: wide.as_ref().map(|(_, from_cells)| *from_cells),
+        runners: with_idle(runners, wide),
         golden,
         costs,
         times,
     })
+}
+
+/// The instances, the first with the session for quiet moments if there is one.
+fn with_idle(runners: Vec<OnnxRunner>, wide: Option<(OnnxRunner, usize)>) -> Vec<Box<dyn Runner>> {
+    let mut runners: Vec<Box<dyn Runner>> = runners
+        .into_iter()
+        .map(|runner| Box::new(runner) as Box<dyn Runner>)
+        .collect();
+    if let Some((wide, from_cells)) = wide {
+        let narrow = runners.swap_remove(0);
+        runners.push(Box::new(IdleRunner::new(narrow, Box::new(wide), from_cells)));
+        let last = runners.len() - 1;
+        runners.swap(0, last);
+    }
+    runners
 }
 
 /// Runs the smallest shape and the largest ones, so that the first caller does not pay for what ONNX Runtime does once,

@@ -2,10 +2,11 @@
 //! output becomes an answer.
 //!
 //! Knows nothing of requests, queues or protocols. In reading order:
-//! [`manifest`] → [`repository`] → [`load`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`cost`].
+//! [`manifest`] → [`repository`] → [`load`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`cost`] → [`idle`].
 
 pub mod cost;
 pub mod golden;
+pub mod idle;
 pub mod library;
 pub mod load;
 pub mod manifest;
@@ -25,6 +26,11 @@ use ndarray::Array2;
 pub trait Runner: Send {
     /// Runs one batch and gives its raw outputs, `[rows, labels]`, rows in the order of `inputs`.
     fn run(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError>;
+
+    /// The same for a batch that has the machine to itself: nothing else runs or waits.
+    fn run_alone(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
+        self.run(inputs)
+    }
 }
 
 /// A batch could not be run. The text is for the log, never for a caller.

@@ -58,8 +58,8 @@ impl Service {
             runners,
             costs,
             golden,
+            idle_from_cells,
             times,
-            ..
         } = initialize(&slot.verified, instances)?;
         let metrics = self.metrics().for_model(&manifest.name, manifest.tier.name());
         let scheduler_settings = SchedulerSettings {
@@ -80,6 +80,7 @@ impl Service {
             fingerprint = slot.verified.fingerprint,
             tier = manifest.tier.name(),
             instances = instances.count,
+            idle_from_cells,
             golden_examples = golden.examples,
             largest_logit_difference = golden.largest_difference,
             largest_batched_logit_difference = golden.largest_batched_difference,
@@ -135,6 +136,12 @@ fn instances(tier: Tier, settings: &Settings) -> InstanceSettings {
     InstanceSettings {
         count: if asked == 0 { chosen } else { asked },
         intra_threads: settings.intra_threads,
+        idle_threads: match tier {
+            // A run of a fast model is over before another thread wakes up.
+            Tier::Fast => 1,
+            Tier::Deep if settings.idle_threads == 0 => cores,
+            Tier::Deep => settings.idle_threads,
+        },
         max_cells: max_cells(tier),
     }
 }

@@ -24,6 +24,7 @@ fn initialized(tier: Tier) -> Initialized {
     let instances = InstanceSettings {
         count: 1,
         intra_threads: 1,
+        idle_threads: 1,
         max_cells: 256,
     };
     initialize(verified, instances).expect("it passes its checks")

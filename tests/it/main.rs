@@ -17,6 +17,7 @@ mod ngrams;
 mod predict;
 mod reflection;
 mod scheduler;
+mod sessions;
 mod shutdown;
 mod start_order;
 mod stream;

@@ -222,6 +222,7 @@ impl Bare {
                 let settings = InstanceSettings {
                     count: 1,
                     intra_threads: threads,
+                    idle_threads: 1,
                     max_cells: MAX_CELLS,
                 };
                 initialize(verified, settings)
@@ -290,6 +291,7 @@ fn one_thread(count: usize) -> InstanceSettings {
     InstanceSettings {
         count,
         intra_threads: 1,
+        idle_threads: 1,
         max_cells: MAX_CELLS,
     }
 }

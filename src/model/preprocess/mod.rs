@@ -1,6 +1,6 @@
 //! Preprocessing: how a text becomes a model's input. The same rules as in training, to the last id.
 //!
-//! Runs on worker threads, never on the async ones. Must not know of batches: padding is `onnx.rs`'s.
+//! Runs on worker threads, never on the async ones. Must not know of batches: padding is `onnx/`'s.
 
 pub mod ngrams;
 pub mod tokenizer;

@@ -76,6 +76,7 @@ impl ModelCopy {
         let instances = InstanceSettings {
             count: 1,
             intra_threads: 1,
+            idle_threads: 1,
             max_cells: 256,
         };
         initialize(&verified[0], instances)

@@ -1,16 +1,21 @@
-//! ONNX Runtime: the library, and one session a runner. The only file that imports `ort`.
+//! ONNX Runtime: the library, and one session a runner. The only folder that imports `ort`.
 //!
 //! A session belongs to one thread at a time. Messages of ONNX Runtime go into errors for the log, never to callers.
 
+mod inputs;
+mod weights;
+
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use ndarray::Array2;
 use ort::environment::Environment;
+use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
-use ort::session::{Session, SessionInputValue};
-use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
+use ort::value::{Outlet, TensorElementType, ValueType};
 
+use self::inputs::{FeedKind, tensor_for};
+pub use self::weights::SharedWeights;
 use super::manifest::{Manifest, Preprocess};
 use super::{ModelInput, RunError, Runner};
 
@@ -99,6 +104,19 @@ pub struct SessionSettings {
     pub intra_threads: usize,
 }
 
+/// What the sessions of a model are made from.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The ONNX file.
+    pub path: &'a Path,
+    /// What the graph must look like.
+    pub manifest: &'a Manifest,
+    /// The id that fills padded rows.
+    pub pad_id: u32,
+    /// The weights that all sessions use, if they share them.
+    pub weights: Option<&'a SharedWeights>,
+}
+
 /// A runner that owns one ONNX Runtime session.
 pub struct OnnxRunner {
     session: Session,
@@ -108,17 +126,6 @@ pub struct OnnxRunner {
     pad_id: u32,
 }
 
-/// What an input of the graph is fed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FeedKind {
-    TokenIds,
-    AttentionMask,
-    TokenTypeIds,
-    FeatureIds,
-    FeatureScale,
-    Texts { columns: bool },
-}
-
 struct Feed {
     name: String,
     kind: FeedKind,
@@ -126,14 +133,9 @@ struct Feed {
 
 impl OnnxRunner {
     /// Loads the manifest's ONNX file and checks that its inputs and its output are what the manifest promises.
-    pub fn load(
-        runtime: &Runtime,
-        path: &Path,
-        manifest: &Manifest,
-        pad_id: u32,
-        settings: SessionSettings,
-    ) -> Result<Self, String> {
-        let session = open_session(&runtime.environment, path, settings)
+    pub fn load(runtime: &Runtime, source: Source<'_>, settings: SessionSettings) -> Result<Self, String> {
+        let Source { manifest, pad_id, .. } = source;
+        let session = open_session(&runtime.environment, source, settings)
             .map_err(|error| format!("ONNX Runtime can't load the model: {error}"))?;
         let feeds = session
             .inputs()
@@ -181,8 +183,12 @@ impl Runner for OnnxRunner {
     }
 }
 
-fn open_session(environment: &Environment, path: &Path, settings: SessionSettings) -> Result<Session, ort::Error> {
-    Session::builder(environment)?
+fn open_session(
+    environment: &Environment,
+    source: Source<'_>,
+    settings: SessionSettings,
+) -> Result<Session, ort::Error> {
+    let mut builder = Session::builder(environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(settings.intra_threads)?
         .with_inter_threads(1)?
@@ -190,8 +196,11 @@ fn open_session(environment: &Environment, path: &Path, settings: SessionSetting
         .with_intra_op_spinning(false)?
         // Texts come in all lengths: planned memory for each shape would be kept for good.
         .with_memory_pattern(false)?
-        .with_config_entry("session.use_env_allocators", "0")?
-        .commit_from_file(path)
+        .with_config_entry("session.use_env_allocators", "0")?;
+    if let Some(weights) = source.weights {
+        builder = weights.lend_to(builder)?;
+    }
+    builder.commit_from_file(source.path)
 }
 
 fn feed_for(input: &Outlet, manifest: &Manifest) -> Result<Feed, String> {
@@ -265,80 +274,5 @@ fn check_output(outputs: &[Outlet], manifest: &Manifest) -> Result<(), String> {
         _ => Err(format!(
             "the output `{name}` has the shape {shape:?}, the manifest has {labels} labels"
         )),
-    }
-}
-
-/// Builds one padded input of the graph.
-fn tensor_for(kind: FeedKind, inputs: &[&ModelInput], pad_id: u32) -> Result<SessionInputValue<'static>, ort::Error> {
-    let rows = inputs.len();
-    let width = inputs.iter().map(|input| input.width()).max().unwrap_or(0);
-    let shape = [rows, width];
-    Ok(match kind {
-        FeedKind::TokenIds => {
-            let values = padded(inputs, width, i64::from(pad_id), |input| {
-                input.ids().iter().map(|&id| i64::from(id))
-            });
-            Tensor::from_array((shape, values))?.into()
-        }
-        FeedKind::AttentionMask => {
-            let values = padded(inputs, width, 0, |input| input.ids().iter().map(|_| 1_i64));
-            Tensor::from_array((shape, values))?.into()
-        }
-        FeedKind::TokenTypeIds => {
-            let values = padded(inputs, width, 0, |input| {
-                type_ids(input).iter().map(|&id| i64::from(id))
-            });
-            Tensor::from_array((shape, values))?.into()
-        }
-        FeedKind::FeatureIds => {
-            // Bucket counts are at most 2^30, so ids fit an i32.
-            let values = padded(inputs, width, pad_id as i32, |input| {
-                input.ids().iter().map(|&id| id as i32)
-            });
-            Tensor::from_array((shape, values))?.into()
-        }
-        FeedKind::FeatureScale => {
-            let values: Vec<f32> = inputs
-                .iter()
-                .map(|input| 1.0 / (input.width().max(1) as f32).sqrt())
-                .collect();
-            Tensor::from_array(([rows], values))?.into()
-        }
-        FeedKind::Texts { columns } => {
-            let texts: Vec<Arc<str>> = inputs.iter().map(|input| text(input)).collect();
-            if columns {
-                Tensor::from_string_array(([rows, 1], texts.as_slice()))?.into()
-            } else {
-                Tensor::from_string_array(([rows], texts.as_slice()))?.into()
-            }
-        }
-    })
-}
-
-fn padded<'a, T: Copy, I: Iterator<Item = T>>(
-    inputs: &[&'a ModelInput],
-    width: usize,
-    pad: T,
-    row: impl Fn(&'a ModelInput) -> I,
-) -> Vec<T> {
-    let mut values = Vec::with_capacity(inputs.len() * width);
-    for (at, input) in inputs.iter().enumerate() {
-        values.extend(row(input));
-        values.resize((at + 1) * width, pad);
-    }
-    values
-}
-
-fn type_ids(input: &ModelInput) -> &[u32] {
-    match input {
-        ModelInput::Tokens { type_ids, .. } => type_ids,
-        ModelInput::Features(_) | ModelInput::Text(_) => &[],
-    }
-}
-
-fn text(input: &ModelInput) -> Arc<str> {
-    match input {
-        ModelInput::Text(text) => Arc::clone(text),
-        ModelInput::Tokens { .. } | ModelInput::Features(_) => Arc::from(""),
     }
 }

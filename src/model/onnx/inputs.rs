@@ -1,0 +1,98 @@
+//! A batch as the tensors that a graph takes: padded ids, masks, texts.
+
+use std::sync::Arc;
+
+use ort::session::SessionInputValue;
+use ort::value::Tensor;
+
+use crate::model::ModelInput;
+
+/// What an input of the graph is fed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FeedKind {
+    TokenIds,
+    AttentionMask,
+    TokenTypeIds,
+    FeatureIds,
+    FeatureScale,
+    Texts { columns: bool },
+}
+
+/// Builds one padded input of the graph.
+pub(super) fn tensor_for(
+    kind: FeedKind,
+    inputs: &[&ModelInput],
+    pad_id: u32,
+) -> Result<SessionInputValue<'static>, ort::Error> {
+    let rows = inputs.len();
+    let width = inputs.iter().map(|input| input.width()).max().unwrap_or(0);
+    let shape = [rows, width];
+    Ok(match kind {
+        FeedKind::TokenIds => {
+            let values = padded(inputs, width, i64::from(pad_id), |input| {
+                input.ids().iter().map(|&id| i64::from(id))
+            });
+            Tensor::from_array((shape, values))?.into()
+        }
+        FeedKind::AttentionMask => {
+            let values = padded(inputs, width, 0, |input| input.ids().iter().map(|_| 1_i64));
+            Tensor::from_array((shape, values))?.into()
+        }
+        FeedKind::TokenTypeIds => {
+            let values = padded(inputs, width, 0, |input| {
+                type_ids(input).iter().map(|&id| i64::from(id))
+            });
+            Tensor::from_array((shape, values))?.into()
+        }
+        FeedKind::FeatureIds => {
+            // Bucket counts are at most 2^30, so ids fit an i32.
+            let values = padded(inputs, width, pad_id as i32, |input| {
+                input.ids().iter().map(|&id| id as i32)
+            });
+            Tensor::from_array((shape, values))?.into()
+        }
+        FeedKind::FeatureScale => {
+            let values: Vec<f32> = inputs
+                .iter()
+                .map(|input| 1.0 / (input.width().max(1) as f32).sqrt())
+                .collect();
+            Tensor::from_array(([rows], values))?.into()
+        }
+        FeedKind::Texts { columns } => {
+            let texts: Vec<Arc<str>> = inputs.iter().map(|input| text(input)).collect();
+            if columns {
+                Tensor::from_string_array(([rows, 1], texts.as_slice()))?.into()
+            } else {
+                Tensor::from_string_array(([rows], texts.as_slice()))?.into()
+            }
+        }
+    })
+}
+
+fn padded<'a, T: Copy, I: Iterator<Item = T>>(
+    inputs: &[&'a ModelInput],
+    width: usize,
+    pad: T,
+    row: impl Fn(&'a ModelInput) -> I,
+) -> Vec<T> {
+    let mut values = Vec::with_capacity(inputs.len() * width);
+    for (at, input) in inputs.iter().enumerate() {
+        values.extend(row(input));
+        values.resize((at + 1) * width, pad);
+    }
+    values
+}
+
+fn type_ids(input: &ModelInput) -> &[u32] {
+    match input {
+        ModelInput::Tokens { type_ids, .. } => type_ids,
+        ModelInput::Features(_) | ModelInput::Text(_) => &[],
+    }
+}
+
+fn text(input: &ModelInput) -> Arc<str> {
+    match input {
+        ModelInput::Text(text) => Arc::clone(text),
+        ModelInput::Tokens { .. } | ModelInput::Features(_) => Arc::from(""),
+    }
+}

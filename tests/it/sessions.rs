@@ -1,0 +1,78 @@
+//! The sessions of a model: they share their weights, and more of them answer as one does.
+
+use tandem::model::load::{Initialized, InstanceSettings, initialize};
+use tandem::model::repository;
+use tandem::model::{ModelInput, Tier};
+
+use crate::support::reviews::texts;
+use crate::support::shipped_models;
+
+const ALONE: InstanceSettings = InstanceSettings {
+    count: 1,
+    intra_threads: 1,
+    idle_threads: 1,
+    max_cells: 256,
+};
+
+/// A shipped model of a tier with these instances.
+fn initialized(tier: Tier, settings: InstanceSettings) -> Initialized {
+    let models = repository::open(&shipped_models()).expect("the shipped models");
+    let verified = models
+        .iter()
+        .find(|model| model.manifest.tier == tier)
+        .expect("one a tier");
+    initialize(verified, settings).expect("it passes its checks")
+}
+
+/// What every instance answers for some reviews, each alone.
+fn answers(loaded: &mut Initialized) -> Vec<Vec<f32>> {
+    let texts = texts(8);
+    let inputs: Vec<ModelInput> = texts
+        .iter()
+        .map(|text| loaded.model.preprocess(text, None).expect("it is short").input)
+        .collect();
+    loaded
+        .runners
+        .iter_mut()
+        .map(|runner| {
+            let rows = inputs.iter().map(|input| runner.run(&[input]).expect("it runs"));
+            rows.flat_map(|row| row.into_iter().collect::<Vec<_>>()).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn sessions_that_share_their_weights_answer_as_one_with_its_own_does() {
+    for tier in [Tier::Fast, Tier::Deep] {
+        let alone = answers(&mut initialized(tier, ALONE));
+        let shared = answers(&mut initialized(tier, InstanceSettings { count: 3, ..ALONE }));
+        assert_eq!(shared.len(), 3);
+        // The same kernels on the same numbers: the same bits.
+        assert!(shared.iter().all(|answers| answers == &alone[0]), "{tier:?}");
+    }
+}
+
+#[test]
+fn what_runs_alone_gets_the_same_answer_from_any_number_of_threads() {
+    let settings = InstanceSettings {
+        idle_threads: 2,
+        ..ALONE
+    };
+    let mut loaded = initialized(Tier::Deep, settings);
+    let text = "정말 재미있고 감동적인 최고의 영화".repeat(8);
+    let input = loaded.model.preprocess(&text, None).expect("it is cut").input;
+    let tolerance = loaded.model.manifest.golden.logit_tolerance;
+    let alone = loaded.runners[0].run_alone(&[&input]).expect("it runs");
+    let busy = loaded.runners[0].run(&[&input]).expect("it runs");
+    assert!(alone.iter().zip(&busy).all(|(a, b)| (a - b).abs() <= tolerance));
+}
+
+#[test]
+fn warm_up_measures_single_rows_of_both_models() {
+    for tier in [Tier::Fast, Tier::Deep] {
+        let loaded = initialized(tier, ALONE);
+        assert_eq!(loaded.costs[0].rows, 1);
+        assert!(loaded.costs.iter().all(|cost| !cost.took.is_zero()));
+        assert_eq!(loaded.idle_from_cells, None, "one thread is all there is");
+    }
+}
