@@ -135,10 +135,12 @@ fn try_initialize(
         warm_up(runner, &sample, bounds).map_err(|error| failed(&error))?;
     }
     times.warm_up = lap();
-    let costs =
-        cost::measure(&mut runners[0], &sample, bounds, cost::BUDGET, Instant::now).map_err(|error| failed(&error))?;
+    let try_wide = settings.idle_threads > settings.intra_threads;
+    let for_wide = if try_wide { cost::BUDGET / 4 } else { Duration::ZERO };
+    let costs = cost::measure(&mut runners[0], &sample, bounds, cost::BUDGET - for_wide, Instant::now)
+        .map_err(|error| failed(&error))?;
     let mut wide = None;
-    if settings.idle_threads > settings.intra_threads {
+    if try_wide {
         let mut runner = open(settings.idle_threads)?;
         warm_up(&mut runner, &sample, bounds).map_err(|error| failed(&error))?;
         let singles = cost::measure(

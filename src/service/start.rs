@@ -124,6 +124,8 @@ impl Service {
 /// Sessions of one thread each: on a full server they do more than fewer sessions of more threads.
 fn instances(tier: Tier, settings: &Settings) -> InstanceSettings {
     const MOST_BY_DEFAULT: usize = 8;
+    // The standard library counts the processors of the affinity mask (cpusets too) and takes the quota of cgroup v2 or v1,
+    // rounded down to at least one, if that is less.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let asked = match tier {
         Tier::Fast => settings.fast_instances,

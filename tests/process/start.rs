@@ -257,3 +257,28 @@ fn before_it_is_ready_health_says_not_serving_and_predict_says_model_loading() {
     }
     wait(&runtime, client.predict(request)).expect("an answer");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_that_is_given_one_core_runs_one_session_and_no_thread_of_onnx_runtime() {
+    let mut command = crate::support::command::clean("taskset");
+    command.args(["--cpu-list", &first_core(), env!("CARGO_BIN_EXE_tandem"), "serve"]);
+    command.args(free_ports()).arg("--models").arg(root().join("models"));
+    let server = RunningServer::spawn(command);
+    server.wait_ready();
+    let serves = server.logged("model serves");
+    assert_eq!(serves["instances"], 1, "{serves}");
+    let mut threads = server.threads();
+    threads.retain(|name| !name.starts_with("tokio-") && !name.starts_with("tandem"));
+    threads.sort();
+    assert_eq!(threads, ["sentiment-deep-", "sentiment-fast-"], "a thread a session");
+}
+
+/// The first processor that this process may use: containers do not always have number 0.
+#[cfg(target_os = "linux")]
+fn first_core() -> String {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let cores = line.expect("Linux has the line").trim();
+    cores.split([',', '-']).next().expect("split gives one").to_owned()
+}

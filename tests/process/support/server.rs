@@ -76,6 +76,14 @@ impl RunningServer {
         assert!(ready.is_some(), "does not get ready: {:#?}", self.log.lines());
     }
 
+    /// The names of its threads, cut at 15 bytes as Linux keeps them.
+    #[cfg(target_os = "linux")]
+    pub fn threads(&self) -> Vec<String> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it runs");
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+        names.map(|name| name.trim_end().to_owned()).collect()
+    }
+
     /// The address of the HTTP gateway.
     pub fn http(&self) -> SocketAddr {
         self.http.expect("the gateway is on")
