@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: help build test lint docs proto-check proto-baseline deploy-check dist tools ci clean-dist
+.PHONY: bench help build test lint docs proto-check proto-baseline deploy-check dist tools ci clean-dist
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -14,7 +14,7 @@ test: ## runs every test
 lint: ## formatting, clippy, shell scripts: warnings are errors
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
-	@if command -v shellcheck >/dev/null; then shellcheck tools/*.sh .ci/run; else echo "shellcheck is not here: skipped"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck tools/*.sh benches/*.sh .ci/run; else echo "shellcheck is not here: skipped"; fi
 
 docs: ## builds the documentation: broken links are errors
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
@@ -27,6 +27,9 @@ proto-baseline: ## takes the protocol files as they are for the new baseline of 
 
 deploy-check: ## lints the Dockerfile and the Compose file
 	tools/deploy-check.sh
+
+bench: build ## compares the server with its references, into target/bench/: wants a quiet machine
+	benches/compare.sh target/bench
 
 tools: ## installs the pinned tools of tests and checks under target/tools/
 	tools/test-tools.sh

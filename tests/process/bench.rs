@@ -116,7 +116,7 @@ fn cancelled_calls_leave_nothing_behind_and_the_others_are_right() {
 
 #[test]
 fn an_overload_is_measured_against_what_the_server_can_do() {
-    let server = RunningServer::start(&["--max-queue-texts", "128"]);
+    let server = RunningServer::start(&[]);
     let asked = [
         "--capacity-factor",
         "3",
@@ -129,7 +129,11 @@ fn an_overload_is_measured_against_what_the_server_can_do() {
     ];
     let report = bench_of(
         &server,
-        &[&asked[..], &["--probe-health", "--bulk-callers", "1"]].concat(),
+        &[
+            &asked[..],
+            &["--probe-health", "--concurrency", "2", "--bulk-callers", "1"],
+        ]
+        .concat(),
     );
     let capacity = number(&report, "/overload/capacity/calls_per_second");
     let offered = number(&report, "/overload/offered_calls_per_second");

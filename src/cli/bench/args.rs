@@ -101,6 +101,9 @@ pub struct BenchArgs {
     /// The deadline of each call
     #[arg(long, value_name = "DURATION", help_heading = "Calls")]
     pub timeout: Option<HumanDuration>,
+    /// Draw each deadline at random between this and --timeout
+    #[arg(long, value_name = "DURATION", help_heading = "Calls", requires = "timeout")]
+    pub least_timeout: Option<HumanDuration>,
     /// The share of calls that are cancelled at random moments
     #[arg(long, value_name = "SHARE", help_heading = "Calls", value_parser = share)]
     pub cancel_share: Option<f64>,

@@ -24,8 +24,10 @@ pub struct Calls {
     pub texts: Vec<String>,
     /// Texts in a call.
     pub batch_size: usize,
-    /// The deadline of each call.
-    pub timeout: Option<Duration>,
+    /// The deadlines of calls: each is drawn from these bounds.
+    pub timeout: Option<(Duration, Duration)>,
+    /// What random times follow from.
+    pub seed: u64,
     /// Which calls are cancelled.
     pub cancel: Option<Cancel>,
     /// The label that each text must get, by its place in `texts`.
@@ -39,8 +41,6 @@ pub struct Cancel {
     pub share: f64,
     /// A call is cancelled at a random moment before so much time has passed.
     pub within: Duration,
-    /// What the random moments follow from.
-    pub seed: u64,
 }
 
 /// How calls come.
@@ -185,13 +185,15 @@ impl Load {
         let calls = &self.calls;
         let from = first_text(index, calls.batch_size, calls.texts.len());
         let mut request = tonic::Request::new(calls.request(from));
-        if let Some(timeout) = calls.timeout {
+        let mut random = calls.random(index);
+        let timeout = calls.timeout.map(|(least, most)| between(&mut random, least, most));
+        if let Some(timeout) = timeout {
             request.set_timeout(timeout);
         }
         let mut client = self.clients[index as usize % self.clients.len()].clone();
         let sent = Instant::now();
         let answer = client.predict(request);
-        let answer = match calls.cancel.and_then(|cancel| cancel.after(index)) {
+        let answer = match calls.cancel.and_then(|cancel| cancel.after(&mut random)) {
             None => Some(answer.await),
             Some(moment) => tokio::time::timeout(moment, answer).await.ok(),
         };
@@ -201,12 +203,12 @@ impl Load {
         recorder.late.record(sent - due);
         match answer {
             None => recorder.cancelled += 1,
-            Some(Err(status)) => recorder.failed(Failure::of(&status, took, calls.timeout), took),
+            Some(Err(status)) => recorder.failed(Failure::of(&status, took, timeout), took),
             Some(Ok(response)) => {
                 let response = response.into_inner();
                 recorder.wrong += u64::from(!calls.is_right(from, &response));
                 let share = self.share_within(sent, now);
-                let in_time = calls.timeout.is_none_or(|timeout| took <= timeout);
+                let in_time = timeout.is_none_or(|timeout| took <= timeout);
                 recorder.answered(calls.batch_size, took, share, in_time, response.timing.as_ref());
             }
         }
@@ -225,6 +227,11 @@ impl Load {
 }
 
 impl Calls {
+    /// The random times of one call, the same in each run.
+    fn random(&self, index: u64) -> fastrand::Rng {
+        fastrand::Rng::with_seed(self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index))
+    }
+
     /// The call whose first text is `from`.
     pub fn request(&self, from: usize) -> pb::PredictRequest {
         let texts = self.texts.iter().cycle().skip(from).take(self.batch_size);
@@ -250,8 +257,11 @@ fn first_text(index: u64, batch_size: usize, texts: usize) -> usize {
 
 impl Cancel {
     /// When the call is cancelled, if it is.
-    fn after(self, index: u64) -> Option<Duration> {
-        let mut random = fastrand::Rng::with_seed(self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index));
-        (random.f64() < self.share).then(|| self.within.mul_f64(random.f64()))
+    fn after(self, random: &mut fastrand::Rng) -> Option<Duration> {
+        (random.f64() < self.share).then(|| between(random, Duration::ZERO, self.within))
     }
+}
+
+fn between(random: &mut fastrand::Rng, least: Duration, most: Duration) -> Duration {
+    least + most.saturating_sub(least).mul_f64(random.f64())
 }

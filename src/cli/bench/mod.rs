@@ -95,7 +95,10 @@ async fn bench(args: &BenchArgs, settings: &Settings) -> Result<Report, String> 
         template: args.template(),
         texts,
         batch_size: count(args.batch_size),
-        timeout: args.timeout.map(|timeout| timeout.0),
+        timeout: args
+            .timeout
+            .map(|most| (args.least_timeout.map_or(most.0, |least| least.0.min(most.0)), most.0)),
+        seed: args.seed,
         cancel: None,
         expected: None,
     };
@@ -168,7 +171,6 @@ impl Bench<'_> {
             within: median.map_or(Duration::from_millis(20), |millis| {
                 Duration::from_secs_f64(millis / 500.0)
             }),
-            seed: args.seed,
         });
         let calls = Arc::new(calls);
         let load = self.measure(&calls, report);

@@ -21,7 +21,7 @@ pub struct Overload {
     pub kept: f64,
 }
 
-/// Measures both. The deadline of the calls decides what is in time.
+/// Measures both. The deadline of the calls decides what is in time; the closed loop, which shows the best, has none.
 pub async fn run(
     server: &Target,
     calls: &Arc<Calls>,
@@ -31,7 +31,11 @@ pub async fn run(
     progress: &Progress,
 ) -> Result<Overload, String> {
     progress.say("what the server can do");
-    let capacity = measure(server, calls, Arrivals::Closed { callers }, until, progress).await;
+    let unhurried = Arc::new(Calls {
+        timeout: None,
+        ..Calls::clone(calls)
+    });
+    let capacity = measure(server, &unhurried, Arrivals::Closed { callers }, until, progress).await;
     let rate = capacity.rates.calls_per_second * factor;
     if rate <= 0.0 {
         return Err("the server answers no calls: there is nothing to multiply".into());

@@ -126,7 +126,7 @@ impl Bare {
             Tier::Deep => settings.deep_instances,
         };
         let count = if asked == 0 { cores() } else { asked };
-        let initialized = initialize(verified, one_thread(count)).map_err(|error| error.to_string())?;
+        let initialized = initialize(verified, sessions(count, 1)).map_err(|error| error.to_string())?;
         let mut bare = Self {
             model: initialized.model,
             runners: initialized.runners,
@@ -218,18 +218,10 @@ impl Bare {
     fn single(&mut self, verified: &VerifiedModel, time: Duration) -> Result<Value, String> {
         let mut wide = match cores() {
             1 => None,
-            threads => {
-                let settings = InstanceSettings {
-                    count: 1,
-                    intra_threads: threads,
-                    idle_threads: 1,
-                    max_cells: MAX_CELLS,
-                };
-                initialize(verified, settings)
-                    .map_err(|error| error.to_string())?
-                    .runners
-                    .pop()
-            }
+            threads => initialize(verified, sessions(1, threads))
+                .map_err(|error| error.to_string())?
+                .runners
+                .pop(),
         };
         let narrow = self.runners.first_mut().ok_or("there is no session")?;
         let mut tokenise = Latencies::default();
@@ -284,15 +276,12 @@ fn rate(parts: &[Part]) -> f64 {
         .sum()
 }
 
-/// The shapes that the warm-up runs; the loop's own batches may be larger.
-const MAX_CELLS: usize = 256;
-
-fn one_thread(count: usize) -> InstanceSettings {
+fn sessions(count: usize, intra_threads: usize) -> InstanceSettings {
     InstanceSettings {
         count,
-        intra_threads: 1,
-        idle_threads: 1,
-        max_cells: MAX_CELLS,
+        intra_threads,
+        // Only what warm-up runs: the batches here follow from their number of rows.
+        max_cells: 256,
     }
 }
 

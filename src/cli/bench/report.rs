@@ -58,6 +58,7 @@ impl Report {
                 "batch_size": args.batch_size,
                 "texts": args.texts.as_ref().map_or_else(|| "built in".into(), |file| file.display().to_string()),
                 "timeout": args.timeout,
+                "least_timeout": args.least_timeout,
                 "client_threads": args.client_threads,
                 "server_cpus": args.server_cpus,
                 "seed": args.seed,
