@@ -99,7 +99,7 @@ impl Core {
     }
 
     /// An instance is free again; see [`Queue::finished`].
-    pub fn finished(&self, instance: usize, rows: usize, width: usize, took: Duration) {
+    pub fn finished(&self, instance: usize, rows: usize, width: usize, took: Option<Duration>) {
         self.lock().queue.finished(instance, rows, width, took);
     }
 

@@ -18,7 +18,8 @@ pub fn serve(core: &Core, instance: usize, mut runner: Box<dyn Runner>) {
         let started = Instant::now();
         let outcome = run_guarded(runner.as_mut(), &batch);
         let took = started.elapsed();
-        core.finished(instance, rows, width, took);
+        // A run that has the machine to itself tells nothing of one on a busy server.
+        core.finished(instance, rows, width, (!batch.alone).then_some(took));
         core.metrics.ran(rows, took);
         match outcome {
             Ok(outputs) => deliver(core, &batch.entries, &outputs, started, took),
@@ -68,7 +69,10 @@ fn deliver(core: &Core, entries: &[Entry], outputs: &Array2<f32>, started: Insta
 /// Runs a batch; a panic or an output of the wrong height is an error like any other.
 fn run_guarded(runner: &mut dyn Runner, batch: &Batch) -> Result<Array2<f32>, RunError> {
     let inputs: Vec<&ModelInput> = batch.entries.iter().map(|entry| &entry.input).collect();
-    let run = AssertUnwindSafe(|| runner.run(&inputs));
+    let run = AssertUnwindSafe(|| match batch.alone {
+        true => runner.run_alone(&inputs),
+        false => runner.run(&inputs),
+    });
     let rows = std::panic::catch_unwind(run).unwrap_or_else(|_| Err(RunError("the instance panicked".into())))?;
     if rows.nrows() == inputs.len() {
         return Ok(rows);

@@ -229,10 +229,12 @@ impl Queue {
         }
     }
 
-    /// An instance is free again; learns what its batch took.
-    pub fn finished(&mut self, instance: usize, rows: usize, width: usize, took: Duration) {
+    /// An instance is free again; learns what its batch took, if that is told.
+    pub fn finished(&mut self, instance: usize, rows: usize, width: usize, took: Option<Duration>) {
         self.busy_until[instance] = None;
-        self.cost.learn(rows, width, took);
+        if let Some(took) = took {
+            self.cost.learn(rows, width, took);
+        }
     }
 
     /// The request's rows are no longer being prepared.
@@ -373,8 +375,8 @@ mod tests {
         assert!(queue.take_batch(0, 2, now).is_some_and(|batch| batch.alone));
         let _second = ask(&mut queue, &[4], now, SECOND);
         assert!(queue.take_batch(1, 1, now).is_some_and(|batch| !batch.alone));
-        queue.finished(0, 1, 4, SECOND);
-        queue.finished(1, 1, 4, SECOND);
+        queue.finished(0, 1, 4, Some(SECOND));
+        queue.finished(1, 1, 4, Some(SECOND));
         let _third = ask(&mut queue, &[4], now, SECOND);
         assert!(queue.take_batch(0, 2, now).is_some_and(|batch| batch.alone));
     }

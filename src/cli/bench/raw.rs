@@ -280,6 +280,7 @@ fn sessions(count: usize, intra_threads: usize) -> InstanceSettings {
     InstanceSettings {
         count,
         intra_threads,
+        idle_threads: 1,
         // Only what warm-up runs: the batches here follow from their number of rows.
         max_cells: 256,
     }
