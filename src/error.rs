@@ -23,6 +23,8 @@ pub enum Reason {
     ModelNotFound,
     /// The task has no model in the tier that the route asks.
     TierNotConfigured,
+    /// The task's cascade has no calibration, and the request names no confidence.
+    CascadeNotCalibrated,
     /// The model's queue has no room for the request.
     QueueFull,
     /// The message is larger than the server takes.
@@ -61,13 +63,14 @@ struct Mapping {
 
 impl Reason {
     /// Every reason, for documentation and for tests.
-    pub const ALL: [Reason; 19] = [
+    pub const ALL: [Reason; 20] = [
         Reason::InvalidField,
         Reason::MalformedMessage,
         Reason::InvalidUtf8,
         Reason::TaskNotFound,
         Reason::ModelNotFound,
         Reason::TierNotConfigured,
+        Reason::CascadeNotCalibrated,
         Reason::QueueFull,
         Reason::MessageTooLarge,
         Reason::DeadlineExceeded,
@@ -91,6 +94,7 @@ impl Reason {
             Reason::TaskNotFound => ("TASK_NOT_FOUND", 5, "NOT_FOUND", 404),
             Reason::ModelNotFound => ("MODEL_NOT_FOUND", 5, "NOT_FOUND", 404),
             Reason::TierNotConfigured => ("TIER_NOT_CONFIGURED", 9, "FAILED_PRECONDITION", 400),
+            Reason::CascadeNotCalibrated => ("CASCADE_NOT_CALIBRATED", 9, "FAILED_PRECONDITION", 400),
             Reason::QueueFull => ("QUEUE_FULL", 8, "RESOURCE_EXHAUSTED", 429),
             Reason::MessageTooLarge => ("MESSAGE_TOO_LARGE", 8, "RESOURCE_EXHAUSTED", 413),
             Reason::DeadlineExceeded => ("DEADLINE_EXCEEDED", 4, "DEADLINE_EXCEEDED", 504),

@@ -73,9 +73,7 @@ fn prediction(prediction: types::Prediction) -> pb::Prediction {
         label: prediction.label,
         confidence: prediction.confidence,
         tier: tier(prediction.tier).into(),
-        decision: match prediction.decision {
-            types::Decision::Requested => pb::Decision::Requested.into(),
-        },
+        decision: decision(prediction.decision).into(),
         scores: scores.collect(),
         token_count: count(prediction.token_count),
         truncated: prediction.truncated,
@@ -83,19 +81,31 @@ fn prediction(prediction: types::Prediction) -> pb::Prediction {
     }
 }
 
+fn decision(decision: types::Decision) -> pb::Decision {
+    match decision {
+        types::Decision::Requested => pb::Decision::Requested,
+        types::Decision::Confident => pb::Decision::Confident,
+        types::Decision::Escalated => pb::Decision::Escalated,
+        types::Decision::FallbackDeadline => pb::Decision::FallbackDeadline,
+        types::Decision::FallbackOverload => pb::Decision::FallbackOverload,
+    }
+}
+
 fn timing(output: &PredictOutput) -> pb::Timing {
-    let timing = output.timing;
-    let tiers = output.models.iter().map(|model| pb::TierTiming {
-        tier: tier(model.tier).into(),
-        queue_duration: duration(timing.tier.queue),
-        inference_duration: duration(timing.tier.inference),
-        batch_text_count: count(timing.tier.batch_texts),
+    let timing = &output.timing;
+    // Tiers run one after the other.
+    let all = |part: fn(&types::TierTiming) -> Duration| timing.tiers.iter().map(|(_, tier)| part(tier)).sum();
+    let tiers = timing.tiers.iter().map(|(which, timing)| pb::TierTiming {
+        tier: tier(*which).into(),
+        queue_duration: duration(timing.queue),
+        inference_duration: duration(timing.inference),
+        batch_text_count: count(timing.batch_texts),
     });
     pb::Timing {
         total_duration: duration(timing.total),
         preprocess_duration: duration(timing.preprocess),
-        queue_duration: duration(timing.tier.queue),
-        inference_duration: duration(timing.tier.inference),
+        queue_duration: duration(all(|tier| tier.queue)),
+        inference_duration: duration(all(|tier| tier.inference)),
         tiers: tiers.collect(),
     }
 }

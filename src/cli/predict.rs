@@ -31,6 +31,12 @@ pub struct PredictArgs {
     /// Which model answers [default: the task's]
     #[arg(long, value_name = "ROUTE")]
     route: Option<RouteSetting>,
+    /// For the cascade: the confidence from 0 to 1 at which the fast answer stands [default: the task's]
+    #[arg(long, value_name = "CONFIDENCE")]
+    min_confidence: Option<f32>,
+    /// Let the fast model answer what the deep one can't in time or has no room for
+    #[arg(long)]
+    allow_fallback: bool,
     /// The task [default: the server's]
     #[arg(long, value_name = "TASK", default_value = "", hide_default_value = true)]
     task: String,
@@ -107,11 +113,14 @@ fn request(args: &PredictArgs, texts: Vec<String>) -> pb::PredictRequest {
         None => pb::Route::Unspecified,
         Some(RouteSetting::Fast) => pb::Route::Fast,
         Some(RouteSetting::Deep) => pb::Route::Deep,
+        Some(RouteSetting::Cascade) => pb::Route::Cascade,
     };
     pb::PredictRequest {
         texts,
         task: args.task.clone(),
         route: route.into(),
+        min_confidence: args.min_confidence,
+        allow_fallback: args.allow_fallback.then_some(true),
         ..pb::PredictRequest::default()
     }
 }
@@ -157,9 +166,10 @@ impl Backend {
 fn local(args: &PredictArgs, settings: &Settings) -> Outcome<Service> {
     let catalog = open_catalog(settings).map_err(|error| (error.to_string(), Exit::Usage))?;
     let service = Service::new(settings, catalog, Metrics::new(""));
-    let wanted = args.route.map(|route| match route {
-        RouteSetting::Fast => Tier::Fast,
-        RouteSetting::Deep => Tier::Deep,
+    let wanted = args.route.and_then(|route| match route {
+        RouteSetting::Fast => Some(Tier::Fast),
+        RouteSetting::Deep if !args.allow_fallback => Some(Tier::Deep),
+        RouteSetting::Deep | RouteSetting::Cascade => None,
     });
     for slot in service.catalog().slots() {
         if wanted.is_none_or(|tier| slot.verified.manifest.tier == tier) {

@@ -25,6 +25,7 @@ struct Row<'a> {
     label: &'a str,
     confidence: f32,
     tier: &'static str,
+    decision: &'static str,
     token_count: i32,
     truncated: bool,
 }
@@ -57,6 +58,7 @@ impl<W: Write> Writer<W> {
                 pb::Tier::Deep => "deep",
                 pb::Tier::Unspecified => "",
             },
+            decision: decision(prediction.decision()),
             token_count: prediction.token_count,
             truncated: prediction.truncated,
         });
@@ -84,13 +86,25 @@ impl<W: Write> Writer<W> {
     }
 }
 
+/// The name in the API, in lower case and without its prefix.
+fn decision(decision: pb::Decision) -> &'static str {
+    match decision {
+        pb::Decision::Unspecified => "",
+        pb::Decision::Requested => "requested",
+        pb::Decision::Confident => "confident",
+        pb::Decision::Escalated => "escalated",
+        pb::Decision::FallbackDeadline => "fallback_deadline",
+        pb::Decision::FallbackOverload => "fallback_overload",
+    }
+}
+
 fn table<'a>(rows: impl Iterator<Item = Row<'a>>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["label", "confidence", "tier", "text"]);
+    table.set_header(["label", "confidence", "tier", "decision", "text"]);
     for row in rows {
         let confidence = format!("{:.4}", row.confidence);
-        table.add_row([row.label, &confidence, row.tier, &printable(row.text)]);
+        table.add_row([row.label, &confidence, row.tier, row.decision, &printable(row.text)]);
     }
     table
 }

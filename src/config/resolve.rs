@@ -84,11 +84,15 @@ fn check_keys(table: &Table) -> Result<(), String> {
     let tasks = tasks
         .as_table()
         .ok_or("tasks must be a table of tasks, [tasks.<name>]")?;
-    let known = ["fast", "deep", "default_route"].map(String::from);
+    let known = ["fast", "deep", "default_route", "allow_fallback", "cascade"].map(String::from);
+    let known_of_cascade = ["calibration", "min_confidence"].map(String::from);
     for (name, task) in tasks {
         let prefix = format!("tasks.{name}");
         let task = task.as_table().ok_or_else(|| format!("{prefix} must be a table"))?;
         check_known(&format!("{prefix}."), task, &known)?;
+        if let Some(cascade) = task.get("cascade").and_then(Value::as_table) {
+            check_known(&format!("{prefix}.cascade."), cascade, &known_of_cascade)?;
+        }
         let parsed: Result<TaskSettings, _> = Value::Table(task.clone()).try_into();
         parsed.map_err(|error| format!("{prefix}: {}", error.message().replace('\n', " ")))?;
     }

@@ -71,7 +71,7 @@ pub struct Settings {
 }
 
 /// The models of one task.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskSettings {
     /// The name of its fast model.
@@ -83,6 +83,31 @@ pub struct TaskSettings {
     /// The route of requests that name none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_route: Option<RouteSetting>,
+    /// Whether the fast model may answer where the deep one can't, unless a request says.
+    #[serde(default)]
+    pub allow_fallback: bool,
+    /// Its cascade.
+    #[serde(default)]
+    pub cascade: CascadeSettings,
+}
+
+impl TaskSettings {
+    /// Whether it says which models serve the task; if not, they follow from the manifests.
+    pub fn names_models(&self) -> bool {
+        self.fast.is_some() || self.deep.is_some()
+    }
+}
+
+/// The cascade of one task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CascadeSettings {
+    /// The file that `tandem calibrate` wrote; if absent, `<task>.cascade.toml` in the model repository, if it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<PathBuf>,
+    /// The confidence at which the fast answer stands; if absent, the calibration's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_confidence: Option<f32>,
 }
 
 /// Which tier answers where a request does not say.
@@ -93,6 +118,8 @@ pub enum RouteSetting {
     Fast,
     /// The deep model.
     Deep,
+    /// The fast model, and the deep one for what it is not sure of.
+    Cascade,
 }
 
 impl Default for Settings {
@@ -173,6 +200,15 @@ impl Settings {
         }
         if self.max_texts.saturating_mul(self.max_text_bytes) > 256 << 20 {
             return Err("max_texts × max_text_bytes must be at most 256 MiB".into());
+        }
+        for (name, task) in &self.tasks {
+            if let Some(confidence) = task.cascade.min_confidence
+                && !(0.0..=1.0).contains(&confidence)
+            {
+                return Err(format!(
+                    "tasks.{name}.cascade.min_confidence is {confidence}, it must be from 0 to 1"
+                ));
+            }
         }
         let day = Duration::from_secs(24 * 3600);
         for (key, value) in [

@@ -221,8 +221,10 @@ impl Model {
         !matches!(self.preprocessor, Preprocessor::Tokenizer(_))
     }
 
-    /// Turns a row of raw outputs into an answer.
-    pub fn postprocess(&self, row: &[f32]) -> Result<Classification, NotFinite> {
-        self.postprocessor.classify(row)
+    /// Turns a row of raw outputs into an answer. `temperature` overrides the manifest's.
+    pub fn postprocess(&self, row: &[f32], temperature: Option<f32>) -> Result<Classification, NotFinite> {
+        let own = self.postprocessor;
+        let temperature = temperature.unwrap_or(own.temperature);
+        Postprocessor { temperature, ..own }.classify(row)
     }
 }

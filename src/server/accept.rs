@@ -180,6 +180,8 @@ impl Connection {
             .http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(self.limits.max_streams)
+            // A client may cancel all that it may have open; the default of 20 would close its connection for that.
+            .max_pending_accept_reset_streams(self.limits.max_streams as usize)
             .max_header_list_size(MAX_HEADER_BYTES)
             .keep_alive_interval(KEEPALIVE_INTERVAL)
             .keep_alive_timeout(KEEPALIVE_TIMEOUT);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::cache::AnswerCache;
+use super::calibration::CascadeSetup;
 use super::types::{ModelRef, Route};
 use crate::batching::Scheduler;
 use crate::config::settings::{RouteSetting, Settings, TaskSettings};
@@ -61,6 +62,10 @@ pub struct Task {
     pub deep: Option<Arc<Slot>>,
     /// The route of requests that name none: never [`Route::Default`].
     pub default_route: Route,
+    /// Whether the fast model may answer where the deep one can't, unless a request says.
+    pub allow_fallback: bool,
+    /// What its cascade works with; only and always where it has both tiers.
+    pub cascade: Option<Arc<CascadeSetup>>,
 }
 
 impl Catalog {
@@ -76,7 +81,7 @@ impl Catalog {
         }
         for slot in slots.values() {
             let name = &slot.verified.manifest.task;
-            if settings.tasks.contains_key(name) {
+            if settings.tasks.get(name).is_some_and(TaskSettings::names_models) {
                 continue;
             }
             let task = tasks
@@ -90,9 +95,8 @@ impl Catalog {
                 )
             })?;
         }
-        for (name, task) in &tasks {
-            task.check_labels()
-                .map_err(|problem| format!("tasks.{name}: {problem}"))?;
+        for (name, task) in &mut tasks {
+            task.finish(name, settings)?;
         }
         let default_task = default_task(&tasks, settings)?;
         Ok(Self {
@@ -153,7 +157,10 @@ fn configured_task(
     settings: &Settings,
     slots: &BTreeMap<String, Arc<Slot>>,
 ) -> Result<Task, String> {
-    let mut task = Task::empty(configured.default_route.unwrap_or(settings.default_route));
+    let mut task = Task {
+        allow_fallback: configured.allow_fallback,
+        ..Task::empty(configured.default_route.unwrap_or(settings.default_route))
+    };
     for (tier, model) in [(Tier::Fast, &configured.fast), (Tier::Deep, &configured.deep)] {
         let Some(model) = model else { continue };
         let key = format!("tasks.{name}.{}", tier.name());
@@ -170,9 +177,6 @@ fn configured_task(
         // Both tiers are empty before.
         let _ = task.put(Arc::clone(slot));
     }
-    if task.slots().next().is_none() {
-        return Err(format!("tasks.{name}: names no model, set fast, deep or both"));
-    }
     Ok(task)
 }
 
@@ -181,12 +185,37 @@ impl Task {
         let default_route = match default_route {
             RouteSetting::Fast => Route::Fast,
             RouteSetting::Deep => Route::Deep,
+            RouteSetting::Cascade => Route::Cascade,
         };
         Self {
             fast: None,
             deep: None,
             default_route,
+            allow_fallback: false,
+            cascade: None,
         }
+    }
+
+    /// Checks what only a whole task can be checked for, and sets its cascade up. The error names the key.
+    fn finish(&mut self, name: &str, settings: &Settings) -> Result<(), String> {
+        let told = |problem| format!("tasks.{name}: {problem}");
+        if self.slots().next().is_none() {
+            return Err(told(
+                "no model's manifest is for this task, and it names none; set fast, deep or both".to_owned(),
+            ));
+        }
+        self.check_labels().map_err(told)?;
+        match (&self.fast, &self.deep) {
+            (Some(fast), Some(deep)) => {
+                let setup = CascadeSetup::find(name, settings, &fast.verified, &deep.verified)?;
+                self.cascade = Some(Arc::new(setup));
+            }
+            _ if self.allow_fallback => {
+                return Err(format!("tasks.{name}.allow_fallback: the task has one tier only"));
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn put(&mut self, slot: Arc<Slot>) -> Result<(), String> {

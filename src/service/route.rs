@@ -2,34 +2,50 @@
 
 use std::sync::Arc;
 
+use super::cascade::{Stands, Tandem};
 use super::catalog::{Catalog, ModelState, Serving, Slot, Task};
-use super::types::{Decision, ModelRef, Route};
+use super::types::{ModelRef, Route};
 use super::validate::{Target, ValidInput};
 use crate::error::{Error, Reason};
 use crate::model::Tier;
 
 /// Who answers.
+pub enum Plan {
+    /// One model.
+    Single(Asked),
+    /// Both tiers of a task.
+    Tandem(Box<Tandem>),
+}
+
+/// A model that is asked.
 #[derive(Clone)]
-pub struct Plan {
+pub struct Asked {
     /// The model, ready to be asked.
     pub serving: Serving,
     /// Its name, version and fingerprint.
     pub model: ModelRef,
-    /// Why it answers.
-    pub decision: Decision,
 }
 
-/// Chooses the model for a request.
+impl Plan {
+    /// The models that may be asked.
+    pub fn asked(&self) -> impl Iterator<Item = &Asked> {
+        let (first, second) = match self {
+            Plan::Single(asked) => (asked, None),
+            Plan::Tandem(tandem) => (&tandem.fast, Some(&tandem.deep)),
+        };
+        std::iter::once(first).chain(second)
+    }
+}
+
+/// Chooses who answers a request.
 pub fn plan(input: &ValidInput, catalog: &Catalog) -> Result<Plan, Error> {
-    let slot = match &input.target {
-        Target::Model { name, version } => named(catalog, input, name, version.as_deref())?,
-        Target::Route(route) => by_route(task(catalog, &input.task)?, &input.task, *route)?,
-    };
-    Ok(Plan {
-        serving: serving(&slot)?,
-        model: slot.model_ref(),
-        decision: Decision::Requested,
-    })
+    match &input.target {
+        Target::Model { name, version } => {
+            let slot = named(catalog, &input.task, name, version.as_deref())?;
+            Ok(Plan::Single(asked(slot)?))
+        }
+        Target::Route(route) => by_route(task(catalog, &input.task)?, input, *route),
+    }
 }
 
 fn task<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Task, Error> {
@@ -46,30 +62,85 @@ fn task<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Task, Error> {
     })
 }
 
-fn by_route(task: &Task, name: &str, route: Route) -> Result<Arc<Slot>, Error> {
+fn by_route(task: &Task, input: &ValidInput, route: Route) -> Result<Plan, Error> {
     let route = if route == Route::Default {
         task.default_route
     } else {
         route
     };
-    let (slot, tier) = match route {
-        Route::Fast => (&task.fast, Tier::Fast),
-        Route::Deep | Route::Default | Route::Cascade => (&task.deep, Tier::Deep),
+    let options = input.cascade;
+    if route != Route::Cascade && options.min_confidence.is_some() {
+        let problem = "applies to ROUTE_CASCADE only, which is not this task's default route";
+        return Err(Error::invalid_field("min_confidence", problem));
+    }
+    let allow_fallback = options.allow_fallback.unwrap_or(task.allow_fallback);
+    let stands = match route {
+        Route::Fast => return Ok(Plan::Single(asked(tier(task, input, Tier::Fast)?)?)),
+        Route::Deep | Route::Default if !allow_fallback => {
+            return Ok(Plan::Single(asked(tier(task, input, Tier::Deep)?)?));
+        }
+        Route::Deep | Route::Default => None,
+        Route::Cascade => options.min_confidence,
     };
-    slot.clone().ok_or_else(|| {
-        let name = if name.is_empty() {
-            "the default task".to_owned()
-        } else {
-            format!("the task `{name}`")
-        };
+    let (fast, deep) = (tier(task, input, Tier::Fast)?, tier(task, input, Tier::Deep)?);
+    let setup = task
+        .cascade
+        .clone()
+        .ok_or_else(|| Error::new(Reason::Internal, "a task of two tiers was not set up"))?;
+    let stands = match (route, stands.or(setup.min_confidence)) {
+        (Route::Cascade, Some(min_confidence)) => Stands::From(min_confidence),
+        (Route::Cascade, None) => return Err(not_calibrated(input)),
+        _ => Stands::None,
+    };
+    Ok(Plan::Tandem(Box::new(Tandem {
+        fast: asked(fast)?,
+        deep: asked(deep)?,
+        setup,
+        stands,
+        allow_fallback,
+    })))
+}
+
+fn tier<'a>(task: &'a Task, input: &ValidInput, tier: Tier) -> Result<&'a Arc<Slot>, Error> {
+    let slot = match tier {
+        Tier::Fast => &task.fast,
+        Tier::Deep => &task.deep,
+    };
+    slot.as_ref().ok_or_else(|| {
         Error::new(
             Reason::TierNotConfigured,
-            format!("route: {name} has no {} model", tier.name()),
+            format!("route: {} has no {} model", spoken(&input.task), tier.name()),
         )
     })
 }
 
-fn named(catalog: &Catalog, input: &ValidInput, name: &str, version: Option<&str>) -> Result<Arc<Slot>, Error> {
+fn not_calibrated(input: &ValidInput) -> Error {
+    Error::new(
+        Reason::CascadeNotCalibrated,
+        format!(
+            "route: the cascade of {} is not calibrated for its models; run `tandem calibrate`, or set min_confidence",
+            spoken(&input.task)
+        ),
+    )
+}
+
+fn spoken(task: &str) -> String {
+    if task.is_empty() {
+        "the default task".to_owned()
+    } else {
+        format!("the task `{task}`")
+    }
+}
+
+fn asked(slot: &Arc<Slot>) -> Result<Asked, Error> {
+    Ok(Asked {
+        serving: serving(slot)?,
+        model: slot.model_ref(),
+    })
+}
+
+/// The model of that name, if it serves `of_task`, where that is not empty.
+fn named<'a>(catalog: &'a Catalog, of_task: &str, name: &str, version: Option<&str>) -> Result<&'a Arc<Slot>, Error> {
     let slot = catalog
         .slot(name)
         .ok_or_else(|| Error::new(Reason::ModelNotFound, format!("model: there is no model `{name}`")))?;
@@ -80,16 +151,16 @@ fn named(catalog: &Catalog, input: &ValidInput, name: &str, version: Option<&str
             format!("model: `{name}` has no version `{version}` here, version `{serving}` serves"),
         ));
     }
-    if !input.task.is_empty() {
-        task(catalog, &input.task)?;
-        if !catalog.tasks_of(slot).contains(&input.task.as_str()) {
+    if !of_task.is_empty() {
+        task(catalog, of_task)?;
+        if !catalog.tasks_of(slot).contains(&of_task) {
             return Err(Error::invalid_field(
                 "model",
-                format!("does not serve the task `{}`", input.task),
+                format!("does not serve the task `{of_task}`"),
             ));
         }
     }
-    Ok(Arc::clone(slot))
+    Ok(slot)
 }
 
 fn serving(slot: &Slot) -> Result<Serving, Error> {

@@ -1,16 +1,17 @@
-//! One tier's part in a request: reserve room → preprocess → inference. Who answers, and what the rows mean, is decided
-//! elsewhere.
+//! One tier's part in a request: reserve room → preprocess → inference. Who answers is decided elsewhere.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::catalog::Serving;
-use super::types::{Terms, TierTiming};
+use super::route::Asked;
+use super::types::{Decision, ModelRef, Terms, TierTiming};
 use crate::batching::{Failure, RowOutput};
 use crate::error::{Error, Reason};
 use crate::model::load::Model;
 use crate::model::manifest::Truncation;
+use crate::model::postprocess::Classification;
 use crate::model::preprocess::EncodeError;
 use crate::model::{Encoding, ModelInput};
 
@@ -40,7 +41,7 @@ impl Chosen {
     }
 
     /// The size of the chosen texts.
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.places.iter().map(|&at| self.texts[at].len()).sum()
     }
 }
@@ -75,6 +76,88 @@ impl TierRows {
             queue: outputs().map(|row| row.queued_for).max().unwrap_or_default(),
             inference: outputs().map(|row| row.ran_for).max().unwrap_or_default(),
             batch_texts: outputs().map(|row| row.batch_rows).max().unwrap_or_default(),
+        }
+    }
+}
+
+/// The answers to a request's texts, before they are put into words.
+pub struct Answers {
+    /// One for each text, in order.
+    pub answers: Vec<Answer>,
+    /// The tiers that took part, in the order in which they did.
+    pub parts: Vec<Part>,
+}
+
+/// The answer to one text.
+pub struct Answer {
+    /// The model that answers, whose labels are meant.
+    pub model: Arc<Model>,
+    /// What it says.
+    pub answer: Classification,
+    /// Why it answers.
+    pub decision: Decision,
+    /// How many tokens or features it saw.
+    pub token_count: usize,
+    /// Whether it saw only a part of the text.
+    pub truncated: bool,
+}
+
+/// A tier that took part.
+pub struct Part {
+    /// The model.
+    pub model: ModelRef,
+    /// How long preprocessing took.
+    pub preprocess: Duration,
+    /// Where the time went.
+    pub timing: TierTiming,
+    /// How many texts came out of the answer cache; absent where there is none.
+    pub cache_hits: Option<usize>,
+}
+
+impl Answer {
+    /// What `asked` says of the text of `row`.
+    pub fn new(asked: &Asked, answer: Classification, row: &TierRow, decision: Decision) -> Self {
+        Self {
+            model: Arc::clone(&asked.serving.model),
+            answer,
+            decision,
+            token_count: row.token_count,
+            truncated: row.truncated,
+        }
+    }
+}
+
+impl Asked {
+    /// Runs the chosen texts, and takes what the model says for the answer.
+    pub async fn answer(&self, chosen: Chosen, terms: Terms) -> Result<Answers, Error> {
+        let rows = self.serving.infer(chosen, terms).await?;
+        let answers = rows.rows.iter().map(|row| {
+            let answer = self.classify(row, None)?;
+            Ok(Answer::new(self, answer, row, Decision::Requested))
+        });
+        Ok(Answers {
+            answers: answers.collect::<Result<_, Error>>()?,
+            parts: vec![self.part(&rows)],
+        })
+    }
+
+    /// What the model says of a text; with a temperature in place of the manifest's, if one is given.
+    pub fn classify(&self, row: &TierRow, temperature: Option<f32>) -> Result<Classification, Error> {
+        let model = &self.serving.model;
+        model.postprocess(&row.output.values, temperature).map_err(|error| {
+            let model = &self.model.name;
+            tracing::error!(model, %error, "a row was refused");
+            Error::new(Reason::InferenceFailed, format!("the model `{model}` failed"))
+        })
+    }
+
+    /// The model's part in a request.
+    pub fn part(&self, rows: &TierRows) -> Part {
+        Part {
+            model: self.model.clone(),
+            preprocess: rows.preprocess,
+            timing: rows.timing(),
+            cache_hits: self.serving.cache.as_ref().map(|_| rows.cache_hits),
         }
     }
 }

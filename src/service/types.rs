@@ -116,6 +116,14 @@ pub struct Prediction {
 pub enum Decision {
     /// The request, or the task's default route, fixed the tier.
     Requested,
+    /// Cascade: the fast model was sure enough.
+    Confident,
+    /// Cascade: the fast model was not sure enough, so the deep one answered.
+    Escalated,
+    /// The deep model could not have answered before the deadline, so the fast one did.
+    FallbackDeadline,
+    /// The deep model had no room, so the fast one answered.
+    FallbackOverload,
 }
 
 /// A label and its score.
@@ -143,14 +151,14 @@ pub struct ModelRef {
 }
 
 /// Where the time of one request went; of texts that ran side by side, the longest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Timing {
     /// From arrival to answer.
     pub total: Duration,
-    /// Turning texts into model inputs.
+    /// Turning texts into model inputs; where two tiers did so one after the other, both together.
     pub preprocess: Duration,
-    /// In the one tier that answered.
-    pub tier: TierTiming,
+    /// In each tier that took part, in the order in which they did.
+    pub tiers: Vec<(Tier, TierTiming)>,
 }
 
 /// Where the time went in one tier.

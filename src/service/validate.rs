@@ -21,6 +21,8 @@ pub struct ValidInput {
     pub target: Target,
     /// What is asked of the answer.
     pub options: AnswerOptions,
+    /// What is asked of the cascade and of fallback.
+    pub cascade: CascadeOptions,
     /// Which requests go first.
     pub priority: Priority,
     _checked: Checked,
@@ -51,6 +53,15 @@ pub struct AnswerOptions {
     pub truncation: Option<Truncation>,
 }
 
+/// What is asked of the cascade and of fallback; absent for the task's settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CascadeOptions {
+    /// The confidence from 0 to 1 at which the fast answer stands.
+    pub min_confidence: Option<f32>,
+    /// Whether the fast model may answer where the deep one can't.
+    pub allow_fallback: Option<bool>,
+}
+
 /// Only this module makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Checked;
@@ -66,7 +77,10 @@ pub fn validate(input: PredictInput, limits: RequestLimits) -> Result<ValidInput
     if !input.task.is_empty() && !is_name(&input.task) {
         faults.add("task", "must match [a-z0-9][a-z0-9_-]{0,62}");
     }
-    check_unsupported(&input, &mut faults);
+    if !input.text_pairs.is_empty() {
+        faults.add("text_pairs", "no model of this server classifies pairs of texts");
+    }
+    check_cascade(&input, &mut faults);
     let target = target(&input, &mut faults);
     faults.into_result()?;
     Ok(ValidInput {
@@ -77,6 +91,10 @@ pub fn validate(input: PredictInput, limits: RequestLimits) -> Result<ValidInput
             top_k,
             score_kind: input.score_kind,
             truncation: input.truncation,
+        },
+        cascade: CascadeOptions {
+            min_confidence: input.min_confidence,
+            allow_fallback: input.allow_fallback,
         },
         priority: input.priority,
         _checked: Checked,
@@ -110,29 +128,18 @@ fn check_texts(input: &PredictInput, limits: RequestLimits, faults: &mut Faults)
     }
 }
 
-/// Options that this version can't honour, or that do not fit the route, are refused rather than ignored.
-fn check_unsupported(input: &PredictInput, faults: &mut Faults) {
-    if !input.text_pairs.is_empty() {
-        faults.add("text_pairs", "no model of this server classifies pairs of texts");
-    }
-    if input.route == Route::Cascade {
-        faults.add("route", "ROUTE_CASCADE is not supported by this version of the server");
-    }
+/// Options that do not fit what is asked are refused rather than ignored. Where the task's default route decides, it
+/// is for the routing to say.
+fn check_cascade(input: &PredictInput, faults: &mut Faults) {
     if let Some(confidence) = input.min_confidence {
         if !(0.0..=1.0).contains(&confidence) {
             faults.add("min_confidence", "must be a number from 0 to 1");
-        } else {
-            faults.add(
-                "min_confidence",
-                "applies to ROUTE_CASCADE only, which this version does not support",
-            );
+        } else if !input.model.is_empty() || matches!(input.route, Route::Fast | Route::Deep) {
+            faults.add("min_confidence", "applies to ROUTE_CASCADE only");
         }
     }
-    if input.allow_fallback == Some(true) {
-        faults.add(
-            "allow_fallback",
-            "fallback to the fast model is not supported by this version of the server",
-        );
+    if input.allow_fallback == Some(true) && !input.model.is_empty() {
+        faults.add("allow_fallback", "does not go with model: one model was asked for");
     }
 }
 
@@ -230,7 +237,6 @@ mod tests {
                 "top_k",
                 "task",
                 "text_pairs",
-                "route",
                 "min_confidence",
                 "allow_fallback",
                 "model",

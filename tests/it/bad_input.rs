@@ -81,12 +81,6 @@ fn table() -> Vec<Row> {
         ),
         invalid("unknown priority", with(&|it| it.priority = 9), &["priority"], "9"),
         invalid(
-            "cascade",
-            with(&|it| it.route = pb::Route::Cascade.into()),
-            &["route"],
-            "not supported",
-        ),
-        invalid(
             "min_confidence without a cascade",
             with(&|it| it.min_confidence = Some(0.5)),
             &["min_confidence"],
@@ -105,10 +99,23 @@ fn table() -> Vec<Row> {
             "pairs",
         ),
         invalid(
-            "fallback",
-            with(&|it| it.allow_fallback = Some(true)),
+            "min_confidence where the default route is no cascade",
+            with(&|it| {
+                it.route = pb::Route::Unspecified.into();
+                it.min_confidence = Some(0.5);
+            }),
+            &["min_confidence"],
+            "ROUTE_CASCADE",
+        ),
+        invalid(
+            "fallback from a model that was asked for by name",
+            with(&|it| {
+                it.route = pb::Route::Unspecified.into();
+                it.model = "sentiment-deep".into();
+                it.allow_fallback = Some(true);
+            }),
             &["allow_fallback"],
-            "not supported",
+            "model",
         ),
         invalid(
             "model and route",

@@ -55,7 +55,7 @@ fn preprocess_inference_and_postprocess_tell_good_from_bad_for_both_models() {
             .expect("the model runs");
         assert_eq!(rows.dim(), (2, model.manifest.labels.len()));
         let winners = [0, 1].map(|row| {
-            let answer = model.postprocess(&rows.row(row).to_vec()).expect("finite");
+            let answer = model.postprocess(&rows.row(row).to_vec(), None).expect("finite");
             assert!((answer.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
             model.manifest.labels[answer.winner].as_str()
         });
@@ -81,7 +81,7 @@ fn preprocess_cuts_the_end_or_the_start_or_refuses() {
 #[test]
 fn postprocess_refuses_what_is_not_a_number() {
     let model = initialized(Tier::Fast).model;
-    assert_eq!(model.postprocess(&[f32::NAN, 0.0]), Err(NotFinite));
+    assert_eq!(model.postprocess(&[f32::NAN, 0.0], None), Err(NotFinite));
 }
 
 #[tokio::test]

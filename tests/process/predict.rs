@@ -97,7 +97,15 @@ fn texts_become_csv_with_one_header() {
         let output = output.success();
         let mut reader = csv::Reader::from_reader(output.as_bytes());
         let header = reader.headers().expect("a header").clone();
-        let columns = ["text", "label", "confidence", "tier", "token_count", "truncated"];
+        let columns = [
+            "text",
+            "label",
+            "confidence",
+            "tier",
+            "decision",
+            "token_count",
+            "truncated",
+        ];
         assert_eq!(header.iter().collect::<Vec<_>>(), columns);
         let rows: Vec<csv::StringRecord> = reader.records().collect::<Result<_, _>>().expect("CSV");
         let found: Vec<_> = rows.iter().map(|row| (row[0].to_owned(), row[1].to_owned())).collect();

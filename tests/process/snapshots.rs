@@ -26,7 +26,7 @@ const COMMANDS: [(&str, &[&str]); 18] = [
     ("error-unknown-flag", &["serve", "--grcp-addr", "127.0.0.1:1"]),
     ("error-bad-address", &["serve", "--grpc-addr", "localhost"]),
     ("error-bad-duration", &["serve", "--drain-grace", "soon"]),
-    ("error-bad-route", &["predict", "--route", "cascade", "a"]),
+    ("error-bad-route", &["predict", "--route", "both", "a"]),
     ("error-value-out-of-range", &["serve", "--max-texts", "0"]),
     ("error-values-that-do-not-fit", &["serve", "--max-queue-texts", "1"]),
     ("error-bad-log-filter", &["serve", "--log-filter", "tandem=loud"]),

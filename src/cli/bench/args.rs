@@ -149,6 +149,7 @@ impl BenchArgs {
             None => pb::Route::Unspecified,
             Some(RouteSetting::Fast) => pb::Route::Fast,
             Some(RouteSetting::Deep) => pb::Route::Deep,
+            Some(RouteSetting::Cascade) => pb::Route::Cascade,
         };
         let priority = match self.priority {
             None => pb::Priority::Unspecified,

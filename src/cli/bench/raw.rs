@@ -81,7 +81,8 @@ fn choose(args: &RawArgs, settings: &Settings) -> Result<VerifiedModel, String> 
     let models = repository::open(&settings.models).map_err(|error| error.to_string())?;
     let tier = match args.route.unwrap_or(settings.default_route) {
         RouteSetting::Fast => Tier::Fast,
-        RouteSetting::Deep => Tier::Deep,
+        // What the cascade saves is told against the deep model.
+        RouteSetting::Deep | RouteSetting::Cascade => Tier::Deep,
     };
     let name = args.model.split('@').next().unwrap_or_default();
     let task = match args.task.as_str() {

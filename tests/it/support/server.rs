@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use tandem::config::Settings;
 use tandem::config::duration::HumanDuration;
 use tandem::config::settings::RouteSetting;
+use tandem::config::{Settings, TaskSettings};
 use tandem::model::onnx::Runtime;
 use tandem::server::{Addresses, Server};
 use tandem::service::Service;
@@ -204,6 +204,18 @@ impl Builder {
     pub fn max_timeout(mut self, timeout: Duration) -> Self {
         self.settings.default_timeout = HumanDuration(timeout);
         self.settings.max_timeout = HumanDuration(timeout);
+        self
+    }
+
+    /// What is said of a task.
+    pub fn task(mut self, name: &str, settings: TaskSettings) -> Self {
+        self.settings.tasks.insert(name.to_owned(), settings);
+        self
+    }
+
+    /// Serves the deep model by one instance.
+    pub fn one_deep_instance(mut self) -> Self {
+        self.settings.deep_instances = 1;
         self
     }
 

@@ -153,11 +153,11 @@ pub fn later() -> Instant {
     Instant::now() + Duration::from_secs(600)
 }
 
-/// The terms of an ordinary request.
+/// The terms of an ordinary request, by a client that is no connection.
 pub fn terms() -> Terms {
     Terms {
         deadline: later(),
         priority: Priority::Normal,
-        client: ClientKey(1),
+        client: ClientKey(u64::MAX),
     }
 }

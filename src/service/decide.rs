@@ -1,0 +1,181 @@
+//! The cascade's decisions, as pure functions: which fast answers stand, which texts the deep model gets when it can't
+//! have all, and what both models together say of one. Knows no queues and no clocks: time is passed in.
+
+use std::time::{Duration, Instant};
+
+use crate::model::postprocess::Classification;
+
+/// How two models' calibrated log-probabilities become one answer: `score = fast × ln p_fast + deep × ln p_deep + bias`
+/// for each label, then softmax.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Blend {
+    /// The weight of the fast model.
+    pub fast: f64,
+    /// The weight of the deep model.
+    pub deep: f64,
+    /// What is added for each label, in the deep model's order.
+    pub bias: Vec<f64>,
+}
+
+impl Blend {
+    /// The deep model's answer as it is.
+    pub fn deep_alone(labels: usize) -> Self {
+        Self {
+            fast: 0.0,
+            deep: 1.0,
+            bias: vec![0.0; labels],
+        }
+    }
+
+    /// Both answers together. Log-probabilities by label, both in the deep model's order, as [`log_softmax`] gives them.
+    pub fn classify(&self, fast: &[f64], deep: &[f64]) -> Classification {
+        let scores: Vec<f64> = (0..deep.len())
+            .map(|label| self.fast * fast[label] + self.deep * deep[label] + self.bias[label])
+            .collect();
+        let logs = log_softmax(&scores, 1.0);
+        let mut winner = 0;
+        for (at, value) in logs.iter().enumerate() {
+            if *value > logs[winner] {
+                winner = at;
+            }
+        }
+        Classification {
+            winner,
+            probabilities: logs.iter().map(|value| value.exp() as f32).collect(),
+            logits: logs.iter().map(|&value| value as f32).collect(),
+        }
+    }
+}
+
+/// The logarithms of softmax(values / temperature); finite for finite values.
+pub fn log_softmax(values: &[f64], temperature: f64) -> Vec<f64> {
+    let top = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = values.iter().map(|value| ((value - top) / temperature).exp()).sum();
+    values
+        .iter()
+        .map(|value| (value - top) / temperature - sum.ln())
+        .collect()
+}
+
+/// The places of the texts whose fast answer does not stand, ascending. One that is exactly as sure as asked stands.
+pub fn uncertain(confidences: &[f32], min_confidence: f32) -> Vec<usize> {
+    (0..confidences.len())
+        .filter(|&place| confidences[place] < min_confidence)
+        .collect()
+}
+
+/// Splits `places` into those that the deep model gets, at most `room` of them, and those given up: the least uncertain
+/// first. Both ascending.
+pub fn admit(confidences: &[f32], places: Vec<usize>, room: usize) -> (Vec<usize>, Vec<usize>) {
+    if places.len() <= room {
+        return (places, Vec::new());
+    }
+    let mut admitted = places;
+    admitted.sort_by(|&a, &b| confidences[a].total_cmp(&confidences[b]).then(a.cmp(&b)));
+    let mut given_up = admitted.split_off(room);
+    admitted.sort_unstable();
+    given_up.sort_unstable();
+    (admitted, given_up)
+}
+
+/// When an escalation must be answered so that, if it is not, a fallback still is before `deadline`: a tenth of what is
+/// left before it, between 5 and 100 ms.
+pub fn escalation_deadline(now: Instant, deadline: Instant) -> Instant {
+    let left = deadline.saturating_duration_since(now);
+    let margin = (left / 10).clamp(Duration::from_millis(5), Duration::from_millis(100));
+    now + left.saturating_sub(margin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_answer_exactly_at_the_threshold_stands() {
+        assert_eq!(uncertain(&[0.8, 0.799, 0.801, 0.5], 0.8), [1, 3]);
+        assert!(uncertain(&[0.0, 1.0], 0.0).is_empty());
+        assert_eq!(uncertain(&[0.999, 1.0], 1.0), [0]);
+    }
+
+    #[test]
+    fn the_least_uncertain_are_given_up_first() {
+        let confidences = [0.9, 0.5, 0.7, 0.6, 0.7];
+        let (admitted, given_up) = admit(&confidences, vec![0, 1, 2, 3, 4], 3);
+        assert_eq!((admitted, given_up), (vec![1, 2, 3], vec![0, 4]));
+    }
+
+    #[test]
+    fn deep_alone_is_the_deep_models_answer() {
+        let deep = log_softmax(&[0.3, -1.2, 2.0], 1.0);
+        let answer = Blend::deep_alone(3).classify(&log_softmax(&[9.0, 0.0, 0.0], 1.0), &deep);
+        assert_eq!(answer.winner, 2);
+        for (found, expected) in answer.probabilities.iter().zip(&deep) {
+            assert!((f64::from(*found) - expected.exp()).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_margin_is_left_before_the_deadline() {
+        let now = Instant::now();
+        let after = |millis| now + Duration::from_millis(millis);
+        assert_eq!(escalation_deadline(now, after(10_000)), after(9_900));
+        assert_eq!(escalation_deadline(now, after(500)), after(450));
+        assert_eq!(escalation_deadline(now, after(20)), after(15));
+        assert_eq!(escalation_deadline(now, after(3)), now);
+        assert_eq!(escalation_deadline(after(1), now), after(1));
+    }
+
+    proptest! {
+        #[test]
+        fn every_uncertain_text_is_admitted_or_given_up_and_no_given_up_one_is_less_sure(
+            confidences in prop::collection::vec(0.0_f32..=1.0, 0..60),
+            threshold in 0.0_f32..=1.0,
+            room in 0_usize..70,
+        ) {
+            let places = uncertain(&confidences, threshold);
+            let (admitted, given_up) = admit(&confidences, places.clone(), room);
+            prop_assert_eq!(admitted.len(), places.len().min(room));
+            let mut both = [admitted.clone(), given_up.clone()].concat();
+            both.sort_unstable();
+            prop_assert_eq!(both, places);
+            for &kept in &admitted {
+                prop_assert!(given_up.iter().all(|&lost| confidences[kept] <= confidences[lost]));
+            }
+        }
+
+        #[test]
+        fn a_higher_threshold_escalates_no_fewer(
+            confidences in prop::collection::vec(0.0_f32..=1.0, 0..60),
+            a in 0.0_f32..=1.0,
+            b in 0.0_f32..=1.0,
+        ) {
+            let (low, high) = (a.min(b), a.max(b));
+            let more = uncertain(&confidences, high);
+            prop_assert!(uncertain(&confidences, low).iter().all(|place| more.contains(place)));
+        }
+
+        #[test]
+        fn a_blend_is_a_distribution_and_the_order_of_labels_does_not_matter(
+            logits in prop::collection::vec((-50.0_f64..50.0, -50.0_f64..50.0, -1.0_f64..1.0), 2..6),
+            fast in 0.0_f64..2.0,
+            deep in 0.0_f64..2.0,
+        ) {
+            let classify = |rows: &[(f64, f64, f64)]| {
+                let part = |pick: fn(&(f64, f64, f64)) -> f64| rows.iter().map(pick).collect::<Vec<_>>();
+                let blend = Blend { fast, deep, bias: part(|row| row.2) };
+                blend.classify(&log_softmax(&part(|row| row.0), 0.7), &log_softmax(&part(|row| row.1), 1.3))
+            };
+            let answer = classify(&logits);
+            prop_assert!((answer.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+            prop_assert!(answer.probabilities.iter().all(|&value| value <= answer.confidence()));
+            prop_assert!(answer.logits.iter().all(|value| value.is_finite()));
+            let mut reversed = logits.clone();
+            reversed.reverse();
+            let other = classify(&reversed);
+            for (a, b) in answer.probabilities.iter().zip(other.probabilities.iter().rev()) {
+                prop_assert!((a - b).abs() < 1e-6);
+            }
+        }
+    }
+}
