@@ -109,7 +109,10 @@ fn cancelled_calls_leave_nothing_behind_and_the_others_are_right() {
     let cancelled = number(&report, "/measured/calls_cancelled");
     let answered = number(&report, "/measured/calls_answered");
     assert!(cancelled > 0.0, "{report:#}");
-    assert_eq!(cancelled + answered, 400.0, "{report:#}");
+    // HTTP/2 may close a connection on which many calls are reset; what else was open on it then fails, and is counted.
+    let failures = report["measured"]["failures"].as_array().expect("a list");
+    let failed: f64 = failures.iter().map(|failure| number(failure, "/latency/count")).sum();
+    assert_eq!(cancelled + answered + failed, 400.0, "{report:#}");
     assert_eq!(number(&report, "/measured/wrong_answers"), 0.0);
     assert_eq!(number(&report, "/leftover/queued_texts"), 0.0);
 }

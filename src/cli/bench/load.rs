@@ -203,7 +203,7 @@ impl Load {
         recorder.late.record(sent - due);
         match answer {
             None => recorder.cancelled += 1,
-            Some(Err(status)) => recorder.failed(Failure::of(&status, took, timeout), took),
+            Some(Err(status)) => recorder.failed(Failure::of(&status, took, timeout), status.message(), took),
             Some(Ok(response)) => {
                 let response = response.into_inner();
                 recorder.wrong += u64::from(!calls.is_right(from, &response));

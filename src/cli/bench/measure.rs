@@ -66,6 +66,8 @@ pub struct Stages {
 pub struct FailureSummary {
     pub code: &'static str,
     pub reason: String,
+    /// What the first one was told.
+    pub message: String,
     pub latency: Option<LatencySummary>,
 }
 
@@ -151,10 +153,11 @@ impl Measured {
             failures: recorder
                 .failures
                 .iter()
-                .map(|(failure, latencies)| FailureSummary {
+                .map(|(failure, failed)| FailureSummary {
                     code: failure.code,
                     reason: failure.reason.clone(),
-                    latency: latencies.summary(),
+                    message: failed.message.clone(),
+                    latency: failed.latencies.summary(),
                 })
                 .collect(),
             refusals: recorder.refusals.summary(),

@@ -167,9 +167,9 @@ impl Bench<'_> {
         let median = warm_up(self.server, &plain, callers, args.warm_up.0, self.progress).await;
         calls.cancel = args.cancel_share.map(|share| Cancel {
             share,
-            // So that about as many are cancelled before their answer as would be after it.
+            // At every stage of a call, and seldom after its answer.
             within: median.map_or(Duration::from_millis(20), |millis| {
-                Duration::from_secs_f64(millis / 500.0)
+                Duration::from_secs_f64(millis / 1e3)
             }),
         });
         let calls = Arc::new(calls);

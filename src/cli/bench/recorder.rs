@@ -119,6 +119,14 @@ fn name(code: Code) -> &'static str {
     }
 }
 
+/// Calls that failed in one way.
+#[derive(Clone, Default)]
+pub struct Failed {
+    /// What the first one was told.
+    pub message: String,
+    pub latencies: Latencies,
+}
+
 /// What came of the calls so far.
 #[derive(Clone, Default)]
 pub struct Recorder {
@@ -132,7 +140,7 @@ pub struct Recorder {
     /// The same of texts that were answered before the deadline, counted from when the call was due.
     pub texts_in_time: f64,
     /// Calls that got no answer.
-    pub failures: BTreeMap<Failure, Latencies>,
+    pub failures: BTreeMap<Failure, Failed>,
     /// Those of them that the server turned away: no room, or no time.
     pub refusals: Latencies,
     /// Calls that this side cancelled.
@@ -188,11 +196,15 @@ impl Recorder {
     }
 
     /// Counts a failure.
-    pub fn failed(&mut self, failure: Failure, took: Duration) {
+    pub fn failed(&mut self, failure: Failure, message: &str, took: Duration) {
         if failure.is_refusal() {
             self.refusals.record(took);
         }
-        self.failures.entry(failure).or_default().record(took);
+        let failed = self.failures.entry(failure).or_default();
+        if failed.message.is_empty() {
+            message.clone_into(&mut failed.message);
+        }
+        failed.latencies.record(took);
     }
 }
 

@@ -177,7 +177,11 @@ fn measured_table(measured: &Measured) -> String {
         ("sent late".to_owned(), measured.sent_late),
     ];
     for failure in &measured.failures {
-        rows.push((format!("{} {}", failure.code, failure.reason), failure.latency));
+        let name = match failure.reason.starts_with(failure.code) {
+            true => failure.reason.clone(),
+            false => format!("{} {}", failure.code, failure.reason),
+        };
+        rows.push((name, failure.latency));
     }
     for (name, summary) in rows {
         if let Some(summary) = summary {
@@ -185,6 +189,9 @@ fn measured_table(measured: &Measured) -> String {
         }
     }
     out += &format!("{table}\n");
+    for failure in measured.failures.iter().filter(|failure| failure.reason == "client") {
+        out += &format!("{} client, for instance: {}\n", failure.code, failure.message);
+    }
     for (count, what) in [
         (measured.calls_cancelled, "calls cancelled by this client"),
         (measured.calls_not_sent, "calls not sent: too many were open"),
