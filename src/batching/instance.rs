@@ -11,8 +11,13 @@ use super::queue::{Batch, Entry};
 use super::ticket::{Failure, RowOutput};
 use crate::model::{ModelInput, RunError, Runner};
 
+/// How far an instance stands back from the threads that talk to callers: a refusal or a health check takes microseconds,
+/// and should not wait for the end of a time slice of inference.
+const NICENESS: i32 = 5;
+
 /// Runs batches until there are no more.
 pub fn serve(core: &Core, instance: usize, mut runner: Box<dyn Runner>) {
+    give_way();
     while let Some(batch) = core.next_batch(instance) {
         let (rows, width) = (batch.entries.len(), batch.width);
         let started = Instant::now();
@@ -27,6 +32,12 @@ pub fn serve(core: &Core, instance: usize, mut runner: Box<dyn Runner>) {
             Err(_) => run_one_by_one(core, runner.as_mut(), batch.entries),
         }
     }
+}
+
+/// Lowers the priority of this thread. Where the system does not allow it, all threads are equal, as before.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
 }
 
 /// A batch failed: each row gets a run of its own, so that one bad row does not take its neighbours with it.
