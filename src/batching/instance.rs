@@ -21,7 +21,7 @@ pub fn serve(core: &Core, instance: usize, mut runner: Box<dyn Runner>) {
     while let Some(batch) = core.next_batch(instance) {
         let (rows, width) = (batch.entries.len(), batch.width);
         let started = Instant::now();
-        let outcome = run_guarded(runner.as_mut(), &batch);
+        let outcome = run_guarded(&mut runner, &batch);
         let took = started.elapsed();
         // A run that has the machine to itself tells nothing of one on a busy server.
         core.finished(instance, rows, width, (!batch.alone).then_some(took));
@@ -29,7 +29,7 @@ pub fn serve(core: &Core, instance: usize, mut runner: Box<dyn Runner>) {
         match outcome {
             Ok(outputs) => deliver(core, &batch.entries, &outputs, started, took),
             Err(error) if rows == 1 => batch.entries[0].ticket.fail(Failure::Inference(error.to_string())),
-            Err(_) => run_one_by_one(core, runner.as_mut(), batch.entries),
+            Err(_) => run_one_by_one(core, &mut runner, batch.entries),
         }
     }
 }
@@ -41,7 +41,7 @@ fn give_way() {
 }
 
 /// A batch failed: each row gets a run of its own, so that one bad row does not take its neighbours with it.
-fn run_one_by_one(core: &Core, runner: &mut dyn Runner, entries: Vec<Entry>) {
+fn run_one_by_one(core: &Core, runner: &mut Box<dyn Runner>, entries: Vec<Entry>) {
     for entry in entries {
         let started = Instant::now();
         if entry.ticket.is_settled() {
@@ -77,14 +77,23 @@ fn deliver(core: &Core, entries: &[Entry], outputs: &Array2<f32>, started: Insta
     }
 }
 
-/// Runs a batch; a panic or an output of the wrong height is an error like any other.
-fn run_guarded(runner: &mut dyn Runner, batch: &Batch) -> Result<Array2<f32>, RunError> {
+/// Runs a batch; a panic or an output of the wrong height is an error like any other. After a panic a new runner takes the
+/// place of this one; where none can be opened, it stays, and the next panic tries again.
+fn run_guarded(runner: &mut Box<dyn Runner>, batch: &Batch) -> Result<Array2<f32>, RunError> {
     let inputs: Vec<&ModelInput> = batch.entries.iter().map(|entry| &entry.input).collect();
     let run = AssertUnwindSafe(|| match batch.alone {
         true => runner.run_alone(&inputs),
         false => runner.run(&inputs),
     });
-    let rows = std::panic::catch_unwind(run).unwrap_or_else(|_| Err(RunError("the instance panicked".into())))?;
+    let rows = std::panic::catch_unwind(run).unwrap_or_else(|_| {
+        let reopened = std::panic::catch_unwind(AssertUnwindSafe(|| runner.reopen()));
+        match reopened {
+            Ok(Ok(new)) => *runner = new,
+            Ok(Err(error)) => tracing::error!(%error, "an instance panicked and can't be opened again"),
+            Err(_) => tracing::error!("an instance panicked, and again when it was opened"),
+        }
+        Err(RunError("the instance panicked".into()))
+    })?;
     if rows.nrows() == inputs.len() {
         return Ok(rows);
     }

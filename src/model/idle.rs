@@ -34,6 +34,11 @@ impl Runner for IdleRunner {
         self.narrow.run(inputs)
     }
 
+    fn reopen(&self) -> Result<Box<dyn Runner>, RunError> {
+        let (narrow, wide) = (self.narrow.reopen()?, self.wide.reopen()?);
+        Ok(Box::new(Self::new(narrow, wide, self.from_cells)))
+    }
+
     fn run_alone(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
         let width = inputs.iter().map(|input| input.width()).max().unwrap_or(0);
         if inputs.len() * width >= self.from_cells {

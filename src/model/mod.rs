@@ -31,6 +31,11 @@ pub trait Runner: Send {
     fn run_alone(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
         self.run(inputs)
     }
+
+    /// A new runner of the same kind, for the place of this one after a panic, when nobody knows what state it is in.
+    fn reopen(&self) -> Result<Box<dyn Runner>, RunError> {
+        Err(RunError("this runner can't be opened again".into()))
+    }
 }
 
 /// A batch could not be run. The text is for the log, never for a caller.

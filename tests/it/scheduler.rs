@@ -114,6 +114,11 @@ async fn a_runner_that_panics_fails_its_row_and_goes_on() {
     let first = stage.occupy().await;
     stage.go(Script::Panic);
     assert!(matches!(first.await.expect("answered"), Err(Failure::Inference(_))));
+    assert_eq!(
+        stage.opened.load(std::sync::atomic::Ordering::SeqCst),
+        1,
+        "a new runner takes its place"
+    );
     let second = stage.submit(&[7], later()).await;
     stage.go(Script::Answer);
     assert_eq!(second.await.expect("no panic"), Ok(vec![7.0]));

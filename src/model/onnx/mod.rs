@@ -120,12 +120,23 @@ pub struct Source<'a> {
 /// A runner that owns one ONNX Runtime session.
 pub struct OnnxRunner {
     session: Session,
+    open: Opener,
     feeds: Vec<Feed>,
     output: String,
     labels: usize,
     pad_id: u32,
 }
 
+/// Opens sessions of one model, all alike.
+#[derive(Clone)]
+struct Opener {
+    environment: &'static Environment,
+    path: PathBuf,
+    weights: Option<SharedWeights>,
+    settings: SessionSettings,
+}
+
+#[derive(Clone)]
 struct Feed {
     name: String,
     kind: FeedKind,
@@ -133,9 +144,16 @@ struct Feed {
 
 impl OnnxRunner {
     /// Loads the manifest's ONNX file and checks that its inputs and its output are what the manifest promises.
-    pub fn load(runtime: &Runtime, source: Source<'_>, settings: SessionSettings) -> Result<Self, String> {
+    pub fn load(runtime: &'static Runtime, source: Source<'_>, settings: SessionSettings) -> Result<Self, String> {
         let Source { manifest, pad_id, .. } = source;
-        let session = open_session(&runtime.environment, source, settings)
+        let open = Opener {
+            environment: &runtime.environment,
+            path: source.path.to_owned(),
+            weights: source.weights.cloned(),
+            settings,
+        };
+        let session = open
+            .session()
             .map_err(|error| format!("ONNX Runtime can't load the model: {error}"))?;
         let feeds = session
             .inputs()
@@ -146,6 +164,7 @@ impl OnnxRunner {
         check_output(session.outputs(), manifest)?;
         Ok(Self {
             session,
+            open,
             feeds,
             output: manifest.onnx.output.clone(),
             labels: manifest.labels.len(),
@@ -181,26 +200,36 @@ impl Runner for OnnxRunner {
     fn run(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
         self.run_session(inputs)
     }
+
+    fn reopen(&self) -> Result<Box<dyn Runner>, RunError> {
+        let session = self.open.session().map_err(|error| RunError(error.to_string()))?;
+        Ok(Box::new(Self {
+            session,
+            open: self.open.clone(),
+            feeds: self.feeds.clone(),
+            output: self.output.clone(),
+            labels: self.labels,
+            pad_id: self.pad_id,
+        }))
+    }
 }
 
-fn open_session(
-    environment: &Environment,
-    source: Source<'_>,
-    settings: SessionSettings,
-) -> Result<Session, ort::Error> {
-    let mut builder = Session::builder(environment)?
-        .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(settings.intra_threads)?
-        .with_inter_threads(1)?
-        // Threads that spin while they wait for work starve the other sessions and the network.
-        .with_intra_op_spinning(false)?
-        // Texts come in all lengths: planned memory for each shape would be kept for good.
-        .with_memory_pattern(false)?
-        .with_config_entry("session.use_env_allocators", "0")?;
-    if let Some(weights) = source.weights {
-        builder = weights.lend_to(builder)?;
+impl Opener {
+    fn session(&self) -> Result<Session, ort::Error> {
+        let mut builder = Session::builder(self.environment)?
+            .with_optimization_level(GraphOptimizationLevel::All)?
+            .with_intra_threads(self.settings.intra_threads)?
+            .with_inter_threads(1)?
+            // Threads that spin while they wait for work starve the other sessions and the network.
+            .with_intra_op_spinning(false)?
+            // Texts come in all lengths: planned memory for each shape would be kept for good.
+            .with_memory_pattern(false)?
+            .with_config_entry("session.use_env_allocators", "0")?;
+        if let Some(weights) = &self.weights {
+            builder = weights.lend_to(builder)?;
+        }
+        builder.commit_from_file(&self.path)
     }
-    builder.commit_from_file(source.path)
 }
 
 fn feed_for(input: &Outlet, manifest: &Manifest) -> Result<Feed, String> {

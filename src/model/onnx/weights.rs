@@ -15,9 +15,10 @@ use prost::bytes::Bytes;
 /// Smaller weights are not worth sharing.
 const SMALLEST: usize = 4096;
 
-/// The large weights of a model, and what kernels packed of them.
+/// The large weights of a model, and what kernels packed of them; cheap to clone.
+#[derive(Clone)]
 pub struct SharedWeights {
-    weights: Vec<(String, Arc<DynValue>)>,
+    weights: Arc<Vec<(String, Arc<DynValue>)>>,
     packed: PrepackedWeights,
 }
 
@@ -29,14 +30,14 @@ impl SharedWeights {
         let graph = ModelProto::decode(file).ok()?.graph?;
         let weights: Vec<_> = graph.initializer.into_iter().filter_map(TensorProto::lend).collect();
         (!weights.is_empty()).then(|| Self {
-            weights,
+            weights: Arc::new(weights),
             packed: PrepackedWeights::new(),
         })
     }
 
     /// Lets a session use them instead of its own.
     pub(super) fn lend_to(&self, mut builder: SessionBuilder) -> Result<SessionBuilder, ort::Error> {
-        for (name, value) in &self.weights {
+        for (name, value) in self.weights.iter() {
             builder = builder.with_initializer(name, Arc::clone(value))?;
         }
         Ok(builder.with_prepacked_weights(&self.packed)?)

@@ -24,9 +24,11 @@ pub enum Script {
 }
 
 /// Tells what it is about to run, then does as told.
+#[derive(Clone)]
 struct ScriptedRunner {
     started: tokio::sync::mpsc::UnboundedSender<Vec<u32>>,
     script: std::sync::Arc<std::sync::Mutex<mpsc::Receiver<Script>>>,
+    opened: std::sync::Arc<std::sync::atomic::AtomicUsize>,
 }
 
 impl Runner for ScriptedRunner {
@@ -46,6 +48,11 @@ impl Runner for ScriptedRunner {
             Script::Panic => panic!("scripted"),
         }
     }
+
+    fn reopen(&self) -> Result<Box<dyn Runner>, RunError> {
+        self.opened.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        Ok(Box::new(self.clone()))
+    }
 }
 
 /// A scheduler with scripted instances, one unless said otherwise.
@@ -54,6 +61,8 @@ pub struct Stage {
     pub scheduler: Scheduler,
     started: tokio::sync::mpsc::UnboundedReceiver<Vec<u32>>,
     script: mpsc::Sender<Script>,
+    /// How many runners were opened in the place of one that panicked.
+    pub opened: std::sync::Arc<std::sync::atomic::AtomicUsize>,
 }
 
 /// What a request of a test gets.
@@ -73,9 +82,11 @@ impl Stage {
         let (tell, started) = tokio::sync::mpsc::unbounded_channel();
         let (script, receiver) = mpsc::channel();
         let receiver = std::sync::Arc::new(std::sync::Mutex::new(receiver));
+        let opened = std::sync::Arc::<std::sync::atomic::AtomicUsize>::default();
         let runner = || ScriptedRunner {
             started: tell.clone(),
             script: std::sync::Arc::clone(&receiver),
+            opened: std::sync::Arc::clone(&opened),
         };
         let settings = SchedulerSettings {
             room: Amount {
@@ -103,6 +114,7 @@ impl Stage {
             scheduler: scheduler.expect("a thread"),
             started,
             script,
+            opened,
         }
     }
 
