@@ -43,6 +43,8 @@ pub enum Reason {
     InferenceFailed,
     /// A bug in the server.
     Internal,
+    /// The model's answer can't be explained exactly.
+    NotExplainable,
     /// No such method or path.
     MethodNotFound,
     /// The path is there, but not for this HTTP method.
@@ -63,7 +65,7 @@ struct Mapping {
 
 impl Reason {
     /// Every reason, for documentation and for tests.
-    pub const ALL: [Reason; 20] = [
+    pub const ALL: [Reason; 21] = [
         Reason::InvalidField,
         Reason::MalformedMessage,
         Reason::InvalidUtf8,
@@ -80,6 +82,7 @@ impl Reason {
         Reason::ServerDraining,
         Reason::InferenceFailed,
         Reason::Internal,
+        Reason::NotExplainable,
         Reason::MethodNotFound,
         Reason::MethodNotAllowed,
         Reason::UnsupportedMediaType,
@@ -104,6 +107,7 @@ impl Reason {
             Reason::ServerDraining => ("SERVER_DRAINING", 14, "UNAVAILABLE", 503),
             Reason::InferenceFailed => ("INFERENCE_FAILED", 13, "INTERNAL", 500),
             Reason::Internal => ("INTERNAL", 13, "INTERNAL", 500),
+            Reason::NotExplainable => ("NOT_EXPLAINABLE", 12, "UNIMPLEMENTED", 501),
             Reason::MethodNotFound => ("METHOD_NOT_FOUND", 12, "UNIMPLEMENTED", 404),
             Reason::MethodNotAllowed => ("METHOD_NOT_ALLOWED", 12, "UNIMPLEMENTED", 405),
             Reason::UnsupportedMediaType => ("UNSUPPORTED_MEDIA_TYPE", 3, "INVALID_ARGUMENT", 415),

@@ -8,27 +8,17 @@ use crate::error::Error;
 use crate::model::Tier;
 use crate::model::manifest::Truncation;
 use crate::service::health::{ModelReport, ServingState};
-use crate::service::types::{self, PredictInput, PredictOutput, Priority, Route, ScoreKind};
+use crate::service::types::{self, ExplainInput, PredictInput, PredictOutput, Priority, Route, ScoreKind};
 use crate::service::{RequestLimits, Service};
 
 /// A request from the wire.
 pub fn predict_input(request: pb::PredictRequest) -> Result<PredictInput, Error> {
-    let route = match known(request.route, "route")? {
-        pb::Route::Unspecified => Route::Default,
-        pb::Route::Fast => Route::Fast,
-        pb::Route::Deep => Route::Deep,
-        pb::Route::Cascade => Route::Cascade,
-    };
+    let route = route(request.route)?;
     let score_kind = match known(request.score_kind, "score_kind")? {
         pb::ScoreKind::Unspecified | pb::ScoreKind::Probability => ScoreKind::Probability,
         pb::ScoreKind::Logit => ScoreKind::Logit,
     };
-    let truncation = match known(request.truncation, "truncation")? {
-        pb::Truncation::Unspecified => None,
-        pb::Truncation::End => Some(Truncation::End),
-        pb::Truncation::Start => Some(Truncation::Start),
-        pb::Truncation::Reject => Some(Truncation::Reject),
-    };
+    let truncation = truncation(request.truncation)?;
     let priority = match known(request.priority, "priority")? {
         pb::Priority::Unspecified | pb::Priority::Normal => Priority::Normal,
         pb::Priority::Interactive => Priority::Interactive,
@@ -46,6 +36,36 @@ pub fn predict_input(request: pb::PredictRequest) -> Result<PredictInput, Error>
         min_confidence: request.min_confidence,
         allow_fallback: request.allow_fallback,
         priority,
+    })
+}
+
+/// A request for explanations from the wire.
+pub fn explain_input(request: pb::ExplainRequest) -> Result<ExplainInput, Error> {
+    Ok(ExplainInput {
+        route: route(request.route)?,
+        truncation: truncation(request.truncation)?,
+        texts: request.texts,
+        task: request.task,
+        model: request.model,
+        max_contributions: request.max_contribution_count,
+    })
+}
+
+fn route(value: i32) -> Result<Route, Error> {
+    Ok(match known(value, "route")? {
+        pb::Route::Unspecified => Route::Default,
+        pb::Route::Fast => Route::Fast,
+        pb::Route::Deep => Route::Deep,
+        pb::Route::Cascade => Route::Cascade,
+    })
+}
+
+fn truncation(value: i32) -> Result<Option<Truncation>, Error> {
+    Ok(match known(value, "truncation")? {
+        pb::Truncation::Unspecified => None,
+        pb::Truncation::End => Some(Truncation::End),
+        pb::Truncation::Start => Some(Truncation::Start),
+        pb::Truncation::Reject => Some(Truncation::Reject),
     })
 }
 
@@ -123,6 +143,45 @@ fn tier(tier: Tier) -> pb::Tier {
     match tier {
         Tier::Fast => pb::Tier::Fast,
         Tier::Deep => pb::Tier::Deep,
+    }
+}
+
+/// Explanations for the wire.
+pub fn explain_response(output: types::ExplainOutput) -> pb::ExplainResponse {
+    pb::ExplainResponse {
+        explanations: output.explanations.into_iter().map(explanation).collect(),
+        model: Some(model_ref(output.model)),
+        total_duration: duration(output.total),
+    }
+}
+
+fn explanation(explanation: types::Explanation) -> pb::Explanation {
+    let labels = explanation.labels.into_iter().map(|label| pb::LabelExplanation {
+        label: label.label,
+        logit: label.logit,
+        bias: label.bias,
+        other_contribution: label.rest,
+        supporting: label.supporting.into_iter().map(contribution).collect(),
+        opposing: label.opposing.into_iter().map(contribution).collect(),
+    });
+    pb::Explanation {
+        labels: labels.collect(),
+        label: explanation.label,
+        confidence: explanation.confidence,
+        feature_count: count(explanation.feature_count),
+        truncated: explanation.truncated,
+    }
+}
+
+fn contribution(contribution: types::Contribution) -> pb::Contribution {
+    let spans = contribution.spans.iter().map(|span| pb::TextSpan {
+        start_byte: count(span.start),
+        end_byte: count(span.end),
+    });
+    pb::Contribution {
+        contribution: contribution.contribution,
+        spans: spans.collect(),
+        span_count: count(contribution.span_count),
     }
 }
 

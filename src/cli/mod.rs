@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod check;
 pub mod client;
+pub mod explain;
 pub mod healthcheck;
 pub mod predict;
 pub mod serve;

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::client::{connect, describe};
 use super::table::{Format, Writer};
-use super::{ConfigArgs, Exit, fail};
+use super::{ConfigArgs, Exit, explain, fail};
 use crate::api::pb::prediction_service_client::PredictionServiceClient;
 use crate::api::{convert, pb};
 use crate::config::Settings;
@@ -17,6 +17,7 @@ use crate::model::Tier;
 use crate::service::Service;
 use crate::service::start::open_catalog;
 use crate::service::types::{CallTimes, ClientKey};
+use crate::service::validate::MAX_EXPLAINED_TEXTS;
 use crate::telemetry::metrics::Metrics;
 
 /// The arguments of `tandem predict`.
@@ -37,6 +38,9 @@ pub struct PredictArgs {
     /// Let the fast model answer what the deep one can't in time or has no room for
     #[arg(long)]
     allow_fallback: bool,
+    /// Say which n-grams speak for and against each label, instead of classifying; for models over n-grams
+    #[arg(long, conflicts_with_all = ["min_confidence", "allow_fallback"])]
+    explain: bool,
     /// The task [default: the server's]
     #[arg(long, value_name = "TASK", default_value = "", hide_default_value = true)]
     task: String,
@@ -86,6 +90,9 @@ async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<()> {
     } else {
         Format::Table
     });
+    if args.explain {
+        return explain(args, backend, source, format).await;
+    }
     let mut writer = Writer::new(format, io::stdout());
     let progress = source.progress();
     let mut texts = source.texts;
@@ -96,32 +103,61 @@ async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<()> {
             break;
         }
         let answer = backend.ask(request(args, batch.clone())).await?;
-        writer
-            .write(&batch, &answer.predictions)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::BrokenPipe => (String::new(), Exit::Success),
-                _ => failure(error),
-            })?;
+        writer.write(&batch, &answer.predictions).map_err(not_written)?;
         progress.inc(batch.iter().map(|text| text.len() as u64 + 1).sum());
     }
     progress.finish_and_clear();
     Ok(())
 }
 
+/// Whoever reads our output may have read enough.
+fn not_written(error: io::Error) -> (String, Exit) {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => (String::new(), Exit::Success),
+        _ => failure(error),
+    }
+}
+
+async fn explain(args: &PredictArgs, mut backend: Backend, source: Source, format: Format) -> Outcome<()> {
+    let mut out = io::stdout().lock();
+    let mut texts = source.texts;
+    loop {
+        let batch = texts.by_ref().take(MAX_EXPLAINED_TEXTS).collect::<io::Result<Vec<_>>>();
+        let batch = batch.map_err(|error| (format!("the texts can't be read: {error}"), Exit::Failure))?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let answer = backend
+            .explain(pb::ExplainRequest {
+                texts: batch.clone(),
+                task: args.task.clone(),
+                route: route(args).into(),
+                ..pb::ExplainRequest::default()
+            })
+            .await?;
+        for (text, explanation) in batch.iter().zip(&answer.explanations) {
+            explain::write(&mut out, format, text, explanation).map_err(not_written)?;
+        }
+    }
+}
+
 fn request(args: &PredictArgs, texts: Vec<String>) -> pb::PredictRequest {
-    let route = match args.route {
+    pb::PredictRequest {
+        texts,
+        task: args.task.clone(),
+        route: route(args).into(),
+        min_confidence: args.min_confidence,
+        allow_fallback: args.allow_fallback.then_some(true),
+        ..pb::PredictRequest::default()
+    }
+}
+
+fn route(args: &PredictArgs) -> pb::Route {
+    match args.route {
         None => pb::Route::Unspecified,
         Some(RouteSetting::Fast) => pb::Route::Fast,
         Some(RouteSetting::Deep) => pb::Route::Deep,
         Some(RouteSetting::Cascade) => pb::Route::Cascade,
-    };
-    pb::PredictRequest {
-        texts,
-        task: args.task.clone(),
-        route: route.into(),
-        min_confidence: args.min_confidence,
-        allow_fallback: args.allow_fallback.then_some(true),
-        ..pb::PredictRequest::default()
     }
 }
 
@@ -136,20 +172,7 @@ impl Backend {
         match self {
             Backend::Local(service) => {
                 let input = convert::predict_input(request).map_err(failure)?;
-                let arrived = Instant::now();
-                // Nobody else is waiting: the longest deadline will do.
-                let deadline = arrived + service.deadlines().max_timeout;
-                let output = service
-                    .handle(
-                        input,
-                        CallTimes {
-                            arrived,
-                            deadline,
-                            client: ClientKey::default(),
-                        },
-                    )
-                    .await
-                    .map_err(failure)?;
+                let output = service.handle(input, patient(service)).await.map_err(failure)?;
                 Ok(convert::predict_response(output))
             }
             Backend::Remote(client) => {
@@ -160,13 +183,40 @@ impl Backend {
             }
         }
     }
+
+    async fn explain(&mut self, request: pb::ExplainRequest) -> Outcome<pb::ExplainResponse> {
+        match self {
+            Backend::Local(service) => {
+                let input = convert::explain_input(request).map_err(failure)?;
+                let output = service.explain(input, patient(service)).await.map_err(failure)?;
+                Ok(convert::explain_response(output))
+            }
+            Backend::Remote(client) => {
+                let answer = client.explain(request).await;
+                answer
+                    .map(tonic::Response::into_inner)
+                    .map_err(|status| failure(describe(&status)))
+            }
+        }
+    }
+}
+
+/// The times of a request for which nobody else is waiting: the longest deadline will do.
+fn patient(service: &Service) -> CallTimes {
+    let arrived = Instant::now();
+    CallTimes {
+        arrived,
+        deadline: arrived + service.deadlines().max_timeout,
+        client: ClientKey::default(),
+    }
 }
 
 /// Loads the models that the route may ask.
 fn local(args: &PredictArgs, settings: &Settings) -> Outcome<Service> {
     let catalog = open_catalog(settings).map_err(|error| (error.to_string(), Exit::Usage))?;
     let service = Service::new(settings, catalog, Metrics::new(""));
-    let wanted = args.route.and_then(|route| match route {
+    let explained = args.explain.then_some(RouteSetting::Fast);
+    let wanted = args.route.or(explained).and_then(|route| match route {
         RouteSetting::Fast => Some(Tier::Fast),
         RouteSetting::Deep if !args.allow_fallback => Some(Tier::Deep),
         RouteSetting::Deep | RouteSetting::Cascade => None,

@@ -110,7 +110,7 @@ fn table<'a>(rows: impl Iterator<Item = Row<'a>>) -> Table {
 }
 
 /// A text on one line of a terminal, without what would move its cursor, cut where a line ends.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     const MOST: usize = 60;
     let mut shown: String = text
         .chars()

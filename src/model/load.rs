@@ -12,6 +12,7 @@ use super::idle::{self, IdleRunner};
 use super::manifest::{Manifest, Tier, Truncation};
 use super::onnx::{OnnxRunner, Runtime, SessionSettings, SharedWeights, Source};
 use super::postprocess::{Classification, NotFinite, Postprocessor};
+use super::preprocess::ngrams::NgramSpan;
 use super::preprocess::{EncodeError, Encoding, ModelInput, Preprocessor};
 use super::repository::VerifiedModel;
 use super::{ModelError, RunError, Runner};
@@ -219,6 +220,24 @@ impl Model {
     /// Whether preprocessing takes some nanoseconds a byte, whatever the text.
     pub fn preprocesses_cheaply(&self) -> bool {
         !matches!(self.preprocessor, Preprocessor::Tokenizer(_))
+    }
+
+    /// Every n-gram of the text that the model reads, with its bucket and its place, and whether that is only a part of the
+    /// text; nothing for a model that does not read n-grams.
+    pub fn spans(
+        &self,
+        text: &str,
+        truncation: Option<Truncation>,
+    ) -> Option<Result<(Vec<NgramSpan>, bool), EncodeError>> {
+        match &self.preprocessor {
+            Preprocessor::Ngrams(extractor) => Some(extractor.spans(text, truncation.unwrap_or_default())),
+            Preprocessor::Tokenizer(_) | Preprocessor::Text { .. } => None,
+        }
+    }
+
+    /// The id that fills a padded row, and stands for nothing.
+    pub fn pad_id(&self) -> u32 {
+        self.preprocessor.pad_id()
     }
 
     /// Turns a row of raw outputs into an answer. `temperature` overrides the manifest's.

@@ -57,7 +57,7 @@ impl Tandem {
     pub async fn answer(&self, chosen: Chosen, terms: Terms) -> Result<Answers, Error> {
         let fast = self.fast.serving.infer(chosen.clone(), terms).await?;
         let fast_temperature = self.setup.temperatures[0];
-        let own = |row: &TierRow| self.fast.classify(row, Some(fast_temperature));
+        let own = |row: &TierRow| self.fast.classify(&row.output.values, Some(fast_temperature));
         let sure = fast.rows.iter().map(own).collect::<Result<Vec<_>, _>>()?;
         let confidences: Vec<f32> = sure.iter().map(Classification::confidence).collect();
         let wanted = match self.stands {
@@ -148,11 +148,11 @@ impl Tandem {
 
     fn deep_answer(&self, row: &TierRow, fast: &Classification) -> Result<Answer, Error> {
         if self.stands == Stands::None {
-            let answer = self.deep.classify(row, None)?;
+            let answer = self.deep.classify(&row.output.values, None)?;
             return Ok(Answer::new(&self.deep, answer, row, Decision::Requested));
         }
         let [fast_temperature, deep_temperature] = self.setup.temperatures;
-        let deep = self.deep.classify(row, Some(deep_temperature))?;
+        let deep = self.deep.classify(&row.output.values, Some(deep_temperature))?;
         let logs = |logits: &mut dyn Iterator<Item = f32>, temperature: f32| {
             decide::log_softmax(&logits.map(f64::from).collect::<Vec<_>>(), f64::from(temperature))
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cascade::{Stands, Tandem};
 use super::catalog::{Catalog, ModelState, Serving, Slot, Task};
 use super::types::{ModelRef, Route};
-use super::validate::{Target, ValidInput};
+use super::validate::{Target, ValidExplain, ValidInput};
 use crate::error::{Error, Reason};
 use crate::model::Tier;
 
@@ -48,6 +48,17 @@ pub fn plan(input: &ValidInput, catalog: &Catalog) -> Result<Plan, Error> {
     }
 }
 
+/// Chooses whose answers are explained: the model that is named, or the task's fast or deep one; the fast one by default.
+pub fn explained(input: &ValidExplain, catalog: &Catalog) -> Result<Asked, Error> {
+    match &input.target {
+        Target::Model { name, version } => asked(named(catalog, &input.task, name, version.as_deref())?),
+        Target::Route(route) => {
+            let wanted = if *route == Route::Deep { Tier::Deep } else { Tier::Fast };
+            asked(tier(task(catalog, &input.task)?, &input.task, wanted)?)
+        }
+    }
+}
+
 fn task<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Task, Error> {
     catalog.task(name).ok_or_else(|| {
         let known = catalog.task_names().collect::<Vec<_>>().join(", ");
@@ -75,14 +86,17 @@ fn by_route(task: &Task, input: &ValidInput, route: Route) -> Result<Plan, Error
     }
     let allow_fallback = options.allow_fallback.unwrap_or(task.allow_fallback);
     let stands = match route {
-        Route::Fast => return Ok(Plan::Single(asked(tier(task, input, Tier::Fast)?)?)),
+        Route::Fast => return Ok(Plan::Single(asked(tier(task, &input.task, Tier::Fast)?)?)),
         Route::Deep | Route::Default if !allow_fallback => {
-            return Ok(Plan::Single(asked(tier(task, input, Tier::Deep)?)?));
+            return Ok(Plan::Single(asked(tier(task, &input.task, Tier::Deep)?)?));
         }
         Route::Deep | Route::Default => None,
         Route::Cascade => options.min_confidence,
     };
-    let (fast, deep) = (tier(task, input, Tier::Fast)?, tier(task, input, Tier::Deep)?);
+    let (fast, deep) = (
+        tier(task, &input.task, Tier::Fast)?,
+        tier(task, &input.task, Tier::Deep)?,
+    );
     let setup = task
         .cascade
         .clone()
@@ -101,7 +115,7 @@ fn by_route(task: &Task, input: &ValidInput, route: Route) -> Result<Plan, Error
     })))
 }
 
-fn tier<'a>(task: &'a Task, input: &ValidInput, tier: Tier) -> Result<&'a Arc<Slot>, Error> {
+fn tier<'a>(task: &'a Task, name: &str, tier: Tier) -> Result<&'a Arc<Slot>, Error> {
     let slot = match tier {
         Tier::Fast => &task.fast,
         Tier::Deep => &task.deep,
@@ -109,7 +123,7 @@ fn tier<'a>(task: &'a Task, input: &ValidInput, tier: Tier) -> Result<&'a Arc<Sl
     slot.as_ref().ok_or_else(|| {
         Error::new(
             Reason::TierNotConfigured,
-            format!("route: {} has no {} model", spoken(&input.task), tier.name()),
+            format!("route: {} has no {} model", spoken(name), tier.name()),
         )
     })
 }

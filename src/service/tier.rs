@@ -132,7 +132,7 @@ impl Asked {
     pub async fn answer(&self, chosen: Chosen, terms: Terms) -> Result<Answers, Error> {
         let rows = self.serving.infer(chosen, terms).await?;
         let answers = rows.rows.iter().map(|row| {
-            let answer = self.classify(row, None)?;
+            let answer = self.classify(&row.output.values, None)?;
             Ok(Answer::new(self, answer, row, Decision::Requested))
         });
         Ok(Answers {
@@ -141,10 +141,10 @@ impl Asked {
         })
     }
 
-    /// What the model says of a text; with a temperature in place of the manifest's, if one is given.
-    pub fn classify(&self, row: &TierRow, temperature: Option<f32>) -> Result<Classification, Error> {
+    /// What the model's raw outputs for a text say; with a temperature in place of the manifest's, if one is given.
+    pub fn classify(&self, values: &[f32], temperature: Option<f32>) -> Result<Classification, Error> {
         let model = &self.serving.model;
-        model.postprocess(&row.output.values, temperature).map_err(|error| {
+        model.postprocess(values, temperature).map_err(|error| {
             let model = &self.model.name;
             tracing::error!(model, %error, "a row was refused");
             Error::new(Reason::InferenceFailed, format!("the model `{model}` failed"))
@@ -198,6 +198,14 @@ impl Serving {
             preprocess,
             cache_hits: 0,
         })
+    }
+
+    /// Runs inputs that are already made, as one request. Refuses at once where there is no room.
+    pub async fn run_inputs(&self, inputs: Vec<ModelInput>, terms: Terms) -> Result<Vec<RowOutput>, Error> {
+        let told = |failure| self.to_error(&failure);
+        let sizes = inputs.iter().map(ModelInput::width);
+        let room = self.scheduler.reserve(terms, sizes).map_err(told)?;
+        room.submit(inputs).await.map_err(told)
     }
 
     /// Turns the texts into model inputs. A few short texts for a model whose preprocessing is cheap and linear are done on
@@ -270,16 +278,19 @@ fn encode_all(
         if cancelled.load(Ordering::Relaxed) || Instant::now() >= deadline {
             return Err(Error::deadline_exceeded());
         }
-        let encoding = model
-            .preprocess(&chosen.texts[at], chosen.truncation)
-            .map_err(|error| match error {
-                EncodeError::TooLong { found, limit } => Error::invalid_field(
-                    format!("texts[{at}]"),
-                    format!("is longer than the model reads: it has {found}, the limit is {limit}"),
-                ),
-                EncodeError::Failed => Error::new(Reason::Internal, "preprocessing failed"),
-            })?;
-        encodings.push(encoding);
+        let encoding = model.preprocess(&chosen.texts[at], chosen.truncation);
+        encodings.push(encoding.map_err(|error| encode_error(at, error))?);
     }
     Ok(encodings)
+}
+
+/// The failure to encode the text at a place of the request.
+pub(super) fn encode_error(place: usize, error: EncodeError) -> Error {
+    match error {
+        EncodeError::TooLong { found, limit } => Error::invalid_field(
+            format!("texts[{place}]"),
+            format!("is longer than the model reads: it has {found}, the limit is {limit}"),
+        ),
+        EncodeError::Failed => Error::new(Reason::Internal, "preprocessing failed"),
+    }
 }

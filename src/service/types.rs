@@ -1,5 +1,6 @@
 //! What goes into the service and what comes out, free of any protocol.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 pub use crate::batching::{ClientKey, Priority, Terms};
@@ -55,6 +56,77 @@ pub struct PredictInput {
     pub allow_fallback: Option<bool>,
     /// Which requests go first.
     pub priority: Priority,
+}
+
+/// A request for explanations as it came through a door.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExplainInput {
+    /// The texts.
+    pub texts: Vec<String>,
+    /// The task; empty for the default.
+    pub task: String,
+    /// Whose answer; the default is the fast model's.
+    pub route: Route,
+    /// A model, `name` or `name@version`; empty for none.
+    pub model: String,
+    /// How many n-grams to list for and against each label; 0 for ten.
+    pub max_contributions: i32,
+    /// What happens to a text that is too long; absent for the model's own setting.
+    pub truncation: Option<Truncation>,
+}
+
+/// Explanations.
+#[derive(Clone, Debug)]
+pub struct ExplainOutput {
+    /// One for each text, in order.
+    pub explanations: Vec<Explanation>,
+    /// Whose answers are explained.
+    pub model: ModelRef,
+    /// From arrival to answer.
+    pub total: Duration,
+}
+
+/// Why the answer to one text is what it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    /// The winning label.
+    pub label: String,
+    /// Its calibrated probability.
+    pub confidence: f32,
+    /// How many features the model saw.
+    pub feature_count: usize,
+    /// Whether it saw only a part of the text.
+    pub truncated: bool,
+    /// For each label, in the model's order.
+    pub labels: Vec<LabelExplanation>,
+}
+
+/// What makes up the logit of one label: `bias`, all listed contributions and `rest` add up to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelExplanation {
+    /// The label.
+    pub label: String,
+    /// Its logit.
+    pub logit: f32,
+    /// What the model says of no text.
+    pub bias: f32,
+    /// The contributions that are not listed, together.
+    pub rest: f32,
+    /// The largest positive ones, the largest first.
+    pub supporting: Vec<Contribution>,
+    /// The largest negative ones, the largest first.
+    pub opposing: Vec<Contribution>,
+}
+
+/// What a feature adds to a logit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contribution {
+    /// So much.
+    pub contribution: f32,
+    /// Where its n-grams stand in the text, in bytes of the original; the first of them.
+    pub spans: Vec<Range<usize>>,
+    /// How many places there are.
+    pub span_count: usize,
 }
 
 /// When a request arrived, when its caller stops waiting, and who that is.

@@ -3,12 +3,17 @@
 //! Reports every field at fault, each by its name with the limit. A [`ValidInput`] proves that it was done.
 
 use super::RequestLimits;
-use super::types::{PredictInput, Priority, Route, ScoreKind};
+use super::types::{ExplainInput, PredictInput, Priority, Route, ScoreKind};
 use crate::error::{Error, FieldViolation};
 use crate::model::manifest::{Truncation, is_name};
 
 /// The most fields that one error lists.
 const MAX_VIOLATIONS: usize = 16;
+/// The most texts that are explained at once: each runs the model once for each of its n-grams.
+pub const MAX_EXPLAINED_TEXTS: usize = 8;
+/// The most n-grams that are listed for, or against, a label, and how many are by default.
+const MAX_CONTRIBUTIONS: usize = 100;
+const DEFAULT_CONTRIBUTIONS: usize = 10;
 
 /// A request whose fields are allowed and fit each other.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +30,22 @@ pub struct ValidInput {
     pub cascade: CascadeOptions,
     /// Which requests go first.
     pub priority: Priority,
+    _checked: Checked,
+}
+
+/// A request for explanations whose fields are allowed and fit each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidExplain {
+    /// The texts, at least one.
+    pub texts: Vec<String>,
+    /// The task; empty for the default.
+    pub task: String,
+    /// Whose answers are explained.
+    pub target: Target,
+    /// How many n-grams are listed for, and how many against, each label.
+    pub most: usize,
+    /// What happens to a text that is too long; absent for the model's own setting.
+    pub truncation: Option<Truncation>,
     _checked: Checked,
 }
 
@@ -69,19 +90,17 @@ struct Checked;
 /// Checks a request.
 pub fn validate(input: PredictInput, limits: RequestLimits) -> Result<ValidInput, Error> {
     let mut faults = Faults::default();
-    check_texts(&input, limits, &mut faults);
+    check_texts(&input.texts, limits, &mut faults);
     let top_k = usize::try_from(input.top_k).unwrap_or_else(|_| {
         faults.add("top_k", format!("is {}, it must be at least 0", input.top_k));
         0
     });
-    if !input.task.is_empty() && !is_name(&input.task) {
-        faults.add("task", "must match [a-z0-9][a-z0-9_-]{0,62}");
-    }
+    check_task(&input.task, &mut faults);
     if !input.text_pairs.is_empty() {
         faults.add("text_pairs", "no model of this server classifies pairs of texts");
     }
     check_cascade(&input, &mut faults);
-    let target = target(&input, &mut faults);
+    let target = target(input.route, &input.model, &mut faults);
     faults.into_result()?;
     Ok(ValidInput {
         texts: input.texts,
@@ -101,8 +120,40 @@ pub fn validate(input: PredictInput, limits: RequestLimits) -> Result<ValidInput
     })
 }
 
-fn check_texts(input: &PredictInput, limits: RequestLimits, faults: &mut Faults) {
-    let count = input.texts.len();
+/// Checks a request for explanations.
+pub fn validate_explain(input: ExplainInput, limits: RequestLimits) -> Result<ValidExplain, Error> {
+    let mut faults = Faults::default();
+    let limits = RequestLimits {
+        max_texts: limits.max_texts.min(MAX_EXPLAINED_TEXTS),
+        ..limits
+    };
+    check_texts(&input.texts, limits, &mut faults);
+    let most = usize::try_from(input.max_contributions).unwrap_or(usize::MAX);
+    if most > MAX_CONTRIBUTIONS {
+        let found = input.max_contributions;
+        faults.add(
+            "max_contribution_count",
+            format!("is {found}, it must be from 0 to {MAX_CONTRIBUTIONS}"),
+        );
+    }
+    check_task(&input.task, &mut faults);
+    if input.route == Route::Cascade {
+        faults.add("route", "names two models: explain one of them");
+    }
+    let target = target(input.route, &input.model, &mut faults);
+    faults.into_result()?;
+    Ok(ValidExplain {
+        texts: input.texts,
+        task: input.task,
+        target,
+        most: if most == 0 { DEFAULT_CONTRIBUTIONS } else { most },
+        truncation: input.truncation,
+        _checked: Checked,
+    })
+}
+
+fn check_texts(texts: &[String], limits: RequestLimits, faults: &mut Faults) {
+    let count = texts.len();
     if count == 0 {
         faults.add(
             "texts",
@@ -114,7 +165,7 @@ fn check_texts(input: &PredictInput, limits: RequestLimits, faults: &mut Faults)
             format!("holds {count} texts, the limit is {}", limits.max_texts),
         );
     }
-    for (at, text) in input.texts.iter().enumerate() {
+    for (at, text) in texts.iter().enumerate() {
         if text.len() > limits.max_text_bytes {
             faults.add(
                 format!("texts[{at}]"),
@@ -125,6 +176,12 @@ fn check_texts(input: &PredictInput, limits: RequestLimits, faults: &mut Faults)
                 ),
             );
         }
+    }
+}
+
+fn check_task(task: &str, faults: &mut Faults) {
+    if !task.is_empty() && !is_name(task) {
+        faults.add("task", "must match [a-z0-9][a-z0-9_-]{0,62}");
     }
 }
 
@@ -143,16 +200,16 @@ fn check_cascade(input: &PredictInput, faults: &mut Faults) {
     }
 }
 
-fn target(input: &PredictInput, faults: &mut Faults) -> Target {
-    if input.model.is_empty() {
-        return Target::Route(input.route);
+fn target(route: Route, model: &str, faults: &mut Faults) -> Target {
+    if model.is_empty() {
+        return Target::Route(route);
     }
-    if input.route != Route::Default {
+    if route != Route::Default {
         faults.add("model", "excludes route: set one of the two");
     }
-    let (name, version) = match input.model.split_once('@') {
+    let (name, version) = match model.split_once('@') {
         Some((name, version)) => (name, Some(version)),
-        None => (input.model.as_str(), None),
+        None => (model, None),
     };
     if !is_name(name) || version.is_some_and(|version| !is_name(version)) {
         faults.add(

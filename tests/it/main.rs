@@ -9,6 +9,7 @@ mod bounds;
 mod cache;
 mod caps;
 mod cascade;
+mod explain;
 mod fairness;
 mod fallback;
 mod gateway;

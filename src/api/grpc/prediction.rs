@@ -42,6 +42,26 @@ impl PredictionService for PredictionApi {
         answer.map_err(|error| to_status(&error, Some(&call.request_id)))
     }
 
+    async fn explain(&self, request: Request<pb::ExplainRequest>) -> Result<Response<pb::ExplainResponse>, Status> {
+        let (call, message) = take_call(request);
+        let guard = CancelGuard {
+            service: &self.service,
+            call: &call,
+            door: DOOR,
+            method: "Explain",
+        };
+        let answer = explain(&self.service, &call, message).await;
+        call.finish(
+            self.service.metrics(),
+            guard.door,
+            guard.method,
+            answer.as_ref().map(|_| ()),
+        );
+        answer
+            .map(Response::new)
+            .map_err(|error| to_status(&error, Some(&call.request_id)))
+    }
+
     type PredictStreamStream = ResponseStream;
 
     async fn predict_stream(
@@ -72,6 +92,16 @@ async fn predict(
         response.metadata_mut().insert(CACHE_HITS_HEADER, hits.into());
     }
     Ok(response)
+}
+
+async fn explain(
+    service: &Service,
+    call: &Call,
+    message: pb::ExplainRequest,
+) -> Result<pb::ExplainResponse, crate::error::Error> {
+    let input = convert::explain_input(message)?;
+    let output = service.explain(input, call.times(service.deadlines())).await?;
+    Ok(convert::explain_response(output))
 }
 
 /// The call that the layer put beside the message.

@@ -1,10 +1,11 @@
 //! The HTTP door: the tutorial's `POST /predict`, `POST /v1/predict` in proto3 JSON, an OpenAPI document, and what
 //! probes and dashboards ask.
 //!
-//! In reading order: [`body`] (reading a bounded body) → [`tutorial`] → [`predict`] → [`mod@operations`] → [`error`].
+//! In reading order: [`body`] (reading a bounded body) → [`tutorial`] → [`predict`] → [`mod@explain`] → [`mod@operations`] → [`error`].
 
 pub mod body;
 pub mod error;
+pub mod explain;
 pub mod operations;
 pub mod predict;
 pub mod tutorial;
@@ -41,6 +42,7 @@ pub fn gateway(service: Service) -> Router {
     let predict = Router::new()
         .route("/predict", post(tutorial::predict))
         .route("/v1/predict", post(predict::predict))
+        .route("/v1/explain", post(explain::explain))
         .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true));
     let openapi = Router::new().route("/openapi.json", get(operations::openapi));
     finish(predict.merge(openapi).merge(operations_routes()), service)

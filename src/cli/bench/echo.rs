@@ -88,6 +88,10 @@ impl PredictionService for Echo {
         Err(Status::unimplemented("this service answers Predict only"))
     }
 
+    async fn explain(&self, _request: Request<pb::ExplainRequest>) -> Result<Response<pb::ExplainResponse>, Status> {
+        Err(Status::unimplemented("this service answers Predict only"))
+    }
+
     async fn health(&self, _request: Request<pb::HealthRequest>) -> Result<Response<pb::HealthResponse>, Status> {
         Err(Status::unimplemented("this service answers Predict only"))
     }

@@ -57,9 +57,10 @@ impl NgramExtractor {
         })
     }
 
-    /// Every n-gram of the text that the model reads, with its place in the original text.
-    pub fn spans(&self, text: &str, truncation: Truncation) -> Result<Vec<NgramSpan>, EncodeError> {
-        let (folded, _) = self.fold_and_cut(text, truncation)?;
+    /// Every n-gram of the text that the model reads, with its place in the original text, and whether that is only a part
+    /// of the text.
+    pub fn spans(&self, text: &str, truncation: Truncation) -> Result<(Vec<NgramSpan>, bool), EncodeError> {
+        let (folded, truncated) = self.fold_and_cut(text, truncation)?;
         let mut spans = Vec::new();
         self.for_each_ngram(&folded, |bucket, first, last| {
             spans.push(NgramSpan {
@@ -67,7 +68,7 @@ impl NgramExtractor {
                 bytes: first.bytes.start..last.bytes.end,
             });
         });
-        Ok(spans)
+        Ok((spans, truncated))
     }
 
     fn fold_and_cut(&self, text: &str, truncation: Truncation) -> Result<(Vec<FoldedChar>, bool), EncodeError> {
@@ -226,7 +227,7 @@ mod tests {
             buckets: 1 << 20,
         });
         let text = "  \u{1112}\u{1161}\u{11AB}  글";
-        let spans = extractor.spans(text, Truncation::End).expect("short");
+        let (spans, _) = extractor.spans(text, Truncation::End).expect("short");
         let ids: std::collections::BTreeSet<u32> = spans.iter().map(|span| span.bucket).collect();
         let encoding = extractor.encode(text, Truncation::End).expect("short");
         assert_eq!(encoding.input.ids(), ids.into_iter().collect::<Vec<_>>());

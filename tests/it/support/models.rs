@@ -35,6 +35,11 @@ impl ModelCopy {
         Self { repository, folder }
     }
 
+    /// The repository that holds it alone.
+    pub fn repository(&self) -> &Path {
+        self.repository.path()
+    }
+
     /// Turns over one bit in the middle of a file.
     pub fn flip_bit(&self, file: &str) {
         let path = self.folder.join(file);
