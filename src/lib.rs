@@ -12,6 +12,8 @@
 //! 8. [`error`]: the one list of failures, and what each is in gRPC, HTTP and metrics.
 //! 9. [`telemetry`]: logs, metrics, request ids.
 //!
+//! Beside the path of a request: [`calibration`] measures a cascade, for `tandem calibrate`.
+//!
 //! Imports go one way: api → service → batching → model. `tests/architecture.rs` keeps it so.
 
 #[cfg(all(feature = "ort-dynamic", feature = "ort-download"))]
@@ -23,6 +25,7 @@ compile_error!("choose how ONNX Runtime gets in: feature `ort-dynamic` (the defa
 
 pub mod api;
 pub mod batching;
+pub mod calibration;
 pub mod cli;
 pub mod config;
 pub mod error;

@@ -1,6 +1,8 @@
 //! The command line: one file a command. Parses, runs, and turns the outcome into an exit code.
 
 pub mod bench;
+pub mod calibrate;
+pub mod calibration_report;
 pub mod check;
 pub mod client;
 pub mod explain;
@@ -49,6 +51,9 @@ enum Command {
     /// Classify texts, here or by a server
     #[command(mut_args = hide_server_settings, override_usage = "tandem predict [OPTIONS] <TEXT>... | --file <FILE> | -")]
     Predict(Box<predict::PredictArgs>),
+    /// Measure a cascade on labelled texts, and write the chosen point where the next start finds it
+    #[command(mut_args = hide_server_settings)]
+    Calibrate(Box<calibrate::CalibrateArgs>),
     /// Verify a model: manifest, checksums, loading, golden examples
     #[command(mut_args = hide_server_settings)]
     Check(check::CheckArgs),
@@ -106,6 +111,7 @@ pub fn main() -> ExitCode {
     let exit = match cli.command {
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
+        Some(Command::Calibrate(args)) => calibrate::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Healthcheck(args)) => healthcheck::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),

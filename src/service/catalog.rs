@@ -123,12 +123,16 @@ impl Catalog {
 
     /// A task by name, or the default one for an empty name.
     pub fn task(&self, name: &str) -> Option<&Task> {
-        let name = if name.is_empty() {
-            self.default_task.as_deref()?
+        self.tasks.get(self.task_name(name)?)
+    }
+
+    /// The name of the task that a name stands for: the default one's for an empty name; nothing if there is none.
+    pub fn task_name<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        if name.is_empty() {
+            self.default_task.as_deref()
         } else {
-            name
-        };
-        self.tasks.get(name)
+            Some(name)
+        }
     }
 
     /// The tasks that a model serves.

@@ -149,7 +149,7 @@ fn instances(tier: Tier, settings: &Settings) -> InstanceSettings {
 }
 
 /// The padded size of a batch at which a bigger one stops paying: tokens for a transformer, features for a sum.
-fn max_cells(tier: Tier) -> usize {
+pub fn max_cells(tier: Tier) -> usize {
     match tier {
         Tier::Fast => 32_768,
         Tier::Deep => 256,

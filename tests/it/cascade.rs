@@ -12,6 +12,7 @@ use tandem::service::calibration::{
 };
 use tonic::Code;
 
+use crate::support::models::ModelCopy;
 use crate::support::{Client, Refusal, TestServer, by_route, reviews, shipped_models};
 
 /// A request that lets the fast answer stand from `min_confidence` on.
@@ -207,6 +208,64 @@ async fn an_escalated_answer_blends_calibrated_log_probabilities() {
         );
     }
     assert_eq!(decisions.len(), 2, "both happen: {decisions:?}");
+}
+
+#[tokio::test]
+async fn the_shipped_models_are_calibrated() {
+    let server = TestServer::shared().await;
+    let texts = reviews::texts(200);
+    let mut client = server.client().await;
+    let mut escalated = 0;
+    for texts in texts.chunks(50) {
+        let answer = ask(&mut client, by_route(pb::Route::Cascade, texts)).await;
+        escalated += answer
+            .predictions
+            .iter()
+            .filter(|text| text.tier() == pb::Tier::Deep)
+            .count();
+    }
+    assert!((10..150).contains(&escalated), "{escalated} of 200");
+}
+
+#[tokio::test]
+async fn labels_in_another_order_are_matched_by_name() {
+    let copy = ModelCopy::of("sentiment-fast", "1");
+    copy.replace(
+        "manifest.toml",
+        "labels = [\"negative\", \"positive\"]",
+        "labels = [\"positive\", \"negative\"]",
+    );
+    let deep = copy.repository().join("sentiment-deep");
+    std::os::unix::fs::symlink(shipped_models().join("sentiment-deep"), deep).expect("a link");
+    // Only the fast answer counts: what it calls its first label, the blend must call so too.
+    let mut calibration = odd_calibration();
+    let models = repository::open(copy.repository()).expect("both models");
+    let fast = models
+        .iter()
+        .find(|model| model.manifest.tier.name() == "fast")
+        .expect("the fast one");
+    calibration.fast = calibrated(fast, 0.618_148);
+    calibration.min_confidence = 1.0;
+    calibration.blend = BlendWeights {
+        fast: 1.0,
+        deep: 0.0,
+        bias: BTreeMap::new(),
+    };
+    std::fs::write(copy.repository().join("sentiment.cascade.toml"), calibration.to_toml()).expect("written");
+    let server = TestServer::builder().models(copy.repository().to_owned()).start().await;
+    let mut client = server.client().await;
+    let texts = reviews::texts(20);
+    let fast = ask(&mut client, by_route(pb::Route::Fast, &texts)).await;
+    let both = ask(&mut client, by_route(pb::Route::Cascade, &texts)).await;
+    for (fast, both) in fast.predictions.iter().zip(&both.predictions) {
+        assert_eq!(both.label, fast.label);
+        assert!((both.confidence - fast.confidence).abs() < 1e-5);
+    }
+    assert!(
+        both.predictions
+            .iter()
+            .any(|text| text.decision() == pb::Decision::Escalated)
+    );
 }
 
 #[tokio::test]

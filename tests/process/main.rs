@@ -5,6 +5,7 @@
 mod support;
 
 mod bench;
+mod calibrate;
 mod cli;
 mod clients;
 mod dist;

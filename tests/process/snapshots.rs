@@ -17,6 +17,7 @@ const COMMANDS: [(&str, &[&str]); 18] = [
     ("help", &["--help"]),
     ("help-serve", &["serve", "--help"]),
     ("help-predict", &["predict", "--help"]),
+    ("help-calibrate", &["calibrate", "--help"]),
     ("help-check", &["check", "--help"]),
     ("help-bench", &["bench", "--help"]),
     ("help-healthcheck", &["healthcheck", "--help"]),

@@ -1,0 +1,345 @@
+//! The figures of a cascade at each threshold, with 95% intervals from the bootstrap: texts are drawn anew, the same draws for
+//! every point, so that differences are paired.
+
+use serde::Serialize;
+
+use super::Sample;
+use crate::service::decide::{Blend, log_softmax};
+
+/// How many times texts are drawn anew.
+const DRAWS: usize = 1000;
+/// The bins of the calibration error.
+const BINS: usize = 15;
+/// The share of a sample's texts in percent at which the curve has its points.
+const GRID: [usize; 15] = [0, 5, 10, 15, 20, 25, 30, 35, 40, 50, 60, 70, 80, 90, 100];
+
+/// What was fitted.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    /// Temperatures of fast and deep.
+    pub temperatures: [f64; 2],
+    /// How an escalated answer is made of both.
+    pub blend: Blend,
+}
+
+/// A figure with its 95% interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Interval {
+    /// The figure.
+    pub value: f64,
+    /// The lower end.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+/// The figures of one way to answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Point {
+    /// The threshold; absent for the deep model alone.
+    pub min_confidence: Option<f32>,
+    /// The share of texts that the deep model answers.
+    pub escalated: f64,
+    /// What it costs, the deep model alone being 1.
+    pub cost: f64,
+    /// The share of right answers.
+    pub accuracy: Interval,
+    /// The mean of the labels' F1.
+    pub macro_f1: Interval,
+    /// Expected calibration error, 15 bins of equal width.
+    pub ece: Interval,
+    /// The accuracy minus the deep model's, paired.
+    pub above_deep: Interval,
+}
+
+#[derive(Clone, Copy)]
+struct Verdict {
+    label: usize,
+    confidence: f64,
+}
+
+/// Labelled texts with what each way to answer says of them.
+pub struct Judged<'a> {
+    samples: Vec<&'a Sample>,
+    fast: Vec<Verdict>,
+    blended: Vec<Verdict>,
+    deep: Vec<Verdict>,
+}
+
+/// The point figures of a sample, without intervals.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plain {
+    /// The threshold.
+    pub min_confidence: f32,
+    /// The share of texts below it.
+    pub escalated: f64,
+    /// What it costs.
+    pub cost: f64,
+    /// The share of right answers.
+    pub accuracy: f64,
+}
+
+impl<'a> Judged<'a> {
+    /// Applies what was fitted to texts.
+    pub fn new(samples: Vec<&'a Sample>, fitted: &Fitted) -> Self {
+        let alone = |logits: &[f64], temperature: f64| verdict(&log_softmax(logits, temperature));
+        let blended = |sample: &&Sample| {
+            let fast = log_softmax(&sample.fast, fitted.temperatures[0]);
+            let deep = log_softmax(&sample.deep, fitted.temperatures[1]);
+            let answer = fitted.blend.classify(&fast, &deep);
+            Verdict {
+                label: answer.winner,
+                confidence: f64::from(answer.confidence()),
+            }
+        };
+        Self {
+            fast: samples
+                .iter()
+                .map(|one| alone(&one.fast, fitted.temperatures[0]))
+                .collect(),
+            deep: samples
+                .iter()
+                .map(|one| alone(&one.deep, fitted.temperatures[1]))
+                .collect(),
+            blended: samples.iter().map(blended).collect(),
+            samples,
+        }
+    }
+
+    /// The thresholds below which so many percent of these texts lie, ascending, rounded to four digits, without repeats.
+    pub fn thresholds(&self, percents: impl Iterator<Item = usize>) -> Vec<f32> {
+        let mut sure: Vec<f64> = self.fast.iter().map(|verdict| verdict.confidence).collect();
+        sure.sort_by(f64::total_cmp);
+        let at = |percent: usize| match sure.get(sure.len() * percent / 100) {
+            _ if percent == 0 => 0.0,
+            Some(confidence) => ((confidence * 1e4).ceil() / 1e4) as f32,
+            None => 1.0,
+        };
+        let mut thresholds: Vec<f32> = percents.map(at).collect();
+        thresholds.dedup();
+        thresholds
+    }
+
+    /// The thresholds of the curve.
+    pub fn grid(&self) -> Vec<f32> {
+        self.thresholds(GRID.into_iter())
+    }
+
+    fn at(&self, min_confidence: f32) -> Vec<Verdict> {
+        let verdicts = self.fast.iter().zip(&self.blended);
+        let stands = |fast: &Verdict| fast.confidence as f32 >= min_confidence;
+        verdicts
+            .map(|(fast, both)| if stands(fast) { *fast } else { *both })
+            .collect()
+    }
+
+    fn escalated(&self, min_confidence: f32) -> impl Iterator<Item = &Sample> {
+        let pairs = self.fast.iter().zip(&self.samples);
+        pairs
+            .filter(move |(fast, _)| (fast.confidence as f32) < min_confidence)
+            .map(|(_, sample)| *sample)
+    }
+
+    /// The point figures at a threshold.
+    pub fn plain(&self, min_confidence: f32) -> Plain {
+        let all = self.samples.len() as f64;
+        let deep: f64 = self.samples.iter().map(|sample| sample.deep_cost).sum();
+        let fast: f64 = self.samples.iter().map(|sample| sample.fast_cost).sum();
+        let escalated: f64 = self.escalated(min_confidence).map(|sample| sample.deep_cost).sum();
+        Plain {
+            min_confidence,
+            escalated: self.escalated(min_confidence).count() as f64 / all,
+            cost: (fast + escalated) / deep,
+            accuracy: self.accuracy(&self.at(min_confidence)),
+        }
+    }
+
+    /// The accuracy of the deep model alone.
+    pub fn deep_accuracy(&self) -> f64 {
+        self.accuracy(&self.deep)
+    }
+
+    fn accuracy(&self, verdicts: &[Verdict]) -> f64 {
+        let right = verdicts
+            .iter()
+            .zip(&self.samples)
+            .filter(|(found, sample)| found.label == sample.truth);
+        right.count() as f64 / self.samples.len() as f64
+    }
+
+    /// The figures at each threshold, and of the deep model alone, which comes last.
+    pub fn points(&self, thresholds: &[f32], seed: u64) -> Vec<Point> {
+        let mut ways: Vec<Vec<Verdict>> = thresholds.iter().map(|&threshold| self.at(threshold)).collect();
+        ways.push(self.deep.clone());
+        let once = vec![1; self.samples.len()];
+        let figures = |weights: &[u32]| -> Vec<Figures> { ways.iter().map(|way| self.figures(way, weights)).collect() };
+        let whole = figures(&once);
+        let mut random = fastrand::Rng::with_seed(seed);
+        let drawn: Vec<Vec<Figures>> = (0..DRAWS)
+            .map(|_| {
+                let mut weights = vec![0; once.len()];
+                for _ in 0..weights.len() {
+                    weights[random.usize(..once.len())] += 1;
+                }
+                figures(&weights)
+            })
+            .collect();
+        let last = thresholds.len();
+        let interval = |of: &dyn Fn(&[Figures]) -> f64| {
+            let mut values: Vec<f64> = drawn.iter().map(|figures| of(figures)).collect();
+            values.sort_by(f64::total_cmp);
+            Interval {
+                value: of(&whole),
+                low: values[DRAWS * 25 / 1000],
+                high: values[DRAWS * 975 / 1000],
+            }
+        };
+        (0..=last)
+            .map(|way| {
+                let plain = thresholds.get(way).map(|&threshold| self.plain(threshold));
+                Point {
+                    min_confidence: thresholds.get(way).copied(),
+                    escalated: plain.map_or(1.0, |plain| plain.escalated),
+                    cost: plain.map_or(1.0, |plain| plain.cost),
+                    accuracy: interval(&|figures| figures[way].accuracy),
+                    macro_f1: interval(&|figures| figures[way].macro_f1),
+                    ece: interval(&|figures| figures[way].ece),
+                    above_deep: interval(&|figures| figures[way].accuracy - figures[last].accuracy),
+                }
+            })
+            .collect()
+    }
+
+    fn figures(&self, verdicts: &[Verdict], weights: &[u32]) -> Figures {
+        let labels = self.samples.first().map_or(0, |sample| sample.deep.len());
+        // By label: how often it was right, was said, and is the truth.
+        let mut counts = vec![[0.0_f64; 3]; labels];
+        // By bin: how many texts, their confidences, how many right.
+        let mut bins = [[0.0_f64; 3]; BINS];
+        for ((found, sample), &weight) in verdicts.iter().zip(&self.samples).zip(weights) {
+            let weight = f64::from(weight);
+            let right = if found.label == sample.truth { weight } else { 0.0 };
+            counts[sample.truth][0] += right;
+            counts[found.label][1] += weight;
+            counts[sample.truth][2] += weight;
+            let bin = &mut bins[((found.confidence * BINS as f64) as usize).min(BINS - 1)];
+            bin[0] += weight;
+            bin[1] += weight * found.confidence;
+            bin[2] += right;
+        }
+        let all: f64 = counts.iter().map(|count| count[2]).sum();
+        let f1 = |[right, said, truth]: &[f64; 3]| {
+            if said + truth > 0.0 {
+                2.0 * right / (said + truth)
+            } else {
+                0.0
+            }
+        };
+        Figures {
+            accuracy: counts.iter().map(|count| count[0]).sum::<f64>() / all,
+            macro_f1: counts.iter().map(f1).sum::<f64>() / labels as f64,
+            ece: bins.iter().map(|[_, sure, right]| (sure - right).abs()).sum::<f64>() / all,
+        }
+    }
+}
+
+struct Figures {
+    accuracy: f64,
+    macro_f1: f64,
+    ece: f64,
+}
+
+fn verdict(logs: &[f64]) -> Verdict {
+    let mut label = 0;
+    for (at, value) in logs.iter().enumerate() {
+        if *value > logs[label] {
+            label = at;
+        }
+    }
+    Verdict {
+        label,
+        confidence: logs[label].exp(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Texts of which the fast model is sure and right, and others that only the deep one gets right.
+    fn samples() -> Vec<Sample> {
+        let sample = |at: usize| {
+            let truth = at % 2;
+            let side = |size: f64| {
+                if truth == 1 {
+                    vec![-size, size]
+                } else {
+                    vec![size, -size]
+                }
+            };
+            let hard = at.is_multiple_of(5);
+            Sample {
+                truth,
+                fast: if hard { side(-0.1) } else { side(2.0) },
+                deep: side(1.0),
+                fast_cost: 1.0,
+                deep_cost: 100.0,
+            }
+        };
+        (0..500).map(sample).collect()
+    }
+
+    fn judged(samples: &[Sample]) -> Judged<'_> {
+        let fitted = Fitted {
+            temperatures: [1.0, 1.0],
+            blend: Blend::deep_alone(2),
+        };
+        Judged::new(samples.iter().collect(), &fitted)
+    }
+
+    #[test]
+    fn the_ends_of_the_curve_are_fast_alone_and_everything_escalated() {
+        let samples = samples();
+        let judged = judged(&samples);
+        let fast = judged.plain(0.0);
+        assert_eq!((fast.escalated, fast.cost, fast.accuracy), (0.0, 0.01, 0.8));
+        let some = judged.plain(0.9);
+        assert_eq!((some.escalated, some.accuracy), (0.2, 1.0));
+        assert!((some.cost - 0.21).abs() < 1e-12);
+        let all = judged.plain(1.0);
+        assert_eq!((all.escalated, all.accuracy), (1.0, 1.0));
+    }
+
+    #[test]
+    fn intervals_hold_their_figure_and_differences_are_paired() {
+        let samples = samples();
+        let judged = judged(&samples);
+        let points = judged.points(&[0.0, 0.9], 1);
+        assert_eq!(points.len(), 3);
+        assert_eq!(points[2].min_confidence, None);
+        for point in &points {
+            assert!(point.accuracy.low <= point.accuracy.value && point.accuracy.value <= point.accuracy.high);
+        }
+        // A share of 0.8 of 500: a standard error of 0.018.
+        let width = points[0].accuracy.high - points[0].accuracy.low;
+        assert!((0.05..0.09).contains(&width), "{width}");
+        assert_eq!(
+            points[1].above_deep,
+            Interval {
+                value: 0.0,
+                low: 0.0,
+                high: 0.0
+            }
+        );
+        assert!(points[0].above_deep.high < -0.1);
+        assert!((points[2].ece.value - (1.0 - 1.0 / (1.0 + (-2.0_f64).exp()))).abs() < 1e-9);
+    }
+
+    #[test]
+    fn thresholds_split_where_they_are_asked_to() {
+        let samples = samples();
+        let thresholds = judged(&samples).thresholds([0, 10, 20, 100].into_iter());
+        assert_eq!(thresholds.first(), Some(&0.0));
+        assert_eq!(thresholds.last(), Some(&1.0));
+    }
+}

@@ -1,0 +1,27 @@
+//! Calibrating a cascade: both models over labelled texts, fits on one half of them, figures on the other.
+//!
+//! Knows no server: models run in this process. In reading order: [`labelled`] (the texts) → [`measure`] (what both models
+//! say, and what it costs) → [`fit`] (temperatures, blend) → [`curve`] (figures with their intervals) → [`target`]
+//! (the point that is wanted) → [`plot`] (the curve as SVG).
+
+pub mod curve;
+pub mod fit;
+pub mod labelled;
+pub mod measure;
+pub mod plot;
+pub mod target;
+
+/// What both models said of one labelled text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The right label, in the deep model's order.
+    pub truth: usize,
+    /// The fast model's logits, in the deep model's order.
+    pub fast: Vec<f64>,
+    /// The deep model's logits.
+    pub deep: Vec<f64>,
+    /// What the fast model took for it, in seconds.
+    pub fast_cost: f64,
+    /// What the deep model took for it, in seconds.
+    pub deep_cost: f64,
+}

@@ -1,0 +1,306 @@
+//! `tandem calibrate`: measures a cascade on labelled texts, and writes the chosen point where the next start finds it.
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::calibration_report::Report;
+use super::{ConfigArgs, Exit, fail};
+use crate::calibration::curve::{Fitted, Interval, Judged, Point};
+use crate::calibration::labelled::{self, Columns, Labelled, in_fit_half};
+use crate::calibration::target::{AccuracyTarget, Target, choose};
+use crate::calibration::{Sample, fit, measure};
+use crate::config::Settings;
+use crate::model::repository::VerifiedModel;
+use crate::service::calibration::{BlendWeights, file_of};
+use crate::service::start::open_catalog;
+
+/// The fewest labelled texts in a half: below it, nothing can be fitted.
+const LEAST_TEXTS: usize = 20;
+/// An interval of the accuracy that is wider than this, end to end, is worth a warning.
+const WIDE: f64 = 0.02;
+
+/// The arguments of `tandem calibrate`.
+#[derive(clap::Args)]
+pub struct CalibrateArgs {
+    /// The labelled texts: .tsv, .csv (both with a header) or .jsonl
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The task [default: the only task]
+    #[arg(long, value_name = "TASK", default_value = "", hide_default_value = true)]
+    task: String,
+    /// The column, or key, of the text
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    text_column: String,
+    /// The column, or key, of the label
+    #[arg(long, value_name = "NAME", default_value = "label")]
+    label_column: String,
+    /// What a value of the label column means, if it is neither a label's name nor its place from 0; may be repeated
+    #[arg(long, value_name = "VALUE=LABEL", value_parser = meaning)]
+    map: Vec<(String, String)>,
+    /// The cheapest point with this accuracy: 0.895, 89.5%, or against the deep model's: deep, deep-0.2pt [default: deep-0.2pt]
+    #[arg(long, value_name = "ACCURACY", group = "target", allow_hyphen_values = true)]
+    target_accuracy: Option<AccuracyTarget>,
+    /// The dearest point at this cost, the deep model for every text being 1
+    #[arg(long, value_name = "COST", group = "target")]
+    target_cost: Option<f64>,
+    /// This threshold
+    #[arg(long, value_name = "CONFIDENCE", group = "target")]
+    min_confidence: Option<f32>,
+    /// What the split into halves and the intervals are drawn with
+    #[arg(long, value_name = "NUMBER", default_value_t = 20_261_122)]
+    seed: u64,
+    /// Where the calibration is written, its report as .json and its plot as .svg beside it [default: where a start looks]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write no files
+    #[arg(long)]
+    dry_run: bool,
+    /// Where settings come from.
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+fn meaning(text: &str) -> Result<(String, String), String> {
+    let (value, label) = text.split_once('=').ok_or("write VALUE=LABEL")?;
+    Ok((value.to_owned(), label.to_owned()))
+}
+
+type Outcome<T> = Result<T, (String, Exit)>;
+
+fn usage<E: ToString>(error: E) -> (String, Exit) {
+    (error.to_string(), Exit::Usage)
+}
+
+fn failure<E: ToString>(error: E) -> (String, Exit) {
+    (error.to_string(), Exit::Failure)
+}
+
+/// Measures, reports, writes.
+pub fn run(args: &CalibrateArgs) -> Exit {
+    match calibrate(args) {
+        Ok(()) => Exit::Success,
+        Err((problem, exit)) => fail(&problem, exit),
+    }
+}
+
+fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
+    let settings = args.config.resolve().map_err(usage)?;
+    let target = target(args)?;
+    let Subject { task, fast, deep } = subject(args, &settings)?;
+    let labels = &deep.manifest.labels;
+    let texts = read(args, labels)?;
+    let samples = measure(&texts, &fast, &deep, settings.intra_threads)?;
+    let half = |wanted: bool| -> Vec<&Sample> {
+        let pairs = texts.iter().zip(&samples);
+        pairs
+            .filter(|(text, _)| in_fit_half(&text.text, args.seed) == wanted)
+            .map(|(_, sample)| sample)
+            .collect()
+    };
+    let (fitting, measuring) = (half(true), half(false));
+    check_halves(&fitting, &measuring, labels)?;
+
+    let fitted = fit_on(&fitting);
+    let (counts, fitting) = ((fitting.len(), measuring.len()), Judged::new(fitting, &fitted));
+    let fine: Vec<_> = fitting
+        .thresholds(0..=100)
+        .into_iter()
+        .map(|at| fitting.plain(at))
+        .collect();
+    let min_confidence = choose(target, &fine, fitting.deep_accuracy()).map_err(failure)?;
+    let mut thresholds = fitting.grid();
+    thresholds.push(min_confidence);
+    let mut curve = Judged::new(measuring, &fitted).points(&thresholds, args.seed);
+    let deep_alone = curve.pop().expect("the deep model comes last");
+    let chosen = curve.pop().expect("the chosen threshold comes before it");
+
+    let report = Report {
+        task: &task,
+        file: name_of(&args.file),
+        seed: args.seed,
+        fitted_on: counts.0,
+        measured_on: counts.1,
+        micros_a_text: [
+            mean_micros(&samples, |one| one.fast_cost),
+            mean_micros(&samples, |one| one.deep_cost),
+        ],
+        temperatures: fitted.temperatures,
+        blend: weights(&fitted, labels),
+        warning: warning(&chosen, counts.1),
+        chosen,
+        deep_alone,
+        curve,
+    };
+    report.print().map_err(failure)?;
+    if !args.dry_run {
+        let out = args.out.clone().unwrap_or_else(|| usual_place(&settings, &task));
+        report.write(&out, [&fast, &deep]).map_err(failure)?;
+    }
+    Ok(())
+}
+
+fn target(args: &CalibrateArgs) -> Outcome<Target> {
+    let share = |name: &str, value: f64| match value {
+        value if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err(usage(format!("--{name} must be from 0 to 1"))),
+    };
+    match (args.target_accuracy, args.target_cost, args.min_confidence) {
+        (_, Some(cost), _) if cost.is_finite() && cost > 0.0 => Ok(Target::Cost(cost)),
+        (_, Some(_), _) => Err(usage("--target-cost must be a number above 0")),
+        (_, _, Some(confidence)) => {
+            share("min-confidence", f64::from(confidence))?;
+            Ok(Target::Confidence(confidence))
+        }
+        (Some(accuracy), _, _) => Ok(Target::Accuracy(accuracy)),
+        (None, None, None) => Ok(Target::Accuracy("deep-0.2pt".parse().map_err(usage)?)),
+    }
+}
+
+/// What is calibrated.
+struct Subject {
+    task: String,
+    fast: VerifiedModel,
+    deep: VerifiedModel,
+}
+
+fn subject(args: &CalibrateArgs, settings: &Settings) -> Outcome<Subject> {
+    // A calibration that is there, fitting or broken, is no part of making a new one.
+    let mut bare = settings.clone();
+    for task in bare.tasks.values_mut() {
+        task.cascade.calibration = None;
+    }
+    let catalog = open_catalog(&bare).map_err(usage)?;
+    let known = catalog.task_names().collect::<Vec<_>>().join(", ");
+    let Some(task) = catalog.task(&args.task) else {
+        return Err(usage(format!("--task: name one of the tasks: {known}")));
+    };
+    let name = catalog.task_name(&args.task).unwrap_or_default().to_owned();
+    match (&task.fast, &task.deep) {
+        (Some(fast), Some(deep)) => Ok(Subject {
+            fast: fast.verified.clone(),
+            deep: deep.verified.clone(),
+            task: name,
+        }),
+        _ => Err(usage(format!(
+            "the task `{name}` has one tier only: there is nothing to calibrate"
+        ))),
+    }
+}
+
+fn usual_place(settings: &Settings, task: &str) -> PathBuf {
+    let configured = settings
+        .tasks
+        .get(task)
+        .and_then(|task| task.cascade.calibration.clone());
+    configured.unwrap_or_else(|| file_of(&settings.models, task))
+}
+
+fn read(args: &CalibrateArgs, labels: &[String]) -> Outcome<Vec<Labelled>> {
+    let meanings: BTreeMap<String, String> = args.map.iter().cloned().collect();
+    let columns = Columns {
+        text: &args.text_column,
+        label: &args.label_column,
+        labels,
+        meanings: &meanings,
+    };
+    labelled::read(&args.file, &columns).map_err(|problem| usage(format!("{}: {problem}", args.file.display())))
+}
+
+/// Runs both models over every text.
+fn measure(
+    texts: &[Labelled],
+    fast: &VerifiedModel,
+    deep: &VerifiedModel,
+    intra_threads: usize,
+) -> Outcome<Vec<Sample>> {
+    let only: Vec<&str> = texts.iter().map(|text| text.text.as_str()).collect();
+    let run = |model: &VerifiedModel| {
+        let bar = progress(model.manifest.tier.name(), only.len());
+        let outputs = measure::run(model, &only, intra_threads, |rows| bar.inc(rows as u64));
+        bar.finish_and_clear();
+        outputs.map_err(failure)
+    };
+    let (fast_outputs, deep_outputs) = (run(fast)?, run(deep)?);
+    let place = |label: &String| fast.manifest.labels.iter().position(|other| other == label);
+    let fast_of_deep: Option<Vec<usize>> = deep.manifest.labels.iter().map(place).collect();
+    let fast_of_deep = fast_of_deep.ok_or_else(|| usage("the labels of both models are not the same set"))?;
+    let both = fast_outputs.into_iter().zip(deep_outputs);
+    let samples = texts.iter().zip(both).map(|(text, (fast, deep))| Sample {
+        truth: text.label,
+        fast: fast_of_deep.iter().map(|&label| fast.logits[label]).collect(),
+        deep: deep.logits,
+        fast_cost: fast.cost,
+        deep_cost: deep.cost,
+    });
+    Ok(samples.collect())
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress(tier: &'static str, texts: usize) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{prefix:4} {bar:40} {pos}/{len} texts, {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(texts as u64).with_style(style).with_prefix(tier)
+}
+
+fn check_halves(fitting: &[&Sample], measuring: &[&Sample], labels: &[String]) -> Outcome<()> {
+    let least = fitting.len().min(measuring.len());
+    if least < LEAST_TEXTS {
+        return Err(usage(format!(
+            "too few labelled texts: a half has {least}, it must have at least {LEAST_TEXTS}"
+        )));
+    }
+    for (at, label) in labels.iter().enumerate() {
+        for half in [fitting, measuring] {
+            if !half.iter().any(|sample| sample.truth == at) {
+                return Err(usage(format!(
+                    "too few labelled texts: one half has none that is `{label}`"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn fit_on(samples: &[&Sample]) -> Fitted {
+    let fast = fit::temperature(samples.iter().map(|one| (one.fast.as_slice(), one.truth)));
+    let deep = fit::temperature(samples.iter().map(|one| (one.deep.as_slice(), one.truth)));
+    Fitted {
+        temperatures: [fast, deep],
+        blend: fit::blend(samples, [fast, deep]),
+    }
+}
+
+fn weights(fitted: &Fitted, labels: &[String]) -> BlendWeights {
+    BlendWeights {
+        fast: fitted.blend.fast,
+        deep: fitted.blend.deep,
+        bias: labels.iter().cloned().zip(fitted.blend.bias.iter().copied()).collect(),
+    }
+}
+
+fn mean_micros(samples: &[Sample], cost: impl Fn(&Sample) -> f64) -> f64 {
+    samples.iter().map(cost).sum::<f64>() / samples.len() as f64 * 1e6
+}
+
+fn warning(chosen: &Point, measured_on: usize) -> Option<String> {
+    let Interval { low, high, .. } = chosen.accuracy;
+    (high - low > WIDE).then(|| {
+        let wanted = (measured_on as f64 * ((high - low) / WIDE).powi(2) * 2.0 / 100.0).ceil() * 100.0;
+        format!(
+            "few labelled texts: the accuracy at the chosen point is between {low:.3} and {high:.3}, and the point may be \
+             chosen by chance; about {wanted} texts in all make that two points"
+        )
+    })
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

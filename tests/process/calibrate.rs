@@ -1,0 +1,154 @@
+//! `tandem calibrate`: from labelled texts to a cascade that the next start uses.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::command::{Finished, finish, tandem};
+use crate::support::root;
+
+/// A repository of the shipped models without their calibration, and labelled texts beside them.
+struct Workplace(TempDir);
+
+impl Workplace {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for name in ["sentiment-fast", "sentiment-deep"] {
+            let link = folder.path().join(name);
+            std::os::unix::fs::symlink(root().join("models").join(name), link).expect("a link");
+        }
+        Self(folder)
+    }
+
+    /// Writes the first labelled reviews, with their header.
+    fn reviews(&self, count: usize) -> String {
+        let all = fs::read_to_string(root().join("tests/data/reviews.tsv")).expect("the reviews");
+        let lines: Vec<&str> = all.lines().take(count + 1).collect();
+        self.file("reviews.tsv", &(lines.join("\n") + "\n"))
+    }
+
+    fn file(&self, name: &str, content: &str) -> String {
+        let path = self.0.path().join(name);
+        fs::write(&path, content).expect("written");
+        path.display().to_string()
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.0.path().join(name)).expect(name)
+    }
+
+    fn tandem(&self, args: &[&str]) -> Finished {
+        finish(tandem().args(args).arg("--models").arg(self.path()), b"")
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+#[test]
+fn what_it_writes_is_what_the_next_start_uses() {
+    let place = Workplace::new();
+    let cascade = [
+        "predict",
+        "--route",
+        "cascade",
+        "--format",
+        "jsonl",
+        "정말 재미있게 봤어요",
+        "그냥 그래요",
+    ];
+    let before = place.tandem(&cascade);
+    assert_eq!(before.code, Some(1));
+    assert!(before.complaint().contains("tandem calibrate"), "{before:?}");
+
+    let reviews = place.reviews(400);
+    let finished = place.tandem(&["calibrate", "--task", "sentiment", &reviews, "--target-cost", "0.5"]);
+    assert!(finished.stderr.contains("few labelled texts"), "{finished:?}");
+    let table = finished.success();
+    for part in [
+        "fast alone",
+        "all escalated",
+        "deep alone",
+        "chosen",
+        "temperatures",
+        "sentiment.cascade.toml",
+    ] {
+        assert!(table.contains(part), "{part} in {table}");
+    }
+    let report: Value = serde_json::from_str(&place.read("sentiment.cascade.json")).expect("JSON");
+    assert_eq!(
+        report["fitted_on"]
+            .as_u64()
+            .zip(report["measured_on"].as_u64())
+            .map(|(a, b)| a + b),
+        Some(400)
+    );
+    assert!(report["curve"].as_array().expect("a curve").len() > 10);
+    let accuracy = &report["chosen"]["accuracy"];
+    assert!(accuracy["low"].as_f64() <= accuracy["value"].as_f64());
+    let plot = place.read("sentiment.cascade.svg");
+    assert!(plot.starts_with("<svg") && plot.contains("fast alone") && plot.contains("deep alone"));
+
+    let after = place.tandem(&cascade).success();
+    let rows: Vec<Value> = after
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(rows[0]["decision"], "confident", "{rows:?}");
+    // The same seed, the same curve: only what was timed differs.
+    let blend = |text: &str| toml::from_str::<toml::Table>(text).expect("TOML")["blend"].clone();
+    let first = blend(&place.read("sentiment.cascade.toml"));
+    place
+        .tandem(&["calibrate", &reviews, "--min-confidence", "0.9"])
+        .success();
+    assert_eq!(blend(&place.read("sentiment.cascade.toml")), first);
+    assert!(
+        place
+            .read("sentiment.cascade.toml")
+            .contains("\nmin_confidence = 0.9\n")
+    );
+}
+
+#[test]
+fn what_can_not_be_calibrated_is_refused_in_one_line() {
+    let place = Workplace::new();
+    let reviews = place.reviews(100);
+    let few = place.file("few.csv", "text,label\n좋다,positive\n싫다,negative\n");
+    let odd = place.file("odd.csv", "text,label\n좋다,good\n싫다,negative\n");
+    for (args, code, tells) in [
+        (vec!["calibrate", "/nowhere.tsv"], 2, "/nowhere.tsv"),
+        (
+            vec!["calibrate", &odd],
+            2,
+            "line 2: `good` is none of the labels negative, positive",
+        ),
+        (vec!["calibrate", &few], 2, "too few labelled texts"),
+        (
+            vec!["calibrate", &reviews, "--text-column", "review"],
+            2,
+            "there are: id, label, text",
+        ),
+        (vec!["calibrate", &reviews, "--task", "weather"], 2, "sentiment"),
+        (
+            vec!["calibrate", &reviews, "--min-confidence", "1.5"],
+            2,
+            "--min-confidence must be from 0 to 1",
+        ),
+        (
+            vec!["calibrate", &reviews, "--target-accuracy", "99.9%"],
+            1,
+            "the best has",
+        ),
+    ] {
+        let finished = place.tandem(&args);
+        assert_eq!(finished.code, Some(code), "{args:?}: {finished:?}");
+        assert!(finished.complaint().contains(tells), "{args:?}: {finished:?}");
+    }
+    assert!(!place.path().join("sentiment.cascade.toml").exists());
+    let dry = place.tandem(&["calibrate", &reviews, "--min-confidence", "0.8", "--dry-run"]);
+    dry.success();
+    assert!(!place.path().join("sentiment.cascade.toml").exists());
+}
