@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::calibration::CascadeSetup;
 use super::decide;
+use super::observe::{CascadeWatch, Observed};
 use super::route::Asked;
 use super::tier::{Answer, Answers, Chosen, TierRow, TierRows};
 use super::types::{Decision, Terms};
@@ -31,6 +32,12 @@ pub struct Tandem {
     pub stands: Stands,
     /// Whether a fast answer may take the place of a deep one.
     pub allow_fallback: bool,
+    /// The task's name.
+    pub task: String,
+    /// Whether the threshold is the task's, not the request's.
+    pub own_threshold: bool,
+    /// What is kept of the task's cascade.
+    pub watch: Arc<CascadeWatch>,
 }
 
 /// Which fast answers stand.
@@ -64,6 +71,10 @@ impl Tandem {
             Stands::None => (0..sure.len()).collect(),
             Stands::From(min_confidence) => decide::uncertain(&confidences, min_confidence),
         };
+        let mut observed = Observed {
+            wanted: wanted.len(),
+            ..Observed::default()
+        };
         let escalation = self.escalate(&confidences, wanted, chosen, terms).await?;
 
         let mut answers: Vec<Answer> = sure
@@ -78,10 +89,21 @@ impl Tandem {
         if let Some(deep) = &escalation.deep {
             for (row, &place) in deep.rows.iter().zip(&escalation.places) {
                 answers[place] = self.deep_answer(row, &sure[place])?;
+                let deep_says = self.deep.classify(&row.output.values, None)?.winner;
+                if self.setup.fast_of_deep[deep_says] == sure[place].winner {
+                    observed.agree += 1;
+                } else {
+                    observed.differ += 1;
+                }
             }
             parts.push(self.deep.part(deep));
         }
-        Ok(Answers { answers, parts })
+        observed.fast_confidences = confidences;
+        Ok(Answers {
+            answers,
+            parts,
+            observed,
+        })
     }
 
     /// Gives the deep model what it can take, all of it in one go. Where fallback is allowed, a lack of room or of time is no

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 
 use super::cache::AnswerCache;
 use super::calibration::CascadeSetup;
+use super::observe::CascadeWatch;
 use super::types::{ModelRef, Route};
 use crate::batching::Scheduler;
 use crate::config::settings::{RouteSetting, Settings, TaskSettings};
@@ -66,6 +67,8 @@ pub struct Task {
     pub allow_fallback: bool,
     /// What its cascade works with; only and always where it has both tiers.
     pub cascade: Option<Arc<CascadeSetup>>,
+    /// What is kept of its cascade.
+    pub watch: Arc<CascadeWatch>,
 }
 
 impl Catalog {
@@ -197,6 +200,7 @@ impl Task {
             default_route,
             allow_fallback: false,
             cascade: None,
+            watch: Arc::default(),
         }
     }
 

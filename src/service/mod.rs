@@ -1,7 +1,8 @@
 //! The service: what both doors call. The flow of a request is [`predict`]; no tonic, no axum, no ort in here.
 //!
-//! In reading order: [`types`] → [`validate`] → [`route`] → [`predict`] → [`tier`] (one model's part; out of the [`cache`], if it can) → [`cascade`] (both
-//! models' parts) → [`decide`] (what it decides, pure) → [`calibration`] (what it works with) → [`explain`] → [`catalog`]
+//! In reading order: [`types`] → [`validate`] → [`route`] → [`predict`] → [`tier`] (one model's part; out of the [`cache`],
+//! if it can) → [`cascade`] (both models' parts) → [`decide`] (what it decides, pure) → [`calibration`] (what it works
+//! with) → [`observe`] and [`drift`] (what is seen of it) → [`explain`] → [`catalog`]
 //! (which models there are, and their states) → [`start`] (loading them) → [`health`] (what is told of them).
 
 pub mod cache;
@@ -9,8 +10,10 @@ pub mod calibration;
 pub mod cascade;
 pub mod catalog;
 pub mod decide;
+pub mod drift;
 pub mod explain;
 pub mod health;
+pub mod observe;
 pub mod predict;
 pub mod route;
 pub mod start;

@@ -1,10 +1,12 @@
 //! The flow of one request: [`Service::handle`] is all of it, each stage one line.
 
-use super::Service;
+use std::time::Instant;
+
 use super::route::{Plan, plan};
 use super::tier::{Answer, Answers, Chosen};
 use super::types::{CallTimes, LabelScore, PredictInput, PredictOutput, Prediction, ScoreKind, Timing};
 use super::validate::{AnswerOptions, validate};
+use super::{Service, observe};
 use crate::error::Error;
 
 impl Service {
@@ -28,6 +30,9 @@ impl Service {
             let tier = asked.model.tier;
             let by_it = answers.answers.iter().filter(|answer| answer.model.tier() == tier);
             asked.serving.metrics.answered(by_it.count());
+        }
+        if let Plan::Tandem(tandem) = plan {
+            observe::record(tandem, answers, self.metrics().cascade(), Instant::now());
         }
     }
 }

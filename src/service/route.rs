@@ -44,7 +44,7 @@ pub fn plan(input: &ValidInput, catalog: &Catalog) -> Result<Plan, Error> {
             let slot = named(catalog, &input.task, name, version.as_deref())?;
             Ok(Plan::Single(asked(slot)?))
         }
-        Target::Route(route) => by_route(task(catalog, &input.task)?, input, *route),
+        Target::Route(route) => by_route(catalog, input, *route),
     }
 }
 
@@ -73,7 +73,8 @@ fn task<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Task, Error> {
     })
 }
 
-fn by_route(task: &Task, input: &ValidInput, route: Route) -> Result<Plan, Error> {
+fn by_route(catalog: &Catalog, input: &ValidInput, route: Route) -> Result<Plan, Error> {
+    let task = task(catalog, &input.task)?;
     let route = if route == Route::Default {
         task.default_route
     } else {
@@ -112,6 +113,9 @@ fn by_route(task: &Task, input: &ValidInput, route: Route) -> Result<Plan, Error
         setup,
         stands,
         allow_fallback,
+        task: catalog.task_name(&input.task).unwrap_or_default().to_owned(),
+        own_threshold: options.min_confidence.is_none(),
+        watch: Arc::clone(&task.watch),
     })))
 }
 

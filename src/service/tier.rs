@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::catalog::Serving;
+use super::observe::Observed;
 use super::route::Asked;
 use super::types::{Decision, ModelRef, Terms, TierTiming};
 use crate::batching::{Failure, RowOutput};
@@ -86,6 +87,8 @@ pub struct Answers {
     pub answers: Vec<Answer>,
     /// The tiers that took part, in the order in which they did.
     pub parts: Vec<Part>,
+    /// What was seen beyond the answers, where two tiers shared the request.
+    pub observed: Observed,
 }
 
 /// The answer to one text.
@@ -138,6 +141,7 @@ impl Asked {
         Ok(Answers {
             answers: answers.collect::<Result<_, Error>>()?,
             parts: vec![self.part(&rows)],
+            observed: Observed::default(),
         })
     }
 

@@ -198,6 +198,28 @@ pub enum Decision {
     FallbackOverload,
 }
 
+impl Decision {
+    /// Every decision.
+    pub const ALL: [Decision; 5] = [
+        Decision::Requested,
+        Decision::Confident,
+        Decision::Escalated,
+        Decision::FallbackDeadline,
+        Decision::FallbackOverload,
+    ];
+
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Decision::Requested => "requested",
+            Decision::Confident => "confident",
+            Decision::Escalated => "escalated",
+            Decision::FallbackDeadline => "fallback_deadline",
+            Decision::FallbackOverload => "fallback_overload",
+        }
+    }
+}
+
 /// A label and its score.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelScore {

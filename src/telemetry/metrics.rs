@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::cascade::CascadeMetrics;
 use super::process::ProcessCollector;
 use crate::error::Error;
 
@@ -59,7 +60,7 @@ struct DoorLabels {
 }
 
 #[derive(Clone)]
-struct Buckets(&'static [f64]);
+pub(super) struct Buckets(pub(super) &'static [f64]);
 
 impl MetricConstructor<Histogram> for Buckets {
     fn new_metric(&self) -> Histogram {
@@ -67,7 +68,7 @@ impl MetricConstructor<Histogram> for Buckets {
     }
 }
 
-type HistogramFamily<L> = Family<L, Histogram, Buckets>;
+pub(super) type HistogramFamily<L> = Family<L, Histogram, Buckets>;
 
 /// All metrics of one server; cheap to clone.
 #[derive(Clone)]
@@ -78,6 +79,7 @@ pub struct Metrics {
     connections: Family<DoorLabels, Gauge>,
     model_state: Family<StateLabels, Gauge>,
     model: ModelFamilies,
+    cascade: CascadeMetrics,
 }
 
 #[derive(Clone)]
@@ -126,6 +128,7 @@ impl Metrics {
             batch_rows: Family::new_with_constructor(Buckets(&BATCH_BUCKETS)),
         };
         model.register(&mut registry);
+        let cascade = CascadeMetrics::register(&mut registry);
         let build = [
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("onnxruntime", onnxruntime_version.to_owned()),
@@ -139,7 +142,13 @@ impl Metrics {
             connections,
             model_state,
             model,
+            cascade,
         }
+    }
+
+    /// The metrics of cascades.
+    pub fn cascade(&self) -> &CascadeMetrics {
+        &self.cascade
     }
 
     /// Everything, as text.

@@ -1,5 +1,6 @@
 //! Telemetry: logs, metrics, request ids. Request text appears in none of them.
 
+pub mod cascade;
 pub mod logs;
 pub mod metrics;
 pub mod process;

@@ -314,6 +314,43 @@ async fn a_tasks_settings_give_threshold_and_default_route() {
 }
 
 #[tokio::test]
+async fn drift_shows_in_the_metrics() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = server_with(&odd_calibration(), folder.path(), TaskSettings::default()).await;
+    let mut client = server.client().await;
+    // Texts that the odd temperature leaves no doubt of: the share of escalated ones is nowhere near 0.3.
+    let texts = reviews::texts(100);
+    let fast = ask(&mut client, cascade(&texts, 0.0)).await;
+    let sure = |at: &usize| fast.predictions[*at].confidence >= 0.75;
+    let sure: Vec<&str> = (0..texts.len()).filter(sure).map(|at| texts[at]).collect();
+    let mut asked = 0;
+    while asked < 500 {
+        let outside = server
+            .http()
+            .get("/metrics")
+            .await
+            .text()
+            .contains("out_of_range{task=\"sentiment\"} 1");
+        assert!(!outside, "few texts say nothing");
+        ask(&mut client, by_route(pb::Route::Cascade, &sure)).await;
+        asked += sure.len();
+    }
+    ask(&mut client, cascade(&texts[..10], 1.0)).await;
+    let metrics = server.http().get("/metrics").await;
+    for line in [
+        "tandem_cascade_out_of_range{task=\"sentiment\"} 1",
+        "tandem_cascade_escalated_share{task=\"sentiment\"} 0.0",
+        "tandem_cascade_expected_share{task=\"sentiment\",bound=\"low\"} 0.2",
+        "tandem_cascade_texts_total{task=\"sentiment\",route=\"cascade\",decision=\"escalated\"} 10",
+        "tandem_cascade_agreement_total{task=\"sentiment\",agree=\"yes\"}",
+        "tandem_cascade_confidence_bucket{le=\"0.95\",task=\"sentiment\",tier=\"fast\"}",
+        "tandem_cascade_confidence_count{task=\"sentiment\",tier=\"deep\"} 10",
+    ] {
+        assert!(metrics.text().contains(line), "{line} in {}", metrics.text());
+    }
+}
+
+#[tokio::test]
 async fn a_task_with_one_tier_refuses_the_cascade() {
     let server = TestServer::builder().fast_only().start().await;
     let mut client = server.client().await;

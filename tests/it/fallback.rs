@@ -90,6 +90,9 @@ async fn with_no_room_at_all_every_text_falls_back() {
     let answer = answer.expect("an answer").into_inner();
     assert_eq!(decisions(&answer), [pb::Decision::FallbackOverload; 3]);
     assert_eq!(answer.models.len(), 1);
+    let metrics = server.http().get("/metrics").await;
+    let fallen = "tandem_cascade_texts_total{task=\"sentiment\",route=\"cascade\",decision=\"fallback_overload\"} 3";
+    assert!(metrics.text().contains(fallen), "{}", metrics.text());
     drop(taken);
 }
 

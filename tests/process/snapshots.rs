@@ -13,7 +13,7 @@ fn folder() -> PathBuf {
 }
 
 /// Help, and errors of the command line: the name of the snapshot, and the arguments.
-const COMMANDS: [(&str, &[&str]); 18] = [
+const COMMANDS: [(&str, &[&str]); 19] = [
     ("help", &["--help"]),
     ("help-serve", &["serve", "--help"]),
     ("help-predict", &["predict", "--help"]),

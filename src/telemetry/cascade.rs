@@ -1,0 +1,150 @@
+//! The metrics of cascades and fallback, by task.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::metrics::{Buckets, HistogramFamily};
+
+/// Confidences of two labels begin at one half; of more, below.
+const CONFIDENCE_BUCKETS: [f64; 15] = [
+    0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0,
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    task: String,
+    route: &'static str,
+    decision: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AgreementLabels {
+    task: String,
+    agree: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConfidenceLabels {
+    task: String,
+    tier: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TaskLabels {
+    task: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BoundLabels {
+    task: String,
+    bound: &'static str,
+}
+
+type Share<L> = Family<L, Gauge<f64, AtomicU64>>;
+
+/// The metrics of every task's cascade; cheap to clone.
+#[derive(Clone)]
+pub struct CascadeMetrics {
+    decisions: Family<DecisionLabels, Counter>,
+    agreement: Family<AgreementLabels, Counter>,
+    confidence: HistogramFamily<ConfidenceLabels>,
+    share: Share<TaskLabels>,
+    range: Share<BoundLabels>,
+    outside: Family<TaskLabels, Gauge>,
+}
+
+impl CascadeMetrics {
+    /// Metrics in a registry.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            decisions: Family::default(),
+            agreement: Family::default(),
+            confidence: Family::new_with_constructor(Buckets(&CONFIDENCE_BUCKETS)),
+            share: Family::default(),
+            range: Family::default(),
+            outside: Family::default(),
+        };
+        registry.register(
+            "cascade_texts",
+            "Texts answered by the cascade, or by the deep route with fallback, by what was decided",
+            metrics.decisions.clone(),
+        );
+        registry.register(
+            "cascade_agreement",
+            "Texts that both tiers answered, by whether their labels agree",
+            metrics.agreement.clone(),
+        );
+        registry.register(
+            "cascade_confidence",
+            "Calibrated confidence of the fast answers, and of the answers that the deep model took part in",
+            metrics.confidence.clone(),
+        );
+        registry.register(
+            "cascade_escalated_share",
+            "Share of texts below the task's threshold, of the last hour",
+            metrics.share.clone(),
+        );
+        registry.register(
+            "cascade_expected_share",
+            "The range that the calibration expects the share in",
+            metrics.range.clone(),
+        );
+        registry.register(
+            "cascade_out_of_range",
+            "1 while the share of the last hour is outside the range",
+            metrics.outside.clone(),
+        );
+        metrics
+    }
+
+    /// Counts texts by what was decided. Every name is one of the server's own.
+    pub fn decided(&self, task: &str, route: &'static str, decision: &'static str, texts: usize) {
+        let labels = DecisionLabels {
+            task: task.to_owned(),
+            route,
+            decision,
+        };
+        self.decisions.get_or_create(&labels).inc_by(texts as u64);
+    }
+
+    /// Counts texts that both tiers answered.
+    pub fn compared(&self, task: &str, agree: usize, differ: usize) {
+        for (name, texts) in [("yes", agree), ("no", differ)] {
+            let labels = AgreementLabels {
+                task: task.to_owned(),
+                agree: name,
+            };
+            self.agreement.get_or_create(&labels).inc_by(texts as u64);
+        }
+    }
+
+    /// Takes confidences into the histogram.
+    pub fn confident(&self, task: &str, tier: &'static str, confidences: impl Iterator<Item = f32>) {
+        let labels = ConfidenceLabels {
+            task: task.to_owned(),
+            tier,
+        };
+        let histogram = self.confidence.get_or_create_owned(&labels);
+        confidences.for_each(|confidence| histogram.observe(f64::from(confidence)));
+    }
+
+    /// Shows the share of the last hour and the range that it should be in.
+    pub fn share(&self, task: &str, share: f64, range: Option<(f64, f64)>, outside: bool) {
+        let labels = TaskLabels { task: task.to_owned() };
+        self.share.get_or_create(&labels).set(share);
+        self.outside.get_or_create(&labels).set(i64::from(outside));
+        let bounds = range.map(|(low, high)| [("low", low), ("high", high)]);
+        for (bound, value) in bounds.into_iter().flatten() {
+            let labels = BoundLabels {
+                task: task.to_owned(),
+                bound,
+            };
+            self.range.get_or_create(&labels).set(value);
+        }
+    }
+}
