@@ -77,7 +77,10 @@ enum Command {
 
 /// Takes the settings that only a server has out of a command's help; they are still accepted, from the environment too.
 fn hide_server_settings(argument: clap::Arg) -> clap::Arg {
-    let server_only = matches!(argument.get_help_heading(), Some("Listeners" | "Logs"));
+    let server_only = matches!(
+        argument.get_help_heading(),
+        Some("Listeners" | "Connections" | "Security" | "Logs")
+    );
     argument.hide(server_only)
 }
 

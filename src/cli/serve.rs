@@ -1,6 +1,7 @@
 //! `tandem serve`: configuration → manifests and checksums → ports → accept → load, warm up, check → serve → drain.
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::{ConfigArgs, Exit, complain, fail};
 use crate::config::Settings;
@@ -72,8 +73,8 @@ async fn serve(settings: &Settings, service: Service) -> Exit {
         Ok(server) => server,
         Err(error) => return fail(&error, Exit::Failure),
     };
-    let stop = match StopSignal::new() {
-        Ok(stop) => stop,
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
         Err(error) => return fail(&format!("can't listen for signals: {error}"), Exit::Failure),
     };
     match server.addresses() {
@@ -83,19 +84,18 @@ async fn serve(settings: &Settings, service: Service) -> Exit {
     let (loaded, failure) = tokio::sync::oneshot::channel();
     let loader = load(settings.clone(), service.clone(), loaded);
     let mut exit = Exit::Success;
-    server
-        .run(async {
-            tokio::select! {
-                () = stop.wait() => tracing::info!("told to stop, draining"),
-                // The sender goes without a word when every model serves.
-                Ok(error) = failure => {
-                    complain(&error);
-                    tracing::error!(%error, "a model failed its checks");
-                    exit = Exit::Failure;
-                }
+    let shutdown = async {
+        tokio::select! {
+            () = signals.stop.cancelled() => tracing::info!("told to stop, draining"),
+            // The sender goes without a word when every model serves.
+            Ok(error) = failure => {
+                complain(&error);
+                tracing::error!(%error, "a model failed its checks");
+                exit = Exit::Failure;
             }
-        })
-        .await;
+        }
+    };
+    server.run(shutdown, signals.hurry.clone()).await;
     let _ = tokio::task::spawn_blocking(move || {
         let _ = loader.join();
         service.stop_models();
@@ -131,23 +131,28 @@ fn announce(addresses: Addresses) {
     );
 }
 
-struct StopSignal {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+/// SIGTERM and SIGINT: the first asks for a drain, the next for its end.
+struct Signals {
+    stop: CancellationToken,
+    hurry: CancellationToken,
 }
 
-impl StopSignal {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn wait(mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
+impl Signals {
+    /// Listens in a task of its own, which ends with the second signal, or with the process.
+    fn listen() -> std::io::Result<Self> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let (stop, hurry) = (CancellationToken::new(), CancellationToken::new());
+        let told = [stop.clone(), hurry.clone()];
+        tokio::spawn(async move {
+            for told in told {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                told.cancel();
+            }
+        });
+        Ok(Self { stop, hurry })
     }
 }

@@ -114,6 +114,100 @@ pub struct Options {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_streams_per_connection: Option<u32>,
+    /// How long a new connection may take to its first request, with its TLS handshake [default: 5s]
+    #[arg(
+        long,
+        env = "TANDEM_HANDSHAKE_TIMEOUT",
+        value_name = "DURATION",
+        help_heading = "Connections"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handshake_timeout: Option<HumanDuration>,
+    /// How long the headers of an HTTP/1 request may take [default: 10s]
+    #[arg(
+        long,
+        env = "TANDEM_HEADER_TIMEOUT",
+        value_name = "DURATION",
+        help_heading = "Connections"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header_timeout: Option<HumanDuration>,
+    /// How long a connection may stay without a call; 0 for ever [default: 15m]
+    #[arg(
+        long,
+        env = "TANDEM_IDLE_TIMEOUT",
+        value_name = "DURATION",
+        help_heading = "Connections"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<HumanDuration>,
+    /// The age at which a connection is told to go, give or take a tenth; 0 for never [default: 30m]
+    #[arg(
+        long,
+        env = "TANDEM_MAX_CONNECTION_AGE",
+        value_name = "DURATION",
+        help_heading = "Connections"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connection_age: Option<HumanDuration>,
+    /// How long the calls of such a connection may take to finish [default: 2m]
+    #[arg(
+        long,
+        env = "TANDEM_MAX_CONNECTION_AGE_GRACE",
+        value_name = "DURATION",
+        help_heading = "Connections"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connection_age_grace: Option<HumanDuration>,
+    /// How often a quiet HTTP/2 peer is asked whether it is there; 0 for never [default: 1m]
+    #[arg(
+        long,
+        env = "TANDEM_KEEPALIVE_INTERVAL",
+        value_name = "DURATION",
+        help_heading = "Connections"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keepalive_interval: Option<HumanDuration>,
+    /// How long it may take to say so [default: 20s]
+    #[arg(
+        long,
+        env = "TANDEM_KEEPALIVE_TIMEOUT",
+        value_name = "DURATION",
+        help_heading = "Connections"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keepalive_timeout: Option<HumanDuration>,
+    /// The most calls of a connection that were reset before they were begun [default: 256]
+    #[arg(
+        long,
+        env = "TANDEM_MAX_PENDING_RESETS",
+        value_name = "COUNT",
+        help_heading = "Connections"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_pending_resets: Option<usize>,
+    /// The most calls of a connection that were reset for their caller's mistakes [default: 128]
+    #[arg(
+        long,
+        env = "TANDEM_MAX_ERROR_RESETS",
+        value_name = "COUNT",
+        help_heading = "Connections"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_error_resets: Option<usize>,
+    /// The most bytes of answers that wait for the reader of one call [default: 262144]
+    #[arg(
+        long,
+        env = "TANDEM_MAX_SEND_BUFFER_BYTES",
+        value_name = "BYTES",
+        help_heading = "Connections"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_send_buffer_bytes: Option<usize>,
+    /// How long calls are still taken after SIGTERM, with health NOT_SERVING [default: 0s]
+    #[arg(long, env = "TANDEM_DRAIN_PAUSE", value_name = "DURATION", help_heading = "Limits")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain_pause: Option<HumanDuration>,
     /// How long accepted calls may take to finish after SIGTERM [default: 20s]
     #[arg(long, env = "TANDEM_DRAIN_GRACE", value_name = "DURATION", help_heading = "Limits")]
     #[serde(skip_serializing_if = "Option::is_none")]

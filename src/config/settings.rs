@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::connections;
 use super::duration::HumanDuration;
 use crate::telemetry::logs::LogFormat;
 
@@ -59,6 +60,28 @@ pub struct Settings {
     pub max_connections: usize,
     /// The most open calls on one connection.
     pub max_streams_per_connection: u32,
+    /// How long a new connection may take until its TLS handshake is done and its first request or preface is there.
+    pub handshake_timeout: HumanDuration,
+    /// How long the headers of an HTTP/1 request may take, and a connection of HTTP/1 may wait for its next request.
+    pub header_timeout: HumanDuration,
+    /// How long a connection may stay without a call before it is told to go; 0 for ever.
+    pub idle_timeout: HumanDuration,
+    /// The age, give or take a tenth, at which a connection is told to go; 0 for never.
+    pub max_connection_age: HumanDuration,
+    /// How long the calls of a connection that was told to go for its age may take, before they are cut.
+    pub max_connection_age_grace: HumanDuration,
+    /// How often a quiet HTTP/2 peer is asked whether it is still there; 0 for never.
+    pub keepalive_interval: HumanDuration,
+    /// How long a peer may take to say that it is still there.
+    pub keepalive_timeout: HumanDuration,
+    /// The most calls of a connection that their caller reset before they were begun; a connection with more is ended.
+    pub max_pending_resets: usize,
+    /// The most calls of a connection that were reset for their caller's mistakes; a connection with more is ended.
+    pub max_error_resets: usize,
+    /// The most bytes of answers that wait for the reader of one call.
+    pub max_send_buffer_bytes: usize,
+    /// How long calls are still taken after SIGTERM, when health says already that the server goes.
+    pub drain_pause: HumanDuration,
     /// How long accepted calls may take to finish after SIGTERM, before they are cut.
     pub drain_grace: HumanDuration,
     /// How log lines look.
@@ -146,6 +169,18 @@ impl Default for Settings {
             idle_threads: 0,
             max_connections: 1024,
             max_streams_per_connection: 256,
+            handshake_timeout: HumanDuration(Duration::from_secs(5)),
+            header_timeout: HumanDuration(Duration::from_secs(10)),
+            idle_timeout: HumanDuration(Duration::from_secs(15 * 60)),
+            max_connection_age: HumanDuration(Duration::from_secs(30 * 60)),
+            max_connection_age_grace: HumanDuration(Duration::from_secs(2 * 60)),
+            keepalive_interval: HumanDuration(Duration::from_secs(60)),
+            keepalive_timeout: HumanDuration(Duration::from_secs(20)),
+            // A client may cancel all that it may have open.
+            max_pending_resets: 256,
+            max_error_resets: 128,
+            max_send_buffer_bytes: 256 * 1024,
+            drain_pause: HumanDuration(Duration::ZERO),
             drain_grace: HumanDuration(Duration::from_secs(20)),
             log_format: LogFormat::Auto,
             log_filter: "info".into(),
@@ -226,6 +261,6 @@ impl Settings {
                 self.default_timeout, self.max_timeout
             ));
         }
-        Ok(())
+        connections::check(self)
     }
 }

@@ -1,9 +1,12 @@
 //! The server: its listeners, its connections, its start and its end.
 //!
 //! In reading order: [`Server::bind`] opens the ports, [`Server::run`] serves until told to stop, [`accept`] is the life
-//! of a listener and of its connections.
+//! of a listener, [`connection`] that of a connection, with [`newcomers`] and [`activity`].
 
 pub mod accept;
+pub mod activity;
+pub mod connection;
+pub mod newcomers;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +19,8 @@ use tokio_util::task::TaskTracker;
 use crate::api::{grpc, http};
 use crate::config::Settings;
 use crate::service::Service;
-use accept::{ConnectionLimits, Listener, Protocol};
+use accept::{Listener, Protocol};
+use connection::ConnectionLimits;
 
 /// A port that can't be opened, in one line.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +36,7 @@ pub struct Server {
     service: Service,
     sockets: Sockets,
     limits: ConnectionLimits,
+    pause: Duration,
     grace: Duration,
 }
 
@@ -67,10 +72,8 @@ impl Server {
         Ok(Self {
             service,
             sockets: Sockets { grpc, http, metrics },
-            limits: ConnectionLimits {
-                max_connections: settings.max_connections,
-                max_streams: settings.max_streams_per_connection,
-            },
+            limits: settings.into(),
+            pause: settings.drain_pause.0,
             grace: settings.drain_grace.0,
         })
     }
@@ -85,18 +88,45 @@ impl Server {
         })
     }
 
-    /// Serves until `shutdown`, then drains: health turns NOT_SERVING at once, accepted calls finish, and what has not
-    /// finished within the grace limit is cut. Every connection has ended when this returns.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    /// Serves until `shutdown`, then drains: health turns NOT_SERVING at once, calls are still taken for the pause,
+    /// accepted calls finish, and what has not finished within the grace limit, or when `hurry` is cancelled, is cut.
+    /// Every connection, call and stream has ended when this returns.
+    pub async fn run(self, shutdown: impl Future<Output = ()>, hurry: CancellationToken) {
+        let service = self.service.clone();
+        let (pause, grace) = (self.pause, self.grace);
+        let drain = CancellationToken::new();
+        let cut = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        self.listen(&drain, &cut, &tasks);
+        shutdown.await;
+        service.start_draining();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = hurry.cancelled() => {}
+        }
+        drain.cancel();
+        tasks.close();
+        tokio::select! {
+            () = tasks.wait() => return,
+            () = tokio::time::sleep(grace) => {
+                tracing::warn!(?grace, open = tasks.len(), "the grace limit is over, open connections are cut");
+            }
+            () = hurry.cancelled() => {
+                tracing::warn!(open = tasks.len(), "told to hurry, open connections are cut");
+            }
+        }
+        cut.cancel();
+        tasks.wait().await;
+    }
+
+    /// Starts a listener for each port.
+    fn listen(self, drain: &CancellationToken, cut: &CancellationToken, tasks: &TaskTracker) {
         let Self {
             service,
             sockets,
             limits,
-            grace,
+            ..
         } = self;
-        let drain = CancellationToken::new();
-        let cut = CancellationToken::new();
-        let connections = TaskTracker::new();
         let listen = |socket, router: Router, protocol| {
             let listener = Listener {
                 socket,
@@ -106,33 +136,17 @@ impl Server {
                 metrics: service.metrics().clone(),
                 drain: drain.clone(),
                 cut: cut.clone(),
-                connections: connections.clone(),
+                tasks: tasks.clone(),
             };
-            connections.spawn(listener.serve());
+            tasks.spawn(listener.serve());
         };
-        listen(
-            sockets.grpc,
-            grpc::router(service.clone(), drain.clone()),
-            Protocol::Grpc,
-        );
+        let grpc = grpc::router(service.clone(), drain.clone(), tasks.clone());
+        listen(sockets.grpc, grpc, Protocol::Grpc);
         if let Some(socket) = sockets.http {
             listen(socket, http::gateway(service.clone()), Protocol::Http);
         }
         if let Some(socket) = sockets.metrics {
             listen(socket, http::operations(service.clone()), Protocol::Operations);
-        }
-        shutdown.await;
-        service.start_draining();
-        drain.cancel();
-        connections.close();
-        if tokio::time::timeout(grace, connections.wait()).await.is_err() {
-            tracing::warn!(
-                ?grace,
-                open = connections.len(),
-                "the grace limit is over, open connections are cut"
-            );
-            cut.cancel();
-            connections.wait().await;
         }
     }
 }

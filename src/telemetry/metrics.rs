@@ -77,6 +77,7 @@ pub struct Metrics {
     calls: Family<CallLabels, Counter>,
     call_duration: HistogramFamily<MethodLabels>,
     connections: Family<DoorLabels, Gauge>,
+    accepted: Family<DoorLabels, Counter>,
     model_state: Family<StateLabels, Gauge>,
     model: ModelFamilies,
     cascade: CascadeMetrics,
@@ -114,6 +115,12 @@ impl Metrics {
         );
         let connections = Family::default();
         registry.register("connections", "Open connections, by door", connections.clone());
+        let accepted = Family::default();
+        registry.register(
+            "connections_accepted",
+            "Connections accepted, by door",
+            accepted.clone(),
+        );
         let model_state = Family::default();
         registry.register("model_state", "1 for the state that a model is in", model_state.clone());
         let model = ModelFamilies {
@@ -140,6 +147,7 @@ impl Metrics {
             calls,
             call_duration,
             connections,
+            accepted,
             model_state,
             model,
             cascade,
@@ -178,6 +186,7 @@ impl Metrics {
     /// Counts a connection until the guard is dropped.
     pub fn connected(&self, door: &'static str) -> ConnectionGuard {
         let gauge = self.connections.get_or_create_owned(&DoorLabels { door });
+        self.accepted.get_or_create(&DoorLabels { door }).inc();
         gauge.inc();
         ConnectionGuard { gauge }
     }

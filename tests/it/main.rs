@@ -10,6 +10,7 @@ mod cache;
 mod caps;
 mod cascade;
 mod explain;
+mod connections;
 mod fairness;
 mod fallback;
 mod gateway;

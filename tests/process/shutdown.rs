@@ -26,7 +26,8 @@ fn start(models: &FastModelCopy, args: &[&str]) -> RunningServer {
 fn assert_ends_well(server: RunningServer) {
     let (code, log) = server.wait_exit();
     assert_eq!(code, Some(0), "{log:#?}");
-    assert!(log.iter().any(|line| line.contains("stopped")), "{log:#?}");
+    // Nothing is left behind that could still write.
+    assert!(log.last().is_some_and(|line| line.contains("stopped")), "{log:#?}");
     // A call that was cut is no failure of ours.
     let worries = log.iter().filter(|line| line.contains(r#""level":"ERROR""#));
     assert_eq!(worries.count(), 0, "{log:#?}");
@@ -128,4 +129,27 @@ fn a_stream_whose_client_vanished_is_a_cancelled_call_and_holds_up_nothing() {
     );
     server.signal("TERM");
     assert_ends_well(server);
+}
+
+#[test]
+fn in_the_pause_of_a_drain_health_says_so_and_calls_are_answered_and_a_second_signal_ends_it() {
+    let models = FastModelCopy::new();
+    let server = start(&models, &["--drain-pause", "10m", "--drain-grace", "10m"]);
+    let runtime = runtime();
+    let _silent = TcpStream::connect(server.grpc).expect("connect");
+    let mut health = HealthClient::new(server.channel(&runtime));
+    let mut watch = wait(&runtime, health.watch(HealthCheckRequest::default()))
+        .expect("a stream")
+        .into_inner();
+    let first = wait(&runtime, watch.message()).expect("no error").expect("a status");
+    assert_eq!(first.status(), ServingStatus::Serving);
+    server.signal("TERM");
+    let next = wait(&runtime, watch.message()).expect("no error").expect("a status");
+    assert_eq!(next.status(), ServingStatus::NotServing);
+    // On a connection of its own, which is opened now.
+    let open = open_stream(&server, &runtime);
+    server.signal("INT");
+    server.logged("told to hurry, open connections are cut");
+    assert_ends_well(server);
+    drop(open);
 }

@@ -13,6 +13,7 @@ pub mod timeout;
 
 use axum::Router;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 
@@ -23,10 +24,11 @@ use crate::service::Service;
 /// The name of this door in logs and metrics.
 pub const DOOR: &str = "grpc";
 
-/// Everything that answers on the gRPC port. Streams that watch health end when `drain` is cancelled.
-pub fn router(service: Service, drain: CancellationToken) -> Router {
+/// Everything that answers on the gRPC port. Streams that watch health end when `drain` is cancelled; the tasks of
+/// PredictStream are tracked by `tasks`.
+pub fn router(service: Service, drain: CancellationToken, tasks: TaskTracker) -> Router {
     let largest = service.limits().max_message_bytes();
-    let prediction = PredictionServiceServer::new(prediction::PredictionApi::new(service.clone()))
+    let prediction = PredictionServiceServer::new(prediction::PredictionApi::new(service.clone(), tasks))
         // Answers are small: compressing them for every client that could read it costs more than it saves.
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(largest)

@@ -1,5 +1,6 @@
 //! PredictionService over gRPC: convert, call the service, convert back.
 
+use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
 use super::DOOR;
@@ -13,12 +14,13 @@ use crate::service::Service;
 /// The gRPC face of the service.
 pub struct PredictionApi {
     service: Service,
+    tasks: TaskTracker,
 }
 
 impl PredictionApi {
-    /// A face of `service`.
-    pub fn new(service: Service) -> Self {
-        Self { service }
+    /// A face of `service` whose streams are tracked by `tasks`.
+    pub fn new(service: Service, tasks: TaskTracker) -> Self {
+        Self { service, tasks }
     }
 }
 
@@ -69,7 +71,8 @@ impl PredictionService for PredictionApi {
         request: Request<tonic::Streaming<pb::PredictStreamRequest>>,
     ) -> Result<Response<ResponseStream>, Status> {
         let (call, requests) = take_call(request);
-        Ok(Response::new(serve_stream(self.service.clone(), call, requests)))
+        let answers = serve_stream(self.service.clone(), &self.tasks, call, requests);
+        Ok(Response::new(answers))
     }
 
     async fn health(&self, request: Request<pb::HealthRequest>) -> Result<Response<pb::HealthResponse>, Status> {

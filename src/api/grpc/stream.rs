@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::task::TaskTracker;
 use tonic::{Status, Streaming};
 
 use super::DOOR;
@@ -35,8 +36,13 @@ pub type ResponseStream = ReceiverStream<Result<pb::PredictStreamResponse, Statu
 type Answer = (Option<String>, pb::PredictStreamResponse);
 type OpenRequest = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-/// Starts to serve a stream.
-pub fn serve_stream(service: Service, call: Call, requests: Streaming<pb::PredictStreamRequest>) -> ResponseStream {
+/// Starts to serve a stream, in a task that `tasks` tracks.
+pub fn serve_stream(
+    service: Service,
+    tasks: &TaskTracker,
+    call: Call,
+    requests: Streaming<pb::PredictStreamRequest>,
+) -> ResponseStream {
     let (answers, reader) = mpsc::channel(MAX_WAITING_ANSWERS);
     // A stream without a deadline of its own may stay open; each of its requests has one.
     let deadline = call.timeout.map(|timeout| call.arrived + timeout);
@@ -46,7 +52,7 @@ pub fn serve_stream(service: Service, call: Call, requests: Streaming<pb::Predic
         open: FuturesUnordered::new(),
         open_ids: HashSet::new(),
     };
-    tokio::spawn(async move {
+    tasks.spawn(async move {
         let outcome = tokio::select! {
             outcome = server.run(requests, &answers, deadline) => outcome,
             () = answers.closed() => Err(Error::new(Reason::Cancelled, "the caller went away")),

@@ -44,6 +44,15 @@ pub fn frame(compressed: bool, message: &[u8]) -> Bytes {
     frame.into()
 }
 
+/// A client of HTTP/2 that sends a request again, on another connection, if the first one closed before it went out: as
+/// gRPC asks of clients, and tonic's does not do.
+pub type RawClient = Client<hyper_util::client::legacy::connect::HttpConnector, Full<Bytes>>;
+
+/// A client without a connection.
+pub fn client() -> RawClient {
+    Client::builder(TokioExecutor::new()).http2_only(true).build_http()
+}
+
 impl RawCall {
     /// A call of Predict with one frame.
     pub fn predict(message: &[u8]) -> Self {
@@ -62,11 +71,13 @@ impl RawCall {
         self
     }
 
-    /// Sends the call.
+    /// Sends the call on a connection of its own.
     pub async fn send(self, address: SocketAddr) -> RawAnswer {
-        let client = Client::builder(TokioExecutor::new())
-            .http2_only(true)
-            .build_http::<Full<Bytes>>();
+        self.send_by(&client(), address).await
+    }
+
+    /// Sends the call by a client, which keeps its connection.
+    pub async fn send_by(self, client: &RawClient, address: SocketAddr) -> RawAnswer {
         let mut request = Request::builder()
             .method(self.method)
             .uri(format!("http://{address}{}", self.path))

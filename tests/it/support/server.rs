@@ -219,6 +219,12 @@ impl Builder {
         self
     }
 
+    /// Changes any setting.
+    pub fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
     /// How long a drain may take.
     pub fn drain_grace(mut self, grace: Duration) -> Self {
         self.settings.drain_grace = HumanDuration(grace);
@@ -247,18 +253,19 @@ impl Builder {
         let running = RUNTIME.spawn({
             let (settings, service) = (settings.clone(), service.clone());
             async move {
-                let server = Server::bind(&settings, service).await.expect("ports are free");
+                let server = Server::bind(&settings, service)
+                    .await
+                    .expect("ports are free");
                 bound
                     .send(server.addresses().expect("addresses"))
                     .expect("the test waits");
-                server
-                    .run(async {
-                        if stopped.await.is_err() {
-                            // The test ended without stopping its server: so does the server.
-                            tracing::debug!("the harness went away");
-                        }
-                    })
-                    .await;
+                let shutdown = async {
+                    if stopped.await.is_err() {
+                        // The test ended without stopping its server: so does the server.
+                        tracing::debug!("the harness went away");
+                    }
+                };
+                server.run(shutdown, tokio_util::sync::CancellationToken::new()).await;
             }
         });
         let server = TestServer {

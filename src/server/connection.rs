@@ -1,0 +1,200 @@
+//! The life of one connection: until its peer is heard, while it is served, and how it is told to go.
+//!
+//! It ends when its peer hangs up, with its last call after it was told to go (for the drain, its age, or idleness), when
+//! a time limit passes, or when everything is cut.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use super::accept::Protocol;
+use super::activity::{Activity, AnswerBody, HeardStream};
+use super::newcomers::Newcomer;
+use crate::api::call::ConnectionId;
+use crate::config::Settings;
+
+/// The largest request headers, in bytes.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// The buffer for the headers of an HTTP/1 request, in bytes.
+const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
+
+/// The bounds on connections. Durations of zero stand for no bound where the settings allow them.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits {
+    /// The most open ones at a listener.
+    pub max_connections: usize,
+    max_streams: u32,
+    handshake: Duration,
+    headers: Duration,
+    idle: Duration,
+    age: Duration,
+    age_grace: Duration,
+    keepalive_interval: Duration,
+    keepalive_timeout: Duration,
+    max_pending_resets: usize,
+    max_error_resets: usize,
+    max_send_buffer: usize,
+}
+
+impl From<&Settings> for ConnectionLimits {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            max_connections: settings.max_connections,
+            max_streams: settings.max_streams_per_connection,
+            handshake: settings.handshake_timeout.0,
+            headers: settings.header_timeout.0,
+            idle: settings.idle_timeout.0,
+            age: settings.max_connection_age.0,
+            age_grace: settings.max_connection_age_grace.0,
+            keepalive_interval: settings.keepalive_interval.0,
+            keepalive_timeout: settings.keepalive_timeout.0,
+            max_pending_resets: settings.max_pending_resets,
+            max_error_resets: settings.max_error_resets,
+            max_send_buffer: settings.max_send_buffer_bytes,
+        }
+    }
+}
+
+/// A connection that was accepted.
+pub struct Connection {
+    /// Its number.
+    pub id: ConnectionId,
+    /// What answers.
+    pub router: Router,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Its bounds.
+    pub limits: ConnectionLimits,
+    /// Its place among those that have not been heard.
+    pub newcomer: Newcomer,
+    /// Tells that its calls should finish and no others start.
+    pub drain: CancellationToken,
+    /// Where the tasks of its calls are tracked.
+    pub tasks: TaskTracker,
+}
+
+/// Runs the calls of HTTP/2 connections; who waits for the tracker knows that all of them have ended.
+#[derive(Clone)]
+struct TrackedExecutor(TaskTracker);
+
+impl<F> hyper::rt::Executor<F> for TrackedExecutor
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, call: F) {
+        self.0.spawn(call);
+    }
+}
+
+impl Connection {
+    /// Serves it to its end.
+    pub async fn serve(self, stream: TcpStream) {
+        let handshake = self.limits.handshake;
+        self.speak_http(stream, handshake).await;
+    }
+
+    /// Serves a peer that must be heard within `handshake`.
+    async fn speak_http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, handshake: Duration) {
+        let activity = Activity::new();
+        let builder = self.builder();
+        let Self {
+            id,
+            router,
+            protocol,
+            limits,
+            newcomer,
+            drain,
+            ..
+        } = self;
+        let service = {
+            let activity = activity.clone();
+            tower::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+                let call = activity.begin_call();
+                request.extensions_mut().insert(id);
+                let answer = router.clone().oneshot(request);
+                async move {
+                    let answer = answer.await?;
+                    Ok::<_, Infallible>(answer.map(|body| AnswerBody::new(body, call)))
+                }
+            })
+        };
+        let stream = TokioIo::new(HeardStream::new(stream, activity.clone()));
+        let mut connection = pin!(builder.serve_connection(stream, TowerToHyperService::new(service)));
+        // A peer that says nothing holds its place for a bounded time only, and does not delay a drain.
+        tokio::select! {
+            biased;
+            outcome = connection.as_mut() => return ended(protocol, outcome),
+            () = activity.heard() => drop(newcomer),
+            () = newcomer.sent_away() => return,
+            () = tokio::time::sleep(handshake) => return,
+            () = drain.cancelled() => return,
+        }
+        let grace = tokio::select! {
+            outcome = connection.as_mut() => return ended(protocol, outcome),
+            () = drain.cancelled() => None,
+            () = old_age(limits.age) => Some(limits.age_grace),
+            () = activity.idle_for(limits.idle) => Some(limits.age_grace),
+        };
+        // Over HTTP/2 this is GOAWAY twice: calls that are on their way to us are still taken.
+        connection.as_mut().graceful_shutdown();
+        match grace {
+            // The drain has a limit of its own.
+            None => ended(protocol, connection.await),
+            Some(grace) => match tokio::time::timeout(grace, connection).await {
+                Ok(outcome) => ended(protocol, outcome),
+                Err(_) => tracing::debug!(door = protocol.name(), "a connection was cut after its age's grace"),
+            },
+        }
+    }
+
+    fn builder(&self) -> auto::Builder<TrackedExecutor> {
+        let limits = &self.limits;
+        let mut builder = auto::Builder::new(TrackedExecutor(self.tasks.clone()));
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.headers)
+            .max_buf_size(HTTP1_BUFFER_BYTES);
+        let interval = Some(limits.keepalive_interval).filter(|interval| !interval.is_zero());
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits.max_streams)
+            .max_header_list_size(MAX_HEADER_BYTES)
+            .max_pending_accept_reset_streams(limits.max_pending_resets)
+            .max_local_error_reset_streams(limits.max_error_resets)
+            .max_send_buf_size(limits.max_send_buffer)
+            .keep_alive_interval(interval)
+            .keep_alive_timeout(limits.keepalive_timeout);
+        match self.protocol {
+            Protocol::Grpc => builder.http2_only(),
+            Protocol::Http | Protocol::Operations => builder,
+        }
+    }
+}
+
+/// Waits for `age`, give or take a tenth: connections that were opened together do not all come back together. Zero is
+/// never.
+async fn old_age(age: Duration) {
+    if age.is_zero() {
+        return std::future::pending().await;
+    }
+    tokio::time::sleep(age.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
+}
+
+fn ended<E: std::fmt::Display>(protocol: Protocol, outcome: Result<(), E>) {
+    if let Err(error) = outcome {
+        tracing::debug!(door = protocol.name(), %error, "a connection ended with an error");
+    }
+}

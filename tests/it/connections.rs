@@ -1,0 +1,114 @@
+//! The life of connections: told to go for their age or idleness without a failed call; silent ones keep nobody out.
+
+use std::time::Duration;
+
+use prost::Message;
+use tandem::config::duration::HumanDuration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tonic::Code;
+
+use crate::support::frames::{self, RawCall};
+use crate::support::{TestServer, fast};
+
+fn millis(millis: u64) -> HumanDuration {
+    HumanDuration(Duration::from_millis(millis))
+}
+
+/// Longer than any test runs.
+const ENDLESS: HumanDuration = HumanDuration(Duration::from_secs(3600));
+
+/// The number of connections that a server has accepted for gRPC.
+fn connections_of(server: &TestServer) -> u64 {
+    let text = server.service.metrics().render();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("tandem_connections_accepted_total") && line.contains("\"grpc\""));
+    let value = line.and_then(|line| line.rsplit(' ').next());
+    value.map_or(0, |value| value.parse().expect("a number"))
+}
+
+#[tokio::test]
+async fn serial_calls_over_many_ages_of_connections_are_all_answered() {
+    let server = TestServer::builder()
+        .fast_only()
+        .with(|settings| settings.max_connection_age = millis(20))
+        .start()
+        .await;
+    let client = frames::client();
+    let message = fast(&["좋다"]).encode_to_vec();
+    while connections_of(&server) < 20 {
+        let call = RawCall::predict(&message);
+        let answer = call.send_by(&client, server.grpc_addr()).await;
+        assert_eq!(answer.status.code(), Code::Ok, "{:?}", answer.status);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_without_a_call_is_told_to_go() {
+    let server = TestServer::builder()
+        .fast_only()
+        .with(|settings| {
+            settings.idle_timeout = millis(50);
+            settings.header_timeout = ENDLESS;
+        })
+        .start()
+        .await;
+    let mut connection = TcpStream::connect(server.http_addr()).await.expect("open");
+    connection
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .expect("written");
+    let mut answer = String::new();
+    connection
+        .read_to_string(&mut answer)
+        .await
+        .expect("the server ends the connection");
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_silent_or_stammering_peer_is_sent_away() {
+    let server = TestServer::builder()
+        .fast_only()
+        .with(|settings| {
+            settings.handshake_timeout = millis(50);
+            settings.header_timeout = millis(50);
+        })
+        .start()
+        .await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let headers = b"GET /healthz HTTP/1.1\r\nhost: a\r\nx-slow";
+    for (address, said) in [
+        (server.grpc_addr(), &b""[..]),
+        (server.grpc_addr(), &preface[..20]),
+        (server.http_addr(), &b""[..]),
+        (server.http_addr(), &preface[..20]),
+        (server.http_addr(), &headers[..]),
+    ] {
+        let mut peer = TcpStream::connect(address).await.expect("open");
+        peer.write_all(said).await.expect("written");
+        let mut rest = Vec::new();
+        // Closed with or without a word about the broken request, by end or by reset.
+        let _ = peer.read_to_end(&mut rest).await;
+    }
+}
+
+#[tokio::test]
+async fn silent_peers_make_room_for_one_that_speaks() {
+    let server = TestServer::builder()
+        .fast_only()
+        .max_connections(4)
+        .with(|settings| settings.handshake_timeout = ENDLESS)
+        .start()
+        .await;
+    let mut silent = Vec::new();
+    for _ in 0..12 {
+        silent.push(TcpStream::connect(server.grpc_addr()).await.expect("open"));
+    }
+    let mut client = server.client().await;
+    client.predict(fast(&["좋다"])).await.expect("an answer");
+    // The oldest was sent away.
+    let mut rest = Vec::new();
+    let _ = silent[0].read_to_end(&mut rest).await;
+}
