@@ -45,6 +45,8 @@ pub enum Reason {
     Internal,
     /// The model's answer can't be explained exactly.
     NotExplainable,
+    /// The caller has no key, or one that is not known.
+    Unauthenticated,
     /// No such method or path.
     MethodNotFound,
     /// The path is there, but not for this HTTP method.
@@ -65,7 +67,7 @@ struct Mapping {
 
 impl Reason {
     /// Every reason, for documentation and for tests.
-    pub const ALL: [Reason; 21] = [
+    pub const ALL: [Reason; 22] = [
         Reason::InvalidField,
         Reason::MalformedMessage,
         Reason::InvalidUtf8,
@@ -83,6 +85,7 @@ impl Reason {
         Reason::InferenceFailed,
         Reason::Internal,
         Reason::NotExplainable,
+        Reason::Unauthenticated,
         Reason::MethodNotFound,
         Reason::MethodNotAllowed,
         Reason::UnsupportedMediaType,
@@ -108,6 +111,7 @@ impl Reason {
             Reason::InferenceFailed => ("INFERENCE_FAILED", 13, "INTERNAL", 500),
             Reason::Internal => ("INTERNAL", 13, "INTERNAL", 500),
             Reason::NotExplainable => ("NOT_EXPLAINABLE", 12, "UNIMPLEMENTED", 501),
+            Reason::Unauthenticated => ("UNAUTHENTICATED", 16, "UNAUTHENTICATED", 401),
             Reason::MethodNotFound => ("METHOD_NOT_FOUND", 12, "UNIMPLEMENTED", 404),
             Reason::MethodNotAllowed => ("METHOD_NOT_ALLOWED", 12, "UNIMPLEMENTED", 405),
             Reason::UnsupportedMediaType => ("UNSUPPORTED_MEDIA_TYPE", 3, "INVALID_ARGUMENT", 415),

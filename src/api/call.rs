@@ -21,14 +21,15 @@ pub const CACHE_HITS_HEADER: &str = "x-tandem-cache-hits";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionId(pub u64);
 
-/// Who asks, for fair shares: the value of the header that the operator chose, or else the connection.
-pub fn client_of(service: &Service, headers: &HeaderMap, extensions: &Extensions) -> ClientKey {
+/// Who asks, for fair shares: the value of the header that the operator chose, or else the caller's key, or else the
+/// connection.
+pub fn client_of(service: &Service, key: Option<ClientKey>, headers: &HeaderMap, extensions: &Extensions) -> ClientKey {
     if let Some(value) = service.client_header().and_then(|name| headers.get(name)) {
         let mut hasher = DefaultHasher::new();
         value.as_bytes().hash(&mut hasher);
         return ClientKey(hasher.finish());
     }
-    ClientKey(extensions.get::<ConnectionId>().map_or(0, |connection| connection.0))
+    key.unwrap_or_else(|| ClientKey(extensions.get::<ConnectionId>().map_or(0, |connection| connection.0)))
 }
 
 /// What is known of a call; cheap to clone.

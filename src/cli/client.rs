@@ -1,20 +1,94 @@
 //! A gRPC client for the commands that talk to a server.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tonic::transport::{Channel, Endpoint};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Request, Status};
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Connects to `address`, `host:port` or a URL. The error is one line.
+/// How a client shows itself, and whom it trusts.
+#[derive(clap::Args, Default)]
+pub struct CredentialArgs {
+    /// The token by which the server knows this caller; better given in the environment, where others can't read it
+    #[arg(long, env = "TANDEM_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Speak TLS, and trust servers whose certificates these authorities signed, PEM
+    #[arg(long, env = "TANDEM_TLS_CA", value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    /// The name in the server's certificate [default: the host of the address]
+    #[arg(long, env = "TANDEM_TLS_NAME", value_name = "NAME")]
+    pub tls_name: Option<String>,
+}
+
+/// The certificate of a client, and its key.
+pub type OwnCertificate<'a> = Option<(&'a Path, &'a Path)>;
+
+/// A connection that adds its caller's token to each call.
+pub type Connection = InterceptedService<Channel, Bearer>;
+
+/// Adds a token to each call, if there is one.
+#[derive(Clone)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
+/// Connects to `address` in plaintext, without a token. The error is one line.
 pub async fn connect(address: &str) -> Result<Channel, String> {
+    open(endpoint(address, "http")?, address).await
+}
+
+/// Connects to `address` with credentials. The error is one line.
+pub async fn connect_as(
+    address: &str,
+    credentials: &CredentialArgs,
+    own: OwnCertificate<'_>,
+) -> Result<Connection, String> {
+    let bearer = Bearer(credentials.token.as_deref().map(bearer).transpose()?);
+    let channel = match &credentials.tls_ca {
+        None => connect(address).await?,
+        Some(authorities) => {
+            let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(authorities)?));
+            if let Some((certificate, key)) = own {
+                tls = tls.identity(Identity::from_pem(read(certificate)?, read(key)?));
+            }
+            if let Some(name) = &credentials.tls_name {
+                tls = tls.domain_name(name);
+            }
+            let endpoint = endpoint(address, "https")?.tls_config(tls);
+            open(
+                endpoint.map_err(|error| format!("TLS: {}", innermost(&error)))?,
+                address,
+            )
+            .await?
+        }
+    };
+    Ok(InterceptedService::new(channel, bearer))
+}
+
+/// `host:port` or a URL.
+fn endpoint(address: &str, scheme: &str) -> Result<Endpoint, String> {
     let url = if address.contains("://") {
         address.to_owned()
     } else {
-        format!("http://{address}")
+        format!("{scheme}://{address}")
     };
-    let endpoint = Endpoint::from_shared(url).map_err(|error| format!("{address}: {error}"))?;
+    Endpoint::from_shared(url).map_err(|error| format!("{address}: {error}"))
+}
+
+async fn open(endpoint: Endpoint, address: &str) -> Result<Channel, String> {
     endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .connect()
@@ -22,8 +96,20 @@ pub async fn connect(address: &str) -> Result<Channel, String> {
         .map_err(|error| format!("{address}: {}", innermost(&error)))
 }
 
+fn bearer(token: &str) -> Result<MetadataValue<Ascii>, String> {
+    let mut value: MetadataValue<Ascii> = format!("Bearer {}", token.trim())
+        .parse()
+        .map_err(|_| "the token must be visible ASCII characters".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))
+}
+
 /// A failed call, in one line.
-pub fn describe(status: &tonic::Status) -> String {
+pub fn describe(status: &Status) -> String {
     format!("{:?}: {}", status.code(), status.message())
 }
 

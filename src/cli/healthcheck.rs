@@ -1,13 +1,14 @@
 //! `tandem healthcheck`: asks grpc.health.v1 once; for containers and scripts without a gRPC client.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::client::{connect, describe};
+use super::client::{CredentialArgs, OwnCertificate, connect_as, describe};
 use super::{Exit, complain};
 
 /// The arguments of `tandem healthcheck`.
@@ -27,6 +28,15 @@ pub struct HealthcheckArgs {
     /// How long to wait, in milliseconds
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 2000)]
     timeout_ms: u64,
+    /// What the server is shown.
+    #[command(flatten)]
+    credentials: CredentialArgs,
+    /// The certificate by which this program shows itself, PEM
+    #[arg(long, env = "TANDEM_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its key, PEM
+    #[arg(long, env = "TANDEM_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
 }
 
 /// Asks once.
@@ -35,7 +45,8 @@ pub fn run(args: &HealthcheckArgs) -> Exit {
     let answer = match tokio {
         Ok(tokio) => tokio.block_on(async {
             let limit = Duration::from_millis(args.timeout_ms);
-            tokio::time::timeout(limit, ask(&reachable(&args.addr), &args.service))
+            let own = args.tls_cert.as_deref().zip(args.tls_key.as_deref());
+            tokio::time::timeout(limit, ask(args, own))
                 .await
                 .unwrap_or_else(|_| Err(format!("{}: no answer within {limit:?}", args.addr)))
         }),
@@ -57,10 +68,11 @@ pub fn run(args: &HealthcheckArgs) -> Exit {
     }
 }
 
-async fn ask(address: &str, service: &str) -> Result<ServingStatus, String> {
-    let mut client = HealthClient::new(connect(address).await?);
+async fn ask(args: &HealthcheckArgs, own: OwnCertificate<'_>) -> Result<ServingStatus, String> {
+    let connection = connect_as(&reachable(&args.addr), &args.credentials, own).await?;
+    let mut client = HealthClient::new(connection);
     let request = HealthCheckRequest {
-        service: service.to_owned(),
+        service: args.service.clone(),
     };
     let answer = client.check(request).await.map_err(|status| describe(&status))?;
     Ok(answer.into_inner().status())

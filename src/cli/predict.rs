@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::client::{connect, describe};
+use super::client::{Connection, CredentialArgs, connect_as, describe};
 use super::table::{Format, Writer};
 use super::{ConfigArgs, Exit, explain, fail};
 use crate::api::pb::prediction_service_client::PredictionServiceClient;
@@ -47,6 +47,9 @@ pub struct PredictArgs {
     /// Ask the server at this gRPC address instead of loading the models here
     #[arg(long, value_name = "ADDRESS")]
     addr: Option<String>,
+    /// What the server is shown.
+    #[command(flatten)]
+    credentials: CredentialArgs,
     /// How answers are written [default: table for texts given here, jsonl otherwise]
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<Format>,
@@ -82,7 +85,11 @@ fn failure<E: ToString>(error: E) -> (String, Exit) {
 async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<()> {
     let source = Source::open(args)?;
     let mut backend = match &args.addr {
-        Some(address) => Backend::Remote(PredictionServiceClient::new(connect(address).await.map_err(failure)?)),
+        Some(address) => {
+            let own = settings.tls_cert.as_deref().zip(settings.tls_key.as_deref());
+            let connection = connect_as(address, &args.credentials, own).await;
+            Backend::Remote(PredictionServiceClient::new(connection.map_err(failure)?))
+        }
         None => Backend::Local(local(args, settings)?),
     };
     let format = args.format.unwrap_or(if args.texts.is_empty() || args.texts == ["-"] {
@@ -164,7 +171,7 @@ fn route(args: &PredictArgs) -> pb::Route {
 /// Who answers.
 enum Backend {
     Local(Service),
-    Remote(PredictionServiceClient<tonic::transport::Channel>),
+    Remote(PredictionServiceClient<Connection>),
 }
 
 impl Backend {

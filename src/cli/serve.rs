@@ -7,6 +7,7 @@ use super::{ConfigArgs, Exit, complain, fail};
 use crate::config::Settings;
 use crate::model::ModelError;
 use crate::model::onnx::Runtime;
+use crate::server::security::Security;
 use crate::server::{Addresses, Server};
 use crate::service::Service;
 use crate::service::start::open_catalog;
@@ -40,6 +41,10 @@ pub fn run(args: &ServeArgs) -> Exit {
     if let Err(problem) = logs::start(settings.log_format, &settings.log_filter) {
         return fail(&problem, Exit::Usage);
     }
+    let security = match Security::load(&settings, std::env::var("TANDEM_TOKENS").ok()) {
+        Ok(security) => security,
+        Err(problem) => return fail(&problem, Exit::Usage),
+    };
     let catalog = match open_catalog(&settings) {
         Ok(catalog) => catalog,
         Err(error) => return fail(&error, Exit::Usage),
@@ -63,13 +68,13 @@ pub fn run(args: &ServeArgs) -> Exit {
         .enable_all()
         .build();
     match tokio {
-        Ok(tokio) => tokio.block_on(serve(&settings, service)),
+        Ok(tokio) => tokio.block_on(serve(&settings, security, service)),
         Err(error) => fail(&format!("can't start the async runtime: {error}"), Exit::Failure),
     }
 }
 
-async fn serve(settings: &Settings, service: Service) -> Exit {
-    let server = match Server::bind(settings, service.clone()).await {
+async fn serve(settings: &Settings, security: Security, service: Service) -> Exit {
+    let server = match Server::bind(settings, security, service.clone()).await {
         Ok(server) => server,
         Err(error) => return fail(&error, Exit::Failure),
     };

@@ -7,6 +7,7 @@ pub mod connections;
 pub mod duration;
 pub mod options;
 pub mod resolve;
+pub mod security;
 pub mod settings;
 
 pub use duration::HumanDuration;

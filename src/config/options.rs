@@ -36,6 +36,39 @@ pub struct Options {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_addr: Option<SocketAddr>,
+    /// Serve addresses other than loopback without TLS
+    #[arg(long, env = "TANDEM_ALLOW_PLAINTEXT", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Security")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_plaintext: Option<bool>,
+    /// The certificates by which this program shows itself, PEM [default: none]
+    #[arg(long, env = "TANDEM_TLS_CERT", value_name = "FILE", help_heading = "TLS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    /// Their key, PEM
+    #[arg(long, env = "TANDEM_TLS_KEY", value_name = "FILE", help_heading = "TLS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// The authorities whose certificates clients must have, PEM [default: clients need none]
+    #[arg(long, env = "TANDEM_TLS_CLIENT_CA", value_name = "FILE", help_heading = "Security")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_ca: Option<PathBuf>,
+    /// The keys of callers, name:token a line; TANDEM_TOKENS may hold more [default: none]
+    #[arg(long, env = "TANDEM_TOKENS_FILE", value_name = "FILE", help_heading = "Security")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_file: Option<PathBuf>,
+    /// How often the files of certificates and keys are looked at [default: 5s]
+    #[arg(
+        long,
+        env = "TANDEM_RELOAD_INTERVAL",
+        value_name = "DURATION",
+        help_heading = "Security"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reload_interval: Option<HumanDuration>,
+    /// Turn reflection off
+    #[arg(long, env = "TANDEM_NO_REFLECTION", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Security")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_reflection: Option<bool>,
     /// The model repository: NAME/VERSION/manifest.toml [default: models, here or beside the program]
     #[arg(long, env = "TANDEM_MODELS", value_name = "FOLDER", help_heading = "Models")]
     #[serde(skip_serializing_if = "Option::is_none")]

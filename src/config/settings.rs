@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connections;
 use super::duration::HumanDuration;
+use super::security;
 use crate::telemetry::logs::LogFormat;
 
 /// The settings of a server. The keys of `tandem.toml` are the names of these fields.
@@ -24,6 +25,24 @@ pub struct Settings {
     /// Where `/metrics`, `/healthz` and `/readyz` are served apart; nowhere if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_addr: Option<SocketAddr>,
+    /// Lets addresses other than loopback be served without TLS.
+    pub allow_plaintext: bool,
+    /// The certificates by which the server shows itself, PEM; no TLS if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    /// Their key, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// The authorities whose certificates clients must have, PEM; clients need none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_client_ca: Option<PathBuf>,
+    /// The keys of callers, `name:token` a line; no keys if absent, unless the environment has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_file: Option<PathBuf>,
+    /// How often the files of certificates and keys are looked at.
+    pub reload_interval: HumanDuration,
+    /// Turns reflection off.
+    pub no_reflection: bool,
     /// The model repository.
     pub models: PathBuf,
     /// The task of requests that name none; where there is one task only, that one.
@@ -152,6 +171,13 @@ impl Default for Settings {
             http_addr: SocketAddr::from(([127, 0, 0, 1], 5000)),
             no_http: false,
             metrics_addr: None,
+            allow_plaintext: false,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
+            tokens_file: None,
+            reload_interval: HumanDuration(Duration::from_secs(5)),
+            no_reflection: false,
             models: PathBuf::from("models"),
             default_task: None,
             default_route: RouteSetting::Deep,
@@ -261,6 +287,7 @@ impl Settings {
                 self.default_timeout, self.max_timeout
             ));
         }
-        connections::check(self)
+        connections::check(self)?;
+        security::check(self)
     }
 }

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::{Connection, ConnectionLimits};
 use super::newcomers::Newcomers;
+use super::tls::Tls;
 use crate::api::call::ConnectionId;
 use crate::telemetry::metrics::Metrics;
 
@@ -56,6 +57,8 @@ pub struct Listener {
     pub protocol: Protocol,
     /// The bounds on its connections.
     pub limits: ConnectionLimits,
+    /// The certificates; none without TLS.
+    pub tls: Option<Arc<Tls>>,
     /// Counts connections.
     pub metrics: Metrics,
     /// Tells that accepted calls should finish and no others start.
@@ -114,6 +117,7 @@ impl Listener {
             router: self.router.clone(),
             protocol: self.protocol,
             limits: self.limits,
+            tls: self.tls.as_ref().map(|tls| tls.acceptor(self.protocol)),
             newcomer: newcomers.enter(number),
             drain: self.drain.clone(),
             tasks: self.tasks.clone(),

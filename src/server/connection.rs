@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,6 +13,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -75,6 +76,8 @@ pub struct Connection {
     pub protocol: Protocol,
     /// Its bounds.
     pub limits: ConnectionLimits,
+    /// Shakes hands with its peer, where TLS is on.
+    pub tls: Option<TlsAcceptor>,
     /// Its place among those that have not been heard.
     pub newcomer: Newcomer,
     /// Tells that its calls should finish and no others start.
@@ -100,8 +103,22 @@ where
 impl Connection {
     /// Serves it to its end.
     pub async fn serve(self, stream: TcpStream) {
-        let handshake = self.limits.handshake;
-        self.speak_http(stream, handshake).await;
+        let limit = self.limits.handshake;
+        let Some(acceptor) = &self.tls else {
+            return self.speak_http(stream, limit).await;
+        };
+        let started = Instant::now();
+        let shaken = tokio::select! {
+            shaken = tokio::time::timeout(limit, acceptor.accept(stream)) => shaken,
+            () = self.newcomer.sent_away() => return,
+            () = self.drain.cancelled() => return,
+        };
+        let left = limit.saturating_sub(started.elapsed());
+        match shaken {
+            Ok(Ok(stream)) => self.speak_http(stream, left).await,
+            Ok(Err(error)) => tracing::debug!(door = self.protocol.name(), %error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!(door = self.protocol.name(), "a TLS handshake took too long"),
+        }
     }
 
     /// Serves a peer that must be heard within `handshake`.

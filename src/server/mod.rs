@@ -1,12 +1,15 @@
 //! The server: its listeners, its connections, its start and its end.
 //!
 //! In reading order: [`Server::bind`] opens the ports, [`Server::run`] serves until told to stop, [`accept`] is the life
-//! of a listener, [`connection`] that of a connection, with [`newcomers`] and [`activity`].
+//! of a listener, [`connection`] that of a connection, with [`newcomers`] and [`activity`]; [`security`] holds keys
+//! and certificates ([`tls`]).
 
 pub mod accept;
 pub mod activity;
 pub mod connection;
 pub mod newcomers;
+pub mod security;
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,6 +24,7 @@ use crate::config::Settings;
 use crate::service::Service;
 use accept::{Listener, Protocol};
 use connection::ConnectionLimits;
+use security::Security;
 
 /// A port that can't be opened, in one line.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +38,10 @@ pub struct BindError {
 /// A server whose ports are open and not yet served.
 pub struct Server {
     service: Service,
+    security: Security,
     sockets: Sockets,
+    reflection: bool,
+    reload_interval: Duration,
     limits: ConnectionLimits,
     pause: Duration,
     grace: Duration,
@@ -59,7 +66,7 @@ pub struct Addresses {
 
 impl Server {
     /// Opens every port, or none.
-    pub async fn bind(settings: &Settings, service: Service) -> Result<Self, BindError> {
+    pub async fn bind(settings: &Settings, security: Security, service: Service) -> Result<Self, BindError> {
         let grpc = bind("grpc_addr", settings.grpc_addr).await?;
         let http = match settings.no_http {
             true => None,
@@ -71,7 +78,10 @@ impl Server {
         };
         Ok(Self {
             service,
+            security,
             sockets: Sockets { grpc, http, metrics },
+            reflection: !settings.no_reflection,
+            reload_interval: settings.reload_interval.0,
             limits: settings.into(),
             pause: settings.drain_pause.0,
             grace: settings.drain_grace.0,
@@ -119,20 +129,23 @@ impl Server {
         tasks.wait().await;
     }
 
-    /// Starts a listener for each port.
+    /// Starts a listener for each port, and the watch over the files of keys and certificates.
     fn listen(self, drain: &CancellationToken, cut: &CancellationToken, tasks: &TaskTracker) {
         let Self {
             service,
+            security,
             sockets,
             limits,
             ..
         } = self;
+        tasks.spawn(security.clone().watch(self.reload_interval, drain.clone()));
         let listen = |socket, router: Router, protocol| {
             let listener = Listener {
                 socket,
                 router,
                 protocol,
                 limits,
+                tls: security.tls.clone(),
                 metrics: service.metrics().clone(),
                 drain: drain.clone(),
                 cut: cut.clone(),
@@ -140,13 +153,27 @@ impl Server {
             };
             tasks.spawn(listener.serve());
         };
-        let grpc = grpc::router(service.clone(), drain.clone(), tasks.clone());
-        listen(sockets.grpc, grpc, Protocol::Grpc);
+        let keys = &security.keys;
+        let surroundings = grpc::Surroundings {
+            keys: keys.clone(),
+            reflection: self.reflection,
+            drain: drain.clone(),
+            tasks: tasks.clone(),
+        };
+        listen(
+            sockets.grpc,
+            grpc::router(service.clone(), surroundings),
+            Protocol::Grpc,
+        );
         if let Some(socket) = sockets.http {
-            listen(socket, http::gateway(service.clone()), Protocol::Http);
+            listen(socket, http::gateway(service.clone(), keys.clone()), Protocol::Http);
         }
         if let Some(socket) = sockets.metrics {
-            listen(socket, http::operations(service.clone()), Protocol::Operations);
+            listen(
+                socket,
+                http::operations(service.clone(), keys.clone()),
+                Protocol::Operations,
+            );
         }
     }
 }

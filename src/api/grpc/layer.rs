@@ -1,6 +1,7 @@
 //! The layer around every gRPC call: its id, its deadline, its content type, and the failures that happen before a
 //! method is reached.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{Request, State};
@@ -12,6 +13,7 @@ use tonic::{Code, Status};
 use super::status::{from_foreign_status, to_status};
 use super::{DOOR, timeout};
 use crate::api::call::{Call, client_of, finish_unhandled};
+use crate::api::keys::Keys;
 use crate::error::{Error, Reason};
 use crate::service::Service;
 use crate::telemetry::request_id::REQUEST_ID_HEADER;
@@ -19,13 +21,21 @@ use crate::telemetry::request_id::REQUEST_ID_HEADER;
 /// How calls that reached no method are named in logs and metrics: paths from the network never become labels.
 const UNKNOWN_METHOD: &str = "unknown";
 
+/// What may be asked without a key: load balancers have none.
+const OPEN_TO_ALL: &str = "/grpc.health.v1.Health/";
+
 /// Runs one call.
-pub async fn around(State(service): State<Service>, mut request: Request, next: Next) -> Response {
+pub async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut request: Request, next: Next) -> Response {
     let arrived = Instant::now();
     let timeout = timeout::parse(request.headers());
-    let client = client_of(&service, request.headers(), request.extensions());
+    let admitted = match request.uri().path().starts_with(OPEN_TO_ALL) {
+        true => Ok(None),
+        false => keys.admit(request.headers()),
+    };
+    let key = admitted.as_ref().ok().copied().flatten();
+    let client = client_of(&service, key, request.headers(), request.extensions());
     let call = Call::from_headers(request.headers(), arrived, timeout.as_ref().ok().copied().flatten()).by(client);
-    let refused = check_request(&request).err().or_else(|| timeout.err());
+    let refused = check_request(&request).and(admitted).err().or_else(|| timeout.err());
     let mut response = match refused {
         Some(error) => refuse(&service, &call, &error),
         None => {

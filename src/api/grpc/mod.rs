@@ -11,6 +11,8 @@ pub mod status;
 pub mod stream;
 pub mod timeout;
 
+use std::sync::Arc;
+
 use axum::Router;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,15 +20,33 @@ use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 
 use super::DESCRIPTOR_SET;
+use super::keys::Keys;
 use super::pb::prediction_service_server::PredictionServiceServer;
 use crate::service::Service;
 
 /// The name of this door in logs and metrics.
 pub const DOOR: &str = "grpc";
 
-/// Everything that answers on the gRPC port. Streams that watch health end when `drain` is cancelled; the tasks of
-/// PredictStream are tracked by `tasks`.
-pub fn router(service: Service, drain: CancellationToken, tasks: TaskTracker) -> Router {
+/// What stands around the methods.
+pub struct Surroundings {
+    /// Who may call.
+    pub keys: Arc<Keys>,
+    /// Whether reflection answers.
+    pub reflection: bool,
+    /// Streams that watch health end when this is cancelled.
+    pub drain: CancellationToken,
+    /// Where the tasks of PredictStream are tracked.
+    pub tasks: TaskTracker,
+}
+
+/// Everything that answers on the gRPC port.
+pub fn router(service: Service, surroundings: Surroundings) -> Router {
+    let Surroundings {
+        keys,
+        reflection: reflects,
+        drain,
+        tasks,
+    } = surroundings;
     let largest = service.limits().max_message_bytes();
     let prediction = PredictionServiceServer::new(prediction::PredictionApi::new(service.clone(), tasks))
         // Answers are small: compressing them for every client that could read it costs more than it saves.
@@ -34,22 +54,25 @@ pub fn router(service: Service, drain: CancellationToken, tasks: TaskTracker) ->
         .max_decoding_message_size(largest)
         .max_encoding_message_size(usize::MAX);
     let health = tonic_health::pb::health_server::HealthServer::new(health::HealthApi::new(service.clone(), drain));
-    let router = Routes::new(prediction)
-        .add_service(health)
-        .add_service(
-            reflection()
-                .build_v1()
-                .expect("the build checked these descriptor sets"),
-        )
-        // Older clients speak this version only.
-        .add_service(
-            reflection()
-                .build_v1alpha()
-                .expect("the build checked these descriptor sets"),
-        )
+    let mut routes = Routes::new(prediction).add_service(health);
+    if reflects {
+        routes = routes
+            .add_service(
+                reflection()
+                    .build_v1()
+                    .expect("the build checked these descriptor sets"),
+            )
+            // Older clients speak this version only.
+            .add_service(
+                reflection()
+                    .build_v1alpha()
+                    .expect("the build checked these descriptor sets"),
+            );
+    }
+    routes
         .prepare()
-        .into_axum_router();
-    router.layer(axum::middleware::from_fn_with_state(service, layer::around))
+        .into_axum_router()
+        .layer(axum::middleware::from_fn_with_state((service, keys), layer::around))
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

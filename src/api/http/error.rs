@@ -60,6 +60,11 @@ impl IntoResponse for HttpError {
                 .headers_mut()
                 .insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }
+        if error.reason == Reason::Unauthenticated {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         // For the layer that counts calls.
         response.extensions_mut().insert(error);
         response

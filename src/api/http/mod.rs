@@ -10,6 +10,7 @@ pub mod operations;
 pub mod predict;
 pub mod tutorial;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
@@ -23,6 +24,7 @@ use tower_http::compression::predicate::SizeAbove;
 use tower_http::decompression::RequestDecompressionLayer;
 
 use super::call::{CACHE_HITS_HEADER, Call, client_of};
+use super::keys::Keys;
 use crate::error::{Error, Reason};
 use crate::service::Service;
 use crate::telemetry::request_id::REQUEST_ID_HEADER;
@@ -38,19 +40,19 @@ pub const TIMEOUT_HEADER: &str = "x-request-timeout-ms";
 const COMPRESS_FROM_BYTES: u64 = 1024;
 
 /// Everything that answers on the gateway's port.
-pub fn gateway(service: Service) -> Router {
+pub fn gateway(service: Service, keys: Arc<Keys>) -> Router {
     let predict = Router::new()
         .route("/predict", post(tutorial::predict))
         .route("/v1/predict", post(predict::predict))
         .route("/v1/explain", post(explain::explain))
         .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true));
     let openapi = Router::new().route("/openapi.json", get(operations::openapi));
-    finish(predict.merge(openapi).merge(operations_routes()), service)
+    finish(predict.merge(openapi).merge(operations_routes()), service, keys)
 }
 
 /// What answers on the port for operators.
-pub fn operations(service: Service) -> Router {
-    finish(operations_routes(), service)
+pub fn operations(service: Service, keys: Arc<Keys>) -> Router {
+    finish(operations_routes(), service, keys)
 }
 
 fn operations_routes() -> Router<Service> {
@@ -60,23 +62,31 @@ fn operations_routes() -> Router<Service> {
         .route("/metrics", get(operations::metrics))
 }
 
-fn finish(router: Router<Service>, service: Service) -> Router {
+fn finish(router: Router<Service>, service: Service, keys: Arc<Keys>) -> Router {
     router
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_FROM_BYTES)))
-        .layer(from_fn_with_state(service.clone(), around))
+        .layer(from_fn_with_state((service.clone(), keys), around))
         .with_state(service)
 }
 
-/// The layer around every call: its id and its deadline.
-async fn around(State(service): State<Service>, mut request: Request, next: Next) -> Response {
+/// What may be asked without a key: probes have none.
+const OPEN_TO_ALL: [&str; 2] = ["/healthz", "/readyz"];
+
+/// The layer around every call: its key, its id and its deadline.
+async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut request: Request, next: Next) -> Response {
     let arrived = Instant::now();
     let timeout = timeout(request.headers());
-    let client = client_of(&service, request.headers(), request.extensions());
+    let admitted = match OPEN_TO_ALL.contains(&request.uri().path()) {
+        true => Ok(None),
+        false => keys.admit(request.headers()),
+    };
+    let key = admitted.as_ref().ok().copied().flatten();
+    let client = client_of(&service, key, request.headers(), request.extensions());
     let call = Call::from_headers(request.headers(), arrived, timeout.as_ref().ok().copied().flatten()).by(client);
     request.extensions_mut().insert(call.clone());
-    let mut response = match timeout {
+    let mut response = match admitted.and(timeout) {
         Ok(_) => next.run(request).await,
         Err(error) => HttpError {
             error,

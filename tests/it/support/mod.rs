@@ -1,5 +1,6 @@
 //! The harness: servers, clients, texts, and models to break.
 
+pub mod certificates;
 pub mod frames;
 pub mod http;
 pub mod models;

@@ -9,6 +9,7 @@ use tandem::config::duration::HumanDuration;
 use tandem::config::settings::RouteSetting;
 use tandem::config::{Settings, TaskSettings};
 use tandem::model::onnx::Runtime;
+use tandem::server::security::Security;
 use tandem::server::{Addresses, Server};
 use tandem::service::Service;
 use tandem::service::health::ServingState;
@@ -50,6 +51,7 @@ pub struct Builder {
     settings: Settings,
     loads: bool,
     repository: Option<tempfile::TempDir>,
+    tokens: Option<String>,
 }
 
 impl TestServer {
@@ -65,6 +67,7 @@ impl TestServer {
             },
             loads: true,
             repository: None,
+            tokens: None,
         }
     }
 
@@ -219,6 +222,12 @@ impl Builder {
         self
     }
 
+    /// The keys of callers, as in `TANDEM_TOKENS`.
+    pub fn tokens(mut self, tokens: &str) -> Self {
+        self.tokens = Some(tokens.to_owned());
+        self
+    }
+
     /// Changes any setting.
     pub fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.settings);
@@ -243,17 +252,19 @@ impl Builder {
             settings,
             loads,
             repository,
+            tokens,
         } = self;
         settings.check().expect("the settings are allowed");
         let catalog = open_catalog(&settings).expect("the repository is whole");
         let runtime = Runtime::get().expect("the library is there");
         let service = Service::new(&settings, catalog, Metrics::new(&runtime.version));
+        let security = Security::load(&settings, tokens).expect("keys and certificates can be read");
         let (stop, stopped) = oneshot::channel::<()>();
         let (bound, addresses) = oneshot::channel();
         let running = RUNTIME.spawn({
             let (settings, service) = (settings.clone(), service.clone());
             async move {
-                let server = Server::bind(&settings, service)
+                let server = Server::bind(&settings, security, service)
                     .await
                     .expect("ports are free");
                 bound

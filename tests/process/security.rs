@@ -1,0 +1,111 @@
+//! Keys and TLS of the real program: what it refuses to start with, what its clients show, what its log holds.
+
+use std::path::Path;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+use crate::support::command::{Finished, finish, tandem};
+use crate::support::models::{FAST_ONLY, FastModelCopy};
+use crate::support::server::free_ports;
+use crate::support::{RunningServer, root};
+
+const TOKEN: &str = "canary-0123456789-canary";
+
+/// `ca.pem`, and `cert.pem` with `key.pem` that it signed, for server and client alike.
+fn write_certificates(folder: &Path) {
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed");
+    let key = KeyPair::generate().expect("a key");
+    let names = ["localhost", "127.0.0.1"].map(String::from).to_vec();
+    let params = CertificateParams::new(names).expect("good names");
+    let certificate = params.signed_by(&key, &issuer).expect("signed");
+    for (name, pem) in [
+        ("ca.pem", issuer.pem()),
+        ("cert.pem", certificate.pem()),
+        ("key.pem", key.serialize_pem()),
+    ] {
+        std::fs::write(folder.join(name), pem).expect("written");
+    }
+}
+
+/// What `serve` says to flags that it can't start with.
+fn refused(folder: &Path, args: &[&str]) -> Finished {
+    let mut command = tandem();
+    command.current_dir(folder).arg("serve").args(free_ports());
+    command.arg("--models").arg(root().join("models")).args(args);
+    finish(&mut command, b"")
+}
+
+#[test]
+fn what_is_unsafe_or_broken_is_refused_before_a_port_opens() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_certificates(folder.path());
+    for (name, text) in [("empty", "# nothing\n"), ("short", "a:SECRET\n"), ("rubbish", "x")] {
+        std::fs::write(folder.path().join(name), text).expect("written");
+    }
+    let pair = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+    for (args, expected) in [
+        (vec!["--metrics-addr", "0.0.0.0:0"], "metrics_addr is 0.0.0.0:0: other hosts would reach it in plaintext"),
+        (vec!["--tls-cert", "cert.pem"], "tls_cert needs tls_key"),
+        (vec!["--tls-cert", "none.pem", "--tls-key", "key.pem"], "none.pem: No such file"),
+        (vec!["--tls-cert", "rubbish", "--tls-key", "key.pem"], "rubbish: holds no certificate"),
+        (vec!["--tls-cert", "cert.pem", "--tls-key", "rubbish"], "rubbish: holds no private key"),
+        ([&pair[..], &["--tls-client-ca", "rubbish"]].concat(), "rubbish: holds no certificate"),
+        (vec!["--tls-cert", "ca.pem", "--tls-key", "key.pem"], "ca.pem: "),
+        (vec!["--tokens-file", "empty"], "empty: holds no keys"),
+        (vec!["--tokens-file", "short"], "short: the token of key 1"),
+    ] {
+        let finished = refused(folder.path(), &args);
+        assert_eq!(finished.code, Some(2), "{args:?}: {finished:?}");
+        let complaint = finished.complaint();
+        assert!(complaint.contains(expected), "{args:?}: {complaint}");
+        assert!(!finished.stderr.contains("SECRET"), "{finished:?}");
+    }
+}
+
+#[test]
+fn clients_show_token_and_certificate_and_no_log_holds_the_token() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_certificates(folder.path());
+    let models = FastModelCopy::new();
+    let tokens = folder.path().join("tokens");
+    std::fs::write(&tokens, "file:another-0123456789\n").expect("written");
+    let mut command = tandem();
+    command.current_dir(folder.path()).arg("serve").args(free_ports());
+    command.arg("--models").arg(models.repository()).args(FAST_ONLY);
+    command.args(["--tls-cert", "cert.pem", "--tls-key", "key.pem", "--tls-client-ca", "ca.pem"]);
+    command.args(["--tokens-file", "tokens", "--reload-interval", "1h", "--log-filter", "trace"]);
+    command.env("TANDEM_TOKENS", format!("variable:{TOKEN}"));
+    let server = RunningServer::spawn(command);
+    server.wait_ready();
+    let address = format!("localhost:{}", server.grpc.port());
+    let client = |args: &[&str], token: Option<&str>| {
+        let mut command = tandem();
+        command.current_dir(folder.path()).args(args).args(["--addr", &address]);
+        command.args(["--tls-ca", "ca.pem", "--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
+        if let Some(token) = token {
+            command.env("TANDEM_TOKEN", token);
+        }
+        finish(&mut command, b"")
+    };
+    let ask = ["predict", "--route", "fast", "좋다"];
+    assert!(client(&ask, Some(TOKEN)).success().contains("positive"));
+    assert_eq!(client(&["healthcheck"], None).success(), "SERVING\n");
+    let without = client(&ask, None);
+    assert_eq!(without.code, Some(1));
+    assert!(without.complaint().contains("Unauthenticated"), "{without:?}");
+    let wrong = client(&ask, Some("canary-wrong-canary"));
+    assert!(wrong.complaint().contains("Unauthenticated"), "{wrong:?}");
+    // SIGHUP looks at the files at once.
+    std::fs::write(&tokens, "file:yetanother-0123456789\n").expect("written");
+    server.signal("HUP");
+    server.logged("new keys are in use");
+    client(&ask, Some("yetanother-0123456789")).success();
+    assert_eq!(client(&ask, Some("another-0123456789")).code, Some(1));
+    server.signal("TERM");
+    let (code, log) = server.wait_exit();
+    assert_eq!(code, Some(0));
+    let leaks: Vec<_> = log.iter().filter(|line| line.contains("canary") || line.contains("another-0")).collect();
+    assert!(leaks.is_empty(), "{leaks:#?}");
+}
