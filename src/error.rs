@@ -8,6 +8,9 @@ use std::time::Duration;
 /// The domain of every `google.rpc.ErrorInfo` that this server sends.
 pub const ERROR_DOMAIN: &str = "tandem.v1";
 
+/// The name of the fact that says which model failed.
+pub const MODEL_FACT: &str = "model";
+
 /// What went wrong, by the name that clients see in `ErrorInfo.reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
@@ -237,6 +240,12 @@ impl Error {
             format!("the answer would take about {expected_ms} ms with what waits ahead, longer than the deadline"),
         )
         .with_fact("expected_ms", expected_ms)
+    }
+
+    /// A fact by its name.
+    pub fn fact(&self, name: &str) -> Option<&str> {
+        let found = self.facts.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.as_str())
     }
 
     /// Adds a fact for `ErrorInfo.metadata`.

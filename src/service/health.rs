@@ -1,10 +1,17 @@
 //! Health: what the server tells of itself and of each model, and those who watch it.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
 use tokio::sync::watch;
 
 use super::Service;
 use super::catalog::{ModelState, Slot};
-use super::types::ModelRef;
+use super::failures::Failures;
+use super::types::{ModelRef, PredictOutput};
+use crate::error::{Error, MODEL_FACT, Reason};
 
 /// The names of the services that `grpc.health.v1` knows, besides `""` and the models.
 pub const SERVICES: [&str; 1] = ["tandem.v1.PredictionService"];
@@ -40,6 +47,10 @@ impl ServingState {
 /// Tells those who watch that something changed.
 pub struct HealthBoard {
     draining: watch::Sender<bool>,
+    /// By model; there is an entry only while a failure is remembered.
+    failures: Mutex<HashMap<String, Failures>>,
+    /// Whether there is an entry, for the many answers that need not look.
+    remembers: AtomicBool,
 }
 
 impl HealthBoard {
@@ -47,7 +58,22 @@ impl HealthBoard {
     pub fn new() -> Self {
         Self {
             draining: watch::Sender::new(false),
+            failures: Mutex::default(),
+            remembers: AtomicBool::new(false),
         }
+    }
+
+    fn failures(&self) -> MutexGuard<'_, HashMap<String, Failures>> {
+        // Counters are whole after every step: a panic elsewhere with this lock would not make them wrong.
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When a model that failed too often is back; nothing if it is not out.
+    fn back_at(&self, model: &str, now: Instant) -> Option<Instant> {
+        if !self.remembers.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.failures().get(model)?.back_at(now)
     }
 }
 
@@ -92,13 +118,71 @@ impl Service {
         self.inner.health.draining.subscribe()
     }
 
+    /// Takes note of how a request ended: a model that fails too often turns NOT_SERVING for a while.
+    pub fn observe(&self, outcome: Result<&PredictOutput, &Error>, now: Instant) {
+        let board = &self.inner.health;
+        match outcome {
+            Ok(output) => {
+                if !board.remembers.load(Ordering::Relaxed) {
+                    return;
+                }
+                let mut failures = board.failures();
+                for model in &output.models {
+                    if let Some(failures) = failures.get_mut(&model.name) {
+                        failures.answered(now);
+                    }
+                }
+                failures.retain(|_, failures| !failures.forgotten(now));
+                board.remembers.store(!failures.is_empty(), Ordering::Relaxed);
+            }
+            Err(error) if error.reason == Reason::InferenceFailed => {
+                // Only names of the catalog get in here, so that the map is bounded.
+                let Some(slot) = error.fact(MODEL_FACT).and_then(|model| self.catalog().slot(model)) else {
+                    return;
+                };
+                let model = slot.model_ref().name;
+                let turned_out = {
+                    let mut failures = board.failures();
+                    board.remembers.store(true, Ordering::Relaxed);
+                    let failures = failures.entry(model.clone());
+                    failures.or_insert_with(|| Failures::new(now)).failed(now)
+                };
+                if let Some(pause) = turned_out {
+                    tracing::error!(model, ?pause, "the model fails too often, health says NOT_SERVING");
+                    board.draining.send_modify(|_| ());
+                }
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// When a model that was turned out for its failures is back, the first of them.
+    pub fn next_recovery(&self, now: Instant) -> Option<Instant> {
+        let board = &self.inner.health;
+        if !board.remembers.load(Ordering::Relaxed) {
+            return None;
+        }
+        let failures = board.failures();
+        failures.values().filter_map(|failures| failures.back_at(now)).min()
+    }
+
+    /// The state of a model, its failures included.
+    fn state_of(&self, slot: &Slot) -> ServingState {
+        let state = loaded_state(slot);
+        let out = || self.inner.health.back_at(&slot.verified.manifest.name, Instant::now());
+        if state == ServingState::Serving && out().is_some() {
+            return ServingState::Failed;
+        }
+        state
+    }
+
     /// Changes the state of a model and tells those who watch.
     pub(super) fn set_model_state(&self, slot: &Slot, state: ModelState) {
         slot.set_state(state);
         let model = slot.model_ref();
         let labels = [model.name.as_str(), &model.version, &model.fingerprint];
         self.metrics()
-            .set_model_state(labels, state_of(slot).name(), &ServingState::NAMES);
+            .set_model_state(labels, loaded_state(slot).name(), &ServingState::NAMES);
         self.inner.health.draining.send_modify(|_| ());
     }
 
@@ -107,7 +191,7 @@ impl Service {
         if self.is_draining() {
             return ServingState::Draining;
         }
-        let states: Vec<ServingState> = self.catalog().slots().map(|slot| state_of(slot)).collect();
+        let states: Vec<ServingState> = self.catalog().slots().map(|slot| self.state_of(slot)).collect();
         let any = |state| states.contains(&state);
         if any(ServingState::Failed) {
             ServingState::Failed
@@ -127,7 +211,7 @@ impl Service {
         Some(if self.is_draining() {
             ServingState::Draining
         } else {
-            state_of(slot)
+            self.state_of(slot)
         })
     }
 
@@ -141,7 +225,7 @@ impl Service {
         let state = if self.is_draining() {
             ServingState::Draining
         } else {
-            state_of(slot)
+            self.state_of(slot)
         };
         let (message, queued_texts) = match &*slot.state() {
             ModelState::Serving(serving) => {
@@ -167,7 +251,7 @@ impl Service {
     }
 }
 
-fn state_of(slot: &Slot) -> ServingState {
+fn loaded_state(slot: &Slot) -> ServingState {
     match &*slot.state() {
         ModelState::Loading => ServingState::Loading,
         ModelState::Serving(_) => ServingState::Serving,

@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod decide;
 pub mod drift;
 pub mod explain;
+pub mod failures;
 pub mod health;
 pub mod observe;
 pub mod predict;
@@ -25,10 +26,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::Settings;
+use crate::error::Error;
 use crate::telemetry::metrics::Metrics;
 use cache::AnswerCache;
 use catalog::Catalog;
 use health::HealthBoard;
+use types::{CallTimes, PredictInput, PredictOutput};
 
 /// The service; cheap to clone.
 #[derive(Clone)]
@@ -111,6 +114,13 @@ impl Service {
                 started_at: Instant::now(),
             }),
         }
+    }
+
+    /// Answers one request, and takes note of how it ended.
+    pub async fn answer(&self, input: PredictInput, times: CallTimes) -> Result<PredictOutput, Error> {
+        let outcome = self.handle(input, times).await;
+        self.observe(outcome.as_ref(), Instant::now());
+        outcome
     }
 
     /// The models and tasks.

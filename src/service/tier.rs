@@ -9,7 +9,7 @@ use super::observe::Observed;
 use super::route::Asked;
 use super::types::{Decision, ModelRef, Terms, TierTiming};
 use crate::batching::{Failure, RowOutput};
-use crate::error::{Error, Reason};
+use crate::error::{Error, MODEL_FACT, Reason};
 use crate::model::load::Model;
 use crate::model::manifest::Truncation;
 use crate::model::postprocess::Classification;
@@ -151,7 +151,7 @@ impl Asked {
         model.postprocess(values, temperature).map_err(|error| {
             let model = &self.model.name;
             tracing::error!(model, %error, "a row was refused");
-            Error::new(Reason::InferenceFailed, format!("the model `{model}` failed"))
+            Error::new(Reason::InferenceFailed, format!("the model `{model}` failed")).with_fact(MODEL_FACT, model)
         })
     }
 
@@ -253,7 +253,7 @@ impl Serving {
             Failure::Closed => Error::new(Reason::ServerDraining, "the server is shutting down"),
             Failure::Inference(problem) => {
                 tracing::error!(model, problem, "inference failed");
-                Error::new(Reason::InferenceFailed, format!("the model `{model}` failed"))
+                Error::new(Reason::InferenceFailed, format!("the model `{model}` failed")).with_fact(MODEL_FACT, model)
             }
         }
     }

@@ -1,5 +1,8 @@
 //! grpc.health.v1: Check and Watch, by server, service and model.
 
+use std::time::{Duration, Instant};
+
+use tandem::error::{Error, MODEL_FACT, Reason};
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -49,4 +52,32 @@ async fn watch_on_an_unknown_name_says_so_and_stays_open_to_the_drain() {
         "it ends with the server"
     );
     server.stopped().await;
+}
+
+#[tokio::test]
+async fn a_burst_of_failures_turns_a_model_not_serving_and_one_failure_does_not() {
+    let server = TestServer::builder().fast_only().start().await;
+    let mut health = HealthClient::new(server.channel().await);
+    let mut watched = health
+        .watch(about("sentiment-fast"))
+        .await
+        .expect("a stream")
+        .into_inner();
+    let first = watched.message().await.expect("open").expect("a status");
+    assert_eq!(first.status(), ServingStatus::Serving);
+    let failed = Error::new(Reason::InferenceFailed, "it failed").with_fact(MODEL_FACT, "sentiment-fast");
+    // Long ago, so that the end of the pause is in the test's time.
+    let before = Instant::now() - Duration::from_millis(4500);
+    server.service.observe(Err(&failed), before);
+    for name in ["", "sentiment-fast"] {
+        let answer = health.check(about(name)).await.expect("an answer").into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving, "{name}: one failure");
+    }
+    for _ in 0..4 {
+        server.service.observe(Err(&failed), before);
+    }
+    let turned = watched.message().await.expect("open").expect("a status");
+    assert_eq!(turned.status(), ServingStatus::NotServing);
+    let back = watched.message().await.expect("open").expect("a status");
+    assert_eq!(back.status(), ServingStatus::Serving);
 }

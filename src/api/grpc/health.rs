@@ -3,6 +3,7 @@
 //! Watch on an unknown name says SERVICE_UNKNOWN and stays open; every Watch hears of a drain, then ends.
 
 use std::pin::Pin;
+use std::time::Instant;
 
 use futures::Stream;
 use tokio_util::sync::CancellationToken;
@@ -98,8 +99,16 @@ impl Watch {
                 // What changed is told before the stream ends.
                 biased;
                 changed = self.changes.changed() => changed.ok()?,
+                () = until(self.service.next_recovery(Instant::now())) => {}
                 () = self.drain.cancelled() => return None,
             }
         }
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
     }
 }

@@ -88,7 +88,7 @@ async fn predict(
     message: pb::PredictRequest,
 ) -> Result<Response<pb::PredictResponse>, crate::error::Error> {
     let input = convert::predict_input(message)?;
-    let output = service.handle(input, call.times(service.deadlines())).await?;
+    let output = service.answer(input, call.times(service.deadlines())).await?;
     let hits = output.cache_hits;
     let mut response = Response::new(convert::predict_response(output));
     if let Some(hits) = hits {

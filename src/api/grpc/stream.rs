@@ -149,7 +149,7 @@ impl StreamServer {
                 let message = request.ok_or_else(|| Error::invalid_field("request", "is missing"))?;
                 let input = convert::predict_input(message).map_err(within_request)?;
                 service
-                    .handle(
+                    .answer(
                         input,
                         CallTimes {
                             arrived,

@@ -119,7 +119,7 @@ async fn answer(service: &Service, call: &Call, request: Request) -> Result<Resp
         ..PredictInput::default()
     };
     let output = service
-        .handle(input, call.times(service.deadlines()))
+        .answer(input, call.times(service.deadlines()))
         .await
         .map_err(in_tutorial_words)?;
     let hits = output.cache_hits;
