@@ -23,6 +23,9 @@ pub struct ServeArgs {
     /// Print the configuration that would be used, as TOML, and exit
     #[arg(long)]
     pub print_config: bool,
+    /// Load and verify everything as a start would, open no port, and exit
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// Runs the server until SIGTERM or SIGINT.
@@ -60,6 +63,9 @@ pub fn run(args: &ServeArgs) -> Exit {
         "tandem starts"
     );
     let service = Service::new(&settings, catalog, Metrics::new(&runtime.version));
+    if args.check {
+        return check(&settings, &service);
+    }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
@@ -70,6 +76,21 @@ pub fn run(args: &ServeArgs) -> Exit {
     match tokio {
         Ok(tokio) => tokio.block_on(serve(&settings, security, service)),
         Err(error) => fail(&format!("can't start the async runtime: {error}"), Exit::Failure),
+    }
+}
+
+/// Says whether a start would succeed. Whether the ports are free is not known without opening them.
+fn check(settings: &Settings, service: &Service) -> Exit {
+    let outcome = service.load_models(settings);
+    service.stop_models();
+    match outcome {
+        Ok(()) => {
+            let models = service.catalog().slots().count();
+            let noun = if models == 1 { "model" } else { "models" };
+            println!("ok: {models} {noun} loaded and verified");
+            Exit::Success
+        }
+        Err(error) => fail(&error, Exit::Failure),
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod connections;
 pub mod duration;
 pub mod options;
+pub mod profile;
 pub mod resolve;
 pub mod security;
 pub mod settings;

@@ -8,6 +8,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::duration::HumanDuration;
+use super::profile::Profile;
 use super::settings::RouteSetting;
 use crate::telemetry::logs::LogFormat;
 
@@ -15,6 +16,10 @@ use crate::telemetry::logs::LogFormat;
 #[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
+    /// The values of the settings that nobody gave: hardened has the strict ones [default: standard]
+    #[arg(long, env = "TANDEM_PROFILE", value_name = "PROFILE", help_heading = "Security")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
     /// Where gRPC listens [default: 127.0.0.1:50051]
     #[arg(long, env = "TANDEM_GRPC_ADDR", value_name = "ADDRESS", help_heading = "Listeners")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::options::Options;
+use super::profile::Profile;
 use super::settings::{Settings, TaskSettings};
 
 /// The file that is read when no other is named, if it is there.
@@ -28,17 +29,21 @@ pub enum ConfigError {
 
 /// Settles every setting. `file` must exist if named; without one, `tandem.toml` is read if it is there.
 pub fn resolve(options: &Options, file: Option<&Path>) -> Result<Settings, ConfigError> {
-    let mut settled = to_table(&Settings {
-        models: default_models(),
-        ..Settings::default()
-    });
     let named = file.map(Path::to_path_buf);
     let found = named.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.is_file()));
-    if let Some(file) = found {
-        let table = read(&file).map_err(|problem| ConfigError::File { file, problem })?;
-        settled.extend(table);
-    }
-    settled.extend(to_table(options));
+    let mut given = match found {
+        Some(file) => read(&file).map_err(|problem| ConfigError::File { file, problem })?,
+        None => Table::new(),
+    };
+    given.extend(to_table(options));
+    let profile = given.get("profile").cloned().map(Value::try_into).transpose();
+    let profile: Option<Profile> =
+        profile.map_err(|error: toml::de::Error| ConfigError::Value(error.message().to_owned()))?;
+    let mut settled = to_table(&Settings {
+        models: default_models(),
+        ..profile.unwrap_or_default().settings()
+    });
+    settled.extend(given);
     let settings: Settings = settled
         .try_into()
         .map_err(|error: toml::de::Error| ConfigError::Value(error.message().to_owned()))?;

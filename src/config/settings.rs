@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connections;
 use super::duration::HumanDuration;
+use super::profile::Profile;
 use super::security;
 use crate::telemetry::logs::LogFormat;
 
@@ -16,6 +17,8 @@ use crate::telemetry::logs::LogFormat;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
+    /// The values of the settings that nobody gave.
+    pub profile: Profile,
     /// Where gRPC listens.
     pub grpc_addr: SocketAddr,
     /// Where the HTTP gateway listens.
@@ -167,6 +170,7 @@ pub enum RouteSetting {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            profile: Profile::Standard,
             grpc_addr: SocketAddr::from(([127, 0, 0, 1], 50051)),
             http_addr: SocketAddr::from(([127, 0, 0, 1], 5000)),
             no_http: false,

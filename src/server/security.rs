@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::tls::Tls;
 use crate::api::keys::Keys;
 use crate::config::Settings;
+use crate::config::profile::Profile;
 
 /// Keys and certificates; cheap to clone.
 #[derive(Clone)]
@@ -22,8 +23,14 @@ pub struct Security {
 impl Security {
     /// Reads the files that the settings name, and `tokens`, the value of `TANDEM_TOKENS`. The error is one line.
     pub fn load(settings: &Settings, tokens: Option<String>) -> Result<Self, String> {
+        let keys = Keys::load(settings.tokens_file.as_deref(), tokens)?;
+        if settings.profile == Profile::Hardened && keys.admits_everybody() && settings.tls_client_ca.is_none() {
+            return Err(
+                "the profile hardened wants to know callers: set tokens_file, TANDEM_TOKENS or tls_client_ca".into(),
+            );
+        }
         Ok(Self {
-            keys: Arc::new(Keys::load(settings.tokens_file.as_deref(), tokens)?),
+            keys: Arc::new(keys),
             tls: Tls::load(settings)?.map(Arc::new),
         })
     }

@@ -46,14 +46,33 @@ fn what_is_unsafe_or_broken_is_refused_before_a_port_opens() {
     }
     let pair = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"];
     for (args, expected) in [
-        (vec!["--metrics-addr", "0.0.0.0:0"], "metrics_addr is 0.0.0.0:0: other hosts would reach it in plaintext"),
+        (
+            vec!["--metrics-addr", "0.0.0.0:0"],
+            "metrics_addr is 0.0.0.0:0: other hosts would reach it in plaintext",
+        ),
         (vec!["--tls-cert", "cert.pem"], "tls_cert needs tls_key"),
-        (vec!["--tls-cert", "none.pem", "--tls-key", "key.pem"], "none.pem: No such file"),
-        (vec!["--tls-cert", "rubbish", "--tls-key", "key.pem"], "rubbish: holds no certificate"),
-        (vec!["--tls-cert", "cert.pem", "--tls-key", "rubbish"], "rubbish: holds no private key"),
-        ([&pair[..], &["--tls-client-ca", "rubbish"]].concat(), "rubbish: holds no certificate"),
+        (
+            vec!["--tls-cert", "none.pem", "--tls-key", "key.pem"],
+            "none.pem: No such file",
+        ),
+        (
+            vec!["--tls-cert", "rubbish", "--tls-key", "key.pem"],
+            "rubbish: holds no certificate",
+        ),
+        (
+            vec!["--tls-cert", "cert.pem", "--tls-key", "rubbish"],
+            "rubbish: holds no private key",
+        ),
+        (
+            [&pair[..], &["--tls-client-ca", "rubbish"]].concat(),
+            "rubbish: holds no certificate",
+        ),
         (vec!["--tls-cert", "ca.pem", "--tls-key", "key.pem"], "ca.pem: "),
         (vec!["--tokens-file", "empty"], "empty: holds no keys"),
+        (
+            vec!["--profile", "hardened"],
+            "the profile hardened wants to know callers",
+        ),
         (vec!["--tokens-file", "short"], "short: the token of key 1"),
     ] {
         let finished = refused(folder.path(), &args);
@@ -74,8 +93,22 @@ fn clients_show_token_and_certificate_and_no_log_holds_the_token() {
     let mut command = tandem();
     command.current_dir(folder.path()).arg("serve").args(free_ports());
     command.arg("--models").arg(models.repository()).args(FAST_ONLY);
-    command.args(["--tls-cert", "cert.pem", "--tls-key", "key.pem", "--tls-client-ca", "ca.pem"]);
-    command.args(["--tokens-file", "tokens", "--reload-interval", "1h", "--log-filter", "trace"]);
+    command.args([
+        "--tls-cert",
+        "cert.pem",
+        "--tls-key",
+        "key.pem",
+        "--tls-client-ca",
+        "ca.pem",
+    ]);
+    command.args([
+        "--tokens-file",
+        "tokens",
+        "--reload-interval",
+        "1h",
+        "--log-filter",
+        "trace",
+    ]);
     command.env("TANDEM_TOKENS", format!("variable:{TOKEN}"));
     let server = RunningServer::spawn(command);
     server.wait_ready();
@@ -106,6 +139,9 @@ fn clients_show_token_and_certificate_and_no_log_holds_the_token() {
     server.signal("TERM");
     let (code, log) = server.wait_exit();
     assert_eq!(code, Some(0));
-    let leaks: Vec<_> = log.iter().filter(|line| line.contains("canary") || line.contains("another-0")).collect();
+    let leaks: Vec<_> = log
+        .iter()
+        .filter(|line| line.contains("canary") || line.contains("another-0"))
+        .collect();
     assert!(leaks.is_empty(), "{leaks:#?}");
 }

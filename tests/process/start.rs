@@ -282,3 +282,26 @@ fn first_core() -> String {
     let cores = line.expect("Linux has the line").trim();
     cores.split([',', '-']).next().expect("split gives one").to_owned()
 }
+
+#[test]
+fn a_check_does_all_of_a_start_but_for_the_ports() {
+    let models = FastModelCopy::new();
+    // A port that is in use: it is not tried.
+    let (_taken, address) = taken_port();
+    let check = || {
+        let mut command = tandem();
+        command.args(["serve", "--check", "--grpc-addr", &address, "--log-format", "json"]);
+        command.arg("--models").arg(models.repository()).args(FAST_ONLY);
+        finish(&mut command, b"")
+    };
+    let finished = check();
+    assert!(!opened_ports(&finished), "{finished:?}");
+    assert_eq!(finished.success(), "ok: 1 model loaded and verified\n");
+    models.falsify_golden_example();
+    let finished = check();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.complaint().contains("sentiment-fast"), "{finished:?}");
+    models.flip_a_bit("model.onnx");
+    let finished = check();
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+}
