@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: bench help build test lint docs proto-check proto-baseline deploy-check dist tools ci clean-dist
+.PHONY: bench help build test lint docs proto-check proto-baseline deploy-check scoreboard dist tools ci clean-dist
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -34,10 +34,16 @@ bench: build ## compares the server with its references, into target/bench/: wan
 tools: ## installs the pinned tools of tests and checks under target/tools/
 	tools/test-tools.sh
 
+scoreboard: ## attacks and drains of the release build, with their figures; long
+	tools/scoreboard/rows.py
+
 dist: ## makes dist/tandem-<version>-<arch>/, which runs wherever it is moved to
 	tools/dist.sh
 
-clean-dist: ## removes dist/
+clean-scoreboard: ## attacks and drains of the release build, with their figures; long
+	tools/scoreboard/rows.py
+
+dist: ## removes dist/
 	rm -rf dist
 
 ci: lint docs proto-check deploy-check build test ## everything that .ci/run checks

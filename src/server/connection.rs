@@ -29,6 +29,9 @@ const MAX_HEADER_BYTES: u32 = 16 * 1024;
 /// The buffer for the headers of an HTTP/1 request, in bytes.
 const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
 
+/// How long calls may be on their way to a peer that tells others to go: some round trips.
+const LAST_CALLS: Duration = Duration::from_secs(1);
+
 /// The bounds on connections. Durations of zero stand for no bound where the settings allow them.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionLimits {
@@ -165,13 +168,11 @@ impl Connection {
         };
         // Over HTTP/2 this is GOAWAY twice: calls that are on their way to us are still taken.
         connection.as_mut().graceful_shutdown();
-        match grace {
+        tokio::select! {
+            outcome = connection => ended(protocol, outcome),
+            () = no_more_calls(&activity) => tracing::debug!(door = protocol.name(), "a mute peer was sent away"),
             // The drain has a limit of its own.
-            None => ended(protocol, connection.await),
-            Some(grace) => match tokio::time::timeout(grace, connection).await {
-                Ok(outcome) => ended(protocol, outcome),
-                Err(_) => tracing::debug!(door = protocol.name(), "a connection was cut after its age's grace"),
-            },
+            () = passed(grace) => tracing::debug!(door = protocol.name(), "a connection was cut after its grace"),
         }
     }
 
@@ -208,6 +209,20 @@ async fn old_age(age: Duration) {
         return std::future::pending().await;
     }
     tokio::time::sleep(age.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
+}
+
+/// Waits, on a connection that was told to go, until there has been no call for a while: a peer that does not even confirm
+/// that it heard holds up nothing.
+async fn no_more_calls(activity: &Activity) {
+    tokio::time::sleep(LAST_CALLS).await;
+    activity.idle_for(LAST_CALLS).await;
+}
+
+async fn passed(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn ended<E: std::fmt::Display>(protocol: Protocol, outcome: Result<(), E>) {

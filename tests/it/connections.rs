@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use http_body_util::StreamBody;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use prost::Message;
 use tandem::config::duration::HumanDuration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tonic::Code;
+use tonic::{Code, Status};
 
-use crate::support::frames::{self, RawCall};
+use crate::support::frames::{self, PREDICT, RawCall};
 use crate::support::{TestServer, fast};
 
 fn millis(millis: u64) -> HumanDuration {
@@ -111,4 +114,38 @@ async fn silent_peers_make_room_for_one_that_speaks() {
     // The oldest was sent away.
     let mut rest = Vec::new();
     let _ = silent[0].read_to_end(&mut rest).await;
+}
+
+#[tokio::test]
+async fn a_call_whose_message_never_comes_ends_at_its_deadline() {
+    let server = TestServer::builder()
+        .fast_only()
+        .max_timeout(Duration::from_millis(50))
+        .start()
+        .await;
+    let endless = futures::stream::pending::<Result<http_body::Frame<bytes::Bytes>, std::convert::Infallible>>();
+    let client = Client::builder(TokioExecutor::new())
+        .http2_only(true)
+        .build_http::<StreamBody<_>>();
+    let request = http::Request::post(format!("http://{}{PREDICT}", server.grpc_addr()))
+        .header("content-type", "application/grpc")
+        .body(StreamBody::new(endless))
+        .expect("a request");
+    let answer = client.request(request).await.expect("an answer");
+    let status = Status::from_header_map(answer.headers()).expect("a status");
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn a_mute_peer_does_not_hold_up_a_drain() {
+    let mut server = TestServer::builder().fast_only().drain_grace(ENDLESS.0).start().await;
+    let mut mute = TcpStream::connect(server.grpc_addr()).await.expect("open");
+    // A preface and empty settings, and then not even an answer to a PING.
+    mute.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .expect("written");
+    // What the server says to that shows that it has heard.
+    assert_ne!(mute.read(&mut [0; 9]).await.expect("open"), 0);
+    server.start_shutdown().await;
+    server.stopped().await;
 }

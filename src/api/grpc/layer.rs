@@ -2,7 +2,7 @@
 //! method is reached.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -24,6 +24,17 @@ const UNKNOWN_METHOD: &str = "unknown";
 /// What may be asked without a key: load balancers have none.
 const OPEN_TO_ALL: &str = "/grpc.health.v1.Health/";
 
+/// Calls of one message, which must arrive in time: a peer can't keep them half open.
+const UNARY: [&str; 4] = [
+    "/tandem.v1.PredictionService/Predict",
+    "/tandem.v1.PredictionService/Explain",
+    "/tandem.v1.PredictionService/Health",
+    "/grpc.health.v1.Health/Check",
+];
+
+/// A method that was reached answers at the deadline itself, and knows more; this is for those that were not.
+const AFTER_DEADLINE: Duration = Duration::from_millis(200);
+
 /// Runs one call.
 pub async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut request: Request, next: Next) -> Response {
     let arrived = Instant::now();
@@ -40,13 +51,29 @@ pub async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut req
         Some(error) => refuse(&service, &call, &error),
         None => {
             request.extensions_mut().insert(call.clone());
-            let response = next.run(request).await;
-            reword(&service, &call, response)
+            let limit = unary_limit(&service, &call, request.uri().path());
+            match within(limit, next.run(request)).await {
+                Some(response) => reword(&service, &call, response),
+                None => refuse(&service, &call, &Error::deadline_exceeded()),
+            }
         }
     };
     let name = HeaderName::from_static(REQUEST_ID_HEADER);
     response.headers_mut().insert(name, call.request_id.header_value());
     response
+}
+
+/// Until when a call may take, its message included; nothing for streams, which set their own limits.
+fn unary_limit(service: &Service, call: &Call, path: &str) -> Option<Instant> {
+    let unary = UNARY.contains(&path);
+    unary.then(|| call.times(service.deadlines()).deadline + AFTER_DEADLINE)
+}
+
+async fn within<T>(limit: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match limit {
+        Some(limit) => tokio::time::timeout_at(limit.into(), work).await.ok(),
+        None => Some(work.await),
+    }
 }
 
 fn check_request(request: &Request) -> Result<(), Error> {
