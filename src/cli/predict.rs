@@ -88,7 +88,7 @@ async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<()> {
         Some(address) => {
             let own = settings.tls_cert.as_deref().zip(settings.tls_key.as_deref());
             let connection = connect_as(address, &args.credentials, own).await;
-            Backend::Remote(PredictionServiceClient::new(connection.map_err(failure)?))
+            Backend::Remote(Box::new(PredictionServiceClient::new(connection.map_err(failure)?)))
         }
         None => Backend::Local(local(args, settings)?),
     };
@@ -171,7 +171,7 @@ fn route(args: &PredictArgs) -> pb::Route {
 /// Who answers.
 enum Backend {
     Local(Service),
-    Remote(PredictionServiceClient<Connection>),
+    Remote(Box<PredictionServiceClient<Connection>>),
 }
 
 impl Backend {

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,6 +25,10 @@ use crate::service::Service;
 use accept::{Listener, Protocol};
 use connection::ConnectionLimits;
 use security::Security;
+
+/// The connections that the system keeps for us to accept; with the usual 128, a client that comes in a rush of others waits
+/// a second for its second try.
+const BACKLOG: u32 = 4096;
 
 /// A port that can't be opened, in one line.
 #[derive(Debug, thiserror::Error)]
@@ -67,13 +71,13 @@ pub struct Addresses {
 impl Server {
     /// Opens every port, or none.
     pub async fn bind(settings: &Settings, security: Security, service: Service) -> Result<Self, BindError> {
-        let grpc = bind("grpc_addr", settings.grpc_addr).await?;
+        let grpc = bind("grpc_addr", settings.grpc_addr)?;
         let http = match settings.no_http {
             true => None,
-            false => Some(bind("http_addr", settings.http_addr).await?),
+            false => Some(bind("http_addr", settings.http_addr)?),
         };
         let metrics = match settings.metrics_addr {
-            Some(address) => Some(bind("metrics_addr", address).await?),
+            Some(address) => Some(bind("metrics_addr", address)?),
             None => None,
         };
         Ok(Self {
@@ -178,8 +182,16 @@ impl Server {
     }
 }
 
-async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|problem| BindError { key, address, problem })
+fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
+    let open = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // A restart need not wait for the remains of old connections.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    open().map_err(|problem| BindError { key, address, problem })
 }
