@@ -11,6 +11,9 @@ build: ## builds the server as it ships
 test: ## runs every test
 	cargo test --locked
 
+model-check: ## tries out the orders in which the scheduler's threads may run
+	cargo test --locked --features shuttle --lib model_check
+
 lint: ## formatting, clippy, shell scripts: warnings are errors
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
@@ -46,4 +49,4 @@ clean-scoreboard: ## attacks and drains of the release build, with their figures
 dist: ## removes dist/
 	rm -rf dist
 
-ci: lint docs proto-check deploy-check build test ## everything that .ci/run checks
+ci: lint docs proto-check deploy-check build model-check test ## everything that .ci/run checks

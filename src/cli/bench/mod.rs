@@ -1,6 +1,6 @@
 //! `tandem bench`: loads a server and tells how fast it answers, alone or beside a reference in the same minute.
 //!
-//! In reading order: [`args`] → [`texts`] → [`load`] (the calls) → [`recorder`] (what is counted) → [`measure`] (figures)
+//! In reading order: [`args`] → [`texts`] → [`load`] (the calls) → [`recorder`] (what is counted) → [`mod@measure`] (figures)
 //! → [`compare`] (rounds and ratios) → [`report`] (table and JSON). [`child`] starts the processes of [`echo`] and [`raw`].
 
 pub mod args;
