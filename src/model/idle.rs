@@ -3,6 +3,8 @@
 //! Whether more threads make a run shorter depends on the model and the machine, so it is measured: where they do not,
 //! the second session is never used.
 
+use std::time::{Duration, Instant};
+
 use ndarray::Array2;
 
 use super::cost::ShapeCost;
@@ -62,10 +64,23 @@ pub fn worthwhile_from(narrow: &[ShapeCost], wide: &[ShapeCost]) -> Option<usize
         .last()
 }
 
+/// Whether the wide session is still that much faster when both run the same row in turns: on a machine that is busy while
+/// the server starts, one of two measurements made one after the other may have been unlucky.
+pub fn confirmed(narrow: &mut dyn Runner, wide: &mut dyn Runner, row: &ModelInput) -> Result<bool, RunError> {
+    const TURNS: usize = 7;
+    let time = |runner: &mut dyn Runner| {
+        let started = Instant::now();
+        runner.run(&[row]).map(|_| started.elapsed())
+    };
+    let mut fastest = [Duration::MAX; 2];
+    for _ in 0..TURNS {
+        fastest = [time(narrow)?.min(fastest[0]), time(wide)?.min(fastest[1])];
+    }
+    Ok(fastest[0].as_secs_f64() >= WORTHWHILE * fastest[1].as_secs_f64())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn costs(times: &[(usize, u64)]) -> Vec<ShapeCost> {

@@ -152,7 +152,11 @@ fn try_initialize(
             Instant::now,
         )
         .map_err(|error| failed(&error))?;
-        wide = idle::worthwhile_from(&costs, &singles).map(|from_cells| (runner, from_cells));
+        if let Some(from_cells) = idle::worthwhile_from(&costs, &singles) {
+            let row = cost::of_width(&sample, from_cells);
+            let pays = idle::confirmed(&mut runners[0], &mut runner, &row).map_err(|error| failed(&error))?;
+            wide = pays.then_some((runner, from_cells));
+        }
     }
     times.measuring = lap();
     let golden_path = folder.join(&manifest.golden.file);
