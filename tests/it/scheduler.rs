@@ -190,3 +190,27 @@ async fn a_large_request_is_split_over_batches_and_instances_and_comes_back_in_o
     assert_eq!(answer.await.expect("no panic"), Ok(expected));
     assert_eq!(stage.scheduler.held().rows, 0);
 }
+
+#[tokio::test]
+async fn a_poison_row_among_others_leaves_all_of_them_their_right_answers() {
+    const POISON: u32 = 13;
+    let mut stage = Stage::new(100);
+    let running = stage.occupy().await;
+    let mut answers = Vec::new();
+    for id in 1..=32 {
+        answers.push((id, stage.submit(&[id], later()).await));
+    }
+    stage.go(Script::Answer);
+    running.await.expect("no panic").expect("an answer");
+    // Four batches of eight; the one with the poison fails, and is run row by row.
+    for _ in 0..4 + 8 {
+        let poisoned = stage.started().await.contains(&POISON);
+        stage.go(if poisoned { Script::Fail } else { Script::Answer });
+    }
+    for (id, answer) in answers {
+        match answer.await.expect("no panic") {
+            Err(Failure::Inference(_)) => assert_eq!(id, POISON),
+            other => assert_eq!(other, Ok(vec![id as f32])),
+        }
+    }
+}
