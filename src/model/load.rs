@@ -221,9 +221,12 @@ impl Model {
         self.preprocessor.encode(text, truncation)
     }
 
-    /// Whether preprocessing takes some nanoseconds a byte, whatever the text.
-    pub fn preprocesses_cheaply(&self) -> bool {
-        !matches!(self.preprocessor, Preprocessor::Tokenizer(_))
+    /// The most bytes of text whose preprocessing takes some 100 µs at most, whatever the text.
+    pub fn quickly_preprocessed_bytes(&self) -> usize {
+        match self.preprocessor {
+            Preprocessor::Tokenizer(_) => 512,
+            Preprocessor::Ngrams(_) | Preprocessor::Text { .. } => 4096,
+        }
     }
 
     /// Every n-gram of the text that the model reads, with its bucket and its place, and whether that is only a part of the

@@ -16,9 +16,6 @@ use crate::model::postprocess::Classification;
 use crate::model::preprocess::EncodeError;
 use crate::model::{Encoding, ModelInput};
 
-/// The most bytes of text that are preprocessed on an async thread: some 150 µs of hashing n-grams.
-const ON_THE_SPOT_BYTES: usize = 4096;
-
 /// Some of a request's texts.
 #[derive(Clone, Debug)]
 pub struct Chosen {
@@ -212,11 +209,11 @@ impl Serving {
         room.submit(inputs).await.map_err(told)
     }
 
-    /// Turns the texts into model inputs. A few short texts for a model whose preprocessing is cheap and linear are done on
-    /// the spot, like the decoding of their message; all else off the async threads, where a request has as many blocking
+    /// Turns the texts into model inputs. A few short texts are done on the spot, like the decoding of their message, since two
+    /// changes of thread would take as long again; all else off the async threads, where a request has as many blocking
     /// tasks as it has reservations: one.
     async fn preprocess(&self, chosen: Chosen, deadline: Instant) -> Result<(Vec<Encoding>, Duration), Error> {
-        if self.model.preprocesses_cheaply() && chosen.bytes() <= ON_THE_SPOT_BYTES {
+        if chosen.bytes() <= self.model.quickly_preprocessed_bytes() {
             let started = Instant::now();
             let encodings = encode_all(&self.model, &chosen, deadline, &AtomicBool::new(false));
             let took = started.elapsed();
