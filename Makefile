@@ -43,10 +43,7 @@ scoreboard: ## attacks and drains of the release build, with their figures; long
 dist: ## makes dist/tandem-<version>-<arch>/, which runs wherever it is moved to
 	tools/dist.sh
 
-clean-scoreboard: ## attacks and drains of the release build, with their figures; long
-	tools/scoreboard/rows.py
-
-dist: ## removes dist/
+clean-dist: ## removes dist/
 	rm -rf dist
 
 ci: lint docs proto-check deploy-check build model-check test ## everything that .ci/run checks
