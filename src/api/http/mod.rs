@@ -23,7 +23,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 use tower_http::decompression::RequestDecompressionLayer;
 
-use super::call::{CACHE_HITS_HEADER, Call, client_of};
+use super::call::{CACHE_HITS_HEADER, Call, CancelGuard, client_of};
 use super::keys::Keys;
 use crate::error::{Error, Reason};
 use crate::service::Service;
@@ -133,6 +133,25 @@ fn refuse(request: &Request, error: Error) -> HttpError {
     let call = request.extensions().get::<Call>().cloned();
     let call = call.unwrap_or_else(|| Call::from_headers(request.headers(), Instant::now(), None));
     HttpError { error, call }
+}
+
+/// Runs one call of `method`, and takes note of how it ended: an answer, an error, or a caller who went away.
+async fn answered(
+    service: &Service,
+    call: &Call,
+    method: &'static str,
+    answer: impl Future<Output = Result<Response, Error>>,
+) -> Response {
+    let guard = CancelGuard {
+        service,
+        call,
+        door: DOOR,
+        method,
+    };
+    let answer = answer.await;
+    call.finish(service.metrics(), guard.door, guard.method, answer.as_ref().map(|_| ()));
+    let call = call.clone();
+    answer.unwrap_or_else(|error| HttpError { error, call }.into_response())
 }
 
 /// Says how many texts were answered out of the cache, where there is one.

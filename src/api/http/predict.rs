@@ -4,33 +4,17 @@ use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 
-use super::DOOR;
 use super::body::read_json;
-use super::error::{HttpError, malformed};
-use super::with_cache_hits;
-use crate::api::call::{Call, CancelGuard};
+use super::error::malformed;
+use super::{answered, with_cache_hits};
+use crate::api::call::Call;
 use crate::api::{convert, json, pb};
 use crate::error::Error;
 use crate::service::Service;
 
 /// Answers one call.
 pub async fn predict(State(service): State<Service>, Extension(call): Extension<Call>, request: Request) -> Response {
-    let guard = CancelGuard {
-        service: &service,
-        call: &call,
-        door: DOOR,
-        method: "/v1/predict",
-    };
-    let answer = answer(&service, &call, request).await;
-    call.finish(service.metrics(), guard.door, guard.method, answer.as_ref().map(|_| ()));
-    match answer {
-        Ok(response) => response,
-        Err(error) => HttpError {
-            error,
-            call: call.clone(),
-        }
-        .into_response(),
-    }
+    answered(&service, &call, "/v1/predict", answer(&service, &call, request)).await
 }
 
 async fn answer(service: &Service, call: &Call, request: Request) -> Result<Response, Error> {

@@ -9,11 +9,10 @@ use axum::response::{IntoResponse, Response};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::DOOR;
 use super::body::read_json;
-use super::error::{HttpError, malformed};
-use super::with_cache_hits;
-use crate::api::call::{Call, CancelGuard};
+use super::error::malformed;
+use super::{answered, with_cache_hits};
+use crate::api::call::Call;
 use crate::error::Error;
 use crate::service::Service;
 use crate::service::types::{PredictInput, Prediction, Route};
@@ -84,22 +83,7 @@ impl Serialize for Answers<'_> {
 
 /// Answers the tutorial's call.
 pub async fn predict(State(service): State<Service>, Extension(call): Extension<Call>, request: Request) -> Response {
-    let guard = CancelGuard {
-        service: &service,
-        call: &call,
-        door: DOOR,
-        method: "/predict",
-    };
-    let answer = answer(&service, &call, request).await;
-    call.finish(service.metrics(), guard.door, guard.method, answer.as_ref().map(|_| ()));
-    match answer {
-        Ok(response) => response,
-        Err(error) => HttpError {
-            error,
-            call: call.clone(),
-        }
-        .into_response(),
-    }
+    answered(&service, &call, "/predict", answer(&service, &call, request)).await
 }
 
 async fn answer(service: &Service, call: &Call, request: Request) -> Result<Response, Error> {
