@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use super::policy::BatchLimits;
 use crate::model::cost::ShapeCost;
 
 /// The share of one observation in the moving average that refines the model.
@@ -15,6 +14,15 @@ const WEIGHT: f64 = 1.0 / 16.0;
 const FACTOR_RANGE: (f64, f64) = (0.1, 20.0);
 /// The widest row that is looked up; wider ones are scaled from it.
 const TABLE_WIDTH: usize = 1024;
+
+/// The bounds of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// The most rows.
+    pub max_rows: usize,
+    /// The most cells, rows × the widest row's width. A single row may be wider.
+    pub max_cells: usize,
+}
 
 /// Predicts what batches cost.
 #[derive(Clone, Debug)]

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use ndarray::Array2;
 
 use super::core::Core;
-use super::cost::CostModel;
+use super::cost::{BatchLimits, CostModel};
 use super::instance;
-use super::policy::BatchLimits;
 use super::queue::{Queue, QueueSettings};
 use super::shares::Amount;
 use super::sync::atomic::{AtomicUsize, Ordering};

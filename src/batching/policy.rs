@@ -5,16 +5,7 @@
 
 use std::time::Duration;
 
-use super::cost::CostModel;
-
-/// The bounds of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BatchLimits {
-    /// The most rows.
-    pub max_rows: usize,
-    /// The most cells, rows × the widest row's width. A single row may be wider.
-    pub max_cells: usize,
-}
+use super::cost::{BatchLimits, CostModel};
 
 /// What the next batch must keep to.
 #[derive(Clone, Copy, Debug)]

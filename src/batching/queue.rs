@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::cost::CostModel;
-use super::policy::{self, BatchLimits, Bounds};
+use super::cost::{BatchLimits, CostModel};
+use super::policy::{self, Bounds};
 use super::shares::{Amount, Shares};
 use super::sync::Arc;
 use super::ticket::{ClientKey, Failure, Priority, Terms, Ticket};

@@ -9,9 +9,8 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::core::Core;
-use super::cost::CostModel;
+use super::cost::{BatchLimits, CostModel};
 use super::instance;
-use super::policy::BatchLimits;
 use super::queue::{Hold, Key, Queue, QueueSettings};
 use super::shares::Amount;
 use super::sync::{Arc, Mutex, lock};
