@@ -10,6 +10,8 @@ pub const ERROR_DOMAIN: &str = "tandem.v1";
 
 /// The name of the fact that says which model failed.
 pub const MODEL_FACT: &str = "model";
+/// The fact that names its version.
+pub const MODEL_VERSION_FACT: &str = "model_version";
 
 /// What went wrong, by the name that clients see in `ErrorInfo.reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

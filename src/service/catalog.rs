@@ -1,122 +1,102 @@
-//! The catalog: which models and tasks there are, and the state of each model. Built from verified manifests, before
-//! anything is loaded.
+//! The catalog: which models and tasks there are at one moment. It never changes: a reload puts the next one in its place,
+//! and a request keeps the one that it was routed by, so that a cascade's models, threshold and names belong together.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-
-use super::cache::AnswerCache;
-use super::calibration::CascadeSetup;
-use super::observe::CascadeWatch;
-use super::types::{ModelRef, Route};
-use crate::batching::Scheduler;
-use crate::config::settings::{RouteSetting, Settings, TaskSettings};
-use crate::model::Tier;
-use crate::model::load::Model;
+use super::slot::Slot;
+pub use super::slot::{ModelState, Serving};
+pub use super::task::Task;
+use super::task::tasks_over;
+use super::types::ModelRef;
+use crate::config::settings::Settings;
 use crate::model::repository::VerifiedModel;
-use crate::telemetry::metrics::ModelMetrics;
 
 /// The models and tasks of a server.
 pub struct Catalog {
-    slots: BTreeMap<String, Arc<Slot>>,
+    models: BTreeMap<String, Versions>,
     tasks: BTreeMap<String, Task>,
     default_task: Option<String>,
 }
 
-/// The place of one model.
-pub struct Slot {
-    /// The files, checked.
-    pub verified: VerifiedModel,
-    state: ArcSwap<ModelState>,
-}
-
-/// The state of a model.
-pub enum ModelState {
-    /// Being loaded, verified or warmed up.
-    Loading,
-    /// Taking requests.
-    Serving(Serving),
-    /// Could not be loaded, or failed since; why, for people.
-    Failed(String),
-}
-
-/// A model that takes requests.
+/// What there is of one model.
 #[derive(Clone)]
-pub struct Serving {
-    /// Its pre- and postprocessing.
-    pub model: Arc<Model>,
-    /// Its queue and instances.
-    pub scheduler: Scheduler,
-    /// Its metrics.
-    pub metrics: ModelMetrics,
-    /// Where its answers are kept; none if they are not.
-    pub cache: Option<Arc<AnswerCache>>,
+pub struct Versions {
+    /// The version that tasks use, and that requests get which name none.
+    pub stable: Arc<Slot>,
+    /// Further versions that are loaded; only requests that name them get them.
+    pub others: Vec<Arc<Slot>>,
 }
 
-/// The models that decide one task.
-#[derive(Clone)]
-pub struct Task {
-    /// Its fast model.
-    pub fast: Option<Arc<Slot>>,
-    /// Its deep model.
-    pub deep: Option<Arc<Slot>>,
-    /// The route of requests that name none: never [`Route::Default`].
-    pub default_route: Route,
-    /// Whether the fast model may answer where the deep one can't, unless a request says.
-    pub allow_fallback: bool,
-    /// What its cascade works with; only and always where it has both tiers.
-    pub cascade: Option<Arc<CascadeSetup>>,
-    /// What is kept of its cascade.
-    pub watch: Arc<CascadeWatch>,
+impl Versions {
+    /// One version alone.
+    pub fn only(stable: Arc<Slot>) -> Self {
+        Self {
+            stable,
+            others: Vec::new(),
+        }
+    }
+
+    /// All of them, the stable one first.
+    pub fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        std::iter::once(&self.stable).chain(&self.others)
+    }
 }
 
 impl Catalog {
-    /// Puts models and tasks together. The error is one line that names the key.
+    /// Puts models and tasks together, before anything is loaded. The error is one line that names the key.
     pub fn new(models: Vec<VerifiedModel>, settings: &Settings) -> Result<Self, String> {
-        let slots: BTreeMap<String, Arc<Slot>> = models
+        let models = models
             .into_iter()
-            .map(|verified| (verified.manifest.name.clone(), Arc::new(Slot::new(verified))))
+            .map(|verified| {
+                let name = verified.manifest.name.clone();
+                (name, Versions::only(Arc::new(Slot::new(verified))))
+            })
             .collect();
-        let mut tasks = BTreeMap::new();
-        for (name, configured) in &settings.tasks {
-            tasks.insert(name.clone(), configured_task(name, configured, settings, &slots)?);
-        }
-        for slot in slots.values() {
-            let name = &slot.verified.manifest.task;
-            if settings.tasks.get(name).is_some_and(TaskSettings::names_models) {
-                continue;
-            }
-            let task = tasks
-                .entry(name.clone())
-                .or_insert_with(|| Task::empty(settings.default_route));
-            task.put(Arc::clone(slot)).map_err(|other| {
-                format!(
-                    "tasks.{name}: `{other}` and `{}` are both {}; say in [tasks.{name}] which serves it",
-                    slot.verified.manifest.name,
-                    slot.verified.manifest.tier.name(),
-                )
-            })?;
-        }
-        for (name, task) in &mut tasks {
-            task.finish(name, settings)?;
-        }
+        Self::over(models, settings)
+    }
+
+    /// Puts slots and tasks together. Calibrations are read anew. The error is one line that names the key.
+    pub fn over(models: BTreeMap<String, Versions>, settings: &Settings) -> Result<Self, String> {
+        let tasks = tasks_over(&models, settings)?;
         let default_task = default_task(&tasks, settings)?;
         Ok(Self {
-            slots,
+            models,
             tasks,
             default_task,
         })
     }
 
     /// The models, by name.
-    pub fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
-        self.slots.values()
+    pub fn models(&self) -> &BTreeMap<String, Versions> {
+        &self.models
     }
 
-    /// A model by name.
-    pub fn slot(&self, name: &str) -> Option<&Arc<Slot>> {
-        self.slots.get(name)
+    /// Every version of every model that is here, by name, the stable one first.
+    pub fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        self.models.values().flat_map(Versions::slots)
+    }
+
+    /// The stable version of a model.
+    pub fn slot(&self, name: &str) -> Option<Arc<Slot>> {
+        self.models.get(name).map(|versions| Arc::clone(&versions.stable))
+    }
+
+    /// A version of a model.
+    pub fn version(&self, name: &str, version: &str) -> Option<Arc<Slot>> {
+        let mut slots = self.models.get(name)?.slots();
+        slots.find(|slot| slot.version() == version).cloned()
+    }
+
+    /// The very model that a reference names, if it is still here.
+    pub fn slot_of(&self, model: &ModelRef) -> Option<&Arc<Slot>> {
+        let mut slots = self.models.get(&model.name)?.slots();
+        slots.find(|slot| slot.verified.fingerprint == model.fingerprint)
+    }
+
+    /// The tasks, by name.
+    pub fn tasks(&self) -> &BTreeMap<String, Task> {
+        &self.tasks
     }
 
     /// The names of the tasks.
@@ -138,9 +118,10 @@ impl Catalog {
         }
     }
 
-    /// The tasks that a model serves.
+    /// The tasks that a model serves, in any of its versions.
     pub fn tasks_of(&self, slot: &Slot) -> Vec<&str> {
-        let serves = |task: &Task| task.slots().any(|other| std::ptr::eq(&raw const **other, slot));
+        let name = &slot.verified.manifest.name;
+        let serves = |task: &Task| task.slots().any(|other| other.verified.manifest.name == *name);
         let serving = self.tasks.iter().filter(|(_, task)| serves(task));
         serving.map(|(name, _)| name.as_str()).collect()
     }
@@ -155,141 +136,5 @@ fn default_task(tasks: &BTreeMap<String, Task>, settings: &Settings) -> Result<O
         }
         None if tasks.len() == 1 => Ok(tasks.keys().next().cloned()),
         None => Ok(None),
-    }
-}
-
-fn configured_task(
-    name: &str,
-    configured: &TaskSettings,
-    settings: &Settings,
-    slots: &BTreeMap<String, Arc<Slot>>,
-) -> Result<Task, String> {
-    let mut task = Task {
-        allow_fallback: configured.allow_fallback,
-        ..Task::empty(configured.default_route.unwrap_or(settings.default_route))
-    };
-    for (tier, model) in [(Tier::Fast, &configured.fast), (Tier::Deep, &configured.deep)] {
-        let Some(model) = model else { continue };
-        let key = format!("tasks.{name}.{}", tier.name());
-        let slot = slots
-            .get(model)
-            .ok_or_else(|| format!("{key}: there is no model `{model}` in the repository"))?;
-        let found = slot.verified.manifest.tier;
-        if found != tier {
-            return Err(format!(
-                "{key}: the manifest of `{model}` says that it is {}",
-                found.name()
-            ));
-        }
-        // Both tiers are empty before.
-        let _ = task.put(Arc::clone(slot));
-    }
-    Ok(task)
-}
-
-impl Task {
-    fn empty(default_route: RouteSetting) -> Self {
-        let default_route = match default_route {
-            RouteSetting::Fast => Route::Fast,
-            RouteSetting::Deep => Route::Deep,
-            RouteSetting::Cascade => Route::Cascade,
-        };
-        Self {
-            fast: None,
-            deep: None,
-            default_route,
-            allow_fallback: false,
-            cascade: None,
-            watch: Arc::default(),
-        }
-    }
-
-    /// Checks what only a whole task can be checked for, and sets its cascade up. The error names the key.
-    fn finish(&mut self, name: &str, settings: &Settings) -> Result<(), String> {
-        let told = |problem| format!("tasks.{name}: {problem}");
-        if self.slots().next().is_none() {
-            return Err(told(
-                "no model's manifest is for this task, and it names none; set fast, deep or both".to_owned(),
-            ));
-        }
-        self.check_labels().map_err(told)?;
-        match (&self.fast, &self.deep) {
-            (Some(fast), Some(deep)) => {
-                let setup = CascadeSetup::find(name, settings, &fast.verified, &deep.verified)?;
-                self.cascade = Some(Arc::new(setup));
-            }
-            _ if self.allow_fallback => {
-                return Err(format!("tasks.{name}.allow_fallback: the task has one tier only"));
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn put(&mut self, slot: Arc<Slot>) -> Result<(), String> {
-        let place = match slot.verified.manifest.tier {
-            Tier::Fast => &mut self.fast,
-            Tier::Deep => &mut self.deep,
-        };
-        match place {
-            Some(other) => Err(other.verified.manifest.name.clone()),
-            None => {
-                *place = Some(slot);
-                Ok(())
-            }
-        }
-    }
-
-    /// The models of the task.
-    pub fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
-        self.fast.iter().chain(&self.deep)
-    }
-
-    fn check_labels(&self) -> Result<(), String> {
-        let (Some(fast), Some(deep)) = (&self.fast, &self.deep) else {
-            return Ok(());
-        };
-        let sorted = |slot: &Slot| {
-            let mut labels = slot.verified.manifest.labels.clone();
-            labels.sort();
-            labels
-        };
-        if sorted(fast) == sorted(deep) {
-            return Ok(());
-        }
-        Err(format!(
-            "the labels of `{}` and `{}` are not the same set",
-            fast.verified.manifest.name, deep.verified.manifest.name
-        ))
-    }
-}
-
-impl Slot {
-    fn new(verified: VerifiedModel) -> Self {
-        Self {
-            verified,
-            state: ArcSwap::from_pointee(ModelState::Loading),
-        }
-    }
-
-    /// The state that the model is in.
-    pub fn state(&self) -> Arc<ModelState> {
-        self.state.load_full()
-    }
-
-    /// Changes the state; `Service::set_model_state` tells those who watch.
-    pub(super) fn set_state(&self, state: ModelState) {
-        self.state.store(Arc::new(state));
-    }
-
-    /// The model's name, version and fingerprint.
-    pub fn model_ref(&self) -> ModelRef {
-        let manifest = &self.verified.manifest;
-        ModelRef {
-            name: manifest.name.clone(),
-            version: manifest.version.clone(),
-            fingerprint: self.verified.fingerprint.clone(),
-            tier: manifest.tier,
-        }
     }
 }

@@ -1,17 +1,16 @@
 //! Health: what the server tells of itself and of each model, and those who watch it.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::watch;
 
 use super::Service;
-use super::catalog::{ModelState, Slot};
-use super::failures::Failures;
+use super::catalog::{Catalog, ModelState};
+use super::slot::Slot;
 use super::types::{ModelRef, PredictOutput};
-use crate::error::{Error, MODEL_FACT, Reason};
+use crate::error::{Error, MODEL_FACT, MODEL_VERSION_FACT, Reason};
 
 /// The names of the services that `grpc.health.v1` knows, besides `""` and the models.
 pub const SERVICES: [&str; 1] = ["tandem.v1.PredictionService"];
@@ -47,9 +46,7 @@ impl ServingState {
 /// Tells those who watch that something changed.
 pub struct HealthBoard {
     draining: watch::Sender<bool>,
-    /// By model; there is an entry only while a failure is remembered.
-    failures: Mutex<HashMap<String, Failures>>,
-    /// Whether there is an entry, for the many answers that need not look.
+    /// Whether any model remembers a failure, for the many answers that need not look.
     remembers: AtomicBool,
 }
 
@@ -58,22 +55,8 @@ impl HealthBoard {
     pub fn new() -> Self {
         Self {
             draining: watch::Sender::new(false),
-            failures: Mutex::default(),
             remembers: AtomicBool::new(false),
         }
-    }
-
-    fn failures(&self) -> MutexGuard<'_, HashMap<String, Failures>> {
-        // Counters are whole after every step: a panic elsewhere with this lock would not make them wrong.
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// When a model that failed too often is back; nothing if it is not out.
-    fn back_at(&self, model: &str, now: Instant) -> Option<Instant> {
-        if !self.remembers.load(Ordering::Relaxed) {
-            return None;
-        }
-        self.failures().get(model)?.back_at(now)
     }
 }
 
@@ -120,36 +103,33 @@ impl Service {
 
     /// Takes note of how a request ended: a model that fails too often turns NOT_SERVING for a while.
     pub fn observe(&self, outcome: Result<&PredictOutput, &Error>, now: Instant) {
-        let board = &self.inner.health;
+        let remembers = &self.inner.health.remembers;
         match outcome {
             Ok(output) => {
-                if !board.remembers.load(Ordering::Relaxed) {
+                if !remembers.load(Ordering::Relaxed) {
                     return;
                 }
-                let mut failures = board.failures();
-                for model in &output.models {
-                    if let Some(failures) = failures.get_mut(&model.name) {
-                        failures.answered(now);
-                    }
+                let catalog = self.catalog();
+                for slot in output.models.iter().filter_map(|model| catalog.slot_of(model)) {
+                    slot.answered(now);
                 }
-                failures.retain(|_, failures| !failures.forgotten(now));
-                board.remembers.store(!failures.is_empty(), Ordering::Relaxed);
+                remembers.store(catalog.slots().any(|slot| slot.remembers()), Ordering::Relaxed);
             }
             Err(error) if error.reason == Reason::InferenceFailed => {
-                // Only names of the catalog get in here, so that the map is bounded.
-                let Some(slot) = error.fact(MODEL_FACT).and_then(|model| self.catalog().slot(model)) else {
+                let Some(slot) = blamed(error, &self.catalog()) else {
                     return;
                 };
-                let model = slot.model_ref().name;
-                let turned_out = {
-                    let mut failures = board.failures();
-                    board.remembers.store(true, Ordering::Relaxed);
-                    let failures = failures.entry(model.clone());
-                    failures.or_insert_with(|| Failures::new(now)).failed(now)
-                };
+                let turned_out = slot.failed(now);
+                remembers.store(true, Ordering::Relaxed);
                 if let Some(pause) = turned_out {
-                    tracing::error!(model, ?pause, "the model fails too often, health says NOT_SERVING");
-                    board.draining.send_modify(|_| ());
+                    let ModelRef { name, version, .. } = slot.model_ref();
+                    tracing::error!(
+                        model = name,
+                        version,
+                        ?pause,
+                        "the model fails too often, health says NOT_SERVING"
+                    );
+                    self.tell_health();
                 }
             }
             Err(_) => {}
@@ -158,22 +138,24 @@ impl Service {
 
     /// When a model that was turned out for its failures is back, the first of them.
     pub fn next_recovery(&self, now: Instant) -> Option<Instant> {
-        let board = &self.inner.health;
-        if !board.remembers.load(Ordering::Relaxed) {
+        if !self.inner.health.remembers.load(Ordering::Relaxed) {
             return None;
         }
-        let failures = board.failures();
-        failures.values().filter_map(|failures| failures.back_at(now)).min()
+        self.catalog().slots().filter_map(|slot| slot.back_at(now)).min()
     }
 
     /// The state of a model, its failures included.
     fn state_of(&self, slot: &Slot) -> ServingState {
         let state = loaded_state(slot);
-        let out = || self.inner.health.back_at(&slot.verified.manifest.name, Instant::now());
-        if state == ServingState::Serving && out().is_some() {
+        if state == ServingState::Serving && slot.back_at(Instant::now()).is_some() {
             return ServingState::Failed;
         }
         state
+    }
+
+    /// Lets those who watch look again.
+    pub(super) fn tell_health(&self) {
+        self.inner.health.draining.send_modify(|_| ());
     }
 
     /// Changes the state of a model and tells those who watch.
@@ -183,7 +165,7 @@ impl Service {
         let labels = [model.name.as_str(), &model.version, &model.fingerprint];
         self.metrics()
             .set_model_state(labels, loaded_state(slot).name(), &ServingState::NAMES);
-        self.inner.health.draining.send_modify(|_| ());
+        self.tell_health();
     }
 
     /// The state of the server: serving when every model of every task is.
@@ -211,16 +193,17 @@ impl Service {
         Some(if self.is_draining() {
             ServingState::Draining
         } else {
-            self.state_of(slot)
+            self.state_of(&slot)
         })
     }
 
     /// What is told of each model, by name.
     pub fn model_reports(&self) -> Vec<ModelReport> {
-        self.catalog().slots().map(|slot| self.report(slot)).collect()
+        let catalog = self.catalog();
+        catalog.slots().map(|slot| self.report(slot, &catalog)).collect()
     }
 
-    fn report(&self, slot: &Slot) -> ModelReport {
+    fn report(&self, slot: &Slot, catalog: &Catalog) -> ModelReport {
         let manifest = &slot.verified.manifest;
         let state = if self.is_draining() {
             ServingState::Draining
@@ -246,8 +229,17 @@ impl Service {
             queued_texts,
             labels: manifest.labels.clone(),
             max_token_count: manifest.max_token_count(),
-            tasks: self.catalog().tasks_of(slot).into_iter().map(str::to_owned).collect(),
+            tasks: catalog.tasks_of(slot).into_iter().map(str::to_owned).collect(),
         }
+    }
+}
+
+/// The model that an error names, if it is still here.
+fn blamed(error: &Error, catalog: &Catalog) -> Option<Arc<Slot>> {
+    let model = error.fact(MODEL_FACT)?;
+    match error.fact(MODEL_VERSION_FACT) {
+        Some(version) => catalog.version(model, version),
+        None => catalog.slot(model),
     }
 }
 

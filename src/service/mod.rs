@@ -3,7 +3,7 @@
 //! In reading order: [`types`] → [`validate`] → [`route`] → [`predict`] → [`tier`] (one model's part; out of the [`cache`],
 //! if it can) → [`cascade`] (both models' parts) → [`decide`] (what it decides, pure) → [`calibration`] (what it works
 //! with) → [`observe`] and [`drift`] (what is seen of it) → [`explain`] → [`catalog`]
-//! (which models there are, and their states) → [`start`] (loading them) → [`health`] (what is told of them).
+//! (which models there are: a [`slot`] each, and a [`task`] for what they decide) → [`start`] (loading them) → [`health`] (what is told of them).
 
 pub mod cache;
 pub mod calibration;
@@ -17,13 +17,17 @@ pub mod health;
 pub mod observe;
 pub mod predict;
 pub mod route;
+pub mod slot;
 pub mod start;
+pub mod task;
 pub mod tier;
 pub mod types;
 pub mod validate;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
 
 use crate::config::Settings;
 use crate::error::Error;
@@ -40,7 +44,7 @@ pub struct Service {
 }
 
 struct Inner {
-    catalog: Catalog,
+    catalog: ArcSwap<Catalog>,
     limits: RequestLimits,
     deadlines: Deadlines,
     client_header: Option<String>,
@@ -104,7 +108,7 @@ impl Service {
         };
         Self {
             inner: Arc::new(Inner {
-                catalog,
+                catalog: ArcSwap::from_pointee(catalog),
                 limits,
                 deadlines,
                 client_header: settings.client_header.clone(),
@@ -123,9 +127,9 @@ impl Service {
         outcome
     }
 
-    /// The models and tasks.
-    pub fn catalog(&self) -> &Catalog {
-        &self.inner.catalog
+    /// The models and tasks of this moment. Whoever needs several things of it asks once: the next one may differ.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.inner.catalog.load_full()
     }
 
     /// The limits on one request.

@@ -13,7 +13,7 @@ impl Service {
     /// Answers one request: validate → route → preprocess → inference → postprocess, the two in the middle once a tier.
     pub async fn handle(&self, input: PredictInput, times: CallTimes) -> Result<PredictOutput, Error> {
         let input = validate(input, self.limits())?;
-        let plan = plan(&input, self.catalog())?;
+        let plan = plan(&input, &self.catalog())?;
         let options = input.options;
         let chosen = Chosen::all(input.texts, options.truncation);
         let terms = times.terms(input.priority);

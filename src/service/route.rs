@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::cascade::{Stands, Tandem};
-use super::catalog::{Catalog, ModelState, Serving, Slot, Task};
+use super::catalog::{Catalog, ModelState, Serving, Task};
+use super::slot::Slot;
 use super::types::{ModelRef, Route};
 use super::validate::{Target, ValidExplain, ValidInput};
 use crate::error::{Error, Reason};
@@ -42,7 +43,7 @@ pub fn plan(input: &ValidInput, catalog: &Catalog) -> Result<Plan, Error> {
     match &input.target {
         Target::Model { name, version } => {
             let slot = named(catalog, &input.task, name, version.as_deref())?;
-            Ok(Plan::Single(asked(slot)?))
+            Ok(Plan::Single(asked(&slot)?))
         }
         Target::Route(route) => by_route(catalog, input, *route),
     }
@@ -51,7 +52,7 @@ pub fn plan(input: &ValidInput, catalog: &Catalog) -> Result<Plan, Error> {
 /// Chooses whose answers are explained: the model that is named, or the task's fast or deep one; the fast one by default.
 pub fn explained(input: &ValidExplain, catalog: &Catalog) -> Result<Asked, Error> {
     match &input.target {
-        Target::Model { name, version } => asked(named(catalog, &input.task, name, version.as_deref())?),
+        Target::Model { name, version } => asked(&named(catalog, &input.task, name, version.as_deref())?),
         Target::Route(route) => {
             let wanted = if *route == Route::Deep { Tier::Deep } else { Tier::Fast };
             asked(tier(task(catalog, &input.task)?, &input.task, wanted)?)
@@ -158,20 +159,24 @@ fn asked(slot: &Arc<Slot>) -> Result<Asked, Error> {
 }
 
 /// The model of that name, if it serves `of_task`, where that is not empty.
-fn named<'a>(catalog: &'a Catalog, of_task: &str, name: &str, version: Option<&str>) -> Result<&'a Arc<Slot>, Error> {
-    let slot = catalog
+fn named(catalog: &Catalog, of_task: &str, name: &str, version: Option<&str>) -> Result<Arc<Slot>, Error> {
+    let stable = catalog
         .slot(name)
         .ok_or_else(|| Error::new(Reason::ModelNotFound, format!("model: there is no model `{name}`")))?;
-    let serving = &slot.verified.manifest.version;
-    if let Some(version) = version.filter(|version| version != serving) {
-        return Err(Error::new(
+    let slot = match version {
+        None => Some(Arc::clone(&stable)),
+        Some(version) => catalog.version(name, version),
+    };
+    let slot = slot.ok_or_else(|| {
+        let (version, serving) = (version.unwrap_or_default(), stable.version());
+        Error::new(
             Reason::ModelNotFound,
             format!("model: `{name}` has no version `{version}` here, version `{serving}` serves"),
-        ));
-    }
+        )
+    })?;
     if !of_task.is_empty() {
         task(catalog, of_task)?;
-        if !catalog.tasks_of(slot).contains(&of_task) {
+        if !catalog.tasks_of(&slot).contains(&of_task) {
             return Err(Error::invalid_field(
                 "model",
                 format!("does not serve the task `{of_task}`"),

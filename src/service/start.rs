@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::Service;
-use super::catalog::{Catalog, ModelState, Serving, Slot};
+use super::catalog::{Catalog, ModelState, Serving};
+use super::slot::Slot;
 use crate::batching::shares::Amount;
 use crate::batching::{BatchLimits, Scheduler, SchedulerSettings};
 use crate::config::Settings;

@@ -9,7 +9,7 @@ use super::observe::Observed;
 use super::route::Asked;
 use super::types::{Decision, ModelRef, Terms, TierTiming};
 use crate::batching::{Failure, RowOutput};
-use crate::error::{Error, MODEL_FACT, Reason};
+use crate::error::{Error, MODEL_FACT, MODEL_VERSION_FACT, Reason};
 use crate::model::load::Model;
 use crate::model::manifest::Truncation;
 use crate::model::postprocess::Classification;
@@ -146,9 +146,8 @@ impl Asked {
     pub fn classify(&self, values: &[f32], temperature: Option<f32>) -> Result<Classification, Error> {
         let model = &self.serving.model;
         model.postprocess(values, temperature).map_err(|error| {
-            let model = &self.model.name;
-            tracing::error!(model, %error, "a row was refused");
-            Error::new(Reason::InferenceFailed, format!("the model `{model}` failed")).with_fact(MODEL_FACT, model)
+            tracing::error!(model = model.manifest.name, %error, "a row was refused");
+            inference_failed(model)
         })
     }
 
@@ -250,10 +249,17 @@ impl Serving {
             Failure::Closed => Error::new(Reason::ServerDraining, "the server is shutting down"),
             Failure::Inference(problem) => {
                 tracing::error!(model, problem, "inference failed");
-                Error::new(Reason::InferenceFailed, format!("the model `{model}` failed")).with_fact(MODEL_FACT, model)
+                inference_failed(&self.model)
             }
         }
     }
+}
+
+fn inference_failed(model: &Model) -> Error {
+    let name = &model.manifest.name;
+    Error::new(Reason::InferenceFailed, format!("the model `{name}` failed"))
+        .with_fact(MODEL_FACT, name)
+        .with_fact(MODEL_VERSION_FACT, &model.manifest.version)
 }
 
 /// Tells the blocking task that its caller has gone.

@@ -1,0 +1,167 @@
+//! The tasks: which models decide what, checked as a whole: tiers, labels, and the calibration of a cascade.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::calibration::CascadeSetup;
+use super::catalog::Versions;
+use super::observe::CascadeWatch;
+use super::slot::Slot;
+use super::types::Route;
+use crate::config::settings::{RouteSetting, Settings, TaskSettings};
+use crate::model::Tier;
+
+/// The models that decide one task.
+#[derive(Clone)]
+pub struct Task {
+    /// Its fast model.
+    pub fast: Option<Arc<Slot>>,
+    /// Its deep model.
+    pub deep: Option<Arc<Slot>>,
+    /// The route of requests that name none: never [`Route::Default`].
+    pub default_route: Route,
+    /// Whether the fast model may answer where the deep one can't, unless a request says.
+    pub allow_fallback: bool,
+    /// What its cascade works with; only and always where it has both tiers.
+    pub cascade: Option<Arc<CascadeSetup>>,
+    /// What is kept of its cascade.
+    pub watch: Arc<CascadeWatch>,
+}
+
+/// The tasks of a server over these models. The error is one line that names the key.
+pub(super) fn tasks_over(
+    models: &BTreeMap<String, Versions>,
+    settings: &Settings,
+) -> Result<BTreeMap<String, Task>, String> {
+    let mut tasks = BTreeMap::new();
+    for (name, configured) in &settings.tasks {
+        tasks.insert(name.clone(), configured_task(name, configured, settings, models)?);
+    }
+    for Versions { stable: slot, .. } in models.values() {
+        let name = &slot.verified.manifest.task;
+        if settings.tasks.get(name).is_some_and(TaskSettings::names_models) {
+            continue;
+        }
+        let task = tasks
+            .entry(name.clone())
+            .or_insert_with(|| Task::empty(settings.default_route));
+        task.put(Arc::clone(slot)).map_err(|other| {
+            format!(
+                "tasks.{name}: `{other}` and `{}` are both {}; say in [tasks.{name}] which serves it",
+                slot.verified.manifest.name,
+                slot.verified.manifest.tier.name(),
+            )
+        })?;
+    }
+    for (name, task) in &mut tasks {
+        task.finish(name, settings)?;
+    }
+    Ok(tasks)
+}
+
+fn configured_task(
+    name: &str,
+    configured: &TaskSettings,
+    settings: &Settings,
+    models: &BTreeMap<String, Versions>,
+) -> Result<Task, String> {
+    let mut task = Task {
+        allow_fallback: configured.allow_fallback,
+        ..Task::empty(configured.default_route.unwrap_or(settings.default_route))
+    };
+    for (tier, model) in [(Tier::Fast, &configured.fast), (Tier::Deep, &configured.deep)] {
+        let Some(model) = model else { continue };
+        let key = format!("tasks.{name}.{}", tier.name());
+        let slot = models
+            .get(model)
+            .map(|versions| &versions.stable)
+            .ok_or_else(|| format!("{key}: there is no model `{model}` in the repository"))?;
+        let found = slot.verified.manifest.tier;
+        if found != tier {
+            return Err(format!(
+                "{key}: the manifest of `{model}` says that it is {}",
+                found.name()
+            ));
+        }
+        // Both tiers are empty before.
+        let _ = task.put(Arc::clone(slot));
+    }
+    Ok(task)
+}
+
+impl Task {
+    fn empty(default_route: RouteSetting) -> Self {
+        let default_route = match default_route {
+            RouteSetting::Fast => Route::Fast,
+            RouteSetting::Deep => Route::Deep,
+            RouteSetting::Cascade => Route::Cascade,
+        };
+        Self {
+            fast: None,
+            deep: None,
+            default_route,
+            allow_fallback: false,
+            cascade: None,
+            watch: Arc::default(),
+        }
+    }
+
+    /// Checks what only a whole task can be checked for, and sets its cascade up. The error names the key.
+    fn finish(&mut self, name: &str, settings: &Settings) -> Result<(), String> {
+        let told = |problem| format!("tasks.{name}: {problem}");
+        if self.slots().next().is_none() {
+            return Err(told(
+                "no model's manifest is for this task, and it names none; set fast, deep or both".to_owned(),
+            ));
+        }
+        self.check_labels().map_err(told)?;
+        match (&self.fast, &self.deep) {
+            (Some(fast), Some(deep)) => {
+                let setup = CascadeSetup::find(name, settings, &fast.verified, &deep.verified)?;
+                self.cascade = Some(Arc::new(setup));
+            }
+            _ if self.allow_fallback => {
+                return Err(format!("tasks.{name}.allow_fallback: the task has one tier only"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, slot: Arc<Slot>) -> Result<(), String> {
+        let place = match slot.verified.manifest.tier {
+            Tier::Fast => &mut self.fast,
+            Tier::Deep => &mut self.deep,
+        };
+        match place {
+            Some(other) => Err(other.verified.manifest.name.clone()),
+            None => {
+                *place = Some(slot);
+                Ok(())
+            }
+        }
+    }
+
+    /// The models of the task.
+    pub fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        self.fast.iter().chain(&self.deep)
+    }
+
+    fn check_labels(&self) -> Result<(), String> {
+        let (Some(fast), Some(deep)) = (&self.fast, &self.deep) else {
+            return Ok(());
+        };
+        let sorted = |slot: &Slot| {
+            let mut labels = slot.verified.manifest.labels.clone();
+            labels.sort();
+            labels
+        };
+        if sorted(fast) == sorted(deep) {
+            return Ok(());
+        }
+        Err(format!(
+            "the labels of `{}` and `{}` are not the same set",
+            fast.verified.manifest.name, deep.verified.manifest.name
+        ))
+    }
+}
