@@ -72,8 +72,11 @@ impl NgramExtractor {
     }
 
     fn fold_and_cut(&self, text: &str, truncation: Truncation) -> Result<(Vec<FoldedChar>, bool), EncodeError> {
-        let mut folded = fold(text);
         let limit = self.settings.max_code_points;
+        let mut folded = match truncation {
+            Truncation::End | Truncation::Reject => fold_start(text, limit + 1),
+            Truncation::Start => fold_end(text, limit + 1),
+        };
         let truncated = folded.len() > limit;
         if truncated {
             match truncation {
@@ -81,7 +84,7 @@ impl NgramExtractor {
                 Truncation::Start => drop(folded.drain(..folded.len() - limit)),
                 Truncation::Reject => {
                     return Err(EncodeError::TooLong {
-                        found: format!("{} code points", folded.len()),
+                        found: format!("more than {limit} code points"),
                         limit: format!("{limit} code points"),
                     });
                 }
@@ -129,55 +132,114 @@ fn mix(mut hash: u32) -> u32 {
     hash ^ (hash >> 16)
 }
 
-/// NFC, lower case, white-space runs to one space, trimmed; each code point with its bytes in the original text.
-fn fold(text: &str) -> Vec<FoldedChar> {
-    let mut folded: Vec<FoldedChar> = Vec::with_capacity(text.len() / 2);
-    let mut push = |value: char, bytes: Range<usize>| {
-        for lower in value.to_lowercase() {
-            if !lower.is_whitespace() {
-                folded.push(FoldedChar {
-                    value: lower,
-                    bytes: bytes.clone(),
-                });
-            } else if let Some(last) = folded.last_mut() {
-                if last.value == ' ' {
-                    last.bytes.end = bytes.end;
-                } else {
-                    folded.push(FoldedChar {
-                        value: ' ',
-                        bytes: bytes.clone(),
-                    });
-                }
-            }
+/// Folds a text: NFC, lower case, white-space runs to one space, trimmed; each code point with its bytes in the original
+/// text. Stops when it has `enough` code points: the folding of a long text costs no more than what is read of it.
+fn fold_start(text: &str, enough: usize) -> Vec<FoldedChar> {
+    fold_from(text, 0, is_normal(text), enough)
+}
+
+/// The last `enough` code points of the folded text, or some more; all of it if it has no more.
+fn fold_end(text: &str, enough: usize) -> Vec<FoldedChar> {
+    let normal = is_normal(text);
+    let mut length = enough.saturating_mul(8);
+    loop {
+        // What begins with a character that joins nothing before it folds to the end of what the whole text folds to.
+        let start = text[..text.ceil_char_boundary(text.len().saturating_sub(length))]
+            .char_indices()
+            .rev()
+            .find(|&(_, value)| is_boundary(value) && !value.is_whitespace())
+            .map_or(0, |(at, _)| at);
+        let folded = fold_from(text, start, normal, usize::MAX);
+        if folded.len() >= enough || start == 0 {
+            return folded;
         }
+        length = length.saturating_mul(8);
+    }
+}
+
+/// Whether a text is NFC already, as far as that is quickly told.
+fn is_normal(text: &str) -> bool {
+    is_nfc_quick(text.chars()) == IsNormalized::Yes
+}
+
+/// Folds what stands at `start` and after it, until there are `enough` code points.
+fn fold_from(text: &str, start: usize, normal: bool, enough: usize) -> Vec<FoldedChar> {
+    let rest = &text[start..];
+    let mut folding = Folding {
+        folded: Vec::with_capacity(enough.min(rest.len() / 2)),
+        // A space at the end is taken off again.
+        enough: enough.saturating_add(1),
     };
-    if is_nfc_quick(text.chars()) == IsNormalized::Yes {
-        for (at, value) in text.char_indices() {
-            push(value, at..at + value.len_utf8());
+    if normal {
+        let mut characters = rest.char_indices();
+        while let Some((at, value)) = characters.next()
+            && folding.wants_more()
+        {
+            folding.push(value, start + at..start + at + value.len_utf8());
         }
     } else {
-        for segment in composition_segments(text) {
-            for value in text[segment.clone()].nfc() {
-                push(value, segment.clone());
+        let mut segments = composition_segments(rest);
+        while let Some(segment) = segments.next()
+            && folding.wants_more()
+        {
+            for value in rest[segment.clone()].nfc() {
+                folding.push(value, start + segment.start..start + segment.end);
             }
         }
     }
+    let mut folded = folding.folded;
     if folded.last().is_some_and(|last| last.value == ' ') {
         folded.pop();
     }
     folded
 }
 
+/// A text that is being folded.
+struct Folding {
+    folded: Vec<FoldedChar>,
+    enough: usize,
+}
+
+impl Folding {
+    fn wants_more(&self) -> bool {
+        self.folded.len() < self.enough
+    }
+
+    /// Adds a character of the text in NFC.
+    fn push(&mut self, value: char, bytes: Range<usize>) {
+        for lower in value.to_lowercase() {
+            if !lower.is_whitespace() {
+                self.folded.push(FoldedChar {
+                    value: lower,
+                    bytes: bytes.clone(),
+                });
+            } else if let Some(last) = self.folded.last_mut() {
+                if last.value == ' ' {
+                    last.bytes.end = bytes.end;
+                } else {
+                    self.folded.push(FoldedChar {
+                        value: ' ',
+                        bytes: bytes.clone(),
+                    });
+                }
+            }
+        }
+    }
+}
+
 /// Cuts a text where no composition crosses: before each character that starts a cluster and never joins what stands
 /// before it. The NFC of the text is then the NFC of its segments, one after the other.
 fn composition_segments(text: &str) -> impl Iterator<Item = Range<usize>> {
-    let mut starts: Vec<usize> = text
+    let mut starts = text
         .char_indices()
         .filter(|&(at, value)| at == 0 || is_boundary(value))
         .map(|(at, _)| at)
-        .collect();
-    starts.push(text.len());
-    (1..starts.len()).map(move |at| starts[at - 1]..starts[at])
+        .chain([text.len()])
+        .peekable();
+    std::iter::from_fn(move || {
+        let start = starts.next()?;
+        starts.peek().map(|&end| start..end)
+    })
 }
 
 fn is_boundary(value: char) -> bool {
@@ -186,10 +248,29 @@ fn is_boundary(value: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
+    proptest! {
+        #[test]
+        fn what_is_folded_of_a_long_text_is_what_the_whole_text_folds_to(
+            text in "([a-zA-Z \\t\u{85}\u{3000}가-각\u{1100}-\u{1115}\u{1161}-\u{1165}\u{11A8}-\u{11AA}\u{301}\u{323}İßΣ]{0,9}){0,30}",
+            enough in 1_usize..20,
+        ) {
+            let whole = fold_start(&text, usize::MAX);
+            let start = fold_start(&text, enough);
+            prop_assert!(start.len() >= enough.min(whole.len()));
+            let sure = enough.min(whole.len());
+            prop_assert_eq!(&start[..sure], &whole[..sure]);
+            let end = fold_end(&text, enough);
+            prop_assert!(end.len() >= sure);
+            prop_assert_eq!(&end[..], &whole[whole.len() - end.len()..]);
+        }
+    }
+
     fn folded_text(text: &str) -> String {
-        fold(text).iter().map(|folded| folded.value).collect()
+        fold_start(text, usize::MAX).iter().map(|folded| folded.value).collect()
     }
 
     #[test]
