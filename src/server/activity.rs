@@ -17,6 +17,10 @@ use tokio_util::sync::CancellationToken;
 /// The bytes after which a peer counts as heard: the length of HTTP/2's preface.
 const PREFACE_BYTES: usize = 24;
 
+/// What a connection may read in one go, in bytes, before others get their turn: a flood of small frames, which cost much for
+/// their size, would keep its thread for tens of milliseconds.
+const TURN_BYTES: usize = 16 * 1024;
+
 /// The calls of one connection.
 pub struct Activity {
     opened_at: Instant,
@@ -118,11 +122,13 @@ impl Body for AnswerBody {
     }
 }
 
-/// A stream of bytes that tells when its peer was heard.
+/// A stream of bytes that tells when its peer was heard, and is read in turns.
 pub struct HeardStream<S> {
     stream: S,
     activity: Arc<Activity>,
     read: usize,
+    /// Read since this last had to wait.
+    read_in_turn: usize,
 }
 
 impl<S> HeardStream<S> {
@@ -132,6 +138,7 @@ impl<S> HeardStream<S> {
             stream,
             activity,
             read: 0,
+            read_in_turn: 0,
         }
     }
 }
@@ -142,10 +149,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for HeardStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.read_in_turn >= TURN_BYTES {
+            self.read_in_turn = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let found = buffer.filled().len() - before;
+        self.read_in_turn = if polled.is_ready() {
+            self.read_in_turn + found
+        } else {
+            0
+        };
         if self.read < PREFACE_BYTES {
-            self.read += buffer.filled().len() - before;
+            self.read += found;
             if self.read >= PREFACE_BYTES {
                 self.activity.heard.cancel();
             }
@@ -182,7 +200,30 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HeardStream<S> {
 
 #[cfg(test)]
 mod tests {
+    use futures::task::noop_waker_ref;
+
     use super::*;
+
+    #[test]
+    fn a_stream_that_always_has_more_gives_way_to_others_and_loses_nothing() {
+        let endless = tokio::io::repeat(7);
+        let mut stream = HeardStream::new(endless, Activity::new());
+        let mut context = Context::from_waker(noop_waker_ref());
+        let mut turns = Vec::new();
+        let mut in_turn = 0;
+        for _ in 0..100 {
+            let mut room = [0; 1024];
+            let mut buffer = ReadBuf::new(&mut room);
+            match Pin::new(&mut stream).poll_read(&mut context, &mut buffer) {
+                Poll::Ready(outcome) => {
+                    outcome.expect("endless");
+                    in_turn += buffer.filled().len();
+                }
+                Poll::Pending => turns.push(std::mem::take(&mut in_turn)),
+            }
+        }
+        assert_eq!(turns, [TURN_BYTES; 5]);
+    }
 
     const LIMIT: Duration = Duration::from_secs(10);
 
