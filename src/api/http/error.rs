@@ -110,9 +110,15 @@ pub fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> Error
     }
 }
 
-/// Cuts what stands between quotes, which may be a value of the caller's, out of a parser's message.
+/// Cuts what stands between quotes, which may be a value of the caller's, out of a parser's message. Names of fields stay.
 fn without_values(message: &str) -> String {
-    let kept = match (message.find('"'), message.rfind('"')) {
+    // The one message that has a value between single quotes.
+    let quote = if message.starts_with("unrecognized enum value") {
+        '\''
+    } else {
+        '"'
+    };
+    let kept = match (message.find(quote), message.rfind(quote)) {
         (Some(first), Some(last)) if first < last => format!("{}…{}", &message[..=first], &message[last..]),
         _ => message.to_owned(),
     };
