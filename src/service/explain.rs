@@ -38,7 +38,7 @@ struct Measured {
 
 impl Service {
     /// Explains the answers to texts: validate → route → preprocess → inference, once a feature → the largest parts.
-    pub async fn explain(&self, input: ExplainInput, times: CallTimes) -> Result<ExplainOutput, Error> {
+    pub(super) async fn handle_explain(&self, input: ExplainInput, times: CallTimes) -> Result<ExplainOutput, Error> {
         let input = validate_explain(input, self.limits())?;
         let asked = explained(&input, &self.catalog())?;
         let rows_at_once = self.limits().max_texts;
@@ -137,7 +137,9 @@ fn check_sum(asked: &Asked, measured: &Measured, bias: &[f64]) -> Result<(), Err
     for (label, bias) in bias.iter().enumerate() {
         let sum = bias + measured.parts.iter().map(|parts| parts[label]).sum::<f64>();
         let logit = f64::from(measured.whole.logits[label]);
-        if (sum - logit).abs() > TOLERANCE * logit.abs().max(1.0) {
+        // Not a number is never within it.
+        let within = (sum - logit).abs() <= TOLERANCE * logit.abs().max(1.0);
+        if !within {
             return Err(not_explainable(&asked.serving.model));
         }
     }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::Service;
 use super::catalog::{Catalog, ModelState};
 use super::slot::Slot;
-use super::types::{ModelRef, PredictOutput};
+use super::types::ModelRef;
 use crate::error::{Error, MODEL_FACT, MODEL_VERSION_FACT, Reason};
 
 /// The names of the services that `grpc.health.v1` knows, besides `""` and the models.
@@ -102,15 +102,15 @@ impl Service {
     }
 
     /// Takes note of how a request ended: a model that fails too often turns NOT_SERVING for a while.
-    pub fn observe(&self, outcome: Result<&PredictOutput, &Error>, now: Instant) {
+    pub fn observe(&self, outcome: Result<&[ModelRef], &Error>, now: Instant) {
         let remembers = &self.inner.health.remembers;
         match outcome {
-            Ok(output) => {
+            Ok(models) => {
                 if !remembers.load(Ordering::Relaxed) {
                     return;
                 }
                 let catalog = self.catalog();
-                for slot in output.models.iter().filter_map(|model| catalog.slot_of(model)) {
+                for slot in models.iter().filter_map(|model| catalog.slot_of(model)) {
                     slot.answered(now);
                 }
                 remembers.store(catalog.slots().any(|slot| slot.remembers()), Ordering::Relaxed);

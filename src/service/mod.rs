@@ -35,7 +35,7 @@ use crate::telemetry::metrics::Metrics;
 use cache::AnswerCache;
 use catalog::Catalog;
 use health::HealthBoard;
-use types::{CallTimes, PredictInput, PredictOutput};
+use types::{CallTimes, ExplainInput, ExplainOutput, PredictInput, PredictOutput};
 
 /// The service; cheap to clone.
 #[derive(Clone)]
@@ -123,7 +123,15 @@ impl Service {
     /// Answers one request, and takes note of how it ended.
     pub async fn answer(&self, input: PredictInput, times: CallTimes) -> Result<PredictOutput, Error> {
         let outcome = self.handle(input, times).await;
-        self.observe(outcome.as_ref(), Instant::now());
+        self.observe(outcome.as_ref().map(|output| output.models.as_slice()), Instant::now());
+        outcome
+    }
+
+    /// Explains the answers to texts, and takes note of how that ended.
+    pub async fn explain(&self, input: ExplainInput, times: CallTimes) -> Result<ExplainOutput, Error> {
+        let outcome = self.handle_explain(input, times).await;
+        let models = outcome.as_ref().map(|output| std::slice::from_ref(&output.model));
+        self.observe(models, Instant::now());
         outcome
     }
 
