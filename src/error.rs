@@ -217,6 +217,11 @@ impl Error {
         }
     }
 
+    /// A bug in the server: a handler panicked, say.
+    pub fn internal() -> Self {
+        Self::new(Reason::Internal, "the server failed")
+    }
+
     /// A message over the limit.
     pub fn message_too_large(limit_bytes: usize) -> Self {
         Self::new(

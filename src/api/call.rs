@@ -128,7 +128,8 @@ pub fn finish_unhandled(service: &Service, call: &Call, door: &'static str, meth
     call.finish(service.metrics(), door, method, Err(error));
 }
 
-/// A call whose caller went away before the answer is recorded as cancelled when this is dropped.
+/// A call whose caller went away before the answer is recorded as cancelled when this is dropped, and one whose handler
+/// panics as failed.
 pub struct CancelGuard<'a> {
     /// The service that counts.
     pub service: &'a Service,
@@ -142,8 +143,11 @@ pub struct CancelGuard<'a> {
 
 impl Drop for CancelGuard<'_> {
     fn drop(&mut self) {
-        let cancelled = Error::new(Reason::Cancelled, "the caller went away");
+        let error = match std::thread::panicking() {
+            true => Error::internal(),
+            false => Error::new(Reason::Cancelled, "the caller went away"),
+        };
         self.call
-            .finish(self.service.metrics(), self.door, self.method, Err(&cancelled));
+            .finish(self.service.metrics(), self.door, self.method, Err(&error));
     }
 }

@@ -44,6 +44,7 @@ pub fn run(args: &ServeArgs) -> Exit {
     if let Err(problem) = logs::start(settings.log_format, &settings.log_filter) {
         return fail(&problem, Exit::Usage);
     }
+    logs::log_panics();
     let security = match Security::load(&settings, std::env::var("TANDEM_TOKENS").ok()) {
         Ok(security) => security,
         Err(problem) => return fail(&problem, Exit::Usage),

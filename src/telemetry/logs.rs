@@ -49,6 +49,16 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// From now on a panic is a log line that names its place. Its message stays out, since it may quote what it stumbled over: a
+/// caller's text, say.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let thread = std::thread::current();
+        tracing::error!(place, thread = thread.name(), "a thread panicked");
+    }));
+}
+
 /// A duration as a field of a log line, whose name ends in `_ms`.
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

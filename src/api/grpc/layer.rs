@@ -1,12 +1,14 @@
 //! The layer around every gRPC call: its id, its deadline, its content type, and the failures that happen before a
 //! method is reached.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tonic::{Code, Status};
 
@@ -52,9 +54,11 @@ pub async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut req
         None => {
             request.extensions_mut().insert(call.clone());
             let limit = unary_limit(&service, &call, request.uri().path());
-            match within(limit, next.run(request)).await {
-                Some(response) => reword(&service, &call, response),
-                None => refuse(&service, &call, &Error::deadline_exceeded()),
+            // What a handler leaves behind when it panics is dropped with it; what is shared is behind locks that bear it.
+            match AssertUnwindSafe(within(limit, next.run(request))).catch_unwind().await {
+                Ok(Some(response)) => reword(&service, &call, response),
+                Ok(None) => refuse(&service, &call, &Error::deadline_exceeded()),
+                Err(_) => refuse(&service, &call, &Error::internal()),
             }
         }
     };

@@ -61,7 +61,7 @@ pub fn from_foreign_status(code: Code, message: &str, largest_message: usize) ->
         Code::Internal if message.contains("protocol error") => malformed("its frame is broken"),
         Code::Internal if message.contains("Unexpected EOF") => malformed("it ends early"),
         Code::Internal if message.contains("Missing request message") => malformed("there is none"),
-        _ => Error::new(Reason::Internal, "the server failed"),
+        _ => Error::internal(),
     }
 }
 

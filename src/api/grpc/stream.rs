@@ -5,9 +5,11 @@
 //! requests have ended and are answered, when the caller goes away, or at the call's deadline.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -160,7 +162,11 @@ impl StreamServer {
                     .await
                     .map_err(within_request)
             };
-            let outcome: Result<_, Error> = answer.await;
+            // A panic is this request's alone: the stream goes on.
+            let outcome: Result<_, Error> = AssertUnwindSafe(answer)
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| Err(Error::internal()));
             service
                 .metrics()
                 .answered(DOOR, "PredictStream.request", outcome.as_ref().err(), arrived.elapsed());

@@ -10,6 +10,7 @@ pub mod operations;
 pub mod predict;
 pub mod tutorial;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,6 +19,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use futures::FutureExt;
 use http::{HeaderMap, HeaderName, header};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
@@ -86,14 +88,18 @@ async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut request
     let client = client_of(&service, key, request.headers(), request.extensions());
     let call = Call::from_headers(request.headers(), arrived, timeout.as_ref().ok().copied().flatten()).by(client);
     request.extensions_mut().insert(call.clone());
-    let mut response = match admitted.and(timeout) {
-        Ok(_) => next.run(request).await,
-        Err(error) => HttpError {
-            error,
-            call: call.clone(),
-        }
-        .into_response(),
+    let answered = match admitted.and(timeout) {
+        // What a handler leaves behind when it panics is dropped with it; what is shared is behind locks that bear it.
+        Ok(_) => AssertUnwindSafe(next.run(request))
+            .catch_unwind()
+            .await
+            .map_err(|_| Error::internal()),
+        Err(error) => Err(error),
     };
+    let mut response = answered.unwrap_or_else(|error| {
+        let call = call.clone();
+        HttpError { error, call }.into_response()
+    });
     if let Some(error) = response.extensions().get::<Error>() {
         call.finish(service.metrics(), DOOR, "unknown", Err(error));
     }
