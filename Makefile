@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: bench help build test lint docs proto-check proto-baseline deploy-check scoreboard dist tools ci clean-dist
+.PHONY: bench help build test faults lint docs proto-check proto-baseline deploy-check scoreboard dist tools ci clean-dist
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ test: ## runs every test
 
 model-check: ## tries out the orders in which the scheduler's threads may run
 	cargo test --locked --features shuttle --lib model_check
+
+faults: ## injects faults: 1,000 panics of instances, with their figure
+	TANDEM_FAULT_PANICS=1000 cargo test --locked --features fault-injection --test faults -- --nocapture
 
 lint: ## formatting, clippy, shell scripts: warnings are errors
 	cargo fmt --check

@@ -22,6 +22,8 @@ compile_error!(
 );
 #[cfg(not(any(feature = "ort-dynamic", feature = "ort-download")))]
 compile_error!("choose how ONNX Runtime gets in: feature `ort-dynamic` (the default) or `ort-download`");
+#[cfg(all(feature = "fault-injection", not(debug_assertions)))]
+compile_error!("the feature `fault-injection` is for tests: a release build must not have it");
 
 pub mod api;
 pub mod batching;

@@ -169,6 +169,10 @@ fn try_initialize(
     };
     let golden = golden::check(subject, &examples).map_err(|problem| ModelError::new(&golden_path, problem))?;
     times.golden = lap();
+    let idle_from_cells = wide.as_ref().map(|(_, from_cells)| *from_cells);
+    let runners = with_idle(runners, wide);
+    #[cfg(feature = "fault-injection")]
+    let runners = super::faults::wrap(runners, &preprocessor);
     Ok(Initialized {
         model: Arc::new(Model {
             manifest: manifest.clone(),
@@ -176,8 +180,8 @@ fn try_initialize(
             preprocessor,
             postprocessor,
         }),
-        idle_from_cells: wide.as_ref().map(|(_, from_cells)| *from_cells),
-        runners: with_idle(runners, wide),
+        idle_from_cells,
+        runners,
         golden,
         costs,
         times,
@@ -218,6 +222,8 @@ impl Model {
 
     /// Turns a text into the model's input. `truncation` overrides the model's own setting.
     pub fn preprocess(&self, text: &str, truncation: Option<Truncation>) -> Result<Encoding, EncodeError> {
+        #[cfg(feature = "fault-injection")]
+        super::faults::before_preprocessing(text);
         self.preprocessor.encode(text, truncation)
     }
 

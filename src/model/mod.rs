@@ -5,6 +5,8 @@
 //! [`manifest`] → [`repository`] → [`load`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`cost`] → [`idle`].
 
 pub mod cost;
+#[cfg(feature = "fault-injection")]
+pub mod faults;
 pub mod golden;
 pub mod idle;
 pub mod library;

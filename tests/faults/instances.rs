@@ -1,0 +1,201 @@
+//! Instances that panic, and runs that fail: the offender is told, its neighbours are answered, no capacity is lost.
+
+use std::time::Instant;
+
+use futures::StreamExt;
+use tandem::model::faults::{self, FAIL, HOLD, MEET, PANIC};
+use tandem::service::catalog::ModelState;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::support::{Client, TestServer, fast};
+use crate::{ALONE, assert_internal, server, streamed};
+
+/// How many panics: a few in CI; the long form sets more.
+fn count() -> usize {
+    let asked = std::env::var("TANDEM_FAULT_PANICS").ok();
+    asked.and_then(|count| count.parse().ok()).unwrap_or(50)
+}
+
+fn queued(server: &TestServer) -> usize {
+    let slot = server.service.catalog().slot("sentiment-fast").expect("it is there");
+    match &*slot.state() {
+        ModelState::Serving(serving) => serving.scheduler.queued_rows(),
+        ModelState::Loading | ModelState::Failed(_) => panic!("it serves"),
+    }
+}
+
+async fn until_queued(server: &TestServer, rows: usize) {
+    while queued(server) != rows {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Every instance has a run of its own at the same time, or nobody is answered.
+async fn all_instances_meet(server: &TestServer, client: &Client, instances: usize) {
+    let mut calls = Vec::new();
+    for _ in 0..instances {
+        let mut client = client.clone();
+        calls.push(tokio::spawn(async move { client.predict(fast(&[MEET])).await }));
+        // Not two in a batch: each is taken before the next one comes.
+        let slot = server.service.catalog().slot("sentiment-fast").expect("it is there");
+        let taken = || match &*slot.state() {
+            ModelState::Serving(serving) => serving.scheduler.held().rows,
+            _ => 0,
+        };
+        while !calls.iter().all(|call| call.is_finished()) && (taken() < calls.len() || queued(server) > 0) {
+            tokio::task::yield_now().await;
+        }
+    }
+    for call in calls {
+        call.await.expect("no panic").expect("the instances met");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn panics_hang_nobody_and_cost_no_capacity() {
+    let _alone = ALONE.lock().await;
+    let (instances, count) = (2, count());
+    let server = server(instances).await;
+    let client = server.client().await;
+    let expected = client
+        .clone()
+        .predict(fast(&["좋다"]))
+        .await
+        .expect("an answer")
+        .into_inner();
+    let (panics, reopened) = faults::panics();
+    let calls = (0..4 * count).map(|at| {
+        let mut client = client.clone();
+        let text = if at % 4 == 0 { PANIC } else { "좋다" };
+        async move { (text, client.predict(fast(&[text])).await) }
+    });
+    let started = Instant::now();
+    let outcomes: Vec<_> = futures::stream::iter(calls).buffer_unordered(32).collect().await;
+    let last = Instant::now();
+    all_instances_meet(&server, &client, instances).await;
+    println!(
+        "faults: {count} offenders among {} calls in {:.2} s, {} panics; full capacity after {:.3} s",
+        outcomes.len(),
+        (last - started).as_secs_f64(),
+        faults::panics().0 - panics,
+        last.elapsed().as_secs_f64()
+    );
+    assert_eq!(outcomes.len(), 4 * count, "everybody is answered");
+    for (text, outcome) in outcomes {
+        match outcome {
+            Err(status) => {
+                assert_eq!(text, PANIC, "a neighbour failed: {status:?}");
+                assert_internal(&status, "INFERENCE_FAILED");
+            }
+            Ok(answer) => {
+                assert_ne!(text, PANIC, "a panic is no answer");
+                assert_eq!(answer.into_inner().predictions[0].label, expected.predictions[0].label);
+            }
+        }
+    }
+    let (panics, reopened) = (faults::panics().0 - panics, faults::panics().1 - reopened);
+    assert!(panics >= count, "each offender was run: {panics}");
+    assert!(panics <= 2 * count, "in company and alone, and never again: {panics}");
+    assert_eq!(panics, reopened, "a new instance for each that panicked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_with_an_offender_is_run_once_more_row_by_row() {
+    for (fault, expected_panics) in [(PANIC, 2), (FAIL, 0)] {
+        let _alone = ALONE.lock().await;
+        let server = server(1).await;
+        let client = server.client().await;
+        let ask = |text: &'static str| {
+            let mut client = client.clone();
+            tokio::spawn(async move { client.predict(fast(&[text])).await })
+        };
+        // The only instance is busy, so the others wait together.
+        let held = ask(HOLD);
+        let slot = server.service.catalog().slot("sentiment-fast").expect("it is there");
+        let holds = || match &*slot.state() {
+            ModelState::Serving(serving) => serving.scheduler.held().rows,
+            _ => 0,
+        };
+        while holds() != 1 || queued(&server) != 0 {
+            tokio::task::yield_now().await;
+        }
+        let before = faults::panics();
+        let offender = ask(fault);
+        let neighbours = [ask("좋다"), ask("별로"), ask("재미")];
+        until_queued(&server, 4).await;
+        faults::let_go();
+        held.await.expect("no panic").expect("it was only held");
+        assert_internal(
+            &offender.await.expect("no panic").expect_err("it failed"),
+            "INFERENCE_FAILED",
+        );
+        for neighbour in neighbours {
+            neighbour.await.expect("no panic").expect("a neighbour is answered");
+        }
+        assert_eq!(
+            faults::panics().0 - before.0,
+            expected_panics,
+            "once together, once alone"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_door_tells_of_a_panic_and_goes_on() {
+    let _alone = ALONE.lock().await;
+    let server = server(1).await;
+    let http = server.http();
+    for (path, body) in [
+        ("/predict", format!(r#"{{"text": "{PANIC}", "do_fast": true}}"#)),
+        ("/v1/predict", format!(r#"{{"texts": ["{PANIC}"]}}"#)),
+    ] {
+        let answer = http.post(path, body).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.reason().as_str()),
+            (500, "INFERENCE_FAILED")
+        );
+        assert_eq!(answer.json()["error"]["requestId"], answer.header("x-request-id"));
+    }
+    let mut client = server.client().await;
+    let asked = [streamed("bad", PANIC), streamed("good", "좋다")];
+    let stream = client
+        .predict_stream(tokio_stream::iter(asked))
+        .await
+        .expect("a stream");
+    let mut answers = stream.into_inner();
+    let mut seen = 0;
+    while let Some(answer) = answers.message().await.expect("the stream goes on") {
+        let failed = matches!(
+            answer.outcome,
+            Some(tandem::api::pb::predict_stream_response::Outcome::Status(_))
+        );
+        assert_eq!(failed, answer.id == "bad");
+        seen += 1;
+    }
+    assert_eq!(seen, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failing_explanations_turn_a_model_not_serving_like_failing_predictions() {
+    let _alone = ALONE.lock().await;
+    let server = server(1).await;
+    let mut client = server.client().await;
+    let mut health = HealthClient::new(server.channel().await);
+    let about = HealthCheckRequest {
+        service: "sentiment-fast".into(),
+    };
+    for failures in 0..5 {
+        let answer = health.check(about.clone()).await.expect("an answer").into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving, "after {failures}");
+        let request = tandem::api::pb::ExplainRequest {
+            texts: vec![FAIL.into()],
+            ..tandem::api::pb::ExplainRequest::default()
+        };
+        let status = client.explain(request).await.expect_err("it fails");
+        assert_internal(&status, "INFERENCE_FAILED");
+    }
+    let answer = health.check(about).await.expect("an answer").into_inner();
+    assert_eq!(answer.status(), ServingStatus::NotServing);
+}
