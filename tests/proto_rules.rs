@@ -124,7 +124,7 @@ fn everything_has_a_comment() {
             .map(|element| element.name)
             .collect();
         assert!(bare.is_empty(), "without a comment in {}: {bare:?}", file.name());
-        assert!(elements(&file).len() > 50, "the elements were found");
+        assert!(elements(&file).len() > 40, "the elements were found");
     }
 }
 

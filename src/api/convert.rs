@@ -130,7 +130,7 @@ fn timing(output: &PredictOutput) -> pb::Timing {
     }
 }
 
-fn model_ref(model: types::ModelRef) -> pb::ModelRef {
+pub(super) fn model_ref(model: types::ModelRef) -> pb::ModelRef {
     pb::ModelRef {
         name: model.name,
         version: model.version,
@@ -139,7 +139,7 @@ fn model_ref(model: types::ModelRef) -> pb::ModelRef {
     }
 }
 
-fn tier(tier: Tier) -> pb::Tier {
+pub(super) fn tier(tier: Tier) -> pb::Tier {
     match tier {
         Tier::Fast => pb::Tier::Fast,
         Tier::Deep => pb::Tier::Deep,
@@ -215,7 +215,7 @@ fn model_health(report: ModelReport) -> pb::ModelHealth {
     }
 }
 
-fn serving_state(state: ServingState) -> pb::ServingState {
+pub(super) fn serving_state(state: ServingState) -> pb::ServingState {
     match state {
         ServingState::Loading => pb::ServingState::Loading,
         ServingState::Serving => pb::ServingState::Serving,
@@ -224,7 +224,7 @@ fn serving_state(state: ServingState) -> pb::ServingState {
     }
 }
 
-fn count(value: usize) -> i32 {
+pub(super) fn count(value: usize) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 

@@ -136,14 +136,15 @@ fn folders_in(root: &Path) -> Result<Vec<PathBuf>, ModelError> {
     Ok(folders)
 }
 
-/// Orders versions: numbers as numbers, before names.
 fn version_key(folder: &Path) -> (bool, u64, String) {
-    let name = folder
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    match name.parse() {
-        Ok(number) => (false, number, name),
-        Err(_) => (true, 0, name),
+    let name = folder.file_name().map(|name| name.to_string_lossy());
+    version_order(&name.unwrap_or_default())
+}
+
+/// Orders versions: numbers as numbers, before names.
+pub fn version_order(version: &str) -> (bool, u64, String) {
+    match version.parse() {
+        Ok(number) => (false, number, version.to_owned()),
+        Err(_) => (true, 0, version.to_owned()),
     }
 }

@@ -13,7 +13,7 @@ use super::types::ModelRef;
 use crate::error::{Error, MODEL_FACT, MODEL_VERSION_FACT, Reason};
 
 /// The names of the services that `grpc.health.v1` knows, besides `""` and the models.
-pub const SERVICES: [&str; 1] = ["tandem.v1.PredictionService"];
+pub const SERVICES: [&str; 2] = ["tandem.v1.PredictionService", "tandem.v1.ModelService"];
 
 /// Whether something takes requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,7 +203,7 @@ impl Service {
         catalog.slots().map(|slot| self.report(slot, &catalog)).collect()
     }
 
-    fn report(&self, slot: &Slot, catalog: &Catalog) -> ModelReport {
+    pub(super) fn report(&self, slot: &Slot, catalog: &Catalog) -> ModelReport {
         let manifest = &slot.verified.manifest;
         let state = if self.is_draining() {
             ServingState::Draining

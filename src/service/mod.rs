@@ -3,7 +3,7 @@
 //! In reading order: [`types`] → [`validate`] → [`route`] → [`predict`] → [`tier`] (one model's part; out of the [`cache`],
 //! if it can) → [`cascade`] (both models' parts) → [`decide`] (what it decides, pure) → [`calibration`] (what it works
 //! with) → [`observe`] and [`drift`] (what is seen of it) → [`explain`] → [`catalog`]
-//! (which models there are: a [`slot`] each, and a [`task`] for what they decide) → [`start`] (loading them) → [`health`] (what is told of them).
+//! (which models there are: a [`slot`] each, and a [`task`] for what they decide) → [`start`] (loading them) → [`health`] and [`models`] (what is told of them).
 
 pub mod cache;
 pub mod calibration;
@@ -14,6 +14,7 @@ pub mod drift;
 pub mod explain;
 pub mod failures;
 pub mod health;
+pub mod models;
 pub mod observe;
 pub mod predict;
 pub mod route;

@@ -19,7 +19,8 @@ fn about(service: &str) -> HealthCheckRequest {
 #[tokio::test]
 async fn check_knows_the_server_the_service_and_each_model() {
     let mut health = HealthClient::new(TestServer::shared().await.channel().await);
-    for name in ["", "tandem.v1.PredictionService", "sentiment-fast", "sentiment-deep"] {
+    let services = ["", "tandem.v1.PredictionService", "tandem.v1.ModelService"];
+    for name in services.into_iter().chain(["sentiment-fast", "sentiment-deep"]) {
         let answer = health.check(about(name)).await.expect("an answer").into_inner();
         assert_eq!(answer.status(), ServingStatus::Serving, "{name}");
     }

@@ -18,6 +18,7 @@ mod golden;
 mod handler_steps;
 mod health;
 mod keys;
+mod model_service;
 mod nan;
 mod ngrams;
 mod predict;

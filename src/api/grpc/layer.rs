@@ -27,10 +27,12 @@ const UNKNOWN_METHOD: &str = "unknown";
 const OPEN_TO_ALL: &str = "/grpc.health.v1.Health/";
 
 /// Calls of one message, which must arrive in time: a peer can't keep them half open.
-const UNARY: [&str; 4] = [
+const UNARY: [&str; 6] = [
     "/tandem.v1.PredictionService/Predict",
     "/tandem.v1.PredictionService/Explain",
     "/tandem.v1.PredictionService/Health",
+    "/tandem.v1.ModelService/ListModels",
+    "/tandem.v1.ModelService/GetModel",
     "/grpc.health.v1.Health/Check",
 ];
 

@@ -1,11 +1,12 @@
-//! The gRPC door: PredictionService, grpc.health.v1 and reflection, behind one layer that sees every call.
+//! The gRPC door: PredictionService, ModelService, grpc.health.v1 and reflection, behind one layer that sees every call.
 //!
 //! In reading order: [`layer`] (what is common to all calls) → [`prediction`] (Predict, Health) → [`stream`]
-//! (PredictStream) → [`health`] → [`status`] (failures on the wire) → [`codec`].
+//! (PredictStream) → [`models`] (ModelService) → [`health`] → [`status`] (failures on the wire) → [`codec`].
 
 pub mod codec;
 pub mod health;
 pub mod layer;
+pub mod models;
 pub mod prediction;
 pub mod status;
 pub mod stream;
@@ -21,6 +22,7 @@ use tonic::service::Routes;
 
 use super::DESCRIPTOR_SET;
 use super::keys::Keys;
+use super::pb::model_service_server::ModelServiceServer;
 use super::pb::prediction_service_server::PredictionServiceServer;
 use crate::service::Service;
 
@@ -54,7 +56,8 @@ pub fn router(service: Service, surroundings: Surroundings) -> Router {
         .max_decoding_message_size(largest)
         .max_encoding_message_size(usize::MAX);
     let health = tonic_health::pb::health_server::HealthServer::new(health::HealthApi::new(service.clone(), drain));
-    let mut routes = Routes::new(prediction).add_service(health);
+    let models = ModelServiceServer::new(models::ModelApi::new(service.clone()));
+    let mut routes = Routes::new(prediction).add_service(models).add_service(health);
     if reflects {
         routes = routes
             .add_service(

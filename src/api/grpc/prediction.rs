@@ -108,7 +108,7 @@ async fn explain(
 }
 
 /// The call that the layer put beside the message.
-fn take_call<T>(mut request: Request<T>) -> (Call, T) {
+pub(super) fn take_call<T>(mut request: Request<T>) -> (Call, T) {
     let call = request.extensions_mut().remove::<Call>();
     let call = call.unwrap_or_else(|| Call::from_headers(request.metadata().as_ref(), std::time::Instant::now(), None));
     (call, request.into_inner())

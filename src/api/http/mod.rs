@@ -1,11 +1,12 @@
 //! The HTTP door: the tutorial's `POST /predict`, `POST /v1/predict` in proto3 JSON, an OpenAPI document, and what
 //! probes and dashboards ask.
 //!
-//! In reading order: [`body`] (reading a bounded body) → [`tutorial`] → [`predict`] → [`mod@explain`] → [`mod@operations`] → [`error`].
+//! In reading order: [`body`] (reading a bounded body) → [`tutorial`] → [`predict`] → [`mod@explain`] → [`models`] → [`mod@operations`] → [`error`].
 
 pub mod body;
 pub mod error;
 pub mod explain;
+pub mod models;
 pub mod operations;
 pub mod predict;
 pub mod tutorial;
@@ -48,8 +49,11 @@ pub fn gateway(service: Service, keys: Arc<Keys>) -> Router {
         .route("/v1/predict", post(predict::predict))
         .route("/v1/explain", post(explain::explain))
         .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true));
-    let openapi = Router::new().route("/openapi.json", get(operations::openapi));
-    finish(predict.merge(openapi).merge(operations_routes()), service, keys)
+    let told = Router::new()
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{name}", get(models::get))
+        .route("/openapi.json", get(operations::openapi));
+    finish(predict.merge(told).merge(operations_routes()), service, keys)
 }
 
 /// What answers on the port for operators.

@@ -1,0 +1,145 @@
+//! ModelService between the wire and the service: what is told of models. Decides nothing.
+
+use std::collections::BTreeMap;
+
+use prost_types::value::Kind;
+use prost_types::{ListValue, Struct, Value};
+
+use super::convert::{count, model_ref, serving_state};
+use super::pb;
+use crate::model::manifest::{Manifest, Preprocess, Truncation};
+use crate::service::models::{ModelDetails, ModelPage, Role};
+
+/// A page of models for the wire.
+pub fn list_models_response(page: ModelPage) -> pb::ListModelsResponse {
+    pb::ListModelsResponse {
+        models: page.models.into_iter().map(model).collect(),
+        next_page_token: page.next_page_token,
+    }
+}
+
+/// One model for the wire.
+pub fn get_model_response(details: ModelDetails, all: Vec<ModelDetails>) -> pb::GetModelResponse {
+    pb::GetModelResponse {
+        versions: Some(pb::ModelVersions {
+            name: details.report.model.name.clone(),
+            versions: all.into_iter().map(version).collect(),
+        }),
+        model: Some(model(details)),
+    }
+}
+
+fn version(details: ModelDetails) -> pb::ModelVersion {
+    let report = details.report;
+    pb::ModelVersion {
+        version: report.model.version,
+        fingerprint: report.model.fingerprint,
+        role: role(details.role).into(),
+        state: serving_state(report.state).into(),
+        message: report.message,
+    }
+}
+
+fn model(details: ModelDetails) -> pb::Model {
+    let ModelDetails {
+        slot,
+        report,
+        role: gets,
+    } = details;
+    let manifest = &slot.verified.manifest;
+    pb::Model {
+        model: Some(model_ref(report.model)),
+        role: role(gets).into(),
+        state: serving_state(report.state).into(),
+        message: report.message,
+        description: manifest.description.clone(),
+        license: manifest.license.clone(),
+        task: manifest.task.clone(),
+        tasks: report.tasks,
+        labels: report.labels,
+        limits: Some(limits(manifest)),
+        preprocessing: Some(preprocessing(manifest)),
+        calibration: Some(pb::ModelCalibration {
+            temperature: manifest.calibration.temperature,
+        }),
+        metrics: Some(structure(&manifest.metrics)),
+        // A model without a manifest and golden examples is not loaded by this version.
+        verified: true,
+        stand_in: manifest.stand_in,
+        queued_text_count: count(report.queued_texts),
+    }
+}
+
+fn role(role: Role) -> pb::VersionRole {
+    match role {
+        Role::Stable => pb::VersionRole::Stable,
+        Role::Pinned => pb::VersionRole::Pinned,
+    }
+}
+
+fn limits(manifest: &Manifest) -> pb::ModelLimits {
+    pb::ModelLimits {
+        max_batch_size: count(manifest.limits.max_batch_size),
+        max_token_count: count(manifest.max_token_count()),
+        max_text_size_bytes: match &manifest.preprocess {
+            Preprocess::HashedNgrams(_) => 0,
+            Preprocess::Tokenizer(settings) => count(settings.max_bytes),
+            Preprocess::String { max_bytes } => count(*max_bytes),
+        },
+    }
+}
+
+fn preprocessing(manifest: &Manifest) -> pb::Preprocessing {
+    use pb::preprocessing::Kind;
+    let kind = match &manifest.preprocess {
+        Preprocess::HashedNgrams(settings) => Kind::HashedNgrams(pb::HashedNgramPreprocessing {
+            max_code_point_count: count(settings.max_code_points),
+            min_ngram_length: count(settings.min_n),
+            max_ngram_length: count(settings.max_n),
+            bucket_count: settings.buckets.into(),
+        }),
+        Preprocess::Tokenizer(settings) => Kind::Tokenizer(pb::TokenizerPreprocessing {
+            max_token_count: count(settings.max_tokens),
+            max_text_size_bytes: count(settings.max_bytes),
+            truncation: truncation(settings.truncation).into(),
+        }),
+        Preprocess::String { max_bytes } => Kind::Text(pb::TextPreprocessing {
+            max_text_size_bytes: count(*max_bytes),
+        }),
+    };
+    pb::Preprocessing { kind: Some(kind) }
+}
+
+fn truncation(truncation: Truncation) -> pb::Truncation {
+    match truncation {
+        Truncation::End => pb::Truncation::End,
+        Truncation::Start => pb::Truncation::Start,
+        Truncation::Reject => pb::Truncation::Reject,
+    }
+}
+
+/// A table of the manifest, as it stands there.
+fn structure(table: &toml::Table) -> Struct {
+    let fields = table.iter().map(|(key, value)| (key.clone(), value_of(value)));
+    Struct {
+        fields: fields.collect::<BTreeMap<_, _>>(),
+    }
+}
+
+fn value_of(value: &toml::Value) -> Value {
+    let kind = match value {
+        toml::Value::String(text) => Kind::StringValue(text.clone()),
+        // Beyond 2^53 digits are lost, as in all JSON; no metric is that large.
+        toml::Value::Integer(number) => Kind::NumberValue(*number as f64),
+        // JSON has no number for these.
+        toml::Value::Float(number) if !number.is_finite() => Kind::StringValue(number.to_string()),
+        toml::Value::Float(number) => Kind::NumberValue(*number),
+        toml::Value::Boolean(truth) => Kind::BoolValue(*truth),
+        toml::Value::Datetime(moment) => Kind::StringValue(moment.to_string()),
+        toml::Value::Array(values) => Kind::ListValue(ListValue {
+            values: values.iter().map(value_of).collect(),
+        }),
+        toml::Value::Table(table) => Kind::StructValue(structure(table)),
+    };
+    Value { kind: Some(kind) }
+}

@@ -1,0 +1,67 @@
+//! `GET /v1/models` and `GET /v1/models/{name}`: ModelService's answers in proto3 JSON.
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Extension, Path, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, header};
+
+use super::answered;
+use crate::api::call::Call;
+use crate::api::{convert_models, json};
+use crate::error::Error;
+use crate::service::Service;
+
+/// Answers `ListModels`: `pageSize` and `pageToken`, or `page_size` and `page_token`, in the query.
+pub async fn list(
+    State(service): State<Service>,
+    Extension(call): Extension<Call>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let answer = async {
+        let (page_size, page_token) = page(query.as_deref().unwrap_or(""))?;
+        let page = service.list_models(page_size, &page_token)?;
+        Ok(in_json(&convert_models::list_models_response(page)))
+    };
+    answered(&service, &call, "/v1/models", answer).await
+}
+
+/// Answers `GetModel`.
+pub async fn get(
+    State(service): State<Service>,
+    Extension(call): Extension<Call>,
+    name: Result<Path<String>, PathRejection>,
+) -> Response {
+    let answer = async {
+        let Path(name) = name.map_err(|_| Error::invalid_field("name", "must be UTF-8"))?;
+        let (model, all) = service.get_model(&name)?;
+        Ok(in_json(&convert_models::get_model_response(model, all)))
+    };
+    answered(&service, &call, "/v1/models/{name}", answer).await
+}
+
+/// What the query says of the page. A key that is not known, or said twice, is an error, as in a body.
+fn page(query: &str) -> Result<(i32, String), Error> {
+    let (mut size, mut token) = (None, None);
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let said_twice = match key {
+            "pageSize" | "page_size" => {
+                let number = value.parse::<i32>();
+                let number = number.map_err(|_| Error::invalid_field("page_size", "must be a whole number"))?;
+                size.replace(number).is_some()
+            }
+            // The `@` of a token may come written as `%40`.
+            "pageToken" | "page_token" => token.replace(value.replace("%40", "@")).is_some(),
+            _ => return Err(Error::invalid_field("query", "takes pageSize and pageToken only")),
+        };
+        if said_twice {
+            return Err(Error::invalid_field("query", "takes each key once"));
+        }
+    }
+    Ok((size.unwrap_or_default(), token.unwrap_or_default()))
+}
+
+fn in_json<T: prost::Message + prost::Name>(message: &T) -> Response {
+    let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    (content_type, json::encode(message)).into_response()
+}

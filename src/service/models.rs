@@ -1,0 +1,164 @@
+//! What is told of the models: every loaded version, in pages, and one by its name. Changes nothing.
+
+use std::sync::Arc;
+
+use super::Service;
+use super::catalog::{Catalog, Versions};
+use super::health::ModelReport;
+use super::slot::Slot;
+use crate::error::{Error, Reason};
+use crate::model::manifest::is_name;
+use crate::model::repository::version_order;
+
+/// The versions on a page, where the request does not say.
+const DEFAULT_PAGE: usize = 50;
+/// The most versions on a page.
+const MAX_PAGE: usize = 200;
+
+/// Which requests a version gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Those that name no version.
+    Stable,
+    /// Those that name it.
+    Pinned,
+}
+
+/// One version, and what is told of it.
+pub struct ModelDetails {
+    /// Its files and manifest.
+    pub slot: Arc<Slot>,
+    /// Its state.
+    pub report: ModelReport,
+    /// Which requests it gets.
+    pub role: Role,
+}
+
+/// Some of the versions.
+pub struct ModelPage {
+    /// The versions.
+    pub models: Vec<ModelDetails>,
+    /// What to ask the next page with; empty on the last one.
+    pub next_page_token: String,
+}
+
+/// A model by name, or one version of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelName {
+    /// The model.
+    pub name: String,
+    /// The version, if one was named.
+    pub version: Option<String>,
+}
+
+impl ModelName {
+    /// Takes `name` or `name@version` apart; nothing if it is neither.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, version) = match text.split_once('@') {
+            None => (text, None),
+            Some((name, version)) => (name, Some(version)),
+        };
+        let named = is_name(name) && version.is_none_or(is_name);
+        named.then(|| Self {
+            name: name.to_owned(),
+            version: version.map(str::to_owned),
+        })
+    }
+}
+
+impl Service {
+    /// A page of all loaded versions, by name, then version. The token is the last version of the page before, so that it stays
+    /// good whatever comes and goes.
+    pub fn list_models(&self, page_size: i32, page_token: &str) -> Result<ModelPage, Error> {
+        let size = match usize::try_from(page_size) {
+            Ok(0) => DEFAULT_PAGE,
+            Ok(size) => size.min(MAX_PAGE),
+            Err(_) => return Err(Error::invalid_field("page_size", "must not be negative")),
+        };
+        let bad_token = || Error::invalid_field("page_token", "must be the next_page_token of an answer, as it was");
+        let after = match page_token {
+            "" => None,
+            token => match ModelName::parse(token) {
+                Some(ModelName {
+                    name,
+                    version: Some(version),
+                }) => Some((name, version)),
+                _ => return Err(bad_token()),
+            },
+        };
+        let catalog = self.catalog();
+        let mut rest = in_order(&catalog).into_iter().filter(|(_, slot)| {
+            let (name, version) = (&slot.verified.manifest.name, slot.version());
+            after.as_ref().is_none_or(|(last_name, last_version)| {
+                let later_version = || version_order(version) > version_order(last_version);
+                name > last_name || (name == last_name && later_version())
+            })
+        });
+        let models: Vec<ModelDetails> = (&mut rest)
+            .take(size)
+            .map(|(versions, slot)| self.details(&slot, versions, &catalog))
+            .collect();
+        let next_page_token = match (rest.next(), models.last()) {
+            (Some(_), Some(last)) => format!("{}@{}", last.report.model.name, last.report.model.version),
+            _ => String::new(),
+        };
+        Ok(ModelPage {
+            models,
+            next_page_token,
+        })
+    }
+
+    /// One version of a model, and all that there are.
+    pub fn get_model(&self, name: &str) -> Result<(ModelDetails, Vec<ModelDetails>), Error> {
+        let problem = "must be `name` or `name@version`, each of them [a-z0-9][a-z0-9_-]{0,62}";
+        let asked = ModelName::parse(name).ok_or_else(|| Error::invalid_field("name", problem))?;
+        let catalog = self.catalog();
+        let not_found = |what: String| Error::new(Reason::ModelNotFound, format!("name: there is no {what}"));
+        let versions = catalog.models().get(&asked.name);
+        let versions = versions.ok_or_else(|| not_found(format!("model `{}`", asked.name)))?;
+        let slot = match &asked.version {
+            None => Some(&versions.stable),
+            Some(version) => versions.slots().find(|slot| slot.version() == version),
+        };
+        let slot = slot.ok_or_else(|| not_found(format!("version `{name}` loaded")))?;
+        let all = versions.slots().map(|slot| self.details(slot, versions, &catalog));
+        Ok((self.details(slot, versions, &catalog), all.collect()))
+    }
+
+    fn details(&self, slot: &Arc<Slot>, versions: &Versions, catalog: &Catalog) -> ModelDetails {
+        ModelDetails {
+            slot: Arc::clone(slot),
+            report: self.report(slot, catalog),
+            role: match Arc::ptr_eq(slot, &versions.stable) {
+                true => Role::Stable,
+                false => Role::Pinned,
+            },
+        }
+    }
+}
+
+/// Every loaded version, by name, then version.
+fn in_order(catalog: &Catalog) -> Vec<(&Versions, Arc<Slot>)> {
+    let of = |versions| {
+        let mut slots: Vec<Arc<Slot>> = Versions::slots(versions).cloned().collect();
+        slots.sort_by_cached_key(|slot| version_order(slot.version()));
+        slots.into_iter().map(move |slot| (versions, slot))
+    };
+    catalog.models().values().flat_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_carry_a_version() {
+        let plain = ModelName::parse("a-b").expect("a name");
+        assert_eq!((plain.name.as_str(), plain.version), ("a-b", None));
+        let with = ModelName::parse("a@10").expect("a version");
+        assert_eq!((with.name.as_str(), with.version.as_deref()), ("a", Some("10")));
+        for wrong in ["", "@", "a@", "@1", "a@1@2", "A", "../a", "a@../1"] {
+            assert_eq!(ModelName::parse(wrong), None, "{wrong}");
+        }
+    }
+}
