@@ -71,19 +71,44 @@ pub struct LoadTimes {
     pub golden: Duration,
 }
 
+/// What the machine does while a model is loaded.
+#[derive(Clone, Copy, Debug)]
+pub enum Around {
+    /// Nothing else: runs take as long as they take.
+    Quiet,
+    /// It serves. What takes longer while others run is not measured by the clock on the wall: costs are taken in processor
+    /// time, and whether more threads pay is what the version before found when it was quiet.
+    Busy {
+        /// The size of a batch from which on more threads run what is alone; nothing if they do not pay.
+        idle_from_cells: Option<usize>,
+    },
+}
+
 /// Loads a verified model, warms it up and checks its golden examples.
 ///
 /// Several sessions share their weights. ONNX Runtime may have changed a weight in place while it optimised the graph
 /// (it transposes some), and does not notice that the shared one was not changed; then the golden examples fail, and
 /// each session gets weights of its own.
 pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Result<Initialized, ModelError> {
+    initialize_in(verified, settings, Around::Quiet)
+}
+
+/// The same, told what else the machine does.
+pub fn initialize_in(
+    verified: &VerifiedModel,
+    mut settings: InstanceSettings,
+    around: Around,
+) -> Result<Initialized, ModelError> {
+    if matches!(around, Around::Busy { idle_from_cells: None }) {
+        settings.idle_threads = 1;
+    }
     let share = settings.count > 1 || settings.idle_threads > settings.intra_threads;
-    let first = try_initialize(verified, settings, share);
+    let first = try_initialize(verified, settings, around, share);
     let Err(problem) = &first else { return first };
     if !share {
         return first;
     }
-    let second = try_initialize(verified, settings, false);
+    let second = try_initialize(verified, settings, around, false);
     if second.is_ok() {
         let model = &verified.manifest.name;
         tracing::warn!(model, %problem, "its sessions can't share their weights");
@@ -94,6 +119,7 @@ pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Resul
 fn try_initialize(
     verified: &VerifiedModel,
     settings: InstanceSettings,
+    around: Around,
     share: bool,
 ) -> Result<Initialized, ModelError> {
     let VerifiedModel {
@@ -138,25 +164,20 @@ fn try_initialize(
     times.warm_up = lap();
     let try_wide = settings.idle_threads > settings.intra_threads;
     let for_wide = if try_wide { cost::BUDGET / 4 } else { Duration::ZERO };
-    let costs = cost::measure(&mut runners[0], &sample, bounds, cost::BUDGET - for_wide, Instant::now)
+    let clock = clock_for(around, settings.intra_threads);
+    let costs = cost::measure(&mut runners[0], &sample, bounds, cost::BUDGET - for_wide, clock)
         .map_err(|error| failed(&error))?;
     let mut wide = None;
     if try_wide {
         let mut runner = open(settings.idle_threads)?;
         warm_up(&mut runner, &sample, bounds).map_err(|error| failed(&error))?;
-        let singles = cost::measure(
-            &mut runner,
-            &sample,
-            bounds.single_rows(),
-            cost::BUDGET / 3,
-            Instant::now,
-        )
-        .map_err(|error| failed(&error))?;
-        if let Some(from_cells) = idle::worthwhile_from(&costs, &singles) {
-            let row = cost::of_width(&sample, from_cells);
-            let pays = idle::confirmed(&mut runners[0], &mut runner, &row).map_err(|error| failed(&error))?;
-            wide = pays.then_some((runner, from_cells));
-        }
+        let from_cells = match around {
+            Around::Busy { idle_from_cells } => idle_from_cells,
+            Around::Quiet => {
+                wide_pays(&mut runners[0], &mut runner, &costs, &sample, bounds).map_err(|error| failed(&error))?
+            }
+        };
+        wide = from_cells.map(|from_cells| (runner, from_cells));
     }
     times.measuring = lap();
     let golden_path = folder.join(&manifest.golden.file);
@@ -186,6 +207,37 @@ fn try_initialize(
         costs,
         times,
     })
+}
+
+/// The size of a batch, in cells, from which on more threads run what is alone; nothing if they do not pay.
+fn wide_pays(
+    narrow: &mut dyn Runner,
+    wide: &mut dyn Runner,
+    costs: &[ShapeCost],
+    sample: &ModelInput,
+    bounds: ShapeBounds,
+) -> Result<Option<usize>, RunError> {
+    let singles = cost::measure(wide, sample, bounds.single_rows(), cost::BUDGET / 3, Instant::now)?;
+    let Some(from_cells) = idle::worthwhile_from(costs, &singles) else {
+        return Ok(None);
+    };
+    let pays = idle::confirmed(narrow, wide, &cost::of_width(sample, from_cells))?;
+    Ok(pays.then_some(from_cells))
+}
+
+/// The clock for runs of an instance. The processor's time of this thread is all of a run only where no other thread helps.
+fn clock_for(around: Around, intra_threads: usize) -> impl Fn() -> Instant {
+    let (start, own) = (Instant::now(), thread_time());
+    let by_processor = intra_threads == 1 && matches!(around, Around::Busy { .. });
+    move || match by_processor {
+        true => start + thread_time().saturating_sub(own),
+        false => Instant::now(),
+    }
+}
+
+fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// The instances, the first with the session for quiet moments if there is one.

@@ -2,7 +2,8 @@
 //! output becomes an answer.
 //!
 //! Knows nothing of requests, queues or protocols. In reading order:
-//! [`manifest`] → [`repository`] → [`load`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`cost`] → [`idle`].
+//! [`manifest`] → [`repository`] → [`load`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`cost`] → [`idle`] →
+//! [`signature`] → [`memory`].
 
 pub mod cost;
 #[cfg(feature = "fault-injection")]
@@ -12,10 +13,12 @@ pub mod idle;
 pub mod library;
 pub mod load;
 pub mod manifest;
+pub mod memory;
 pub mod onnx;
 pub mod postprocess;
 pub mod preprocess;
 pub mod repository;
+pub mod signature;
 
 pub use cost::ShapeCost;
 pub use manifest::{Manifest, Tier};

@@ -27,14 +27,16 @@ pub struct VerifiedModel {
 
 /// Finds and verifies every model in the repository at `root`: the newest version of each name.
 pub fn open(root: &Path) -> Result<Vec<VerifiedModel>, ModelError> {
+    let newest = newest(root)?;
+    let models = newest.iter().map(|folder| verify_in_repository(folder));
+    models.collect()
+}
+
+/// Finds the newest version of each name in the repository at `root`: their folders, by name; at least one.
+pub fn newest(root: &Path) -> Result<Vec<PathBuf>, ModelError> {
     let mut models = Vec::new();
     for name in folders_in(root)? {
-        let mut versions = folders_in(&name)?;
-        versions.retain(|version| version.join(MANIFEST_FILE).is_file());
-        versions.sort_by_key(|version| version_key(version));
-        if let Some(newest) = versions.last() {
-            models.push(verify_in_repository(newest)?);
-        }
+        models.extend(versions_in(&name)?.pop());
     }
     if models.is_empty() {
         return Err(ModelError::new(
@@ -45,8 +47,16 @@ pub fn open(root: &Path) -> Result<Vec<VerifiedModel>, ModelError> {
     Ok(models)
 }
 
+/// The versions in the folder of a name, the newest last. A folder without a manifest is none: it may be on its way.
+pub fn versions_in(name: &Path) -> Result<Vec<PathBuf>, ModelError> {
+    let mut versions = folders_in(name)?;
+    versions.retain(|version| version.join(MANIFEST_FILE).is_file());
+    versions.sort_by_key(|version| version_key(version));
+    Ok(versions)
+}
+
 /// Verifies the model in `folder`, and that its folders carry its name and version.
-fn verify_in_repository(folder: &Path) -> Result<VerifiedModel, ModelError> {
+pub fn verify_in_repository(folder: &Path) -> Result<VerifiedModel, ModelError> {
     let model = verify(folder)?;
     let version = folder.file_name().map(|name| name.to_string_lossy());
     let name = folder

@@ -1,0 +1,162 @@
+//! Whether a model fits into memory, told before it is loaded: what it will take, by the size of its files, and what is
+//! left.
+//!
+//! Reads figures only. Who is refused for them is for the service to say.
+
+use std::fs;
+use std::path::Path;
+
+use super::load::InstanceSettings;
+use super::repository::VerifiedModel;
+
+/// What a model takes for each byte of its files: the weights, their packed copy, and what reading them leaves behind.
+const PER_FILE_BYTE: f64 = 2.2;
+/// What each further instance takes for each byte of the files, where weights are shared.
+const PER_INSTANCE_BYTE: f64 = 0.15;
+/// What each instance takes for its runs.
+const PER_INSTANCE: u64 = 12 << 20;
+
+/// What a model is expected to take, in bytes.
+pub fn expected_bytes(verified: &VerifiedModel, instances: InstanceSettings) -> u64 {
+    let size = |file: &String| fs::metadata(verified.folder.join(file)).map_or(0, |file| file.len());
+    let files: u64 = verified.manifest.files.keys().map(size).sum();
+    let count = instances.count.max(1) as u64 + u64::from(instances.idle_threads > instances.intra_threads);
+    let factor = PER_FILE_BYTE + PER_INSTANCE_BYTE * (count - 1) as f64;
+    (files as f64 * factor) as u64 + count * PER_INSTANCE
+}
+
+/// What is used of something bounded, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// What is used.
+    pub used: u64,
+    /// The bound.
+    pub limit: u64,
+}
+
+/// What the control group of this process uses and may use, without what the system would give back (cached files);
+/// nothing if it has no limit.
+pub fn of_cgroup() -> Option<Usage> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    usage(&groups, Path::new("/sys/fs/cgroup"))
+}
+
+/// The tightest of the limits from the process's group up to the root, of version 2, or else of version 1. In a container
+/// the group's own path may not be there: then what is mounted is its group.
+fn usage(groups: &str, mounted: &Path) -> Option<Usage> {
+    let paths = || {
+        groups
+            .lines()
+            .filter_map(|line| line.splitn(3, ':').collect::<Vec<_>>().try_into().ok())
+    };
+    let unified = paths().find(|[id, kinds, _]: &[&str; 3]| *id == "0" && kinds.is_empty());
+    let memory = paths().find(|[_, kinds, _]: &[&str; 3]| kinds.split(',').any(|kind| kind == "memory"));
+    let second = unified.and_then(|[.., path]| {
+        let names = ["memory.max", "memory.current", "inactive_file"];
+        tightest(mounted, path, names)
+    });
+    let first = || {
+        let [.., path] = memory?;
+        let names = ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"];
+        tightest(&mounted.join("memory"), path, names)
+    };
+    second.or_else(first)
+}
+
+fn tightest(mounted: &Path, path: &str, [limit, used, cached]: [&str; 3]) -> Option<Usage> {
+    let own = mounted.join(path.trim_start_matches('/'));
+    let group = if own.join(used).is_file() {
+        own
+    } else {
+        mounted.to_owned()
+    };
+    let groups = group.ancestors().take_while(|group| group.starts_with(mounted));
+    let usages = groups.filter_map(|group| {
+        let number = |file: &str| fs::read_to_string(group.join(file)).ok()?.trim().parse::<u64>().ok();
+        // No limit is `max`, or a number that no machine has.
+        let limit = number(limit).filter(|&limit| limit < 1 << 60)?;
+        let statistics = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
+        let cached = statistics
+            .lines()
+            .find_map(|line| line.strip_prefix(cached)?.trim().parse().ok());
+        Some(Usage {
+            used: number(used)?.saturating_sub(cached.unwrap_or(0)),
+            limit,
+        })
+    });
+    usages.min_by_key(|usage| usage.limit.saturating_sub(usage.used))
+}
+
+/// Gives back to the system what the allocator keeps of memory that was freed.
+pub fn give_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes its own locks and moves nothing that is in use.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(folder: &Path, files: &[(&str, &str)]) {
+        fs::create_dir_all(folder).expect("a folder");
+        for (name, text) in files {
+            fs::write(folder.join(name), text).expect("written");
+        }
+    }
+
+    #[test]
+    fn the_tightest_limit_on_the_way_up_holds_without_cached_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        let statistics = "anon 5\ninactive_file 100\nactive_file 7\n";
+        write(
+            &root.join("slice/unit"),
+            &[
+                ("memory.max", "max\n"),
+                ("memory.current", "400\n"),
+                ("memory.stat", statistics),
+            ],
+        );
+        write(
+            &root.join("slice"),
+            &[
+                ("memory.max", "1000\n"),
+                ("memory.current", "600\n"),
+                ("memory.stat", statistics),
+            ],
+        );
+        let found = usage("0::/slice/unit\n", root);
+        assert_eq!(found, Some(Usage { used: 500, limit: 1000 }));
+        assert_eq!(usage("0::/\n", root), None, "the root has no limit");
+    }
+
+    #[test]
+    fn version_one_is_read_and_a_containers_own_group_is_what_is_mounted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        write(
+            &root.join("memory"),
+            &[
+                ("memory.limit_in_bytes", "2048"),
+                ("memory.usage_in_bytes", "1024"),
+                ("memory.stat", "inactive_file 1\ntotal_inactive_file 24"),
+            ],
+        );
+        let groups = "11:cpu,cpuacct:/docker/a\n5:memory:/docker/a\n1:name=systemd:/docker/a\n";
+        assert_eq!(
+            usage(groups, root),
+            Some(Usage {
+                used: 1000,
+                limit: 2048
+            })
+        );
+        write(
+            &root.join("memory"),
+            &[("memory.limit_in_bytes", "9223372036854771712")],
+        );
+        assert_eq!(usage(groups, root), None);
+    }
+}
