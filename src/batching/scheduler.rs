@@ -110,10 +110,15 @@ impl Scheduler {
         self.inner.core.close();
     }
 
+    /// The threads, for whoever wants to wait for their end: they end when the last handle is dropped, or after
+    /// [`Scheduler::close`].
+    pub fn take_threads(&self) -> Vec<JoinHandle<()>> {
+        std::mem::take(&mut *lock(&self.inner.threads))
+    }
+
     /// Waits until the threads have ended; only after [`Scheduler::close`]. Blocks.
     pub fn join(&self) {
-        let threads = std::mem::take(&mut *lock(&self.inner.threads));
-        for thread in threads {
+        for thread in self.take_threads() {
             // A panic in a runner is caught inside; one outside has nothing left to clean up.
             let _ = thread.join();
         }

@@ -8,6 +8,7 @@ pub mod duration;
 pub mod options;
 pub mod profile;
 pub mod resolve;
+mod rollout;
 pub mod security;
 pub mod settings;
 

@@ -78,6 +78,45 @@ pub struct Options {
     #[arg(long, env = "TANDEM_MODELS", value_name = "FOLDER", help_heading = "Models")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<PathBuf>,
+    /// How often the repository is looked at for new versions; 0 for never [default: 0s]
+    #[arg(
+        long,
+        env = "TANDEM_MODELS_POLL_INTERVAL",
+        value_name = "DURATION",
+        help_heading = "Models"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub models_poll_interval: Option<HumanDuration>,
+    /// The bytes that loaded models may take; 0 leaves it to the control group's limit [default: 0]
+    #[arg(long, env = "TANDEM_MAX_MODEL_MEMORY", value_name = "BYTES", help_heading = "Models")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_model_memory: Option<u64>,
+    /// How many live texts a new version runs beside the old one before it takes its place; 0 for none [default: 0]
+    #[arg(long, env = "TANDEM_SHADOW_TEXTS", value_name = "COUNT", help_heading = "Models")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow_texts: Option<usize>,
+    /// The longest that this may take [default: 1m]
+    #[arg(long, env = "TANDEM_SHADOW_TIME", value_name = "DURATION", help_heading = "Models")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow_time: Option<HumanDuration>,
+    /// The largest share of these texts that may get another label [default: 0.05]
+    #[arg(
+        long,
+        env = "TANDEM_SHADOW_MAX_DISAGREEMENT",
+        value_name = "SHARE",
+        help_heading = "Models"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow_max_disagreement: Option<f64>,
+    /// How many times as long the middle one of them may take [default: 2]
+    #[arg(
+        long,
+        env = "TANDEM_SHADOW_MAX_SLOWDOWN",
+        value_name = "FACTOR",
+        help_heading = "Models"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow_max_slowdown: Option<f64>,
     /// The task of requests that name none [default: the only task]
     #[arg(long, env = "TANDEM_DEFAULT_TASK", value_name = "TASK", help_heading = "Models")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::connections;
 use super::duration::HumanDuration;
 use super::profile::Profile;
+use super::rollout;
 use super::security;
 use crate::telemetry::logs::LogFormat;
 
@@ -48,6 +49,19 @@ pub struct Settings {
     pub no_reflection: bool,
     /// The model repository.
     pub models: PathBuf,
+    /// How often the repository is looked at for new versions; 0 for never: SIGHUP and the admin API do it.
+    pub models_poll_interval: HumanDuration,
+    /// The bytes that loaded models may be expected to take, two versions in an exchange included; 0 leaves it to the control
+    /// group's limit.
+    pub max_model_memory: u64,
+    /// How many texts of live requests a new version runs beside the one that serves before it takes its place; 0 for none.
+    pub shadow_texts: usize,
+    /// The longest that this may take; then what was seen counts.
+    pub shadow_time: HumanDuration,
+    /// The largest share of these texts that may get another label.
+    pub shadow_max_disagreement: f64,
+    /// How many times as long the middle one of them may take.
+    pub shadow_max_slowdown: f64,
     /// The task of requests that name none; where there is one task only, that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_task: Option<String>,
@@ -183,6 +197,12 @@ impl Default for Settings {
             reload_interval: HumanDuration(Duration::from_secs(5)),
             no_reflection: false,
             models: PathBuf::from("models"),
+            models_poll_interval: HumanDuration(Duration::ZERO),
+            max_model_memory: 0,
+            shadow_texts: 0,
+            shadow_time: HumanDuration(Duration::from_secs(60)),
+            shadow_max_disagreement: 0.05,
+            shadow_max_slowdown: 2.0,
             default_task: None,
             default_route: RouteSetting::Deep,
             max_texts: 128,
@@ -291,6 +311,7 @@ impl Settings {
                 self.default_timeout, self.max_timeout
             ));
         }
+        rollout::check(self)?;
         connections::check(self)?;
         security::check(self)
     }

@@ -8,6 +8,7 @@ pub mod accept;
 pub mod activity;
 pub mod connection;
 pub mod newcomers;
+mod rollout;
 pub mod security;
 pub mod tls;
 
@@ -133,7 +134,7 @@ impl Server {
         tasks.wait().await;
     }
 
-    /// Starts a listener for each port, and the watch over the files of keys and certificates.
+    /// Starts a listener for each port, and the watches over the files of keys and certificates, and of models.
     fn listen(self, drain: &CancellationToken, cut: &CancellationToken, tasks: &TaskTracker) {
         let Self {
             service,
@@ -143,6 +144,7 @@ impl Server {
             ..
         } = self;
         tasks.spawn(security.clone().watch(self.reload_interval, drain.clone()));
+        tasks.spawn(rollout::watch(service.clone(), drain.clone()));
         let listen = |socket, router: Router, protocol| {
             let listener = Listener {
                 socket,

@@ -80,7 +80,8 @@ impl Security {
     }
 }
 
-async fn told(hang_up: &mut Option<tokio::signal::unix::Signal>) {
+/// Waits for the next SIGHUP; for ever where it can't be heard.
+pub(super) async fn told(hang_up: &mut Option<tokio::signal::unix::Signal>) {
     match hang_up {
         Some(hang_up) => {
             hang_up.recv().await;

@@ -205,6 +205,10 @@ pub struct CascadeSetup {
     pub fast_of_deep: Vec<usize>,
     /// The share of escalated texts at the threshold; absent where it was not measured.
     pub escalation: Option<EscalationRange>,
+    /// Whether all that comes from a calibration.
+    pub calibrated: bool,
+    /// Why the calibration that was found is not used; nothing if it is, or if there is none.
+    pub unused: Option<String>,
 }
 
 impl CascadeSetup {
@@ -214,27 +218,20 @@ impl CascadeSetup {
         let configured = settings.tasks.get(task).map(|task| &task.cascade);
         let named = configured.and_then(|cascade| cascade.calibration.clone());
         let usual = Some(file_of(&settings.models, task)).filter(|path| path.is_file());
-        let found = match named.or(usual) {
-            None => None,
-            Some(path) => {
-                let told = |problem| format!("{}: {problem}", path.display());
-                let calibration = Calibration::read(&path).map_err(told)?;
-                match calibration.mismatch(task, fast, deep) {
-                    None => Some(calibration),
-                    Some(why) => {
-                        tracing::warn!(
-                            task,
-                            file = %path.display(),
-                            why,
-                            "the calibration of the cascade is not used; `tandem calibrate` makes a new one"
-                        );
-                        None
-                    }
-                }
-            }
-        };
+        let (mut found, mut unused) = (None, None);
+        if let Some(path) = named.or(usual) {
+            let told = |problem| format!("{}: {problem}", path.display());
+            let calibration = Calibration::read(&path).map_err(told)?;
+            let named = |why| match path.file_name() {
+                Some(name) => format!("{}: {why}", name.display()),
+                None => why,
+            };
+            unused = calibration.mismatch(task, fast, deep).map(named);
+            found = Some(calibration).filter(|_| unused.is_none());
+        }
         let set = configured.and_then(|cascade| cascade.min_confidence);
-        Self::new(found.as_ref(), set, &fast.manifest, &deep.manifest)
+        let setup = Self::new(found.as_ref(), set, &fast.manifest, &deep.manifest)?;
+        Ok(Self { unused, ..setup })
     }
 
     fn new(
@@ -256,6 +253,8 @@ impl CascadeSetup {
                 blend: Blend::deep_alone(deep.labels.len()),
                 fast_of_deep,
                 escalation: None,
+                calibrated: false,
+                unused: None,
             });
         };
         let bias = |label: &String| calibration.blend.bias.get(label).copied().unwrap_or(0.0);
@@ -273,6 +272,8 @@ impl CascadeSetup {
             },
             fast_of_deep,
             escalation,
+            calibrated: true,
+            unused: None,
         })
     }
 }

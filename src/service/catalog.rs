@@ -67,6 +67,29 @@ impl Catalog {
         })
     }
 
+    /// Says in the log which calibrations are there and not used.
+    pub fn tell_unused_calibrations(&self) {
+        for (task, Task { cascade, .. }) in &self.tasks {
+            if let Some(why) = cascade.as_ref().and_then(|setup| setup.unused.as_ref()) {
+                tracing::warn!(
+                    task,
+                    why,
+                    "the calibration of the cascade is not used; `tandem calibrate` makes a new one"
+                );
+            }
+        }
+    }
+
+    /// Keeps what was seen of a task's cascade, where the task stayed as it was.
+    pub(super) fn keep_watches(mut self, before: &Self) -> Self {
+        for (name, task) in &mut self.tasks {
+            if let Some(old) = before.tasks.get(name).filter(|old| old.is_like(task)) {
+                task.watch = Arc::clone(&old.watch);
+            }
+        }
+        self
+    }
+
     /// The models, by name.
     pub fn models(&self) -> &BTreeMap<String, Versions> {
         &self.models

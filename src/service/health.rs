@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::Service;
 use super::catalog::{Catalog, ModelState};
+use super::reload::RefusedVersion;
 use super::slot::Slot;
 use super::types::ModelRef;
 use crate::error::{Error, MODEL_FACT, MODEL_VERSION_FACT, Reason};
@@ -161,10 +162,15 @@ impl Service {
     /// Changes the state of a model and tells those who watch.
     pub(super) fn set_model_state(&self, slot: &Slot, state: ModelState) {
         slot.set_state(state);
+        self.tell_model_state(slot);
+    }
+
+    /// Tells those who watch the state of a model.
+    pub(super) fn tell_model_state(&self, slot: &Slot) {
         let model = slot.model_ref();
         let labels = [model.name.as_str(), &model.version, &model.fingerprint];
-        self.metrics()
-            .set_model_state(labels, loaded_state(slot).name(), &ServingState::NAMES);
+        let state = loaded_state(slot).name();
+        self.metrics().versions().set_state(labels, state, &ServingState::NAMES);
         self.tell_health();
     }
 
@@ -212,12 +218,14 @@ impl Service {
         };
         let (message, queued_texts) = match &*slot.state() {
             ModelState::Serving(serving) => {
-                let message = if manifest.stand_in {
-                    "a stand-in: a placeholder for a model still to come"
-                } else {
-                    ""
+                let message = match self.refused_versions().get(&manifest.name) {
+                    Some(RefusedVersion { version, refusal }) => {
+                        format!("version `{version}` was refused ({}): {refusal}", refusal.stage.name())
+                    }
+                    None if manifest.stand_in => "a stand-in: a placeholder for a model still to come".to_owned(),
+                    None => String::new(),
                 };
-                (message.to_owned(), serving.scheduler.queued_rows())
+                (message, serving.scheduler.queued_rows())
             }
             ModelState::Loading => ("being loaded".to_owned(), 0),
             ModelState::Failed(reason) => (reason.clone(), 0),

@@ -3,7 +3,8 @@
 //! In reading order: [`types`] → [`validate`] → [`route`] → [`predict`] → [`tier`] (one model's part; out of the [`cache`],
 //! if it can) → [`cascade`] (both models' parts) → [`decide`] (what it decides, pure) → [`calibration`] (what it works
 //! with) → [`observe`] and [`drift`] (what is seen of it) → [`explain`] → [`catalog`]
-//! (which models there are: a [`slot`] each, and a [`task`] for what they decide) → [`start`] (loading them) → [`health`] and [`models`] (what is told of them).
+//! (which models there are: a [`slot`] each, and a [`task`] for what they decide) → [`start`] (loading them)
+//! → [`reload`] (putting new versions in their place) → [`health`] and [`models`] (what is told of them).
 
 pub mod cache;
 pub mod calibration;
@@ -17,6 +18,7 @@ pub mod health;
 pub mod models;
 pub mod observe;
 pub mod predict;
+pub mod reload;
 pub mod route;
 pub mod slot;
 pub mod start;
@@ -36,6 +38,7 @@ use crate::telemetry::metrics::Metrics;
 use cache::AnswerCache;
 use catalog::Catalog;
 use health::HealthBoard;
+use reload::Reloads;
 use types::{CallTimes, ExplainInput, ExplainOutput, PredictInput, PredictOutput};
 
 /// The service; cheap to clone.
@@ -51,6 +54,8 @@ struct Inner {
     client_header: Option<String>,
     cache: Option<Arc<AnswerCache>>,
     health: HealthBoard,
+    reloads: Reloads,
+    settings: Settings,
     metrics: Metrics,
     started_at: Instant,
 }
@@ -115,6 +120,8 @@ impl Service {
                 client_header: settings.client_header.clone(),
                 cache: AnswerCache::new(settings.cache_bytes),
                 health: HealthBoard::new(),
+                reloads: Reloads::default(),
+                settings: settings.clone(),
                 metrics,
                 started_at: Instant::now(),
             }),
@@ -139,6 +146,11 @@ impl Service {
     /// The models and tasks of this moment. Whoever needs several things of it asks once: the next one may differ.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.inner.catalog.load_full()
+    }
+
+    /// What it was set up with.
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
     }
 
     /// The limits on one request.

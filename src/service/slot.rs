@@ -8,6 +8,8 @@ use arc_swap::ArcSwap;
 
 use super::cache::AnswerCache;
 use super::failures::Failures;
+use super::reload::LoadedBytes;
+use super::reload::shadow::Tap;
 use super::types::ModelRef;
 use crate::batching::Scheduler;
 use crate::model::load::Model;
@@ -45,6 +47,12 @@ pub struct Serving {
     pub metrics: ModelMetrics,
     /// Where its answers are kept; none if they are not.
     pub cache: Option<Arc<AnswerCache>>,
+    /// The size of a batch, in cells, from which on more threads run what is alone; nothing if they do not pay.
+    pub idle_from_cells: Option<usize>,
+    /// Where copies of its requests go while another version is tried.
+    pub tap: Tap,
+    /// Its part of the memory that loaded models are expected to take.
+    pub(super) _counted: Arc<LoadedBytes>,
 }
 
 impl Slot {

@@ -1,14 +1,19 @@
 //! Starting and stopping the models of a service. Loading blocks: it has a thread of its own.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::Service;
 use super::catalog::{Catalog, ModelState, Serving};
+use super::reload::background::in_background;
+use super::reload::outcome::{Refusal, Stage};
+use super::reload::shadow::Tap;
 use super::slot::Slot;
 use crate::batching::shares::Amount;
 use crate::batching::{BatchLimits, Scheduler, SchedulerSettings};
 use crate::config::Settings;
-use crate::model::load::{Initialized, InstanceSettings, initialize};
+use crate::model::load::{Around, Initialized, InstanceSettings, initialize, initialize_in};
+use crate::model::memory::{self, Usage};
 use crate::model::{ModelError, Tier, repository};
 use crate::telemetry::logs::millis;
 
@@ -26,13 +31,16 @@ pub enum StartError {
 /// Reads and verifies the repository: manifests, checksums, tasks. Nothing is loaded.
 pub fn open_catalog(settings: &Settings) -> Result<Catalog, StartError> {
     let models = repository::open(&settings.models)?;
-    Catalog::new(models, settings).map_err(StartError::Catalog)
+    let catalog = Catalog::new(models, settings).map_err(StartError::Catalog)?;
+    catalog.tell_unused_calibrations();
+    Ok(catalog)
 }
 
 impl Service {
     /// Loads every model, one after the other, and lets each serve as soon as it passed its checks. Blocks; ends at the
-    /// first failure, or when told to stop.
+    /// first failure, or when told to stop. A reload waits for it.
     pub fn load_models(&self, settings: &Settings) -> Result<(), ModelError> {
+        let _loader = self.inner.reloads.loader();
         for slot in self.catalog().slots() {
             if self.is_draining() {
                 return Ok(());
@@ -44,24 +52,29 @@ impl Service {
 
     /// Loads one model and lets it serve. Blocks.
     pub fn load_model(&self, slot: &Slot, settings: &Settings) -> Result<(), ModelError> {
-        self.try_load(slot, settings).inspect_err(|error| {
+        self.set_model_state(slot, ModelState::Loading);
+        let loaded = self.load_slot(slot, settings, Around::Quiet);
+        let loaded = loaded.map_err(|refusal| refusal.into_model_error(slot));
+        let serving = loaded.inspect_err(|error| {
             self.set_model_state(slot, ModelState::Failed(error.problem.clone()));
-        })
+        })?;
+        self.set_model_state(slot, ModelState::Serving(serving));
+        Ok(())
     }
 
-    fn try_load(&self, slot: &Slot, settings: &Settings) -> Result<(), ModelError> {
-        self.set_model_state(slot, ModelState::Loading);
-        let started = Instant::now();
+    /// Loads one model, with its queue and threads; its state is as before. Blocks.
+    pub(super) fn load_slot(&self, slot: &Slot, settings: &Settings, around: Around) -> Result<Serving, Refusal> {
         let manifest = &slot.verified.manifest;
         let instances = instances(manifest.tier, settings);
-        let Initialized {
-            model,
-            runners,
-            costs,
-            golden,
-            idle_from_cells,
-            times,
-        } = initialize(&slot.verified, instances)?;
+        let expected_bytes = memory::expected_bytes(&slot.verified, instances);
+        self.check_memory(expected_bytes, settings)?;
+        let started = Instant::now();
+        let initialized = match around {
+            Around::Quiet => initialize(&slot.verified, instances),
+            Around::Busy { .. } => in_background(|| initialize_in(&slot.verified, instances, around))?,
+        };
+        let initialized = initialized.map_err(|error| Refusal::load(&error, &slot.verified.folder))?;
+        tell_loaded(slot, instances, &initialized, started.elapsed(), around);
         let metrics = self.metrics().for_model(&manifest.name, manifest.tier.name());
         let scheduler_settings = SchedulerSettings {
             room: Amount {
@@ -73,52 +86,87 @@ impl Service {
                 max_cells: max_cells(manifest.tier),
             },
         };
-        let scheduler = Scheduler::start(&manifest.name, runners, &costs, scheduler_settings, metrics.clone())
-            .map_err(|error| ModelError::new(&slot.verified.folder, format!("can't start its threads: {error}")))?;
-        tracing::info!(
-            model = manifest.name,
-            version = manifest.version,
-            fingerprint = slot.verified.fingerprint,
-            tier = manifest.tier.name(),
-            instances = instances.count,
-            idle_from_cells,
-            golden_examples = golden.examples,
-            largest_logit_difference = golden.largest_difference,
-            largest_batched_logit_difference = golden.largest_batched_difference,
-            load_ms = millis(started.elapsed()),
-            preprocessor_ms = millis(times.preprocessor),
-            sessions_ms = millis(times.sessions),
-            warm_up_ms = millis(times.warm_up),
-            measuring_ms = millis(times.measuring),
-            golden_ms = millis(times.golden),
-            "model serves"
-        );
-        if manifest.stand_in {
-            tracing::warn!(
-                model = manifest.name,
-                "this model is a stand-in: its answers are not meant for use"
-            );
-        }
-        self.set_model_state(
-            slot,
-            ModelState::Serving(Serving {
-                model,
-                scheduler,
-                metrics,
-                cache: self.cache(),
-            }),
-        );
-        Ok(())
+        let Initialized {
+            model, runners, costs, ..
+        } = initialized;
+        let scheduler = Scheduler::start(&manifest.name, runners, &costs, scheduler_settings, metrics.clone());
+        let scheduler =
+            scheduler.map_err(|error| Refusal::new(Stage::Load, format!("its threads can't be started: {error}")))?;
+        Ok(Serving {
+            model,
+            scheduler,
+            metrics,
+            cache: self.cache(),
+            idle_from_cells: initialized.idle_from_cells,
+            tap: Tap::default(),
+            _counted: Arc::new(self.inner.reloads.count(expected_bytes)),
+        })
     }
 
-    /// Lets every model finish what it accepted and waits until its threads have ended. Blocks.
+    /// Refuses what would not fit beside what is loaded.
+    fn check_memory(&self, expected: u64, settings: &Settings) -> Result<(), Refusal> {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let refuse = |used: u64, limit: u64, whose: &str| {
+            let (expected, used, limit) = (mib(expected), mib(used), mib(limit));
+            let problem = format!("it needs about {expected} MiB, {used} MiB of {whose} {limit} MiB are in use");
+            Err(Refusal::new(Stage::Memory, problem))
+        };
+        let configured = settings.max_model_memory;
+        if configured > 0 {
+            let loaded: u64 = self.inner.reloads.expected_bytes();
+            if loaded + expected > configured {
+                return refuse(loaded, configured, "max_model_memory's");
+            }
+        }
+        match memory::of_cgroup() {
+            Some(Usage { used, limit }) if used + expected > limit => refuse(used, limit, "the control group's"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets every model finish what it accepted and waits until its threads have ended; a reload that is under way is left
+    /// off first. Blocks.
     pub fn stop_models(&self) {
+        self.inner.reloads.stop();
         for slot in self.catalog().slots() {
             if let ModelState::Serving(serving) = &*slot.state() {
                 serving.scheduler.close();
                 serving.scheduler.join();
             }
         }
+    }
+}
+
+fn tell_loaded(slot: &Slot, instances: InstanceSettings, initialized: &Initialized, took: Duration, around: Around) {
+    let manifest = &slot.verified.manifest;
+    let Initialized { golden, times, .. } = initialized;
+    let what = match around {
+        Around::Quiet => "model serves",
+        Around::Busy { .. } => "a new version is loaded",
+    };
+    tracing::info!(
+        model = manifest.name,
+        version = manifest.version,
+        fingerprint = slot.verified.fingerprint,
+        tier = manifest.tier.name(),
+        instances = instances.count,
+        idle_from_cells = initialized.idle_from_cells,
+        golden_examples = golden.examples,
+        largest_logit_difference = golden.largest_difference,
+        largest_batched_logit_difference = golden.largest_batched_difference,
+        load_ms = millis(took),
+        preprocessor_ms = millis(times.preprocessor),
+        sessions_ms = millis(times.sessions),
+        warm_up_ms = millis(times.warm_up),
+        measuring_ms = millis(times.measuring),
+        golden_ms = millis(times.golden),
+        "{what}"
+    );
+    if manifest.stand_in {
+        tracing::warn!(
+            model = manifest.name,
+            "this model is a stand-in: its answers are not meant for use"
+        );
     }
 }
 

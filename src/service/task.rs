@@ -147,6 +147,16 @@ impl Task {
         self.fast.iter().chain(&self.deep)
     }
 
+    /// Whether the same models decide it in the same way.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let same = |a: &Option<Arc<Slot>>, b: &Option<Arc<Slot>>| match (a, b) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        };
+        same(&self.fast, &other.fast) && same(&self.deep, &other.deep) && self.cascade == other.cascade
+    }
+
     fn check_labels(&self) -> Result<(), String> {
         let (Some(fast), Some(deep)) = (&self.fast, &self.deep) else {
             return Ok(());

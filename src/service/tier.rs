@@ -179,6 +179,7 @@ impl Serving {
             .scheduler
             .reserve(terms, sizes)
             .map_err(|failure| self.to_error(&failure))?;
+        let copied = self.tap.keep(&chosen);
         let (encodings, preprocess) = self.preprocess(chosen, terms.deadline).await?;
         let shapes: Vec<(usize, bool)> = encodings
             .iter()
@@ -186,6 +187,7 @@ impl Serving {
             .collect();
         let inputs: Vec<ModelInput> = encodings.into_iter().map(|encoding| encoding.input).collect();
         let outputs = room.submit(inputs).await.map_err(|failure| self.to_error(&failure))?;
+        self.tap.copy(copied, &outputs);
         let rows = outputs.into_iter().zip(shapes);
         Ok(TierRows {
             rows: rows

@@ -15,6 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::cascade::CascadeMetrics;
 use super::process::ProcessCollector;
+use super::versions::VersionMetrics;
 use crate::error::Error;
 
 /// The content type of [`Metrics::render`].
@@ -47,14 +48,6 @@ struct ModelLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StateLabels {
-    model: String,
-    version: String,
-    fingerprint: String,
-    state: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DoorLabels {
     door: &'static str,
 }
@@ -78,7 +71,7 @@ pub struct Metrics {
     call_duration: HistogramFamily<MethodLabels>,
     connections: Family<DoorLabels, Gauge>,
     accepted: Family<DoorLabels, Counter>,
-    model_state: Family<StateLabels, Gauge>,
+    versions: VersionMetrics,
     model: ModelFamilies,
     cascade: CascadeMetrics,
 }
@@ -121,8 +114,7 @@ impl Metrics {
             "Connections accepted, by door",
             accepted.clone(),
         );
-        let model_state = Family::default();
-        registry.register("model_state", "1 for the state that a model is in", model_state.clone());
+        let versions = VersionMetrics::register(&mut registry);
         let model = ModelFamilies {
             texts: Family::default(),
             queued: Family::default(),
@@ -148,10 +140,15 @@ impl Metrics {
             call_duration,
             connections,
             accepted,
-            model_state,
+            versions,
             model,
             cascade,
         }
+    }
+
+    /// The metrics of versions of models.
+    pub fn versions(&self) -> &VersionMetrics {
+        &self.versions
     }
 
     /// The metrics of cascades.
@@ -189,22 +186,6 @@ impl Metrics {
         self.accepted.get_or_create(&DoorLabels { door }).inc();
         gauge.inc();
         ConnectionGuard { gauge }
-    }
-
-    /// Says which of `states` a model is in.
-    pub fn set_model_state(&self, model: [&str; 3], state: &'static str, states: &[&'static str]) {
-        let [name, version, fingerprint] = model.map(str::to_owned);
-        for &candidate in states {
-            let labels = StateLabels {
-                model: name.clone(),
-                version: version.clone(),
-                fingerprint: fingerprint.clone(),
-                state: candidate,
-            };
-            self.model_state
-                .get_or_create(&labels)
-                .set(i64::from(candidate == state));
-        }
     }
 
     /// The metrics of one model.

@@ -5,3 +5,4 @@ pub mod logs;
 pub mod metrics;
 pub mod process;
 pub mod request_id;
+pub mod versions;

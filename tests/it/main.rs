@@ -23,6 +23,8 @@ mod nan;
 mod ngrams;
 mod predict;
 mod reflection;
+mod reload;
+mod reload_refused;
 mod scheduler;
 mod sessions;
 mod shutdown;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tandem::model::ModelError;
@@ -11,9 +12,9 @@ use tempfile::TempDir;
 
 use super::root;
 
-/// A copy of one model, in a repository of its own.
+/// A copy of one model, in a repository of its own, or beside other versions of it.
 pub struct ModelCopy {
-    repository: TempDir,
+    repository: Arc<TempDir>,
     folder: PathBuf,
 }
 
@@ -26,6 +27,10 @@ impl ModelCopy {
     /// Copies a folder.
     pub fn from(source: &Path, name: &str, version: &str) -> Self {
         let repository = tempfile::tempdir().expect("a temporary folder");
+        Self::into(Arc::new(repository), source, name, version)
+    }
+
+    fn into(repository: Arc<TempDir>, source: &Path, name: &str, version: &str) -> Self {
         let folder = repository.path().join(name).join(version);
         fs::create_dir_all(&folder).expect("a folder");
         for entry in fs::read_dir(source).expect("the model") {
@@ -33,6 +38,66 @@ impl ModelCopy {
             fs::copy(&path, folder.join(path.file_name().expect("a name"))).expect("a copy");
         }
         Self { repository, folder }
+    }
+
+    /// Copies another model into the same repository.
+    pub fn add(&self, name: &str, version: &str) -> Self {
+        let source = root().join("models").join(name).join(version);
+        Self::into(Arc::clone(&self.repository), &source, name, version)
+    }
+
+    /// Puts the tutorial's small model into the same repository, as a deep one: it loads in a moment.
+    pub fn add_small_deep(&self) -> Self {
+        let source = root().join("tests/data/models/tutorial-nb/1");
+        let small = Self::into(Arc::clone(&self.repository), &source, "tutorial-nb", "1");
+        small.replace("manifest.toml", "tier = \"fast\"", "tier = \"deep\"");
+        small
+    }
+
+    /// Another version in the same repository, that answers the same.
+    pub fn version(&self, version: &str) -> Self {
+        let name = self.folder.parent().and_then(Path::file_name).expect("a name");
+        let name = name.to_string_lossy();
+        let old = self.folder.file_name().expect("a version").to_string_lossy();
+        let new = Self::into(Arc::clone(&self.repository), &self.folder, &name, version);
+        let line = |version: &str| format!("\nversion = \"{version}\"");
+        new.replace("manifest.toml", &line(&old), &line(version));
+        new
+    }
+
+    /// Changes the temperature, and the golden examples with it: the model is sound, and its probabilities are others.
+    pub fn set_temperature(&self, temperature: f64) {
+        let manifest = fs::read_to_string(self.folder.join("manifest.toml")).expect("the manifest");
+        let line = manifest.lines().find(|line| line.starts_with("temperature = "));
+        self.replace(
+            "manifest.toml",
+            line.expect("a temperature"),
+            &format!("temperature = {temperature}"),
+        );
+        let path = self.folder.join("golden.jsonl");
+        let examples = fs::read_to_string(&path).expect("the examples");
+        let examples = examples.lines().map(|line| {
+            let mut example: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            let logits = example["logits"].as_array().expect("a list").iter();
+            let powers: Vec<f64> = logits
+                .map(|logit| (logit.as_f64().expect("a number") / temperature).exp())
+                .collect();
+            let sum: f64 = powers.iter().sum();
+            example["probabilities"] = powers.iter().map(|power| power / sum).collect();
+            format!("{example}\n")
+        });
+        fs::write(&path, examples.collect::<String>()).expect("written");
+        self.rehash("golden.jsonl");
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Removes it from the repository.
+    pub fn remove_version(self) {
+        fs::remove_dir_all(&self.folder).expect("it was there");
     }
 
     /// The repository that holds it alone.

@@ -1,0 +1,100 @@
+//! The metrics of versions of models: their states, and what became of new ones.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    model: String,
+    version: String,
+    fingerprint: String,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    model: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NameLabels {
+    model: String,
+}
+
+/// The metrics of every version of every model; cheap to clone.
+#[derive(Clone)]
+pub struct VersionMetrics {
+    state: Family<StateLabels, Gauge>,
+    reloads: Family<OutcomeLabels, Counter>,
+    refused: Family<NameLabels, Gauge>,
+}
+
+impl VersionMetrics {
+    /// Metrics in a registry.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            state: Family::default(),
+            reloads: Family::default(),
+            refused: Family::default(),
+        };
+        registry.register(
+            "model_state",
+            "1 for the state that a model is in",
+            metrics.state.clone(),
+        );
+        registry.register(
+            "model_reloads",
+            "New versions of a model: exchanged, or the step that refused them",
+            metrics.reloads.clone(),
+        );
+        registry.register(
+            "model_version_refused",
+            "1 while the newest version of a model in the repository was refused and another one serves",
+            metrics.refused.clone(),
+        );
+        metrics
+    }
+
+    /// Says which of `states` a version of a model (name, version, fingerprint) is in.
+    pub fn set_state(&self, model: [&str; 3], state: &'static str, states: &[&'static str]) {
+        for &candidate in states {
+            let gauge = self.state.get_or_create_owned(&labels(model, candidate));
+            gauge.set(i64::from(candidate == state));
+        }
+    }
+
+    /// Forgets the states of a version that is gone.
+    pub fn forget(&self, model: [&str; 3], states: &[&'static str]) {
+        for &state in states {
+            self.state.remove(&labels(model, state));
+        }
+    }
+
+    /// Counts a new version: exchanged, or the step that refused it.
+    pub fn reloaded(&self, model: &str, outcome: &'static str) {
+        let model = model.to_owned();
+        self.reloads
+            .get_or_create_owned(&OutcomeLabels { model, outcome })
+            .inc();
+    }
+
+    /// Says whether the newest version of a model was refused.
+    pub fn set_refused(&self, model: &str, refused: bool) {
+        let model = model.to_owned();
+        let gauge = self.refused.get_or_create_owned(&NameLabels { model });
+        gauge.set(i64::from(refused));
+    }
+}
+
+fn labels([model, version, fingerprint]: [&str; 3], state: &'static str) -> StateLabels {
+    StateLabels {
+        model: model.to_owned(),
+        version: version.to_owned(),
+        fingerprint: fingerprint.to_owned(),
+        state,
+    }
+}
