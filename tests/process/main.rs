@@ -11,6 +11,7 @@ mod clients;
 mod dist;
 mod logs;
 mod predict;
+mod reload;
 mod scoreboard;
 mod security;
 mod shutdown;

@@ -45,6 +45,20 @@ impl FastModelCopy {
         self.model().join(name)
     }
 
+    /// Adds another version that answers the same.
+    pub fn add_version(&self, version: &str) {
+        let folder = self.folder.path().join("sentiment-fast").join(version);
+        fs::create_dir_all(&folder).expect("a folder");
+        for entry in fs::read_dir(self.model()).expect("the first version") {
+            let path = entry.expect("an entry").path();
+            fs::copy(&path, folder.join(path.file_name().expect("a name"))).expect("a copy");
+        }
+        let manifest = folder.join("manifest.toml");
+        let text = fs::read_to_string(&manifest).expect("the manifest");
+        let text = text.replace("\nversion = \"1\"", &format!("\nversion = \"{version}\""));
+        fs::write(manifest, text).expect("written");
+    }
+
     /// Flips one bit in the middle of a file.
     pub fn flip_a_bit(&self, name: &str) {
         let mut bytes = fs::read(self.file(name)).expect("a file of the model");
