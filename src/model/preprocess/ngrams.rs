@@ -184,6 +184,10 @@ fn fold_from(text: &str, start: usize, normal: bool, enough: usize) -> Vec<Folde
         {
             for value in rest[segment.clone()].nfc() {
                 folding.push(value, start + segment.start..start + segment.end);
+                // Nothing keeps a segment short: a letter may have a million accents.
+                if !folding.wants_more() {
+                    break;
+                }
             }
         }
     }
