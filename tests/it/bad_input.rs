@@ -1,192 +1,233 @@
-//! Fields that are not allowed: one table, over both doors.
+//! Bad input: one table over both doors, which must refuse alike and as docs/api.md says.
 
+mod rows;
+
+use http::{Method, StatusCode};
+use prost::Message;
 use tandem::api::{json, pb};
-use tonic::Code;
+use tandem::error::Reason;
+use tonic::{Code, Status};
 
-use crate::support::{Refusal, TestServer, by_route, fast};
+use crate::support::frames::{RawCall, frame};
+use crate::support::http::{Answer, gzip};
+use crate::support::{Client, HttpClient, Refusal, TestServer, by_route, fast, root};
+use rows::{Ask, table};
 
-/// A request and how it is refused.
-struct Row {
-    case: &'static str,
-    request: pb::PredictRequest,
-    code: Code,
-    http: u16,
-    reason: &'static str,
-    fields: &'static [&'static str],
-    /// What the message must tell.
-    tells: &'static str,
+/// A refusal as both doors tell it: the code's name, the reason, the fields, the sentence.
+#[derive(Debug, PartialEq)]
+struct Told {
+    code: String,
+    reason: String,
+    fields: Vec<String>,
+    message: String,
 }
 
-fn invalid(
-    case: &'static str,
-    request: pb::PredictRequest,
-    fields: &'static [&'static str],
-    tells: &'static str,
-) -> Row {
-    Row {
-        case,
-        request,
-        code: Code::InvalidArgument,
-        http: 400,
-        reason: "INVALID_FIELD",
-        fields,
-        tells,
+fn by_grpc(status: &Status) -> Told {
+    let refusal = Refusal::of(status);
+    // `Code::InvalidArgument` as the protocol spells it.
+    let spelled = format!("{:?}", refusal.code);
+    let mut code = String::new();
+    for letter in spelled.chars() {
+        if letter.is_uppercase() && !code.is_empty() {
+            code.push('_');
+        }
+        code.push(letter.to_ascii_uppercase());
+    }
+    Told {
+        code,
+        reason: refusal.reason,
+        fields: refusal.fields,
+        message: refusal.message,
     }
 }
 
-fn not_found(case: &'static str, request: pb::PredictRequest, reason: &'static str) -> Row {
-    Row {
-        case,
-        request,
-        code: Code::NotFound,
-        http: 404,
-        reason,
-        fields: &[],
-        tells: "there is no",
+fn by_http(answer: &Answer) -> Told {
+    let json = answer.json();
+    let text = |key: &str| json["error"][key].as_str().unwrap_or_default().to_owned();
+    Told {
+        code: text("code"),
+        reason: text("reason"),
+        fields: answer.fields(),
+        message: text("message"),
     }
 }
 
-fn table() -> Vec<Row> {
-    let one = || by_route(pb::Route::Unspecified, &["좋다"]);
-    let many = vec!["a"; 129];
-    let long = "a".repeat(16 * 1024 + 1);
-    let with = |change: &dyn Fn(&mut pb::PredictRequest)| {
-        let mut request = one();
-        change(&mut request);
-        request
+/// What docs/api.md says of a reason: the gRPC code and the HTTP status.
+fn documented(reason: &str) -> (String, u16) {
+    let docs = std::fs::read_to_string(root().join("docs/api.md")).expect("the documentation");
+    let start = format!("| `{reason}` | `");
+    let line = docs.lines().find_map(|line| line.strip_prefix(&start));
+    let line = line.unwrap_or_else(|| panic!("docs/api.md does not know {reason}"));
+    let (code, rest) = line.split_once("` | ").expect("a code");
+    let (status, _) = rest.split_once(" |").expect("a status");
+    (code.to_owned(), status.parse().expect("a number"))
+}
+
+async fn ask_grpc(client: &mut Client, ask: Ask) -> Result<(), Status> {
+    match ask {
+        Ask::Predict(request) => client.predict(request).await.map(drop),
+        Ask::Explain(request) => client.explain(request).await.map(drop),
+    }
+}
+
+async fn ask_http(http: &HttpClient, ask: &Ask) -> Answer {
+    match ask {
+        Ask::Predict(request) => http.post("/v1/predict", json::encode(request)).await,
+        Ask::Explain(request) => http.post("/v1/explain", json::encode(request)).await,
+    }
+}
+
+#[tokio::test]
+async fn every_bad_field_is_refused_alike_by_both_doors_and_as_documented() {
+    let server = TestServer::shared().await;
+    let (mut client, http) = (server.client().await, server.http());
+    let rows = table();
+    assert!(rows.len() >= 60, "{} rows", rows.len());
+    for row in rows {
+        let case = row.case;
+        let answer = ask_http(&http, &row.ask).await;
+        let status = ask_grpc(&mut client, row.ask).await.expect_err(case);
+        let told = by_grpc(&status);
+        assert_eq!(told, by_http(&answer), "{case}: both doors say the same");
+        assert_eq!(
+            (told.reason.as_str(), &told.fields),
+            (row.reason, &row.fields),
+            "{case}"
+        );
+        assert!(told.message.contains(row.tells), "{case}: {}", told.message);
+        assert_eq!((told.code, answer.status.as_u16()), documented(row.reason), "{case}");
+    }
+}
+
+/// What never becomes a message, sent by hand to each door: the same mistake is the same reason.
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_for_the_same_reason_by_both_doors() {
+    const PATH: &str = "/v1/predict";
+    let server = TestServer::shared().await;
+    let http = server.http();
+    let good = || fast(&["좋다"]).encode_to_vec();
+    let json = || json::encode(&fast(&["좋다"]));
+    let raw = |body: Vec<u8>| RawCall {
+        body: body.into(),
+        ..RawCall::predict(b"")
     };
-    vec![
-        invalid("no texts", fast(&[]), &["texts"], "from 1 to 128"),
-        invalid("129 texts", fast(&many), &["texts"], "the limit is 128"),
-        invalid(
-            "a text over 16 KiB",
-            fast(&["a", &long]),
-            &["texts[1]"],
-            "the limit is 16384",
+    let packed = |body: &[u8]| raw(frame(true, body).into()).header("grpc-encoding", "gzip");
+    let unpacked = [("content-encoding", "gzip")];
+    let pairs = [
+        (
+            "rubbish",
+            RawCall::predict(b"\xff\xff\xff"),
+            http.post(PATH, "\u{1}rubbish").await,
+            "MALFORMED_MESSAGE",
         ),
-        invalid("negative top_k", with(&|it| it.top_k = -1), &["top_k"], "at least 0"),
-        invalid("unknown route", with(&|it| it.route = 99), &["route"], "99"),
-        invalid("negative enum number", with(&|it| it.route = -1), &["route"], "-1"),
-        invalid(
-            "unknown score kind",
-            with(&|it| it.score_kind = 9),
-            &["score_kind"],
-            "9",
+        (
+            "a number for the texts",
+            RawCall::predict(b"\x08\x01"),
+            http.post(PATH, r#"{"texts": 1}"#).await,
+            "MALFORMED_MESSAGE",
         ),
-        invalid(
-            "unknown truncation",
-            with(&|it| it.truncation = 9),
-            &["truncation"],
-            "9",
+        (
+            "no message",
+            raw(Vec::new()),
+            http.post(PATH, "").await,
+            "MALFORMED_MESSAGE",
         ),
-        invalid("unknown priority", with(&|it| it.priority = 9), &["priority"], "9"),
-        invalid(
-            "min_confidence without a cascade",
-            with(&|it| it.min_confidence = Some(0.5)),
-            &["min_confidence"],
-            "ROUTE_CASCADE",
+        (
+            "cut off",
+            raw(frame(false, &good())[..9].to_vec()),
+            http.post(PATH, json()[..9].to_vec()).await,
+            "MALFORMED_MESSAGE",
         ),
-        invalid(
-            "min_confidence above one",
-            with(&|it| it.min_confidence = Some(1.5)),
-            &["min_confidence"],
-            "from 0 to 1",
+        (
+            "another wire type for an option",
+            RawCall::predict(b"\x32\x01a"),
+            http.post(PATH, r#"{"texts": ["a"], "topK": "a"}"#).await,
+            "MALFORMED_MESSAGE",
         ),
-        invalid(
-            "text pairs",
-            with(&|it| it.text_pairs = vec!["b".into()]),
-            &["text_pairs"],
-            "pairs",
+        (
+            "broken compression",
+            packed(b"not gzip"),
+            http.post_with(PATH, &unpacked, "not gzip").await,
+            "MALFORMED_MESSAGE",
         ),
-        invalid(
-            "min_confidence where the default route is no cascade",
-            with(&|it| {
-                it.route = pb::Route::Unspecified.into();
-                it.min_confidence = Some(0.5);
-            }),
-            &["min_confidence"],
-            "ROUTE_CASCADE",
+        (
+            "compression that ends early",
+            packed(&gzip(&good())[..15]),
+            http.post_with(PATH, &unpacked, gzip(&json())[..15].to_vec()).await,
+            "MALFORMED_MESSAGE",
         ),
-        invalid(
-            "fallback from a model that was asked for by name",
-            with(&|it| {
-                it.route = pb::Route::Unspecified.into();
-                it.model = "sentiment-deep".into();
-                it.allow_fallback = Some(true);
-            }),
-            &["allow_fallback"],
-            "model",
+        (
+            "an unknown compression",
+            raw(frame(true, &good()).into()).header("grpc-encoding", "br"),
+            http.post_with(PATH, &[("content-encoding", "br")], json()).await,
+            "UNSUPPORTED_ENCODING",
         ),
-        invalid(
-            "model and route",
-            pb::PredictRequest {
-                model: "sentiment-fast".into(),
-                ..fast(&["a"])
+        (
+            "larger than the limit",
+            RawCall::predict(&vec![0; server.service.limits().max_message_bytes() + 1]),
+            http.post(PATH, vec![b' '; server.service.limits().max_json_bytes() + 1])
+                .await,
+            "MESSAGE_TOO_LARGE",
+        ),
+        (
+            "a path that is not there",
+            RawCall {
+                path: "/tandem.v1.PredictionService/Guess".into(),
+                ..RawCall::predict(&good())
             },
-            &["model"],
-            "excludes route",
+            http.post("/v1/guess", json()).await,
+            "METHOD_NOT_FOUND",
         ),
-        invalid(
-            "no model's name",
-            with(&|it| it.model = "Not A Name".into()),
-            &["model"],
-            "must be",
+        (
+            "a method that is not POST",
+            RawCall {
+                method: Method::GET,
+                ..RawCall::predict(&good())
+            },
+            http.get(PATH).await,
+            "METHOD_NOT_ALLOWED",
         ),
-        invalid(
-            "an empty version",
-            with(&|it| it.model = "sentiment-fast@".into()),
-            &["model"],
-            "must be",
+        (
+            "another content type",
+            RawCall {
+                content_type: "text/plain".into(),
+                ..RawCall::predict(&good())
+            },
+            http.send(Method::POST, PATH, &[("content-type", "text/plain")], json())
+                .await,
+            "UNSUPPORTED_MEDIA_TYPE",
         ),
-        invalid(
-            "no task's name",
-            with(&|it| it.task = "../etc".into()),
-            &["task"],
-            "must match",
+        (
+            "a time limit that is none",
+            RawCall::predict(&good()).header("grpc-timeout", "soon"),
+            http.post_with(PATH, &[("x-request-timeout-ms", "soon")], json()).await,
+            "INVALID_FIELD",
         ),
-        not_found("unknown task", with(&|it| it.task = "topic".into()), "TASK_NOT_FOUND"),
-        not_found(
-            "unknown model",
-            with(&|it| it.model = "no-such".into()),
-            "MODEL_NOT_FOUND",
+        (
+            "no time at all",
+            RawCall::predict(&good()).header("grpc-timeout", "0m"),
+            http.post_with(PATH, &[("x-request-timeout-ms", "0")], json()).await,
+            "DEADLINE_EXCEEDED",
         ),
-        invalid(
-            "several at once",
-            with(&|it| {
-                it.texts.clear();
-                it.top_k = -2;
-            }),
-            &["texts", "top_k"],
-            "; ",
-        ),
-    ]
-}
-
-#[tokio::test]
-async fn every_bad_field_is_named_over_grpc() {
-    let mut client = TestServer::shared().await.client().await;
-    for row in table() {
-        let refusal = Refusal::of(&client.predict(row.request).await.expect_err(row.case));
-        assert_eq!(refusal.code, row.code, "{}", row.case);
-        assert_eq!(refusal.reason, row.reason, "{}", row.case);
-        assert_eq!(refusal.fields, row.fields, "{}", row.case);
-        assert!(refusal.message.contains(row.tells), "{}: {}", row.case, refusal.message);
+    ];
+    for (case, call, answer, reason) in pairs {
+        let over_http = by_http(&answer);
+        let over_grpc = by_grpc(&call.send(server.grpc_addr()).await.status);
+        assert_eq!(
+            (over_grpc.reason.as_str(), over_http.reason.as_str()),
+            (reason, reason),
+            "{case}"
+        );
+        assert_eq!(over_grpc.code, over_http.code, "{case}");
+        assert_eq!((over_grpc.code, answer.status.as_u16()), documented(reason), "{case}");
     }
 }
 
-#[tokio::test]
-async fn every_bad_field_is_named_over_http() {
-    let http = TestServer::shared().await.http();
-    for row in table() {
-        let answer = http.post("/v1/predict", json::encode(&row.request)).await;
-        assert_eq!(answer.status.as_u16(), row.http, "{}: {}", row.case, answer.text());
-        assert_eq!(answer.reason(), row.reason, "{}", row.case);
-        assert_eq!(answer.fields(), row.fields, "{}", row.case);
-        let message = answer.json()["error"]["message"]
-            .as_str()
-            .expect("a message")
-            .to_owned();
-        assert!(message.contains(row.tells), "{}: {message}", row.case);
+#[test]
+fn the_documentation_has_every_reason_with_its_codes() {
+    for reason in Reason::ALL {
+        let expected = (reason.grpc_name().to_owned(), reason.http_status());
+        assert_eq!(documented(reason.label()), expected, "{}", reason.label());
     }
 }
 
@@ -203,14 +244,16 @@ async fn fallback_that_is_not_wanted_is_no_fault() {
 #[tokio::test]
 async fn a_task_without_a_model_of_the_tier_says_so() {
     let server = TestServer::builder().fast_only().start().await;
-    let mut client = server.client().await;
-    let status = client
-        .predict(by_route(pb::Route::Deep, &["좋다"]))
+    let request = by_route(pb::Route::Deep, &["좋다"]);
+    let answer = ask_http(&server.http(), &Ask::Predict(request.clone())).await;
+    let status = server
+        .client()
+        .await
+        .predict(request)
         .await
         .expect_err("there is no deep model");
-    let refusal = Refusal::of(&status);
-    assert_eq!(
-        (refusal.code, refusal.reason.as_str()),
-        (Code::FailedPrecondition, "TIER_NOT_CONFIGURED")
-    );
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(by_grpc(&status), by_http(&answer));
+    assert_eq!(by_http(&answer).reason, "TIER_NOT_CONFIGURED");
 }
