@@ -21,13 +21,21 @@ def literal(name, value):
     return head + bytes([len(value)]) + value
 
 
-def headers(path):
-    """The headers of a gRPC call."""
-    return b"\x83\x86" + literal(4, path) + literal(1, b"localhost") + literal(31, b"application/grpc") + literal(b"te", b"trailers")
+def headers(path, *more):
+    """The headers of a gRPC call, and more of them."""
+    usual = literal(4, path) + literal(1, b"localhost") + literal(31, b"application/grpc") + literal(b"te", b"trailers")
+    return b"\x83\x86" + usual + b"".join(literal(*one) for one in more)
 
 
-def message(body):
-    return b"\0" + struct.pack(">I", len(body)) + body
+def message(body, packed=False):
+    return bytes([packed]) + struct.pack(">I", len(body)) + body
+
+
+def data(stream, body):
+    """The frames of a body that is sent whole."""
+    pieces = [body[at : at + 16384] for at in range(0, len(body), 16384)] or [b""]
+    frames = [frame(DATA, 0, stream, piece) for piece in pieces[:-1]]
+    return b"".join(frames) + frame(DATA, END_STREAM, stream, pieces[-1])
 
 
 CHECK = b"/grpc.health.v1.Health/Check"
@@ -38,13 +46,16 @@ PREDICT = b"/tandem.v1.PredictionService/Predict"
 class Connection:
     """One connection; reads frames and answers PING and SETTINGS as a client must."""
 
-    def __init__(self, address, timeout=60):
+    def __init__(self, address, timeout=60, wrap=None):
         self.socket = socket.create_connection(address, timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if wrap:
+            self.socket = wrap(self.socket)
         self.socket.sendall(PREFACE + frame(SETTINGS))
         self.buffer = b""
         self.next_stream = 1
         self.last_taken = None
+        self.last_message = b""
 
     def read(self):
         """The next frame: kind, flags, stream, payload; none at the end."""
@@ -74,14 +85,15 @@ class Connection:
         except OSError:
             pass
 
-    def start(self, path, body):
+    def start(self, path, body, packed=False):
         stream, self.next_stream = self.next_stream, self.next_stream + 2
-        self.send(frame(HEADERS, END_HEADERS, stream, headers(path)) + frame(DATA, END_STREAM, stream, message(body)))
+        more = [(b"grpc-encoding", b"gzip")] if packed else []
+        self.send(frame(HEADERS, END_HEADERS, stream, headers(path, *more)) + data(stream, message(body, packed)))
         return stream
 
-    def call(self, path, body=b""):
-        """'answered'; 'refused' if the server said that it did not take the call; 'lost' otherwise."""
-        stream = self.start(path, body)
+    def call(self, path, body=b"", packed=False):
+        """'answered'; 'refused' if the server said that it did not take the call; 'failed' with a status; 'lost' otherwise."""
+        stream = self.start(path, body, packed)
         got_message = False
         while True:
             found = self.read()
@@ -93,6 +105,7 @@ class Connection:
                 continue
             if kind == DATA and payload:
                 got_message = True
+                self.last_message = payload
             if kind == RST_STREAM:
                 return "refused" if payload == b"\0\0\0\7" else "lost"
             if flags & END_STREAM and kind in (DATA, HEADERS):
