@@ -97,7 +97,7 @@ fn prediction(prediction: types::Prediction) -> pb::Prediction {
         scores: scores.collect(),
         token_count: count(prediction.token_count),
         truncated: prediction.truncated,
-        value: None,
+        value: prediction.value,
     }
 }
 
@@ -210,8 +210,7 @@ fn model_health(report: ModelReport) -> pb::ModelHealth {
         labels: report.labels,
         max_token_count: count(report.max_token_count),
         tasks: report.tasks,
-        // A model without a manifest and golden examples is not loaded by this version.
-        verified: true,
+        verified: report.verified,
     }
 }
 

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::{ConfigArgs, Exit, fail};
+use crate::model::golden::Report;
 use crate::model::load::{InstanceSettings, initialize};
-use crate::model::manifest::Manifest;
+use crate::model::manifest::{Golden, Manifest};
 use crate::model::repository::{self, MANIFEST_FILE, VerifiedModel};
 
 /// The arguments of `tandem check`.
@@ -39,21 +40,29 @@ pub fn run(args: &CheckArgs) -> Exit {
     match initialize(&verified, instances) {
         Ok(initialized) => {
             let report = initialized.golden;
-            let golden = &verified.manifest.golden;
-            println!("golden       {} examples, ids identical", report.examples);
-            println!(
-                "  alone      largest logit difference {:.2e}, tolerance {:.2e}",
-                report.largest_difference, golden.logit_tolerance
-            );
-            println!(
-                "  batched    largest logit difference {:.2e}, tolerance {:.2e}",
-                report.largest_batched_difference, golden.batched_logit_tolerance
-            );
+            match &verified.manifest.golden {
+                Some(golden) => describe_golden(report, golden),
+                None => {
+                    println!("golden       no examples: nobody has shown that it answers as the model that was trained")
+                }
+            }
             println!("ok           in {:.0?}", started.elapsed());
             Exit::Success
         }
         Err(error) => fail(&error, Exit::Failure),
     }
+}
+
+fn describe_golden(report: Report, golden: &Golden) {
+    println!("golden       {} examples, ids identical", report.examples);
+    println!(
+        "  alone      largest logit difference {:.2e}, tolerance {:.2e}",
+        report.largest_difference, golden.logit_tolerance
+    );
+    println!(
+        "  batched    largest logit difference {:.2e}, tolerance {:.2e}",
+        report.largest_batched_difference, golden.batched_logit_tolerance
+    );
 }
 
 fn find(model: &Path, repository: &Path) -> Result<VerifiedModel, String> {
@@ -76,6 +85,7 @@ fn describe(verified: &VerifiedModel) {
         folder,
         manifest,
         fingerprint,
+        ..
     } = verified;
     let Manifest {
         name,

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::manifest::Manifest;
+use super::manifest::{Golden, Manifest};
 use super::postprocess::Postprocessor;
 use super::preprocess::{Encoding, ModelInput, Preprocessor};
 use super::{ModelError, Runner};
@@ -56,12 +56,14 @@ pub fn read(path: &Path) -> Result<Vec<Example>, ModelError> {
 
 /// What the check needs of a model.
 pub struct Subject<'a> {
-    /// The manifest, for tolerances.
+    /// The manifest.
     pub manifest: &'a Manifest,
+    /// The tolerances.
+    pub golden: &'a Golden,
     /// The model's preprocessing.
     pub preprocessor: &'a Preprocessor,
     /// The model's postprocessing.
-    pub postprocessor: Postprocessor,
+    pub postprocessor: &'a Postprocessor,
     /// One of its instances.
     pub runner: &'a mut dyn Runner,
 }
@@ -76,7 +78,7 @@ pub fn check(subject: Subject<'_>, examples: &[Example]) -> Result<Report, Strin
     // Neighbours in width still differ in it, so padding is checked, and little of the time goes into padding.
     let mut by_width: Vec<usize> = (0..examples.len()).collect();
     by_width.sort_by_key(|&at| encodings[at].input.width());
-    let golden = &subject.manifest.golden;
+    let golden = subject.golden;
     let alone = 1;
     let batched = subject.manifest.limits.max_batch_size.min(8);
     let mut report = Report {
@@ -131,7 +133,7 @@ fn check_ids(preprocessor: &Preprocessor, example: &Example) -> Result<Encoding,
     Ok(encoding)
 }
 
-fn check_row(postprocessor: Postprocessor, row: &[f32], example: &Example, tolerance: f32) -> Result<f32, String> {
+fn check_row(postprocessor: &Postprocessor, row: &[f32], example: &Example, tolerance: f32) -> Result<f32, String> {
     let answer = postprocessor.classify(row).map_err(|error| error.to_string())?;
     if answer.logits.len() != example.logits.len() || answer.probabilities.len() != example.probabilities.len() {
         return Err(format!(

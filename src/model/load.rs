@@ -126,6 +126,7 @@ fn try_initialize(
         folder,
         manifest,
         fingerprint,
+        ..
     } = verified;
     let runtime = Runtime::get().map_err(|problem| ModelError::new(folder, problem))?;
     let mut clock = Instant::now();
@@ -151,10 +152,7 @@ fn try_initialize(
         .map(|_| open(settings.intra_threads))
         .collect::<Result<Vec<_>, _>>()?;
     times.sessions = lap();
-    let postprocessor = Postprocessor {
-        output_kind: manifest.onnx.output_kind,
-        temperature: manifest.calibration.temperature,
-    };
+    let postprocessor = Postprocessor::new(manifest);
     let failed = |problem: &dyn std::fmt::Display| ModelError::new(&path, format!("warm-up failed: {problem}"));
     let sample = cost::sample(&preprocessor).map_err(|error| failed(&error))?;
     let bounds = ShapeBounds::new(manifest, settings.max_cells);
@@ -180,15 +178,21 @@ fn try_initialize(
         wide = from_cells.map(|from_cells| (runner, from_cells));
     }
     times.measuring = lap();
-    let golden_path = folder.join(&manifest.golden.file);
-    let examples = golden::read(&golden_path)?;
-    let subject = Subject {
-        manifest,
-        preprocessor: &preprocessor,
-        postprocessor,
-        runner: &mut runners[0],
+    let golden = match &manifest.golden {
+        Some(expected) => {
+            let golden_path = folder.join(&expected.file);
+            let examples = golden::read(&golden_path)?;
+            let subject = Subject {
+                manifest,
+                golden: expected,
+                preprocessor: &preprocessor,
+                postprocessor: &postprocessor,
+                runner: &mut runners[0],
+            };
+            golden::check(subject, &examples).map_err(|problem| ModelError::new(&golden_path, problem))?
+        }
+        None => Report::default(),
     };
-    let golden = golden::check(subject, &examples).map_err(|problem| ModelError::new(&golden_path, problem))?;
     times.golden = lap();
     let idle_from_cells = wide.as_ref().map(|(_, from_cells)| *from_cells);
     let runners = with_idle(runners, wide);
@@ -307,8 +311,7 @@ impl Model {
 
     /// Turns a row of raw outputs into an answer. `temperature` overrides the manifest's.
     pub fn postprocess(&self, row: &[f32], temperature: Option<f32>) -> Result<Classification, NotFinite> {
-        let own = self.postprocessor;
-        let temperature = temperature.unwrap_or(own.temperature);
-        Postprocessor { temperature, ..own }.classify(row)
+        let temperature = temperature.unwrap_or(self.postprocessor.temperature);
+        self.postprocessor.classify_at(row, temperature)
     }
 }

@@ -3,10 +3,10 @@
 //! Parses and checks the manifest alone; whether the folder keeps its promises is for `repository.rs` (checksums) and
 //! `golden.rs` (outputs). Unknown keys are errors, except in the free-form tables for readers.
 
-use std::collections::BTreeMap;
-use std::path::{Component, Path};
-
 use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use super::paths::goes_down;
 
 /// A trade of speed for accuracy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize)]
@@ -47,6 +47,9 @@ pub struct Manifest {
     pub tier: Tier,
     /// The labels, in the order of the output's columns.
     pub labels: Vec<String>,
+    /// What is asked of the labels.
+    #[serde(default)]
+    pub problem_type: ProblemType,
     /// One line for people.
     #[serde(default)]
     pub description: String,
@@ -63,8 +66,9 @@ pub struct Manifest {
     /// How raw outputs become probabilities.
     #[serde(default)]
     pub calibration: Calibration,
-    /// Texts with the training framework's outputs.
-    pub golden: Golden,
+    /// Texts with known outputs; nothing if nobody wrote any.
+    #[serde(default)]
+    pub golden: Option<Golden>,
     /// What the model can take at once.
     #[serde(default)]
     pub limits: Limits,
@@ -76,6 +80,21 @@ pub struct Manifest {
     pub metrics: toml::Table,
     /// The SHA-256 of each file, by its path in the folder.
     pub files: BTreeMap<String, String>,
+}
+
+/// What is asked of the labels. The names are those of `config.json` in Hugging Face folders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+pub enum ProblemType {
+    /// One of them is right: softmax.
+    #[default]
+    #[serde(rename = "single_label_classification")]
+    SingleLabel,
+    /// Each is right or not: a sigmoid and a threshold for each.
+    #[serde(rename = "multi_label_classification")]
+    MultiLabel,
+    /// There is one column, and it is the answer.
+    #[serde(rename = "regression")]
+    Regression,
 }
 
 /// The ONNX file and its output.
@@ -91,6 +110,9 @@ pub struct Onnx {
     pub output_kind: OutputKind,
     /// The name of the string input, for `kind = "string"`.
     pub input: Option<String>,
+    /// What the first token's place counts as, for graphs that have an input `position_ids`.
+    #[serde(default)]
+    pub first_position: u32,
     /// Whether a row's result is the same whatever rows it is batched with.
     #[serde(default)]
     pub batch_invariant: bool,
@@ -151,6 +173,11 @@ pub struct TokenizerSettings {
     /// What happens to longer texts unless the request says.
     #[serde(default)]
     pub truncation: Truncation,
+    /// Whether it takes pairs of texts too.
+    #[serde(default)]
+    pub text_pairs: bool,
+    /// The id that fills padded rows; the tokenizer's own if absent.
+    pub pad_id: Option<u32>,
 }
 
 fn default_max_bytes() -> usize {
@@ -174,17 +201,32 @@ pub enum Truncation {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// Logits are divided by this before softmax.
+    /// Logits are divided by this before softmax or sigmoid.
+    #[serde(default = "default_temperature")]
     pub temperature: f32,
+    /// The probability from which on a label is selected, in the order of the labels, for multi-label models; 0.5 for all if
+    /// empty.
+    #[serde(default)]
+    pub thresholds: Vec<f32>,
+}
+
+fn default_temperature() -> f32 {
+    1.0
 }
 
 impl Default for Calibration {
     fn default() -> Self {
-        Self { temperature: 1.0 }
+        Self {
+            temperature: default_temperature(),
+            thresholds: Vec::new(),
+        }
     }
 }
 
-/// Texts with the training framework's outputs.
+/// The `source` of golden examples that Tandem wrote: they detect later change, not a wrong export.
+pub const OWN_GOLDEN: &str = "onnxruntime";
+
+/// Texts with known outputs: the training framework's, unless `source` says that Tandem wrote them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
@@ -221,7 +263,13 @@ impl Manifest {
         Ok(manifest)
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// Whether golden examples of the training framework say how it should answer.
+    pub fn is_verified(&self) -> bool {
+        self.golden.as_ref().is_some_and(|golden| golden.source != OWN_GOLDEN)
+    }
+
+    /// Checks values that must be in bounds and fit each other. The error is one line that names the key.
+    pub(super) fn check(&self) -> Result<(), String> {
         if self.schema_version != SCHEMA_VERSION {
             return Err(format!(
                 "schema_version is {}, this build reads {SCHEMA_VERSION}",
@@ -233,28 +281,59 @@ impl Manifest {
                 return Err(format!("{key} must match [a-z0-9][a-z0-9_-]{{0,62}}"));
             }
         }
-        if self.labels.len() < 2 {
-            return Err("labels must hold at least two labels".into());
-        }
-        if (1..self.labels.len()).any(|at| self.labels[..at].contains(&self.labels[at])) {
-            return Err("labels must differ from each other".into());
-        }
-        if !(self.calibration.temperature.is_finite() && self.calibration.temperature > 0.0) {
-            return Err("calibration.temperature must be a number above 0".into());
-        }
-        for (key, value) in [
-            ("golden.logit_tolerance", self.golden.logit_tolerance),
-            ("golden.batched_logit_tolerance", self.golden.batched_logit_tolerance),
-        ] {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(format!("{key} must be a number of at least 0"));
-            }
-        }
+        self.check_labels()?;
+        self.check_calibration()?;
         if !(1..=1024).contains(&self.limits.max_batch_size) {
             return Err("limits.max_batch_size must be from 1 to 1024".into());
         }
         self.check_preprocess()?;
         self.check_files()
+    }
+
+    fn check_labels(&self) -> Result<(), String> {
+        let count = self.labels.len();
+        match self.problem_type {
+            ProblemType::SingleLabel if count < 2 => return Err("labels must hold at least two labels".into()),
+            ProblemType::MultiLabel if count < 1 => return Err("labels must hold at least one label".into()),
+            ProblemType::Regression if count != 1 => {
+                return Err("labels must hold one label where problem_type is regression".into());
+            }
+            _ => {}
+        }
+        if (1..self.labels.len()).any(|at| self.labels[..at].contains(&self.labels[at])) {
+            return Err("labels must differ from each other".into());
+        }
+        Ok(())
+    }
+
+    fn check_calibration(&self) -> Result<(), String> {
+        if !(self.calibration.temperature.is_finite() && self.calibration.temperature > 0.0) {
+            return Err("calibration.temperature must be a number above 0".into());
+        }
+        let thresholds = &self.calibration.thresholds;
+        if !thresholds.is_empty() {
+            if self.problem_type != ProblemType::MultiLabel {
+                return Err("calibration.thresholds are for multi_label_classification only".into());
+            }
+            if thresholds.len() != self.labels.len() {
+                return Err("calibration.thresholds must be one a label".into());
+            }
+            if !thresholds.iter().all(|value| (0.0..=1.0).contains(value)) {
+                return Err("calibration.thresholds must be numbers from 0 to 1".into());
+            }
+        }
+        let tolerances = self.golden.iter().flat_map(|golden| {
+            [
+                ("golden.logit_tolerance", golden.logit_tolerance),
+                ("golden.batched_logit_tolerance", golden.batched_logit_tolerance),
+            ]
+        });
+        for (key, value) in tolerances {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(format!("{key} must be a number of at least 0"));
+            }
+        }
+        Ok(())
     }
 
     fn check_preprocess(&self) -> Result<(), String> {
@@ -292,10 +371,7 @@ impl Manifest {
 
     fn check_files(&self) -> Result<(), String> {
         for (file, sha256) in &self.files {
-            let plain = Path::new(file)
-                .components()
-                .all(|part| matches!(part, Component::Normal(_)));
-            if file.is_empty() || !plain {
+            if !goes_down(file) {
                 return Err(format!("files: `{file}` must be a relative path without `..`"));
             }
             if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -312,10 +388,8 @@ impl Manifest {
 
     /// The files that the manifest names, with the key that names each.
     fn named_files(&self) -> Vec<(&'static str, &str)> {
-        let mut named = vec![
-            ("onnx.file", self.onnx.file.as_str()),
-            ("golden.file", &self.golden.file),
-        ];
+        let mut named = vec![("onnx.file", self.onnx.file.as_str())];
+        named.extend(self.golden.iter().map(|golden| ("golden.file", golden.file.as_str())));
         if let Preprocess::Tokenizer(settings) = &self.preprocess {
             named.push(("preprocess.file", &settings.file));
         }

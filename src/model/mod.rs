@@ -2,10 +2,11 @@
 //! output becomes an answer.
 //!
 //! Knows nothing of requests, queues or protocols. In reading order:
-//! [`manifest`] → [`repository`] → [`load`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`cost`] → [`idle`] →
-//! [`signature`] → [`memory`].
+//! [`manifest`] → [`repository`] → [`discover`] → [`load`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`cost`] →
+//! [`idle`] → [`signature`] → [`memory`].
 
 pub mod cost;
+pub mod discover;
 #[cfg(feature = "fault-injection")]
 pub mod faults;
 pub mod golden;
@@ -15,6 +16,7 @@ pub mod load;
 pub mod manifest;
 pub mod memory;
 pub mod onnx;
+pub mod paths;
 pub mod postprocess;
 pub mod preprocess;
 pub mod repository;

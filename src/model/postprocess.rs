@@ -2,23 +2,56 @@
 //!
 //! Pure arithmetic on one row. Refuses rows that are not finite: a NaN never becomes an answer.
 
-use super::manifest::OutputKind;
+use super::manifest::{Manifest, OutputKind, ProblemType};
 
 /// The answer to one text, by label index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Classification {
     /// The index of the winning label.
     pub winner: usize,
-    /// Calibrated probabilities, by label index; they sum to one.
+    /// Calibrated probabilities, by label index. They sum to one where one label is right; of a regression, the value.
     pub probabilities: Vec<f32>,
-    /// Raw outputs before softmax, uncalibrated, by label index.
+    /// Raw outputs before softmax or sigmoid, uncalibrated, by label index.
     pub logits: Vec<f32>,
+    /// Which labels are part of the answer.
+    pub selection: Selection,
+}
+
+/// Which labels are part of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Selection {
+    /// The winner alone.
+    Winner,
+    /// Each label by itself, by label index.
+    Each(Vec<bool>),
+    /// None: the answer is this value.
+    Value(f32),
 }
 
 impl Classification {
-    /// The calibrated probability of the winning label.
+    /// The calibrated probability of the winning label; 0 for a regression.
     pub fn confidence(&self) -> f32 {
-        self.probabilities[self.winner]
+        match self.selection {
+            Selection::Value(_) => 0.0,
+            Selection::Winner | Selection::Each(_) => self.probabilities[self.winner],
+        }
+    }
+
+    /// Whether a label is part of the answer.
+    pub fn selects(&self, label: usize) -> bool {
+        match &self.selection {
+            Selection::Winner => label == self.winner,
+            Selection::Each(selected) => selected[label],
+            Selection::Value(_) => false,
+        }
+    }
+
+    /// The value, if the answer is one.
+    pub fn value(&self) -> Option<f32> {
+        match self.selection {
+            Selection::Value(value) => Some(value),
+            Selection::Winner | Selection::Each(_) => None,
+        }
     }
 
     /// Label indices, best first; ties in the order of the labels.
@@ -35,25 +68,53 @@ impl Classification {
 pub struct NotFinite;
 
 /// How raw outputs become probabilities.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Postprocessor {
     /// What the model's output is.
     pub output_kind: OutputKind,
-    /// Logits are divided by this before softmax.
+    /// Logits are divided by this before softmax or sigmoid.
     pub temperature: f32,
+    /// What is asked of the labels.
+    pub problem_type: ProblemType,
+    /// The probability from which on each label is selected, for multi-label models; 0.5 for those that are not listed.
+    pub thresholds: Vec<f32>,
 }
 
 impl Postprocessor {
+    /// What a manifest says.
+    pub fn new(manifest: &Manifest) -> Self {
+        Self {
+            output_kind: manifest.onnx.output_kind,
+            temperature: manifest.calibration.temperature,
+            problem_type: manifest.problem_type,
+            thresholds: manifest.calibration.thresholds.clone(),
+        }
+    }
+
     /// Classifies one row of the model's output.
     pub fn classify(&self, row: &[f32]) -> Result<Classification, NotFinite> {
+        self.classify_at(row, self.temperature)
+    }
+
+    /// The same with a temperature in place of its own.
+    pub fn classify_at(&self, row: &[f32], temperature: f32) -> Result<Classification, NotFinite> {
         if row.is_empty() || row.iter().any(|value| !value.is_finite()) {
             return Err(NotFinite);
         }
-        let logits: Vec<f32> = match self.output_kind {
-            OutputKind::Logits => row.to_vec(),
-            OutputKind::Probabilities => row.iter().map(|&value| value.max(f32::MIN_POSITIVE).ln()).collect(),
+        let logits: Vec<f32> = match (self.problem_type, self.output_kind) {
+            (ProblemType::Regression, _) | (_, OutputKind::Logits) => row.to_vec(),
+            (ProblemType::SingleLabel, _) => row.iter().map(|&value| value.max(f32::MIN_POSITIVE).ln()).collect(),
+            (ProblemType::MultiLabel, _) => row.iter().map(|&value| log_odds(value)).collect(),
         };
-        let probabilities = softmax(&logits, self.temperature);
+        let (probabilities, selection) = match self.problem_type {
+            ProblemType::SingleLabel => (softmax(&logits, temperature), Selection::Winner),
+            ProblemType::MultiLabel => {
+                let probabilities: Vec<f32> = logits.iter().map(|value| sigmoid(value / temperature)).collect();
+                let selected = self.select(&probabilities);
+                (probabilities, Selection::Each(selected))
+            }
+            ProblemType::Regression => (logits.clone(), Selection::Value(logits[0])),
+        };
         let mut winner = 0;
         for (at, value) in logits.iter().enumerate() {
             if *value > logits[winner] {
@@ -64,8 +125,28 @@ impl Postprocessor {
             winner,
             probabilities,
             logits,
+            selection,
         })
     }
+
+    fn select(&self, probabilities: &[f32]) -> Vec<bool> {
+        let threshold = |label| self.thresholds.get(label).copied().unwrap_or(DEFAULT_THRESHOLD);
+        let labels = probabilities.iter().enumerate();
+        labels.map(|(label, &value)| value >= threshold(label)).collect()
+    }
+}
+
+/// The probability from which on a label is selected, where nobody says another.
+const DEFAULT_THRESHOLD: f32 = 0.5;
+
+fn sigmoid(value: f32) -> f32 {
+    // In 64 bits the power of a large logit stays finite.
+    (1.0 / (1.0 + (-f64::from(value)).exp())) as f32
+}
+
+fn log_odds(probability: f32) -> f32 {
+    let kept = f64::from(probability).clamp(1e-12, 1.0 - 1e-12);
+    (kept / (1.0 - kept)).ln() as f32
 }
 
 fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
@@ -82,6 +163,8 @@ mod tests {
     const PLAIN: Postprocessor = Postprocessor {
         output_kind: OutputKind::Logits,
         temperature: 1.0,
+        problem_type: ProblemType::SingleLabel,
+        thresholds: Vec::new(),
     };
 
     #[test]
@@ -123,10 +206,46 @@ mod tests {
     fn probabilities_pass_through() {
         let post = Postprocessor {
             output_kind: OutputKind::Probabilities,
-            temperature: 1.0,
+            ..PLAIN
         };
         let answer = post.classify(&[0.25, 0.75]).expect("finite");
         assert!((answer.confidence() - 0.75).abs() < 1e-6);
         assert_eq!(post.classify(&[0.0, 1.0]).expect("finite").winner, 1);
+    }
+
+    #[test]
+    fn each_label_of_a_multi_label_model_has_its_threshold() {
+        let post = Postprocessor {
+            problem_type: ProblemType::MultiLabel,
+            thresholds: vec![0.5, 0.9, 0.1],
+            ..PLAIN
+        };
+        let answer = post.classify(&[0.0, 1.0, -1.0]).expect("finite");
+        assert_eq!(answer.selection, Selection::Each(vec![true, false, true]));
+        assert_eq!((answer.winner, answer.value()), (1, None));
+        assert!((answer.probabilities[1] - 0.731_058_6).abs() < 1e-6);
+        let extreme = post.classify(&[3.0e38, -3.0e38, 0.0]).expect("finite");
+        assert_eq!(extreme.probabilities, [1.0, 0.0, 0.5]);
+        let given = Postprocessor {
+            output_kind: OutputKind::Probabilities,
+            ..post
+        };
+        let answer = given.classify(&[0.25, 0.95, 0.0]).expect("finite");
+        assert!((answer.probabilities[0] - 0.25).abs() < 1e-6);
+        assert_eq!(answer.selection, Selection::Each(vec![false, true, false]));
+    }
+
+    #[test]
+    fn a_regression_gives_its_value_as_it_is() {
+        let post = Postprocessor {
+            problem_type: ProblemType::Regression,
+            ..PLAIN
+        };
+        let answer = post.classify(&[-3.25]).expect("finite");
+        assert_eq!((answer.value(), answer.confidence()), (Some(-3.25), 0.0));
+        assert_eq!(
+            (answer.logits.as_slice(), answer.selects(0)),
+            ([-3.25].as_slice(), false)
+        );
     }
 }

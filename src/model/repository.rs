@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::ModelError;
-use super::manifest::Manifest;
+use super::discover::{self, Discovered, Hints, Note};
+use super::manifest::{Manifest, Tier};
+use super::{ModelError, paths};
 
 /// The name of the file that makes a folder a model.
 pub const MANIFEST_FILE: &str = "manifest.toml";
 
-/// A model whose files are the ones that its manifest lists.
+/// A model whose files are the ones that its manifest lists, or that were found in a folder without one.
 #[derive(Clone, Debug)]
 pub struct VerifiedModel {
     /// The folder.
@@ -23,9 +24,15 @@ pub struct VerifiedModel {
     pub manifest: Manifest,
     /// The first 16 hexadecimal digits of a SHA-256 over the files that decide the model's answers.
     pub fingerprint: String,
+    /// Whether a manifest has golden examples of the training framework. If not, nobody has shown that it answers as the model
+    /// that was trained.
+    pub verified: bool,
+    /// What was found and assumed where there is no manifest.
+    pub notes: Vec<Note>,
 }
 
-/// Finds and verifies every model in the repository at `root`: the newest version of each name.
+/// Finds and verifies every model in the repository at `root`: the newest version of each name. A version without a manifest
+/// is taken for what its files say.
 pub fn open(root: &Path) -> Result<Vec<VerifiedModel>, ModelError> {
     let newest = newest(root)?;
     let models = newest.iter().map(|folder| verify_in_repository(folder));
@@ -41,28 +48,36 @@ pub fn newest(root: &Path) -> Result<Vec<PathBuf>, ModelError> {
     if models.is_empty() {
         return Err(ModelError::new(
             root,
-            format!("holds no model: expected <name>/<version>/{MANIFEST_FILE}"),
+            format!("holds no model: expected <name>/<version>/ with {MANIFEST_FILE} or an export"),
         ));
     }
     Ok(models)
 }
 
-/// The versions in the folder of a name, the newest last. A folder without a manifest is none: it may be on its way.
+/// The versions in the folder of a name, the newest last. A folder with neither a manifest nor an export is none: it may be on
+/// its way.
 pub fn versions_in(name: &Path) -> Result<Vec<PathBuf>, ModelError> {
     let mut versions = folders_in(name)?;
-    versions.retain(|version| version.join(MANIFEST_FILE).is_file());
+    versions.retain(|version| version.join(MANIFEST_FILE).is_file() || discover::looks_like_model(version));
     versions.sort_by_key(|version| version_key(version));
     Ok(versions)
 }
 
 /// Verifies the model in `folder`, and that its folders carry its name and version.
 pub fn verify_in_repository(folder: &Path) -> Result<VerifiedModel, ModelError> {
-    let model = verify(folder)?;
     let version = folder.file_name().map(|name| name.to_string_lossy());
     let name = folder
         .parent()
         .and_then(Path::file_name)
         .map(|name| name.to_string_lossy());
+    let hints = Hints {
+        name: name.as_deref().unwrap_or_default().to_owned(),
+        version: version.as_deref().unwrap_or_default().to_owned(),
+        task: None,
+        tier: None,
+        root: folder.parent().and_then(Path::parent).map(Path::to_path_buf),
+    };
+    let model = read(folder, &hints)?;
     for (key, expected, found) in [
         ("name", name, &model.manifest.name),
         ("version", version, &model.manifest.version),
@@ -79,32 +94,79 @@ pub fn verify_in_repository(folder: &Path) -> Result<VerifiedModel, ModelError> 
     Ok(model)
 }
 
+/// Reads the model in `folder`: by its manifest, or without one by what its files say.
+pub fn read(folder: &Path, hints: &Hints) -> Result<VerifiedModel, ModelError> {
+    let root = hints.root.as_deref().unwrap_or(folder);
+    if folder.join(MANIFEST_FILE).is_file() {
+        return verify_under(root, folder);
+    }
+    let Discovered { manifest, notes } = discover::discover(folder, hints)?;
+    Ok(VerifiedModel {
+        folder: folder.to_path_buf(),
+        fingerprint: fingerprint(&manifest, None),
+        manifest,
+        verified: false,
+        notes,
+    })
+}
+
+/// Reads the model in a folder that stands alone, and holds it to a tier if one is given.
+pub fn read_alone(folder: &Path, tier: Option<Tier>) -> Result<VerifiedModel, ModelError> {
+    let hints = Hints {
+        tier,
+        ..Hints::of_folder(folder)
+    };
+    let model = read(folder, &hints)?;
+    match tier {
+        Some(tier) if tier != model.manifest.tier => Err(ModelError::new(
+            &folder.join(MANIFEST_FILE),
+            format!(
+                "says that it is {}, it was given as {}",
+                model.manifest.tier.name(),
+                tier.name()
+            ),
+        )),
+        _ => Ok(model),
+    }
+}
+
 /// Reads the manifest in `folder` and checks every file that it lists.
 pub fn verify(folder: &Path) -> Result<VerifiedModel, ModelError> {
+    verify_under(folder, folder)
+}
+
+/// The same, where files may lie anywhere under `root`.
+fn verify_under(root: &Path, folder: &Path) -> Result<VerifiedModel, ModelError> {
     let path = folder.join(MANIFEST_FILE);
     let text = std::fs::read_to_string(&path).map_err(|error| ModelError::new(&path, error))?;
     let manifest = Manifest::parse(&text).map_err(|problem| ModelError::new(&path, problem))?;
     for (file, expected) in &manifest.files {
         let path = folder.join(file);
+        paths::inside(root, &path).map_err(|problem| ModelError::new(&path, problem))?;
         let found = sha256_of(&path)?;
         if !found.eq_ignore_ascii_case(expected) {
             return Err(ModelError::new(&path, "its SHA-256 is not the one in the manifest"));
         }
     }
-    let fingerprint = fingerprint(&manifest, &text);
     Ok(VerifiedModel {
         folder: folder.to_path_buf(),
+        fingerprint: fingerprint(&manifest, Some(&text)),
+        verified: manifest.is_verified(),
         manifest,
-        fingerprint,
+        notes: Vec::new(),
     })
 }
 
 /// The fingerprint: for each file, in the order of its path, the path, a zero byte and the file's own SHA-256. The
 /// manifest counts too, since its labels and its calibration decide answers; golden examples do not.
-fn fingerprint(manifest: &Manifest, manifest_text: &str) -> String {
+fn fingerprint(manifest: &Manifest, manifest_text: Option<&str>) -> String {
     let mut files = manifest.files.clone();
-    files.remove(&manifest.golden.file);
-    files.insert(MANIFEST_FILE.to_owned(), hex(&Sha256::digest(manifest_text)));
+    if let Some(golden) = &manifest.golden {
+        files.remove(&golden.file);
+    }
+    if let Some(text) = manifest_text {
+        files.insert(MANIFEST_FILE.to_owned(), hex(&Sha256::digest(text)));
+    }
     let mut hasher = Sha256::new();
     for (file, sha256) in &files {
         hasher.update(file);
@@ -114,7 +176,8 @@ fn fingerprint(manifest: &Manifest, manifest_text: &str) -> String {
     hex(&hasher.finalize())[..16].to_owned()
 }
 
-fn sha256_of(path: &Path) -> Result<String, ModelError> {
+/// The SHA-256 of a file, in hexadecimal.
+pub(super) fn sha256_of(path: &Path) -> Result<String, ModelError> {
     let fail = |error| ModelError::new(path, error);
     let mut file = File::open(path).map_err(fail)?;
     let mut hasher = Sha256::new();

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::model::postprocess::Classification;
+use crate::model::postprocess::{Classification, Selection};
 
 /// How two models' calibrated log-probabilities become one answer: `score = fast × ln p_fast + deep × ln p_deep + bias`
 /// for each label, then softmax.
@@ -43,6 +43,7 @@ impl Blend {
             winner,
             probabilities: logs.iter().map(|value| value.exp() as f32).collect(),
             logits: logs.iter().map(|&value| value as f32).collect(),
+            selection: Selection::Winner,
         }
     }
 }

@@ -84,6 +84,8 @@ pub struct ModelReport {
     pub max_token_count: usize,
     /// The tasks that it serves.
     pub tasks: Vec<String>,
+    /// Whether golden examples of the training framework say how it should answer.
+    pub verified: bool,
 }
 
 impl Service {
@@ -238,6 +240,7 @@ impl Service {
             labels: manifest.labels.clone(),
             max_token_count: manifest.max_token_count(),
             tasks: catalog.tasks_of(slot).into_iter().map(str::to_owned).collect(),
+            verified: slot.verified.verified,
         }
     }
 }

@@ -72,15 +72,22 @@ fn postprocess(text: &Answer, options: AnswerOptions) -> Prediction {
                 ScoreKind::Probability => answer.probabilities[label],
                 ScoreKind::Logit => answer.logits[label],
             },
-            selected: label == answer.winner,
+            selected: answer.selects(label),
         });
+    // A multi-label model may select none; of a regression, the label is the name of its value.
+    let named = answer.selects(answer.winner) || answer.value().is_some();
     Prediction {
-        label: labels[answer.winner].clone(),
+        label: if named {
+            labels[answer.winner].clone()
+        } else {
+            String::new()
+        },
         confidence: answer.confidence(),
         tier: text.model.tier(),
         decision: text.decision,
         scores: scores.collect(),
         token_count: text.token_count,
         truncated: text.truncated,
+        value: answer.value(),
     }
 }

@@ -181,6 +181,8 @@ pub struct Prediction {
     pub token_count: usize,
     /// Whether the model saw only a part of the text.
     pub truncated: bool,
+    /// The value that a regression model gives.
+    pub value: Option<f32>,
 }
 
 /// Why a tier answered.
@@ -227,7 +229,7 @@ pub struct LabelScore {
     pub label: String,
     /// A probability or a logit, as asked.
     pub score: f32,
-    /// Whether it is the winner.
+    /// Whether it is part of the answer: the winner, or a label over its threshold.
     pub selected: bool,
 }
 

@@ -1,0 +1,345 @@
+//! What an ONNX file says of itself: inputs, outputs, nodes, and the files that its weights lie in.
+//!
+//! Decodes the few fields that matter, numbers as in `onnx.proto`; weights are passed over. Checks nothing.
+
+use std::path::Path;
+
+use prost::Message;
+
+/// A graph, as its file describes it.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// What it is fed, initializers left out.
+    pub inputs: Vec<Port>,
+    /// What it gives.
+    pub outputs: Vec<Port>,
+    /// Its nodes; those of graphs inside them are not listed.
+    pub nodes: Vec<Node>,
+    /// The `location` of weights in files of their own, each once, in the order of their names.
+    pub external: Vec<String>,
+}
+
+/// An input or an output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub kind: PortKind,
+    /// The size of each dimension; nothing where it is open.
+    pub shape: Vec<Option<i64>>,
+}
+
+/// What an input or an output holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortKind {
+    /// A tensor.
+    Tensor(Element),
+    /// A list of maps: what scikit-learn exports with ZipMap give for probabilities.
+    ListOfMaps,
+    /// Anything else.
+    Other,
+}
+
+/// The type of a tensor's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    /// 32-bit floats.
+    F32,
+    /// 64-bit floats.
+    F64,
+    /// 16-bit floats, of either kind.
+    F16,
+    /// 32-bit integers.
+    I32,
+    /// 64-bit integers.
+    I64,
+    /// Strings.
+    Text,
+    /// Anything else, by its number.
+    Other(i32),
+}
+
+impl Port {
+    /// Whether it is a tensor of strings.
+    pub fn is_text(&self) -> bool {
+        self.kind == PortKind::Tensor(Element::Text)
+    }
+}
+
+impl Graph {
+    /// Reads a file. The error is a part of a line.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let file = prost::bytes::Bytes::from(std::fs::read(path).map_err(|error| error.to_string())?);
+        let model =
+            ModelProto::decode(file).map_err(|_| "is not an ONNX file, or a part of it is missing".to_owned())?;
+        let graph = model.graph.ok_or("is not an ONNX file: it has no graph")?;
+        let mut external = Vec::new();
+        graph.locations(&mut external);
+        model
+            .functions
+            .iter()
+            .flat_map(|function| &function.node)
+            .for_each(|node| node.locations(&mut external));
+        external.sort();
+        external.dedup();
+        let fed = graph
+            .input
+            .iter()
+            .filter(|input| graph.initializer.iter().all(|weight| weight.name != input.name));
+        Ok(Self {
+            inputs: fed.map(ValueInfoProto::port).collect(),
+            outputs: graph.output.iter().map(ValueInfoProto::port).collect(),
+            external,
+            nodes: graph.node,
+        })
+    }
+
+    /// The output of that name.
+    pub fn output(&self, name: &str) -> Option<&Port> {
+        self.outputs.iter().find(|output| output.name == name)
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ModelProto {
+    #[prost(message, optional, tag = "7")]
+    graph: Option<GraphProto>,
+    #[prost(message, repeated, tag = "25")]
+    functions: Vec<FunctionProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct FunctionProto {
+    #[prost(message, repeated, tag = "7")]
+    node: Vec<Node>,
+}
+
+/// A graph as the file has it; inside a node's attributes, the body of a loop or a branch.
+#[derive(Clone, PartialEq, Message)]
+pub struct GraphProto {
+    #[prost(message, repeated, tag = "1")]
+    node: Vec<Node>,
+    #[prost(message, repeated, tag = "5")]
+    initializer: Vec<TensorProto>,
+    #[prost(message, repeated, tag = "11")]
+    input: Vec<ValueInfoProto>,
+    #[prost(message, repeated, tag = "12")]
+    output: Vec<ValueInfoProto>,
+    #[prost(message, repeated, tag = "15")]
+    sparse_initializer: Vec<SparseTensorProto>,
+}
+
+/// A node.
+#[derive(Clone, PartialEq, Message)]
+pub struct Node {
+    /// What it does.
+    #[prost(string, tag = "4")]
+    pub op_type: String,
+    /// Its settings.
+    #[prost(message, repeated, tag = "5")]
+    pub attribute: Vec<Attribute>,
+}
+
+/// A setting of a node.
+#[derive(Clone, PartialEq, Message)]
+pub struct Attribute {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Its number, if it is one.
+    #[prost(int64, tag = "3")]
+    pub i: i64,
+    /// Its text, if it is one.
+    #[prost(bytes = "vec", tag = "4")]
+    pub s: Vec<u8>,
+    #[prost(message, optional, tag = "5")]
+    t: Option<TensorProto>,
+    #[prost(message, optional, tag = "6")]
+    g: Option<GraphProto>,
+    /// Its numbers, if it is a list of them.
+    #[prost(int64, repeated, tag = "8")]
+    pub ints: Vec<i64>,
+    /// Its texts, if it is a list of them.
+    #[prost(bytes = "vec", repeated, tag = "9")]
+    pub strings: Vec<Vec<u8>>,
+    #[prost(message, repeated, tag = "10")]
+    tensors: Vec<TensorProto>,
+    #[prost(message, repeated, tag = "11")]
+    graphs: Vec<GraphProto>,
+    #[prost(message, optional, tag = "22")]
+    sparse_tensor: Option<SparseTensorProto>,
+    #[prost(message, repeated, tag = "23")]
+    sparse_tensors: Vec<SparseTensorProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SparseTensorProto {
+    #[prost(message, optional, tag = "1")]
+    values: Option<TensorProto>,
+    #[prost(message, optional, tag = "2")]
+    indices: Option<TensorProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TensorProto {
+    #[prost(string, tag = "8")]
+    name: String,
+    #[prost(message, repeated, tag = "13")]
+    external_data: Vec<StringStringEntryProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StringStringEntryProto {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ValueInfoProto {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "2")]
+    r#type: Option<TypeProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TypeProto {
+    #[prost(message, optional, tag = "1")]
+    tensor_type: Option<TensorTypeProto>,
+    #[prost(message, optional, boxed, tag = "4")]
+    sequence_type: Option<Box<SequenceTypeProto>>,
+    #[prost(message, optional, tag = "5")]
+    map_type: Option<MapTypeProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TensorTypeProto {
+    #[prost(int32, tag = "1")]
+    elem_type: i32,
+    #[prost(message, optional, tag = "2")]
+    shape: Option<ShapeProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SequenceTypeProto {
+    #[prost(message, optional, boxed, tag = "1")]
+    elem_type: Option<Box<TypeProto>>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct MapTypeProto {
+    #[prost(int32, tag = "1")]
+    key_type: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ShapeProto {
+    #[prost(message, repeated, tag = "1")]
+    dim: Vec<DimensionProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct DimensionProto {
+    #[prost(int64, optional, tag = "1")]
+    dim_value: Option<i64>,
+}
+
+impl GraphProto {
+    fn locations(&self, found: &mut Vec<String>) {
+        self.initializer.iter().for_each(|tensor| tensor.locations(found));
+        self.sparse_initializer
+            .iter()
+            .for_each(|tensor| tensor.locations(found));
+        self.node.iter().for_each(|node| node.locations(found));
+    }
+}
+
+impl Node {
+    /// The setting of that name.
+    pub fn attribute(&self, name: &str) -> Option<&Attribute> {
+        self.attribute.iter().find(|attribute| attribute.name == name)
+    }
+
+    fn locations(&self, found: &mut Vec<String>) {
+        for attribute in &self.attribute {
+            attribute
+                .t
+                .iter()
+                .chain(&attribute.tensors)
+                .for_each(|tensor| tensor.locations(found));
+            attribute
+                .g
+                .iter()
+                .chain(&attribute.graphs)
+                .for_each(|graph| graph.locations(found));
+            let sparse = attribute.sparse_tensor.iter().chain(&attribute.sparse_tensors);
+            sparse.for_each(|tensor| tensor.locations(found));
+        }
+    }
+}
+
+impl SparseTensorProto {
+    fn locations(&self, found: &mut Vec<String>) {
+        self.values
+            .iter()
+            .chain(&self.indices)
+            .for_each(|tensor| tensor.locations(found));
+    }
+}
+
+impl TensorProto {
+    fn locations(&self, found: &mut Vec<String>) {
+        let locations = self.external_data.iter().filter(|entry| entry.key == "location");
+        found.extend(locations.map(|entry| entry.value.clone()));
+    }
+}
+
+impl ValueInfoProto {
+    fn port(&self) -> Port {
+        let nothing = TypeProto::default();
+        let kind = self.r#type.as_ref().unwrap_or(&nothing);
+        let shape = kind.tensor_type.as_ref().and_then(|tensor| tensor.shape.as_ref());
+        Port {
+            name: self.name.clone(),
+            kind: match kind {
+                TypeProto {
+                    tensor_type: Some(tensor),
+                    ..
+                } => PortKind::Tensor(element(tensor.elem_type)),
+                TypeProto {
+                    sequence_type: Some(list),
+                    ..
+                } if list
+                    .elem_type
+                    .as_ref()
+                    .is_some_and(|element| element.map_type.is_some()) =>
+                {
+                    PortKind::ListOfMaps
+                }
+                _ => PortKind::Other,
+            },
+            shape: shape.map_or_else(Vec::new, |shape| {
+                shape
+                    .dim
+                    .iter()
+                    .map(|dim| dim.dim_value.filter(|&size| size > 0))
+                    .collect()
+            }),
+        }
+    }
+}
+
+fn element(number: i32) -> Element {
+    match number {
+        1 => Element::F32,
+        6 => Element::I32,
+        7 => Element::I64,
+        8 => Element::Text,
+        10 | 16 => Element::F16,
+        11 => Element::F64,
+        other => Element::Other(other),
+    }
+}

@@ -1,0 +1,253 @@
+//! Discovery: what a folder without a manifest is, read from the files that exporters leave in it.
+//!
+//! Reads files only; nothing is loaded into ONNX Runtime. Says what was found, what was assumed, and what is wrong with the
+//! command that puts it right. What can't be known from the files is never made up: it is a note that people read.
+
+pub mod graph;
+mod hugging_face;
+mod onnx_file;
+mod sklearn;
+mod tokenizer_files;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::manifest::{Manifest, Tier, is_name};
+use super::repository::sha256_of;
+use super::{ModelError, paths};
+use onnx_file::ChosenOnnx;
+
+/// What the folder itself does not say.
+#[derive(Clone, Debug)]
+pub struct Hints {
+    /// The model's name.
+    pub name: String,
+    /// The model's version.
+    pub version: String,
+    /// The task that it decides; its own name if absent.
+    pub task: Option<String>,
+    /// The tier that it serves; if absent, deep for a transformer and fast for a graph that reads strings.
+    pub tier: Option<Tier>,
+    /// The folder that no file may leave, by link or by name: the model's own if absent.
+    pub root: Option<PathBuf>,
+}
+
+impl Hints {
+    /// The hints of a folder that stands alone: `…/<name>/<version>` where the last part is a number, else `…/<name>`.
+    pub fn of_folder(folder: &Path) -> Self {
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+        let part = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let last = part(&folder).unwrap_or_default();
+        let above = folder.parent().and_then(part).unwrap_or_default();
+        let numbered = last.parse::<u64>().is_ok() && !above.is_empty();
+        let (name, version) = if numbered {
+            (above, last)
+        } else {
+            (last, "1".to_owned())
+        };
+        Self {
+            name: as_name(&name),
+            version,
+            task: None,
+            tier: None,
+            root: None,
+        }
+    }
+}
+
+/// A name made of what a folder is called.
+fn as_name(text: &str) -> String {
+    let plain = |value: char| {
+        let value = value.to_ascii_lowercase();
+        if value.is_ascii_alphanumeric() || value == '_' {
+            value
+        } else {
+            '-'
+        }
+    };
+    let name: String = text.chars().map(plain).collect();
+    let name: String = name.trim_matches(['-', '_']).chars().take(63).collect();
+    if is_name(&name) { name } else { "model".to_owned() }
+}
+
+/// How a note is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoteKind {
+    /// The files say so.
+    Found,
+    /// The files do not say; this is the usual case.
+    Assumed,
+    /// It can't serve like this.
+    Wrong,
+}
+
+/// Something that people should know of a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// How it is meant.
+    pub kind: NoteKind,
+    /// One line.
+    pub text: String,
+    /// How to put it right, or how to say it otherwise: one line, a command where there is one.
+    pub remedy: Option<String>,
+}
+
+/// The notes on one folder, in the order in which they were taken.
+#[derive(Clone, Debug, Default)]
+pub struct Notes(Vec<Note>);
+
+impl Notes {
+    /// The files say so.
+    pub fn found(&mut self, text: impl Into<String>) {
+        self.add(NoteKind::Found, text.into(), None);
+    }
+
+    /// The files do not say; this is the usual case.
+    pub fn assumed(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
+        self.add(NoteKind::Assumed, text.into(), Some(remedy.into()));
+    }
+
+    /// It can't serve like this.
+    pub fn wrong(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
+        self.add(NoteKind::Wrong, text.into(), Some(remedy.into()));
+    }
+
+    fn add(&mut self, kind: NoteKind, text: String, remedy: Option<String>) {
+        self.0.push(Note { kind, text, remedy });
+    }
+}
+
+/// A folder that can serve.
+#[derive(Clone, Debug)]
+pub struct Discovered {
+    /// What its manifest would say; it has no golden examples.
+    pub manifest: Manifest,
+    /// What was found and what was assumed.
+    pub notes: Vec<Note>,
+}
+
+/// What was seen of a folder, whether or not it can serve.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    /// What its manifest would say; nothing if something is wrong.
+    pub manifest: Option<Manifest>,
+    /// What was found, assumed and wrong.
+    pub notes: Vec<Note>,
+}
+
+/// The folder, and what its owner said of it.
+pub(super) struct Place<'a> {
+    /// The folder.
+    pub folder: &'a Path,
+    /// The folder that no file may leave.
+    pub root: &'a Path,
+    /// What the folder itself does not say.
+    pub hints: &'a Hints,
+}
+
+impl Place<'_> {
+    /// Whether the folder has this file.
+    pub fn has(&self, file: &str) -> bool {
+        self.folder.join(file).is_file()
+    }
+
+    /// The path of a file of the folder, if it is there and does not leave the root.
+    pub fn path(&self, file: &str) -> Result<PathBuf, String> {
+        paths::inside(self.root, &self.folder.join(file)).map_err(|problem| format!("{file}: {problem}"))
+    }
+
+    /// The files' SHA-256, as a manifest lists them.
+    pub fn checksums(&self, files: &[String]) -> Result<BTreeMap<String, String>, String> {
+        let sum = |file: &String| {
+            let sum = sha256_of(&self.path(file)?).map_err(|error| error.to_string())?;
+            Ok((file.clone(), sum))
+        };
+        files.iter().map(sum).collect()
+    }
+}
+
+/// Whether a folder looks like somebody meant it to be a model, so that what is wrong with it is worth telling.
+pub fn looks_like_model(folder: &Path) -> bool {
+    const TELLING: [&str; 4] = [
+        "config.json",
+        "tokenizer.json",
+        "model.safetensors",
+        "pytorch_model.bin",
+    ];
+    TELLING.iter().any(|file| folder.join(file).is_file()) || !onnx_file::candidates(folder).is_empty()
+}
+
+/// What a folder without a manifest is. The error is the first thing that is wrong with it, and how to put it right.
+pub fn discover(folder: &Path, hints: &Hints) -> Result<Discovered, ModelError> {
+    let Examined { manifest, notes } = examine(folder, hints);
+    if let Some(manifest) = manifest {
+        return Ok(Discovered { manifest, notes });
+    }
+    let wrong = notes.into_iter().find(|note| note.kind == NoteKind::Wrong);
+    let problem = wrong.map_or_else(
+        || "is no model that Tandem knows".to_owned(),
+        |note| match note.remedy {
+            Some(remedy) => format!("{}; {remedy}", note.text),
+            None => note.text,
+        },
+    );
+    Err(ModelError::new(folder, problem))
+}
+
+/// Looks at a folder without a manifest and tells everything that is to be told.
+pub fn examine(folder: &Path, hints: &Hints) -> Examined {
+    let mut notes = Notes::default();
+    let root = hints.root.as_deref().unwrap_or(folder);
+    let place = Place { folder, root, hints };
+    let manifest = examine_place(&place, &mut notes);
+    let manifest = manifest.filter(|_| !notes.0.iter().any(|note| note.kind == NoteKind::Wrong));
+    let manifest = manifest.and_then(|manifest| match manifest.check() {
+        Ok(()) => Some(manifest),
+        Err(problem) => {
+            notes.wrong(problem, "write a manifest.toml by hand (docs/models.md)");
+            None
+        }
+    });
+    Examined {
+        manifest,
+        notes: notes.0,
+    }
+}
+
+fn examine_place(place: &Place<'_>, notes: &mut Notes) -> Option<Manifest> {
+    if !place.folder.is_dir() {
+        notes.wrong("is not a folder", "name the folder that holds the model");
+        return None;
+    }
+    let onnx = onnx_file::choose(place, notes)?;
+    match kind_of(&onnx) {
+        Kind::HuggingFace => hugging_face::examine(place, &onnx, notes),
+        Kind::Sklearn => sklearn::examine(place, &onnx, notes),
+        Kind::Unknown => {
+            let names: Vec<&str> = onnx.graph.inputs.iter().map(|input| input.name.as_str()).collect();
+            notes.wrong(
+                format!("{}: its inputs are {}", onnx.file, names.join(", ")),
+                "Tandem knows transformers (input_ids) and scikit-learn pipelines (one string input); for others write a manifest.toml",
+            );
+            None
+        }
+    }
+}
+
+enum Kind {
+    HuggingFace,
+    Sklearn,
+    Unknown,
+}
+
+/// By the graph's inputs: ids of tokens, or the text itself.
+fn kind_of(onnx: &ChosenOnnx) -> Kind {
+    let inputs = &onnx.graph.inputs;
+    if inputs.iter().any(|input| input.name == "input_ids") {
+        Kind::HuggingFace
+    } else if inputs.len() == 1 && inputs[0].is_text() {
+        Kind::Sklearn
+    } else {
+        Kind::Unknown
+    }
+}
