@@ -97,7 +97,7 @@ pub fn sample(preprocessor: &Preprocessor) -> Result<ModelInput, EncodeError> {
     let words: Vec<String> = (0..400_u32)
         .map(|at| format!("{:x}", at.wrapping_mul(0x9E37_79B1)))
         .collect();
-    let encoding = preprocessor.encode(&words.join(" "), Some(Truncation::End))?;
+    let encoding = preprocessor.encode(&words.join(" "), None, Some(Truncation::End))?;
     Ok(encoding.input)
 }
 

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::manifest::{Golden, Manifest};
 use super::postprocess::Postprocessor;
@@ -13,11 +13,14 @@ use super::preprocess::{Encoding, ModelInput, Preprocessor};
 use super::{ModelError, Runner};
 
 /// One golden example.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Example {
     /// The text.
     pub text: String,
+    /// The second text of a pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_pair: Option<String>,
     /// The ids that training's preprocessing gave.
     pub ids: Vec<u32>,
     /// Whether training's preprocessing cut the text.
@@ -108,7 +111,7 @@ pub fn check(subject: Subject<'_>, examples: &[Example]) -> Result<Report, Strin
 
 fn check_ids(preprocessor: &Preprocessor, example: &Example) -> Result<Encoding, String> {
     let encoding = preprocessor
-        .encode(&example.text, None)
+        .encode(&example.text, example.text_pair.as_deref(), None)
         .map_err(|error| error.to_string())?;
     if encoding.input.ids() != example.ids {
         let at = encoding

@@ -278,9 +278,24 @@ impl Model {
 
     /// Turns a text into the model's input. `truncation` overrides the model's own setting.
     pub fn preprocess(&self, text: &str, truncation: Option<Truncation>) -> Result<Encoding, EncodeError> {
+        self.preprocess_pair(text, None, truncation)
+    }
+
+    /// The same for a text and the second text of its pair, if it has one.
+    pub fn preprocess_pair(
+        &self,
+        text: &str,
+        pair: Option<&str>,
+        truncation: Option<Truncation>,
+    ) -> Result<Encoding, EncodeError> {
         #[cfg(feature = "fault-injection")]
         super::faults::before_preprocessing(text);
-        self.preprocessor.encode(text, truncation)
+        self.preprocessor.encode(text, pair, truncation)
+    }
+
+    /// Whether it takes pairs of texts.
+    pub fn takes_pairs(&self) -> bool {
+        self.preprocessor.takes_pairs()
     }
 
     /// The most bytes of text whose preprocessing takes some 100 µs at most, whatever the text.

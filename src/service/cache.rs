@@ -31,6 +31,7 @@ struct Key {
     fingerprint: Arc<str>,
     truncation: Option<Truncation>,
     text: Arc<str>,
+    pair: Option<Arc<str>>,
 }
 
 /// What is kept of a row.
@@ -46,7 +47,10 @@ struct Bytes;
 
 impl Weighter<Key, Arc<Cached>> for Bytes {
     fn weight(&self, key: &Key, row: &Arc<Cached>) -> u64 {
-        (ENTRY_BYTES + key.text.len() + size_of_val(row.values.as_slice())) as u64
+        (ENTRY_BYTES
+            + key.text.len()
+            + key.pair.as_ref().map_or(0, |pair| pair.len())
+            + size_of_val(row.values.as_slice())) as u64
     }
 }
 
@@ -77,6 +81,7 @@ impl Serving {
             fingerprint: Arc::clone(&fingerprint),
             truncation: chosen.truncation,
             text: chosen.texts[place].as_str().into(),
+            pair: chosen.pair(place).map(Into::into),
         };
         let keys: Vec<Key> = chosen.places.iter().map(|&place| key(place)).collect();
         let mut answer = Gathered::new(keys.len());
@@ -97,6 +102,7 @@ impl Serving {
             if !own.is_empty() {
                 let part = Chosen {
                     texts: Arc::clone(&chosen.texts),
+                    pairs: Arc::clone(&chosen.pairs),
                     places: own.iter().map(|&(at, _)| chosen.places[at]).collect(),
                     truncation: chosen.truncation,
                 };

@@ -15,7 +15,7 @@ impl Service {
         let input = validate(input, self.limits())?;
         let plan = plan(&input, &self.catalog())?;
         let options = input.options;
-        let chosen = Chosen::all(input.texts, options.truncation);
+        let chosen = Chosen::all(input.texts, input.text_pairs, options.truncation);
         let terms = times.terms(input.priority);
         let answers = match &plan {
             Plan::Single(asked) => asked.answer(chosen, terms).await?,

@@ -9,6 +9,7 @@ use super::types::{ModelRef, Route};
 use super::validate::{Target, ValidExplain, ValidInput};
 use crate::error::{Error, Reason};
 use crate::model::Tier;
+use crate::model::manifest::ProblemType;
 
 /// Who answers.
 pub enum Plan {
@@ -47,6 +48,19 @@ pub fn plan(input: &ValidInput, catalog: &Catalog) -> Result<Plan, Error> {
         }
         Target::Route(route) => by_route(catalog, input, *route),
     }
+    .and_then(|plan| check_pairs(plan, input))
+}
+
+/// Whether every model that may be asked takes what is asked.
+fn check_pairs(plan: Plan, input: &ValidInput) -> Result<Plan, Error> {
+    let single = |asked: &&Asked| !asked.serving.model.takes_pairs();
+    if !input.text_pairs.is_empty()
+        && let Some(asked) = plan.asked().find(single)
+    {
+        let problem = format!("the model `{}` takes single texts, not pairs", asked.model.name);
+        return Err(Error::invalid_field("text_pairs", problem));
+    }
+    Ok(plan)
 }
 
 /// Chooses whose answers are explained: the model that is named, or the task's fast or deep one; the fast one by default.
@@ -103,6 +117,15 @@ fn by_route(catalog: &Catalog, input: &ValidInput, route: Route) -> Result<Plan,
         .cascade
         .clone()
         .ok_or_else(|| Error::new(Reason::Internal, "a task of two tiers was not set up"))?;
+    if route == Route::Cascade && deep.verified.manifest.problem_type != ProblemType::SingleLabel {
+        return Err(Error::new(
+            Reason::CascadeNotCalibrated,
+            format!(
+                "route: {} has no cascade: only models of which one label is right can share a request; ask for the fast or the deep one",
+                spoken(&input.task)
+            ),
+        ));
+    }
     let stands = match (route, stands.or(setup.min_confidence)) {
         (Route::Cascade, Some(min_confidence)) => Stands::From(min_confidence),
         (Route::Cascade, None) => return Err(not_calibrated(input)),

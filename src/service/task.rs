@@ -166,6 +166,12 @@ impl Task {
             labels.sort();
             labels
         };
+        if fast.verified.manifest.problem_type != deep.verified.manifest.problem_type {
+            return Err(format!(
+                "`{}` and `{}` do not have the same problem_type",
+                fast.verified.manifest.name, deep.verified.manifest.name
+            ));
+        }
         if sorted(fast) == sorted(deep) {
             return Ok(());
         }

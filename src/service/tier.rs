@@ -21,6 +21,8 @@ use crate::model::{Encoding, ModelInput};
 pub struct Chosen {
     /// All of the request's texts.
     pub texts: Arc<Vec<String>>,
+    /// The second texts of pairs: none, or one a text.
+    pub pairs: Arc<Vec<String>>,
     /// The places of those that are meant, ascending.
     pub places: Vec<usize>,
     /// What happens to a text that is too long; absent for the model's own setting.
@@ -28,11 +30,12 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// All texts.
-    pub fn all(texts: Vec<String>, truncation: Option<Truncation>) -> Self {
+    /// All texts; with the second texts of pairs, if they are pairs.
+    pub fn all(texts: Vec<String>, pairs: Vec<String>, truncation: Option<Truncation>) -> Self {
         let places = (0..texts.len()).collect();
         Self {
             texts: Arc::new(texts),
+            pairs: Arc::new(pairs),
             places,
             truncation,
         }
@@ -40,7 +43,17 @@ impl Chosen {
 
     /// The size of the chosen texts.
     pub(super) fn bytes(&self) -> usize {
-        self.places.iter().map(|&at| self.texts[at].len()).sum()
+        self.places.iter().map(|&at| self.bytes_at(at)).sum()
+    }
+
+    /// The size of the text at a place, with its second text.
+    fn bytes_at(&self, at: usize) -> usize {
+        self.texts[at].len() + self.pair(at).map_or(0, str::len)
+    }
+
+    /// The second text of the pair at a place, if it is one.
+    pub(super) fn pair(&self, at: usize) -> Option<&str> {
+        self.pairs.get(at).map(String::as_str)
     }
 }
 
@@ -174,7 +187,7 @@ impl Serving {
 
     /// Runs the chosen texts through the model.
     pub(super) async fn run(&self, chosen: Chosen, terms: Terms) -> Result<TierRows, Error> {
-        let sizes = chosen.places.iter().map(|&at| chosen.texts[at].len());
+        let sizes = chosen.places.iter().map(|&at| chosen.bytes_at(at));
         let room = self
             .scheduler
             .reserve(terms, sizes)
@@ -287,7 +300,7 @@ fn encode_all(
         if cancelled.load(Ordering::Relaxed) || Instant::now() >= deadline {
             return Err(Error::deadline_exceeded());
         }
-        let encoding = model.preprocess(&chosen.texts[at], chosen.truncation);
+        let encoding = model.preprocess_pair(&chosen.texts[at], chosen.pair(at), chosen.truncation);
         encodings.push(encoding.map_err(|error| encode_error(at, error))?);
     }
     Ok(encodings)
@@ -300,6 +313,7 @@ pub(super) fn encode_error(place: usize, error: EncodeError) -> Error {
             format!("texts[{place}]"),
             format!("is longer than the model reads: it has {found}, the limit is {limit}"),
         ),
+        EncodeError::NoPairs => Error::invalid_field("text_pairs", "the model that was asked takes single texts"),
         EncodeError::Failed => Error::new(Reason::Internal, "preprocessing failed"),
     }
 }

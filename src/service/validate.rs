@@ -20,6 +20,8 @@ const DEFAULT_CONTRIBUTIONS: usize = 10;
 pub struct ValidInput {
     /// The texts, at least one.
     pub texts: Vec<String>,
+    /// The second texts of pairs: none, or one a text.
+    pub text_pairs: Vec<String>,
     /// The task; empty for the default.
     pub task: String,
     /// Who is asked.
@@ -96,14 +98,13 @@ pub fn validate(input: PredictInput, limits: RequestLimits) -> Result<ValidInput
         0
     });
     check_task(&input.task, &mut faults);
-    if !input.text_pairs.is_empty() {
-        faults.add("text_pairs", "no model of this server classifies pairs of texts");
-    }
+    check_pairs(&input, limits, &mut faults);
     check_cascade(&input, &mut faults);
     let target = target(input.route, &input.model, &mut faults);
     faults.into_result()?;
     Ok(ValidInput {
         texts: input.texts,
+        text_pairs: input.text_pairs,
         task: input.task,
         target,
         options: AnswerOptions {
@@ -172,6 +173,29 @@ fn check_texts(texts: &[String], limits: RequestLimits, faults: &mut Faults) {
                 format!(
                     "has {} bytes of UTF-8, the limit is {}",
                     text.len(),
+                    limits.max_text_bytes
+                ),
+            );
+        }
+    }
+}
+
+/// Whether a model takes pairs at all is for the routing to say.
+fn check_pairs(input: &PredictInput, limits: RequestLimits, faults: &mut Faults) {
+    let (pairs, texts) = (input.text_pairs.len(), input.texts.len());
+    if pairs > 0 && pairs != texts {
+        faults.add(
+            "text_pairs",
+            format!("holds {pairs} texts, it must hold none or one for each of the {texts} texts"),
+        );
+    }
+    for (at, (pair, text)) in input.text_pairs.iter().zip(&input.texts).enumerate() {
+        let together = pair.len() + text.len();
+        if together > limits.max_text_bytes && text.len() <= limits.max_text_bytes {
+            faults.add(
+                format!("text_pairs[{at}]"),
+                format!(
+                    "has with its text {together} bytes of UTF-8, the limit is {}",
                     limits.max_text_bytes
                 ),
             );

@@ -36,7 +36,16 @@ fn initialize_checks_every_golden_example_of_both_models() {
         let loaded = initialized(tier);
         assert!(loaded.golden.examples > 100, "{tier:?}");
         assert_eq!(loaded.runners.len(), 1);
-        assert!(loaded.golden.largest_difference <= loaded.model.manifest.golden.as_ref().expect("golden examples").logit_tolerance);
+        assert!(
+            loaded.golden.largest_difference
+                <= loaded
+                    .model
+                    .manifest
+                    .golden
+                    .as_ref()
+                    .expect("golden examples")
+                    .logit_tolerance
+        );
     }
 }
 

@@ -67,7 +67,11 @@ async fn a_text_gets_the_same_answer_alone_as_in_a_batch_in_the_order_of_the_tex
         let tolerance = if manifest.onnx.batch_invariant {
             1e-4
         } else {
-            manifest.golden.as_ref().expect("golden examples").batched_logit_tolerance
+            manifest
+                .golden
+                .as_ref()
+                .expect("golden examples")
+                .batched_logit_tolerance
         };
         for (text, in_batch) in texts.iter().zip(&together.predictions) {
             let alone = ask(logits(&[text])).await;

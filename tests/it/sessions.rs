@@ -61,7 +61,13 @@ fn what_runs_alone_gets_the_same_answer_from_any_number_of_threads() {
     let mut loaded = initialized(Tier::Deep, settings);
     let text = "정말 재미있고 감동적인 최고의 영화".repeat(8);
     let input = loaded.model.preprocess(&text, None).expect("it is cut").input;
-    let tolerance = loaded.model.manifest.golden.as_ref().expect("golden examples").logit_tolerance;
+    let tolerance = loaded
+        .model
+        .manifest
+        .golden
+        .as_ref()
+        .expect("golden examples")
+        .logit_tolerance;
     let alone = loaded.runners[0].run_alone(&[&input]).expect("it runs");
     let busy = loaded.runners[0].run(&[&input]).expect("it runs");
     assert!(alone.iter().zip(&busy).all(|(a, b)| (a - b).abs() <= tolerance));

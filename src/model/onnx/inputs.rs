@@ -13,14 +13,16 @@ pub(super) enum FeedKind {
     TokenIds,
     AttentionMask,
     TokenTypeIds,
+    Positions { first: u32 },
     FeatureIds,
     FeatureScale,
     Texts { columns: bool },
 }
 
-/// Builds one padded input of the graph.
+/// Builds one padded input of the graph; integers in 32 bits where the graph wants them `narrow`.
 pub(super) fn tensor_for(
     kind: FeedKind,
+    narrow: bool,
     inputs: &[&ModelInput],
     pad_id: u32,
 ) -> Result<SessionInputValue<'static>, ort::Error> {
@@ -32,17 +34,23 @@ pub(super) fn tensor_for(
             let values = padded(inputs, width, i64::from(pad_id), |input| {
                 input.ids().iter().map(|&id| i64::from(id))
             });
-            Tensor::from_array((shape, values))?.into()
+            integers(shape, values, narrow)?
         }
         FeedKind::AttentionMask => {
             let values = padded(inputs, width, 0, |input| input.ids().iter().map(|_| 1_i64));
-            Tensor::from_array((shape, values))?.into()
+            integers(shape, values, narrow)?
         }
         FeedKind::TokenTypeIds => {
             let values = padded(inputs, width, 0, |input| {
                 type_ids(input).iter().map(|&id| i64::from(id))
             });
-            Tensor::from_array((shape, values))?.into()
+            integers(shape, values, narrow)?
+        }
+        FeedKind::Positions { first } => {
+            // A place that counts as none is the one before the first; the mask hides it anyway.
+            let none = i64::from(first.saturating_sub(1));
+            let values = padded(inputs, width, none, |input| (i64::from(first)..).take(input.width()));
+            integers(shape, values, narrow)?
         }
         FeedKind::FeatureIds => {
             // Bucket counts are at most 2^30, so ids fit an i32.
@@ -67,6 +75,15 @@ pub(super) fn tensor_for(
             }
         }
     })
+}
+
+fn integers(shape: [usize; 2], values: Vec<i64>, narrow: bool) -> Result<SessionInputValue<'static>, ort::Error> {
+    if !narrow {
+        return Ok(Tensor::from_array((shape, values))?.into());
+    }
+    // Ids of a vocabulary, places and segments fit 32 bits.
+    let values: Vec<i32> = values.into_iter().map(|value| value as i32).collect();
+    Ok(Tensor::from_array((shape, values))?.into())
 }
 
 fn padded<'a, T: Copy, I: Iterator<Item = T>>(

@@ -140,6 +140,8 @@ struct Opener {
 struct Feed {
     name: String,
     kind: FeedKind,
+    /// Whether integers have 32 bits; 64 otherwise.
+    narrow: bool,
 }
 
 impl OnnxRunner {
@@ -177,7 +179,12 @@ impl OnnxRunner {
         let feeds = self
             .feeds
             .iter()
-            .map(|feed| Ok((feed.name.as_str(), tensor_for(feed.kind, inputs, self.pad_id)?)))
+            .map(|feed| {
+                Ok((
+                    feed.name.as_str(),
+                    tensor_for(feed.kind, feed.narrow, inputs, self.pad_id)?,
+                ))
+            })
             .collect::<Result<Vec<_>, ort::Error>>()
             .map_err(fail)?;
         let outputs = self.session.run(feeds).map_err(fail)?;
@@ -238,6 +245,10 @@ fn feed_for(input: &Outlet, manifest: &Manifest) -> Result<Feed, String> {
         (Preprocess::Tokenizer(_), "input_ids") => (FeedKind::TokenIds, TensorElementType::Int64),
         (Preprocess::Tokenizer(_), "attention_mask") => (FeedKind::AttentionMask, TensorElementType::Int64),
         (Preprocess::Tokenizer(_), "token_type_ids") => (FeedKind::TokenTypeIds, TensorElementType::Int64),
+        (Preprocess::Tokenizer(_), "position_ids") => {
+            let first = manifest.onnx.first_position;
+            (FeedKind::Positions { first }, TensorElementType::Int64)
+        }
         (Preprocess::HashedNgrams(_), "ids") => (FeedKind::FeatureIds, TensorElementType::Int32),
         (Preprocess::HashedNgrams(_), "scale") => (FeedKind::FeatureScale, TensorElementType::Float32),
         (Preprocess::String { .. }, name) if manifest.onnx.input.as_deref() == Some(name) => {
@@ -251,7 +262,8 @@ fn feed_for(input: &Outlet, manifest: &Manifest) -> Result<Feed, String> {
         }
     };
     let found = input.dtype().tensor_type();
-    if found != Some(expected) {
+    let narrow = expected == TensorElementType::Int64 && found == Some(TensorElementType::Int32);
+    if found != Some(expected) && !narrow {
         return Err(format!(
             "the input `{name}` should be a tensor of {expected}, it is {}",
             input.dtype()
@@ -260,6 +272,7 @@ fn feed_for(input: &Outlet, manifest: &Manifest) -> Result<Feed, String> {
     Ok(Feed {
         name: name.to_owned(),
         kind,
+        narrow,
     })
 }
 

@@ -68,6 +68,9 @@ pub enum EncodeError {
         /// The limit, with its unit.
         limit: String,
     },
+    /// The model takes single texts only.
+    #[error("the model does not classify pairs of texts")]
+    NoPairs,
     /// The tokenizer failed.
     #[error("tokenizing failed")]
     Failed,
@@ -101,11 +104,19 @@ impl Preprocessor {
         })
     }
 
-    /// Encodes one text; `truncation` overrides the model's own setting.
-    pub fn encode(&self, text: &str, truncation: Option<Truncation>) -> Result<Encoding, EncodeError> {
+    /// Encodes one text, or a pair where the model takes pairs; `truncation` overrides the model's own setting.
+    pub fn encode(
+        &self,
+        text: &str,
+        pair: Option<&str>,
+        truncation: Option<Truncation>,
+    ) -> Result<Encoding, EncodeError> {
+        if pair.is_some() && !self.takes_pairs() {
+            return Err(EncodeError::NoPairs);
+        }
         match self {
             Self::Ngrams(extractor) => extractor.encode(text, truncation.unwrap_or_default()),
-            Self::Tokenizer(tokenizer) => tokenizer.encode(text, truncation),
+            Self::Tokenizer(tokenizer) => tokenizer.encode(text, pair, truncation),
             Self::Text { max_bytes } => {
                 let (kept, truncated) = cut_bytes(text, *max_bytes, truncation.unwrap_or_default())?;
                 Ok(Encoding {
@@ -115,6 +126,14 @@ impl Preprocessor {
                     truncated,
                 })
             }
+        }
+    }
+
+    /// Whether it takes pairs of texts.
+    pub fn takes_pairs(&self) -> bool {
+        match self {
+            Self::Tokenizer(tokenizer) => tokenizer.takes_pairs(),
+            Self::Ngrams(_) | Self::Text { .. } => false,
         }
     }
 

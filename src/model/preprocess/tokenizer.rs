@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use tokenizers::{PostProcessor, Tokenizer, TruncationDirection};
+use tokenizers::utils::truncation::{TruncationStrategy, truncate_encodings};
+use tokenizers::{PostProcessor, Tokenizer, TruncationDirection, TruncationParams};
 
 use super::{EncodeError, Encoding, ModelInput, cut_bytes};
 use crate::model::manifest::{TokenizerSettings, Truncation};
@@ -16,6 +17,8 @@ pub struct TextTokenizer {
     settings: TokenizerSettings,
     /// How many of the model's tokens are left for the text, special tokens taken off.
     max_text_tokens: usize,
+    /// The same for two texts together.
+    max_pair_tokens: usize,
     pad_id: u32,
 }
 
@@ -23,19 +26,29 @@ impl TextTokenizer {
     /// Reads a tokenizer.json. The error is one line.
     pub fn load(path: &Path, settings: TokenizerSettings) -> Result<Self, String> {
         let mut tokenizer = Tokenizer::from_file(path).map_err(|error| format!("not a usable tokenizer: {error}"))?;
-        let pad_id = tokenizer
-            .get_padding()
-            .map(|padding| padding.pad_id)
+        let own = || tokenizer.get_padding().map(|padding| padding.pad_id);
+        let pad_id = settings
+            .pad_id
+            .or_else(own)
             .or_else(|| ["[PAD]", "<pad>"].iter().find_map(|token| tokenizer.token_to_id(token)))
             .unwrap_or(0);
         tokenizer.with_padding(None);
         tokenizer
             .with_truncation(None)
             .map_err(|error| format!("truncation can't be cleared: {error}"))?;
-        let special = tokenizer
-            .get_post_processor()
-            .map_or(0, |processor| processor.added_tokens(false));
-        if settings.max_tokens <= special {
+        let special = |pair| {
+            tokenizer
+                .get_post_processor()
+                .map_or(0, |processor| processor.added_tokens(pair))
+        };
+        let (special, special_of_pair) = (special(false), special(true));
+        // Of a pair, each text keeps a token at least.
+        if settings.max_tokens <= special || settings.text_pairs && settings.max_tokens < special_of_pair + 2 {
+            let special = if settings.text_pairs {
+                special_of_pair + 1
+            } else {
+                special
+            };
             return Err(format!(
                 "preprocess.max_tokens must be above the {special} special tokens"
             ));
@@ -43,6 +56,7 @@ impl TextTokenizer {
         Ok(Self {
             tokenizer,
             max_text_tokens: settings.max_tokens - special,
+            max_pair_tokens: settings.max_tokens.saturating_sub(special_of_pair),
             settings,
             pad_id,
         })
@@ -53,27 +67,60 @@ impl TextTokenizer {
         self.pad_id
     }
 
-    /// The tokens of a text.
-    pub fn encode(&self, text: &str, truncation: Option<Truncation>) -> Result<Encoding, EncodeError> {
+    /// Whether it takes pairs of texts.
+    pub fn takes_pairs(&self) -> bool {
+        self.settings.text_pairs
+    }
+
+    /// The tokens of a text, or of a pair of them: of a pair that is too long, the longer text gives up tokens first.
+    pub fn encode(
+        &self,
+        text: &str,
+        pair: Option<&str>,
+        truncation: Option<Truncation>,
+    ) -> Result<Encoding, EncodeError> {
         let truncation = truncation.unwrap_or(self.settings.truncation);
-        let (kept, cut) = cut_bytes(text, self.settings.max_bytes, truncation)?;
-        let mut encoded = self
-            .tokenizer
-            .encode_fast(kept, false)
-            .map_err(|_| EncodeError::Failed)?;
-        let too_long = encoded.len() > self.max_text_tokens;
+        let tokens = |text: &str| {
+            let (kept, cut) = cut_bytes(text, self.settings.max_bytes, truncation)?;
+            let encoded = self.tokenizer.encode_fast(kept, false);
+            Ok((encoded.map_err(|_| EncodeError::Failed)?, cut))
+        };
+        let (mut encoded, mut cut) = tokens(text)?;
+        let mut second = None;
+        if let Some(pair) = pair {
+            let (tokens, pair_cut) = tokens(pair)?;
+            second = Some(tokens);
+            cut |= pair_cut;
+        }
+        let found = encoded.len() + second.as_ref().map_or(0, |second| second.len());
+        let most = if pair.is_some() {
+            self.max_pair_tokens
+        } else {
+            self.max_text_tokens
+        };
+        let too_long = found > most;
         if too_long {
             let direction = match truncation {
                 Truncation::End => TruncationDirection::Right,
                 Truncation::Start => TruncationDirection::Left,
-                Truncation::Reject => return Err(self.too_long(encoded.len())),
+                Truncation::Reject => return Err(self.too_long(found, most)),
             };
-            encoded.truncate(self.max_text_tokens, 0, direction);
+            let params = TruncationParams {
+                direction,
+                max_length: most,
+                strategy: TruncationStrategy::LongestFirst,
+                stride: 0,
+            };
+            (encoded, second) = truncate_encodings(encoded, second, &params).map_err(|_| EncodeError::Failed)?;
+            // What was cut off is kept beside; nobody reads it.
             encoded.take_overflowing();
+            if let Some(second) = &mut second {
+                second.take_overflowing();
+            }
         }
         let encoded = self
             .tokenizer
-            .post_process(encoded, None, true)
+            .post_process(encoded, second, true)
             .map_err(|_| EncodeError::Failed)?;
         Ok(Encoding {
             token_count: encoded.len(),
@@ -85,8 +132,8 @@ impl TextTokenizer {
         })
     }
 
-    fn too_long(&self, text_tokens: usize) -> EncodeError {
-        let special = self.settings.max_tokens - self.max_text_tokens;
+    fn too_long(&self, text_tokens: usize, most: usize) -> EncodeError {
+        let special = self.settings.max_tokens - most;
         EncodeError::TooLong {
             found: format!("{} tokens", text_tokens + special),
             limit: format!("{} tokens", self.settings.max_tokens),
