@@ -63,8 +63,7 @@ fn model(details: ModelDetails) -> pb::Model {
             temperature: manifest.calibration.temperature,
         }),
         metrics: Some(structure(&manifest.metrics)),
-        // A model without a manifest and golden examples is not loaded by this version.
-        verified: true,
+        verified: report.verified,
         stand_in: manifest.stand_in,
         queued_text_count: count(report.queued_texts),
     }

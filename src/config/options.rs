@@ -78,6 +78,14 @@ pub struct Options {
     #[arg(long, env = "TANDEM_MODELS", value_name = "FOLDER", help_heading = "Models")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<PathBuf>,
+    /// Serve the deep model in this folder, in place of the repository: a model of ours, or a Hugging Face export
+    #[arg(long, env = "TANDEM_DEEP", value_name = "FOLDER", help_heading = "Models")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deep: Option<PathBuf>,
+    /// Serve the fast model in this folder, in place of the repository: a model of ours, or a scikit-learn export
+    #[arg(long, env = "TANDEM_FAST", value_name = "FOLDER", help_heading = "Models")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fast: Option<PathBuf>,
     /// How often the repository is looked at for new versions; 0 for never [default: 0s]
     #[arg(
         long,

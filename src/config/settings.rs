@@ -49,6 +49,12 @@ pub struct Settings {
     pub no_reflection: bool,
     /// The model repository.
     pub models: PathBuf,
+    /// A folder with the deep model, in place of the repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deep: Option<PathBuf>,
+    /// A folder with the fast model, in place of the repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fast: Option<PathBuf>,
     /// How often the repository is looked at for new versions; 0 for never: SIGHUP and the admin API do it.
     pub models_poll_interval: HumanDuration,
     /// The bytes that loaded models may be expected to take, two versions in an exchange included; 0 leaves it to the control
@@ -197,6 +203,8 @@ impl Default for Settings {
             reload_interval: HumanDuration(Duration::from_secs(5)),
             no_reflection: false,
             models: PathBuf::from("models"),
+            deep: None,
+            fast: None,
             models_poll_interval: HumanDuration(Duration::ZERO),
             max_model_memory: 0,
             shadow_texts: 0,

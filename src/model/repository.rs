@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::discover::{self, Discovered, Hints, Note};
-use super::manifest::{Manifest, Tier};
+use super::manifest::Manifest;
 use super::{ModelError, paths};
 
 /// The name of the file that makes a folder a model.
@@ -110,24 +110,10 @@ pub fn read(folder: &Path, hints: &Hints) -> Result<VerifiedModel, ModelError> {
     })
 }
 
-/// Reads the model in a folder that stands alone, and holds it to a tier if one is given.
-pub fn read_alone(folder: &Path, tier: Option<Tier>) -> Result<VerifiedModel, ModelError> {
-    let hints = Hints {
-        tier,
-        ..Hints::of_folder(folder)
-    };
-    let model = read(folder, &hints)?;
-    match tier {
-        Some(tier) if tier != model.manifest.tier => Err(ModelError::new(
-            &folder.join(MANIFEST_FILE),
-            format!(
-                "says that it is {}, it was given as {}",
-                model.manifest.tier.name(),
-                tier.name()
-            ),
-        )),
-        _ => Ok(model),
-    }
+/// The manifest in a folder, if there is one that can be read; its files are not looked at.
+pub fn manifest_in(folder: &Path) -> Option<Manifest> {
+    let text = std::fs::read_to_string(folder.join(MANIFEST_FILE)).ok()?;
+    Manifest::parse(&text).ok()
 }
 
 /// Reads the manifest in `folder` and checks every file that it lists.

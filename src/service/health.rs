@@ -172,7 +172,9 @@ impl Service {
         let model = slot.model_ref();
         let labels = [model.name.as_str(), &model.version, &model.fingerprint];
         let state = loaded_state(slot).name();
-        self.metrics().versions().set_state(labels, state, &ServingState::NAMES);
+        let versions = self.metrics().versions();
+        versions.set_state(labels, state, &ServingState::NAMES);
+        versions.set_verified(&model.name, &model.version, Some(slot.verified.verified));
         self.tell_health();
     }
 
@@ -225,6 +227,9 @@ impl Service {
                         format!("version `{version}` was refused ({}): {refusal}", refusal.stage.name())
                     }
                     None if manifest.stand_in => "a stand-in: a placeholder for a model still to come".to_owned(),
+                    None if !slot.verified.verified => {
+                        "not verified: nobody compared its answers with those of its training framework".to_owned()
+                    }
                     None => String::new(),
                 };
                 (message, serving.scheduler.queued_rows())

@@ -21,6 +21,7 @@ pub mod predict;
 pub mod reload;
 pub mod route;
 pub mod slot;
+pub mod sources;
 pub mod start;
 pub mod task;
 pub mod tier;

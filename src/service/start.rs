@@ -9,12 +9,14 @@ use super::reload::background::in_background;
 use super::reload::outcome::{Refusal, Stage};
 use super::reload::shadow::Tap;
 use super::slot::Slot;
+use super::sources;
 use crate::batching::shares::Amount;
 use crate::batching::{BatchLimits, Scheduler, SchedulerSettings};
 use crate::config::Settings;
+use crate::model::discover::NoteKind;
 use crate::model::load::{Around, Initialized, InstanceSettings, initialize, initialize_in};
 use crate::model::memory::{self, Usage};
-use crate::model::{ModelError, Tier, repository};
+use crate::model::{ModelError, Tier};
 use crate::telemetry::logs::millis;
 
 /// A failure to start, before or after ports are open.
@@ -30,7 +32,7 @@ pub enum StartError {
 
 /// Reads and verifies the repository: manifests, checksums, tasks. Nothing is loaded.
 pub fn open_catalog(settings: &Settings) -> Result<Catalog, StartError> {
-    let models = repository::open(&settings.models)?;
+    let models = sources::read_all(settings)?;
     let catalog = Catalog::new(models, settings).map_err(StartError::Catalog)?;
     catalog.tell_unused_calibrations();
     Ok(catalog)
@@ -167,6 +169,20 @@ fn tell_loaded(slot: &Slot, instances: InstanceSettings, initialized: &Initializ
             model = manifest.name,
             "this model is a stand-in: its answers are not meant for use"
         );
+    }
+    if !slot.verified.verified {
+        tracing::warn!(
+            model = manifest.name,
+            version = manifest.version,
+            "not verified: nobody compared its answers with those of its training framework; see `tandem check`"
+        );
+    }
+    for note in &slot.verified.notes {
+        let text = &note.text;
+        match note.kind {
+            NoteKind::Found => tracing::debug!(model = manifest.name, "{text}"),
+            NoteKind::Assumed | NoteKind::Wrong => tracing::warn!(model = manifest.name, "assumed: {text}"),
+        }
     }
 }
 

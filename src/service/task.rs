@@ -115,6 +115,14 @@ impl Task {
             ));
         }
         self.check_labels().map_err(told)?;
+        if settings.tasks.get(name).is_none_or(|task| task.default_route.is_none()) {
+            // One tier alone answers those who name none.
+            match (&self.fast, &self.deep) {
+                (Some(_), None) => self.default_route = Route::Fast,
+                (None, Some(_)) => self.default_route = Route::Deep,
+                _ => {}
+            }
+        }
         match (&self.fast, &self.deep) {
             (Some(fast), Some(deep)) => {
                 let setup = CascadeSetup::find(name, settings, &fast.verified, &deep.verified)?;

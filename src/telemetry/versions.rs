@@ -15,6 +15,12 @@ struct StateLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VersionLabels {
+    model: String,
+    version: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabels {
     model: String,
     outcome: &'static str,
@@ -29,6 +35,7 @@ struct NameLabels {
 #[derive(Clone)]
 pub struct VersionMetrics {
     state: Family<StateLabels, Gauge>,
+    verified: Family<VersionLabels, Gauge>,
     reloads: Family<OutcomeLabels, Counter>,
     refused: Family<NameLabels, Gauge>,
 }
@@ -38,6 +45,7 @@ impl VersionMetrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             state: Family::default(),
+            verified: Family::default(),
             reloads: Family::default(),
             refused: Family::default(),
         };
@@ -45,6 +53,11 @@ impl VersionMetrics {
             "model_state",
             "1 for the state that a model is in",
             metrics.state.clone(),
+        );
+        registry.register(
+            "model_verified",
+            "1 for a version that is held to golden examples of its training framework, 0 for one that nobody compared",
+            metrics.verified.clone(),
         );
         registry.register(
             "model_reloads",
@@ -71,6 +84,22 @@ impl VersionMetrics {
     pub fn forget(&self, model: [&str; 3], states: &[&'static str]) {
         for &state in states {
             self.state.remove(&labels(model, state));
+        }
+    }
+
+    /// Says whether a version is held to golden examples of its training framework; nothing for one that is gone.
+    pub fn set_verified(&self, model: &str, version: &str, verified: Option<bool>) {
+        let labels = VersionLabels {
+            model: model.to_owned(),
+            version: version.to_owned(),
+        };
+        match verified {
+            Some(verified) => {
+                self.verified.get_or_create_owned(&labels).set(i64::from(verified));
+            }
+            None => {
+                self.verified.remove(&labels);
+            }
         }
     }
 

@@ -2,7 +2,6 @@
 //!
 //! Blocks; runs on the loader's thread, which alone changes the catalog.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::background::in_background;
@@ -12,10 +11,10 @@ use super::outcome::{Outcome, Refusal, ReloadReport, Stage, Verdict};
 use super::{RefusedVersion, locked};
 use crate::config::Settings;
 use crate::model::load::Around;
-use crate::model::repository;
 use crate::model::signature::{self, Signature};
 use crate::service::Service;
 use crate::service::catalog::{Catalog, ModelState};
+use crate::service::sources;
 
 /// One reload.
 struct Pass<'a> {
@@ -44,7 +43,7 @@ impl Service {
             whole,
             report: ReloadReport::default(),
         };
-        match repository::newest(&settings.models) {
+        match sources::folders(settings) {
             Ok(folders) => {
                 let candidates = self.find(&folders, &mut pass);
                 for group in fit::groups(candidates, &self.catalog(), settings) {
@@ -68,9 +67,9 @@ impl Service {
         let mut candidates = Vec::new();
         let mut found = Vec::new();
         for folder in folders {
-            let (name, version) = (named(folder.parent()), named(Some(folder)));
+            let (name, version) = sources::name_and_version(pass.settings, folder);
             found.push(name.clone());
-            let content = in_background(|| pass.memory.look_into(folder, pass.whole));
+            let content = in_background(|| pass.memory.look_into(folder, pass.whole, pass.settings));
             let verdict = match content.unwrap_or_else(Content::Refused) {
                 Content::Refused(refusal) => Verdict::Refused(refusal),
                 Content::RefusedBefore(refusal) => Verdict::RefusedBefore(refusal),
@@ -280,10 +279,5 @@ impl Service {
 fn look(settings: &Settings) -> Signature {
     let tasks = settings.tasks.values();
     let elsewhere = tasks.filter_map(|task| task.cascade.calibration.as_deref());
-    signature::of(std::iter::once(settings.models.as_path()).chain(elsewhere))
-}
-
-fn named(folder: Option<&Path>) -> String {
-    let name = folder.and_then(Path::file_name).unwrap_or_default();
-    name.to_string_lossy().into_owned()
+    signature::of(sources::roots(settings).into_iter().chain(elsewhere))
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::outcome::{Refusal, Stage};
-use crate::model::repository::{self, VerifiedModel};
+use crate::config::Settings;
+use crate::model::repository::VerifiedModel;
 use crate::model::signature::{self, Signature};
+use crate::service::sources;
 
 /// The loader's memory.
 #[derive(Default)]
@@ -49,7 +51,7 @@ impl Memory {
     }
 
     /// Checks the files in a folder against their checksums, unless they look as they did.
-    pub fn look_into(&mut self, folder: &Path, whole: Signature) -> Content {
+    pub fn look_into(&mut self, folder: &Path, whole: Signature, settings: &Settings) -> Content {
         let signature = signature::of([folder]);
         if let Some(seen) = self.folders.get(folder).filter(|seen| seen.signature == signature) {
             let known = seen
@@ -62,7 +64,7 @@ impl Memory {
             };
         }
         let verified =
-            repository::verify_in_repository(folder).map_err(|error| Refusal::of_file(Stage::NotReady, &error, folder));
+            sources::read(settings, folder).map_err(|error| Refusal::of_file(Stage::NotReady, &error, folder));
         let content = match &verified {
             Ok(model) => Content::Model(Box::new(model.clone())),
             Err(refusal) => Content::Refused(refusal.clone()),

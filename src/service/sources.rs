@@ -1,0 +1,136 @@
+//! Where the models come from: a repository, or folders that were named one by one. The only place that tells them apart.
+//!
+//! Reads files only.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Settings;
+use crate::model::discover::Hints;
+use crate::model::repository::{self, VerifiedModel};
+use crate::model::{ModelError, Tier};
+
+/// Every folder that should be a model: the newest version of each in the repository, or those that were named.
+pub fn folders(settings: &Settings) -> Result<Vec<PathBuf>, ModelError> {
+    let alone: Vec<PathBuf> = alone(settings).map(|(_, folder)| folder.to_path_buf()).collect();
+    if alone.is_empty() {
+        repository::newest(&settings.models)
+    } else {
+        Ok(alone)
+    }
+}
+
+/// The paths below which a change may be a new version.
+pub fn roots(settings: &Settings) -> Vec<&Path> {
+    let alone: Vec<&Path> = alone(settings).map(|(_, folder)| folder).collect();
+    if alone.is_empty() {
+        vec![settings.models.as_path()]
+    } else {
+        alone
+    }
+}
+
+/// The name and the version that a folder should have.
+pub fn name_and_version(settings: &Settings, folder: &Path) -> (String, String) {
+    if let Some(tier) = tier_of(settings, folder) {
+        let hints = hints(settings, folder, tier);
+        return (hints.name, hints.version);
+    }
+    let part = |path: Option<&Path>| {
+        let name = path.and_then(Path::file_name).unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    };
+    (part(folder.parent()), part(Some(folder)))
+}
+
+/// Reads and verifies the model in one of these folders.
+pub fn read(settings: &Settings, folder: &Path) -> Result<VerifiedModel, ModelError> {
+    let Some(tier) = tier_of(settings, folder) else {
+        return repository::verify_in_repository(folder);
+    };
+    let model = repository::read(folder, &hints(settings, folder, tier))?;
+    let found = model.manifest.tier;
+    if found != tier {
+        let problem = format!("the model is {}, it was given as {}", found.name(), tier.name());
+        return Err(ModelError::new(folder, problem));
+    }
+    Ok(model)
+}
+
+/// Reads and verifies every model.
+pub fn read_all(settings: &Settings) -> Result<Vec<VerifiedModel>, ModelError> {
+    let folders = folders(settings)?;
+    let models: Vec<VerifiedModel> = folders
+        .iter()
+        .map(|folder| read(settings, folder))
+        .collect::<Result<_, _>>()?;
+    if let [deep, fast] = models.as_slice()
+        && tier_of(settings, &deep.folder).is_some()
+    {
+        let (of_deep, of_fast) = (&deep.manifest, &fast.manifest);
+        if of_deep.name == of_fast.name {
+            return Err(ModelError::new(
+                &fast.folder,
+                format!(
+                    "both models are called `{}`; give them names in their manifests",
+                    of_fast.name
+                ),
+            ));
+        }
+        if of_deep.task != of_fast.task {
+            return Err(ModelError::new(
+                &fast.folder,
+                format!("its task is `{}`, the deep model's is `{}`", of_fast.task, of_deep.task),
+            ));
+        }
+    }
+    Ok(models)
+}
+
+/// The folders that were named one by one.
+fn alone(settings: &Settings) -> impl Iterator<Item = (Tier, &Path)> {
+    let named = [(Tier::Deep, &settings.deep), (Tier::Fast, &settings.fast)];
+    named
+        .into_iter()
+        .filter_map(|(tier, folder)| Some((tier, folder.as_deref()?)))
+}
+
+fn tier_of(settings: &Settings, folder: &Path) -> Option<Tier> {
+    alone(settings)
+        .find(|(_, named)| *named == folder)
+        .map(|(tier, _)| tier)
+}
+
+/// What a folder that was named does not say itself. Two folders share a task: the one that a manifest names, else it is called
+/// as the first of them.
+fn hints(settings: &Settings, folder: &Path, tier: Tier) -> Hints {
+    let mut hints = own_hints(folder);
+    let others = alone(settings).filter(|(other, _)| *other != tier);
+    let others: Vec<Hints> = others.map(|(_, folder)| own_hints(folder)).collect();
+    if let Some(other) = others.first() {
+        let first = if tier == Tier::Deep { &hints } else { other };
+        let task = other.task.clone().unwrap_or_else(|| first.name.clone());
+        hints.task = hints.task.or(Some(task));
+        if tier == Tier::Fast && hints.name == other.name {
+            hints.name.truncate(58);
+            hints.name.push_str("-fast");
+        }
+    }
+    Hints {
+        tier: Some(tier),
+        ..hints
+    }
+}
+
+/// The name, the version and the task of a folder's manifest; without one, the names of the folders.
+fn own_hints(folder: &Path) -> Hints {
+    let by_folder = Hints::of_folder(folder);
+    match repository::manifest_in(folder) {
+        Some(manifest) => Hints {
+            name: manifest.name,
+            version: manifest.version,
+            task: Some(manifest.task),
+            ..by_folder
+        },
+        None => by_folder,
+    }
+}
