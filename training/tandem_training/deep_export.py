@@ -27,7 +27,7 @@ from .deep_quantise import by_row, dynamic, fixed, measure_inputs
 from .deep_wide import WideModel
 from .deep_wide_graph import wide_logits
 from .evaluate import accuracy, confusion, macro_f1
-from .golden import records, write_jsonl
+from .golden_file import records, write_jsonl
 from .golden_texts import golden_texts
 from .manifest import seal, training_table
 from .model import Model

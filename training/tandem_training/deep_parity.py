@@ -23,7 +23,7 @@ from .calibration import softmax
 from .data import read_labelled
 from .deep_data import NONE, Encoded, encode
 from .deep_export import Parent, first_rows
-from .golden import records, write_jsonl
+from .golden_file import records, write_jsonl
 from .model import Encoding, Model
 
 FLOAT_TOLERANCE = 1e-4

@@ -7,44 +7,16 @@ The server computes them anew at every start and does not serve a model that dif
 """
 
 import argparse
-import json
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from .calibration import softmax
 from .data import read_labelled
 from .fast_weights import FastWeights
+from .golden_file import records, write_jsonl
 from .golden_texts import golden_texts
 from .manifest import read_manifest, seal
 from .model import Encoding, Model
-
-
-def records(
-    texts: Sequence[str], encodings: Sequence[Encoding], logits: np.ndarray, temperature: float
-) -> Iterable[dict]:
-    """One record a text, in the form of a golden file."""
-    for text, encoding, row, chances in zip(texts, encodings, logits, softmax(logits, temperature), strict=True):
-        yield {
-            "text": text,
-            "ids": encoding.ids,
-            "truncated": encoding.truncated,
-            "logits": [round(float(value), 6) for value in row],
-            "probabilities": [round(float(value), 6) for value in chances],
-        }
-
-
-def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
-    """One JSON object a line, UTF-8."""
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
-def read_jsonl(path: Path) -> list[dict]:
-    """Reads such a file; only a line feed ends a line, whatever else a text may hold."""
-    with open(path, encoding="utf-8", newline="\n") as file:
-        return [json.loads(line) for line in file]
 
 
 def main() -> None:

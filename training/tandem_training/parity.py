@@ -27,7 +27,7 @@ from . import SEED
 from .calibration import softmax
 from .data import read_labelled
 from .fast_weights import FastWeights
-from .golden import read_jsonl, records, write_jsonl
+from .golden_file import read_jsonl, records, write_jsonl
 from .model import Encoding, Model
 
 LEAST_TOLERANCE = 1e-4

@@ -4,7 +4,7 @@ import unittest
 from pathlib import Path
 
 from tandem_training.features import NGrams, hash_points
-from tandem_training.golden import read_jsonl
+from tandem_training.golden_file import read_jsonl
 from tandem_training.golden_texts import TRICKY
 from tandem_training.text import fold
 

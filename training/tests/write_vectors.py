@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tandem_training.features import NGrams
-from tandem_training.golden import write_jsonl
+from tandem_training.golden_file import write_jsonl
 from tandem_training.golden_texts import TRICKY
 
 if __name__ == "__main__":

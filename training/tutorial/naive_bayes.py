@@ -27,7 +27,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from tandem_training import SEED
 from tandem_training.calibration import softmax
 from tandem_training.data import Review, read_labelled
-from tandem_training.golden import records, write_jsonl
+from tandem_training.golden_file import records, write_jsonl
 from tandem_training.golden_texts import golden_texts
 from tandem_training.manifest import seal, training_table
 from tandem_training.model import Model
