@@ -103,8 +103,16 @@ pub enum ProblemType {
 pub struct Onnx {
     /// The file.
     pub file: String,
-    /// The name of the output to read.
+    /// The name of the output to read; empty where `columns` names several.
+    #[serde(default)]
     pub output: String,
+    /// For one output a label (skl2onnx's `zipmap="columns"`): the name of each, in the order of the labels.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// For an output that maps classes to numbers (a ZipMap): the class of each label, in the order of the labels, where
+    /// labels are not the classes themselves.
+    #[serde(default)]
+    pub keys: Vec<String>,
     /// What that output is.
     #[serde(default)]
     pub output_kind: OutputKind,
@@ -286,6 +294,7 @@ impl Manifest {
         if !(1..=1024).contains(&self.limits.max_batch_size) {
             return Err("limits.max_batch_size must be from 1 to 1024".into());
         }
+        self.onnx.check(self.labels.len())?;
         self.check_preprocess()?;
         self.check_files()
     }
@@ -403,6 +412,20 @@ impl Manifest {
             Preprocess::Tokenizer(settings) => settings.max_tokens,
             Preprocess::String { max_bytes } => *max_bytes,
         }
+    }
+}
+
+impl Onnx {
+    fn check(&self, labels: usize) -> Result<(), String> {
+        if self.output.is_empty() == self.columns.is_empty() {
+            return Err("either onnx.output or onnx.columns must name what to read".into());
+        }
+        for (key, names) in [("columns", &self.columns), ("keys", &self.keys)] {
+            if !names.is_empty() && names.len() != labels {
+                return Err(format!("onnx.{key} must hold one name for each of the {labels} labels"));
+            }
+        }
+        Ok(())
     }
 }
 

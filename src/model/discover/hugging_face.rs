@@ -82,6 +82,8 @@ pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -
             file: onnx.file.clone(),
             output_kind: output_kind(output, notes),
             output: output.name.clone(),
+            columns: Vec::new(),
+            keys: Vec::new(),
             input: None,
             first_position,
             batch_invariant: false,

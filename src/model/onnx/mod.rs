@@ -3,6 +3,7 @@
 //! A session belongs to one thread at a time. Messages of ONNX Runtime go into errors for the log, never to callers.
 
 mod inputs;
+mod outputs;
 mod weights;
 
 use std::path::{Path, PathBuf};
@@ -10,11 +11,13 @@ use std::sync::OnceLock;
 
 use ndarray::Array2;
 use ort::environment::Environment;
+use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
-use ort::value::{Outlet, TensorElementType, ValueType};
+use ort::value::{Outlet, TensorElementType};
 
 use self::inputs::{FeedKind, tensor_for};
+use self::outputs::OutputReader;
 pub use self::weights::SharedWeights;
 use super::manifest::{Manifest, Preprocess};
 use super::{ModelInput, RunError, Runner};
@@ -122,8 +125,7 @@ pub struct OnnxRunner {
     session: Session,
     open: Opener,
     feeds: Vec<Feed>,
-    output: String,
-    labels: usize,
+    output: OutputReader,
     pad_id: u32,
 }
 
@@ -154,22 +156,19 @@ impl OnnxRunner {
             weights: source.weights.cloned(),
             settings,
         };
-        let session = open
-            .session()
-            .map_err(|error| format!("ONNX Runtime can't load the model: {error}"))?;
+        let session = open.session().map_err(|error| load_problem(&error.to_string()))?;
         let feeds = session
             .inputs()
             .iter()
             .map(|input| feed_for(input, manifest))
             .collect::<Result<Vec<_>, _>>()?;
         check_fed(&feeds, manifest)?;
-        check_output(session.outputs(), manifest)?;
+        let output = OutputReader::new(session.outputs(), manifest)?;
         Ok(Self {
             session,
             open,
             feeds,
-            output: manifest.onnx.output.clone(),
-            labels: manifest.labels.len(),
+            output,
             pad_id,
         })
     }
@@ -188,18 +187,7 @@ impl OnnxRunner {
             .collect::<Result<Vec<_>, ort::Error>>()
             .map_err(fail)?;
         let outputs = self.session.run(feeds).map_err(fail)?;
-        let output = outputs
-            .get(&self.output)
-            .ok_or_else(|| RunError(format!("the output `{}` is missing", self.output)))?;
-        let (shape, values) = output.try_extract_tensor::<f32>().map_err(fail)?;
-        let expected = [inputs.len() as i64, self.labels as i64];
-        if shape.as_ref() != expected {
-            return Err(RunError(format!(
-                "the output has the shape {shape:?}, not {expected:?}"
-            )));
-        }
-        Array2::from_shape_vec((inputs.len(), self.labels), values.to_vec())
-            .map_err(|error| RunError(error.to_string()))
+        self.output.read(&outputs, inputs.len())
     }
 }
 
@@ -215,7 +203,6 @@ impl Runner for OnnxRunner {
             open: self.open.clone(),
             feeds: self.feeds.clone(),
             output: self.output.clone(),
-            labels: self.labels,
             pad_id: self.pad_id,
         }))
     }
@@ -231,11 +218,30 @@ impl Opener {
             .with_intra_op_spinning(false)?
             // Texts come in all lengths: planned memory for each shape would be kept for good.
             .with_memory_pattern(false)?
+            // What fails comes back as an error, and is said once; here it would go to stderr too, in a form of its own.
+            .with_log_level(LogLevel::Fatal)?
             .with_config_entry("session.use_env_allocators", "0")?;
         if let Some(weights) = &self.weights {
             builder = weights.lend_to(builder)?;
         }
         builder.commit_from_file(&self.path)
+    }
+}
+
+/// What stops a load, in one line, with the remedy where it is a known one.
+fn load_problem(message: &str) -> String {
+    let locale = message
+        .split_once("locale with name:")
+        .and_then(|(_, rest)| rest.split(':').next());
+    match locale {
+        Some(locale) => format!(
+            "the graph changes the case of texts by the locale `{locale}`, which this machine lacks: export the pipeline with \
+             the vectorizer's option locale=\"C.UTF-8\", or install that locale"
+        ),
+        None => {
+            let words: Vec<&str> = message.split_whitespace().collect();
+            format!("ONNX Runtime can't load the model: {}", words.join(" "))
+        }
     }
 }
 
@@ -291,30 +297,4 @@ fn check_fed(feeds: &[Feed], manifest: &Manifest) -> Result<(), String> {
         return Err("the model has no input".into());
     }
     Ok(())
-}
-
-fn check_output(outputs: &[Outlet], manifest: &Manifest) -> Result<(), String> {
-    let name = &manifest.onnx.output;
-    let Some(output) = outputs.iter().find(|output| output.name() == name) else {
-        let found: Vec<&str> = outputs.iter().map(|output| output.name()).collect();
-        return Err(format!("the model has no output `{name}`; it has {}", found.join(", ")));
-    };
-    let ValueType::Tensor {
-        ty: TensorElementType::Float32,
-        shape,
-        ..
-    } = output.dtype()
-    else {
-        return Err(format!(
-            "the output `{name}` should be a tensor of f32, it is {}",
-            output.dtype()
-        ));
-    };
-    let labels = manifest.labels.len() as i64;
-    match shape.last() {
-        Some(&columns) if shape.len() == 2 && (columns == labels || columns < 0) => Ok(()),
-        _ => Err(format!(
-            "the output `{name}` has the shape {shape:?}, the manifest has {labels} labels"
-        )),
-    }
 }

@@ -1,0 +1,231 @@
+//! What a graph gives for a batch, as rows of numbers: from a tensor, from one map a row (`ZipMap`), or from one output
+//! a label.
+//!
+//! Decides at load which of these the manifest's output is; a batch that gives anything else fails.
+
+use std::collections::HashMap;
+
+use ndarray::Array2;
+use ort::session::SessionOutputs;
+use ort::value::{DynMapValueType, DynValue, Outlet, TensorElementType, ValueType};
+
+use crate::model::RunError;
+use crate::model::manifest::{Manifest, OutputKind};
+
+/// Reads a model's output.
+#[derive(Clone)]
+pub(super) struct OutputReader {
+    labels: usize,
+    kind: OutputKind,
+    form: Form,
+}
+
+#[derive(Clone)]
+enum Form {
+    /// A tensor `[rows, labels]`, or `[rows, 1]` or `[rows]` where a single number tells two labels apart.
+    Tensor { name: String },
+    /// A sequence of maps from a label's key to its number, one map a row.
+    Maps { name: String, places: Places },
+    /// A tensor `[rows]` or `[rows, 1]` for each label.
+    Columns { names: Vec<String> },
+}
+
+/// The column of each key of a map.
+#[derive(Clone)]
+enum Places {
+    Texts(HashMap<String, usize>),
+    Integers(HashMap<i64, usize>),
+}
+
+impl OutputReader {
+    /// Checks that the session's outputs are what the manifest promises.
+    pub(super) fn new(outputs: &[Outlet], manifest: &Manifest) -> Result<Self, String> {
+        let form = if manifest.onnx.columns.is_empty() {
+            let output = find(outputs, &manifest.onnx.output)?;
+            match output.dtype() {
+                ValueType::Sequence(element) => maps(output.name(), element, manifest)?,
+                _ => tensor(output, manifest)?,
+            }
+        } else {
+            for name in &manifest.onnx.columns {
+                check_numbers(find(outputs, name)?)?;
+            }
+            let names = manifest.onnx.columns.clone();
+            Form::Columns { names }
+        };
+        Ok(Self {
+            labels: manifest.labels.len(),
+            kind: manifest.onnx.output_kind,
+            form,
+        })
+    }
+
+    /// The batch's rows, `[rows, labels]`.
+    pub(super) fn read(&self, outputs: &SessionOutputs<'_>, rows: usize) -> Result<Array2<f32>, RunError> {
+        let get = |name: &str| {
+            let found = outputs.get(name);
+            found.ok_or_else(|| RunError(format!("the output `{name}` is missing")))
+        };
+        let values = match &self.form {
+            Form::Tensor { name } => self.rows_of(get(name)?, rows)?,
+            Form::Maps { name, places } => self.mapped(get(name)?, places)?,
+            Form::Columns { names } => {
+                let mut values = vec![0.0; rows * self.labels];
+                for (at, name) in names.iter().enumerate() {
+                    let (shape, column) = numbers(get(name)?)?;
+                    if column.len() != rows {
+                        return Err(RunError(format!(
+                            "the output `{name}` has the shape {shape:?}, not [{rows}]"
+                        )));
+                    }
+                    for (row, value) in column.into_iter().enumerate() {
+                        values[row * self.labels + at] = value;
+                    }
+                }
+                values
+            }
+        };
+        Array2::from_shape_vec((rows, self.labels), values)
+            .map_err(|_| RunError(format!("the output is not one of {rows} rows")))
+    }
+
+    fn rows_of(&self, output: &DynValue, rows: usize) -> Result<Vec<f32>, RunError> {
+        let (shape, values) = numbers(output)?;
+        let expected = [rows as i64, self.labels as i64];
+        if shape == expected || (self.labels == 1 && shape == expected[..1]) {
+            return Ok(values);
+        }
+        if self.labels == 2 && values.len() == rows && shape.first() == Some(&expected[0]) {
+            return Ok(values.into_iter().flat_map(|value| self.both(value)).collect());
+        }
+        Err(RunError(format!(
+            "the output has the shape {shape:?}, not {expected:?}"
+        )))
+    }
+
+    /// The two numbers that say the same as one: for the second label against the first.
+    fn both(&self, value: f32) -> [f32; 2] {
+        match self.kind {
+            OutputKind::Probabilities => [1.0 - value, value],
+            // The softmax of these is the logistic function of the one.
+            _ => [-value / 2.0, value / 2.0],
+        }
+    }
+
+    fn mapped(&self, output: &DynValue, places: &Places) -> Result<Vec<f32>, RunError> {
+        let rows = output.try_extract_sequence::<DynMapValueType>().map_err(fail)?;
+        let mut values = Vec::with_capacity(rows.len() * self.labels);
+        for row in rows {
+            let start = values.len();
+            values.resize(start + self.labels, f32::NAN);
+            let place = &mut values[start..];
+            match places {
+                Places::Texts(places) => {
+                    let pairs = row.try_extract_key_values::<String, f32>().map_err(fail)?;
+                    put(place, pairs.iter().map(|(key, value)| (places.get(key), *value)))?;
+                }
+                Places::Integers(places) => {
+                    let pairs = row.try_extract_key_values::<i64, f32>().map_err(fail)?;
+                    put(place, pairs.iter().map(|(key, value)| (places.get(key), *value)))?;
+                }
+            }
+        }
+        Ok(values)
+    }
+}
+
+fn fail(error: ort::Error) -> RunError {
+    RunError(error.to_string())
+}
+
+fn put<'a>(row: &mut [f32], pairs: impl Iterator<Item = (Option<&'a usize>, f32)>) -> Result<(), RunError> {
+    for (place, value) in pairs {
+        let place = place.ok_or_else(|| RunError("the output maps a class that is none of the labels".into()))?;
+        row[*place] = value;
+    }
+    Ok(())
+}
+
+/// A tensor's shape, and its numbers in single precision.
+fn numbers(output: &DynValue) -> Result<(Vec<i64>, Vec<f32>), RunError> {
+    if let Ok((shape, values)) = output.try_extract_tensor::<f64>() {
+        let values = values.iter().map(|&value| value as f32).collect();
+        return Ok((shape.to_vec(), values));
+    }
+    let (shape, values) = output.try_extract_tensor::<f32>().map_err(fail)?;
+    Ok((shape.to_vec(), values.to_vec()))
+}
+
+fn find<'a>(outputs: &'a [Outlet], name: &str) -> Result<&'a Outlet, String> {
+    outputs.iter().find(|output| output.name() == name).ok_or_else(|| {
+        let found: Vec<&str> = outputs.iter().map(|output| output.name()).collect();
+        format!("the model has no output `{name}`; it has {}", found.join(", "))
+    })
+}
+
+fn check_numbers(output: &Outlet) -> Result<(), String> {
+    match output.dtype().tensor_type() {
+        Some(TensorElementType::Float32 | TensorElementType::Float64) => Ok(()),
+        _ => Err(format!(
+            "the output `{}` should be a tensor of f32, it is {}",
+            output.name(),
+            output.dtype()
+        )),
+    }
+}
+
+fn tensor(output: &Outlet, manifest: &Manifest) -> Result<Form, String> {
+    check_numbers(output)?;
+    let name = output.name();
+    let labels = manifest.labels.len() as i64;
+    let shape = output
+        .dtype()
+        .tensor_shape()
+        .map(|shape| shape.to_vec())
+        .unwrap_or_default();
+    let fits = match shape[..] {
+        [_] => labels == 2,
+        [_, columns] => columns == labels || columns < 0 || (columns == 1 && labels == 2),
+        _ => false,
+    };
+    if !fits {
+        return Err(format!(
+            "the output `{name}` has the shape {shape:?}, the manifest has {labels} labels"
+        ));
+    }
+    Ok(Form::Tensor { name: name.to_owned() })
+}
+
+fn maps(name: &str, element: &ValueType, manifest: &Manifest) -> Result<Form, String> {
+    let keys = if manifest.onnx.keys.is_empty() {
+        &manifest.labels
+    } else {
+        &manifest.onnx.keys
+    };
+    let keys = keys.iter().enumerate();
+    let places = match element {
+        ValueType::Map {
+            key: TensorElementType::String,
+            value: TensorElementType::Float32,
+        } => Places::Texts(keys.map(|(at, key)| (key.clone(), at)).collect()),
+        ValueType::Map {
+            key: TensorElementType::Int64,
+            value: TensorElementType::Float32,
+        } => {
+            let number = |(at, key): (usize, &String)| {
+                let number = key.parse().map_err(|_| {
+                    format!("the output `{name}` maps integers, and `{key}` is none: name the classes in onnx.keys")
+                })?;
+                Ok::<_, String>((number, at))
+            };
+            Places::Integers(keys.map(number).collect::<Result<_, _>>()?)
+        }
+        other => {
+            return Err(format!(
+                "the output `{name}` should map texts or integers to f32, it is a sequence of {other}"
+            ));
+        }
+    };
+    let name = name.to_owned();
+    Ok(Form::Maps { name, places })
+}
