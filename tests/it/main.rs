@@ -28,6 +28,7 @@ mod reload_refused;
 mod scheduler;
 mod sessions;
 mod shutdown;
+mod sklearn;
 mod start_order;
 mod stream;
 mod tls;

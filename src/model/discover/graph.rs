@@ -1,10 +1,13 @@
 //! What an ONNX file says of itself: inputs, outputs, nodes, and the files that its weights lie in.
 //!
-//! Decodes the few fields that matter, numbers as in `onnx.proto`; weights are passed over. Checks nothing.
+//! Decodes the few fields that matter, numbers as in `onnx.proto`; of weights, only the lists that class labels are kept in.
+//! Checks nothing.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use prost::Message;
+use prost::bytes::Bytes;
 
 /// A graph, as its file describes it.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +20,8 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// The `location` of weights in files of their own, each once, in the order of their names.
     pub external: Vec<String>,
+    /// Its constant lists of strings and of whole numbers, those in decimal form, by name.
+    pub lists: HashMap<String, Vec<String>>,
 }
 
 /// An input or an output.
@@ -70,7 +75,7 @@ impl Port {
 impl Graph {
     /// Reads a file. The error is a part of a line.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let file = prost::bytes::Bytes::from(std::fs::read(path).map_err(|error| error.to_string())?);
+        let file = Bytes::from(std::fs::read(path).map_err(|error| error.to_string())?);
         let model =
             ModelProto::decode(file).map_err(|_| "is not an ONNX file, or a part of it is missing".to_owned())?;
         let graph = model.graph.ok_or("is not an ONNX file: it has no graph")?;
@@ -91,6 +96,7 @@ impl Graph {
             inputs: fed.map(ValueInfoProto::port).collect(),
             outputs: graph.output.iter().map(ValueInfoProto::port).collect(),
             external,
+            lists: graph.initializer.iter().filter_map(TensorProto::list).collect(),
             nodes: graph.node,
         })
     }
@@ -133,6 +139,12 @@ pub struct GraphProto {
 /// A node.
 #[derive(Clone, PartialEq, Message)]
 pub struct Node {
+    /// What it is fed, by name.
+    #[prost(string, repeated, tag = "1")]
+    pub input: Vec<String>,
+    /// What it gives, by name.
+    #[prost(string, repeated, tag = "2")]
+    pub output: Vec<String>,
     /// What it does.
     #[prost(string, tag = "4")]
     pub op_type: String,
@@ -183,8 +195,20 @@ struct SparseTensorProto {
 
 #[derive(Clone, PartialEq, Message)]
 struct TensorProto {
+    #[prost(int64, repeated, tag = "1")]
+    dims: Vec<i64>,
+    #[prost(int32, tag = "2")]
+    data_type: i32,
+    #[prost(int32, repeated, tag = "5")]
+    int32_data: Vec<i32>,
+    #[prost(bytes = "bytes", repeated, tag = "6")]
+    string_data: Vec<Bytes>,
+    #[prost(int64, repeated, tag = "7")]
+    int64_data: Vec<i64>,
     #[prost(string, tag = "8")]
     name: String,
+    #[prost(bytes = "bytes", tag = "9")]
+    raw_data: Bytes,
     #[prost(message, repeated, tag = "13")]
     external_data: Vec<StringStringEntryProto>,
 }
@@ -295,6 +319,35 @@ impl TensorProto {
         let locations = self.external_data.iter().filter(|entry| entry.key == "location");
         found.extend(locations.map(|entry| entry.value.clone()));
     }
+
+    /// Its name and its values, if it is a list of strings or of whole numbers.
+    fn list(&self) -> Option<(String, Vec<String>)> {
+        if self.dims.len() != 1 {
+            return None;
+        }
+        let (wide, _) = self.raw_data.as_chunks::<8>();
+        let (narrow, _) = self.raw_data.as_chunks::<4>();
+        let values = match element(self.data_type) {
+            Element::Text => texts(&self.string_data),
+            Element::I64 if self.raw_data.is_empty() => decimal(&self.int64_data),
+            Element::I64 => decimal(wide.iter().map(|bytes| i64::from_le_bytes(*bytes))),
+            Element::I32 if self.raw_data.is_empty() => decimal(&self.int32_data),
+            Element::I32 => decimal(narrow.iter().map(|bytes| i32::from_le_bytes(*bytes))),
+            _ => return None,
+        };
+        Some((self.name.clone(), values))
+    }
+}
+
+/// Byte strings as texts.
+pub(super) fn texts(strings: &[impl AsRef<[u8]>]) -> Vec<String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    strings.iter().map(|bytes| text(bytes.as_ref())).collect()
+}
+
+/// Numbers as texts.
+pub(super) fn decimal(numbers: impl IntoIterator<Item = impl ToString>) -> Vec<String> {
+    numbers.into_iter().map(|number| number.to_string()).collect()
 }
 
 impl ValueInfoProto {

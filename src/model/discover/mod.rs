@@ -1,12 +1,14 @@
 //! Discovery: what a folder without a manifest is, read from the files that exporters leave in it.
 //!
-//! Reads files only; nothing is loaded into ONNX Runtime. Says what was found, what was assumed, and what is wrong with the
+//! Reads files; ONNX Runtime is asked only where nothing else can tell (`sklearn_probe.rs`). Says what was found, what was assumed, and what is wrong with the
 //! command that puts it right. What can't be known from the files is never made up: it is a note that people read.
 
 pub mod graph;
 mod hugging_face;
 mod onnx_file;
 mod sklearn;
+mod sklearn_graph;
+mod sklearn_probe;
 mod tokenizer_files;
 
 use std::collections::BTreeMap;
@@ -77,6 +79,8 @@ pub enum NoteKind {
     Found,
     /// The files do not say; this is the usual case.
     Assumed,
+    /// It serves, and answers some texts otherwise than the model that was trained.
+    Doubtful,
     /// It can't serve like this.
     Wrong,
 }
@@ -105,6 +109,11 @@ impl Notes {
     /// The files do not say; this is the usual case.
     pub fn assumed(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
         self.add(NoteKind::Assumed, text.into(), Some(remedy.into()));
+    }
+
+    /// It serves, and answers some texts otherwise than the model that was trained.
+    pub fn doubtful(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
+        self.add(NoteKind::Doubtful, text.into(), Some(remedy.into()));
     }
 
     /// It can't serve like this.
@@ -245,7 +254,7 @@ fn kind_of(onnx: &ChosenOnnx) -> Kind {
     let inputs = &onnx.graph.inputs;
     if inputs.iter().any(|input| input.name == "input_ids") {
         Kind::HuggingFace
-    } else if inputs.len() == 1 && inputs[0].is_text() {
+    } else if inputs.iter().any(graph::Port::is_text) {
         Kind::Sklearn
     } else {
         Kind::Unknown

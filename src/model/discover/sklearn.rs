@@ -1,14 +1,271 @@
-//! scikit-learn exports (skl2onnx): one string input, a label and probabilities.
+//! scikit-learn exports (skl2onnx): one string input, and for each class a probability, a score or a decision.
+//!
+//! The graph says what it reads and gives, and which classes it knows. Whether its numbers are probabilities, and whether it
+//! still finds the words that it was trained on, is for `sklearn_probe.rs`, which runs it.
 
+use super::graph::{Element, Graph, Port, PortKind};
 use super::onnx_file::ChosenOnnx;
+use super::sklearn_probe::{self, Numbers};
 use super::{Notes, Place};
-use crate::model::manifest::Manifest;
+use crate::model::manifest::{
+    Calibration, Limits, Manifest, Onnx, OutputKind, Preprocess, ProblemType, SCHEMA_VERSION, Tier,
+};
+
+/// How a pipeline is exported so that any number of texts can run at once.
+const OPEN_BATCH: &str = "export it with initial_types=[(\"text\", StringTensorType([None, 1]))]";
+const BY_HAND: &str = "write a manifest.toml (docs/models-sklearn.md)";
+
+/// What the graph says of itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    /// The input that takes the text.
+    pub input: String,
+    /// The output with a number for each class; empty where `columns` names several.
+    pub output: String,
+    /// One output a class, in the order of the classes (`zipmap="columns"`).
+    pub columns: Vec<String>,
+    /// The classes, in the order of the columns.
+    pub classes: Vec<String>,
+    /// Whether the output maps classes to numbers (a ZipMap).
+    pub maps: bool,
+    /// Whether one number tells two classes apart.
+    pub single_column: bool,
+    /// What is asked of the classes.
+    pub problem_type: ProblemType,
+    /// The one batch size that the graph takes, if it was exported so.
+    pub fixed_batch: Option<usize>,
+}
 
 /// What the manifest of such a folder would say; what is wrong goes into the notes.
-pub(super) fn examine(_place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -> Option<Manifest> {
-    notes.wrong(
-        format!("{}: reads strings, and has no manifest", onnx.file),
-        "write a manifest.toml with preprocess.kind = \"string\"",
-    );
+pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -> Option<Manifest> {
+    let file = &onnx.file;
+    notes.found(format!("{file}: a scikit-learn pipeline that reads the text itself"));
+    let facts = facts(&onnx.graph, notes)?;
+    let path = place
+        .path(file)
+        .map_err(|problem| notes.wrong(problem, "copy the file itself into the folder"))
+        .ok()?;
+    let checksums = place
+        .checksums(&onnx.files)
+        .map_err(|problem| notes.wrong(problem, "copy the file itself into the folder"))
+        .ok()?;
+    let describe = |numbers| manifest(place, onnx, &facts, numbers);
+    let numbers = sklearn_probe::examine(&path, &onnx.graph, &facts, describe(Numbers::RAW), notes)?;
+    note_numbers(&facts, numbers, notes);
+    Some(Manifest {
+        files: checksums,
+        ..describe(numbers)
+    })
+}
+
+fn note_numbers(facts: &Facts, numbers: Numbers, notes: &mut Notes) {
+    let from = if facts.columns.is_empty() {
+        format!("the output `{}`", facts.output)
+    } else {
+        format!("the outputs {}", facts.columns.join(", "))
+    };
+    match (facts.problem_type, numbers) {
+        (ProblemType::Regression, _) => notes.found(format!("a regression: {from}")),
+        (ProblemType::MultiLabel, _) => notes.found(format!("each label by itself: probabilities from {from}")),
+        (_, Numbers::Probabilities) => notes.found(format!("probabilities from {from}")),
+        (_, Numbers::Shares) => notes.assumed(
+            format!("{from} gives numbers from 0 to 1 that do not sum to one: each is divided by their sum"),
+            BY_HAND,
+        ),
+        (_, Numbers::Scores { .. }) => notes.doubtful(
+            format!("{from} gives scores and no probabilities: the label is scikit-learn's, its confidence is not calibrated"),
+            "train with CalibratedClassifierCV around the classifier",
+        ),
+    }
+}
+
+fn manifest(place: &Place<'_>, onnx: &ChosenOnnx, facts: &Facts, numbers: Numbers) -> Manifest {
+    let hints = place.hints;
+    let (output_kind, temperature) = match numbers {
+        Numbers::Probabilities | Numbers::Shares => (OutputKind::Probabilities, 1.0),
+        Numbers::Scores { temperature } => (OutputKind::Logits, temperature),
+    };
+    Manifest {
+        schema_version: SCHEMA_VERSION,
+        name: hints.name.clone(),
+        version: hints.version.clone(),
+        task: hints.task.clone().unwrap_or_else(|| hints.name.clone()),
+        tier: hints.tier.unwrap_or(Tier::Fast),
+        labels: facts.classes.clone(),
+        problem_type: facts.problem_type,
+        description: "a scikit-learn pipeline, served from an export without a manifest".to_owned(),
+        license: String::new(),
+        stand_in: false,
+        onnx: Onnx {
+            file: onnx.file.clone(),
+            output: facts.output.clone(),
+            columns: facts.columns.clone(),
+            keys: if facts.maps { facts.classes.clone() } else { Vec::new() },
+            output_kind,
+            input: Some(facts.input.clone()),
+            first_position: 0,
+            batch_invariant: true,
+        },
+        preprocess: Preprocess::String { max_bytes: 8192 },
+        calibration: Calibration {
+            temperature,
+            ..Calibration::default()
+        },
+        golden: None,
+        limits: facts
+            .fixed_batch
+            .map_or_else(Limits::default, |max_batch_size| Limits { max_batch_size }),
+        training: toml::Table::new(),
+        metrics: toml::Table::new(),
+        files: std::collections::BTreeMap::new(),
+    }
+}
+
+/// Reads the graph; what is wrong with it goes into the notes.
+fn facts(graph: &Graph, notes: &mut Notes) -> Option<Facts> {
+    let [input] = &graph.inputs[..] else {
+        let names: Vec<&str> = graph.inputs.iter().map(|input| input.name.as_str()).collect();
+        notes.wrong(
+            format!(
+                "it has {} inputs ({}), and a request has one text",
+                names.len(),
+                names.join(", ")
+            ),
+            "export a pipeline that reads one text",
+        );
+        return None;
+    };
+    let fixed_batch = batch_of(input, notes)?;
+    let label = graph.outputs.iter().find(|output| is_label(output));
+    let found = numbers_of(graph, label, notes)?;
+    notes.found(format!("labels: {}", found.classes.join(", ")));
+    Some(Facts {
+        input: input.name.clone(),
+        fixed_batch,
+        ..found
+    })
+}
+
+/// The batch size that the input is fixed to, if it is; nothing at all if no request fits.
+fn batch_of(input: &Port, notes: &mut Notes) -> Option<Option<usize>> {
+    let name = &input.name;
+    match input.shape[..] {
+        [_, Some(columns)] if columns != 1 => notes.wrong(
+            format!("the input `{name}` takes {columns} texts a row, and a request has one"),
+            "export a pipeline that reads one text",
+        ),
+        [Some(1), ..] => {
+            notes.assumed("it takes one text at a time, so nothing is batched", OPEN_BATCH);
+            return Some(Some(1));
+        }
+        [Some(rows), ..] => notes.wrong(
+            format!("the input `{name}` takes exactly {rows} texts at once"),
+            OPEN_BATCH,
+        ),
+        _ => return Some(None),
+    }
     None
+}
+
+/// The output that names the winner; `class_labels` lists all.
+fn is_label(output: &Port) -> bool {
+    let kind = matches!(
+        output.kind,
+        PortKind::Tensor(Element::Text | Element::I64 | Element::I32)
+    );
+    kind && output.name != "class_labels"
+}
+
+fn is_numbers(output: &&Port) -> bool {
+    matches!(output.kind, PortKind::Tensor(Element::F32 | Element::F64))
+}
+
+/// Finds the output or the outputs with the numbers, and the classes that they belong to.
+fn numbers_of(graph: &Graph, label: Option<&Port>, notes: &mut Notes) -> Option<Facts> {
+    let of_label = label.and_then(|label| graph.classes_of(&label.name));
+    // A decision for each label is a row of them.
+    let each = label.is_some_and(|label| matches!(label.shape[..], [_, Some(labels)] if labels > 1));
+    let problem_type = if each {
+        ProblemType::MultiLabel
+    } else {
+        ProblemType::SingleLabel
+    };
+    let numbers: Vec<&Port> = graph.outputs.iter().filter(is_numbers).collect();
+    let unnamed = |notes: &mut Notes| notes.wrong("it names no classes", BY_HAND);
+    if let Some(output) = graph.outputs.iter().find(|output| output.kind == PortKind::ListOfMaps) {
+        let classes = graph.classes_of(&output.name).or(of_label);
+        return Some(Facts {
+            output: output.name.clone(),
+            classes: classes.or_else(|| {
+                unnamed(notes);
+                None
+            })?,
+            maps: true,
+            problem_type,
+            ..Facts::default()
+        });
+    }
+    match numbers[..] {
+        [] => {
+            notes.wrong(
+                "it gives labels alone",
+                "export a classifier with probabilities or scores",
+            );
+            None
+        }
+        [output] => {
+            let width = output.shape.get(1).copied().flatten().map(|columns| columns as usize);
+            let regression = label.is_none() && width.unwrap_or(1) == 1;
+            let classes = match (of_label, width) {
+                _ if regression => vec!["value".to_owned()],
+                (Some(classes), _) => classes,
+                (None, Some(width)) => {
+                    notes.assumed(
+                        format!("it names no classes: they are numbered from 0 to {}", width - 1),
+                        BY_HAND,
+                    );
+                    (0..width).map(|class| class.to_string()).collect()
+                }
+                (None, None) => {
+                    unnamed(notes);
+                    return None;
+                }
+            };
+            Some(Facts {
+                output: output.name.clone(),
+                single_column: width == Some(1) || output.shape.len() == 1,
+                classes,
+                problem_type: if regression {
+                    ProblemType::Regression
+                } else {
+                    problem_type
+                },
+                ..Facts::default()
+            })
+        }
+        _ => Some(Facts {
+            classes: column_classes(&numbers, of_label, notes)?,
+            columns: numbers.iter().map(|output| output.name.clone()).collect(),
+            problem_type,
+            ..Facts::default()
+        }),
+    }
+}
+
+/// The classes of `zipmap="columns"`: its outputs are named `s` and the class, or `i` and the number.
+fn column_classes(columns: &[&Port], of_label: Option<Vec<String>>, notes: &mut Notes) -> Option<Vec<String>> {
+    let name = |output: &&Port| output.name.strip_prefix(['s', 'i']).map(str::to_owned);
+    let named = || columns.iter().map(name).collect::<Option<Vec<String>>>();
+    let classes = of_label.or_else(named).filter(|classes| classes.len() == columns.len());
+    if classes.is_none() {
+        let names: Vec<&str> = columns.iter().map(|output| output.name.as_str()).collect();
+        notes.wrong(
+            format!(
+                "several outputs hold numbers ({}), and not one a class",
+                names.join(", ")
+            ),
+            BY_HAND,
+        );
+    }
+    classes
 }
