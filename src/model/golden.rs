@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{Golden, Manifest};
+use super::manifest::{Golden, Manifest, OutputKind};
 use super::postprocess::Postprocessor;
 use super::preprocess::{Encoding, ModelInput, Preprocessor};
 use super::{ModelError, Runner};
@@ -36,7 +36,7 @@ pub struct Example {
 pub struct Report {
     /// How many examples there were.
     pub examples: usize,
-    /// The largest difference of a logit, each text run alone.
+    /// The largest difference of a logit, or, where the model gives probabilities, of one of those, each text run alone.
     pub largest_difference: f32,
     /// The same, texts run in batches.
     pub largest_batched_difference: f32,
@@ -145,13 +145,22 @@ fn check_row(postprocessor: &Postprocessor, row: &[f32], example: &Example, tole
             example.logits.len()
         ));
     }
+    let moved = largest_difference(&answer.probabilities, &example.probabilities);
+    if postprocessor.output_kind == OutputKind::Probabilities {
+        // The logarithm of what is next to nothing tells of its last digit alone.
+        if moved > tolerance {
+            return Err(format!(
+                "a probability differs by {moved:.6}, the tolerance is {tolerance}"
+            ));
+        }
+        return Ok(moved);
+    }
     let largest = largest_difference(&answer.logits, &example.logits);
     if largest > tolerance {
         return Err(format!("a logit differs by {largest:.6}, the tolerance is {tolerance}"));
     }
     // A probability moves by at most a quarter of the spread of its logits' errors, over the temperature.
     let bound = tolerance / postprocessor.temperature + 1e-5;
-    let moved = largest_difference(&answer.probabilities, &example.probabilities);
     if moved > bound {
         return Err(format!(
             "a probability differs by {moved:.6}: the temperature is not the one of training"
