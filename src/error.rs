@@ -32,8 +32,14 @@ pub enum Reason {
     CascadeNotCalibrated,
     /// The model's queue has no room for the request.
     QueueFull,
+    /// The caller's key has a limit, and it is reached.
+    RateLimited,
+    /// The requests that are read and worked on hold as many bytes as they may.
+    BodiesFull,
     /// The message is larger than the server takes.
     MessageTooLarge,
+    /// The headers are larger than the server takes.
+    HeadersTooLarge,
     /// The deadline passed, or is sure to pass, before the answer.
     DeadlineExceeded,
     /// The caller went away.
@@ -72,7 +78,7 @@ struct Mapping {
 
 impl Reason {
     /// Every reason, for documentation and for tests.
-    pub const ALL: [Reason; 22] = [
+    pub const ALL: [Reason; 25] = [
         Reason::InvalidField,
         Reason::MalformedMessage,
         Reason::InvalidUtf8,
@@ -81,7 +87,10 @@ impl Reason {
         Reason::TierNotConfigured,
         Reason::CascadeNotCalibrated,
         Reason::QueueFull,
+        Reason::RateLimited,
+        Reason::BodiesFull,
         Reason::MessageTooLarge,
+        Reason::HeadersTooLarge,
         Reason::DeadlineExceeded,
         Reason::Cancelled,
         Reason::ModelLoading,
@@ -107,6 +116,9 @@ impl Reason {
             Reason::TierNotConfigured => ("TIER_NOT_CONFIGURED", 9, "FAILED_PRECONDITION", 400),
             Reason::CascadeNotCalibrated => ("CASCADE_NOT_CALIBRATED", 9, "FAILED_PRECONDITION", 400),
             Reason::QueueFull => ("QUEUE_FULL", 8, "RESOURCE_EXHAUSTED", 429),
+            Reason::RateLimited => ("RATE_LIMITED", 8, "RESOURCE_EXHAUSTED", 429),
+            Reason::BodiesFull => ("BODIES_FULL", 8, "RESOURCE_EXHAUSTED", 429),
+            Reason::HeadersTooLarge => ("HEADERS_TOO_LARGE", 8, "RESOURCE_EXHAUSTED", 431),
             Reason::MessageTooLarge => ("MESSAGE_TOO_LARGE", 8, "RESOURCE_EXHAUSTED", 413),
             Reason::DeadlineExceeded => ("DEADLINE_EXCEEDED", 4, "DEADLINE_EXCEEDED", 504),
             Reason::Cancelled => ("CANCELLED", 1, "CANCELLED", 499),
@@ -170,7 +182,7 @@ pub struct Error {
     pub message: String,
     /// The fields at fault, for [`Reason::InvalidField`].
     pub violations: Vec<FieldViolation>,
-    /// When a new try makes sense, for [`Reason::QueueFull`].
+    /// When a new try makes sense, for [`Reason::QueueFull`] and its like.
     pub retry_after: Option<Duration>,
     /// More facts by name, for `ErrorInfo.metadata`, for instance a limit.
     pub facts: Vec<(&'static str, String)>,

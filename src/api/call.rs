@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use http::{Extensions, HeaderMap};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 
+use super::allowance::Allowance;
+use super::keys::KeyOwner;
 use crate::error::{Error, Reason};
-use crate::service::types::{CallTimes, ClientKey};
+use crate::service::bodies::HeldBody;
+use crate::service::types::{CallTimes, ClientKey, Weight};
 use crate::service::{Deadlines, Service};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::request_id::{RequestId, trace_id};
@@ -21,15 +24,35 @@ pub const CACHE_HITS_HEADER: &str = "x-tandem-cache-hits";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionId(pub u64);
 
-/// Who asks, for fair shares: the value of the header that the operator chose, or else the caller's key, or else the
-/// connection.
-pub fn client_of(service: &Service, key: Option<ClientKey>, headers: &HeaderMap, extensions: &Extensions) -> ClientKey {
-    if let Some(value) = service.client_header().and_then(|name| headers.get(name)) {
-        let mut hasher = DefaultHasher::new();
-        value.as_bytes().hash(&mut hasher);
-        return ClientKey(hasher.finish());
+/// The largest headers of a call, in bytes: names, values, and 32 for each, as HTTP/2 counts them.
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+
+/// Refuses headers that are larger than the limit.
+pub fn check_headers(headers: &HeaderMap, path: &str) -> Result<(), Error> {
+    let bytes = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 32;
+    if path.len() + headers.iter().map(bytes).sum::<usize>() <= MAX_HEADER_BYTES {
+        return Ok(());
     }
-    key.unwrap_or_else(|| ClientKey(extensions.get::<ConnectionId>().map_or(0, |connection| connection.0)))
+    let error = Error::new(
+        Reason::HeadersTooLarge,
+        format!("the headers are larger than the limit of {MAX_HEADER_BYTES} bytes"),
+    );
+    Err(error.with_fact("limit_bytes", MAX_HEADER_BYTES))
+}
+
+/// Who asks, for fair shares: the value of the header that the operator chose, or else the caller's key, or else the
+/// connection. A key with a weight is one client whatever its headers say: it can't make itself many.
+fn client_of(service: &Service, key: Option<&KeyOwner>, headers: &HeaderMap, extensions: &Extensions) -> ClientKey {
+    let header = service.client_header().and_then(|name| headers.get(name));
+    match (key, header) {
+        (Some(owner), header) if owner.limits.weight.is_some() || header.is_none() => owner.client,
+        (_, Some(value)) => {
+            let mut hasher = DefaultHasher::new();
+            value.as_bytes().hash(&mut hasher);
+            ClientKey(hasher.finish())
+        }
+        _ => ClientKey(extensions.get::<ConnectionId>().map_or(0, |connection| connection.0)),
+    }
 }
 
 /// What is known of a call; cheap to clone.
@@ -41,36 +64,60 @@ pub struct Call {
     pub arrived: Instant,
     /// The time that its caller gave it, if it said.
     pub timeout: Option<Duration>,
-    /// Who asks, for fair shares.
-    pub client: ClientKey,
+    /// The bytes of its body, held until it is answered.
+    pub body: Arc<HeldBody>,
+    client: ClientKey,
+    weight: Weight,
+    allowance: Option<Arc<Allowance>>,
     trace_id: Option<Arc<str>>,
     finished: Arc<AtomicBool>,
 }
 
 impl Call {
     /// Reads what the headers say, with the caller's time limit taken from them by `timeout`.
-    pub fn from_headers(headers: &HeaderMap, arrived: Instant, timeout: Option<Duration>) -> Self {
+    pub fn from_headers(service: &Service, headers: &HeaderMap, arrived: Instant, timeout: Option<Duration>) -> Self {
         Self {
             request_id: RequestId::from_headers(headers),
             arrived,
             timeout,
+            body: Arc::new(HeldBody::new(service.bodies().clone())),
             client: ClientKey::default(),
+            weight: Weight::default(),
+            allowance: None,
             trace_id: trace_id(headers).map(Arc::from),
             finished: Arc::default(),
         }
     }
 
-    /// The same, asked by `client`.
-    pub fn by(self, client: ClientKey) -> Self {
-        Self { client, ..self }
+    /// The same, with whoever asks: the owner of `key`, if there is one.
+    pub fn by(self, service: &Service, key: Option<KeyOwner>, headers: &HeaderMap, extensions: &Extensions) -> Self {
+        Self {
+            client: client_of(service, key.as_ref(), headers, extensions),
+            weight: key.as_ref().and_then(|owner| owner.limits.weight).unwrap_or_default(),
+            allowance: key.and_then(|owner| owner.allowance),
+            ..self
+        }
+    }
+
+    /// Takes a request's texts out of what the caller's key may send.
+    pub fn allow(&self, texts: usize) -> Result<(), Error> {
+        self.allowance
+            .as_ref()
+            .map_or(Ok(()), |allowance| allowance.take(texts))
     }
 
     /// The times of a request whose message is this call's.
     pub fn times(&self, deadlines: Deadlines) -> CallTimes {
+        self.times_until(self.arrived, deadlines.deadline(self.arrived, self.timeout))
+    }
+
+    /// The times of a request of this call that arrived and ends when it says.
+    pub fn times_until(&self, arrived: Instant, deadline: Instant) -> CallTimes {
         CallTimes {
-            arrived: self.arrived,
-            deadline: deadlines.deadline(self.arrived, self.timeout),
+            arrived,
+            deadline,
             client: self.client,
+            weight: self.weight,
         }
     }
 

@@ -1,16 +1,19 @@
-//! Who may call: bearer tokens by name, from a file and from the environment.
+//! Who may call: bearer tokens by name, from a file and from the environment, each with the limits of its name.
 //!
 //! Only SHA-256 digests are kept, and all of them are compared in constant time. No token may get into a log or an error.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use governor::clock::MonotonicClock;
 use http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::allowance::{Allowance, Limits};
 use crate::error::{Error, Reason};
 use crate::service::types::ClientKey;
 
@@ -29,14 +32,34 @@ pub struct Keys {
     known: ArcSwap<Vec<Key>>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Key {
     digest: [u8; 32],
-    client: ClientKey,
+    owner: KeyOwner,
+}
+
+/// Whom a key belongs to, and what that one may do.
+#[derive(Clone, Debug)]
+pub struct KeyOwner {
+    /// Who it is, for fair shares.
+    pub client: ClientKey,
+    /// The limits of the name.
+    pub limits: Limits,
+    /// What is left of its rate; one for all keys of the name.
+    pub allowance: Option<Arc<Allowance>>,
+}
+
+impl PartialEq for Key {
+    /// What is left of a rate is no part of a key.
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |key: &Self| (key.digest, key.owner.client, key.owner.limits);
+        parts(self) == parts(other)
+    }
 }
 
 impl Keys {
-    /// The keys of a file and of a variable's value: `name:token` a line, or between commas. The error is one line.
+    /// The keys of a file and of a variable's value: `name:token` and the name's limits a line, or between commas. The error
+    /// is one line.
     pub fn load(file: Option<&Path>, variable: Option<String>) -> Result<Self, String> {
         let keys = Self {
             file: file.map(Path::to_owned),
@@ -71,7 +94,9 @@ impl Keys {
                 known.len()
             ));
         }
-        let changed = **self.known.load() != known;
+        let before = self.known.load();
+        let known = settle(known, &before)?;
+        let changed = **before != known;
         if changed {
             self.known.store(Arc::new(known));
         }
@@ -84,7 +109,7 @@ impl Keys {
     }
 
     /// Whose call it is; nobody's in particular where there are no keys.
-    pub fn admit(&self, headers: &HeaderMap) -> Result<Option<ClientKey>, Error> {
+    pub fn admit(&self, headers: &HeaderMap) -> Result<Option<KeyOwner>, Error> {
         let known = self.known.load();
         if known.is_empty() {
             return Ok(None);
@@ -95,10 +120,10 @@ impl Keys {
         // Every key is compared, so that the time does not tell which one came close.
         for key in known.iter() {
             if bool::from(key.digest.ct_eq(&digest)) {
-                found = Some(key.client);
+                found = Some(&key.owner);
             }
         }
-        found.map(Some).ok_or_else(|| refused("the key is not known"))
+        found.cloned().map(Some).ok_or_else(|| refused("the key is not known"))
     }
 }
 
@@ -115,9 +140,57 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
         .filter(|token| token.len() <= MAX_TOKEN_BYTES)
 }
 
-/// Lines of `name:token`; empty ones and those that begin with `#` say nothing.
-fn parse(text: &str) -> Result<Vec<Key>, String> {
-    let mut keys = Vec::new();
+/// A line as it was written.
+struct Line {
+    name: String,
+    digest: [u8; 32],
+    /// None if it says nothing of limits.
+    limits: Option<Limits>,
+}
+
+/// Gives each line the limits of its name, which any of the name's lines may say. A rate that a name had before goes on where it
+/// was, so that reading the file again gives nobody a new burst.
+fn settle(lines: Vec<Line>, before: &[Key]) -> Result<Vec<Key>, String> {
+    let mut owners: HashMap<String, KeyOwner> = HashMap::new();
+    for (at, line) in lines.iter().enumerate() {
+        let Some(limits) = line.limits else { continue };
+        let client = client_of(&line.name);
+        let known = before.iter().map(|key| &key.owner);
+        let same = |owner: &&KeyOwner| owner.client == client && owner.limits.rate == limits.rate;
+        let kept = known.filter(same).find_map(|owner| owner.allowance.clone());
+        let new = || limits.rate.map(|rate| Arc::new(Allowance::new(rate, MonotonicClock)));
+        let owner = owners.entry(line.name.clone()).or_insert_with(|| KeyOwner {
+            client,
+            limits,
+            allowance: kept.or_else(new),
+        });
+        if owner.limits != limits {
+            return Err(format!(
+                "key {} of all has other limits than one before of its name",
+                at + 1
+            ));
+        }
+    }
+    let keys = lines.into_iter().map(|line| Key {
+        digest: line.digest,
+        owner: owners.get(&line.name).cloned().unwrap_or_else(|| KeyOwner {
+            client: client_of(&line.name),
+            limits: Limits::default(),
+            allowance: None,
+        }),
+    });
+    Ok(keys.collect())
+}
+
+fn client_of(name: &str) -> ClientKey {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    ClientKey(hasher.finish())
+}
+
+/// Lines of `name:token` and, after white space, limits; empty ones and those that begin with `#` say nothing.
+fn parse(text: &str) -> Result<Vec<Line>, String> {
+    let mut lines = Vec::new();
     for (at, line) in text.split(['\n', ',']).enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -127,7 +200,11 @@ fn parse(text: &str) -> Result<Vec<Key>, String> {
         let (name, token) = line
             .split_once(':')
             .ok_or_else(|| format!("key {at} has no colon, it must be name:token"))?;
-        let (name, token) = (name.trim(), token.trim());
+        let (token, limits) = token
+            .trim()
+            .split_once(char::is_whitespace)
+            .unwrap_or((token.trim(), ""));
+        let name = name.trim();
         if name.is_empty() {
             return Err(format!("key {at} has no name"));
         }
@@ -137,19 +214,20 @@ fn parse(text: &str) -> Result<Vec<Key>, String> {
                 "the token of key {at} must be {MIN_TOKEN_BYTES} to {MAX_TOKEN_BYTES} visible ASCII characters"
             ));
         }
-        let mut hasher = DefaultHasher::new();
-        name.hash(&mut hasher);
-        keys.push(Key {
+        let limits: Limits = limits.parse().map_err(|problem| format!("key {at} {problem}"))?;
+        lines.push(Line {
+            name: name.to_owned(),
             digest: Sha256::digest(token).into(),
-            client: ClientKey(hasher.finish()),
+            limits: (limits != Limits::default()).then_some(limits),
         });
     }
-    Ok(keys)
+    Ok(lines)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::types::Weight;
 
     const FIRST: &str = "aaaaaaaaaaaaaaaa";
     const SECOND: &str = "bbbbbbbbbbbbbbbb";
@@ -165,7 +243,11 @@ mod tests {
         let keys = Keys::load(None, Some(text)).expect("keys");
         let first = keys.admit(&with(&format!("Bearer {FIRST}"))).expect("known");
         let second = keys.admit(&with(&format!("bearer  {SECOND}"))).expect("known");
-        assert!(first.is_some() && first == second, "one name, one client");
+        let client = |owner: Option<KeyOwner>| owner.map(|owner| owner.client);
+        assert!(
+            first.is_some() && client(first) == client(second),
+            "one name, one client"
+        );
         for wrong in [
             "Bearer bbbbbbbbbbbbbbbbb",
             "Basic aaaaaaaaaaaaaaaa",
@@ -186,10 +268,43 @@ mod tests {
             (":aaaaaaaaaaaaaaaa", "key 1 has no name"),
             ("# b\na:SECRET", "the token of key 2 must be 16 to 1024"),
             ("a:SECRET SECRET SECRET", "the token of key 1 must be"),
+            ("a:aaaaaaaaaaaaaaaa SECRET", "key 1 has a limit that is not"),
+            (
+                "a:aaaaaaaaaaaaaaaa weight=2\na:bbbbbbbbbbbbbbbb weight=3",
+                "key 2 of all has other limits",
+            ),
             ("# nothing", "holds no keys"),
         ] {
             let error = Keys::load(None, Some(text.into())).err().expect(text);
             assert!(error.contains(expected) && !error.contains("SECRET"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_name_has_one_rate_for_all_its_keys_and_keeps_it_when_the_file_is_read_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("tokens");
+        let write = |text: &str| std::fs::write(&file, text).expect("written");
+        write(&format!("a:{FIRST} texts_per_second=1 burst=3 weight=2\na:{SECOND}"));
+        let keys = Keys::load(Some(&file), None).expect("keys");
+        let owner = |token: &str| {
+            keys.admit(&with(&format!("Bearer {token}")))
+                .expect("known")
+                .expect("a key")
+        };
+        let take = |token: &str, texts| owner(token).allowance.expect("a rate").take(texts);
+        take(FIRST, 2).expect("of three");
+        take(SECOND, 1).expect("the last");
+        take(FIRST, 1).expect_err("none is left");
+        write(&format!("a:{FIRST} texts_per_second=1 burst=3 weight=5\na:{SECOND}"));
+        assert_eq!(keys.reload(), Ok(true));
+        assert_eq!(owner(SECOND).limits.weight.map(Weight::get), Some(5));
+        take(SECOND, 1).expect_err("still none");
+        write(&format!("a:{FIRST} texts_per_second=2 burst=3\na:{SECOND}"));
+        assert_eq!(keys.reload(), Ok(true));
+        take(SECOND, 3).expect("another rate begins anew");
+        write(&format!("a:{FIRST}"));
+        keys.reload().expect("fewer keys");
+        assert!(owner(FIRST).allowance.is_none(), "no limit any more");
     }
 }

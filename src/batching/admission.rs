@@ -35,7 +35,7 @@ impl Queue {
             preparing += self.cost.of_row((size as f64 * self.width_per_byte) as usize);
         }
         self.check_time(&terms, preparing, amount.rows, now)?;
-        if !self.shares.take(terms.client, amount) {
+        if !self.shares.take(terms.client, terms.weight, amount) {
             return Err(Failure::QueueFull {
                 retry_after: self.retry_after(now),
             });
@@ -51,7 +51,7 @@ impl Queue {
     /// How many of `wanted` texts of about `size` bytes could be reserved now and done in time.
     pub fn admissible(&self, terms: Terms, wanted: usize, size: usize, now: Instant) -> usize {
         let row = self.cost.of_row((size as f64 * self.width_per_byte) as usize);
-        let (mut least, mut most) = (0, self.shares.room(terms.client, wanted, size));
+        let (mut least, mut most) = (0, self.shares.room(terms.client, terms.weight, wanted, size));
         while least < most {
             let rows = (least + most).div_ceil(2);
             let cost = row.saturating_mul(u32::try_from(rows).unwrap_or(u32::MAX));
@@ -73,7 +73,7 @@ impl Queue {
             .map(|until| until.saturating_duration_since(now))
             .sum();
         let higher: Duration = self.lanes[..lane].iter().map(|lane| lane.work).sum();
-        let ahead = running + higher + self.shares.work_ahead(terms.client, lane, cost);
+        let ahead = running + higher + self.shares.work_ahead(terms.client, terms.weight, lane, cost);
         let instances = self.settings.instances.max(1);
         ahead / small(instances) + cost / small(instances.min(rows.max(1)))
     }

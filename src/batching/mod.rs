@@ -21,4 +21,4 @@ pub mod ticket;
 
 pub use cost::BatchLimits;
 pub use scheduler::{Scheduler, SchedulerSettings};
-pub use ticket::{ClientKey, Failure, Priority, RowOutput, Terms};
+pub use ticket::{ClientKey, Failure, Priority, RowOutput, Terms, Weight};

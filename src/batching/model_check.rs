@@ -12,7 +12,7 @@ use super::queue::{Queue, QueueSettings};
 use super::shares::Amount;
 use super::sync::atomic::{AtomicUsize, Ordering};
 use super::sync::{Arc, Mutex, lock};
-use super::ticket::{Answer, ClientKey, Failure, Priority, Terms, Ticket};
+use super::ticket::{Answer, ClientKey, Failure, Priority, Terms, Ticket, Weight};
 use crate::model::{ModelInput, RunError, Runner};
 use crate::telemetry::metrics::ModelMetrics;
 
@@ -67,6 +67,7 @@ fn call(core: &Core, client: u64, ids: &[u32], leaves: bool) -> Caller {
         deadline: Instant::now() + Duration::from_secs(3600),
         priority: Priority::Normal,
         client: ClientKey(client),
+        weight: Weight::default(),
     };
     let seen = caller.clone();
     let reply = move |answer| {

@@ -289,7 +289,7 @@ impl Queue {
 mod tests {
     use std::sync::mpsc::{Receiver, channel};
 
-    use super::super::ticket::Answer;
+    use super::super::ticket::{Answer, Weight};
     use super::*;
 
     fn queue(instances: usize) -> Queue {
@@ -314,6 +314,7 @@ mod tests {
             deadline: now + patience,
             priority: Priority::Normal,
             client: ClientKey(1),
+            weight: Weight::default(),
         };
         let (sender, answer) = channel();
         let ticket = Ticket::new(widths.len(), terms.deadline, move |answer| drop(sender.send(answer)));
@@ -385,12 +386,11 @@ mod tests {
     fn work_for_longer_than_the_deadline_is_refused_before_it_is_prepared() {
         let now = Instant::now();
         let mut queue = queue(1);
-        let _ahead = ask(&mut queue, &[100; 5], now, SECOND);
+        let (_ahead, hold, _) = ask(&mut queue, &[100; 5], now, SECOND);
         // Without a measurement a cell costs a nanosecond.
         let terms = |nanos| Terms {
             deadline: now + Duration::from_nanos(nanos),
-            priority: Priority::Normal,
-            client: ClientKey(1),
+            ..hold.terms
         };
         let refused = queue.reserve(terms(500), std::iter::once(10), now).map(drop);
         assert!(matches!(refused, Err(Failure::DeadlineTooShort { .. })), "{refused:?}");

@@ -3,12 +3,13 @@
 //!
 //! A client that holds nothing gets whatever is free. One that holds something may take more as long as it leaves as much
 //! free as it holds (the dynamic threshold of shared-buffer switches: Choudhury and Hahne, 1998), or, alone on the server,
-//! an eighth. So nobody is shut out by one client with much to do.
+//! an eighth. So nobody is shut out by one client with much to do. A client of weight two holds, and gets, twice as much
+//! as one of weight one, but for that eighth.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::ticket::{ClientKey, Priority};
+use super::ticket::{ClientKey, Priority, Weight};
 
 /// The part of the room that a client alone on the server leaves to newcomers.
 const NEWCOMERS: usize = 8;
@@ -34,6 +35,7 @@ pub struct Shares {
 #[derive(Debug, Default)]
 struct Client {
     held: Amount,
+    weight: Weight,
     lanes: [ClientLane; Priority::COUNT],
 }
 
@@ -75,29 +77,31 @@ impl Shares {
     }
 
     /// How many of `wanted` rows of about `row_bytes` bytes the client may have now.
-    pub fn room(&self, client: ClientKey, wanted: usize, row_bytes: usize) -> usize {
+    pub fn room(&self, client: ClientKey, weight: Weight, wanted: usize, row_bytes: usize) -> usize {
         let own = self
             .clients
             .get(&client)
             .map_or(Amount::default(), |client| client.held);
         let alone = self.held == own;
-        let rows = free(self.most.rows, self.held.rows, own.rows, alone);
-        let bytes = free(self.most.bytes, self.held.bytes, own.bytes, alone);
+        let rows = free(self.most.rows, self.held.rows, own.rows, alone, weight);
+        let bytes = free(self.most.bytes, self.held.bytes, own.bytes, alone, weight);
         wanted.min(rows).min(bytes / row_bytes.max(1))
     }
 
     /// Takes room for a request, if there is.
-    pub fn take(&mut self, client: ClientKey, wanted: Amount) -> bool {
+    pub fn take(&mut self, client: ClientKey, weight: Weight, wanted: Amount) -> bool {
         let own = self
             .clients
             .get(&client)
             .map_or(Amount::default(), |client| client.held);
         let alone = self.held == own;
-        let fits = wanted.rows <= free(self.most.rows, self.held.rows, own.rows, alone)
-            && wanted.bytes <= free(self.most.bytes, self.held.bytes, own.bytes, alone);
+        let fits = wanted.rows <= free(self.most.rows, self.held.rows, own.rows, alone, weight)
+            && wanted.bytes <= free(self.most.bytes, self.held.bytes, own.bytes, alone, weight);
         if fits {
             self.held.add(wanted);
-            self.clients.entry(client).or_default().held.add(wanted);
+            let known = self.clients.entry(client).or_default();
+            known.held.add(wanted);
+            known.weight = weight;
         }
         fits
     }
@@ -128,25 +132,29 @@ impl Shares {
     }
 
     /// The place of a client's next row in its lane, whose clock stands at `clock`: each client's rows follow each other at
-    /// the distance of their cost, so that clients take turns by time, not by rows (start-time fair queueing: Goyal, Vin
-    /// and Cheng, 1996).
+    /// the distance of their cost, over the client's weight, so that clients take turns by time, not by rows (start-time fair
+    /// queueing: Goyal, Vin and Cheng, 1996).
     pub fn next_tag(&mut self, client: ClientKey, lane: usize, clock: Duration, cost: Duration) -> Duration {
         match self.clients.get_mut(&client) {
             Some(known) => {
                 let tag = known.lanes[lane].next_tag.max(clock);
-                known.lanes[lane].next_tag = tag + cost;
+                known.lanes[lane].next_tag = tag + cost / known.weight.get();
                 tag
             }
             None => clock,
         }
     }
 
-    /// The work of a lane that runs before `cost` more of this client's does: its own, and of each other client's as much.
-    pub fn work_ahead(&self, client: ClientKey, lane: usize, cost: Duration) -> Duration {
+    /// The work of a lane that runs before `cost` more of this client's does: its own, and of each other client's as much, by
+    /// their weights.
+    pub fn work_ahead(&self, client: ClientKey, weight: Weight, lane: usize, cost: Duration) -> Duration {
         let work = |known: &Client| known.lanes[lane].work;
         let own = self.clients.get(&client).map_or(Duration::ZERO, work);
         let others = self.clients.iter().filter(|(key, _)| **key != client);
-        own + others.map(|(_, other)| work(other).min(own + cost)).sum::<Duration>()
+        let meanwhile = |other: &Client| (own + cost).saturating_mul(other.weight.get()) / weight.get();
+        own + others
+            .map(|(_, other)| work(other).min(meanwhile(other)))
+            .sum::<Duration>()
     }
 }
 
@@ -163,25 +171,36 @@ impl Amount {
 }
 
 /// How much more a client may take of a room.
-fn free(most: usize, held: usize, own: usize, alone: bool) -> usize {
+fn free(most: usize, held: usize, own: usize, alone: bool, weight: Weight) -> usize {
     let free = most.saturating_sub(held);
+    let but_newcomers = (most - most / NEWCOMERS).saturating_sub(held);
     if own == 0 {
         free
     } else if alone {
-        (most - most / NEWCOMERS).saturating_sub(held)
-    } else {
+        but_newcomers
+    } else if weight == Weight::default() {
         free.saturating_sub(own)
+    } else {
+        let parts = usize::try_from(weight.get()).unwrap_or(usize::MAX);
+        free.saturating_mul(parts).saturating_sub(own).min(but_newcomers)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
     use proptest::prelude::*;
 
     const ROOM: Amount = Amount { rows: 80, bytes: 8000 };
     const A: ClientKey = ClientKey(1);
     const B: ClientKey = ClientKey(2);
+    const ONE: Weight = Weight::new(NonZeroU32::MIN);
+
+    fn weight(parts: u32) -> Weight {
+        Weight::new(NonZeroU32::new(parts).expect("at least one"))
+    }
 
     fn rows(rows: usize) -> Amount {
         Amount { rows, bytes: rows }
@@ -194,19 +213,19 @@ mod tests {
     #[test]
     fn a_client_alone_may_fill_all_but_the_newcomers_part() {
         let mut shares = Shares::new(ROOM);
-        assert!(shares.take(A, rows(60)));
-        assert!(!shares.take(A, rows(11)));
-        assert!(shares.take(A, rows(10)));
-        assert!(shares.take(B, rows(10)), "a newcomer finds room");
-        assert!(!shares.take(A, rows(1)));
-        assert!(!shares.take(B, rows(1)));
+        assert!(shares.take(A, ONE, rows(60)));
+        assert!(!shares.take(A, ONE, rows(11)));
+        assert!(shares.take(A, ONE, rows(10)));
+        assert!(shares.take(B, ONE, rows(10)), "a newcomer finds room");
+        assert!(!shares.take(A, ONE, rows(1)));
+        assert!(!shares.take(B, ONE, rows(1)));
     }
 
     #[test]
     fn a_first_request_may_take_all_there_is() {
         let mut shares = Shares::new(ROOM);
-        assert!(!shares.take(A, rows(81)));
-        assert!(shares.take(A, rows(80)));
+        assert!(!shares.take(A, ONE, rows(81)));
+        assert!(shares.take(A, ONE, rows(80)));
         shares.give_back(A, rows(80));
         assert_eq!(shares.held(), Amount::default());
         assert!(shares.clients.is_empty(), "nothing is kept of a client that has gone");
@@ -216,32 +235,50 @@ mod tests {
     fn bytes_are_bounded_like_rows() {
         let mut shares = Shares::new(ROOM);
         let heavy = Amount { rows: 1, bytes: 7000 };
-        assert!(shares.take(A, heavy));
-        assert!(!shares.take(A, Amount { rows: 1, bytes: 1 }));
-        assert!(!shares.take(B, Amount { rows: 1, bytes: 1001 }));
-        assert_eq!(shares.room(B, 10, 500), 2);
-        assert!(shares.take(B, Amount { rows: 1, bytes: 1000 }));
+        assert!(shares.take(A, ONE, heavy));
+        assert!(!shares.take(A, ONE, Amount { rows: 1, bytes: 1 }));
+        assert!(!shares.take(B, ONE, Amount { rows: 1, bytes: 1001 }));
+        assert_eq!(shares.room(B, ONE, 10, 500), 2);
+        assert!(shares.take(B, ONE, Amount { rows: 1, bytes: 1000 }));
     }
 
     #[test]
     fn with_others_there_a_client_leaves_as_much_as_it_holds() {
         let mut shares = Shares::new(ROOM);
-        assert!(shares.take(A, rows(20)));
-        assert!(shares.take(B, rows(20)));
-        assert!(shares.take(A, rows(10)));
-        assert!(!shares.take(A, rows(1)), "30 held, 30 free");
-        assert!(shares.take(B, rows(5)));
+        assert!(shares.take(A, ONE, rows(20)));
+        assert!(shares.take(B, ONE, rows(20)));
+        assert!(shares.take(A, ONE, rows(10)));
+        assert!(!shares.take(A, ONE, rows(1)), "30 held, 30 free");
+        assert!(shares.take(B, ONE, rows(5)));
     }
 
     #[test]
     fn a_client_with_little_waits_for_little_of_the_others() {
         let mut shares = Shares::new(ROOM);
-        shares.take(A, rows(20));
+        shares.take(A, ONE, rows(20));
         shares.add_work(A, 1, millis(500));
-        assert_eq!(shares.work_ahead(B, 1, millis(3)), millis(3));
-        assert_eq!(shares.work_ahead(A, 1, millis(3)), millis(500));
+        assert_eq!(shares.work_ahead(B, ONE, 1, millis(3)), millis(3));
+        assert_eq!(shares.work_ahead(A, ONE, 1, millis(3)), millis(500));
         assert_eq!(shares.next_tag(A, 1, millis(7), millis(2)), millis(7));
         assert_eq!(shares.next_tag(A, 1, millis(8), millis(2)), millis(9));
+    }
+
+    #[test]
+    fn a_client_of_weight_three_holds_and_gets_three_times_as_much() {
+        let mut shares = Shares::new(ROOM);
+        assert!(shares.take(B, ONE, rows(10)));
+        assert!(shares.take(A, weight(3), rows(30)));
+        assert!(shares.take(A, weight(3), rows(22)), "52 held, 18 free");
+        assert!(!shares.take(A, weight(3), rows(9)), "an eighth stays for newcomers");
+        assert!(shares.take(B, ONE, rows(8)), "10 held, 18 free");
+        shares.add_work(A, 1, millis(500));
+        assert_eq!(shares.work_ahead(B, ONE, 1, millis(3)), millis(9));
+        shares.add_work(B, 1, millis(500));
+        assert_eq!(shares.work_ahead(A, weight(3), 1, millis(100)), millis(700));
+        for (client, distance) in [(A, 1), (B, 3)] {
+            assert_eq!(shares.next_tag(client, 1, millis(0), millis(3)), millis(0));
+            assert_eq!(shares.next_tag(client, 1, millis(0), millis(3)), millis(distance));
+        }
     }
 
     proptest! {
@@ -256,7 +293,7 @@ mod tests {
                 if back && !held.is_empty() {
                     let (client, amount) = held.remove(0);
                     shares.give_back(client, amount);
-                } else if shares.take(client, amount) {
+                } else if shares.take(client, ONE, amount) {
                     held.push((client, amount));
                 }
                 prop_assert!(shares.held().rows <= ROOM.rows && shares.held().bytes <= ROOM.bytes);

@@ -2,6 +2,7 @@
 //!
 //! A ticket is answered exactly once, with all rows or with one failure. Must not know of batches or threads.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use super::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +24,28 @@ pub enum Priority {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ClientKey(pub u64);
 
+/// How much of a busy server a client gets for each part that another one gets; at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weight(NonZeroU32);
+
+impl Weight {
+    /// So many parts.
+    pub const fn new(parts: NonZeroU32) -> Self {
+        Self(parts)
+    }
+
+    /// The number.
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl Default for Weight {
+    fn default() -> Self {
+        Self(NonZeroU32::MIN)
+    }
+}
+
 /// What a request asks of the queue beside its rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
@@ -32,6 +55,8 @@ pub struct Terms {
     pub priority: Priority,
     /// Who asks.
     pub client: ClientKey,
+    /// The client's part beside others.
+    pub weight: Weight,
 }
 
 /// The raw outputs for one row, and what it took.

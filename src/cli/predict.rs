@@ -16,7 +16,7 @@ use crate::config::settings::RouteSetting;
 use crate::model::Tier;
 use crate::service::Service;
 use crate::service::start::open_catalog;
-use crate::service::types::{CallTimes, ClientKey};
+use crate::service::types::{CallTimes, ClientKey, Weight};
 use crate::service::validate::MAX_EXPLAINED_TEXTS;
 use crate::telemetry::metrics::Metrics;
 
@@ -215,6 +215,7 @@ fn patient(service: &Service) -> CallTimes {
         arrived,
         deadline: arrived + service.deadlines().max_timeout,
         client: ClientKey::default(),
+        weight: Weight::default(),
     }
 }
 

@@ -178,6 +178,15 @@ pub struct Options {
     #[arg(long, env = "TANDEM_MAX_QUEUE_BYTES", value_name = "BYTES", help_heading = "Limits")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_queue_bytes: Option<usize>,
+    /// The most bytes of request bodies in flight, at all doors together; 0 chooses by the largest body [default: 0]
+    #[arg(
+        long,
+        env = "TANDEM_MAX_INFLIGHT_BODY_BYTES",
+        value_name = "BYTES",
+        help_heading = "Limits"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_inflight_body_bytes: Option<usize>,
     /// The header whose value tells clients apart for fair shares of a busy server [default: none, connections are]
     #[arg(long, env = "TANDEM_CLIENT_HEADER", value_name = "NAME", help_heading = "Limits")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::bodies;
 use super::connections;
 use super::duration::HumanDuration;
 use super::profile::Profile;
@@ -85,6 +86,8 @@ pub struct Settings {
     pub max_queue_texts: usize,
     /// The most bytes of text that a model accepts and has not answered; more are refused.
     pub max_queue_bytes: usize,
+    /// The most bytes of request bodies in flight, at all doors together; 0 chooses by the largest body.
+    pub max_inflight_body_bytes: usize,
     /// The header whose value tells clients apart for fair shares; connections are, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_header: Option<String>,
@@ -219,6 +222,7 @@ impl Default for Settings {
             max_timeout: HumanDuration(Duration::from_secs(60)),
             max_queue_texts: 1024,
             max_queue_bytes: 32 << 20,
+            max_inflight_body_bytes: 0,
             client_header: None,
             cache_bytes: 0,
             fast_instances: 0,
@@ -320,6 +324,7 @@ impl Settings {
             ));
         }
         rollout::check(self)?;
+        bodies::check(self)?;
         connections::check(self)?;
         security::check(self)
     }

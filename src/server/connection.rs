@@ -24,8 +24,9 @@ use super::newcomers::Newcomer;
 use crate::api::call::ConnectionId;
 use crate::config::Settings;
 
-/// The largest request headers, in bytes.
-const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// The largest request headers that are read, in bytes: twice what a call may have, so that most of those who send more are
+/// told so in our words (`api/call.rs`).
+const MAX_HEADER_BYTES: u32 = 32 * 1024;
 /// The buffer for the headers of an HTTP/1 request, in bytes.
 const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
 

@@ -1,11 +1,12 @@
 //! The service: what both doors call. The flow of a request is [`predict`]; no tonic, no axum, no ort in here.
 //!
-//! In reading order: [`types`] → [`validate`] → [`route`] → [`predict`] → [`tier`] (one model's part; out of the [`cache`],
+//! In reading order: [`bodies`] (what requests may hold) → [`types`] → [`validate`] → [`route`] → [`predict`] → [`tier`] (one model's part; out of the [`cache`],
 //! if it can) → [`cascade`] (both models' parts) → [`decide`] (what it decides, pure) → [`calibration`] (what it works
 //! with) → [`observe`] and [`drift`] (what is seen of it) → [`explain`] → [`catalog`]
 //! (which models there are: a [`slot`] each, and a [`task`] for what they decide) → [`start`] (loading them)
 //! → [`reload`] (putting new versions in their place) → [`health`] and [`models`] (what is told of them).
 
+pub mod bodies;
 pub mod cache;
 pub mod calibration;
 pub mod cascade;
@@ -34,8 +35,10 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 use crate::config::Settings;
+use crate::config::bodies::{largest_json, largest_message};
 use crate::error::Error;
 use crate::telemetry::metrics::Metrics;
+use bodies::Bodies;
 use cache::AnswerCache;
 use catalog::Catalog;
 use health::HealthBoard;
@@ -53,6 +56,7 @@ struct Inner {
     limits: RequestLimits,
     deadlines: Deadlines,
     client_header: Option<String>,
+    bodies: Bodies,
     cache: Option<Arc<AnswerCache>>,
     health: HealthBoard,
     reloads: Reloads,
@@ -71,18 +75,14 @@ pub struct RequestLimits {
 }
 
 impl RequestLimits {
-    /// The largest Protobuf message that a legal request can be: every text and its pair at the limit, each with its
-    /// tag and its length, and room for the options.
+    /// The largest Protobuf message that a legal request can be, in bytes.
     pub fn max_message_bytes(&self) -> usize {
-        const TAG_AND_LENGTH: usize = 6;
-        const OPTIONS: usize = 4096;
-        2 * self.max_texts * (self.max_text_bytes + TAG_AND_LENGTH) + OPTIONS
+        largest_message(self.max_texts, self.max_text_bytes)
     }
 
-    /// The largest JSON document that a legal request can be: each byte of a text may stand as an escape of six.
+    /// The largest JSON document that a legal request can be, in bytes.
     pub fn max_json_bytes(&self) -> usize {
-        const ESCAPED: usize = 6;
-        ESCAPED * self.max_message_bytes()
+        largest_json(self.max_texts, self.max_text_bytes)
     }
 }
 
@@ -119,6 +119,7 @@ impl Service {
                 limits,
                 deadlines,
                 client_header: settings.client_header.clone(),
+                bodies: Bodies::new(settings.body_room(), metrics.inflight_body_bytes()),
                 cache: AnswerCache::new(settings.cache_bytes),
                 health: HealthBoard::new(),
                 reloads: Reloads::default(),
@@ -167,6 +168,11 @@ impl Service {
     /// The header whose value tells clients apart; none if connections do.
     pub fn client_header(&self) -> Option<&str> {
         self.inner.client_header.as_deref()
+    }
+
+    /// The bound on the bytes of bodies.
+    pub fn bodies(&self) -> &Bodies {
+        &self.inner.bodies
     }
 
     /// Where answers are kept; none if they are not.

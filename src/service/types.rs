@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-pub use crate::batching::{ClientKey, Priority, Terms};
+pub use crate::batching::{ClientKey, Priority, Terms, Weight};
 use crate::model::Tier;
 use crate::model::manifest::Truncation;
 
@@ -138,6 +138,8 @@ pub struct CallTimes {
     pub deadline: Instant,
     /// Who asks, for fair shares.
     pub client: ClientKey,
+    /// The client's part beside others.
+    pub weight: Weight,
 }
 
 impl CallTimes {
@@ -147,6 +149,7 @@ impl CallTimes {
             deadline: self.deadline,
             priority,
             client: self.client,
+            weight: self.weight,
         }
     }
 }

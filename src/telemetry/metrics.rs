@@ -72,6 +72,7 @@ pub struct Metrics {
     connections: Family<DoorLabels, Gauge>,
     accepted: Family<DoorLabels, Counter>,
     versions: VersionMetrics,
+    inflight_body_bytes: Gauge,
     model: ModelFamilies,
     cascade: CascadeMetrics,
 }
@@ -115,6 +116,12 @@ impl Metrics {
             accepted.clone(),
         );
         let versions = VersionMetrics::register(&mut registry);
+        let inflight_body_bytes = Gauge::default();
+        registry.register(
+            "inflight_body_bytes",
+            "Bytes of the bodies of requests that are read and worked on",
+            inflight_body_bytes.clone(),
+        );
         let model = ModelFamilies {
             texts: Family::default(),
             queued: Family::default(),
@@ -141,6 +148,7 @@ impl Metrics {
             connections,
             accepted,
             versions,
+            inflight_body_bytes,
             model,
             cascade,
         }
@@ -186,6 +194,11 @@ impl Metrics {
         self.accepted.get_or_create(&DoorLabels { door }).inc();
         gauge.inc();
         ConnectionGuard { gauge }
+    }
+
+    /// Counts the bytes of bodies in flight.
+    pub fn inflight_body_bytes(&self) -> Gauge {
+        self.inflight_body_bytes.clone()
     }
 
     /// The metrics of one model.

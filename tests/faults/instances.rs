@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use futures::StreamExt;
-use tandem::model::faults::{self, FAIL, HOLD, MEET, PANIC};
+use tandem::batching::Scheduler;
+use tandem::model::faults::{self, FAIL, HOLD, MEET, PANIC, SLOW};
 use tandem::service::catalog::ModelState;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -18,12 +19,21 @@ fn count() -> usize {
     asked.and_then(|count| count.parse().ok()).unwrap_or(50)
 }
 
-fn queued(server: &TestServer) -> usize {
+fn scheduler(server: &TestServer) -> Scheduler {
     let slot = server.service.catalog().slot("sentiment-fast").expect("it is there");
     match &*slot.state() {
-        ModelState::Serving(serving) => serving.scheduler.queued_rows(),
+        ModelState::Serving(serving) => serving.scheduler.clone(),
         ModelState::Loading | ModelState::Failed(_) => panic!("it serves"),
     }
+}
+
+fn queued(server: &TestServer) -> usize {
+    scheduler(server).queued_rows()
+}
+
+/// The rows that are accepted and not answered.
+fn held(server: &TestServer) -> usize {
+    scheduler(server).held().rows
 }
 
 async fn until_queued(server: &TestServer, rows: usize) {
@@ -39,12 +49,7 @@ async fn all_instances_meet(server: &TestServer, client: &Client, instances: usi
         let mut client = client.clone();
         calls.push(tokio::spawn(async move { client.predict(fast(&[MEET])).await }));
         // Not two in a batch: each is taken before the next one comes.
-        let slot = server.service.catalog().slot("sentiment-fast").expect("it is there");
-        let taken = || match &*slot.state() {
-            ModelState::Serving(serving) => serving.scheduler.held().rows,
-            _ => 0,
-        };
-        while !calls.iter().all(|call| call.is_finished()) && (taken() < calls.len() || queued(server) > 0) {
+        while !calls.iter().all(|call| call.is_finished()) && (held(server) < calls.len() || queued(server) > 0) {
             tokio::task::yield_now().await;
         }
     }
@@ -112,13 +117,8 @@ async fn a_batch_with_an_offender_is_run_once_more_row_by_row() {
             tokio::spawn(async move { client.predict(fast(&[text])).await })
         };
         // The only instance is busy, so the others wait together.
-        let held = ask(HOLD);
-        let slot = server.service.catalog().slot("sentiment-fast").expect("it is there");
-        let holds = || match &*slot.state() {
-            ModelState::Serving(serving) => serving.scheduler.held().rows,
-            _ => 0,
-        };
-        while holds() != 1 || queued(&server) != 0 {
+        let busy = ask(HOLD);
+        while held(&server) != 1 || queued(&server) != 0 {
             tokio::task::yield_now().await;
         }
         let before = faults::panics();
@@ -126,7 +126,7 @@ async fn a_batch_with_an_offender_is_run_once_more_row_by_row() {
         let neighbours = [ask("좋다"), ask("별로"), ask("재미")];
         until_queued(&server, 4).await;
         faults::let_go();
-        held.await.expect("no panic").expect("it was only held");
+        busy.await.expect("no panic").expect("it was only held");
         assert_internal(
             &offender.await.expect("no panic").expect_err("it failed"),
             "INFERENCE_FAILED",
@@ -175,6 +175,37 @@ async fn every_door_tells_of_a_panic_and_goes_on() {
         seen += 1;
     }
     assert_eq!(seen, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_in_a_drain_gets_its_last_answer_and_is_cut_at_the_grace_limit_without() {
+    let _alone = ALONE.lock().await;
+    for (text, grace, answered) in [(SLOW, 3600, true), (HOLD, 0, false)] {
+        let mut server = TestServer::builder()
+            .fast_only()
+            .drain_grace(std::time::Duration::from_secs(grace))
+            .start()
+            .await;
+        let mut client = server.client().await;
+        let (requests, receiver) = tokio::sync::mpsc::channel(1);
+        let receiver = tokio_stream::wrappers::ReceiverStream::new(receiver);
+        requests.send(streamed("last", text)).await.expect("open");
+        let stream = client.predict_stream(receiver).await.expect("a stream");
+        let mut answers = stream.into_inner();
+        while held(&server) == 0 {
+            tokio::task::yield_now().await;
+        }
+        server.start_shutdown().await;
+        match answers.message().await {
+            Ok(answer) => assert!(answered && answer.is_some_and(|answer| answer.id == "last")),
+            Err(status) => assert!(!answered, "{status:?}"),
+        }
+        if answered {
+            assert!(answers.message().await.expect("a good end").is_none());
+        }
+        faults::let_go();
+        server.stopped().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -115,6 +115,7 @@ async fn behind_a_long_queue_the_fast_answer_comes_before_the_deadline() {
                     arrived,
                     deadline: arrived + Duration::from_secs(60),
                     client: tandem::batching::ClientKey::default(),
+                    weight: tandem::batching::Weight::default(),
                 };
                 let input = tandem::api::convert::predict_input(request).expect("known");
                 service.handle(input, times).await.map(drop)

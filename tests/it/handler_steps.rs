@@ -7,7 +7,7 @@ use tandem::model::load::{Initialized, InstanceSettings, initialize};
 use tandem::model::manifest::Truncation;
 use tandem::model::postprocess::NotFinite;
 use tandem::model::repository;
-use tandem::service::types::{CallTimes, ClientKey, PredictInput, Route};
+use tandem::service::types::{CallTimes, ClientKey, PredictInput, Route, Weight};
 
 use crate::support::{TestServer, reviews, shipped_models};
 
@@ -107,6 +107,7 @@ async fn handle_runs_all_steps_for_both_models() {
             arrived,
             deadline: arrived + Duration::from_secs(60),
             client: ClientKey::default(),
+            weight: Weight::default(),
         };
         let output = server.service.handle(input, times).await.expect("an answer");
         let labels: Vec<&str> = output.predictions.iter().map(|answer| answer.label.as_str()).collect();
@@ -132,6 +133,7 @@ async fn the_fast_model_is_right_on_more_than_four_fifths_of_the_reviews() {
             arrived,
             deadline: arrived + Duration::from_secs(60),
             client: ClientKey::default(),
+            weight: Weight::default(),
         };
         let output = server.service.handle(input, times).await.expect("an answer");
         let answers = output.predictions.iter().zip(chunk);

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -12,9 +13,10 @@ use futures::FutureExt;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tonic::{Code, Status};
 
-use super::status::{from_foreign_status, to_status};
+use super::body::CountedBody;
+use super::status::{error_behind, named, to_status};
 use super::{DOOR, timeout};
-use crate::api::call::{Call, client_of, finish_unhandled};
+use crate::api::call::{Call, check_headers, finish_unhandled};
 use crate::api::keys::Keys;
 use crate::error::{Error, Reason};
 use crate::service::Service;
@@ -43,19 +45,22 @@ const AFTER_DEADLINE: Duration = Duration::from_millis(200);
 pub async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut request: Request, next: Next) -> Response {
     let arrived = Instant::now();
     let timeout = timeout::parse(request.headers());
-    let admitted = match request.uri().path().starts_with(OPEN_TO_ALL) {
-        true => Ok(None),
-        false => keys.admit(request.headers()),
+    let open = request.uri().path().starts_with(OPEN_TO_ALL);
+    let (key, unknown) = match open.then_some(None).map_or_else(|| keys.admit(request.headers()), Ok) {
+        Ok(key) => (key, None),
+        Err(error) => (None, Some(error)),
     };
-    let key = admitted.as_ref().ok().copied().flatten();
-    let client = client_of(&service, key, request.headers(), request.extensions());
-    let call = Call::from_headers(request.headers(), arrived, timeout.as_ref().ok().copied().flatten()).by(client);
-    let refused = check_request(&request).and(admitted).err().or_else(|| timeout.err());
+    let given = timeout.as_ref().ok().copied().flatten();
+    let call = Call::from_headers(&service, request.headers(), arrived, given);
+    let call = call.by(&service, key, request.headers(), request.extensions());
+    let refused = check_request(&request).err().or(unknown).or_else(|| timeout.err());
     let mut response = match refused {
         Some(error) => refuse(&service, &call, &error),
         None => {
             request.extensions_mut().insert(call.clone());
             let limit = unary_limit(&service, &call, request.uri().path());
+            let largest = service.limits().max_message_bytes();
+            let request = request.map(|body| Body::new(CountedBody::new(body, &call, largest)));
             // What a handler leaves behind when it panics is dropped with it; what is shared is behind locks that bear it.
             match AssertUnwindSafe(within(limit, next.run(request))).catch_unwind().await {
                 Ok(Some(response)) => reword(&service, &call, response),
@@ -83,6 +88,7 @@ async fn within<T>(limit: Option<Instant>, work: impl Future<Output = T>) -> Opt
 }
 
 fn check_request(request: &Request) -> Result<(), Error> {
+    check_headers(request.headers(), request.uri().path())?;
     if request.method() != Method::POST {
         return Err(Error::new(Reason::MethodNotAllowed, "gRPC calls are POST requests"));
     }
@@ -124,31 +130,17 @@ fn reword(service: &Service, call: &Call, response: Response) -> Response {
         return response;
     }
     let status = Status::from_header_map(headers).unwrap_or_else(|| Status::new(code, ""));
-    if !status.details().is_empty() {
-        let error = from_details(&status);
-        finish_unhandled(service, call, DOOR, UNKNOWN_METHOD, &error);
+    let error = error_behind(&status, service.limits().max_message_bytes());
+    finish_unhandled(service, call, DOOR, UNKNOWN_METHOD, &error);
+    if named(&status) {
         return response;
     }
-    let error = from_foreign_status(code, status.message(), service.limits().max_message_bytes());
-    finish_unhandled(service, call, DOOR, UNKNOWN_METHOD, &error);
     let mut reworded = into_response(to_status(&error, Some(&call.request_id)));
     // Tells the client which compressions it may use instead.
     if let Some(accepted) = headers.get("grpc-accept-encoding") {
         reworded.headers_mut().insert("grpc-accept-encoding", accepted.clone());
     }
     reworded
-}
-
-/// The failure in a status of ours, as far as a log line needs it: the codec's, which knows no call.
-fn from_details(status: &Status) -> Error {
-    let grpc_code = i32::from(status.code());
-    let label = tonic_types::StatusExt::get_details_error_info(status)
-        .map(|info| info.reason)
-        .unwrap_or_default();
-    let reason = Reason::ALL
-        .into_iter()
-        .find(|reason| reason.label() == label && reason.grpc_code() == grpc_code);
-    Error::new(reason.unwrap_or(Reason::Internal), status.message())
 }
 
 fn into_response(status: Status) -> Response {

@@ -1,8 +1,10 @@
 //! The gRPC door: PredictionService, ModelService, grpc.health.v1 and reflection, behind one layer that sees every call.
 //!
 //! In reading order: [`layer`] (what is common to all calls) → [`prediction`] (Predict, Health) → [`stream`]
-//! (PredictStream) → [`models`] (ModelService) → [`health`] → [`status`] (failures on the wire) → [`codec`].
+//! (PredictStream) → [`models`] (ModelService) → [`health`] → [`status`] (failures on the wire) → [`codec`] → [`body`]
+//! (what calls may hold).
 
+pub mod body;
 pub mod codec;
 pub mod health;
 pub mod layer;
@@ -35,7 +37,7 @@ pub struct Surroundings {
     pub keys: Arc<Keys>,
     /// Whether reflection answers.
     pub reflection: bool,
-    /// Streams that watch health end when this is cancelled.
+    /// Streams that watch health end when this is cancelled, and idle streams of predictions soon after.
     pub drain: CancellationToken,
     /// Where the tasks of PredictStream are tracked.
     pub tasks: TaskTracker,
@@ -50,11 +52,12 @@ pub fn router(service: Service, surroundings: Surroundings) -> Router {
         tasks,
     } = surroundings;
     let largest = service.limits().max_message_bytes();
-    let prediction = PredictionServiceServer::new(prediction::PredictionApi::new(service.clone(), tasks))
-        // Answers are small: compressing them for every client that could read it costs more than it saves.
-        .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(largest)
-        .max_encoding_message_size(usize::MAX);
+    let prediction =
+        PredictionServiceServer::new(prediction::PredictionApi::new(service.clone(), tasks, drain.clone()))
+            // Answers are small: compressing them for every client that could read it costs more than it saves.
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(largest)
+            .max_encoding_message_size(usize::MAX);
     let health = tonic_health::pb::health_server::HealthServer::new(health::HealthApi::new(service.clone(), drain));
     let models = ModelServiceServer::new(models::ModelApi::new(service.clone()));
     let mut routes = Routes::new(prediction).add_service(models).add_service(health);

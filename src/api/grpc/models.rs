@@ -36,13 +36,13 @@ impl ModelService for ModelApi {
         &self,
         request: Request<pb::ListModelsRequest>,
     ) -> Result<Response<pb::ListModelsResponse>, Status> {
-        let (call, pb::ListModelsRequest { page_size, page_token }) = take_call(request);
+        let (call, pb::ListModelsRequest { page_size, page_token }) = take_call(&self.service, request);
         let page = self.service.list_models(page_size, &page_token);
         self.answered(&call, "ListModels", page.map(convert_models::list_models_response))
     }
 
     async fn get_model(&self, request: Request<pb::GetModelRequest>) -> Result<Response<pb::GetModelResponse>, Status> {
-        let (call, pb::GetModelRequest { name }) = take_call(request);
+        let (call, pb::GetModelRequest { name }) = take_call(&self.service, request);
         let found = self.service.get_model(&name);
         let answer = found.map(|(model, all)| convert_models::get_model_response(model, all));
         self.answered(&call, "GetModel", answer)

@@ -1,5 +1,7 @@
 //! PredictionService over gRPC: convert, call the service, convert back.
 
+use prost::Message;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
@@ -15,19 +17,20 @@ use crate::service::Service;
 pub struct PredictionApi {
     service: Service,
     tasks: TaskTracker,
+    drain: CancellationToken,
 }
 
 impl PredictionApi {
-    /// A face of `service` whose streams are tracked by `tasks`.
-    pub fn new(service: Service, tasks: TaskTracker) -> Self {
-        Self { service, tasks }
+    /// A face of `service` whose streams are tracked by `tasks`, and end after `drain` is cancelled when they are idle.
+    pub fn new(service: Service, tasks: TaskTracker, drain: CancellationToken) -> Self {
+        Self { service, tasks, drain }
     }
 }
 
 #[tonic::async_trait]
 impl PredictionService for PredictionApi {
     async fn predict(&self, request: Request<pb::PredictRequest>) -> Result<Response<pb::PredictResponse>, Status> {
-        let (call, message) = take_call(request);
+        let (call, message) = take_call(&self.service, request);
         let guard = CancelGuard {
             service: &self.service,
             call: &call,
@@ -45,7 +48,7 @@ impl PredictionService for PredictionApi {
     }
 
     async fn explain(&self, request: Request<pb::ExplainRequest>) -> Result<Response<pb::ExplainResponse>, Status> {
-        let (call, message) = take_call(request);
+        let (call, message) = take_call(&self.service, request);
         let guard = CancelGuard {
             service: &self.service,
             call: &call,
@@ -70,13 +73,13 @@ impl PredictionService for PredictionApi {
         &self,
         request: Request<tonic::Streaming<pb::PredictStreamRequest>>,
     ) -> Result<Response<ResponseStream>, Status> {
-        let (call, requests) = take_call(request);
-        let answers = serve_stream(self.service.clone(), &self.tasks, call, requests);
+        let (call, requests) = take_call(&self.service, request);
+        let answers = serve_stream(self.service.clone(), &self.tasks, self.drain.clone(), call, requests);
         Ok(Response::new(answers))
     }
 
     async fn health(&self, request: Request<pb::HealthRequest>) -> Result<Response<pb::HealthResponse>, Status> {
-        let (call, _) = take_call(request);
+        let (call, _) = take_call(&self.service, request);
         call.finish(self.service.metrics(), DOOR, "Health", Ok(()));
         Ok(Response::new(convert::health_response(&self.service)))
     }
@@ -87,7 +90,9 @@ async fn predict(
     call: &Call,
     message: pb::PredictRequest,
 ) -> Result<Response<pb::PredictResponse>, crate::error::Error> {
+    call.body.grow_to(message.encoded_len())?;
     let input = convert::predict_input(message)?;
+    call.allow(input.texts.len())?;
     let output = service.answer(input, call.times(service.deadlines())).await?;
     let hits = output.cache_hits;
     let mut response = Response::new(convert::predict_response(output));
@@ -102,14 +107,17 @@ async fn explain(
     call: &Call,
     message: pb::ExplainRequest,
 ) -> Result<pb::ExplainResponse, crate::error::Error> {
+    call.body.grow_to(message.encoded_len())?;
     let input = convert::explain_input(message)?;
+    call.allow(input.texts.len())?;
     let output = service.explain(input, call.times(service.deadlines())).await?;
     Ok(convert::explain_response(output))
 }
 
 /// The call that the layer put beside the message.
-pub(super) fn take_call<T>(mut request: Request<T>) -> (Call, T) {
+pub(super) fn take_call<T>(service: &Service, mut request: Request<T>) -> (Call, T) {
     let call = request.extensions_mut().remove::<Call>();
-    let call = call.unwrap_or_else(|| Call::from_headers(request.metadata().as_ref(), std::time::Instant::now(), None));
+    let call = call
+        .unwrap_or_else(|| Call::from_headers(service, request.metadata().as_ref(), std::time::Instant::now(), None));
     (call, request.into_inner())
 }

@@ -65,11 +65,34 @@ pub fn from_foreign_status(code: Code, message: &str, largest_message: usize) ->
     }
 }
 
-/// The status itself where it carries details, else the status for the failure behind it.
-pub fn with_details(status: Status, request_id: &RequestId, largest_message: usize) -> (Status, Option<Error>) {
-    if !status.details().is_empty() {
-        return (status, None);
+/// The failure behind any status: ours by its details, tonic's own by its code and words.
+pub fn error_behind(status: &Status, largest_message: usize) -> Error {
+    if status.details().is_empty() {
+        return from_foreign_status(status.code(), status.message(), largest_message);
     }
-    let error = from_foreign_status(status.code(), status.message(), largest_message);
-    (to_status(&error, Some(request_id)), Some(error))
+    let details = status.get_error_details();
+    let label = details.error_info().map_or("", |info| info.reason.as_str());
+    let code = i32::from(status.code());
+    let ours = |reason: &Reason| reason.label() == label && reason.grpc_code() == code;
+    let violations = details
+        .bad_request()
+        .map(|bad| &bad.field_violations[..])
+        .unwrap_or_default();
+    let violation = |violation: &FieldViolation| crate::error::FieldViolation {
+        field: violation.field.clone(),
+        description: violation.description.clone(),
+    };
+    Error {
+        violations: violations.iter().map(violation).collect(),
+        retry_after: details.retry_info().and_then(|info| info.retry_delay),
+        ..Error::new(
+            Reason::ALL.into_iter().find(ours).unwrap_or(Reason::Internal),
+            status.message(),
+        )
+    }
+}
+
+/// Whether a status tells its request's id: one that the codec made does not, since it knows no call.
+pub fn named(status: &Status) -> bool {
+    !status.details().is_empty() && status.get_details_request_info().is_some()
 }

@@ -2,28 +2,31 @@
 //!
 //! A bounded number of requests of one stream is open at a time, and a bounded number of answers waits for the reader:
 //! past either bound the stream reads no further, so a slow reader slows itself. The task of a stream ends when its
-//! requests have ended and are answered, when the caller goes away, or at the call's deadline.
+//! requests have ended and are answered, when the caller goes away, at the call's deadline, or in a drain, once what was
+//! read is answered.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
+use prost::Message;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Status, Streaming};
 
 use super::DOOR;
-use super::status::{to_status, with_details};
+use super::status::{error_behind, to_status};
 use crate::api::call::Call;
 use crate::api::pb::predict_stream_response::Outcome;
 use crate::api::{convert, pb};
 use crate::error::{Error, Reason};
 use crate::service::Service;
-use crate::service::types::CallTimes;
+use crate::service::bodies::HeldBody;
 
 /// The most requests of one stream that are open at a time.
 pub const MAX_OPEN_REQUESTS: usize = 64;
@@ -31,6 +34,8 @@ pub const MAX_OPEN_REQUESTS: usize = 64;
 const MAX_WAITING_ANSWERS: usize = 8;
 /// The longest id of a request, in bytes.
 const MAX_ID_BYTES: usize = 128;
+/// How long requests of a stream may be on their way to a server that drains: about a round trip.
+const LAST_REQUESTS: Duration = Duration::from_millis(100);
 const METHOD: &str = "PredictStream";
 
 /// The answers of a stream.
@@ -38,10 +43,11 @@ pub type ResponseStream = ReceiverStream<Result<pb::PredictStreamResponse, Statu
 type Answer = (Option<String>, pb::PredictStreamResponse);
 type OpenRequest = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-/// Starts to serve a stream, in a task that `tasks` tracks.
+/// Starts to serve a stream, in a task that `tasks` tracks, until it ends or, shortly after `drain` is cancelled, is idle.
 pub fn serve_stream(
     service: Service,
     tasks: &TaskTracker,
+    drain: CancellationToken,
     call: Call,
     requests: Streaming<pb::PredictStreamRequest>,
 ) -> ResponseStream {
@@ -55,8 +61,10 @@ pub fn serve_stream(
         open_ids: HashSet::new(),
     };
     tasks.spawn(async move {
+        // A panic must not end the stream as if all were well.
+        let served = AssertUnwindSafe(server.run(requests, &answers, deadline, drain)).catch_unwind();
         let outcome = tokio::select! {
-            outcome = server.run(requests, &answers, deadline) => outcome,
+            outcome = served => outcome.unwrap_or_else(|_| Err(Error::internal())),
             () = answers.closed() => Err(Error::new(Reason::Cancelled, "the caller went away")),
             () = until(deadline) => Err(Error::deadline_exceeded()),
         };
@@ -94,14 +102,20 @@ impl StreamServer {
         mut requests: Streaming<pb::PredictStreamRequest>,
         answers: &mpsc::Sender<Result<pb::PredictStreamResponse, Status>>,
         deadline: Option<Instant>,
+        drain: CancellationToken,
     ) -> Result<(), Error> {
+        let mut last_requests = pin!(async {
+            drain.cancelled().await;
+            tokio::time::sleep(LAST_REQUESTS).await;
+        });
         let mut reading = true;
         while reading || !self.open.is_empty() {
             tokio::select! {
                 message = requests.message(), if reading && self.open.len() < MAX_OPEN_REQUESTS => match message {
                     Ok(Some(request)) => self.start(request, deadline),
                     Ok(None) => reading = false,
-                    Err(status) => return Err(self.broken(status)),
+                    // What follows a message that can't be read can't be told apart.
+                    Err(status) => return Err(error_behind(&status, self.service.limits().max_message_bytes())),
                 },
                 Some((id, answer)) = self.open.next(), if !self.open.is_empty() => {
                     if let Some(id) = id {
@@ -111,21 +125,18 @@ impl StreamServer {
                         return Err(Error::new(Reason::Cancelled, "the caller went away"));
                     }
                 }
+                () = &mut last_requests, if reading => reading = false,
             }
         }
         Ok(())
     }
 
-    /// A message that can't be read ends the stream: what follows it can't be told apart.
-    fn broken(&self, status: Status) -> Error {
-        let largest = self.service.limits().max_message_bytes();
-        let message = status.message().to_owned();
-        let (_, foreign) = with_details(status, &self.call.request_id, largest);
-        foreign.unwrap_or_else(|| Error::new(Reason::MalformedMessage, message))
-    }
-
     fn start(&mut self, request: pb::PredictStreamRequest, deadline: Option<Instant>) {
         let arrived = Instant::now();
+        // What has come of the next message is little; this one is held until it is answered.
+        self.call.body.release();
+        let body = HeldBody::new(self.service.bodies().clone());
+        let room = body.grow_to(request.encoded_len());
         let pb::PredictStreamRequest {
             id,
             request,
@@ -133,13 +144,13 @@ impl StreamServer {
         } = request;
         let checked = self.check(&id, timeout_duration.as_ref());
         let (service, call) = (self.service.clone(), self.call.clone());
-        let client = call.client;
         let held = checked.is_ok().then(|| id.clone());
         if let Some(id) = &held {
             self.open_ids.insert(id.clone());
         }
         self.open.push(Box::pin(async move {
             let answer = async {
+                room?;
                 let timeout = checked?;
                 let own = service.deadlines().deadline(arrived, timeout);
                 // Without a limit of its own, a request has what is left of the call's.
@@ -150,17 +161,9 @@ impl StreamServer {
                 };
                 let message = request.ok_or_else(|| Error::invalid_field("request", "is missing"))?;
                 let input = convert::predict_input(message).map_err(within_request)?;
-                service
-                    .answer(
-                        input,
-                        CallTimes {
-                            arrived,
-                            deadline,
-                            client,
-                        },
-                    )
-                    .await
-                    .map_err(within_request)
+                call.allow(input.texts.len())?;
+                let times = call.times_until(arrived, deadline);
+                service.answer(input, times).await.map_err(within_request)
             };
             // A panic is this request's alone: the stream goes on.
             let outcome: Result<_, Error> = AssertUnwindSafe(answer)
@@ -174,6 +177,7 @@ impl StreamServer {
                 Ok(output) => Outcome::Response(convert::predict_response(output)),
                 Err(error) => Outcome::Status(to_rpc_status(&error, &call)),
             };
+            drop(body);
             (
                 held,
                 pb::PredictStreamResponse {

@@ -101,7 +101,8 @@ fn document(error: &Error, call: &Call) -> serde_json::Value {
 pub fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     let problem = without_values(&error.inner().to_string());
     let path = error.path().to_string();
-    if path == "." {
+    // A question mark stands for a place before any field.
+    if path == "." || path == "?" {
         return Error::new(Reason::MalformedMessage, format!("the JSON can't be read: {problem}"));
     }
     Error {

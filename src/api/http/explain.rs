@@ -21,6 +21,7 @@ async fn answer(service: &Service, call: &Call, request: Request) -> Result<Resp
     let body = read_json(service, call, request).await?;
     let message: pb::ExplainRequest = json::decode(&body).map_err(|error| malformed(&error))?;
     let input = convert::explain_input(message)?;
+    call.allow(input.texts.len())?;
     let output = service.explain(input, call.times(service.deadlines())).await?;
     let body = json::encode(&convert::explain_response(output));
     let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];

@@ -26,7 +26,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 use tower_http::decompression::RequestDecompressionLayer;
 
-use super::call::{CACHE_HITS_HEADER, Call, CancelGuard, client_of};
+use super::call::{CACHE_HITS_HEADER, Call, CancelGuard, check_headers};
 use super::keys::Keys;
 use crate::error::{Error, Reason};
 use crate::service::Service;
@@ -84,15 +84,17 @@ const OPEN_TO_ALL: [&str; 2] = ["/healthz", "/readyz"];
 async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut request: Request, next: Next) -> Response {
     let arrived = Instant::now();
     let timeout = timeout(request.headers());
-    let admitted = match OPEN_TO_ALL.contains(&request.uri().path()) {
-        true => Ok(None),
-        false => keys.admit(request.headers()),
+    let open = OPEN_TO_ALL.contains(&request.uri().path());
+    let (key, admitted) = match open.then_some(None).map_or_else(|| keys.admit(request.headers()), Ok) {
+        Ok(key) => (key, Ok(())),
+        Err(error) => (None, Err(error)),
     };
-    let key = admitted.as_ref().ok().copied().flatten();
-    let client = client_of(&service, key, request.headers(), request.extensions());
-    let call = Call::from_headers(request.headers(), arrived, timeout.as_ref().ok().copied().flatten()).by(client);
+    let given = timeout.as_ref().ok().copied().flatten();
+    let call = Call::from_headers(&service, request.headers(), arrived, given);
+    let call = call.by(&service, key, request.headers(), request.extensions());
     request.extensions_mut().insert(call.clone());
-    let answered = match admitted.and(timeout) {
+    let small = check_headers(request.headers(), request.uri().path());
+    let answered = match small.and(admitted).and(timeout) {
         // What a handler leaves behind when it panics is dropped with it; what is shared is behind locks that bear it.
         Ok(_) => AssertUnwindSafe(next.run(request))
             .catch_unwind()
@@ -122,15 +124,17 @@ fn timeout(headers: &HeaderMap) -> Result<Option<std::time::Duration>, Error> {
         .ok_or_else(|| Error::invalid_field(TIMEOUT_HEADER, "must be a whole number of milliseconds"))
 }
 
-async fn no_such_path(request: Request) -> HttpError {
+async fn no_such_path(State(service): State<Service>, request: Request) -> HttpError {
     refuse(
+        &service,
         &request,
         Error::new(Reason::MethodNotFound, "there is no such path; see /openapi.json"),
     )
 }
 
-async fn method_not_allowed(request: Request) -> HttpError {
+async fn method_not_allowed(State(service): State<Service>, request: Request) -> HttpError {
     refuse(
+        &service,
         &request,
         Error::new(
             Reason::MethodNotAllowed,
@@ -139,9 +143,9 @@ async fn method_not_allowed(request: Request) -> HttpError {
     )
 }
 
-fn refuse(request: &Request, error: Error) -> HttpError {
+fn refuse(service: &Service, request: &Request, error: Error) -> HttpError {
     let call = request.extensions().get::<Call>().cloned();
-    let call = call.unwrap_or_else(|| Call::from_headers(request.headers(), Instant::now(), None));
+    let call = call.unwrap_or_else(|| Call::from_headers(service, request.headers(), Instant::now(), None));
     HttpError { error, call }
 }
 

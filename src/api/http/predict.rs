@@ -21,6 +21,7 @@ async fn answer(service: &Service, call: &Call, request: Request) -> Result<Resp
     let body = read_json(service, call, request).await?;
     let message: pb::PredictRequest = json::decode(&body).map_err(|error| malformed(&error))?;
     let input = convert::predict_input(message)?;
+    call.allow(input.texts.len())?;
     let output = service.answer(input, call.times(service.deadlines())).await?;
     let hits = output.cache_hits;
     let body = json::encode(&convert::predict_response(output));

@@ -97,6 +97,7 @@ async fn answer(service: &Service, call: &Call, request: Request) -> Result<Resp
         )
     })?;
     let texts = request.text.0;
+    call.allow(texts.len())?;
     let input = PredictInput {
         texts: texts.clone(),
         route: if request.do_fast { Route::Fast } else { Route::Deep },

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::fit::Candidate;
 use super::outcome::{Refusal, Stage};
-use crate::batching::{ClientKey, Priority, RowOutput, Terms};
+use crate::batching::{ClientKey, Priority, RowOutput, Terms, Weight};
 use crate::config::Settings;
 use crate::error::Reason;
 use crate::service::Service;
@@ -176,6 +176,7 @@ async fn compare(
             deadline: started + PATIENCE,
             priority: Priority::Bulk,
             client: ClientKey::default(),
+            weight: Weight::default(),
         };
         match new.run(chosen, terms).await {
             Ok(rows) => {

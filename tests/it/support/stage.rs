@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ndarray::Array2;
 use tandem::batching::shares::Amount;
-use tandem::batching::{BatchLimits, ClientKey, Failure, Priority, Scheduler, SchedulerSettings, Terms};
+use tandem::batching::{BatchLimits, ClientKey, Failure, Priority, Scheduler, SchedulerSettings, Terms, Weight};
 use tandem::model::cost::ShapeCost;
 use tandem::model::{ModelInput, RunError, Runner};
 use tandem::telemetry::metrics::ModelMetrics;
@@ -171,5 +171,6 @@ pub fn terms() -> Terms {
         deadline: later(),
         priority: Priority::Normal,
         client: ClientKey(u64::MAX),
+        weight: Weight::default(),
     }
 }

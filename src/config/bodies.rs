@@ -1,0 +1,68 @@
+//! How large bodies may be: what follows from the limits on texts, and the bound on all of them together.
+
+use super::Settings;
+
+/// Room for all bodies together where the setting leaves it open, unless the largest ones need more.
+const USUAL_ROOM: usize = 128 << 20;
+
+/// The largest Protobuf message that a legal request can be: every text and its pair at the limit, each with its tag and
+/// its length, and room for the options.
+pub fn largest_message(max_texts: usize, max_text_bytes: usize) -> usize {
+    const TAG_AND_LENGTH: usize = 6;
+    const OPTIONS: usize = 4096;
+    2 * max_texts * (max_text_bytes + TAG_AND_LENGTH) + OPTIONS
+}
+
+/// The largest JSON document that a legal request can be: each byte of a text may stand as an escape of six.
+pub fn largest_json(max_texts: usize, max_text_bytes: usize) -> usize {
+    const ESCAPED: usize = 6;
+    ESCAPED * largest_message(max_texts, max_text_bytes)
+}
+
+impl Settings {
+    /// The bytes of bodies that may be in flight: as set, or 128 MiB, or two of the largest bodies if that is more.
+    pub fn body_room(&self) -> usize {
+        match self.max_inflight_body_bytes {
+            0 => USUAL_ROOM.max(2 * largest_json(self.max_texts, self.max_text_bytes)),
+            bytes => bytes,
+        }
+    }
+}
+
+/// Checks that the largest legal request fits.
+pub fn check(settings: &Settings) -> Result<(), String> {
+    let (bytes, most) = (settings.max_inflight_body_bytes, 1 << 40);
+    let largest = largest_json(settings.max_texts, settings.max_text_bytes);
+    if bytes > most {
+        return Err(format!("max_inflight_body_bytes is {bytes}, it must be at most {most}"));
+    }
+    if bytes > 0 && bytes < largest {
+        return Err(format!(
+            "max_inflight_body_bytes is {bytes}, it must be 0 or at least {largest}, or the largest JSON body of max_texts × \
+             max_text_bytes never fits"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_body_always_fits() {
+        let mut settings = Settings {
+            max_texts: 128,
+            max_text_bytes: 1 << 20,
+            ..Settings::default()
+        };
+        let largest = largest_json(128, 1 << 20);
+        assert_eq!(settings.body_room(), 2 * largest);
+        settings.max_inflight_body_bytes = largest;
+        check(&settings).expect("just enough");
+        settings.max_inflight_body_bytes = largest - 1;
+        let problem = check(&settings).expect_err("too little");
+        assert!(problem.starts_with("max_inflight_body_bytes is ") && problem.contains(&largest.to_string()));
+        assert_eq!(Settings::default().body_room(), 128 << 20);
+    }
+}
