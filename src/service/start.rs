@@ -181,7 +181,8 @@ fn tell_loaded(slot: &Slot, instances: InstanceSettings, initialized: &Initializ
         let text = &note.text;
         match note.kind {
             NoteKind::Found => tracing::debug!(model = manifest.name, "{text}"),
-            NoteKind::Assumed | NoteKind::Wrong => tracing::warn!(model = manifest.name, "assumed: {text}"),
+            NoteKind::Assumed => tracing::warn!(model = manifest.name, "assumed: {text}"),
+            NoteKind::Doubtful | NoteKind::Wrong => tracing::warn!(model = manifest.name, "{text}"),
         }
     }
 }

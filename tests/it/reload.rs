@@ -13,6 +13,7 @@ use tandem::config::settings::RouteSetting;
 use tandem::service::reload::outcome::{ReloadReport, Verdict};
 
 use crate::support::models::ModelCopy;
+use crate::support::server::HANG;
 use crate::support::{Client, TestServer, by_route, deep, fast};
 
 const NAME: &str = "sentiment-fast";
@@ -195,6 +196,11 @@ async fn a_new_calibration_alone_is_taken_into_use_and_a_lost_one_is_kept() {
     let report = server.service.reload().await;
     assert_eq!(report.recalibrated, ["sentiment"]);
     assert_eq!(threshold(), Some(0.7));
+    fs::write(&file, "nonsense").expect("written");
+    let report = server.service.reload().await;
+    let problem = report.problem.as_deref().expect("it can't be read");
+    assert!(problem.starts_with("sentiment.cascade.toml: "), "{problem}");
+    assert_eq!(threshold(), Some(0.7));
     fs::remove_file(&file).expect("it was there");
     let report = server.service.reload().await;
     assert!(report.recalibrated.is_empty());
@@ -215,11 +221,24 @@ async fn an_old_version_finishes_what_it_accepted_and_then_its_threads_end() {
     let room = room.expect("room");
     drop(scheduler);
     first.version("2");
-    // It waits for the old version for some seconds at most, and the version is in use by us.
-    let report = server.service.reload().await;
-    assert_eq!(of_fast(&report).1, &exchanged("1"));
+    let mut changes = server.service.watch_health();
+    let reload = tokio::spawn({
+        let service = server.service.clone();
+        async move { service.reload().await }
+    });
+    while server.service.catalog().slot(NAME).expect("it serves").version() != "2" {
+        changes.changed().await.expect("the service is there");
+    }
     let answer = room.submit(vec![tandem::model::ModelInput::Features(vec![1, 2])]).await;
     assert_eq!(answer.expect("it was accepted").len(), 1);
+    assert_eq!(of_fast(&reload.await.expect("no panic")).1, &exchanged("1"));
+    // This waits for the threads of versions that were replaced.
+    let service = server.service.clone();
+    let stopped = tokio::task::spawn_blocking(move || service.stop_models());
+    tokio::time::timeout(HANG, stopped)
+        .await
+        .expect("they end")
+        .expect("no panic");
 }
 
 #[tokio::test]

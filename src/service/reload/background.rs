@@ -2,8 +2,9 @@
 
 use super::outcome::{Refusal, Stage};
 
-/// How far the thread stands back. Instances stand back by five; this one gets what they leave, and a little more.
-const NICENESS: i32 = 15;
+/// How far the thread stands back. Instances stand back by five; this one gets about a third of what one of them
+/// does, so that it comes to an end on a busy server too.
+const NICENESS: i32 = 10;
 
 /// Runs `work` on a thread of low priority and waits for it. A panic in it is a refusal like any other. Threads that the work
 /// starts get the same priority, and where the system does not let a thread raise its own, they keep it.

@@ -46,7 +46,8 @@ impl Service {
         match sources::folders(settings) {
             Ok(folders) => {
                 let candidates = self.find(&folders, &mut pass);
-                for group in fit::groups(candidates, &self.catalog(), settings) {
+                let groups = fit::groups(candidates, &self.catalog(), settings);
+                for group in groups {
                     self.exchange(group, &mut pass);
                 }
                 self.recalibrate(&mut pass);
@@ -110,7 +111,9 @@ impl Service {
         if group.is_empty() {
             return;
         }
-        match fit::next(&self.catalog(), &group, pass.settings) {
+        // The catalog that serves must not be held on to: its versions are to go.
+        let next = fit::next(&self.catalog(), &group, pass.settings);
+        match next {
             Ok(next) => self.switch(next, group, pass),
             // It was tried a moment ago; a calibration may have changed since.
             Err(refusal) => {

@@ -98,7 +98,8 @@ pub fn next(current: &Catalog, candidates: &[Candidate], settings: &Settings) ->
             None => drop(models.insert(candidate.name.clone(), Versions::only(slot))),
         }
     }
-    let next = Catalog::over(models, settings).map_err(|problem| Refusal::new(Stage::Mismatch, problem))?;
+    let next = Catalog::over(models, settings);
+    let next = next.map_err(|problem| Refusal::new(Stage::Mismatch, without_folders(&problem, settings)))?;
     for (name, task) in current.tasks() {
         let Some(new) = next.tasks().get(name) else {
             let problem = format!("nothing would serve the task `{name}`");
@@ -119,6 +120,19 @@ pub fn next(current: &Catalog, candidates: &[Candidate], settings: &Settings) ->
         return Err(Refusal::new(Stage::Mismatch, problem));
     }
     Ok(next.keep_watches(current))
+}
+
+/// What is wrong with a calibration, with the file's name alone: it is told to callers.
+fn without_folders(problem: &str, settings: &Settings) -> String {
+    let elsewhere = settings
+        .tasks
+        .values()
+        .filter_map(|task| task.cascade.calibration.as_ref()?.parent());
+    let folders = std::iter::once(settings.models.as_path()).chain(elsewhere);
+    let folders = folders.filter(|folder| !folder.as_os_str().is_empty());
+    folders.fold(problem.to_owned(), |problem, folder| {
+        problem.replace(&format!("{}/", folder.display()), "")
+    })
 }
 
 /// Those of the candidates that fit together with what serves, and the others with what is wrong: all if all do, or else as
