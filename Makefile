@@ -42,6 +42,7 @@ tools: ## installs the pinned tools of tests and checks under target/tools/
 
 scoreboard: ## attacks and drains of the release build, with their figures; long
 	tools/scoreboard/rows.py
+	tools/scoreboard/swaps.py
 
 dist: ## makes dist/tandem-<version>-<arch>/, which runs wherever it is moved to
 	tools/dist.sh

@@ -73,7 +73,10 @@ impl Service {
         let started = Instant::now();
         let initialized = match around {
             Around::Quiet => initialize(&slot.verified, instances),
-            Around::Busy { .. } => in_background(|| initialize_in(&slot.verified, instances, around))?,
+            Around::Busy { .. } => {
+                let starts_threads = instances.intra_threads > 1;
+                in_background(starts_threads, || initialize_in(&slot.verified, instances, around))?
+            }
         };
         let initialized = initialized.map_err(|error| Refusal::load(&error, &slot.verified.folder))?;
         tell_loaded(slot, instances, &initialized, started.elapsed(), around);

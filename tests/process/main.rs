@@ -17,3 +17,4 @@ mod security;
 mod shutdown;
 mod snapshots;
 mod start;
+mod swaps;
