@@ -32,7 +32,7 @@ impl Queue {
         let mut preparing = Duration::ZERO;
         for size in sizes {
             amount.bytes += size;
-            preparing += self.cost.of_row((size as f64 * self.width_per_byte) as usize);
+            preparing += self.expected_cost(size);
         }
         self.check_time(&terms, preparing, amount.rows, now)?;
         if !self.shares.take(terms.client, terms.weight, amount) {
@@ -50,7 +50,7 @@ impl Queue {
 
     /// How many of `wanted` texts of about `size` bytes could be reserved now and done in time.
     pub fn admissible(&self, terms: Terms, wanted: usize, size: usize, now: Instant) -> usize {
-        let row = self.cost.of_row((size as f64 * self.width_per_byte) as usize);
+        let row = self.expected_cost(size);
         let (mut least, mut most) = (0, self.shares.room(terms.client, terms.weight, wanted, size));
         while least < most {
             let rows = (least + most).div_ceil(2);
@@ -61,6 +61,12 @@ impl Queue {
             }
         }
         least
+    }
+
+    /// The expected cost of a text of so many bytes, which the model cuts to what it reads.
+    fn expected_cost(&self, size: usize) -> Duration {
+        let width = (size as f64 * self.width_per_byte) as usize;
+        self.cost.of_row(width.min(self.settings.max_width))
     }
 
     /// When the rows of a request would be answered, from now on: what runs, what waits ahead of it, and itself.
@@ -114,4 +120,66 @@ impl Queue {
 
 fn small(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cost::{BatchLimits, CostModel};
+    use super::super::queue::QueueSettings;
+    use super::super::ticket::{ClientKey, Priority};
+    use super::*;
+
+    const MAX_WIDTH: usize = 50;
+
+    /// A queue whose cells cost a nanosecond each, with a batch that takes `ahead` on its only instance.
+    fn busy_queue(now: Instant, ahead: Duration) -> Queue {
+        let settings = QueueSettings {
+            room: Amount {
+                rows: 100,
+                bytes: 1 << 20,
+            },
+            batch: BatchLimits {
+                max_rows: 2,
+                max_cells: 100,
+            },
+            max_width: MAX_WIDTH,
+            instances: 1,
+        };
+        let mut queue = Queue::new(settings, CostModel::fit(&[], settings.batch));
+        queue.busy_until[0] = Some(now + ahead);
+        queue
+    }
+
+    fn terms(now: Instant, nanos: u64) -> Terms {
+        Terms {
+            deadline: now + Duration::from_nanos(nanos),
+            priority: Priority::Normal,
+            client: ClientKey(1),
+        }
+    }
+
+    #[test]
+    fn work_for_longer_than_the_deadline_is_refused_before_it_is_prepared() {
+        let now = Instant::now();
+        let mut queue = busy_queue(now, Duration::from_nanos(500));
+        let refused = queue.reserve(terms(now, 500), std::iter::once(10), now).map(drop);
+        assert!(matches!(refused, Err(Failure::DeadlineTooShort { .. })), "{refused:?}");
+        assert!(queue.reserve(terms(now, 2000), std::iter::once(10), now).is_ok());
+    }
+
+    #[test]
+    fn a_long_text_is_expected_to_take_no_longer_than_what_the_model_reads_of_it() {
+        let now = Instant::now();
+        let mut queue = busy_queue(now, Duration::from_nanos(1));
+        // Short texts taught that a byte is several cells wide.
+        queue.width_per_byte = 5.0;
+        let longest = u64::try_from(MAX_WIDTH).expect("small");
+        let patience = 3 * longest;
+        assert_eq!(queue.admissible(terms(now, patience), 100, 16 * 1024, now), 2);
+        assert!(
+            queue
+                .reserve(terms(now, patience), std::iter::once(16 * 1024), now)
+                .is_ok()
+        );
+    }
 }

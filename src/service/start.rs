@@ -90,6 +90,7 @@ impl Service {
                 max_rows: manifest.limits.max_batch_size,
                 max_cells: max_cells(manifest.tier),
             },
+            max_width: manifest.max_token_count(),
         };
         let Initialized {
             model, runners, costs, ..

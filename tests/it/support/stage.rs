@@ -97,6 +97,7 @@ impl Stage {
                 max_rows: 8,
                 max_cells: 100,
             },
+            max_width: 1000,
         };
         let cost = |rows: usize| ShapeCost {
             rows,
