@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod frames;
+pub mod h2_bytes;
 pub mod http;
 pub mod models;
 pub mod reviews;

@@ -83,6 +83,19 @@ fn grpcurl_shows_the_code_and_the_field_of_a_refusal() {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_deadline_of_grpcurl_ends_its_call() {
+    let server = RunningServer::start(&[]);
+    let mut command = clean(&tool("grpcurl"));
+    // A call that has no end of its own.
+    command.args(["-plaintext", "-max-time", "1", server.grpc.to_string().as_str()]);
+    let late = finish(command.arg("grpc.health.v1.Health/Watch"), b"");
+    assert!(late.stdout.contains("SERVING"), "{late:?}");
+    assert_eq!(late.code, Some(64 + 4), "{late:?}");
+    assert!(late.stderr.contains("DeadlineExceeded"), "{late:?}");
+}
+
 #[test]
 fn buf_curl_classifies_by_both_routes_and_shows_a_refusal() {
     let server = RunningServer::start(&[]);
