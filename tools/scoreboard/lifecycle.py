@@ -11,7 +11,7 @@ import urllib.request
 
 from connections import certificate, certificates
 from h2raw import CHECK, DATA, PREDICT, WATCH, Connection
-from inputs import grpcio, request
+from inputs import grpcio, post, request
 from models import Copy
 from server import Server
 
@@ -233,9 +233,11 @@ def clock(options):
                 for offset in moves:
                     move(offset)
                     time.sleep(1)
+                    # A line of the log, which has the time.
+                    post(server, "/v1/predict", b"{}")
             server.stop(signal.SIGTERM, 60)
             server.reader.join(60)
-            hours = {line.split('"timestamp":"')[1][11:13] for line in server.lines if '"timestamp":"' in line}
+            hours = {line.split('"timestamp":"')[1][:13] for line in server.lines if '"timestamp":"' in line}
     return f"{len(moves)} moves, hours in the log {sorted(hours)}: {load.told()}"
 
 

@@ -20,9 +20,10 @@ import floods
 import inputs
 import lifecycle
 import models
+import peers
 from server import ROOT
 
-ROWS = {row.__name__: row for part in (connections, floods, inputs, models, lifecycle) for row in part.ROWS}
+ROWS = {row.__name__: row for part in (connections, floods, inputs, models, lifecycle, peers) for row in part.ROWS}
 
 
 def main():

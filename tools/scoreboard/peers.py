@@ -1,0 +1,29 @@
+"""Clients that others wrote and that the tests do not run: they need more than README.md asks for."""
+
+import os
+import shutil
+import subprocess
+
+from server import ROOT, Server
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def grpc_js(options):
+    """The client of Node.js: unary, deadline, details, stream, health all pass."""
+    if not shutil.which("npm"):
+        return "skipped: install Node.js"
+    target = os.environ.get("CARGO_TARGET_DIR", f"{ROOT}/target")
+    folder = f"{target}/tools/grpc-js"
+    os.makedirs(folder, exist_ok=True)
+    for file in ("package.json", "package-lock.json", "client.js"):
+        shutil.copy(f"{HERE}/grpc-js/{file}", folder)
+    subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=True, capture_output=True)
+    with Server(options.program, models=("sentiment-fast", "sentiment-deep")) as server:
+        command = ["node", "client.js", f"{ROOT}/proto", "%s:%d" % server.grpc]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    passed = ", ".join(done.stdout.split())
+    return f"passed: {passed}" + ("" if done.returncode == 0 else f"; failed: {done.stderr.strip()[:500]}")
+
+
+ROWS = [grpc_js]
