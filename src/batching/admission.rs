@@ -126,7 +126,7 @@ fn small(count: usize) -> u32 {
 mod tests {
     use super::super::cost::{BatchLimits, CostModel};
     use super::super::queue::QueueSettings;
-    use super::super::ticket::{ClientKey, Priority};
+    use super::super::ticket::{ClientKey, Priority, Weight};
     use super::*;
 
     const MAX_WIDTH: usize = 50;
@@ -155,6 +155,7 @@ mod tests {
             deadline: now + Duration::from_nanos(nanos),
             priority: Priority::Normal,
             client: ClientKey(1),
+            weight: Weight::default(),
         }
     }
 
