@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: bench help build test faults lint docs proto-check proto-baseline deploy-check scoreboard dist tools ci clean-dist
+.PHONY: bench help build test faults lint docs proto-check proto-baseline deploy-check scoreboard fuzz dist tools ci clean-dist
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ tools: ## installs the pinned tools of tests and checks under target/tools/
 scoreboard: ## attacks and drains of the release build, with their figures; long
 	tools/scoreboard/rows.py
 	tools/scoreboard/swaps.py
+
+fuzz: ## arbitrary and mutated input for everything that reads what others wrote, FUZZ_SECONDS each (600)
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} cargo test --release --locked --test it -- fuzz --nocapture
 
 dist: ## makes dist/tandem-<version>-<arch>/, which runs wherever it is moved to
 	tools/dist.sh

@@ -38,14 +38,15 @@ where
         failure_persistence: None,
         ..Config::default()
     };
-    let mut runner = match seconds {
-        None => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
-        Some(_) => TestRunner::new(config),
+    // A runner counts to its cases once.
+    let runner = || match seconds {
+        None => TestRunner::new_with_rng(config.clone(), TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
+        Some(_) => TestRunner::new(config.clone()),
     };
     let started = Instant::now();
     let mut rounds = 0_u64;
     while rounds == 0 || seconds.is_some_and(|limit| started.elapsed() < limit) {
-        runner
+        runner()
             .run(&strategy, &property)
             .unwrap_or_else(|failure| panic!("{failure}"));
         rounds += 1;

@@ -71,7 +71,15 @@ fn broken_and_flipped_models_are_refused_in_one_line() {
 
 #[test]
 fn starts_drains_ages_and_rotations_lose_no_call() {
-    let told = Scoreboard::run(&["drain", "stubborn", "health", "starts", "ages", "rotation"]);
+    let told = Scoreboard::run(&[
+        "drain",
+        "stubborn",
+        "idle_stream",
+        "health",
+        "starts",
+        "ages",
+        "rotation",
+    ]);
     assert!(
         !told.row("drain").contains("lost") && !told.row("drain").contains("failed"),
         "{}",
@@ -79,6 +87,7 @@ fn starts_drains_ages_and_rotations_lose_no_call() {
     );
     told.says("drain", &["exit codes {0}"]);
     told.says("stubborn", &["exit 0"]);
+    told.says("idle_stream", &["exit 0"]);
     assert!(!told.row("stubborn").contains("never"), "{}", told.0);
     told.says("health", &["2 times NOT_SERVING"]);
     told.says("starts", &["SERVING 0 times", "3 ended with exit 1"]);

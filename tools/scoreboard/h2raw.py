@@ -41,6 +41,7 @@ def data(stream, body):
 CHECK = b"/grpc.health.v1.Health/Check"
 WATCH = b"/grpc.health.v1.Health/Watch"
 PREDICT = b"/tandem.v1.PredictionService/Predict"
+STREAM = b"/tandem.v1.PredictionService/PredictStream"
 
 
 class Connection:

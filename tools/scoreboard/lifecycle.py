@@ -10,7 +10,7 @@ import time
 import urllib.request
 
 from connections import certificate, certificates
-from h2raw import CHECK, DATA, PREDICT, WATCH, Connection
+from h2raw import CHECK, DATA, END_HEADERS, HEADERS, PREDICT, STREAM, WATCH, Connection, frame, headers
 from inputs import grpcio, post, request
 from models import Copy
 from server import Server
@@ -76,6 +76,23 @@ def stubborn(options):
         silent_peer.close()
     said = "never" if told is None else f"after {told:.1f} ms"
     return f"Watch told NOT_SERVING {said}, exit {code} after {took:.2f} s of {grace} s"
+
+
+def idle_stream(options):
+    """SIGTERM with an idle bidirectional stream open besides Watch, silent TCP and a mute peer: exit within grace + 0.2 s."""
+    grace = 1 if options.short else 5
+    with Server(options.program, "--drain-grace", f"{grace}s") as server:
+        silent_peer = socket.create_connection(server.grpc)
+        mute, watch, idle = (Connection(server.grpc) for _ in range(3))
+        mute.call(CHECK)
+        watch.start(WATCH, b"")
+        idle.send(frame(HEADERS, END_HEADERS, 1, headers(STREAM)))
+        # The first sign of the call, or of the acknowledged settings.
+        idle.read()
+        watch.read()
+        code, took = server.stop(signal.SIGTERM, grace + 10)
+        silent_peer.close()
+    return f"exit {code} after {took:.2f} s of {grace + 0.2:.1f} s"
 
 
 def health(options):
@@ -241,4 +258,4 @@ def clock(options):
     return f"{len(moves)} moves, hours in the log {sorted(hours)}: {load.told()}"
 
 
-ROWS = [drain, stubborn, health, starts, ages, rotation, clock]
+ROWS = [drain, stubborn, idle_stream, health, starts, ages, rotation, clock]
