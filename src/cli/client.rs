@@ -13,7 +13,7 @@ use tonic::{Request, Status};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How a client shows itself, and whom it trusts.
-#[derive(clap::Args, Default)]
+#[derive(Clone, clap::Args, Default)]
 pub struct CredentialArgs {
     /// The token by which the server knows this caller; better given in the environment, where others can't read it
     #[arg(long, env = "TANDEM_TOKEN", value_name = "TOKEN", hide_env_values = true)]
@@ -45,9 +45,32 @@ impl Interceptor for Bearer {
     }
 }
 
-/// Connects to `address` in plaintext, without a token. The error is one line.
-pub async fn connect(address: &str) -> Result<Channel, String> {
-    open(endpoint(address, "http")?, address).await
+/// A server that is asked over several connections, and what it is shown.
+#[derive(Clone, Default)]
+pub struct Server {
+    /// `host:port` or a URL.
+    pub address: String,
+    /// What it is shown.
+    pub credentials: CredentialArgs,
+    /// The client's certificate and its key.
+    pub own: Option<(PathBuf, PathBuf)>,
+}
+
+impl Server {
+    /// One in plaintext, that wants to be shown nothing.
+    pub fn plain(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// A new connection. The error is one line.
+    pub async fn connect(&self) -> Result<Connection, String> {
+        let own = self.own.as_ref();
+        let own = own.map(|(certificate, key)| (certificate.as_path(), key.as_path()));
+        connect_as(&self.address, &self.credentials, own).await
+    }
 }
 
 /// Connects to `address` with credentials. The error is one line.
@@ -58,7 +81,7 @@ pub async fn connect_as(
 ) -> Result<Connection, String> {
     let bearer = Bearer(credentials.token.as_deref().map(bearer).transpose()?);
     let channel = match &credentials.tls_ca {
-        None => connect(address).await?,
+        None => open(endpoint(address, "http")?, address).await?,
         Some(authorities) => {
             let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(authorities)?));
             if let Some((certificate, key)) = own {

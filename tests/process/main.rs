@@ -10,6 +10,7 @@ mod cli;
 mod clients;
 mod dist;
 mod logs;
+mod namespaces;
 mod predict;
 mod reload;
 mod scoreboard;

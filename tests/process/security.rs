@@ -11,13 +11,14 @@ use crate::support::{RunningServer, root};
 
 const TOKEN: &str = "canary-0123456789-canary";
 
-/// `ca.pem`, and `cert.pem` with `key.pem` that it signed, for server and client alike.
-fn write_certificates(folder: &Path) {
+/// `ca.pem`, and `cert.pem` with `key.pem` that it signed, for server and client alike, on this machine and under more names.
+pub fn write_certificates(folder: &Path, more_names: &[&str]) {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed");
     let key = KeyPair::generate().expect("a key");
-    let names = ["localhost", "127.0.0.1"].map(String::from).to_vec();
+    let names = ["localhost", "127.0.0.1"].iter().chain(more_names);
+    let names: Vec<String> = names.map(|&name| name.to_owned()).collect();
     let params = CertificateParams::new(names).expect("good names");
     let certificate = params.signed_by(&key, &issuer).expect("signed");
     for (name, pem) in [
@@ -40,7 +41,7 @@ fn refused(folder: &Path, args: &[&str]) -> Finished {
 #[test]
 fn what_is_unsafe_or_broken_is_refused_before_a_port_opens() {
     let folder = tempfile::tempdir().expect("a folder");
-    write_certificates(folder.path());
+    write_certificates(folder.path(), &[]);
     for (name, text) in [("empty", "# nothing\n"), ("short", "a:SECRET\n"), ("rubbish", "x")] {
         std::fs::write(folder.path().join(name), text).expect("written");
     }
@@ -86,7 +87,7 @@ fn what_is_unsafe_or_broken_is_refused_before_a_port_opens() {
 #[test]
 fn clients_show_token_and_certificate_and_no_log_holds_the_token() {
     let folder = tempfile::tempdir().expect("a folder");
-    write_certificates(folder.path());
+    write_certificates(folder.path(), &[]);
     let models = FastModelCopy::new();
     let tokens = folder.path().join("tokens");
     std::fs::write(&tokens, "file:another-0123456789\n").expect("written");
@@ -128,6 +129,28 @@ fn clients_show_token_and_certificate_and_no_log_holds_the_token() {
     let without = client(&ask, None);
     assert_eq!(without.code, Some(1));
     assert!(without.complaint().contains("Unauthenticated"), "{without:?}");
+    let certificates = ["--tls-ca", "ca.pem", "--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+    let calls = [
+        "bench",
+        "--server",
+        &address,
+        "--calls",
+        "5",
+        "--warm-up",
+        "0s",
+        "--route",
+        "fast",
+        "--json",
+        "-",
+    ];
+    let bench = |token: &str| {
+        let mut command = tandem();
+        command.current_dir(folder.path()).env("TANDEM_TOKEN", token);
+        finish(command.args(calls).args(certificates).arg("--probe-health"), b"")
+    };
+    let report = bench(TOKEN).json();
+    assert_eq!(report["measured"]["calls_answered"], 5, "{report:#}");
+    assert!(bench("canary-wrong-canary").complaint().contains("Unauthenticated"));
     let wrong = client(&ask, Some("canary-wrong-canary"));
     assert!(wrong.complaint().contains("Unauthenticated"), "{wrong:?}");
     // SIGHUP looks at the files at once.

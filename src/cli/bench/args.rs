@@ -6,6 +6,7 @@ use clap::ValueEnum;
 
 use crate::api::pb;
 use crate::cli::ConfigArgs;
+use crate::cli::client::CredentialArgs;
 use crate::config::HumanDuration;
 use crate::config::settings::RouteSetting;
 
@@ -15,6 +16,9 @@ pub struct BenchArgs {
     /// Ask the server at this gRPC address [default: 127.0.0.1:50051]
     #[arg(long, value_name = "ADDRESS", help_heading = "Server", conflicts_with = "spawn")]
     pub server: Option<String>,
+    /// What the server is shown.
+    #[command(flatten)]
+    pub credentials: CredentialArgs,
     /// The server's process, to tell its processor time: one on this machine
     #[arg(long, value_name = "PID", help_heading = "Server", conflicts_with = "spawn")]
     pub server_pid: Option<u32>,

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tonic::transport::Channel;
 
 use super::recorder::{Failure, Recorder};
 use crate::api::pb;
 use crate::api::pb::prediction_service_client::PredictionServiceClient;
+use crate::cli::client::Connection;
 
 /// A client of the service on one connection.
-pub type Client = PredictionServiceClient<Channel>;
+pub type Client = PredictionServiceClient<Connection>;
 
 /// What is asked.
 #[derive(Clone)]

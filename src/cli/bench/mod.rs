@@ -30,7 +30,7 @@ use self::measure::{Target, measure, warm_up};
 use self::progress::Progress;
 use self::recorder::LatencySummary;
 use self::report::Report;
-use super::client::{connect, describe};
+use super::client::{Server, describe};
 use super::healthcheck::reachable;
 use super::{Exit, fail};
 use crate::api::pb;
@@ -87,8 +87,13 @@ async fn bench(args: &BenchArgs, settings: &Settings) -> Result<Report, String> 
         (None, Some(address)) => reachable(address),
         (None, None) => reachable(&settings.grpc_addr.to_string()),
     };
+    let reached = Server {
+        address: address.clone(),
+        credentials: args.credentials.clone(),
+        own: settings.tls_cert.clone().zip(settings.tls_key.clone()),
+    };
     let server = Target {
-        clients: connect_all(&address, args.connections).await?,
+        clients: connect_all(&reached, args.connections).await?,
         pid: child.as_ref().map_or(args.server_pid, ServerChild::pid),
     };
     let mut calls = Calls {
@@ -117,7 +122,7 @@ async fn bench(args: &BenchArgs, settings: &Settings) -> Result<Report, String> 
         let mut rival = Rival::start(args, reference, &answer).await?;
         report.comparison = Some(bench.rounds(&Arc::new(calls)).run(&server, &mut rival).await?);
     } else {
-        bench.alone(calls, &address, &mut report).await?;
+        bench.alone(calls, &reached, &mut report).await?;
     }
     if args.verify || args.cancel_share.is_some() {
         report.leftover = Some(probe::leftover(&server.clients[0]).await?);
@@ -157,8 +162,8 @@ impl Bench<'_> {
     }
 
     /// The server without a reference.
-    async fn alone(&self, mut calls: Calls, address: &str, report: &mut Report) -> Result<(), String> {
-        let bulk = self.bulk(&calls, address).await?;
+    async fn alone(&self, mut calls: Calls, reached: &Server, report: &mut Report) -> Result<(), String> {
+        let bulk = self.bulk(&calls, reached).await?;
         let plain = Arc::new(Calls {
             timeout: None,
             ..calls.clone()
@@ -181,7 +186,7 @@ impl Bench<'_> {
             }
         };
         if args.probe_health {
-            let (outcome, health) = probe::beside(address, load).await?;
+            let (outcome, health) = probe::beside(reached, load).await?;
             outcome?;
             report.health = health;
             Ok(())
@@ -208,9 +213,9 @@ impl Bench<'_> {
     }
 
     /// Callers of bulk calls, on a connection of their own. They do not end by themselves.
-    async fn bulk(&self, calls: &Calls, address: &str) -> Result<impl Future<Output = ()> + use<>, String> {
+    async fn bulk(&self, calls: &Calls, reached: &Server) -> Result<impl Future<Output = ()> + use<>, String> {
         let callers = count(self.args.bulk_callers);
-        let clients = connect_all(address, 1).await?;
+        let clients = connect_all(reached, 1).await?;
         let calls = Arc::new(Calls {
             template: pb::PredictRequest {
                 priority: pb::Priority::Bulk.into(),
@@ -237,12 +242,12 @@ impl Bench<'_> {
     }
 }
 
-/// So many connections to one address.
-async fn connect_all(address: &str, connections: u64) -> Result<Vec<Client>, String> {
+/// So many connections to one server.
+async fn connect_all(server: &Server, connections: u64) -> Result<Vec<Client>, String> {
     let mut clients = Vec::new();
     for _ in 0..connections {
         // An answer holds what was asked, so it needs no bound of its own.
-        clients.push(Client::new(connect(address).await?).max_decoding_message_size(usize::MAX));
+        clients.push(Client::new(server.connect().await?).max_decoding_message_size(usize::MAX));
     }
     Ok(clients)
 }

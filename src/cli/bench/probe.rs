@@ -9,7 +9,7 @@ use tonic_health::pb::health_client::HealthClient;
 use super::load::Client;
 use super::recorder::{Latencies, LatencySummary};
 use crate::api::pb;
-use crate::cli::client::{connect, describe};
+use crate::cli::client::{Server, describe};
 
 /// How often health is asked.
 const INTERVAL: Duration = Duration::from_millis(10);
@@ -23,8 +23,8 @@ pub struct Leftover {
 }
 
 /// Runs `load` and asks for health all the while, on a connection of its own: the latencies, and what the load gave.
-pub async fn beside<T>(address: &str, load: impl Future<Output = T>) -> Result<(T, Option<LatencySummary>), String> {
-    let mut client = HealthClient::new(connect(address).await?);
+pub async fn beside<T>(server: &Server, load: impl Future<Output = T>) -> Result<(T, Option<LatencySummary>), String> {
+    let mut client = HealthClient::new(server.connect().await?);
     let mut latencies = Latencies::default();
     let mut tick = tokio::time::interval(INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
