@@ -171,13 +171,10 @@ impl Service {
     pub(super) fn tell_model_state(&self, slot: &Slot) {
         let model = slot.model_ref();
         let labels = [model.name.as_str(), &model.version, &model.fingerprint];
-        self.metrics()
-            .versions()
-            .set_verified([labels[0], labels[1]], slot.verified.verified);
         let state = loaded_state(slot).name();
         let versions = self.metrics().versions();
         versions.set_state(labels, state, &ServingState::NAMES);
-        versions.set_verified(&model.name, &model.version, Some(slot.verified.verified));
+        versions.set_verified([labels[0], labels[1]], slot.verified.verified);
         self.tell_health();
     }
 

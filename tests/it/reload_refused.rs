@@ -5,8 +5,8 @@ use std::fs;
 use tandem::service::reload::outcome::{Stage, Verdict};
 
 use crate::reload::{ask, of_fast, server_of};
-use crate::support::TestServer;
 use crate::support::models::ModelCopy;
+use crate::support::{TestServer, root};
 
 const NAME: &str = "sentiment-fast";
 
@@ -120,19 +120,27 @@ async fn broken_versions_of_every_kind_are_refused_until_their_files_change() {
 }
 
 #[tokio::test]
-async fn a_folder_without_a_manifest_is_no_version_yet() {
-    let first = ModelCopy::of(NAME, "1");
-    let server = server_of(&first).await;
+async fn a_version_without_a_manifest_does_not_take_the_place_of_a_verified_one() {
+    let source = root().join("tests/data/models/tutorial-nb/1");
+    let first = ModelCopy::from(&source, "tutorial-nb", "1");
+    let server = TestServer::builder()
+        .models(first.repository().to_owned())
+        .start()
+        .await;
     let second = first.version("2");
     let manifest = fs::read(second.folder().join("manifest.toml")).expect("the manifest");
     second.remove("manifest.toml");
-    assert_eq!(
-        of_fast(server.service.reload().await.as_ref()),
-        ("1", &Verdict::Unchanged)
-    );
+    let report = server.service.reload().await;
+    let Verdict::Refused(refusal) = &report.outcomes[0].verdict else {
+        panic!("{report:?}");
+    };
+    assert_eq!(refusal.stage, Stage::NotReady, "{refusal}");
     fs::write(second.folder().join("manifest.toml"), manifest).expect("written");
     let report = server.service.reload().await;
-    assert_eq!(of_fast(&report).0, "2");
+    assert!(
+        matches!(&report.outcomes[0].verdict, Verdict::Exchanged { .. }),
+        "{report:?}"
+    );
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::outcome::{Refusal, Stage};
 use crate::config::Settings;
-use crate::model::repository::VerifiedModel;
+use crate::model::repository::{MANIFEST_FILE, VerifiedModel};
 use crate::service::catalog::{Catalog, Versions};
 use crate::service::slot::Slot;
 use crate::service::types::Route;
@@ -45,6 +45,14 @@ impl Candidate {
         if old.tier != new.tier {
             let (old_tier, new_tier) = (old.tier.name(), new.tier.name());
             return refuse(format!("it is {new_tier}, version `{}` is {old_tier}", old.version));
+        }
+        // It would pass, since nothing is known of it to compare; but a manifest may be on its way.
+        if replaces.verified.verified && !self.slot.verified.verified && !self.folder.join(MANIFEST_FILE).is_file() {
+            let problem = format!(
+                "it has no {MANIFEST_FILE}, and version `{}` is verified: `tandem check --write-manifest` writes one",
+                old.version
+            );
+            return Err(Refusal::new(Stage::NotReady, problem));
         }
         let set = |labels: &[String]| labels.iter().cloned().collect::<BTreeSet<_>>();
         if set(&old.labels) != set(&new.labels) {
