@@ -1,12 +1,15 @@
-//! `tandem check`: everything that a start of the server would verify of one model, and what came out.
+//! `tandem check`: everything that a start of the server would verify of one model, and what came out. Of a folder without a
+//! manifest: what was found, what was assumed, what is wrong and how to put it right.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::{ConfigArgs, Exit, fail};
+use super::{ConfigArgs, Exit, complain, fail, write_manifest};
+use crate::config::Settings;
+use crate::model::discover::{self, Examined, Hints, Note, NoteKind};
 use crate::model::golden::Report;
 use crate::model::load::{InstanceSettings, initialize};
-use crate::model::manifest::{Golden, Manifest};
+use crate::model::manifest::{Golden, Manifest, OWN_GOLDEN};
 use crate::model::repository::{self, MANIFEST_FILE, VerifiedModel};
 
 /// The arguments of `tandem check`.
@@ -14,6 +17,12 @@ use crate::model::repository::{self, MANIFEST_FILE, VerifiedModel};
 pub struct CheckArgs {
     /// The model: its folder, or its name in the repository
     model: PathBuf,
+    /// Write what was found into the folder: manifest.toml with checksums, and golden.jsonl with examples by Tandem itself
+    #[arg(long)]
+    write_manifest: bool,
+    /// Let --write-manifest overwrite a manifest and golden examples that are there, made anew from the export
+    #[arg(long, requires = "write_manifest")]
+    force: bool,
     /// Where settings come from.
     #[command(flatten)]
     config: ConfigArgs,
@@ -25,11 +34,93 @@ pub fn run(args: &CheckArgs) -> Exit {
         Ok(settings) => settings,
         Err(error) => return fail(&error, Exit::Usage),
     };
-    let verified = match find(&args.model, &settings.models) {
-        Ok(verified) => verified,
+    let folder = match find(&args.model, &settings.models) {
+        Ok(folder) => folder,
         Err(problem) => return fail(&problem, Exit::Usage),
     };
-    describe(&verified);
+    let has_manifest = folder.join(MANIFEST_FILE).is_file();
+    if has_manifest && args.write_manifest && !args.force {
+        let there = folder.join(MANIFEST_FILE);
+        return fail(
+            &format!("{} is there already; --force overwrites it", there.display()),
+            Exit::Usage,
+        );
+    }
+    let verified = if has_manifest && !args.write_manifest {
+        repository::verify(&folder).map_err(|error| fail(&error, Exit::Usage))
+    } else {
+        examined(&folder)
+    };
+    match verified {
+        Ok(verified) => load(&verified, &settings, args),
+        Err(exit) => exit,
+    }
+}
+
+/// The folder of a model: the one that is named, or the newest version in the repository.
+fn find(model: &Path, repository: &Path) -> Result<PathBuf, String> {
+    if model.is_dir() {
+        return Ok(model.to_owned());
+    }
+    let name = model.to_string_lossy();
+    let folders = repository::newest(repository).map_err(|error| error.to_string())?;
+    let named = |folder: &PathBuf| folder.parent().and_then(Path::file_name) == Some(model.as_os_str());
+    folders
+        .into_iter()
+        .find(named)
+        .ok_or_else(|| format!("{name}: neither a folder nor a model in {}", repository.display()))
+}
+
+/// What a folder without a manifest is; tells everything that is to be told of it.
+fn examined(folder: &Path) -> Result<VerifiedModel, Exit> {
+    let hints = hints(folder);
+    let Examined { manifest, notes } = discover::examine(folder, &hints);
+    println!("folder       {} has no {MANIFEST_FILE}", folder.display());
+    for (kind, heading) in [
+        (NoteKind::Found, "found"),
+        (NoteKind::Assumed, "assumed"),
+        (NoteKind::Wrong, "wrong"),
+    ] {
+        notes
+            .iter()
+            .filter(|note| note.kind == kind)
+            .for_each(|note| tell(heading, note));
+    }
+    match manifest {
+        Some(manifest) => Ok(repository::unverified(folder, manifest, notes)),
+        None => {
+            let wrong = notes.iter().filter(|note| note.kind == NoteKind::Wrong).count();
+            let noun = if wrong == 1 { "thing is" } else { "things are" };
+            complain(&format!("{}: {wrong} {noun} wrong, see above", folder.display()));
+            Err(Exit::Usage)
+        }
+    }
+}
+
+/// What the folder is called; a manifest that is about to be overwritten keeps its names.
+fn hints(folder: &Path) -> Hints {
+    let by_folder = Hints::of_folder(folder);
+    match repository::manifest_in(folder) {
+        Some(manifest) => Hints {
+            name: manifest.name,
+            version: manifest.version,
+            task: Some(manifest.task),
+            tier: Some(manifest.tier),
+            ..by_folder
+        },
+        None => by_folder,
+    }
+}
+
+fn tell(heading: &str, note: &Note) {
+    println!("{heading:<12} {}", note.text);
+    if let Some(remedy) = &note.remedy {
+        println!("  remedy     {remedy}");
+    }
+}
+
+fn load(verified: &VerifiedModel, settings: &Settings, args: &CheckArgs) -> Exit {
+    describe(verified);
     let started = Instant::now();
     let instances = InstanceSettings {
         count: 1,
@@ -37,20 +128,27 @@ pub fn run(args: &CheckArgs) -> Exit {
         idle_threads: 1,
         max_cells: 256,
     };
-    match initialize(&verified, instances) {
-        Ok(initialized) => {
-            let report = initialized.golden;
-            match &verified.manifest.golden {
-                Some(golden) => describe_golden(report, golden),
-                None => {
-                    println!("golden       no examples: nobody has shown that it answers as the model that was trained")
-                }
-            }
-            println!("ok           in {:.0?}", started.elapsed());
-            Exit::Success
-        }
-        Err(error) => fail(&error, Exit::Failure),
+    let mut initialized = match initialize(verified, instances) {
+        Ok(initialized) => initialized,
+        Err(error) => return fail(&error, Exit::Failure),
+    };
+    match &verified.manifest.golden {
+        Some(golden) => describe_golden(initialized.golden, golden),
+        None => println!("golden       no examples: nobody compared its answers with those of its training framework"),
     }
+    if args.write_manifest {
+        let written = write_manifest::write(&verified.folder, &verified.manifest, &mut initialized, args.force);
+        if let Err(problem) = written {
+            return fail(&problem, Exit::Failure);
+        }
+        println!("written      {MANIFEST_FILE} and golden.jsonl: later change is detected, a wrong export is not");
+    } else if verified.manifest.golden.is_none() {
+        println!(
+            "  remedy     --write-manifest writes {MANIFEST_FILE} with checksums and examples; see docs/models.md"
+        );
+    }
+    println!("ok           in {:.0?}", started.elapsed());
+    Exit::Success
 }
 
 fn describe_golden(report: Report, golden: &Golden) {
@@ -63,21 +161,9 @@ fn describe_golden(report: Report, golden: &Golden) {
         "  batched    largest logit difference {:.2e}, tolerance {:.2e}",
         report.largest_batched_difference, golden.batched_logit_tolerance
     );
-}
-
-fn find(model: &Path, repository: &Path) -> Result<VerifiedModel, String> {
-    if model.join(MANIFEST_FILE).is_file() {
-        return repository::verify(model).map_err(|error| error.to_string());
+    if golden.source == OWN_GOLDEN {
+        println!("  source     Tandem itself: they detect later change, not a wrong export");
     }
-    let name = model.to_string_lossy();
-    let models = repository::open(repository).map_err(|error| error.to_string())?;
-    let found = models.into_iter().find(|verified| verified.manifest.name == name);
-    found.ok_or_else(|| {
-        format!(
-            "{name}: neither a folder with a {MANIFEST_FILE} nor a model in {}",
-            repository.display()
-        )
-    })
 }
 
 fn describe(verified: &VerifiedModel) {
@@ -102,7 +188,14 @@ fn describe(verified: &VerifiedModel) {
         tier.name(),
         labels.join(", ")
     );
-    println!("files        {} with the right SHA-256", manifest.files.len());
+    if folder.join(MANIFEST_FILE).is_file() {
+        println!("files        {} with the right SHA-256", manifest.files.len());
+    } else {
+        println!(
+            "files        {}, without a SHA-256 to hold them to",
+            manifest.files.len()
+        );
+    }
     if manifest.stand_in {
         println!("stand-in     its answers are not meant for use");
     }

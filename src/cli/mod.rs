@@ -10,6 +10,7 @@ pub mod healthcheck;
 pub mod predict;
 pub mod serve;
 pub mod table;
+pub mod write_manifest;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,7 +55,7 @@ enum Command {
     /// Measure a cascade on labelled texts, and write the chosen point where the next start finds it
     #[command(mut_args = hide_server_settings)]
     Calibrate(Box<calibrate::CalibrateArgs>),
-    /// Verify a model: manifest, checksums, loading, golden examples
+    /// Verify a model: manifest, checksums, loading, golden examples; or say what an export without a manifest is
     #[command(mut_args = hide_server_settings)]
     Check(check::CheckArgs),
     /// Ask a server whether it serves; exit code 0 if so

@@ -3,13 +3,13 @@
 //! Parses and checks the manifest alone; whether the folder keeps its promises is for `repository.rs` (checksums) and
 //! `golden.rs` (outputs). Unknown keys are errors, except in the free-form tables for readers.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use super::paths::goes_down;
 
 /// A trade of speed for accuracy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
     /// The small model.
@@ -32,7 +32,7 @@ impl Tier {
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// A model's manifest, checked.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// The version of this format.
@@ -51,10 +51,10 @@ pub struct Manifest {
     #[serde(default)]
     pub problem_type: ProblemType,
     /// One line for people.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// The licence of the weights.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub license: String,
     /// A placeholder that is not meant to answer for real.
     #[serde(default)]
@@ -67,23 +67,23 @@ pub struct Manifest {
     #[serde(default)]
     pub calibration: Calibration,
     /// Texts with known outputs; nothing if nobody wrote any.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub golden: Option<Golden>,
     /// What the model can take at once.
     #[serde(default)]
     pub limits: Limits,
     /// For readers: how it was trained.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub training: toml::Table,
     /// For readers: how good it is.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub metrics: toml::Table,
     /// The SHA-256 of each file, by its path in the folder.
     pub files: BTreeMap<String, String>,
 }
 
 /// What is asked of the labels. The names are those of `config.json` in Hugging Face folders.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub enum ProblemType {
     /// One of them is right: softmax.
     #[default]
@@ -98,7 +98,7 @@ pub enum ProblemType {
 }
 
 /// The ONNX file and its output.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Onnx {
     /// The file.
@@ -117,6 +117,7 @@ pub struct Onnx {
     #[serde(default)]
     pub output_kind: OutputKind,
     /// The name of the string input, for `kind = "string"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
     /// What the first token's place counts as, for graphs that have an input `position_ids`.
     #[serde(default)]
@@ -127,7 +128,7 @@ pub struct Onnx {
 }
 
 /// What a model's output is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutputKind {
     /// Raw values before softmax.
@@ -138,7 +139,7 @@ pub enum OutputKind {
 }
 
 /// How a text becomes the model's input.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Preprocess {
     /// The set of hashed n-grams of code points (`preprocess/ngrams.rs`).
@@ -154,7 +155,7 @@ pub enum Preprocess {
 }
 
 /// The settings of the n-gram features.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct HashedNgrams {
     /// How many code points of the folded text are read.
@@ -168,7 +169,7 @@ pub struct HashedNgrams {
 }
 
 /// The settings of a tokenizer.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenizerSettings {
     /// The tokenizer.json file.
@@ -185,6 +186,7 @@ pub struct TokenizerSettings {
     #[serde(default)]
     pub text_pairs: bool,
     /// The id that fills padded rows; the tokenizer's own if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pad_id: Option<u32>,
 }
 
@@ -193,7 +195,7 @@ fn default_max_bytes() -> usize {
 }
 
 /// What happens to a text that is too long for the model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Truncation {
     /// The end is cut off.
@@ -206,7 +208,7 @@ pub enum Truncation {
 }
 
 /// How raw outputs become probabilities.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// Logits are divided by this before softmax or sigmoid.
@@ -214,7 +216,7 @@ pub struct Calibration {
     pub temperature: f32,
     /// The probability from which on a label is selected, in the order of the labels, for multi-label models; 0.5 for all if
     /// empty.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<f32>,
 }
 
@@ -235,7 +237,7 @@ impl Default for Calibration {
 pub const OWN_GOLDEN: &str = "onnxruntime";
 
 /// Texts with known outputs: the training framework's, unless `source` says that Tandem wrote them.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
     /// The JSON Lines file.
@@ -250,7 +252,7 @@ pub struct Golden {
 }
 
 /// What the model can take at once.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// The most texts in one batch.

@@ -101,13 +101,18 @@ pub fn read(folder: &Path, hints: &Hints) -> Result<VerifiedModel, ModelError> {
         return verify_under(root, folder);
     }
     let Discovered { manifest, notes } = discover::discover(folder, hints)?;
-    Ok(VerifiedModel {
+    Ok(unverified(folder, manifest, notes))
+}
+
+/// A model that was found in a folder without a manifest.
+pub fn unverified(folder: &Path, manifest: Manifest, notes: Vec<Note>) -> VerifiedModel {
+    VerifiedModel {
         folder: folder.to_path_buf(),
         fingerprint: fingerprint(&manifest, None),
         manifest,
         verified: false,
         notes,
-    })
+    }
 }
 
 /// The manifest in a folder, if there is one that can be read; its files are not looked at.

@@ -19,6 +19,7 @@ mod gateway;
 mod golden;
 mod handler_steps;
 mod health;
+mod hugging_face;
 mod keys;
 mod limits;
 mod model_service;

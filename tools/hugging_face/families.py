@@ -205,7 +205,8 @@ def answer(family: Family, tokenizer, model, text: str, pair: str | None) -> dic
     config = model.config
     # Set every time: a fixed length in tokenizer.json is not what transformers' pipeline uses.
     longest = min(tokenizer.model_max_length, config.max_position_embeddings - family.reserved)
-    inputs = tokenizer(text, pair, truncation=True, max_length=longest, padding=False, return_tensors="pt")
+    # As lists: of a lone pair whose second text is empty transformers makes a single text.
+    inputs = tokenizer([text], pair if pair is None else [pair], truncation=True, max_length=longest, padding=False, return_tensors="pt")
     with torch.inference_mode():
         logits = model(**inputs).logits[0]
     labels = [config.id2label[at] for at in range(config.num_labels)]

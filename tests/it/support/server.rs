@@ -19,6 +19,7 @@ use tokio::sync::{OnceCell, oneshot};
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 
+use super::models::copy_folder;
 use super::{Client, HttpClient, shipped_models};
 
 /// A bound on what must end by itself: only a hang meets it.
@@ -147,7 +148,7 @@ impl Builder {
     pub fn fast_only(mut self) -> Self {
         let repository = tempfile::tempdir().expect("a temporary folder");
         let name = "sentiment-fast";
-        std::os::unix::fs::symlink(shipped_models().join(name), repository.path().join(name)).expect("a link");
+        copy_folder(&shipped_models().join(name), &repository.path().join(name));
         self.settings.models = repository.path().to_owned();
         self.settings.default_route = RouteSetting::Fast;
         self.repository = Some(repository);

@@ -1,0 +1,121 @@
+//! `tandem check --write-manifest`: what was found in a folder, written down, with golden examples by this very program.
+//!
+//! Those examples detect later change, not a wrong export: `source = "onnxruntime"` says so. Overwrites nothing unless told.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::model::golden::Example;
+use crate::model::load::Initialized;
+use crate::model::manifest::{Golden, Manifest, OWN_GOLDEN};
+use crate::model::repository::MANIFEST_FILE;
+use crate::model::{ModelInput, Runner};
+
+/// The file of golden examples.
+const GOLDEN_FILE: &str = "golden.jsonl";
+/// How far a logit may be from the written one, at least: the same file on another processor.
+const TOLERANCE: f32 = 1e-3;
+/// How much further than seen now a logit may be in a batch.
+const HEADROOM: f32 = 4.0;
+
+/// Short and long texts, of several scripts, and none at all.
+const TEXTS: [&str; 12] = [
+    "",
+    "a",
+    "good",
+    "This is a plain sentence.",
+    "I loved every minute of it!",
+    "It was not bad, but not good either; I would not see it again.",
+    "재미있게 봤어요.",
+    "시간이 아까운 영화였다",
+    "日本語の文です。",
+    "Ünïcödé — and an emoji: 👍🏽",
+    "UPPER CASE, digits 0123456789 and\ttabs",
+    "A long text goes on and on, sentence after sentence, so that a model of few tokens has to cut it somewhere. It speaks of \
+     the weather, of a train that came late, of a meal that was fine, and of a film that nobody liked. Then it speaks of the \
+     weather again, since nothing else comes to mind, and it ends where it began.",
+];
+
+/// Writes the manifest and the golden examples into the folder. The error is one line.
+pub fn write(folder: &Path, manifest: &Manifest, initialized: &mut Initialized, force: bool) -> Result<(), String> {
+    let paths = [folder.join(GOLDEN_FILE), folder.join(MANIFEST_FILE)];
+    if let Some(there) = paths.iter().find(|path| path.exists())
+        && !force
+    {
+        return Err(format!("{} is there already; --force overwrites it", there.display()));
+    }
+    let (examples, moved) = examples(initialized)?;
+    let mut lines = String::new();
+    for example in &examples {
+        let line = serde_json::to_string(example).map_err(|error| error.to_string())?;
+        lines.push_str(&line);
+        lines.push('\n');
+    }
+    let sum: String = Sha256::digest(&lines)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let text = manifest_text(manifest, &sum, moved)?;
+    // What was written must be read as it was meant.
+    Manifest::parse(&text).map_err(|problem| format!("the manifest would not be readable: {problem}"))?;
+    for (path, content) in paths.iter().zip([&lines, &text]) {
+        std::fs::write(path, content).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The examples, and how far a logit moves when the texts share a batch.
+fn examples(initialized: &mut Initialized) -> Result<(Vec<Example>, f32), String> {
+    let model = std::sync::Arc::clone(&initialized.model);
+    let runner: &mut dyn Runner = initialized.runners[0].as_mut();
+    let mut examples = Vec::new();
+    let mut inputs = Vec::new();
+    for text in TEXTS {
+        let encoding = model.preprocess(text, None).map_err(|error| error.to_string())?;
+        let rows = runner.run(&[&encoding.input]).map_err(|error| error.to_string())?;
+        let answer = model
+            .postprocess(&rows.row(0).to_vec(), None)
+            .map_err(|error| error.to_string())?;
+        examples.push(Example {
+            text: text.to_owned(),
+            text_pair: None,
+            ids: encoding.input.ids().to_vec(),
+            truncated: encoding.truncated,
+            logits: answer.logits,
+            probabilities: answer.probabilities,
+        });
+        inputs.push(encoding.input);
+    }
+    let mut moved: f32 = 0.0;
+    let most = model.manifest.limits.max_batch_size.min(8);
+    for (texts, expected) in inputs.chunks(most).zip(examples.chunks(most)) {
+        let texts: Vec<&ModelInput> = texts.iter().collect();
+        let rows = runner.run(&texts).map_err(|error| error.to_string())?;
+        for (row, expected) in rows.rows().into_iter().zip(expected) {
+            let answer = model
+                .postprocess(&row.to_vec(), None)
+                .map_err(|error| error.to_string())?;
+            let differences = answer.logits.iter().zip(&expected.logits);
+            moved = differences.map(|(a, b)| (a - b).abs()).fold(moved, f32::max);
+        }
+    }
+    Ok((examples, moved))
+}
+
+/// The manifest as people read it, with the golden examples in it.
+fn manifest_text(manifest: &Manifest, golden_sum: &str, moved: f32) -> Result<String, String> {
+    let mut manifest = manifest.clone();
+    manifest.files.insert(GOLDEN_FILE.to_owned(), golden_sum.to_owned());
+    manifest.golden = Some(Golden {
+        file: GOLDEN_FILE.to_owned(),
+        source: OWN_GOLDEN.to_owned(),
+        logit_tolerance: TOLERANCE,
+        batched_logit_tolerance: (moved * HEADROOM).max(TOLERANCE),
+    });
+    let text = toml::to_string(&manifest).map_err(|error| error.to_string())?;
+    Ok(format!(
+        "# Written by `tandem check --write-manifest`. The golden examples are Tandem's own (source = \"{OWN_GOLDEN}\"): they detect\n\
+         # later change, not a wrong export.\n\n{text}"
+    ))
+}
