@@ -80,15 +80,8 @@ impl VersionMetrics {
         }
     }
 
-    /// Says whether the outputs of a version of a model (name, version) were held against its training framework's.
-    pub fn set_verified(&self, model: [&str; 2], verified: bool) {
-        let gauge = self.verified.get_or_create_owned(&version_labels(model));
-        gauge.set(i64::from(verified));
-    }
-
-    /// Forgets a version that is gone.
+    /// Forgets the states of a version that is gone.
     pub fn forget(&self, model: [&str; 3], states: &[&'static str]) {
-        self.verified.remove(&version_labels([model[0], model[1]]));
         for &state in states {
             self.state.remove(&labels(model, state));
         }
@@ -107,13 +100,6 @@ impl VersionMetrics {
         let model = model.to_owned();
         let gauge = self.refused.get_or_create_owned(&NameLabels { model });
         gauge.set(i64::from(refused));
-    }
-}
-
-fn version_labels([model, version]: [&str; 2]) -> VersionLabels {
-    VersionLabels {
-        model: model.to_owned(),
-        version: version.to_owned(),
     }
 }
 
