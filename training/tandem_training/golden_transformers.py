@@ -34,7 +34,7 @@ def examples(name: str, settings: "Settings", texts: Sequence[str]) -> list[dict
     rows = []
     for text in texts:
         kept = settings.cut(text)
-        whole = tokenizer(kept)["input_ids"]
+        whole = tokenizer(kept, verbose=False)["input_ids"]
         truncated = len(kept) < len(text) or len(whole) > limit
         if truncated and truncation == "reject":
             continue
