@@ -173,7 +173,7 @@ def flip(rng, octets):
 def flipped(options):
     """400 bit-flipped files of models with manifests: all refused in one line."""
     rng = random.Random(20261123)
-    per_file = 2 if options.short else 57
+    per_file = 2 if options.short else 58
     sources = {"sentiment-fast": "models", "tutorial-nb": "tests/data/models"}
     if not options.short:
         sources["sentiment-deep"] = "models"
