@@ -174,7 +174,7 @@ impl Service {
         let state = loaded_state(slot).name();
         let versions = self.metrics().versions();
         versions.set_state(labels, state, &ServingState::NAMES);
-        versions.set_verified([labels[0], labels[1]], slot.verified.verified);
+        versions.set_verified(&model.name, &model.version, Some(slot.verified.verified));
         self.tell_health();
     }
 

@@ -87,6 +87,22 @@ impl VersionMetrics {
         }
     }
 
+    /// Says whether a version is held to golden examples of its training framework; nothing for one that is gone.
+    pub fn set_verified(&self, model: &str, version: &str, verified: Option<bool>) {
+        let labels = VersionLabels {
+            model: model.to_owned(),
+            version: version.to_owned(),
+        };
+        match verified {
+            Some(verified) => {
+                self.verified.get_or_create_owned(&labels).set(i64::from(verified));
+            }
+            None => {
+                self.verified.remove(&labels);
+            }
+        }
+    }
+
     /// Counts a new version: exchanged, or the step that refused it.
     pub fn reloaded(&self, model: &str, outcome: &'static str) {
         let model = model.to_owned();

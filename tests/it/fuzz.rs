@@ -260,7 +260,7 @@ fn every_text_is_preprocessed_within_the_models_bounds() {
             Some(Truncation::Start),
             Some(Truncation::Reject),
         ] {
-            match preprocessor.encode(&text, truncation) {
+            match preprocessor.encode(&text, None, truncation) {
                 Ok(encoding) => {
                     prop_assert!(encoding.token_count <= manifest.max_token_count());
                     prop_assert!(encoding.input.width() <= manifest.max_token_count().max(1));

@@ -29,8 +29,10 @@ impl Service {
             let labels = [model.name.as_str(), &model.version, &model.fingerprint];
             self.metrics().versions().forget(labels, &ServingState::NAMES);
             // The same version may be here with other files.
-            if let Some(other) = self.catalog().version(&model.name, &model.version) {
-                self.tell_model_state(&other);
+            if self.catalog().version(&model.name, &model.version).is_none() {
+                self.metrics()
+                    .versions()
+                    .set_verified(&model.name, &model.version, None);
             }
             if let ModelState::Serving(serving) = &*slot.state() {
                 threads.extend(serving.scheduler.take_threads());
