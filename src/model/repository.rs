@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::discover::graph::Graph;
 use super::discover::{self, Discovered, Hints, Note};
 use super::manifest::Manifest;
 use super::{ModelError, paths};
@@ -29,6 +30,13 @@ pub struct VerifiedModel {
     pub verified: bool,
     /// What was found and assumed where there is no manifest.
     pub notes: Vec<Note>,
+}
+
+impl VerifiedModel {
+    /// Whether the folder has a manifest; what is known of one without is in the notes.
+    pub fn has_manifest(&self) -> bool {
+        self.notes.is_empty()
+    }
 }
 
 /// Finds and verifies every model in the repository at `root`: the newest version of each name. A version without a manifest
@@ -130,6 +138,7 @@ pub fn verify(folder: &Path) -> Result<VerifiedModel, ModelError> {
 fn verify_under(root: &Path, folder: &Path) -> Result<VerifiedModel, ModelError> {
     let path = folder.join(MANIFEST_FILE);
     let text = std::fs::read_to_string(&path).map_err(|error| ModelError::new(&path, error))?;
+    paths::inside(root, &path).map_err(|problem| ModelError::new(&path, problem))?;
     let manifest = Manifest::parse(&text).map_err(|problem| ModelError::new(&path, problem))?;
     for (file, expected) in &manifest.files {
         let path = folder.join(file);
@@ -139,6 +148,7 @@ fn verify_under(root: &Path, folder: &Path) -> Result<VerifiedModel, ModelError>
             return Err(ModelError::new(&path, "its SHA-256 is not the one in the manifest"));
         }
     }
+    check_weights(folder, &manifest)?;
     Ok(VerifiedModel {
         folder: folder.to_path_buf(),
         fingerprint: fingerprint(&manifest, Some(&text)),
@@ -146,6 +156,22 @@ fn verify_under(root: &Path, folder: &Path) -> Result<VerifiedModel, ModelError>
         manifest,
         notes: Vec::new(),
     })
+}
+
+/// Checks that the weights which the ONNX file has in files of their own are among the manifest's: those that are, lie in the
+/// root and are what they were.
+fn check_weights(folder: &Path, manifest: &Manifest) -> Result<(), ModelError> {
+    let path = folder.join(&manifest.onnx.file);
+    let graph = Graph::read(&path).map_err(|problem| ModelError::new(&path, problem))?;
+    for location in &graph.external {
+        let file = Path::new(&manifest.onnx.file).with_file_name(location);
+        let listed = manifest.files.keys().any(|listed| Path::new(listed) == file);
+        if !paths::goes_down(location) || !listed {
+            let problem = format!("has weights in `{location}`, which the manifest's [files] does not list beside it");
+            return Err(ModelError::new(&path, problem));
+        }
+    }
+    Ok(())
 }
 
 /// The fingerprint: for each file, in the order of its path, the path, a zero byte and the file's own SHA-256. The

@@ -25,6 +25,7 @@ mod limits;
 mod model_service;
 mod nan;
 mod ngrams;
+mod path_safety;
 mod predict;
 mod raw_frames;
 mod reflection;
