@@ -42,6 +42,12 @@ pub(super) fn tasks_over(
         if settings.tasks.get(name).is_some_and(TaskSettings::names_models) {
             continue;
         }
+        // The task of a model without a manifest is a guess: where a task names the model, that is it.
+        let own = Some(slot.verified.manifest.name.clone());
+        let names_it = |task: &TaskSettings| task.fast == own || task.deep == own;
+        if !slot.verified.has_manifest() && settings.tasks.values().any(names_it) {
+            continue;
+        }
         let task = tasks
             .entry(name.clone())
             .or_insert_with(|| Task::empty(settings.default_route));

@@ -14,6 +14,7 @@ mod error_details;
 mod explain;
 mod fairness;
 mod fallback;
+mod folders;
 mod fuzz;
 mod gateway;
 mod golden;
