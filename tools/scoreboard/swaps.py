@@ -407,7 +407,7 @@ def row_broken(program, short):
 
 
 def bench(program, server, seconds, *flags):
-    command = [program, "bench", "--addr", server.address, "--duration", f"{seconds}s", "--warm-up", "1s", "--json", "-", *flags]
+    command = [program, "bench", "--server", server.address, "--duration", f"{seconds}s", "--warm-up", "1s", "--json", "-", *flags]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
@@ -419,7 +419,7 @@ def summary(process):
 def half_of_capacity(program, server, route, short):
     """Half of the calls a second that the server can do."""
     found = summary(bench(program, server, 2 if short else 6, "--route", route, "--concurrency", "16"))
-    return found["measured"]["rates"]["calls_per_second"] / 2
+    return found["measured"]["calls_per_second"] / 2
 
 
 def row_tail(program, short):
