@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn every_field_at_fault_is_named() {
         let input = PredictInput {
-            text_pairs: vec!["b".into()],
+            text_pairs: vec!["b".into(), "c".into()],
             route: Route::Cascade,
             top_k: -1,
             min_confidence: Some(f32::NAN),
