@@ -56,6 +56,10 @@ pub enum Reason {
     Internal,
     /// The model's answer can't be explained exactly.
     NotExplainable,
+    /// A version did not pass the checks before it may serve.
+    VersionRefused,
+    /// The state of the model's versions forbids it.
+    RolloutConflict,
     /// The caller has no key, or one that is not known.
     Unauthenticated,
     /// No such method or path.
@@ -78,7 +82,7 @@ struct Mapping {
 
 impl Reason {
     /// Every reason, for documentation and for tests.
-    pub const ALL: [Reason; 25] = [
+    pub const ALL: [Reason; 27] = [
         Reason::InvalidField,
         Reason::MalformedMessage,
         Reason::InvalidUtf8,
@@ -99,6 +103,8 @@ impl Reason {
         Reason::InferenceFailed,
         Reason::Internal,
         Reason::NotExplainable,
+        Reason::VersionRefused,
+        Reason::RolloutConflict,
         Reason::Unauthenticated,
         Reason::MethodNotFound,
         Reason::MethodNotAllowed,
@@ -127,6 +133,8 @@ impl Reason {
             Reason::ServerDraining => ("SERVER_DRAINING", 14, "UNAVAILABLE", 503),
             Reason::InferenceFailed => ("INFERENCE_FAILED", 13, "INTERNAL", 500),
             Reason::Internal => ("INTERNAL", 13, "INTERNAL", 500),
+            Reason::VersionRefused => ("VERSION_REFUSED", 9, "FAILED_PRECONDITION", 400),
+            Reason::RolloutConflict => ("ROLLOUT_CONFLICT", 9, "FAILED_PRECONDITION", 400),
             Reason::NotExplainable => ("NOT_EXPLAINABLE", 12, "UNIMPLEMENTED", 501),
             Reason::Unauthenticated => ("UNAUTHENTICATED", 16, "UNAUTHENTICATED", 401),
             Reason::MethodNotFound => ("METHOD_NOT_FOUND", 12, "UNIMPLEMENTED", 404),

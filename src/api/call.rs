@@ -1,7 +1,6 @@
 //! A call: what is known before its message is read: its id, its arrival, its deadline. And its end: one log line, one
 //! count.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -46,11 +45,7 @@ fn client_of(service: &Service, key: Option<&KeyOwner>, headers: &HeaderMap, ext
     let header = service.client_header().and_then(|name| headers.get(name));
     match (key, header) {
         (Some(owner), header) if owner.limits.weight.is_some() || header.is_none() => owner.client,
-        (_, Some(value)) => {
-            let mut hasher = DefaultHasher::new();
-            value.as_bytes().hash(&mut hasher);
-            ClientKey(hasher.finish())
-        }
+        (_, Some(value)) => ClientKey::of(value.as_bytes()),
         _ => ClientKey(extensions.get::<ConnectionId>().map_or(0, |connection| connection.0)),
     }
 }

@@ -8,7 +8,9 @@ use prost_types::{ListValue, Struct, Value};
 use super::convert::{count, model_ref, serving_state};
 use super::pb;
 use crate::model::manifest::{Manifest, Preprocess, Truncation};
-use crate::service::models::{ModelDetails, ModelPage, Role};
+use crate::service::catalog::Canary;
+use crate::service::models::{ModelDetails, ModelPage, ModelVersions, Role};
+use crate::service::rollout::judge::Tally;
 
 /// A page of models for the wire.
 pub fn list_models_response(page: ModelPage) -> pb::ListModelsResponse {
@@ -19,14 +21,57 @@ pub fn list_models_response(page: ModelPage) -> pb::ListModelsResponse {
 }
 
 /// One model for the wire.
-pub fn get_model_response(details: ModelDetails, all: Vec<ModelDetails>) -> pb::GetModelResponse {
+pub fn get_model_response((details, versions): (ModelDetails, ModelVersions)) -> pb::GetModelResponse {
     pb::GetModelResponse {
-        versions: Some(pb::ModelVersions {
-            name: details.report.model.name.clone(),
-            versions: all.into_iter().map(version).collect(),
-        }),
         model: Some(model(details)),
+        versions: Some(model_versions(versions)),
     }
+}
+
+/// The versions of a model for the wire.
+pub fn model_versions(versions: ModelVersions) -> pb::ModelVersions {
+    let refused = versions.refused.map(|refused| pb::ModelVersion {
+        version: refused.version,
+        fingerprint: String::new(),
+        role: pb::VersionRole::Refused.into(),
+        state: pb::ServingState::Failed.into(),
+        message: format!("{}: {}", refused.refusal.stage.name(), refused.refusal),
+    });
+    pb::ModelVersions {
+        name: versions.name,
+        versions: versions.loaded.into_iter().map(version).chain(refused).collect(),
+        canary: versions.canary.as_ref().map(canary),
+        previous_version: versions.previous.unwrap_or_default(),
+        pinned_version: versions.labels.stable.unwrap_or_default(),
+        last_rollback: versions.labels.rolled_back.map(|back| pb::CanaryRollback {
+            version: back.version,
+            reason: back.reason,
+        }),
+    }
+}
+
+fn canary(canary: &Canary) -> pb::Canary {
+    let seen = canary.watch.seen();
+    pb::Canary {
+        version: canary.slot.version().to_owned(),
+        share: canary.share,
+        canary: Some(tally(seen.canary)),
+        stable: Some(tally(seen.stable)),
+        compared_text_count: large_count(seen.compared.texts),
+        differing_text_count: large_count(seen.compared.differing),
+        time_ratio: seen.compared.time_ratio(),
+    }
+}
+
+fn tally(tally: Tally) -> pb::CanaryTally {
+    pb::CanaryTally {
+        request_count: large_count(tally.requests),
+        failed_request_count: large_count(tally.failed),
+    }
+}
+
+fn large_count(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 fn version(details: ModelDetails) -> pb::ModelVersion {
@@ -72,6 +117,7 @@ fn model(details: ModelDetails) -> pb::Model {
 fn role(role: Role) -> pb::VersionRole {
     match role {
         Role::Stable => pb::VersionRole::Stable,
+        Role::Canary => pb::VersionRole::Canary,
         Role::Pinned => pb::VersionRole::Pinned,
     }
 }

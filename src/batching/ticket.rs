@@ -5,6 +5,8 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
+use sha2::{Digest, Sha256};
+
 use super::sync::atomic::{AtomicBool, Ordering};
 use super::sync::{Mutex, lock};
 
@@ -43,6 +45,14 @@ impl Weight {
 impl Default for Weight {
     fn default() -> Self {
         Self(NonZeroU32::MIN)
+    }
+}
+
+impl ClientKey {
+    /// The key of a client by its name: the same on every replica and in every build, since it also decides who gets a canary.
+    pub fn of(name: &[u8]) -> Self {
+        let digest: [u8; 32] = Sha256::digest(name).into();
+        Self(digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
     }
 }
 

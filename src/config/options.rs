@@ -41,6 +41,10 @@ pub struct Options {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_addr: Option<SocketAddr>,
+    /// Serve the admin API, which changes the models that serve, on an address of its own [default: off]
+    #[arg(long, env = "TANDEM_ADMIN_ADDR", value_name = "ADDRESS", help_heading = "Listeners")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_addr: Option<SocketAddr>,
     /// Serve addresses other than loopback without TLS
     #[arg(long, env = "TANDEM_ALLOW_PLAINTEXT", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Security")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,6 +65,15 @@ pub struct Options {
     #[arg(long, env = "TANDEM_TOKENS_FILE", value_name = "FILE", help_heading = "Security")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_file: Option<PathBuf>,
+    /// The keys of operators at the admin API, name:token a line; TANDEM_ADMIN_TOKENS may hold more [default: none]
+    #[arg(
+        long,
+        env = "TANDEM_ADMIN_TOKENS_FILE",
+        value_name = "FILE",
+        help_heading = "Security"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_tokens_file: Option<PathBuf>,
     /// How often the files of certificates and keys are looked at [default: 5s]
     #[arg(
         long,
@@ -125,6 +138,41 @@ pub struct Options {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow_max_slowdown: Option<f64>,
+    /// Where it is kept which versions are stable and canary [default: labels.toml in the repository]
+    #[arg(long, env = "TANDEM_LABELS_FILE", value_name = "FILE", help_heading = "Models")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels_file: Option<PathBuf>,
+    /// How many requests, and how many compared texts, it takes to tell how a canary does [default: 100]
+    #[arg(long, env = "TANDEM_CANARY_MIN_COUNT", value_name = "COUNT", help_heading = "Models")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary_min_count: Option<u64>,
+    /// By how much the share of its requests that fail may be above the stable version's [default: 0.01]
+    #[arg(
+        long,
+        env = "TANDEM_CANARY_MAX_FAILURES",
+        value_name = "SHARE",
+        help_heading = "Models"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary_max_failures: Option<f64>,
+    /// The largest share of compared texts that it may give another label [default: 0.1]
+    #[arg(
+        long,
+        env = "TANDEM_CANARY_MAX_DISAGREEMENT",
+        value_name = "SHARE",
+        help_heading = "Models"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary_max_disagreement: Option<f64>,
+    /// How many times as long as the stable version it may take for them [default: 2]
+    #[arg(
+        long,
+        env = "TANDEM_CANARY_MAX_SLOWDOWN",
+        value_name = "FACTOR",
+        help_heading = "Models"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary_max_slowdown: Option<f64>,
     /// The task of requests that name none [default: the only task]
     #[arg(long, env = "TANDEM_DEFAULT_TASK", value_name = "TASK", help_heading = "Models")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -85,6 +85,7 @@ fn check_keys(table: &Table) -> Result<(), String> {
     let mut known: Vec<String> = to_table(&Settings::default()).keys().cloned().collect();
     known.extend(["metrics_addr", "default_task", "client_header", "tasks"].map(String::from));
     known.extend(["deep", "fast", "tls_cert", "tls_key", "tls_client_ca", "tokens_file"].map(String::from));
+    known.extend(["admin_addr", "admin_tokens_file", "labels_file"].map(String::from));
     check_known("", table, &known)?;
     let Some(tasks) = table.get("tasks") else { return Ok(()) };
     let tasks = tasks

@@ -34,6 +34,26 @@ pub fn check(settings: &Settings) -> Result<(), String> {
     if !(0.1..=1000.0).contains(&factor) {
         return Err(format!("shadow_max_slowdown is {factor}, it must be from 0.1 to 1000"));
     }
+    check_canary(settings)
+}
+
+fn check_canary(settings: &Settings) -> Result<(), String> {
+    let count = settings.canary_min_count;
+    if !(1..=1_000_000).contains(&count) {
+        return Err(format!("canary_min_count is {count}, it must be from 1 to 1000000"));
+    }
+    for (key, share) in [
+        ("canary_max_failures", settings.canary_max_failures),
+        ("canary_max_disagreement", settings.canary_max_disagreement),
+    ] {
+        if !(0.0..=1.0).contains(&share) {
+            return Err(format!("{key} is {share}, it must be from 0 to 1"));
+        }
+    }
+    let factor = settings.canary_max_slowdown;
+    if !(0.1..=1000.0).contains(&factor) {
+        return Err(format!("canary_max_slowdown is {factor}, it must be from 0.1 to 1000"));
+    }
     Ok(())
 }
 
@@ -45,7 +65,15 @@ mod tests {
     #[test]
     fn each_bound_is_named() {
         type Change = fn(&mut Settings);
-        let changes: [(&str, Change); 6] = [
+        let changes: [(&str, Change); 10] = [
+            ("canary_min_count", |settings| settings.canary_min_count = 0),
+            ("canary_max_failures", |settings| settings.canary_max_failures = 1.1),
+            ("canary_max_disagreement", |settings| {
+                settings.canary_max_disagreement = -0.1
+            }),
+            ("canary_max_slowdown", |settings| {
+                settings.canary_max_slowdown = f64::NAN
+            }),
             ("models_poll_interval", |settings| {
                 settings.models_poll_interval = HumanDuration(Duration::from_millis(999));
             }),

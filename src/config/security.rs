@@ -26,10 +26,11 @@ pub fn check(settings: &Settings) -> Result<(), String> {
     if settings.allow_plaintext {
         return Ok(());
     }
-    let addresses: [(&str, Option<SocketAddr>); 3] = [
+    let addresses: [(&str, Option<SocketAddr>); 4] = [
         ("grpc_addr", Some(settings.grpc_addr)),
         ("http_addr", (!settings.no_http).then_some(settings.http_addr)),
         ("metrics_addr", settings.metrics_addr),
+        ("admin_addr", settings.admin_addr),
     ];
     let open = addresses
         .into_iter()
@@ -61,6 +62,7 @@ mod tests {
         let everywhere = "0.0.0.0:1".parse().expect("an address");
         assert!(problem(|settings| settings.grpc_addr = everywhere).starts_with("grpc_addr is 0.0.0.0:1"));
         assert!(problem(|settings| settings.metrics_addr = Some(everywhere)).starts_with("metrics_addr is"));
+        assert!(problem(|settings| settings.admin_addr = Some(everywhere)).starts_with("admin_addr is"));
     }
 
     #[test]

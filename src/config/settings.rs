@@ -30,6 +30,9 @@ pub struct Settings {
     /// Where `/metrics`, `/healthz` and `/readyz` are served apart; nowhere if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_addr: Option<SocketAddr>,
+    /// Where `tandem.v1.AdminService` is served; nowhere if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_addr: Option<SocketAddr>,
     /// Lets addresses other than loopback be served without TLS.
     pub allow_plaintext: bool,
     /// The certificates by which the server shows itself, PEM; no TLS if absent.
@@ -44,6 +47,10 @@ pub struct Settings {
     /// The keys of callers, `name:token` a line; no keys if absent, unless the environment has some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_file: Option<PathBuf>,
+    /// The keys of operators, who alone may call the admin listener; nobody needs one if absent, unless the environment has
+    /// some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_tokens_file: Option<PathBuf>,
     /// How often the files of certificates and keys are looked at.
     pub reload_interval: HumanDuration,
     /// Turns reflection off.
@@ -69,6 +76,17 @@ pub struct Settings {
     pub shadow_max_disagreement: f64,
     /// How many times as long the middle one of them may take.
     pub shadow_max_slowdown: f64,
+    /// Where it is kept which versions are stable and canary; `labels.toml` in the repository if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels_file: Option<PathBuf>,
+    /// How many requests, and how many compared texts, it takes to tell how a canary does.
+    pub canary_min_count: u64,
+    /// By how much the share of a canary's requests that fail may be above the stable version's.
+    pub canary_max_failures: f64,
+    /// The largest share of compared texts that a canary may give another label.
+    pub canary_max_disagreement: f64,
+    /// How many times as long as the stable version a canary may take for them.
+    pub canary_max_slowdown: f64,
     /// The task of requests that name none; where there is one task only, that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_task: Option<String>,
@@ -198,11 +216,13 @@ impl Default for Settings {
             http_addr: SocketAddr::from(([127, 0, 0, 1], 5000)),
             no_http: false,
             metrics_addr: None,
+            admin_addr: None,
             allow_plaintext: false,
             tls_cert: None,
             tls_key: None,
             tls_client_ca: None,
             tokens_file: None,
+            admin_tokens_file: None,
             reload_interval: HumanDuration(Duration::from_secs(5)),
             no_reflection: false,
             models: PathBuf::from("models"),
@@ -214,6 +234,11 @@ impl Default for Settings {
             shadow_time: HumanDuration(Duration::from_secs(60)),
             shadow_max_disagreement: 0.05,
             shadow_max_slowdown: 2.0,
+            labels_file: None,
+            canary_min_count: 100,
+            canary_max_failures: 0.01,
+            canary_max_disagreement: 0.1,
+            canary_max_slowdown: 2.0,
             default_task: None,
             default_route: RouteSetting::Deep,
             max_texts: 128,

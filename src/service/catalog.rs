@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::rollout::watch::CanaryWatch;
 use super::slot::Slot;
 pub use super::slot::{ModelState, Serving};
 pub use super::task::Task;
-use super::task::tasks_over;
+use super::task::{add_trials, tasks_over};
 use super::types::ModelRef;
 use crate::config::settings::Settings;
 use crate::model::repository::VerifiedModel;
@@ -24,8 +25,21 @@ pub struct Catalog {
 pub struct Versions {
     /// The version that tasks use, and that requests get which name none.
     pub stable: Arc<Slot>,
+    /// The version that a share of the clients gets.
+    pub canary: Option<Canary>,
     /// Further versions that are loaded; only requests that name them get them.
     pub others: Vec<Arc<Slot>>,
+}
+
+/// A version that a share of the clients gets, until its watch has ended.
+#[derive(Clone)]
+pub struct Canary {
+    /// The version.
+    pub slot: Arc<Slot>,
+    /// The share.
+    pub share: f64,
+    /// How it does.
+    pub watch: Arc<CanaryWatch>,
 }
 
 impl Versions {
@@ -33,13 +47,43 @@ impl Versions {
     pub fn only(stable: Arc<Slot>) -> Self {
         Self {
             stable,
+            canary: None,
             others: Vec::new(),
         }
     }
 
     /// All of them, the stable one first.
     pub fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
-        std::iter::once(&self.stable).chain(&self.others)
+        let canary = self.canary.as_ref().map(|canary| &canary.slot);
+        std::iter::once(&self.stable).chain(canary).chain(&self.others)
+    }
+
+    /// The canary, unless it has ended.
+    pub fn live_canary(&self) -> Option<&Canary> {
+        self.canary.as_ref().filter(|canary| !canary.watch.ended())
+    }
+
+    /// Puts a version in the place of the stable one; others of the same name go.
+    pub fn exchange(&mut self, stable: Arc<Slot>) {
+        self.others.retain(|other| other.version() != stable.version());
+        if let Some(canary) = self.canary.take_if(|canary| canary.slot.version() == stable.version()) {
+            canary.watch.end();
+        }
+        self.stable = stable;
+    }
+
+    /// Makes a version the canary, or none; the one before stays loaded.
+    pub fn set_canary(&mut self, canary: Option<Canary>) {
+        if let Some(Canary { slot, watch, .. }) = self.canary.take() {
+            if canary.as_ref().is_none_or(|canary| !Arc::ptr_eq(&canary.watch, &watch)) {
+                watch.end();
+            }
+            self.others.push(slot);
+        }
+        if let Some(canary) = &canary {
+            self.others.retain(|other| !Arc::ptr_eq(other, &canary.slot));
+        }
+        self.canary = canary;
     }
 }
 
@@ -58,7 +102,8 @@ impl Catalog {
 
     /// Puts slots and tasks together. Calibrations are read anew. The error is one line that names the key.
     pub fn over(models: BTreeMap<String, Versions>, settings: &Settings) -> Result<Self, String> {
-        let tasks = tasks_over(&models, settings)?;
+        let mut tasks = tasks_over(&models, settings)?;
+        add_trials(&mut tasks, &models, settings)?;
         let default_task = default_task(&tasks, settings)?;
         Ok(Self {
             models,

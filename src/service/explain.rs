@@ -40,7 +40,7 @@ impl Service {
     /// Explains the answers to texts: validate → route → preprocess → inference, once a feature → the largest parts.
     pub(super) async fn handle_explain(&self, input: ExplainInput, times: CallTimes) -> Result<ExplainOutput, Error> {
         let input = validate_explain(input, self.limits())?;
-        let asked = explained(&input, &self.catalog())?;
+        let asked = explained(&input, &self.catalog(), times.client)?;
         let rows_at_once = self.limits().max_texts;
         let all_features = features_of(&asked, &input, times).await?;
         let terms = times.terms(Priority::Normal);

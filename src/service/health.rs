@@ -7,8 +7,9 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::Service;
-use super::catalog::{Catalog, ModelState};
+use super::catalog::{Catalog, ModelState, Versions};
 use super::reload::RefusedVersion;
+use super::rollout::labels::RolledBack;
 use super::slot::Slot;
 use super::types::ModelRef;
 use crate::error::{Error, MODEL_FACT, MODEL_VERSION_FACT, Reason};
@@ -178,12 +179,14 @@ impl Service {
         self.tell_health();
     }
 
-    /// The state of the server: serving when every model of every task is.
+    /// The state of the server: serving when every model of every task is, in its stable version.
     pub fn state(&self) -> ServingState {
         if self.is_draining() {
             return ServingState::Draining;
         }
-        let states: Vec<ServingState> = self.catalog().slots().map(|slot| self.state_of(slot)).collect();
+        let catalog = self.catalog();
+        let stable = catalog.models().values().map(|versions| &versions.stable);
+        let states: Vec<ServingState> = stable.map(|slot| self.state_of(slot)).collect();
         let any = |state| states.contains(&state);
         if any(ServingState::Failed) {
             ServingState::Failed
@@ -221,19 +224,7 @@ impl Service {
             self.state_of(slot)
         };
         let (message, queued_texts) = match &*slot.state() {
-            ModelState::Serving(serving) => {
-                let message = match self.refused_versions().get(&manifest.name) {
-                    Some(RefusedVersion { version, refusal }) => {
-                        format!("version `{version}` was refused ({}): {refusal}", refusal.stage.name())
-                    }
-                    None if manifest.stand_in => "a stand-in: a placeholder for a model still to come".to_owned(),
-                    None if !slot.verified.verified => {
-                        "not verified: nobody compared its answers with those of its training framework".to_owned()
-                    }
-                    None => String::new(),
-                };
-                (message, serving.scheduler.queued_rows())
-            }
+            ModelState::Serving(serving) => (self.remark(slot, catalog), serving.scheduler.queued_rows()),
             ModelState::Loading => ("being loaded".to_owned(), 0),
             ModelState::Failed(reason) => (reason.clone(), 0),
         };
@@ -246,6 +237,38 @@ impl Service {
             max_token_count: manifest.max_token_count(),
             tasks: catalog.tasks_of(slot).into_iter().map(str::to_owned).collect(),
             verified: slot.verified.verified,
+        }
+    }
+}
+
+impl Service {
+    /// What should be known of a version that serves: most of all what does not.
+    fn remark(&self, slot: &Slot, catalog: &Catalog) -> String {
+        let manifest = &slot.verified.manifest;
+        let name = &manifest.name;
+        let versions = catalog.models().get(name);
+        let stable = versions.is_some_and(|versions| std::ptr::eq(&*versions.stable, slot));
+        if let Some(RefusedVersion { version, refusal }) = self.refused_versions().get(name).filter(|_| stable) {
+            return format!("version `{version}` was refused ({}): {refusal}", refusal.stage.name());
+        }
+        if let Some(canary) = versions.and_then(Versions::live_canary) {
+            let (version, percent) = (canary.slot.version(), 100.0 * canary.share);
+            return match (stable, std::ptr::eq(&*canary.slot, slot)) {
+                (true, _) => format!("version `{version}` is the canary, for {percent}% of the clients"),
+                (false, true) => format!("the canary, for {percent}% of the clients"),
+                (false, false) => String::new(),
+            };
+        }
+        if let Some(RolledBack { version, reason }) = self.inner.rollouts.labels.of(name).rolled_back.filter(|_| stable)
+        {
+            return format!("version `{version}` was rolled back: {reason}");
+        }
+        match () {
+            () if manifest.stand_in => "a stand-in: a placeholder for a model still to come".to_owned(),
+            () if !slot.verified.verified => {
+                "not verified: nobody compared its answers with those of its training framework".to_owned()
+            }
+            () => String::new(),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! if it can) → [`cascade`] (both models' parts) → [`decide`] (what it decides, pure) → [`calibration`] (what it works
 //! with) → [`observe`] and [`drift`] (what is seen of it) → [`explain`] → [`catalog`]
 //! (which models there are: a [`slot`] each, and a [`task`] for what they decide) → [`start`] (loading them)
-//! → [`reload`] (putting new versions in their place) → [`health`] and [`models`] (what is told of them).
+//! → [`reload`] (putting new versions in their place) → [`rollout`] (as operators say, and a share at a time) → [`health`] and [`models`] (what is told of them).
 
 pub mod bodies;
 pub mod cache;
@@ -20,6 +20,7 @@ pub mod models;
 pub mod observe;
 pub mod predict;
 pub mod reload;
+pub mod rollout;
 pub mod route;
 pub mod slot;
 pub mod sources;
@@ -43,6 +44,7 @@ use cache::AnswerCache;
 use catalog::Catalog;
 use health::HealthBoard;
 use reload::Reloads;
+use rollout::Rollouts;
 use types::{CallTimes, ExplainInput, ExplainOutput, PredictInput, PredictOutput};
 
 /// The service; cheap to clone.
@@ -60,6 +62,7 @@ struct Inner {
     cache: Option<Arc<AnswerCache>>,
     health: HealthBoard,
     reloads: Reloads,
+    rollouts: Rollouts,
     settings: Settings,
     metrics: Metrics,
     started_at: Instant,
@@ -123,6 +126,7 @@ impl Service {
                 cache: AnswerCache::new(settings.cache_bytes),
                 health: HealthBoard::new(),
                 reloads: Reloads::default(),
+                rollouts: Rollouts::new(settings),
                 settings: settings.clone(),
                 metrics,
                 started_at: Instant::now(),

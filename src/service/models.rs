@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::Service;
-use super::catalog::{Catalog, Versions};
+use super::catalog::{Canary, Catalog, Versions};
 use super::health::ModelReport;
+use super::reload::RefusedVersion;
+use super::rollout::labels::ModelLabels;
 use super::slot::Slot;
 use crate::error::{Error, Reason};
 use crate::model::manifest::is_name;
@@ -20,8 +22,26 @@ const MAX_PAGE: usize = 200;
 pub enum Role {
     /// Those that name no version.
     Stable,
+    /// A share of those that name no version.
+    Canary,
     /// Those that name it.
     Pinned,
+}
+
+/// The versions of a model, and who gets which.
+pub struct ModelVersions {
+    /// The model.
+    pub name: String,
+    /// Every loaded version, the stable one first.
+    pub loaded: Vec<ModelDetails>,
+    /// The newest version, where it was refused.
+    pub refused: Option<RefusedVersion>,
+    /// The canary.
+    pub canary: Option<Canary>,
+    /// What operators said.
+    pub labels: ModelLabels,
+    /// The version that a roll-back would go to.
+    pub previous: Option<String>,
 }
 
 /// One version, and what is told of it.
@@ -109,7 +129,7 @@ impl Service {
     }
 
     /// One version of a model, and all that there are.
-    pub fn get_model(&self, name: &str) -> Result<(ModelDetails, Vec<ModelDetails>), Error> {
+    pub fn get_model(&self, name: &str) -> Result<(ModelDetails, ModelVersions), Error> {
         let problem = "must be `name` or `name@version`, each of them [a-z0-9][a-z0-9_-]{0,62}";
         let asked = ModelName::parse(name).ok_or_else(|| Error::invalid_field("name", problem))?;
         let catalog = self.catalog();
@@ -121,17 +141,33 @@ impl Service {
             Some(version) => versions.slots().find(|slot| slot.version() == version),
         };
         let slot = slot.ok_or_else(|| not_found(format!("version `{name}` loaded")))?;
-        let all = versions.slots().map(|slot| self.details(slot, versions, &catalog));
-        Ok((self.details(slot, versions, &catalog), all.collect()))
+        Ok((
+            self.details(slot, versions, &catalog),
+            self.all_versions(asked.name.clone(), versions, &catalog),
+        ))
+    }
+
+    fn all_versions(&self, name: String, versions: &Versions, catalog: &Catalog) -> ModelVersions {
+        let loaded = versions.slots().map(|slot| self.details(slot, versions, catalog));
+        ModelVersions {
+            loaded: loaded.collect(),
+            refused: self.refused_versions().remove(&name),
+            canary: versions.live_canary().cloned(),
+            labels: self.inner.rollouts.labels.of(&name),
+            previous: self.previous_version(&name),
+            name,
+        }
     }
 
     fn details(&self, slot: &Arc<Slot>, versions: &Versions, catalog: &Catalog) -> ModelDetails {
+        let canary = versions.live_canary().map(|canary| &canary.slot);
         ModelDetails {
             slot: Arc::clone(slot),
             report: self.report(slot, catalog),
-            role: match Arc::ptr_eq(slot, &versions.stable) {
-                true => Role::Stable,
-                false => Role::Pinned,
+            role: match () {
+                () if Arc::ptr_eq(slot, &versions.stable) => Role::Stable,
+                () if canary.is_some_and(|canary| Arc::ptr_eq(canary, slot)) => Role::Canary,
+                () => Role::Pinned,
             },
         }
     }

@@ -13,14 +13,18 @@ impl Service {
     /// Answers one request: validate → route → preprocess → inference → postprocess, the two in the middle once a tier.
     pub async fn handle(&self, input: PredictInput, times: CallTimes) -> Result<PredictOutput, Error> {
         let input = validate(input, self.limits())?;
-        let plan = plan(&input, &self.catalog())?;
+        let (plan, arm) = plan(&input, &self.catalog(), times.client)?;
         let options = input.options;
         let chosen = Chosen::all(input.texts, input.text_pairs, options.truncation);
         let terms = times.terms(input.priority);
         let answers = match &plan {
-            Plan::Single(asked) => asked.answer(chosen, terms).await?,
-            Plan::Tandem(tandem) => tandem.answer(chosen, terms).await?,
+            Plan::Single(asked) => asked.answer(chosen, terms).await,
+            Plan::Tandem(tandem) => tandem.answer(chosen, terms).await,
         };
+        if let Some(arm) = &arm {
+            self.note_arm(arm, answers.as_ref());
+        }
+        let answers = answers?;
         self.count(&plan, &answers);
         Ok(finish(answers, options, times))
     }

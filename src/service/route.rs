@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::cascade::{Stands, Tandem};
-use super::catalog::{Catalog, ModelState, Serving, Task};
+use super::catalog::{Canary, Catalog, ModelState, Serving, Task, Versions};
+use super::rollout::share::gets_canary;
+use super::rollout::watch::Arm;
 use super::slot::Slot;
-use super::types::{ModelRef, Route};
+use super::types::{ClientKey, ModelRef, Route};
 use super::validate::{Target, ValidExplain, ValidInput};
 use crate::error::{Error, Reason};
 use crate::model::Tier;
@@ -39,16 +41,19 @@ impl Plan {
     }
 }
 
-/// Chooses who answers a request.
-pub fn plan(input: &ValidInput, catalog: &Catalog) -> Result<Plan, Error> {
-    match &input.target {
+/// Chooses who answers a request of a client, and says which version that is where a model has a canary.
+pub fn plan(input: &ValidInput, catalog: &Catalog, client: ClientKey) -> Result<(Plan, Option<Arm>), Error> {
+    let (plan, arm) = match &input.target {
         Target::Model { name, version } => {
-            let slot = named(catalog, &input.task, name, version.as_deref())?;
-            Ok(Plan::Single(asked(&slot)?))
+            let (slot, arm) = named(catalog, &input.task, name, version.as_deref(), client)?;
+            (Plan::Single(asked(&slot)?), arm)
         }
-        Target::Route(route) => by_route(catalog, input, *route),
-    }
-    .and_then(|plan| check_pairs(plan, input))
+        Target::Route(route) => {
+            let (task, arm) = task(catalog, &input.task)?.for_client(client);
+            (by_route(catalog, task, input, *route)?, arm)
+        }
+    };
+    Ok((check_pairs(plan, input)?, arm))
 }
 
 /// Whether every model that may be asked takes what is asked.
@@ -64,12 +69,13 @@ fn check_pairs(plan: Plan, input: &ValidInput) -> Result<Plan, Error> {
 }
 
 /// Chooses whose answers are explained: the model that is named, or the task's fast or deep one; the fast one by default.
-pub fn explained(input: &ValidExplain, catalog: &Catalog) -> Result<Asked, Error> {
+pub fn explained(input: &ValidExplain, catalog: &Catalog, client: ClientKey) -> Result<Asked, Error> {
     match &input.target {
-        Target::Model { name, version } => asked(&named(catalog, &input.task, name, version.as_deref())?),
+        Target::Model { name, version } => asked(&named(catalog, &input.task, name, version.as_deref(), client)?.0),
         Target::Route(route) => {
             let wanted = if *route == Route::Deep { Tier::Deep } else { Tier::Fast };
-            asked(tier(task(catalog, &input.task)?, &input.task, wanted)?)
+            let (task, _) = task(catalog, &input.task)?.for_client(client);
+            asked(tier(task, &input.task, wanted)?)
         }
     }
 }
@@ -88,8 +94,7 @@ fn task<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Task, Error> {
     })
 }
 
-fn by_route(catalog: &Catalog, input: &ValidInput, route: Route) -> Result<Plan, Error> {
-    let task = task(catalog, &input.task)?;
+fn by_route(catalog: &Catalog, task: &Task, input: &ValidInput, route: Route) -> Result<Plan, Error> {
     let route = if route == Route::Default {
         task.default_route
     } else {
@@ -181,13 +186,27 @@ fn asked(slot: &Arc<Slot>) -> Result<Asked, Error> {
     })
 }
 
-/// The model of that name, if it serves `of_task`, where that is not empty.
-fn named(catalog: &Catalog, of_task: &str, name: &str, version: Option<&str>) -> Result<Arc<Slot>, Error> {
+/// The model of that name, in the version that is named, or else the client's, if it serves `of_task`, where that is not empty.
+fn named(
+    catalog: &Catalog,
+    of_task: &str,
+    name: &str,
+    version: Option<&str>,
+    client: ClientKey,
+) -> Result<(Arc<Slot>, Option<Arm>), Error> {
+    let (clients, arm) = match catalog.models().get(name).and_then(Versions::live_canary) {
+        Some(Canary { slot, share, watch }) if version.is_none() => {
+            let canary = gets_canary(client, name, slot.version(), *share);
+            let watch = Arc::clone(watch);
+            (canary.then(|| Arc::clone(slot)), Some(Arm { watch, canary }))
+        }
+        _ => (None, None),
+    };
     let stable = catalog
         .slot(name)
         .ok_or_else(|| Error::new(Reason::ModelNotFound, format!("model: there is no model `{name}`")))?;
     let slot = match version {
-        None => Some(Arc::clone(&stable)),
+        None => Some(clients.unwrap_or_else(|| Arc::clone(&stable))),
         Some(version) => catalog.version(name, version),
     };
     let slot = slot.ok_or_else(|| {
@@ -206,7 +225,7 @@ fn named(catalog: &Catalog, of_task: &str, name: &str, version: Option<&str>) ->
             ));
         }
     }
-    Ok(slot)
+    Ok((slot, arm))
 }
 
 fn serving(slot: &Slot) -> Result<Serving, Error> {

@@ -8,6 +8,7 @@ use crate::config::Settings;
 use crate::model::discover::Hints;
 use crate::model::repository::{self, VerifiedModel};
 use crate::model::{ModelError, Tier};
+use crate::service::rollout::labels::Labels;
 
 /// Every folder that should be a model: the newest version of each in the repository, or those that were named.
 pub fn folders(settings: &Settings) -> Result<Vec<PathBuf>, ModelError> {
@@ -16,6 +17,14 @@ pub fn folders(settings: &Settings) -> Result<Vec<PathBuf>, ModelError> {
         repository::newest(&settings.models)
     } else {
         Ok(alone)
+    }
+}
+
+/// The repository; none where folders were named.
+pub fn repository(settings: &Settings) -> Option<&Path> {
+    match alone(settings).next() {
+        None => Some(&settings.models),
+        Some(_) => None,
     }
 }
 
@@ -56,12 +65,12 @@ pub fn read(settings: &Settings, folder: &Path) -> Result<VerifiedModel, ModelEr
     Ok(model)
 }
 
-/// Reads and verifies every model.
-pub fn read_all(settings: &Settings) -> Result<Vec<VerifiedModel>, ModelError> {
+/// Reads and verifies every model, in the version that the labels choose, or else the newest.
+pub fn read_all(settings: &Settings, labels: &Labels) -> Result<Vec<VerifiedModel>, ModelError> {
     let folders = folders(settings)?;
     let models: Vec<VerifiedModel> = folders
         .iter()
-        .map(|folder| read(settings, folder))
+        .map(|folder| read(settings, &labels.chosen(settings, folder)))
         .collect::<Result<_, _>>()?;
     if let [deep, fast] = models.as_slice()
         && tier_of(settings, &deep.folder).is_some()

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Service;
-use super::catalog::{Catalog, ModelState, Serving};
+use super::catalog::{Canary, Catalog, ModelState, Serving};
 use super::reload::background::in_background;
 use super::reload::outcome::{Refusal, Stage};
 use super::reload::shadow::Tap;
+use super::rollout::judge::Bounds;
+use super::rollout::labels::{CanaryLabel, Labels};
+use super::rollout::watch::CanaryWatch;
 use super::slot::Slot;
 use super::sources;
 use crate::batching::shares::Amount;
@@ -32,10 +35,53 @@ pub enum StartError {
 
 /// Reads and verifies the repository: manifests, checksums, tasks. Nothing is loaded.
 pub fn open_catalog(settings: &Settings) -> Result<Catalog, StartError> {
-    let models = sources::read_all(settings)?;
+    let labels = Labels::read(settings).map_err(StartError::Catalog)?;
+    let models = sources::read_all(settings, &labels)?;
     let catalog = Catalog::new(models, settings).map_err(StartError::Catalog)?;
+    let catalog = with_canaries(catalog, &labels, settings);
     catalog.tell_unused_calibrations();
     Ok(catalog)
+}
+
+/// Adds the canaries that the labels name. One that can't be used is left out, and the server starts without it.
+fn with_canaries(mut catalog: Catalog, labels: &Labels, settings: &Settings) -> Catalog {
+    let Some(repository) = sources::repository(settings) else {
+        return catalog;
+    };
+    for (model, labels) in &labels.models {
+        let (Some(canary), Some(versions)) = (&labels.canary, catalog.models().get(model)) else {
+            continue;
+        };
+        let CanaryLabel { version, share } = canary;
+        let same = versions.stable.version() == version;
+        let verified = sources::read(settings, &repository.join(model).join(version));
+        let added = verified.map_err(|error| error.problem).and_then(|verified| {
+            let mut models = catalog.models().clone();
+            let (slot, watch) = (
+                Arc::new(Slot::new(verified)),
+                CanaryWatch::new(model, version, Bounds::from(settings)),
+            );
+            let canary = Canary {
+                slot,
+                share: *share,
+                watch: Arc::new(watch),
+            };
+            if let Some(versions) = models.get_mut(model).filter(|_| !same) {
+                versions.set_canary(Some(canary));
+            }
+            Catalog::over(models, settings)
+        });
+        match added {
+            Ok(next) => catalog = next,
+            Err(problem) => tracing::error!(
+                model,
+                version,
+                problem,
+                "the canary can't be used, the stable version serves alone"
+            ),
+        }
+    }
+    catalog
 }
 
 impl Service {
@@ -47,9 +93,27 @@ impl Service {
             if self.is_draining() {
                 return Ok(());
             }
-            self.load_model(slot, settings)?;
+            let loaded = self.load_model(slot, settings);
+            match self.canary_of(slot) {
+                // A canary is not worth a start.
+                Some(canary) => {
+                    if let Err(error) = loaded {
+                        canary.watch.end();
+                        let (model, version) = (&canary.watch.model, &canary.watch.version);
+                        tracing::error!(model, version, %error, "the canary could not be loaded, the stable version serves alone");
+                    }
+                }
+                None => loaded?,
+            }
         }
         Ok(())
+    }
+
+    /// The canary whose version this is.
+    fn canary_of(&self, slot: &Arc<Slot>) -> Option<Canary> {
+        let catalog = self.catalog();
+        let canary = catalog.models().get(&slot.verified.manifest.name)?.canary.clone();
+        canary.filter(|canary| Arc::ptr_eq(&canary.slot, slot))
     }
 
     /// Loads one model and lets it serve. Blocks.
@@ -133,6 +197,8 @@ impl Service {
     /// Lets every model finish what it accepted and waits until its threads have ended; a reload that is under way is left
     /// off first. Blocks.
     pub fn stop_models(&self) {
+        // Whoever loads or exchanges a version is done with it after this; the next one sees that the server stops.
+        drop(self.inner.reloads.loader());
         self.inner.reloads.stop();
         for slot in self.catalog().slots() {
             if let ModelState::Serving(serving) = &*slot.state() {

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::calibration::CascadeSetup;
-use super::catalog::Versions;
+use super::catalog::{Canary, Versions};
 use super::observe::CascadeWatch;
+use super::rollout::share::gets_canary;
+use super::rollout::watch::{Arm, CanaryWatch};
 use super::slot::Slot;
-use super::types::Route;
+use super::types::{ClientKey, Route};
 use crate::config::settings::{RouteSetting, Settings, TaskSettings};
 use crate::model::Tier;
 
@@ -26,6 +28,58 @@ pub struct Task {
     pub cascade: Option<Arc<CascadeSetup>>,
     /// What is kept of its cascade.
     pub watch: Arc<CascadeWatch>,
+    /// The same task with a canary in the place of a stable version, and who gets it.
+    pub trial: Option<Arc<Trial>>,
+}
+
+/// A task with a canary.
+pub struct Trial {
+    /// The share of the clients that get it.
+    pub share: f64,
+    /// How the canary does.
+    pub watch: Arc<CanaryWatch>,
+    /// The task as they get it.
+    pub task: Task,
+}
+
+impl Trial {
+    /// Whether a client gets the canary.
+    pub fn takes(&self, client: ClientKey) -> bool {
+        gets_canary(client, &self.watch.model, &self.watch.version, self.share)
+    }
+}
+
+/// Adds to the tasks what they are for clients that get a canary. The error is one line that names the key.
+pub(super) fn add_trials(
+    tasks: &mut BTreeMap<String, Task>,
+    models: &BTreeMap<String, Versions>,
+    settings: &Settings,
+) -> Result<(), String> {
+    for (model, versions) in models {
+        let Some(Canary { slot, share, watch }) = versions.live_canary() else {
+            continue;
+        };
+        let mut with_canary = models.clone();
+        with_canary.insert(model.clone(), Versions::only(Arc::clone(slot)));
+        for (name, tried) in tasks_over(&with_canary, settings)? {
+            let concerned = tried.slots().any(|other| Arc::ptr_eq(other, slot));
+            let Some(task) = tasks.get_mut(&name).filter(|_| concerned) else {
+                continue;
+            };
+            if let Some(other) = &task.trial {
+                return Err(format!(
+                    "tasks.{name}: `{model}` and `{}` both have a canary",
+                    other.watch.model
+                ));
+            }
+            task.trial = Some(Arc::new(Trial {
+                share: *share,
+                watch: Arc::clone(watch),
+                task: tried,
+            }));
+        }
+    }
+    Ok(())
 }
 
 /// The tasks of a server over these models. The error is one line that names the key.
@@ -109,6 +163,7 @@ impl Task {
             allow_fallback: false,
             cascade: None,
             watch: Arc::default(),
+            trial: None,
         }
     }
 
@@ -152,6 +207,18 @@ impl Task {
             None => {
                 *place = Some(slot);
                 Ok(())
+            }
+        }
+    }
+
+    /// The task as a client gets it, and which version that is, while there is a canary.
+    pub fn for_client(&self, client: ClientKey) -> (&Task, Option<Arm>) {
+        match self.trial.as_ref().filter(|trial| !trial.watch.ended()) {
+            None => (self, None),
+            Some(trial) => {
+                let canary = trial.takes(client);
+                let watch = Arc::clone(&trial.watch);
+                (if canary { &trial.task } else { self }, Some(Arm { watch, canary }))
             }
         }
     }

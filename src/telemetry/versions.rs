@@ -31,6 +31,19 @@ struct NameLabels {
     model: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ArmLabels {
+    model: String,
+    role: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FaultLabels {
+    model: String,
+    fault: &'static str,
+}
+
 /// The metrics of every version of every model; cheap to clone.
 #[derive(Clone)]
 pub struct VersionMetrics {
@@ -38,6 +51,8 @@ pub struct VersionMetrics {
     verified: Family<VersionLabels, Gauge>,
     reloads: Family<OutcomeLabels, Counter>,
     refused: Family<NameLabels, Gauge>,
+    canary_requests: Family<ArmLabels, Counter>,
+    canary_rollbacks: Family<FaultLabels, Counter>,
 }
 
 impl VersionMetrics {
@@ -48,6 +63,8 @@ impl VersionMetrics {
             verified: Family::default(),
             reloads: Family::default(),
             refused: Family::default(),
+            canary_requests: Family::default(),
+            canary_rollbacks: Family::default(),
         };
         registry.register(
             "model_state",
@@ -68,6 +85,16 @@ impl VersionMetrics {
             "model_version_refused",
             "1 while the newest version of a model in the repository was refused and another one serves",
             metrics.refused.clone(),
+        );
+        registry.register(
+            "canary_requests",
+            "Requests of a model while it has a canary, by the version that they got",
+            metrics.canary_requests.clone(),
+        );
+        registry.register(
+            "canary_rollbacks",
+            "Canaries that the server rolled back, by what was wrong",
+            metrics.canary_rollbacks.clone(),
         );
         metrics
     }
@@ -109,6 +136,23 @@ impl VersionMetrics {
         self.reloads
             .get_or_create_owned(&OutcomeLabels { model, outcome })
             .inc();
+    }
+
+    /// Counts a request of a model that has a canary.
+    pub fn canary_request(&self, model: &str, canary: bool, failed: bool) {
+        let labels = ArmLabels {
+            model: model.to_owned(),
+            role: if canary { "canary" } else { "stable" },
+            outcome: if failed { "failed" } else { "answered" },
+        };
+        self.canary_requests.get_or_create_owned(&labels).inc();
+    }
+
+    /// Counts a canary that the server rolled back.
+    pub fn canary_rolled_back(&self, model: &str, fault: &'static str) {
+        let model = model.to_owned();
+        let labels = FaultLabels { model, fault };
+        self.canary_rollbacks.get_or_create_owned(&labels).inc();
     }
 
     /// Says whether the newest version of a model was refused.

@@ -44,7 +44,7 @@ impl ModelService for ModelApi {
     async fn get_model(&self, request: Request<pb::GetModelRequest>) -> Result<Response<pb::GetModelResponse>, Status> {
         let (call, pb::GetModelRequest { name }) = take_call(&self.service, request);
         let found = self.service.get_model(&name);
-        let answer = found.map(|(model, all)| convert_models::get_model_response(model, all));
+        let answer = found.map(convert_models::get_model_response);
         self.answered(&call, "GetModel", answer)
     }
 }

@@ -33,8 +33,8 @@ pub async fn get(
 ) -> Response {
     let answer = async {
         let Path(name) = name.map_err(|_| Error::invalid_field("name", "must be UTF-8"))?;
-        let (model, all) = service.get_model(&name)?;
-        Ok(in_json(&convert_models::get_model_response(model, all)))
+        let found = service.get_model(&name)?;
+        Ok(in_json(&convert_models::get_model_response(found)))
     };
     answered(&service, &call, "/v1/models/{name}", answer).await
 }

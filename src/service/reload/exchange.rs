@@ -14,6 +14,7 @@ use crate::model::load::Around;
 use crate::model::signature::{self, Signature};
 use crate::service::Service;
 use crate::service::catalog::{Catalog, ModelState};
+use crate::service::rollout::change::gone;
 use crate::service::sources;
 
 /// One reload.
@@ -67,7 +68,10 @@ impl Service {
         let catalog = self.catalog();
         let mut candidates = Vec::new();
         let mut found = Vec::new();
-        for folder in folders {
+        let labels = self.inner.rollouts.labels.all();
+        for newest in folders {
+            // Where an operator said which version is stable, that one is looked at.
+            let folder = &labels.chosen(pass.settings, newest);
             let (name, version) = sources::name_and_version(pass.settings, folder);
             found.push(name.clone());
             let content = in_background(false, || pass.memory.look_into(folder, pass.whole, pass.settings));
@@ -80,7 +84,12 @@ impl Service {
                         candidates.push(Candidate::new(*model, &catalog));
                         continue;
                     }
-                    Verdict::Unchanged
+                    match folder == newest {
+                        true => Verdict::Unchanged,
+                        false => Verdict::Held {
+                            newest: sources::name_and_version(pass.settings, newest).1,
+                        },
+                    }
                 }
             };
             self.settle(&name, &version, verdict, pass);
@@ -150,7 +159,7 @@ impl Service {
     }
 
     /// Loads a candidate at low priority. It takes no requests yet.
-    fn load_candidate(&self, candidate: &Candidate) -> Result<(), Refusal> {
+    pub(in crate::service) fn load_candidate(&self, candidate: &Candidate) -> Result<(), Refusal> {
         if self.is_draining() {
             return Err(Refusal::new(Stage::Stopping, "the server is stopping"));
         }
@@ -174,8 +183,9 @@ impl Service {
             return;
         }
         next.tell_unused_calibrations();
-        drop(self.inner.catalog.swap(Arc::new(next)));
-        let mut replaced = Vec::new();
+        let next = Arc::new(next);
+        let leaving = gone(&self.inner.catalog.swap(Arc::clone(&next)), &next);
+        drop(next);
         for Candidate {
             name, slot, replaces, ..
         } in group
@@ -191,9 +201,8 @@ impl Service {
                 "a new version serves"
             );
             self.settle(&name, slot.version(), Verdict::Exchanged { from }, pass);
-            replaced.extend(replaces);
         }
-        self.retire(replaced);
+        self.retire(leaving);
     }
 
     /// Takes a new calibration into use, for the models that serve. One that is gone, or is for other models, leaves the one
@@ -243,7 +252,7 @@ impl Service {
     fn settle(&self, name: &str, version: &str, verdict: Verdict, pass: &mut Pass<'_>) {
         let refused = match &verdict {
             Verdict::Refused(refusal) | Verdict::RefusedBefore(refusal) => Some(refusal.clone()),
-            Verdict::Unchanged | Verdict::Exchanged { .. } | Verdict::Gone => None,
+            Verdict::Unchanged | Verdict::Held { .. } | Verdict::Exchanged { .. } | Verdict::Gone => None,
         };
         match &verdict {
             Verdict::Refused(Refusal { stage, problem }) => {
@@ -258,7 +267,7 @@ impl Service {
                 );
             }
             Verdict::Exchanged { .. } => self.metrics().versions().reloaded(name, "exchanged"),
-            Verdict::Unchanged | Verdict::RefusedBefore(_) | Verdict::Gone => {}
+            Verdict::Unchanged | Verdict::Held { .. } | Verdict::RefusedBefore(_) | Verdict::Gone => {}
         }
         self.metrics().versions().set_refused(name, refused.is_some());
         {

@@ -102,10 +102,15 @@ pub fn next(current: &Catalog, candidates: &[Candidate], settings: &Settings) ->
     for candidate in candidates {
         let slot = Arc::clone(&candidate.slot);
         match models.get_mut(&candidate.name) {
-            Some(versions) => versions.stable = slot,
+            Some(versions) => versions.exchange(slot),
             None => drop(models.insert(candidate.name.clone(), Versions::only(slot))),
         }
     }
+    over(models, current, settings)
+}
+
+/// The catalog of these versions, if it can take the place of the current one.
+pub fn over(models: BTreeMap<String, Versions>, current: &Catalog, settings: &Settings) -> Result<Catalog, Refusal> {
     let next = Catalog::over(models, settings);
     let next = next.map_err(|problem| Refusal::new(Stage::Mismatch, without_folders(&problem, settings)))?;
     for (name, task) in current.tasks() {
@@ -115,7 +120,11 @@ pub fn next(current: &Catalog, candidates: &[Candidate], settings: &Settings) ->
         };
         let calibrated =
             |task: &crate::service::task::Task| task.cascade.as_ref().is_some_and(|setup| setup.calibrated);
-        if new.default_route == Route::Cascade && calibrated(task) && !calibrated(new) {
+        let tried = new.trial.as_ref().map(|trial| &trial.task);
+        let lost = |new: &&crate::service::task::Task| {
+            new.default_route == Route::Cascade && calibrated(task) && !calibrated(new)
+        };
+        if let Some(new) = std::iter::once(new).chain(tried).find(lost) {
             let why = new.cascade.as_ref().and_then(|setup| setup.unused.clone());
             let why = why.unwrap_or_else(|| "there is no calibration".to_owned());
             let problem =

@@ -86,6 +86,11 @@ impl Refusal {
 pub enum Verdict {
     /// The newest version serves already.
     Unchanged,
+    /// An operator said which version is stable: it serves, and a newer one was left alone.
+    Held {
+        /// The newer one.
+        newest: String,
+    },
     /// The newest version serves from now on.
     Exchanged {
         /// The version that served before; nothing for a new model.

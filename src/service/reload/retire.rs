@@ -20,7 +20,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 impl Service {
     /// Lets versions go that no new request gets. Requests that have one keep it: its queue closes, its threads end and its
     /// memory is given back when the last of them is answered.
-    pub(super) fn retire(&self, slots: Vec<Arc<Slot>>) {
+    pub(in crate::service) fn retire(&self, slots: Vec<Arc<Slot>>) {
         let started = Instant::now();
         let mut threads = Vec::new();
         let mut models = Vec::new();

@@ -34,12 +34,25 @@ pub struct Tap {
 
 /// A request, with what the version that serves made of it.
 pub struct Copied {
-    chosen: Chosen,
+    /// Its texts.
+    pub(in crate::service) chosen: Chosen,
     /// By text: the place of the label, and the time that it took.
-    answers: Vec<(usize, Duration)>,
+    pub(in crate::service) answers: Vec<(usize, Duration)>,
 }
 
 impl Tap {
+    /// Has copies of requests sent, as long as no more than `most` of them wait.
+    pub(in crate::service) fn open(&self, most: usize) -> mpsc::Receiver<Copied> {
+        let (to, copies) = mpsc::channel(most);
+        self.to.store(Some(Arc::new(to)));
+        copies
+    }
+
+    /// No more copies are sent.
+    pub(in crate::service) fn close(&self) {
+        self.to.store(None);
+    }
+
     /// Keeps the texts of a request for a copy, if copies are wanted.
     pub fn keep(&self, chosen: &Chosen) -> Option<Chosen> {
         self.to.load().is_some().then(|| chosen.clone())
@@ -55,7 +68,7 @@ impl Tap {
 }
 
 /// The place of the largest output, and the time that it took: the run's, by its rows.
-fn seen(output: &RowOutput) -> (usize, Duration) {
+pub(in crate::service) fn seen(output: &RowOutput) -> (usize, Duration) {
     let values = output.values.iter().enumerate();
     let largest = values.max_by(|a, b| a.1.total_cmp(b.1));
     let rows = u32::try_from(output.batch_rows.max(1)).unwrap_or(u32::MAX);

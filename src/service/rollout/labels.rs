@@ -1,0 +1,236 @@
+//! Labels: which version of a model is stable, which is the canary, and what was rolled back, as operators said it. Kept in a
+//! file, so that a restart serves the same; written whole and exchanged in one step.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Settings;
+use crate::model::manifest::is_name;
+use crate::service::sources;
+
+/// The name of the file, in the model repository unless the settings name another.
+pub const LABELS_FILE: &str = "labels.toml";
+
+const HEAD: &str = "# Which versions serve, as said by `tandem models` or the admin API. Written by the server.\n\n";
+
+/// What was said of all models, by name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Labels {
+    /// By model.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, ModelLabels>,
+}
+
+/// What was said of one model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelLabels {
+    /// The version that is stable until somebody says otherwise; absent where the newest is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable: Option<String>,
+    /// The version that was stable before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+    /// The canary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryLabel>,
+    /// The last canary that was rolled back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<RolledBack>,
+}
+
+/// A canary.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CanaryLabel {
+    /// The version.
+    pub version: String,
+    /// Its share of the clients, above 0 and at most 1.
+    pub share: f64,
+}
+
+/// A version that was rolled back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolledBack {
+    /// The version.
+    pub version: String,
+    /// Why, for people.
+    pub reason: String,
+}
+
+impl Labels {
+    /// Reads the file of these settings; there need not be one. The error is one line that names the file.
+    pub fn read(settings: &Settings) -> Result<Self, String> {
+        let file = file_of(settings);
+        let told = |problem: String| format!("{}: {problem}", file.display());
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(told(error.to_string())),
+        };
+        let labels: Self = toml::from_str(&text).map_err(|error| told(error.message().replace('\n', " ")))?;
+        labels.check().map_err(told)?;
+        Ok(labels)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        for (name, labels) in &self.models {
+            let canary = labels.canary.as_ref();
+            let versions = [&labels.stable, &labels.previous].into_iter().flatten();
+            let mut names = versions.chain(canary.map(|canary| &canary.version)).chain([name]);
+            if let Some(wrong) = names.find(|name| !is_name(name)) {
+                return Err(format!("models.{name}: `{wrong}` is no name of a model or a version"));
+            }
+            if canary.is_some_and(|canary| !(canary.share > 0.0 && canary.share <= 1.0)) {
+                return Err(format!("models.{name}.canary.share must be above 0 and at most 1"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The folder of the version that is to be stable, where `newest` is the newest one's. Folders that were named one by one are
+    /// what they are.
+    pub fn chosen(&self, settings: &Settings, newest: &Path) -> PathBuf {
+        if sources::repository(settings).is_none() {
+            return newest.to_owned();
+        }
+        let name = newest.parent().and_then(Path::file_name).unwrap_or_default();
+        let labels = self.models.get(&*name.to_string_lossy());
+        match labels.and_then(|labels| labels.stable.as_ref()) {
+            Some(version) => newest.with_file_name(version),
+            None => newest.to_owned(),
+        }
+    }
+}
+
+/// The labels in use, and their file.
+pub struct LabelBook {
+    file: PathBuf,
+    labels: Mutex<Labels>,
+}
+
+impl LabelBook {
+    /// The labels of the file. One that can't be read stopped the start before.
+    pub fn open(settings: &Settings) -> Self {
+        Self {
+            file: file_of(settings),
+            labels: Mutex::new(Labels::read(settings).unwrap_or_default()),
+        }
+    }
+
+    /// What is said now.
+    pub fn all(&self) -> Labels {
+        self.labels.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is said of a model now.
+    pub fn of(&self, model: &str) -> ModelLabels {
+        let labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
+        labels.models.get(model).cloned().unwrap_or_default()
+    }
+
+    /// Says something else of a model, and writes the file if that changed anything. The error is for the operator: what was
+    /// said holds, and is lost at a restart. Blocks.
+    pub fn change(&self, model: &str, change: impl FnOnce(&mut ModelLabels)) -> Result<(), String> {
+        let mut labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = labels.clone();
+        change(labels.models.entry(model.to_owned()).or_default());
+        labels.models.retain(|_, labels| *labels != ModelLabels::default());
+        if *labels == before {
+            return Ok(());
+        }
+        // The lock is kept, so that files are written in the order of what was said.
+        write(&self.file, &labels).map_err(|error| {
+            tracing::warn!(file = %self.file.display(), %error, "labels could not be written, a restart will not know them");
+            format!("the labels could not be written ({error}): a restart will not know of this; see labels_file")
+        })
+    }
+}
+
+fn file_of(settings: &Settings) -> PathBuf {
+    let named = settings.labels_file.clone();
+    named.unwrap_or_else(|| settings.models.join(LABELS_FILE))
+}
+
+/// Writes a new file beside the old one, and puts it in its place.
+fn write(file: &Path, labels: &Labels) -> std::io::Result<()> {
+    let text = toml::to_string(labels).expect("labels are plain values with names");
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = file.with_file_name(name);
+    let mut written = std::fs::File::create(&new)?;
+    written.write_all(HEAD.as_bytes())?;
+    written.write_all(text.as_bytes())?;
+    written.sync_all()?;
+    std::fs::rename(&new, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(folder: &Path) -> Settings {
+        Settings {
+            models: folder.to_owned(),
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn what_was_said_is_there_after_a_restart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = settings(folder.path());
+        let book = LabelBook::open(&settings);
+        let canary = CanaryLabel {
+            version: "3".into(),
+            share: 0.25,
+        };
+        book.change("a", |labels| {
+            labels.stable = Some("2".into());
+            labels.canary = Some(canary.clone());
+        })
+        .expect("written");
+        let again = LabelBook::open(&settings).of("a");
+        assert_eq!((again.stable.as_deref(), again.canary), (Some("2"), Some(canary)));
+        let labels = Labels::read(&settings).expect("read");
+        assert_eq!(labels.chosen(&settings, Path::new("/m/a/9")), Path::new("/m/a/2"));
+        assert_eq!(labels.chosen(&settings, Path::new("/m/b/9")), Path::new("/m/b/9"));
+    }
+
+    #[test]
+    fn a_file_that_can_not_be_written_is_a_warning_and_what_was_said_holds() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let book = LabelBook::open(&settings(&folder.path().join("no-such-folder")));
+        let warning = book.change("a", |labels| labels.stable = Some("2".into()));
+        assert!(warning.expect_err("not written").contains("labels_file"));
+        assert_eq!(book.of("a").stable.as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn a_broken_file_is_refused_by_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = settings(folder.path());
+        for (text, expected) in [
+            ("[models.a]\nstabel = \"1\"", "unknown field `stabel`"),
+            ("[models.a]\nstable = \"../1\"", "`../1` is no name"),
+            (
+                "[models.a]\ncanary = { version = \"1\", share = 1.5 }",
+                "canary.share must be",
+            ),
+            (
+                "[models.a]\ncanary = { version = \"1\", share = nan }",
+                "canary.share must be",
+            ),
+        ] {
+            std::fs::write(folder.path().join(LABELS_FILE), text).expect("written");
+            let error = Labels::read(&settings).expect_err(text);
+            assert!(error.contains("labels.toml: ") && error.contains(expected), "{error}");
+        }
+    }
+}
