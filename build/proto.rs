@@ -6,7 +6,11 @@ use std::{env, error::Error, path::PathBuf};
 use prost::Message;
 
 /// The files of our own API. What they import is found under the same root; google.protobuf comes with protox.
-const FILES: &[&str] = &["tandem/v1/prediction.proto", "tandem/v1/model_service.proto"];
+const FILES: &[&str] = &[
+    "tandem/v1/prediction.proto",
+    "tandem/v1/model_service.proto",
+    "tandem/v1/admin_service.proto",
+];
 const ROOT: &str = "proto";
 
 pub fn compile() -> Result<(), String> {

@@ -3,7 +3,6 @@
 //! Only SHA-256 digests are kept, and all of them are compared in constant time. No token may get into a log or an error.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,8 +27,16 @@ const MAX_KEYS: usize = 256;
 #[derive(Default)]
 pub struct Keys {
     file: Option<PathBuf>,
-    variable: Option<String>,
+    variable: Option<Variable>,
     known: ArcSwap<Vec<Key>>,
+}
+
+/// A variable of the environment that holds keys.
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: String,
 }
 
 #[derive(Debug)]
@@ -60,7 +67,7 @@ impl PartialEq for Key {
 impl Keys {
     /// The keys of a file and of a variable's value: `name:token` and the name's limits a line, or between commas. The error
     /// is one line.
-    pub fn load(file: Option<&Path>, variable: Option<String>) -> Result<Self, String> {
+    pub fn load(file: Option<&Path>, variable: Option<Variable>) -> Result<Self, String> {
         let keys = Self {
             file: file.map(Path::to_owned),
             variable,
@@ -82,10 +89,10 @@ impl Keys {
                 return Err(problem("holds no keys, it needs name:token a line".into()));
             }
         }
-        if let Some(variable) = &self.variable {
-            known.extend(parse(variable).map_err(|problem| format!("TANDEM_TOKENS: {problem}"))?);
+        if let Some(Variable { name, value }) = &self.variable {
+            known.extend(parse(value).map_err(|problem| format!("{name}: {problem}"))?);
             if known.is_empty() {
-                return Err("TANDEM_TOKENS: holds no keys, it needs name:token".into());
+                return Err(format!("{name}: holds no keys, it needs name:token"));
             }
         }
         if known.len() > MAX_KEYS {
@@ -183,9 +190,7 @@ fn settle(lines: Vec<Line>, before: &[Key]) -> Result<Vec<Key>, String> {
 }
 
 fn client_of(name: &str) -> ClientKey {
-    let mut hasher = DefaultHasher::new();
-    name.hash(&mut hasher);
-    ClientKey(hasher.finish())
+    ClientKey::of(name.as_bytes())
 }
 
 /// Lines of `name:token` and, after white space, limits; empty ones and those that begin with `#` say nothing.
@@ -232,6 +237,13 @@ mod tests {
     const FIRST: &str = "aaaaaaaaaaaaaaaa";
     const SECOND: &str = "bbbbbbbbbbbbbbbb";
 
+    fn variable(value: &str) -> Variable {
+        Variable {
+            name: "TANDEM_TOKENS",
+            value: value.to_owned(),
+        }
+    }
+
     fn with(authorization: &str) -> HeaderMap {
         let value = authorization.parse().expect("a value");
         HeaderMap::from_iter([(header::AUTHORIZATION, value)])
@@ -240,7 +252,7 @@ mod tests {
     #[test]
     fn each_of_several_keys_admits_and_a_name_may_have_two() {
         let text = format!("# old and new\na:{FIRST}\n\n a : {SECOND} ,b:cccccccccccccccc");
-        let keys = Keys::load(None, Some(text)).expect("keys");
+        let keys = Keys::load(None, Some(variable(&text))).expect("keys");
         let first = keys.admit(&with(&format!("Bearer {FIRST}"))).expect("known");
         let second = keys.admit(&with(&format!("bearer  {SECOND}"))).expect("known");
         let client = |owner: Option<KeyOwner>| owner.map(|owner| owner.client);
@@ -275,7 +287,7 @@ mod tests {
             ),
             ("# nothing", "holds no keys"),
         ] {
-            let error = Keys::load(None, Some(text.into())).err().expect(text);
+            let error = Keys::load(None, Some(variable(text))).err().expect(text);
             assert!(error.contains(expected) && !error.contains("SECRET"), "{error}");
         }
     }

@@ -1,11 +1,12 @@
 //! The doors: gRPC and HTTP. Each converts a request, calls the service, and converts the answer back; no decisions.
 //!
-//! Shared by both: [`call`] (what is known of a call before its message), [`convert`] and [`convert_models`] (wire types to
-//! the service's and back), [`json`] (the wire types in proto3 JSON), [`keys`] (who may call), [`allowance`] (and how much).
+//! Shared by both: [`call`] (what is known of a call before its message), [`convert`], [`convert_models`] and [`convert_admin`] (wire
+//! types to the service's and back), [`json`] (the wire types in proto3 JSON), [`keys`] (who may call), [`allowance`] (and how much).
 
 pub mod allowance;
 pub mod call;
 pub mod convert;
+pub mod convert_admin;
 pub mod convert_models;
 pub mod grpc;
 pub mod http;

@@ -7,7 +7,7 @@ use super::{ConfigArgs, Exit, complain, fail};
 use crate::config::Settings;
 use crate::model::ModelError;
 use crate::model::onnx::Runtime;
-use crate::server::security::Security;
+use crate::server::security::{Security, Tokens};
 use crate::server::{Addresses, Server};
 use crate::service::Service;
 use crate::service::start::open_catalog;
@@ -45,7 +45,7 @@ pub fn run(args: &ServeArgs) -> Exit {
         return fail(&problem, Exit::Usage);
     }
     logs::log_panics();
-    let security = match Security::load(&settings, std::env::var("TANDEM_TOKENS").ok()) {
+    let security = match Security::load(&settings, Tokens::of_environment()) {
         Ok(security) => security,
         Err(problem) => return fail(&problem, Exit::Usage),
     };
@@ -154,6 +154,7 @@ fn announce(addresses: Addresses) {
         grpc = %addresses.grpc,
         http = show(addresses.http),
         metrics = show(addresses.metrics),
+        admin = show(addresses.admin),
         "listening"
     );
 }

@@ -34,6 +34,8 @@ pub enum Protocol {
     Http,
     /// Metrics and probes: HTTP/1.1 and HTTP/2.
     Operations,
+    /// The admin API: gRPC, HTTP/2 only.
+    Admin,
 }
 
 impl Protocol {
@@ -43,6 +45,7 @@ impl Protocol {
             Protocol::Grpc => "grpc",
             Protocol::Http => "http",
             Protocol::Operations => "operations",
+            Protocol::Admin => "admin",
         }
     }
 }

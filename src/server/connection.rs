@@ -197,7 +197,7 @@ impl Connection {
             .keep_alive_interval(interval)
             .keep_alive_timeout(limits.keepalive_timeout);
         match self.protocol {
-            Protocol::Grpc => builder.http2_only(),
+            Protocol::Grpc | Protocol::Admin => builder.http2_only(),
             Protocol::Http | Protocol::Operations => builder,
         }
     }

@@ -56,6 +56,7 @@ struct Sockets {
     grpc: TcpListener,
     http: Option<TcpListener>,
     metrics: Option<TcpListener>,
+    admin: Option<TcpListener>,
 }
 
 /// Where a server listens.
@@ -67,6 +68,8 @@ pub struct Addresses {
     pub http: Option<SocketAddr>,
     /// Metrics and probes on a port of their own, if asked for.
     pub metrics: Option<SocketAddr>,
+    /// The admin API, if asked for.
+    pub admin: Option<SocketAddr>,
 }
 
 impl Server {
@@ -81,10 +84,19 @@ impl Server {
             Some(address) => Some(bind("metrics_addr", address)?),
             None => None,
         };
+        let admin = match settings.admin_addr {
+            Some(address) => Some(bind("admin_addr", address)?),
+            None => None,
+        };
         Ok(Self {
             service,
             security,
-            sockets: Sockets { grpc, http, metrics },
+            sockets: Sockets {
+                grpc,
+                http,
+                metrics,
+                admin,
+            },
             reflection: !settings.no_reflection,
             reload_interval: settings.reload_interval.0,
             limits: settings.into(),
@@ -100,6 +112,7 @@ impl Server {
             grpc: self.sockets.grpc.local_addr()?,
             http: of(&self.sockets.http)?,
             metrics: of(&self.sockets.metrics)?,
+            admin: of(&self.sockets.admin)?,
         })
     }
 
@@ -160,17 +173,18 @@ impl Server {
             tasks.spawn(listener.serve());
         };
         let keys = &security.keys;
-        let surroundings = grpc::Surroundings {
-            keys: keys.clone(),
+        let surroundings = |keys| grpc::Surroundings {
+            keys,
             reflection: self.reflection,
             drain: drain.clone(),
             tasks: tasks.clone(),
         };
-        listen(
-            sockets.grpc,
-            grpc::router(service.clone(), surroundings),
-            Protocol::Grpc,
-        );
+        let router = grpc::router(service.clone(), surroundings(keys.clone()));
+        listen(sockets.grpc, router, Protocol::Grpc);
+        if let Some(socket) = sockets.admin {
+            let router = grpc::admin_router(service.clone(), surroundings(security.admin_keys.clone()));
+            listen(socket, router, Protocol::Admin);
+        }
         if let Some(socket) = sockets.http {
             listen(socket, http::gateway(service.clone(), keys.clone()), Protocol::Http);
         }

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::tls::Tls;
-use crate::api::keys::Keys;
+use crate::api::keys::{Keys, Variable};
 use crate::config::Settings;
 use crate::config::profile::Profile;
 
@@ -16,14 +16,40 @@ use crate::config::profile::Profile;
 pub struct Security {
     /// Who may call.
     pub keys: Arc<Keys>,
+    /// Who may call the admin listener: operators alone.
+    pub admin_keys: Arc<Keys>,
     /// The certificates; none without TLS.
     pub tls: Option<Arc<Tls>>,
 }
 
+/// The keys in the environment.
+#[derive(Clone, Default)]
+pub struct Tokens {
+    /// The value of `TANDEM_TOKENS`: the keys of callers.
+    pub callers: Option<String>,
+    /// The value of `TANDEM_ADMIN_TOKENS`: the keys of operators.
+    pub operators: Option<String>,
+}
+
+impl Tokens {
+    /// Those of this process.
+    pub fn of_environment() -> Self {
+        Self {
+            callers: std::env::var("TANDEM_TOKENS").ok(),
+            operators: std::env::var("TANDEM_ADMIN_TOKENS").ok(),
+        }
+    }
+}
+
 impl Security {
-    /// Reads the files that the settings name, and `tokens`, the value of `TANDEM_TOKENS`. The error is one line.
-    pub fn load(settings: &Settings, tokens: Option<String>) -> Result<Self, String> {
-        let keys = Keys::load(settings.tokens_file.as_deref(), tokens)?;
+    /// Reads the files that the settings name, and the keys of the environment. The error is one line.
+    pub fn load(settings: &Settings, tokens: Tokens) -> Result<Self, String> {
+        let variable = |name, value| Some(Variable { name, value: value? });
+        let callers = variable("TANDEM_TOKENS", tokens.callers);
+        let operators = variable("TANDEM_ADMIN_TOKENS", tokens.operators);
+        let keys = Keys::load(settings.tokens_file.as_deref(), callers)?;
+        let admin_keys = Keys::load(settings.admin_tokens_file.as_deref(), operators)?;
+        check_admin(settings, &keys, &admin_keys)?;
         if settings.profile == Profile::Hardened && keys.admits_everybody() && settings.tls_client_ca.is_none() {
             return Err(
                 "the profile hardened wants to know callers: set tokens_file, TANDEM_TOKENS or tls_client_ca".into(),
@@ -31,6 +57,7 @@ impl Security {
         }
         Ok(Self {
             keys: Arc::new(keys),
+            admin_keys: Arc::new(admin_keys),
             tls: Tls::load(settings)?.map(Arc::new),
         })
     }
@@ -69,14 +96,29 @@ impl Security {
     /// Looks at the files once; the problem, if there is one.
     fn reload(&self) -> Option<String> {
         let keys = self.keys.reload();
+        let admin_keys = self.admin_keys.reload();
         let tls = self.tls.as_ref().map_or(Ok(false), |tls| tls.reload());
-        if keys == Ok(true) {
+        if keys == Ok(true) || admin_keys == Ok(true) {
             tracing::info!("new keys are in use");
         }
         if tls == Ok(true) {
             tracing::info!("new certificates are in use");
         }
-        keys.err().or(tls.err())
+        keys.err().or(admin_keys.err()).or(tls.err())
+    }
+}
+
+/// Who can change the models that serve must be known, unless it is anybody on this host where callers need no key either.
+fn check_admin(settings: &Settings, keys: &Keys, admin_keys: &Keys) -> Result<(), String> {
+    let Some(address) = settings.admin_addr.filter(|_| admin_keys.admits_everybody()) else {
+        return Ok(());
+    };
+    let among_friends = address.ip().is_loopback() && keys.admits_everybody() && settings.profile != Profile::Hardened;
+    match among_friends {
+        true => Ok(()),
+        false => Err(format!(
+            "admin_addr is {address}: whoever reaches it could change the models; set admin_tokens_file or TANDEM_ADMIN_TOKENS"
+        )),
     }
 }
 

@@ -81,7 +81,7 @@ impl Tls {
     pub fn acceptor(&self, protocol: Protocol) -> TlsAcceptor {
         let used = self.used.load();
         match protocol {
-            Protocol::Grpc => used.grpc.clone(),
+            Protocol::Grpc | Protocol::Admin => used.grpc.clone(),
             Protocol::Http => used.http.clone(),
             Protocol::Operations => used.operations.clone(),
         }

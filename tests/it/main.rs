@@ -4,9 +4,11 @@
 
 mod support;
 
+mod admin;
 mod bad_input;
 mod bounds;
 mod cache;
+mod canary;
 mod caps;
 mod cascade;
 mod connections;

@@ -23,16 +23,31 @@ use crate::service::health::ServingState;
 pub struct HealthApi {
     service: Service,
     drain: CancellationToken,
+    /// A service that this port alone has; its state is the server's.
+    also: Option<&'static str>,
 }
 
 impl HealthApi {
     /// A face of `service`; Watch streams end when `drain` is cancelled.
     pub fn new(service: Service, drain: CancellationToken) -> Self {
-        Self { service, drain }
+        Self {
+            service,
+            drain,
+            also: None,
+        }
+    }
+
+    /// The same at a port that has one more service.
+    pub fn and(self, service: &'static str) -> Self {
+        Self {
+            also: Some(service),
+            ..self
+        }
     }
 }
 
-fn status_of(service: &Service, name: &str) -> Option<ServingStatus> {
+fn status_of(service: &Service, name: &str, also: Option<&str>) -> Option<ServingStatus> {
+    let name = if also == Some(name) { "" } else { name };
     service.state_of_service(name).map(|state| match state {
         ServingState::Serving => ServingStatus::Serving,
         ServingState::Loading | ServingState::Draining | ServingState::Failed => ServingStatus::NotServing,
@@ -43,7 +58,7 @@ fn status_of(service: &Service, name: &str) -> Option<ServingStatus> {
 impl Health for HealthApi {
     async fn check(&self, request: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
         let call = request.extensions().get::<Call>().cloned();
-        let answer = status_of(&self.service, &request.get_ref().service)
+        let answer = status_of(&self.service, &request.get_ref().service, self.also)
             .ok_or_else(|| Error::new(Reason::ModelNotFound, "service: no service or model of that name"));
         if let Some(call) = &call {
             call.finish(
@@ -66,6 +81,7 @@ impl Health for HealthApi {
             service: self.service.clone(),
             drain: self.drain.clone(),
             changes: self.service.watch_health(),
+            also: self.also,
             name: request.into_inner().service,
             last: None,
         };
@@ -82,6 +98,7 @@ struct Watch {
     drain: CancellationToken,
     changes: tokio::sync::watch::Receiver<bool>,
     name: String,
+    also: Option<&'static str>,
     last: Option<ServingStatus>,
 }
 
@@ -90,7 +107,7 @@ impl Watch {
     async fn next(&mut self) -> Option<ServingStatus> {
         loop {
             self.changes.borrow_and_update();
-            let status = status_of(&self.service, &self.name).unwrap_or(ServingStatus::ServiceUnknown);
+            let status = status_of(&self.service, &self.name, self.also).unwrap_or(ServingStatus::ServiceUnknown);
             if self.last != Some(status) {
                 self.last = Some(status);
                 return Some(status);

@@ -15,7 +15,7 @@ use tonic::{Code, Status};
 
 use super::body::CountedBody;
 use super::status::{error_behind, named, to_status};
-use super::{DOOR, timeout};
+use super::{DOOR, admin, timeout};
 use crate::api::call::{Call, check_headers, finish_unhandled};
 use crate::api::keys::Keys;
 use crate::error::{Error, Reason};
@@ -37,6 +37,9 @@ const UNARY: [&str; 6] = [
     "/tandem.v1.ModelService/GetModel",
     "/grpc.health.v1.Health/Check",
 ];
+
+/// The methods of operators, which may take as long as loading a model.
+const ADMIN: &str = "/tandem.v1.AdminService/";
 
 /// A method that was reached answers at the deadline itself, and knows more; this is for those that were not.
 const AFTER_DEADLINE: Duration = Duration::from_millis(200);
@@ -76,6 +79,9 @@ pub async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut req
 
 /// Until when a call may take, its message included; nothing for streams, which set their own limits.
 fn unary_limit(service: &Service, call: &Call, path: &str) -> Option<Instant> {
+    if path.starts_with(ADMIN) {
+        return Some(admin::deadline(call) + AFTER_DEADLINE);
+    }
     let unary = UNARY.contains(&path);
     unary.then(|| call.times(service.deadlines()).deadline + AFTER_DEADLINE)
 }

@@ -21,6 +21,9 @@ pub use server::TestServer;
 /// A client of the prediction service.
 pub type Client = pb::prediction_service_client::PredictionServiceClient<tonic::transport::Channel>;
 
+/// A client of the admin API.
+pub type AdminClient = pb::admin_service_client::AdminServiceClient<tonic::transport::Channel>;
+
 /// The repository of the sources.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -54,6 +54,21 @@ impl ModelCopy {
         small
     }
 
+    /// Another version in the same repository, with the files of a model of another name.
+    pub fn version_from(&self, source: &Path, version: &str) -> Self {
+        let name = self.folder.parent().and_then(Path::file_name).expect("a name");
+        let new = Self::into(Arc::clone(&self.repository), source, &name.to_string_lossy(), version);
+        let manifest = fs::read_to_string(new.folder.join("manifest.toml")).expect("the manifest");
+        let line = |key: &str| {
+            let line = manifest.lines().find(|line| line.starts_with(&format!("{key} = ")));
+            line.expect("every manifest has it").to_owned()
+        };
+        new.replace("manifest.toml", &line("name"), &format!("name = {name:?}"));
+        new.replace("manifest.toml", &line("version"), &format!("version = {version:?}"));
+        new.replace("manifest.toml", &line("task"), "task = \"sentiment\"");
+        new
+    }
+
     /// Another version in the same repository, that answers the same.
     pub fn version(&self, version: &str) -> Self {
         let name = self.folder.parent().and_then(Path::file_name).expect("a name");

@@ -9,7 +9,7 @@ use tandem::config::duration::HumanDuration;
 use tandem::config::settings::RouteSetting;
 use tandem::config::{Settings, TaskSettings};
 use tandem::model::onnx::Runtime;
-use tandem::server::security::Security;
+use tandem::server::security::{Security, Tokens};
 use tandem::server::{Addresses, Server};
 use tandem::service::Service;
 use tandem::service::health::ServingState;
@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 
 use super::models::copy_folder;
-use super::{Client, HttpClient, shipped_models};
+use super::{AdminClient, Client, HttpClient, shipped_models};
 
 /// A bound on what must end by itself: only a hang meets it.
 pub const HANG: Duration = Duration::from_secs(60);
@@ -52,7 +52,7 @@ pub struct Builder {
     settings: Settings,
     loads: bool,
     repository: Option<tempfile::TempDir>,
-    tokens: Option<String>,
+    tokens: Tokens,
 }
 
 impl TestServer {
@@ -68,7 +68,7 @@ impl TestServer {
             },
             loads: true,
             repository: None,
-            tokens: None,
+            tokens: Tokens::default(),
         }
     }
 
@@ -84,6 +84,18 @@ impl TestServer {
             .connect()
             .await
             .expect("the port is open")
+    }
+
+    /// A new connection to the admin port.
+    pub async fn admin_channel(&self) -> Channel {
+        let address = self.addresses.admin.expect("the port was asked for");
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
+        endpoint.connect().await.expect("the port is open")
+    }
+
+    /// A client of the admin API.
+    pub async fn admin(&self) -> AdminClient {
+        AdminClient::new(self.admin_channel().await)
     }
 
     /// A client of the prediction service.
@@ -225,7 +237,19 @@ impl Builder {
 
     /// The keys of callers, as in `TANDEM_TOKENS`.
     pub fn tokens(mut self, tokens: &str) -> Self {
-        self.tokens = Some(tokens.to_owned());
+        self.tokens.callers = Some(tokens.to_owned());
+        self
+    }
+
+    /// The keys of operators, as in `TANDEM_ADMIN_TOKENS`.
+    pub fn admin_tokens(mut self, tokens: &str) -> Self {
+        self.tokens.operators = Some(tokens.to_owned());
+        self
+    }
+
+    /// The admin API on a port of its own.
+    pub fn admin_port(mut self) -> Self {
+        self.settings.admin_addr = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
         self
     }
 
