@@ -7,6 +7,7 @@ pub mod check;
 pub mod client;
 pub mod explain;
 pub mod healthcheck;
+pub mod models;
 pub mod predict;
 pub mod serve;
 pub mod table;
@@ -58,6 +59,8 @@ enum Command {
     /// Verify a model: manifest, checksums, loading, golden examples; or say what an export without a manifest is
     #[command(mut_args = hide_server_settings)]
     Check(check::CheckArgs),
+    /// List the models of a server, roll versions out and back, by its admin port
+    Models(Box<models::ModelsArgs>),
     /// Ask a server whether it serves; exit code 0 if so
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Load a server and tell how fast it answers, alone or beside a reference
@@ -117,6 +120,7 @@ pub fn main() -> ExitCode {
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Calibrate(args)) => calibrate::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Models(args)) => models::run(&args),
         Some(Command::Healthcheck(args)) => healthcheck::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::BenchOnnx(args)) => bench::raw::run(&args),

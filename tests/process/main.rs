@@ -11,6 +11,7 @@ mod clients;
 mod dist;
 mod logs;
 mod namespaces;
+mod models;
 mod predict;
 mod reload;
 mod scoreboard;

@@ -13,7 +13,7 @@ fn folder() -> PathBuf {
 }
 
 /// Help, and errors of the command line: the name of the snapshot, and the arguments.
-const COMMANDS: [(&str, &[&str]); 19] = [
+const COMMANDS: [(&str, &[&str]); 22] = [
     ("help", &["--help"]),
     ("help-serve", &["serve", "--help"]),
     ("help-predict", &["predict", "--help"]),
@@ -21,6 +21,9 @@ const COMMANDS: [(&str, &[&str]); 19] = [
     ("help-check", &["check", "--help"]),
     ("help-bench", &["bench", "--help"]),
     ("help-healthcheck", &["healthcheck", "--help"]),
+    ("help-models", &["models", "--help"]),
+    ("help-models-canary", &["models", "canary", "--help"]),
+    ("error-bad-version", &["models", "load", "sentiment-fast"]),
     ("help-completions", &["completions", "--help"]),
     ("no-command", &[]),
     ("error-unknown-command", &["serv"]),

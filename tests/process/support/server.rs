@@ -20,6 +20,7 @@ pub struct RunningServer {
     pub grpc: SocketAddr,
     pub http: Option<SocketAddr>,
     pub metrics: Option<SocketAddr>,
+    pub admin: Option<SocketAddr>,
 }
 
 impl RunningServer {
@@ -67,6 +68,7 @@ impl RunningServer {
             grpc: address("grpc").expect("the address of gRPC"),
             http: address("http"),
             metrics: address("metrics"),
+            admin: address("admin"),
         }
     }
 

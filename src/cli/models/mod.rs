@@ -1,0 +1,281 @@
+//! `tandem models`: what an operator asks of a server's admin port, and does there. The server decides; this asks and prints.
+
+mod print;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tonic::{Response, Status};
+
+use super::client::{Connection, CredentialArgs, connect_as, describe};
+use super::healthcheck::reachable;
+use super::{Exit, complain};
+use crate::api::pb;
+use crate::api::pb::admin_service_client::AdminServiceClient;
+use crate::api::pb::model_service_client::ModelServiceClient;
+use crate::config::HumanDuration;
+use crate::service::models::ModelName;
+use print::Printer;
+
+/// The arguments of `tandem models`.
+#[derive(clap::Args)]
+pub struct ModelsArgs {
+    #[command(subcommand)]
+    action: Action,
+    /// The server's admin address; a wildcard address is asked on loopback
+    #[arg(
+        long,
+        env = "TANDEM_ADMIN_ADDR",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:50052",
+        global = true
+    )]
+    addr: String,
+    /// How long to wait for it to be done
+    #[arg(long, value_name = "DURATION", default_value = "10m", global = true)]
+    timeout: HumanDuration,
+    /// Print the answer as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// The token of an operator; better given in the environment, where others can't read it
+    #[arg(
+        long,
+        env = "TANDEM_ADMIN_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true,
+        global = true
+    )]
+    token: Option<String>,
+    /// Speak TLS, and trust servers whose certificates these authorities signed, PEM
+    #[arg(long, env = "TANDEM_TLS_CA", value_name = "FILE", global = true)]
+    tls_ca: Option<PathBuf>,
+    /// The name in the server's certificate [default: the host of the address]
+    #[arg(long, env = "TANDEM_TLS_NAME", value_name = "NAME", global = true)]
+    tls_name: Option<String>,
+    /// The certificate by which this program shows itself, PEM
+    #[arg(
+        long,
+        env = "TANDEM_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key",
+        global = true
+    )]
+    tls_cert: Option<PathBuf>,
+    /// Its key, PEM
+    #[arg(long, env = "TANDEM_TLS_KEY", value_name = "FILE", global = true)]
+    tls_key: Option<PathBuf>,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    /// List the loaded versions
+    List,
+    /// Show a model: what it is, its versions, its canary
+    Show {
+        /// The model, or one version of it
+        #[arg(value_name = "NAME[@VERSION]", value_parser = model)]
+        model: ModelName,
+    },
+    /// Look for new versions in the repository; exit code 1 if one was refused
+    Reload,
+    /// Make a version stable, and keep it so; without a version, the newest, now and after every reload
+    Promote {
+        /// The version
+        #[arg(value_name = "NAME[@VERSION]", value_parser = model)]
+        model: ModelName,
+    },
+    /// Get away from the canary, or else from the stable version
+    #[command(name = "rollback")]
+    RollBack {
+        /// The model, or the very version to get away from
+        #[arg(value_name = "NAME[@VERSION]", value_parser = model)]
+        model: ModelName,
+    },
+    /// Give a share of the clients to a version, or end that
+    Canary {
+        /// The version; its model is enough to end it
+        #[arg(value_name = "NAME[@VERSION]", value_parser = model)]
+        model: ModelName,
+        /// The share of the clients, from 0 to 1; 0 ends it
+        #[arg(long, value_name = "SHARE", required_unless_present = "end", conflicts_with = "end")]
+        share: Option<f64>,
+        /// End it; the version stays loaded
+        #[arg(long)]
+        end: bool,
+    },
+    /// Load a version beside the stable one, for requests that name it
+    Load {
+        /// The version
+        #[arg(value_name = "NAME@VERSION", value_parser = version)]
+        model: ModelName,
+    },
+    /// Let a version go that is not stable
+    Unload {
+        /// The version
+        #[arg(value_name = "NAME@VERSION", value_parser = version)]
+        model: ModelName,
+    },
+}
+
+fn model(text: &str) -> Result<ModelName, String> {
+    ModelName::parse(text)
+        .ok_or_else(|| "must be NAME or NAME@VERSION, each of them [a-z0-9][a-z0-9_-]{0,62}".to_owned())
+}
+
+fn version(text: &str) -> Result<ModelName, String> {
+    let with_version = model(text)?;
+    match with_version.version {
+        Some(_) => Ok(with_version),
+        None => Err("must be NAME@VERSION".to_owned()),
+    }
+}
+
+/// Asks the server, prints what it says.
+pub fn run(args: &ModelsArgs) -> Exit {
+    let tokio = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(tokio) => tokio,
+        Err(error) => return super::fail(&error, Exit::Failure),
+    };
+    let printer = Printer { json: args.json };
+    match tokio.block_on(act(args, &printer)) {
+        Ok(exit) => exit,
+        Err(problem) => super::fail(&problem, Exit::Failure),
+    }
+}
+
+/// The clients of one connection.
+struct Clients {
+    models: ModelServiceClient<Connection>,
+    admin: AdminServiceClient<Connection>,
+    timeout: Duration,
+}
+
+async fn act(args: &ModelsArgs, printer: &Printer) -> Result<Exit, String> {
+    let credentials = CredentialArgs {
+        token: args.token.clone(),
+        tls_ca: args.tls_ca.clone(),
+        tls_name: args.tls_name.clone(),
+    };
+    let own = args.tls_cert.as_deref().zip(args.tls_key.as_deref());
+    let connection = connect_as(&reachable(&args.addr), &credentials, own).await?;
+    let mut clients = Clients {
+        models: ModelServiceClient::new(connection.clone()),
+        admin: AdminServiceClient::new(connection),
+        timeout: args.timeout.0,
+    };
+    match &args.action {
+        Action::List => printer.list(&clients.list().await?),
+        Action::Show { model } => printer.show(&clients.get(model).await?),
+        Action::Reload => {
+            let request = clients.within(pb::ReloadModelsRequest {});
+            let report = told(clients.admin.reload_models(request).await)?;
+            printer.reload(&report);
+            return Ok(match print::all_went_well(&report) {
+                true => Exit::Success,
+                false => Exit::Failure,
+            });
+        }
+        Action::Promote { model } => {
+            let ModelName { name, version } = model.clone();
+            let version = version.unwrap_or_default();
+            let request = clients.within(pb::PromoteModelRequest { name, version });
+            let answer = told(clients.admin.promote_model(request).await)?;
+            changed(printer, answer.versions.as_ref(), &answer.warning, &answer);
+        }
+        Action::RollBack { model } => {
+            let request = pb::RollBackModelRequest {
+                name: model.name.clone(),
+                version: clients.version_to_leave(model).await?,
+            };
+            let request = clients.within(request);
+            let answer = told(clients.admin.roll_back_model(request).await)?;
+            changed(printer, answer.versions.as_ref(), &answer.warning, &answer);
+        }
+        Action::Canary { model, share, .. } => {
+            let ModelName { name, version } = model.clone();
+            let request = clients.within(pb::SetCanaryRequest {
+                name,
+                version: version.unwrap_or_default(),
+                share: share.unwrap_or(0.0),
+            });
+            let answer = told(clients.admin.set_canary(request).await)?;
+            changed(printer, answer.versions.as_ref(), &answer.warning, &answer);
+        }
+        Action::Load { model } => {
+            let ModelName { name, version } = model.clone();
+            let version = version.unwrap_or_default();
+            let request = clients.within(pb::LoadModelRequest { name, version });
+            let answer = told(clients.admin.load_model(request).await)?;
+            changed(printer, answer.versions.as_ref(), &answer.warning, &answer);
+        }
+        Action::Unload { model } => {
+            let ModelName { name, version } = model.clone();
+            let version = version.unwrap_or_default();
+            let request = clients.within(pb::UnloadModelRequest { name, version });
+            let answer = told(clients.admin.unload_model(request).await)?;
+            changed(printer, answer.versions.as_ref(), &answer.warning, &answer);
+        }
+    }
+    Ok(Exit::Success)
+}
+
+impl Clients {
+    fn within<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        request.set_timeout(self.timeout);
+        request
+    }
+
+    /// Every loaded version, all pages.
+    async fn list(&mut self) -> Result<pb::ListModelsResponse, String> {
+        let mut all = pb::ListModelsResponse::default();
+        let mut page_token = String::new();
+        loop {
+            let page_size = 0;
+            let request = self.within(pb::ListModelsRequest { page_size, page_token });
+            let page = told(self.models.list_models(request).await)?;
+            all.models.extend(page.models);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn get(&mut self, model: &ModelName) -> Result<pb::GetModelResponse, String> {
+        let name = match &model.version {
+            Some(version) => format!("{}@{version}", model.name),
+            None => model.name.clone(),
+        };
+        let request = self.within(pb::GetModelRequest { name });
+        told(self.models.get_model(request).await)
+    }
+
+    /// The version that a roll-back is from: the one that was named, or else the canary or the stable one of this moment. It is sent
+    /// by its name, so that saying it twice does it once.
+    async fn version_to_leave(&mut self, model: &ModelName) -> Result<String, String> {
+        if let Some(version) = &model.version {
+            return Ok(version.clone());
+        }
+        let versions = self.get(model).await?.versions.unwrap_or_default();
+        let of = |role| versions.versions.iter().find(|version| version.role() == role);
+        let leaving = of(pb::VersionRole::Canary).or_else(|| of(pb::VersionRole::Stable));
+        Ok(leaving.map(|version| version.version.clone()).unwrap_or_default())
+    }
+}
+
+fn changed<T: prost::Message + prost::Name>(
+    printer: &Printer,
+    versions: Option<&pb::ModelVersions>,
+    warning: &str,
+    answer: &T,
+) {
+    printer.changed(versions, answer);
+    if !warning.is_empty() {
+        complain(&format!("warning: {warning}"));
+    }
+}
+
+fn told<T>(answer: Result<Response<T>, Status>) -> Result<T, String> {
+    answer.map(Response::into_inner).map_err(|status| describe(&status))
+}

@@ -1,0 +1,226 @@
+//! How `tandem models` writes what a server says: tables for people, proto3 JSON for programs.
+
+use comfy_table::{Table, presets};
+
+use crate::api::json;
+use crate::api::pb::{self, ReloadVerdict, ServingState, VersionRole};
+
+/// Writes to standard output.
+pub struct Printer {
+    /// As JSON.
+    pub json: bool,
+}
+
+/// Whether nothing was refused in a reload.
+pub fn all_went_well(report: &pb::ReloadModelsResponse) -> bool {
+    let refused = [ReloadVerdict::Refused, ReloadVerdict::RefusedBefore];
+    report.problem.is_empty()
+        && !report
+            .outcomes
+            .iter()
+            .any(|outcome| refused.contains(&outcome.verdict()))
+}
+
+impl Printer {
+    /// All versions.
+    pub fn list(&self, answer: &pb::ListModelsResponse) {
+        if self.as_json(answer) {
+            return;
+        }
+        let mut table = table([
+            "model", "version", "role", "state", "tier", "tasks", "verified", "message",
+        ]);
+        for model in &answer.models {
+            let which = model.model.clone().unwrap_or_default();
+            table.add_row([
+                &*which.name,
+                &which.version,
+                role(model.role()),
+                state(model.state()),
+                tier(which.tier()),
+                &model.tasks.join(", "),
+                if model.verified { "yes" } else { "no" },
+                &model.message,
+            ]);
+        }
+        println!("{table}");
+    }
+
+    /// One model.
+    pub fn show(&self, answer: &pb::GetModelResponse) {
+        if self.as_json(answer) {
+            return;
+        }
+        let model = answer.model.clone().unwrap_or_default();
+        let which = model.model.clone().unwrap_or_default();
+        let limits = model.limits.unwrap_or_default();
+        let mut facts = table(["model", &format!("{}@{}", which.name, which.version)]);
+        let temperature = model.calibration.unwrap_or_default().temperature.to_string();
+        for (key, value) in [
+            ("role", role(model.role()).to_owned()),
+            ("state", state(model.state()).to_owned()),
+            ("message", model.message.clone()),
+            ("description", model.description.clone()),
+            ("licence", model.license.clone()),
+            ("fingerprint", which.fingerprint.clone()),
+            ("tier", tier(which.tier()).to_owned()),
+            ("tasks", model.tasks.join(", ")),
+            ("labels", model.labels.join(", ")),
+            ("texts in a batch", limits.max_batch_size.to_string()),
+            ("tokens or features", limits.max_token_count.to_string()),
+            ("preprocessing", preprocessing(&model).to_owned()),
+            ("temperature", temperature),
+            ("verified", if model.verified { "yes" } else { "no" }.to_owned()),
+        ] {
+            if !value.is_empty() {
+                facts.add_row([key, &value]);
+            }
+        }
+        println!("{facts}");
+        self.versions(answer.versions.as_ref());
+    }
+
+    /// What became of a reload.
+    pub fn reload(&self, report: &pb::ReloadModelsResponse) {
+        if self.as_json(report) {
+            return;
+        }
+        let mut table = table(["model", "version", "outcome", "message"]);
+        for outcome in &report.outcomes {
+            let verdict = match outcome.verdict() {
+                ReloadVerdict::Unspecified => "",
+                ReloadVerdict::Unchanged => "unchanged",
+                ReloadVerdict::Exchanged => "exchanged",
+                ReloadVerdict::Refused => "refused",
+                ReloadVerdict::RefusedBefore => "refused before",
+                ReloadVerdict::Gone => "gone",
+                ReloadVerdict::Held => "held",
+            };
+            let message = match (outcome.stage.as_str(), outcome.replaced_version.as_str()) {
+                ("", "") => outcome.message.clone(),
+                ("", replaced) => format!("in the place of {replaced}"),
+                (stage, _) => format!("{stage}: {}", outcome.message),
+            };
+            table.add_row([&*outcome.name, &outcome.version, verdict, &message]);
+        }
+        println!("{table}");
+        for task in &report.recalibrated_tasks {
+            println!("a new calibration is in use for the task {task}");
+        }
+        if !report.problem.is_empty() {
+            println!("{}", report.problem);
+        }
+    }
+
+    /// What results of a change.
+    pub fn changed<T: prost::Message + prost::Name>(&self, versions: Option<&pb::ModelVersions>, answer: &T) {
+        if !self.as_json(answer) {
+            self.versions(versions);
+        }
+    }
+
+    fn versions(&self, versions: Option<&pb::ModelVersions>) {
+        let Some(versions) = versions else { return };
+        let mut table = table(["version", "role", "state", "fingerprint", "message"]);
+        for version in &versions.versions {
+            table.add_row([
+                &*version.version,
+                role(version.role()),
+                state(version.state()),
+                &version.fingerprint,
+                &version.message,
+            ]);
+        }
+        println!("{table}");
+        if let Some(canary) = &versions.canary {
+            println!("{}", told_of(canary));
+        }
+        match versions.pinned_version.as_str() {
+            "" => println!("stable: the newest version, after every reload"),
+            pinned => println!("stable: version {pinned}, until another one is promoted"),
+        }
+        if !versions.previous_version.is_empty() {
+            println!("a roll-back goes to version {}", versions.previous_version);
+        }
+        if let Some(pb::CanaryRollback { version, reason }) = &versions.last_rollback {
+            println!("version {version} was rolled back: {reason}");
+        }
+    }
+
+    /// Whether it was asked for JSON, which is written then.
+    fn as_json<T: prost::Message + prost::Name>(&self, answer: &T) -> bool {
+        if self.json {
+            println!("{}", String::from_utf8_lossy(&json::encode(answer)));
+        }
+        self.json
+    }
+}
+
+fn told_of(canary: &pb::Canary) -> String {
+    let tally = |tally: Option<pb::CanaryTally>| {
+        let tally = tally.unwrap_or_default();
+        format!(
+            "{} of {} requests failed",
+            tally.failed_request_count, tally.request_count
+        )
+    };
+    let (texts, differing) = (canary.compared_text_count, canary.differing_text_count);
+    format!(
+        "canary: version {} for {}% of the clients: {}, of the stable version {}; {differing} of {texts} compared texts \
+         got another label, in {:.2} times the time",
+        canary.version,
+        100.0 * canary.share,
+        tally(canary.canary),
+        tally(canary.stable),
+        canary.time_ratio,
+    )
+}
+
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(header);
+    table
+}
+
+fn role(role: VersionRole) -> &'static str {
+    match role {
+        VersionRole::Unspecified => "",
+        VersionRole::Stable => "stable",
+        VersionRole::Canary => "canary",
+        VersionRole::Pinned => "by name",
+        VersionRole::Refused => "refused",
+    }
+}
+
+fn state(state: ServingState) -> &'static str {
+    match state {
+        ServingState::Unspecified => "",
+        ServingState::Loading => "loading",
+        ServingState::Serving => "serving",
+        ServingState::Draining => "draining",
+        ServingState::Failed => "failed",
+    }
+}
+
+fn tier(tier: pb::Tier) -> &'static str {
+    match tier {
+        pb::Tier::Unspecified => "",
+        pb::Tier::Fast => "fast",
+        pb::Tier::Deep => "deep",
+    }
+}
+
+fn preprocessing(model: &pb::Model) -> &'static str {
+    use pb::preprocessing::Kind;
+    match model
+        .preprocessing
+        .as_ref()
+        .and_then(|preprocessing| preprocessing.kind.as_ref())
+    {
+        Some(Kind::Tokenizer(_)) => "tokenizer",
+        Some(Kind::HashedNgrams(_)) => "hashed n-grams",
+        Some(Kind::Text(_)) => "the model's own",
+        None => "",
+    }
+}

@@ -1,0 +1,116 @@
+//! `tandem models`: an operator rolls versions out and back by the command line.
+
+use serde_json::Value;
+
+use crate::support::RunningServer;
+use crate::support::command::{Finished, finish, tandem};
+use crate::support::models::{FAST_ONLY, FastModelCopy};
+
+const TOKEN: &str = "operator-0123456789";
+
+struct Operator {
+    address: String,
+}
+
+impl Operator {
+    fn run(&self, args: &[&str]) -> Finished {
+        let mut command = tandem();
+        command.arg("models").args(args).args(["--addr", &self.address]);
+        command.env("TANDEM_ADMIN_TOKEN", TOKEN);
+        finish(&mut command, b"")
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let args = [args, &["--json"]].concat();
+        self.run(&args).json()
+    }
+}
+
+fn server(models: &FastModelCopy) -> (RunningServer, Operator) {
+    let mut command = tandem();
+    command.arg("serve").args(crate::support::server::free_ports());
+    command.arg("--models").arg(models.repository()).args(FAST_ONLY);
+    command.args(["--admin-addr", "127.0.0.1:0"]);
+    command.env("TANDEM_ADMIN_TOKENS", format!("operator:{TOKEN}"));
+    let server = RunningServer::spawn(command);
+    server.wait_ready();
+    let address = server.admin.expect("the admin port is open").to_string();
+    (server, Operator { address })
+}
+
+#[test]
+fn an_operator_tries_promotes_and_rolls_back_a_version() {
+    let models = FastModelCopy::new();
+    let (_server, operator) = server(&models);
+    models.add_version("2");
+
+    let list = operator.run(&["list"]).success();
+    assert!(list.contains("sentiment-fast"), "{list:?}");
+    let canary = operator
+        .run(&["canary", "sentiment-fast@2", "--share", "0.25"])
+        .success();
+    assert!(
+        canary.contains("canary: version 2 for 25% of the clients"),
+        "{canary:?}"
+    );
+    let shown = operator.json(&["show", "sentiment-fast"]);
+    assert_eq!(shown["versions"]["canary"]["version"], "2");
+    assert_eq!(shown["versions"]["pinnedVersion"], "1");
+
+    let promoted = operator.json(&["promote", "sentiment-fast@2"]);
+    assert_eq!(promoted["versions"]["pinnedVersion"], "2");
+    assert_eq!(promoted["warning"], "");
+    models.add_version("3");
+    let reload = operator.run(&["reload"]).success();
+    assert!(reload.contains("held"), "{reload:?}");
+    let labels = models.repository().join("labels.toml");
+    assert!(
+        std::fs::read_to_string(labels)
+            .expect("labels")
+            .contains("stable = \"2\"")
+    );
+
+    let back = operator.json(&["rollback", "sentiment-fast"]);
+    assert_eq!(back["versions"]["pinnedVersion"], "1");
+    assert_eq!(back["versions"]["lastRollback"]["version"], "2");
+    operator.run(&["load", "sentiment-fast@3"]).success();
+    let listed = operator.json(&["list"]);
+    let roles: Vec<&Value> = listed["models"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|model| &model["role"])
+        .collect();
+    assert_eq!(roles, ["VERSION_ROLE_STABLE", "VERSION_ROLE_PINNED"]);
+    let unloaded = operator.run(&["unload", "sentiment-fast@3"]).success();
+    assert!(!unloaded.contains("by name"), "{unloaded:?}");
+}
+
+#[test]
+fn what_can_not_be_done_is_one_line_and_exit_code_1() {
+    let models = FastModelCopy::new();
+    let (_server, operator) = server(&models);
+    for (args, expected) in [
+        (vec!["show", "no-such"], "NotFound: name: there is no model `no-such`"),
+        (vec!["promote", "sentiment-fast@9"], "the repository has no version `9`"),
+        (
+            vec!["unload", "sentiment-fast@1"],
+            "FailedPrecondition: version `1` is stable",
+        ),
+        (
+            vec!["rollback", "sentiment-fast"],
+            "there is no version of `sentiment-fast` before `1`",
+        ),
+    ] {
+        let finished = operator.run(&args);
+        assert_eq!(finished.code, Some(1), "{args:?}: {finished:?}");
+        assert!(finished.complaint().contains(expected), "{args:?}: {finished:?}");
+    }
+    models.add_version("2");
+    std::fs::remove_file(models.repository().join("sentiment-fast/2/model.onnx")).expect("a file");
+    let reload = operator.run(&["reload"]);
+    assert_eq!(reload.code, Some(1), "{reload:?}");
+    assert!(reload.stdout.contains("refused"), "{reload:?}");
+    let stranger = finish(tandem().args(["models", "list", "--addr", &operator.address]), b"");
+    assert!(stranger.complaint().contains("Unauthenticated"), "{stranger:?}");
+}
