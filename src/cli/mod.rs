@@ -83,7 +83,7 @@ enum Command {
 fn hide_server_settings(argument: clap::Arg) -> clap::Arg {
     let server_only = matches!(
         argument.get_help_heading(),
-        Some("Listeners" | "Connections" | "Security" | "Logs")
+        Some("Listeners" | "Connections" | "Security" | "Roll-out" | "Logs")
     );
     argument.hide(server_only)
 }

@@ -139,11 +139,16 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow_max_slowdown: Option<f64>,
     /// Where it is kept which versions are stable and canary [default: labels.toml in the repository]
-    #[arg(long, env = "TANDEM_LABELS_FILE", value_name = "FILE", help_heading = "Models")]
+    #[arg(long, env = "TANDEM_LABELS_FILE", value_name = "FILE", help_heading = "Roll-out")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels_file: Option<PathBuf>,
     /// How many requests, and how many compared texts, it takes to tell how a canary does [default: 100]
-    #[arg(long, env = "TANDEM_CANARY_MIN_COUNT", value_name = "COUNT", help_heading = "Models")]
+    #[arg(
+        long,
+        env = "TANDEM_CANARY_MIN_COUNT",
+        value_name = "COUNT",
+        help_heading = "Roll-out"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary_min_count: Option<u64>,
     /// By how much the share of its requests that fail may be above the stable version's [default: 0.01]
@@ -151,7 +156,7 @@ pub struct Options {
         long,
         env = "TANDEM_CANARY_MAX_FAILURES",
         value_name = "SHARE",
-        help_heading = "Models"
+        help_heading = "Roll-out"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary_max_failures: Option<f64>,
@@ -160,7 +165,7 @@ pub struct Options {
         long,
         env = "TANDEM_CANARY_MAX_DISAGREEMENT",
         value_name = "SHARE",
-        help_heading = "Models"
+        help_heading = "Roll-out"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary_max_disagreement: Option<f64>,
@@ -169,7 +174,7 @@ pub struct Options {
         long,
         env = "TANDEM_CANARY_MAX_SLOWDOWN",
         value_name = "FACTOR",
-        help_heading = "Models"
+        help_heading = "Roll-out"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary_max_slowdown: Option<f64>,
