@@ -173,12 +173,10 @@ impl Service {
         let stable = self.catalog().slot(name)?;
         said.filter(|version| version != stable.version()).or_else(|| {
             let versions = repository::versions_in(&sources::repository(self.settings())?.join(name)).ok()?;
-            let names = versions.iter().filter_map(|folder| folder.file_name()?.to_str());
+            let mut names = versions.iter().filter_map(|folder| folder.file_name()?.to_str());
             let order = repository::version_order(stable.version());
-            names
-                .filter(|version| repository::version_order(version) < order)
-                .next_back()
-                .map(str::to_owned)
+            let before = names.rfind(|version| repository::version_order(version) < order);
+            before.map(str::to_owned)
         })
     }
 
