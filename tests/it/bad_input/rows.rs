@@ -88,7 +88,8 @@ fn texts() -> Vec<Line> {
         ("a text of Korean over 16 KiB", json!({"texts": korean}), "texts[0]", "has 16386 bytes of UTF-8"),
         ("17 texts over 16 KiB", json!({"texts": many(17, LONGEST + 1)}), SIXTEEN, "the limit is 16384"),
         ("too many, and one too long", json!({"texts": one_long}), "texts texts[128]", "; "),
-        ("a pair of texts", json!({"textPairs": ["b"]}), "text_pairs", "no model of this server classifies pairs"),
+        ("a pair of texts", json!({"textPairs": ["b"]}), "text_pairs", "takes single texts, not pairs"),
+        ("more pairs than texts", json!({"textPairs": ["b", "c"]}), "text_pairs", "holds 2 texts, it must hold none or one for each"),
         ("no text to be cut, for the fast model", for_fast, "texts[0]", "the limit is 256 code points"),
         ("no text to be cut, for the deep model", for_deep, "texts[0]", "the limit is 128 tokens"),
     ]
