@@ -115,12 +115,7 @@ impl Postprocessor {
             }
             ProblemType::Regression => (logits.clone(), Selection::Value(logits[0])),
         };
-        let mut winner = 0;
-        for (at, value) in logits.iter().enumerate() {
-            if *value > logits[winner] {
-                winner = at;
-            }
-        }
+        let winner = winner(&logits, &selection);
         Ok(Classification {
             winner,
             probabilities,
@@ -138,6 +133,19 @@ impl Postprocessor {
 
 /// The probability from which on a label is selected, where nobody says another.
 const DEFAULT_THRESHOLD: f32 = 0.5;
+
+/// The likeliest label, the first of equals: among those that are selected, if any is.
+fn winner(logits: &[f32], selection: &Selection) -> usize {
+    let likeliest = |among: &dyn Fn(usize) -> bool| {
+        let labels = (0..logits.len()).filter(|&label| among(label));
+        labels.reduce(|best, label| if logits[label] > logits[best] { label } else { best })
+    };
+    let selected = match selection {
+        Selection::Each(selected) => likeliest(&|label| selected[label]),
+        Selection::Winner | Selection::Value(_) => None,
+    };
+    selected.or_else(|| likeliest(&|_| true)).unwrap_or(0)
+}
 
 fn sigmoid(value: f32) -> f32 {
     // In 64 bits the power of a large logit stays finite.
@@ -222,7 +230,8 @@ mod tests {
         };
         let answer = post.classify(&[0.0, 1.0, -1.0]).expect("finite");
         assert_eq!(answer.selection, Selection::Each(vec![true, false, true]));
-        assert_eq!((answer.winner, answer.value()), (1, None));
+        // The likeliest of those that are over their thresholds, not of all.
+        assert_eq!((answer.winner, answer.value()), (0, None));
         assert!((answer.probabilities[1] - 0.731_058_6).abs() < 1e-6);
         let extreme = post.classify(&[3.0e38, -3.0e38, 0.0]).expect("finite");
         assert_eq!(extreme.probabilities, [1.0, 0.0, 0.5]);

@@ -12,6 +12,7 @@ mod canary;
 mod caps;
 mod cascade;
 mod connections;
+mod discover;
 mod error_details;
 mod explain;
 mod fairness;
