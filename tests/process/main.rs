@@ -9,6 +9,7 @@ mod calibrate;
 mod cli;
 mod clients;
 mod dist;
+mod folders;
 mod logs;
 mod models;
 mod namespaces;

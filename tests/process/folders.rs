@@ -1,0 +1,78 @@
+//! `tandem serve --deep FOLDER` and `--fast FOLDER`: exports as they are, with nothing else, and what refuses to start.
+
+use serde_json::{Value, json};
+
+use crate::support::command::{Finished, curl_get, finish, tandem};
+use crate::support::server::free_ports;
+use crate::support::{RunningServer, curl, root};
+
+fn export(name: &str) -> String {
+    root().join("tests/data").join(name).display().to_string()
+}
+
+fn refused(args: &[&str]) -> Finished {
+    finish(tandem().arg("serve").args(free_ports()).args(args), b"")
+}
+
+#[test]
+fn an_export_serves_with_nothing_else_and_is_said_not_to_be_verified() {
+    for (flag, tier, folder, name) in [
+        ("--deep", "TIER_DEEP", "hugging_face/bert", "bert"),
+        ("--fast", "TIER_FAST", "scikit-learn/logistic-zipmap", "logistic-zipmap"),
+    ] {
+        let server = RunningServer::start_with(&[flag, &export(folder)]);
+        let warning = server.logged(
+            "not verified: nobody compared its answers with those of its training framework; see `tandem check`",
+        );
+        assert_eq!(
+            (&warning["level"], &warning["model"]),
+            (&json!("WARN"), &json!(name)),
+            "{warning}"
+        );
+        let (status, answer) = curl(server.http(), "/v1/predict", &[], br#"{"texts": ["great film"]}"#);
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(answer["predictions"][0]["tier"], tier, "{answer}");
+        assert_eq!(answer["models"][0]["name"], name, "{answer}");
+        let model: Value = serde_json::from_str(&curl_get(server.http(), &format!("/v1/models/{name}"))).expect("JSON");
+        assert_eq!(model["model"]["verified"], false, "{model}");
+        let line = format!("tandem_model_verified{{model=\"{name}\",version=\"1\"}} 0");
+        let metrics = curl_get(server.http(), "/metrics");
+        assert!(metrics.contains(&line), "{line} in {metrics}");
+    }
+}
+
+#[test]
+fn folders_that_do_not_fit_exit_2_with_one_line_before_any_port_is_opened() {
+    let (bert, words) = (export("hugging_face/bert"), export("scikit-learn/logistic-columns"));
+    let shipped = root().join("models/sentiment-deep/1").display().to_string();
+    let nowhere = export("no-such");
+    for (args, said) in [
+        (vec!["--deep", &bert, "--fast", &words], "are not the same set"),
+        (vec!["--fast", &shipped], "the model is deep, it was given as fast"),
+        (vec!["--deep", &nowhere], "is not a folder"),
+    ] {
+        let finished = refused(&args);
+        assert_eq!(finished.code, Some(2), "{finished:?}");
+        assert!(finished.complaint().contains(said), "{finished:?}");
+        assert_eq!(finished.stderr.lines().count(), 1, "{finished:?}");
+    }
+}
+
+#[test]
+fn weights_that_lead_out_of_the_folder_are_refused_before_they_are_read() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let export = folder.path().join("export");
+    std::fs::create_dir(&export).expect("a folder");
+    for entry in std::fs::read_dir(root().join("tests/data/hugging_face/bert")).expect("the export") {
+        let path = entry.expect("an entry").path();
+        std::fs::copy(&path, export.join(path.file_name().expect("a name"))).expect("a copy");
+    }
+    let model = export.join("model.onnx");
+    let outside = folder.path().join("model.onnx");
+    std::fs::rename(&model, &outside).expect("moved");
+    std::os::unix::fs::symlink("../model.onnx", &model).expect("a link");
+    let export = export.display().to_string();
+    let finished = refused(&["--deep", &export]);
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    assert!(finished.complaint().contains("a link out of"), "{finished:?}");
+}
