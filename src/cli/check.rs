@@ -9,7 +9,7 @@ use crate::config::Settings;
 use crate::model::discover::{self, Examined, Hints, Note, NoteKind};
 use crate::model::golden::Report;
 use crate::model::load::{InstanceSettings, initialize};
-use crate::model::manifest::{Golden, Manifest, OWN_GOLDEN};
+use crate::model::manifest::{Golden, Manifest, OWN_GOLDEN, OutputKind};
 use crate::model::repository::{self, MANIFEST_FILE, VerifiedModel};
 
 /// The arguments of `tandem check`.
@@ -79,6 +79,7 @@ fn examined(folder: &Path) -> Result<VerifiedModel, Exit> {
     for (kind, heading) in [
         (NoteKind::Found, "found"),
         (NoteKind::Assumed, "assumed"),
+        (NoteKind::Doubtful, "doubtful"),
         (NoteKind::Wrong, "wrong"),
     ] {
         notes
@@ -133,7 +134,7 @@ fn load(verified: &VerifiedModel, settings: &Settings, args: &CheckArgs) -> Exit
         Err(error) => return fail(&error, Exit::Failure),
     };
     match &verified.manifest.golden {
-        Some(golden) => describe_golden(initialized.golden, golden),
+        Some(golden) => describe_golden(initialized.golden, golden, verified.manifest.onnx.output_kind),
         None => println!("golden       no examples: nobody compared its answers with those of its training framework"),
     }
     if args.write_manifest {
@@ -151,14 +152,18 @@ fn load(verified: &VerifiedModel, settings: &Settings, args: &CheckArgs) -> Exit
     Exit::Success
 }
 
-fn describe_golden(report: Report, golden: &Golden) {
+fn describe_golden(report: Report, golden: &Golden, output_kind: OutputKind) {
+    let of = match output_kind {
+        OutputKind::Logits => "logit",
+        OutputKind::Probabilities => "probability",
+    };
     println!("golden       {} examples, ids identical", report.examples);
     println!(
-        "  alone      largest logit difference {:.2e}, tolerance {:.2e}",
+        "  alone      largest {of} difference {:.2e}, tolerance {:.2e}",
         report.largest_difference, golden.logit_tolerance
     );
     println!(
-        "  batched    largest logit difference {:.2e}, tolerance {:.2e}",
+        "  batched    largest {of} difference {:.2e}, tolerance {:.2e}",
         report.largest_batched_difference, golden.batched_logit_tolerance
     );
     if golden.source == OWN_GOLDEN {

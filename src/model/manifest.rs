@@ -104,14 +104,14 @@ pub struct Onnx {
     /// The file.
     pub file: String,
     /// The name of the output to read; empty where `columns` names several.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
     /// For one output a label (skl2onnx's `zipmap="columns"`): the name of each, in the order of the labels.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
     /// For an output that maps classes to numbers (a ZipMap): the class of each label, in the order of the labels, where
     /// labels are not the classes themselves.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
     /// What that output is.
     #[serde(default)]
