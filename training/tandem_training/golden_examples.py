@@ -25,6 +25,8 @@ from .golden_texts import TRICKY
 from .manifest import NAME, read_manifest
 
 FILE = "golden.jsonl"
+# What `tandem check --write-manifest` says of its own examples, which these take the place of.
+OWN = re.compile(r"\A# Written by `tandem check --write-manifest`[^\n]*\n(# [^\n]*\n)*")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def texts_of(files: Sequence[Path]) -> list[str]:
 
 
 def name_in_manifest(folder: Path, source: str, tolerance: float) -> None:
-    """Writes `[golden]` and the checksum of the examples into the manifest; every other line stays as it is."""
+    """Writes `[golden]` and the checksum of the examples into the manifest; what else was written stays as it is."""
     path = folder / NAME
     checksum = hashlib.sha256((folder / FILE).read_bytes()).hexdigest()
     golden = {
@@ -75,7 +77,7 @@ def name_in_manifest(folder: Path, source: str, tolerance: float) -> None:
         "batched_logit_tolerance": f"{tolerance}",
     }
     old = read_manifest(folder).get("golden", {}).get("file", FILE)
-    text = path.read_text(encoding="utf-8")
+    text = OWN.sub("", path.read_text(encoding="utf-8"))
     text = _without_table(text, "golden")
     text = _set_key(text, "files", FILE, f'"{checksum}"', remove=old)
     table = "\n".join(["[golden]", *(f"{key} = {value}" for key, value in golden.items())])
