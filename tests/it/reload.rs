@@ -75,7 +75,7 @@ async fn a_new_version_takes_over_and_its_removal_brings_the_old_one_back() {
     let states = |version: &str| {
         metrics
             .text()
-            .matches(&format!("model=\"{NAME}\",version=\"{version}\""))
+            .matches(&format!("tandem_model_state{{model=\"{NAME}\",version=\"{version}\""))
             .count()
     };
     assert_eq!(
@@ -290,17 +290,22 @@ async fn links_that_point_elsewhere_are_seen() {
     let two = ModelCopy::of(NAME, "1");
     two.set_temperature(3.0);
     let mounted = tempfile::tempdir().expect("a folder");
-    let link = |target: &std::path::Path| {
+    for (copy, folder) in [(&one, "..one"), (&two, "..two")] {
+        let folder = mounted.path().join(folder);
+        fs::create_dir(&folder).expect("a folder");
+        fs::rename(copy.repository().join(NAME), folder.join(NAME)).expect("moved");
+    }
+    let link = |target: &str| {
         let new = mounted.path().join("..new");
         std::os::unix::fs::symlink(target, &new).expect("a link");
-        std::fs::rename(new, mounted.path().join("..data")).expect("renamed");
+        fs::rename(new, mounted.path().join("..data")).expect("renamed");
     };
-    link(one.repository());
+    link("..one");
     std::os::unix::fs::symlink(format!("..data/{NAME}"), mounted.path().join(NAME)).expect("a link");
     let server = TestServer::builder().models(mounted.path().to_owned()).start().await;
     let mut client = server.client().await;
     let before = ask(&mut client).await;
-    link(two.repository());
+    link("..two");
     let report = server.service.reload().await;
     assert_eq!(
         of_fast(&report),
