@@ -169,6 +169,17 @@ async fn over_grpc() {
     }
 }
 
+/// Name, method, path, headers, body, and what comes back.
+type HttpRow = (
+    &'static str,
+    Method,
+    &'static str,
+    Vec<(&'static str, &'static str)>,
+    String,
+    Reason,
+    Tells,
+);
+
 #[tokio::test]
 async fn over_http() {
     let server = TestServer::shared().await;
@@ -176,7 +187,7 @@ async fn over_http() {
     let json_type = ("content-type", "application/json");
     let post = Method::POST;
     static GOOD: LazyLock<String> = LazyLock::new(|| json!({"texts": ["좋다"]}).to_string());
-    let rows: Vec<(&str, Method, &str, Vec<(&str, &str)>, String, Reason, Tells)> = vec![
+    let rows: Vec<HttpRow> = vec![
         (
             "no text",
             post.clone(),

@@ -250,17 +250,12 @@ async fn a_message_is_refused_by_its_length_before_it_has_come() {
     drop(sender);
 }
 
-type Pieces = futures::channel::mpsc::UnboundedSender<Result<http_body::Frame<bytes::Bytes>, std::convert::Infallible>>;
+type Piece = Result<http_body::Frame<bytes::Bytes>, std::convert::Infallible>;
+type Pieces = futures::channel::mpsc::UnboundedSender<Piece>;
+type OpenBody = http_body_util::StreamBody<futures::channel::mpsc::UnboundedReceiver<Piece>>;
 
 /// A body that begins with `bytes` and stays open as long as its sender.
-fn open_body(
-    bytes: &[u8],
-) -> (
-    http_body_util::StreamBody<
-        futures::channel::mpsc::UnboundedReceiver<Result<http_body::Frame<bytes::Bytes>, std::convert::Infallible>>,
-    >,
-    Pieces,
-) {
+fn open_body(bytes: &[u8]) -> (OpenBody, Pieces) {
     let (sender, receiver) = futures::channel::mpsc::unbounded();
     let first = http_body::Frame::data(bytes::Bytes::copy_from_slice(bytes));
     sender.unbounded_send(Ok(first)).expect("open");
