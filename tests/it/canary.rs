@@ -15,12 +15,14 @@ const NAME: &str = "sentiment-fast";
 /// Distinct n-grams enough for the model that can't do them.
 const LONG: &str = "정말 재미있게 봤어요";
 
+/// A server that finds no canary slow, whatever else the machine does, unless `change` says otherwise.
 async fn server_of(repository: &Path, change: impl FnOnce(&mut Settings)) -> TestServer {
     TestServer::builder()
         .models(repository.to_owned())
         .admin_port()
         .with(|settings| {
             settings.client_header = Some("x-client".into());
+            settings.canary_max_slowdown = 1000.0;
             change(settings);
         })
         .start()
