@@ -72,7 +72,7 @@ async fn broken_versions_of_every_kind_are_refused_until_their_files_change() {
         ("other labels", Stage::Mismatch, "neutral", |copy| {
             copy.replace("manifest.toml", "\"negative\"", "\"neutral\"");
         }),
-        ("no graph", Stage::Load, "model.onnx", |copy| {
+        ("no graph", Stage::NotReady, "model.onnx", |copy| {
             fs::write(copy.folder().join("model.onnx"), "nothing").expect("written");
             copy.rehash("model.onnx");
         }),

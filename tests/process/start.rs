@@ -117,8 +117,16 @@ fn a_golden_mismatch_exits_1_after_the_ports_were_open() {
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(opened_ports(&finished), "{finished:?}");
     let complaint = finished.complaint();
-    let file = models.file("golden.jsonl").display().to_string();
-    assert!(complaint.starts_with(&format!("tandem: {file}: ")), "{complaint}");
+    let folder = models
+        .file("golden.jsonl")
+        .parent()
+        .expect("in a folder")
+        .display()
+        .to_string();
+    assert!(
+        complaint.starts_with(&format!("tandem: {folder}: golden.jsonl: line 1: ")),
+        "{complaint}"
+    );
     assert!(complaint.contains("the tolerance is 0.0001"), "{complaint}");
     assert!(!finished.stderr.contains(r#""message":"ready""#));
 }

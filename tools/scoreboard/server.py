@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -17,7 +18,8 @@ class Server:
     def __init__(self, program, *flags, files=None, models=("sentiment-fast",), environment=None, repository=None, wait=True):
         self.models = tempfile.TemporaryDirectory()
         for model in models:
-            os.symlink(f"{ROOT}/models/{model}", f"{self.models.name}/{model}")
+            # A copy: links that lead out of a repository are refused.
+            shutil.copytree(f"{ROOT}/models/{model}", f"{self.models.name}/{model}")
         command = [program, "serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--log-format", "json"]
         command += ["--models", repository or self.models.name, "--default-route", "fast", *flags]
         limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None

@@ -3,11 +3,9 @@
 //! Follows what transformers does with the same files: the labels and the kind of answer of `config.json`, and a length
 //! that both the tokenizer and the positions allow.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::config_file::{CONFIG_FILE, Config, labels, problem_type};
 use super::graph::{Element, Port, PortKind};
 use super::onnx_file::ChosenOnnx;
 use super::tokenizer_files::{
@@ -15,10 +13,8 @@ use super::tokenizer_files::{
 };
 use super::{Notes, Place};
 use crate::model::manifest::{
-    Calibration, Limits, Manifest, Onnx, OutputKind, Preprocess, ProblemType, SCHEMA_VERSION, Tier, TokenizerSettings,
+    Calibration, Limits, Manifest, Onnx, OutputKind, Preprocess, SCHEMA_VERSION, Tier, TokenizerSettings,
 };
-
-const CONFIG_FILE: &str = "config.json";
 
 /// The length where nothing says another: that of BERT.
 const USUAL_POSITIONS: usize = 512;
@@ -26,19 +22,6 @@ const USUAL_POSITIONS: usize = 512;
 const MOST_TOKENS: usize = 8192;
 /// Longer texts are cut to so many bytes for each token that the model reads, before they are tokenised.
 const BYTES_PER_TOKEN: usize = 16;
-
-/// What matters of `config.json`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Config {
-    model_type: Option<String>,
-    id2label: Option<BTreeMap<String, String>>,
-    label2id: Option<BTreeMap<String, i64>>,
-    num_labels: Option<usize>,
-    problem_type: Option<String>,
-    max_position_embeddings: Option<i64>,
-    pad_token_id: Option<u32>,
-}
 
 /// Reads a JSON file of the folder; the error is a part of a line and quotes nothing of it.
 pub(super) fn read_json<T: DeserializeOwned>(place: &Place<'_>, file: &str) -> Result<T, String> {
@@ -252,106 +235,6 @@ fn output_kind(output: &Port, notes: &mut Notes) -> OutputKind {
         "if it holds logits, say so in a manifest.toml (onnx.output_kind)",
     );
     OutputKind::Probabilities
-}
-
-/// The labels, in the order of the output's columns.
-fn labels(config: &Config, output: Option<&Port>, notes: &mut Notes) -> Vec<String> {
-    let columns = output
-        .and_then(|output| output.shape.get(1).copied().flatten())
-        .and_then(|columns| usize::try_from(columns).ok());
-    let labels = match &config.id2label {
-        Some(by_id) => {
-            let mut by_id: Vec<(Option<usize>, &String)> =
-                by_id.iter().map(|(id, label)| (id.parse().ok(), label)).collect();
-            by_id.sort();
-            if by_id.iter().enumerate().any(|(at, (id, _))| *id != Some(at)) {
-                notes.wrong(
-                    format!("{CONFIG_FILE}: the ids of id2label are not 0, 1, 2 and so on"),
-                    "name each column of the output in id2label",
-                );
-            }
-            by_id.into_iter().map(|(_, label)| label.clone()).collect()
-        }
-        None => numbered_labels(columns.or(config.num_labels).unwrap_or(2)),
-    };
-    let count = labels.len();
-    if labels == numbered_labels(count) {
-        notes.assumed(
-            format!("the labels are {}: nobody named them", listed(&labels)),
-            format!("name them in {CONFIG_FILE}: \"id2label\": {{\"0\": \"negative\", \"1\": \"positive\"}}"),
-        );
-    } else {
-        notes.found(format!("{CONFIG_FILE}: {count} labels: {}", listed(&labels)));
-    }
-    if let Some(columns) = columns
-        && columns != count
-    {
-        notes.wrong(
-            format!("the output has {columns} columns, {CONFIG_FILE} names {count} labels"),
-            format!("take the {CONFIG_FILE} of this very model"),
-        );
-    }
-    let ids = config.label2id.iter().flatten();
-    let differs = |(label, id): (&String, &i64)| usize::try_from(*id).ok().and_then(|id| labels.get(id)) != Some(label);
-    if ids.filter(|(label, _)| labels.contains(label)).any(differs) {
-        notes.assumed(
-            format!("{CONFIG_FILE}: label2id and id2label do not agree; id2label counts"),
-            "make them agree",
-        );
-    }
-    labels
-}
-
-/// What transformers calls labels that nobody named.
-fn numbered_labels(count: usize) -> Vec<String> {
-    (0..count).map(|at| format!("LABEL_{at}")).collect()
-}
-
-fn listed(labels: &[String]) -> String {
-    const MOST: usize = 8;
-    let shown = labels.iter().take(MOST).cloned().collect::<Vec<_>>().join(", ");
-    match labels.len().checked_sub(MOST) {
-        Some(more) if more > 0 => format!("{shown} and {more} more"),
-        _ => shown,
-    }
-}
-
-/// What transformers' own pipeline makes of the outputs.
-fn problem_type(config: &Config, labels: usize, notes: &mut Notes) -> Option<ProblemType> {
-    let remedy = format!(
-        "say it in {CONFIG_FILE}: problem_type is single_label_classification, multi_label_classification or regression"
-    );
-    let found = match config.problem_type.as_deref() {
-        Some("single_label_classification") => ProblemType::SingleLabel,
-        Some("multi_label_classification") => ProblemType::MultiLabel,
-        Some("regression") => ProblemType::Regression,
-        Some(_) => {
-            notes.wrong(
-                format!("{CONFIG_FILE}: problem_type is not one of the three that there are"),
-                remedy,
-            );
-            return None;
-        }
-        None if labels == 1 => {
-            notes.assumed(
-                "one column and no problem_type: its sigmoid is the answer, as in transformers' pipeline",
-                remedy,
-            );
-            return Some(ProblemType::MultiLabel);
-        }
-        None => {
-            notes.assumed("one of the labels is right (softmax)", remedy);
-            return Some(ProblemType::SingleLabel);
-        }
-    };
-    notes.found(match found {
-        ProblemType::SingleLabel => format!("{CONFIG_FILE}: one of the labels is right (softmax)"),
-        ProblemType::MultiLabel => {
-            format!("{CONFIG_FILE}: each label is right or not (sigmoid), from a probability of 0.5 on")
-        }
-        ProblemType::Regression => format!("{CONFIG_FILE}: the output is a value, not a probability"),
-    });
-    Some(found)
 }
 
 /// What the first token's place counts as: the RoBERTa kind numbers tokens from the padding's id on.

@@ -3,6 +3,7 @@
 //! Reads files; ONNX Runtime is asked only where nothing else can tell (`sklearn_probe.rs`). Says what was found, what was assumed, and what is wrong with the
 //! command that puts it right. What can't be known from the files is never made up: it is a note that people read.
 
+mod config_file;
 pub mod graph;
 mod hugging_face;
 mod onnx_file;

@@ -1,12 +1,13 @@
 //! `manifest.toml`: the file that makes a folder a model.
 //!
-//! Parses and checks the manifest alone; whether the folder keeps its promises is for `repository.rs` (checksums) and
+//! Parses the manifest and has it checked ([`check`]), alone; whether the folder keeps its promises is for `repository.rs` (checksums) and
 //! `golden.rs` (outputs). Unknown keys are errors, except in the free-form tables for readers.
 
-use serde::{Deserialize, Serialize};
+mod check;
+
 use std::collections::BTreeMap;
 
-use super::paths::goes_down;
+use serde::{Deserialize, Serialize};
 
 /// A trade of speed for accuracy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
@@ -278,135 +279,6 @@ impl Manifest {
         self.golden.as_ref().is_some_and(|golden| golden.source != OWN_GOLDEN)
     }
 
-    /// Checks values that must be in bounds and fit each other. The error is one line that names the key.
-    pub(super) fn check(&self) -> Result<(), String> {
-        if self.schema_version != SCHEMA_VERSION {
-            return Err(format!(
-                "schema_version is {}, this build reads {SCHEMA_VERSION}",
-                self.schema_version
-            ));
-        }
-        for (key, value) in [("name", &self.name), ("version", &self.version), ("task", &self.task)] {
-            if !is_name(value) {
-                return Err(format!("{key} must match [a-z0-9][a-z0-9_-]{{0,62}}"));
-            }
-        }
-        self.check_labels()?;
-        self.check_calibration()?;
-        if !(1..=1024).contains(&self.limits.max_batch_size) {
-            return Err("limits.max_batch_size must be from 1 to 1024".into());
-        }
-        self.onnx.check(self.labels.len())?;
-        self.check_preprocess()?;
-        self.check_files()
-    }
-
-    fn check_labels(&self) -> Result<(), String> {
-        let count = self.labels.len();
-        match self.problem_type {
-            ProblemType::SingleLabel if count < 2 => return Err("labels must hold at least two labels".into()),
-            ProblemType::MultiLabel if count < 1 => return Err("labels must hold at least one label".into()),
-            ProblemType::Regression if count != 1 => {
-                return Err("labels must hold one label where problem_type is regression".into());
-            }
-            _ => {}
-        }
-        if (1..self.labels.len()).any(|at| self.labels[..at].contains(&self.labels[at])) {
-            return Err("labels must differ from each other".into());
-        }
-        Ok(())
-    }
-
-    fn check_calibration(&self) -> Result<(), String> {
-        if !(self.calibration.temperature.is_finite() && self.calibration.temperature > 0.0) {
-            return Err("calibration.temperature must be a number above 0".into());
-        }
-        let thresholds = &self.calibration.thresholds;
-        if !thresholds.is_empty() {
-            if self.problem_type != ProblemType::MultiLabel {
-                return Err("calibration.thresholds are for multi_label_classification only".into());
-            }
-            if thresholds.len() != self.labels.len() {
-                return Err("calibration.thresholds must be one a label".into());
-            }
-            if !thresholds.iter().all(|value| (0.0..=1.0).contains(value)) {
-                return Err("calibration.thresholds must be numbers from 0 to 1".into());
-            }
-        }
-        let tolerances = self.golden.iter().flat_map(|golden| {
-            [
-                ("golden.logit_tolerance", golden.logit_tolerance),
-                ("golden.batched_logit_tolerance", golden.batched_logit_tolerance),
-            ]
-        });
-        for (key, value) in tolerances {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(format!("{key} must be a number of at least 0"));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_preprocess(&self) -> Result<(), String> {
-        match &self.preprocess {
-            Preprocess::HashedNgrams(settings) => {
-                if !settings.buckets.is_power_of_two() || settings.buckets > 1 << 30 {
-                    return Err("preprocess.buckets must be a power of two up to 2^30".into());
-                }
-                if settings.min_n < 1 || settings.max_n < settings.min_n || settings.max_n > 8 {
-                    return Err("preprocess.min_n and max_n must satisfy 1 <= min_n <= max_n <= 8".into());
-                }
-                if !(1..=65_536).contains(&settings.max_code_points) {
-                    return Err("preprocess.max_code_points must be from 1 to 65536".into());
-                }
-            }
-            Preprocess::Tokenizer(settings) => {
-                if !(3..=8192).contains(&settings.max_tokens) {
-                    return Err("preprocess.max_tokens must be from 3 to 8192".into());
-                }
-                if settings.max_bytes < 16 {
-                    return Err("preprocess.max_bytes must be at least 16".into());
-                }
-            }
-            Preprocess::String { max_bytes } => {
-                if *max_bytes < 16 {
-                    return Err("preprocess.max_bytes must be at least 16".into());
-                }
-                if self.onnx.input.is_none() {
-                    return Err("onnx.input must name the string input when preprocess.kind is \"string\"".into());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn check_files(&self) -> Result<(), String> {
-        for (file, sha256) in &self.files {
-            if !goes_down(file) {
-                return Err(format!("files: `{file}` must be a relative path without `..`"));
-            }
-            if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                return Err(format!("files: the SHA-256 of `{file}` must be 64 hexadecimal digits"));
-            }
-        }
-        for (key, file) in self.named_files() {
-            if !self.files.contains_key(file) {
-                return Err(format!("{key} names `{file}`, which [files] does not list"));
-            }
-        }
-        Ok(())
-    }
-
-    /// The files that the manifest names, with the key that names each.
-    fn named_files(&self) -> Vec<(&'static str, &str)> {
-        let mut named = vec![("onnx.file", self.onnx.file.as_str())];
-        named.extend(self.golden.iter().map(|golden| ("golden.file", golden.file.as_str())));
-        if let Preprocess::Tokenizer(settings) = &self.preprocess {
-            named.push(("preprocess.file", &settings.file));
-        }
-        named
-    }
-
     /// The most tokens or features that the model reads of a text.
     pub fn max_token_count(&self) -> usize {
         match &self.preprocess {
@@ -414,20 +286,6 @@ impl Manifest {
             Preprocess::Tokenizer(settings) => settings.max_tokens,
             Preprocess::String { max_bytes } => *max_bytes,
         }
-    }
-}
-
-impl Onnx {
-    fn check(&self, labels: usize) -> Result<(), String> {
-        if self.output.is_empty() == self.columns.is_empty() {
-            return Err("either onnx.output or onnx.columns must name what to read".into());
-        }
-        for (key, names) in [("columns", &self.columns), ("keys", &self.keys)] {
-            if !names.is_empty() && names.len() != labels {
-                return Err(format!("onnx.{key} must hold one name for each of the {labels} labels"));
-            }
-        }
-        Ok(())
     }
 }
 
