@@ -68,6 +68,7 @@ async fn answer_too(service: &Service, model: &str, canary_labels: &[String], co
         client: ClientKey::default(),
         weight: Weight::default(),
     };
+    let max_slowdown = service.settings().canary_max_slowdown;
     let rows = stable.run(copied.chosen, terms).await.ok()?;
     let mut compared = Compared::default();
     for (&(place, took), row) in copied.answers.iter().zip(&rows.rows) {
@@ -76,6 +77,7 @@ async fn answer_too(service: &Service, model: &str, canary_labels: &[String], co
         compared.add(Compared {
             texts: 1,
             differing: u64::from(differs),
+            slower: u64::from(took.as_secs_f64() > max_slowdown * stable_took.as_secs_f64()),
             canary_time: took,
             stable_time: stable_took,
         });
@@ -91,6 +93,7 @@ impl Compared {
     fn add(&mut self, more: Self) {
         self.texts += more.texts;
         self.differing += more.differing;
+        self.slower += more.slower;
         self.canary_time += more.canary_time;
         self.stable_time += more.stable_time;
     }

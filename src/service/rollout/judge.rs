@@ -13,7 +13,7 @@ pub struct Bounds {
     pub max_failures: f64,
     /// The largest share of compared texts with another label.
     pub max_disagreement: f64,
-    /// How many times as long as the stable version it may take for compared texts.
+    /// How many times as long as the stable version it may take for the middle one of the compared texts.
     pub max_slowdown: f64,
 }
 
@@ -44,6 +44,8 @@ pub struct Compared {
     pub texts: u64,
     /// Those with different labels.
     pub differing: u64,
+    /// Those for which the canary took longer than it may.
+    pub slower: u64,
     /// The canary's time for them.
     pub canary_time: Duration,
     /// The stable version's time for them.
@@ -113,6 +115,7 @@ impl Seen {
             compared: Compared {
                 texts: self.compared.texts / 2,
                 differing: self.compared.differing / 2,
+                slower: self.compared.slower / 2,
                 canary_time: self.compared.canary_time / 2,
                 stable_time: self.compared.stable_time / 2,
             },
@@ -133,7 +136,12 @@ impl Seen {
                 format!("it failed {failed} of {of} requests, at most {at_most} may"),
             ));
         }
-        let Compared { texts, differing, .. } = self.compared;
+        let Compared {
+            texts,
+            differing,
+            slower,
+            ..
+        } = self.compared;
         if ratio(differing, texts.max(least)) > bounds.max_disagreement {
             let at_most = percent(bounds.max_disagreement);
             return Some((
@@ -143,13 +151,13 @@ impl Seen {
                 ),
             ));
         }
-        let slowdown = self.compared.time_ratio();
-        if texts >= least && slowdown > bounds.max_slowdown {
+        // By the number of texts, not by sums of time: on a busy machine a few runs wait for a processor, and take as long as all others.
+        if texts >= least && 2 * slower > texts {
             let most = bounds.max_slowdown;
             return Some((
                 Fault::Slowness,
                 format!(
-                    "it took {slowdown:.2} times as long as the stable version for {texts} texts, the most is {most:.2}"
+                    "it took more than {most:.2} times as long as the stable version for {slower} of {texts} texts, at most half may"
                 ),
             ));
         }
@@ -181,13 +189,13 @@ mod tests {
         }
     }
 
-    fn compared(texts: u64, differing: u64, canary_ms: u64, stable_ms: u64) -> Seen {
+    fn compared(texts: u64, differing: u64, slower: u64) -> Seen {
         Seen {
             compared: Compared {
                 texts,
                 differing,
-                canary_time: Duration::from_millis(canary_ms),
-                stable_time: Duration::from_millis(stable_ms),
+                slower,
+                ..Compared::default()
             },
             ..Seen::default()
         }
@@ -213,18 +221,17 @@ mod tests {
 
     #[test]
     fn another_label_for_too_many_texts_is_a_fault() {
-        assert_eq!(fault(compared(10, 10, 0, 0)), None);
-        assert_eq!(fault(compared(11, 11, 0, 0)), Some(Fault::Disagreement));
-        assert_eq!(fault(compared(1000, 100, 0, 0)), None);
-        assert_eq!(fault(compared(1000, 101, 0, 0)), Some(Fault::Disagreement));
+        assert_eq!(fault(compared(10, 10, 0)), None);
+        assert_eq!(fault(compared(11, 11, 0)), Some(Fault::Disagreement));
+        assert_eq!(fault(compared(1000, 100, 0)), None);
+        assert_eq!(fault(compared(1000, 101, 0)), Some(Fault::Disagreement));
     }
 
     #[test]
     fn slowness_is_told_by_enough_texts_alone() {
-        assert_eq!(fault(compared(99, 0, 500, 100)), None);
-        assert_eq!(fault(compared(100, 0, 201, 100)), Some(Fault::Slowness));
-        assert_eq!(fault(compared(100, 0, 200, 100)), None);
-        assert_eq!(fault(compared(100, 0, 0, 0)), None);
+        assert_eq!(fault(compared(99, 0, 99)), None);
+        assert_eq!(fault(compared(100, 0, 51)), Some(Fault::Slowness));
+        assert_eq!(fault(compared(100, 0, 50)), None);
     }
 
     #[test]
