@@ -1,6 +1,6 @@
 //! `manifest.toml`: the file that makes a folder a model.
 //!
-//! Parses the manifest and has it checked ([`check`]), alone; whether the folder keeps its promises is for `repository.rs` (checksums) and
+//! Parses the manifest and has it checked (`check.rs`), alone; whether the folder keeps its promises is for `repository.rs` (checksums) and
 //! `golden.rs` (outputs). Unknown keys are errors, except in the free-form tables for readers.
 
 mod check;
