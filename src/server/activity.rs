@@ -19,7 +19,7 @@ const PREFACE_BYTES: usize = 24;
 
 /// What a connection may read in one go, in bytes, before others get their turn: a flood of small frames, which cost much for
 /// their size, would keep its thread for tens of milliseconds.
-const TURN_BYTES: usize = 16 * 1024;
+const TURN_BYTES: usize = 4 * 1024;
 
 /// The calls of one connection.
 pub struct Activity {
