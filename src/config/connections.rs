@@ -11,6 +11,7 @@ pub fn check(settings: &Settings) -> Result<(), String> {
     let counts = [
         ("max_pending_resets", settings.max_pending_resets, 1, 1 << 20),
         ("max_error_resets", settings.max_error_resets, 1, 1 << 20),
+        ("max_rapid_resets", settings.max_rapid_resets, 1, 1 << 20),
         (
             "max_send_buffer_bytes",
             settings.max_send_buffer_bytes,

@@ -342,6 +342,15 @@ pub struct Options {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_error_resets: Option<usize>,
+    /// The most calls of a connection that were taken back at once, before it is read slowly [default: 128]
+    #[arg(
+        long,
+        env = "TANDEM_MAX_RAPID_RESETS",
+        value_name = "COUNT",
+        help_heading = "Connections"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_rapid_resets: Option<usize>,
     /// The most bytes of answers that wait for the reader of one call [default: 262144]
     #[arg(
         long,

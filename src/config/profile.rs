@@ -39,6 +39,7 @@ impl Profile {
                 keepalive_timeout: seconds(10),
                 max_pending_resets: 64,
                 max_error_resets: 32,
+                max_rapid_resets: 32,
                 max_send_buffer_bytes: 64 * 1024,
                 ..standard
             },

@@ -141,6 +141,9 @@ pub struct Settings {
     pub max_pending_resets: usize,
     /// The most calls of a connection that were reset for their caller's mistakes; a connection with more is ended.
     pub max_error_resets: usize,
+    /// The most calls of a connection that their caller took back within 10 ms, two for each answered one not counted; a
+    /// connection with more is read slowly, 4 KiB every 5 ms.
+    pub max_rapid_resets: usize,
     /// The most bytes of answers that wait for the reader of one call.
     pub max_send_buffer_bytes: usize,
     /// How long calls are still taken after SIGTERM, when health says already that the server goes.
@@ -266,6 +269,7 @@ impl Default for Settings {
             // A client may cancel all that it may have open.
             max_pending_resets: 256,
             max_error_resets: 128,
+            max_rapid_resets: 128,
             max_send_buffer_bytes: 256 * 1024,
             drain_pause: HumanDuration(Duration::ZERO),
             drain_grace: HumanDuration(Duration::from_secs(20)),

@@ -1,25 +1,19 @@
-//! What a connection is doing: whether its peer has spoken yet, and how long it has had no call.
+//! What a connection is doing: whether its peer has spoken yet, how long it has had no call, and whether its calls are meant.
 //!
 //! Counts only; what follows from it is decided in `connection.rs`.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http_body::{Body, Frame, SizeHint};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// The bytes after which a peer counts as heard: the length of HTTP/2's preface.
-const PREFACE_BYTES: usize = 24;
+/// A call that its peer took back before it was this old, unanswered, counts as a rapid reset.
+const RAPID: Duration = Duration::from_millis(10);
 
-/// What a connection may read in one go, in bytes, before others get their turn: a flood of small frames, which cost much for
-/// their size, would keep its thread for tens of milliseconds.
-const TURN_BYTES: usize = 4 * 1024;
+/// So many rapid resets are forgiven for each call that was answered: callers that hedge take back every second one.
+const FORGIVEN: usize = 2;
 
 /// The calls of one connection.
 pub struct Activity {
@@ -28,28 +22,43 @@ pub struct Activity {
     /// When the last call ended, in milliseconds after `opened_at`.
     quiet_since_ms: AtomicU64,
     heard: CancellationToken,
+    /// Rapid resets, less those that are forgiven.
+    rapid_resets: AtomicUsize,
+    max_rapid_resets: usize,
 }
 
 impl Activity {
-    /// A connection that was opened just now.
-    pub fn new() -> Arc<Self> {
+    /// A connection that was opened just now, and is flooded past `max_rapid_resets`.
+    pub fn new(max_rapid_resets: usize) -> Arc<Self> {
         Arc::new(Self {
             opened_at: Instant::now(),
             open_calls: AtomicUsize::new(0),
             quiet_since_ms: AtomicU64::new(0),
             heard: CancellationToken::new(),
+            rapid_resets: AtomicUsize::new(0),
+            max_rapid_resets,
         })
     }
 
-    /// Counts a call as open until the guard is dropped.
-    pub fn begin_call(self: &Arc<Self>) -> OpenCall {
+    /// Counts a call as open until nobody holds it any more.
+    pub fn begin_call(self: &Arc<Self>) -> Arc<OpenCall> {
         self.open_calls.fetch_add(1, Ordering::AcqRel);
+        self.heard();
+        Arc::new(OpenCall {
+            activity: Arc::clone(self),
+            began: Instant::now(),
+            taken_back: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
+        })
+    }
+
+    /// Tells that the peer has sent something that makes it a peer.
+    pub fn heard(&self) {
         self.heard.cancel();
-        OpenCall(Arc::clone(self))
     }
 
     /// Waits until the peer has sent a preface or a request.
-    pub async fn heard(&self) {
+    pub async fn until_heard(&self) {
         self.heard.cancelled().await;
     }
 
@@ -76,160 +85,65 @@ impl Activity {
         let quiet_since = self.opened_at + Duration::from_millis(self.quiet_since_ms.load(Ordering::Acquire));
         limit.saturating_sub(now.saturating_duration_since(quiet_since))
     }
+
+    /// Whether its peer takes back most calls as soon as they are made.
+    pub fn is_flooded(&self) -> bool {
+        self.rapid_resets.load(Ordering::Acquire) > self.max_rapid_resets
+    }
+
+    fn count_answer(&self) {
+        let forgive = |resets: usize| (resets > 0).then(|| resets.saturating_sub(FORGIVEN));
+        // Where there is nothing to forgive, nothing changes.
+        let _ = self
+            .rapid_resets
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, forgive);
+    }
 }
 
 /// A call that is being answered.
-pub struct OpenCall(Arc<Activity>);
+pub struct OpenCall {
+    activity: Arc<Activity>,
+    began: Instant,
+    taken_back: AtomicBool,
+    answered: AtomicBool,
+}
+
+impl OpenCall {
+    /// Tells that the peer reset the call within its message.
+    pub fn taken_back(&self) {
+        self.taken_back.store(true, Ordering::Release);
+    }
+
+    /// Tells that there is an answer, which is an answer only if the call was not taken back.
+    pub fn answered(&self) {
+        self.answered.store(true, Ordering::Release);
+    }
+}
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
-        let millis = u64::try_from(self.0.opened_at.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.quiet_since_ms.store(millis, Ordering::Release);
-        self.0.open_calls.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// The body of an answer, which keeps its call open until it is sent.
-pub struct AnswerBody {
-    body: axum::body::Body,
-    _call: OpenCall,
-}
-
-impl AnswerBody {
-    /// The body of `call`'s answer.
-    pub fn new(body: axum::body::Body, call: OpenCall) -> Self {
-        Self { body, _call: call }
-    }
-}
-
-impl Body for AnswerBody {
-    type Data = bytes::Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<bytes::Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A stream of bytes that tells when its peer was heard, and is read in turns.
-pub struct HeardStream<S> {
-    stream: S,
-    activity: Arc<Activity>,
-    read: usize,
-    /// Read since this last had to wait.
-    read_in_turn: usize,
-}
-
-impl<S> HeardStream<S> {
-    /// Tells `activity` of what is read from `stream`.
-    pub fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Self {
-            stream,
-            activity,
-            read: 0,
-            read_in_turn: 0,
+        let (activity, now) = (&self.activity, Instant::now());
+        let millis = u64::try_from((now - activity.opened_at).as_millis()).unwrap_or(u64::MAX);
+        activity.quiet_since_ms.store(millis, Ordering::Release);
+        activity.open_calls.fetch_sub(1, Ordering::AcqRel);
+        if *self.answered.get_mut() && !*self.taken_back.get_mut() {
+            activity.count_answer();
+        } else if now - self.began < RAPID {
+            activity.rapid_resets.fetch_add(1, Ordering::AcqRel);
         }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for HeardStream<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.read_in_turn >= TURN_BYTES {
-            self.read_in_turn = 0;
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let found = buffer.filled().len() - before;
-        self.read_in_turn = if polled.is_ready() {
-            self.read_in_turn + found
-        } else {
-            0
-        };
-        if self.read < PREFACE_BYTES {
-            self.read += found;
-            if self.read >= PREFACE_BYTES {
-                self.activity.heard.cancel();
-            }
-        }
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for HeardStream<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures::task::noop_waker_ref;
-
     use super::*;
 
-    #[test]
-    fn a_stream_that_always_has_more_gives_way_to_others_and_loses_nothing() {
-        let endless = tokio::io::repeat(7);
-        let mut stream = HeardStream::new(endless, Activity::new());
-        let mut context = Context::from_waker(noop_waker_ref());
-        let mut turns = Vec::new();
-        let mut in_turn = 0;
-        for _ in 0..100 {
-            let mut room = [0; 1024];
-            let mut buffer = ReadBuf::new(&mut room);
-            match Pin::new(&mut stream).poll_read(&mut context, &mut buffer) {
-                Poll::Ready(outcome) => {
-                    outcome.expect("endless");
-                    in_turn += buffer.filled().len();
-                }
-                Poll::Pending => turns.push(std::mem::take(&mut in_turn)),
-            }
-        }
-        assert_eq!(turns, [TURN_BYTES; 5]);
-    }
-
+    const MAX_RAPID_RESETS: usize = 10;
     const LIMIT: Duration = Duration::from_secs(10);
 
     #[test]
     fn idleness_counts_from_the_end_of_the_last_call() {
-        let activity = Activity::new();
+        let activity = Activity::new(MAX_RAPID_RESETS);
         let after = |seconds| activity.opened_at + Duration::from_secs(seconds);
         assert_eq!(activity.until_idle(after(8), LIMIT), Duration::from_secs(2));
         let call = activity.begin_call();
@@ -242,5 +156,34 @@ mod tests {
         assert_eq!(activity.until_idle(after(60), LIMIT), Duration::ZERO);
         activity.quiet_since_ms.store(55_000, Ordering::Release);
         assert_eq!(activity.until_idle(after(60), LIMIT), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn calls_that_are_taken_back_at_once_make_a_flood_and_answers_end_it() {
+        let activity = Activity::new(MAX_RAPID_RESETS);
+        for _ in 0..MAX_RAPID_RESETS {
+            drop(activity.begin_call());
+        }
+        assert!(!activity.is_flooded(), "as many as are allowed");
+        let call = activity.begin_call();
+        call.taken_back();
+        call.answered();
+        drop(call);
+        assert!(activity.is_flooded(), "an answer to a call that was taken back is none");
+        activity.begin_call().answered();
+        assert!(!activity.is_flooded());
+    }
+
+    #[test]
+    fn calls_that_had_their_time_and_calls_of_which_half_are_taken_back_make_no_flood() {
+        let activity = Activity::new(MAX_RAPID_RESETS);
+        for _ in 0..10 * MAX_RAPID_RESETS {
+            let mut long = activity.begin_call();
+            Arc::get_mut(&mut long).expect("held here only").began -= RAPID;
+            drop(long);
+            drop(activity.begin_call());
+            activity.begin_call().answered();
+        }
+        assert!(!activity.is_flooded());
     }
 }

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::Body;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -19,8 +20,10 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::accept::Protocol;
-use super::activity::{Activity, AnswerBody, HeardStream};
+use super::activity::Activity;
+use super::bodies::{AnswerBody, CallBody};
 use super::newcomers::Newcomer;
+use super::stream::HeardStream;
 use crate::api::call::ConnectionId;
 use crate::config::Settings;
 
@@ -48,6 +51,7 @@ pub struct ConnectionLimits {
     keepalive_timeout: Duration,
     max_pending_resets: usize,
     max_error_resets: usize,
+    max_rapid_resets: usize,
     max_send_buffer: usize,
 }
 
@@ -65,6 +69,7 @@ impl From<&Settings> for ConnectionLimits {
             keepalive_timeout: settings.keepalive_timeout.0,
             max_pending_resets: settings.max_pending_resets,
             max_error_resets: settings.max_error_resets,
+            max_rapid_resets: settings.max_rapid_resets,
             max_send_buffer: settings.max_send_buffer_bytes,
         }
     }
@@ -127,7 +132,7 @@ impl Connection {
 
     /// Serves a peer that must be heard within `handshake`.
     async fn speak_http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, handshake: Duration) {
-        let activity = Activity::new();
+        let activity = Activity::new(self.limits.max_rapid_resets);
         let builder = self.builder();
         let Self {
             id,
@@ -143,6 +148,8 @@ impl Connection {
             tower::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
                 let call = activity.begin_call();
                 request.extensions_mut().insert(id);
+                let multiplexed = request.version() == http::Version::HTTP_2;
+                let request = request.map(|body| Body::new(CallBody::new(body, multiplexed, call.clone())));
                 let answer = router.clone().oneshot(request);
                 async move {
                     let answer = answer.await?;
@@ -156,7 +163,7 @@ impl Connection {
         tokio::select! {
             biased;
             outcome = connection.as_mut() => return ended(protocol, outcome),
-            () = activity.heard() => drop(newcomer),
+            () = activity.until_heard() => drop(newcomer),
             () = newcomer.sent_away() => return,
             () = tokio::time::sleep(handshake) => return,
             () = drain.cancelled() => return,

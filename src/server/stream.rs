@@ -1,0 +1,152 @@
+//! The bytes of a connection: told apart from silence, and read in turns.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::activity::Activity;
+
+/// The bytes after which a peer counts as heard: the length of HTTP/2's preface.
+const PREFACE_BYTES: usize = 24;
+
+/// What a connection may read in one go, in bytes, before others get their turn: a flood of small frames, which cost much for
+/// their size, would keep its thread for tens of milliseconds.
+const TURN_BYTES: usize = 4 * 1024;
+
+/// The pause after each turn of a flooded connection: what is read of it costs a few hundredths of a core.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A stream of bytes that tells when its peer was heard, and is read in turns.
+pub struct HeardStream<S> {
+    stream: S,
+    activity: Arc<Activity>,
+    read: usize,
+    /// Read since this last had to wait.
+    read_in_turn: usize,
+    /// Ends the pause after a turn, where the connection is flooded.
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> HeardStream<S> {
+    /// Tells `activity` of what is read from `stream`.
+    pub fn new(stream: S, activity: Arc<Activity>) -> Self {
+        Self {
+            stream,
+            activity,
+            read: 0,
+            read_in_turn: 0,
+            pause: None,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for HeardStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.read_in_turn >= TURN_BYTES {
+            self.read_in_turn = 0;
+            if !self.activity.is_flooded() {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.pause = Some(Box::pin(tokio::time::sleep(PAUSE)));
+        }
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(context));
+            self.pause = None;
+        }
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let found = buffer.filled().len() - before;
+        self.read_in_turn = if polled.is_ready() {
+            self.read_in_turn + found
+        } else {
+            0
+        };
+        if self.read < PREFACE_BYTES {
+            self.read += found;
+            if self.read >= PREFACE_BYTES {
+                self.activity.heard();
+            }
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for HeardStream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use futures::task::noop_waker_ref;
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_that_always_has_more_gives_way_to_others_and_loses_nothing() {
+        let endless = tokio::io::repeat(7);
+        let mut stream = HeardStream::new(endless, Activity::new(0));
+        let mut context = Context::from_waker(noop_waker_ref());
+        let mut turns = Vec::new();
+        let mut in_turn = 0;
+        for _ in 0..100 {
+            let mut room = [0; 1024];
+            let mut buffer = ReadBuf::new(&mut room);
+            match Pin::new(&mut stream).poll_read(&mut context, &mut buffer) {
+                Poll::Ready(outcome) => {
+                    outcome.expect("endless");
+                    in_turn += buffer.filled().len();
+                }
+                Poll::Pending => turns.push(std::mem::take(&mut in_turn)),
+            }
+        }
+        assert_eq!(turns, [TURN_BYTES; 100 / (TURN_BYTES / 1024 + 1)]);
+    }
+
+    #[tokio::test]
+    async fn a_flooded_stream_has_to_wait_after_each_turn() {
+        let activity = Activity::new(0);
+        let mut stream = HeardStream::new(tokio::io::repeat(7), activity.clone());
+        drop(activity.begin_call());
+        let (started, turns) = (Instant::now(), 5);
+        for _ in 0..=turns {
+            stream.read_exact(&mut [0; TURN_BYTES]).await.expect("endless");
+        }
+        let least = PAUSE * u32::try_from(turns).expect("few");
+        assert!(started.elapsed() >= least);
+    }
+}
