@@ -1,10 +1,11 @@
 //! A call: what is known before its message is read: its id, its arrival, its deadline. And its end: one log line, one
 //! count.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use governor::clock::MonotonicClock;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 
 use super::allowance::Allowance;
@@ -13,6 +14,7 @@ use crate::error::{Error, Reason};
 use crate::service::bodies::HeldBody;
 use crate::service::types::{CallTimes, ClientKey, Weight};
 use crate::service::{Deadlines, Service};
+use crate::telemetry::line_limit::LineLimit;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::request_id::{RequestId, trace_id};
 
@@ -134,6 +136,10 @@ impl Call {
     }
 }
 
+// The log is the process's, and so are the bounds on its lines.
+static FAILED_LINES: LazyLock<LineLimit> = LazyLock::new(|| LineLimit::new(MonotonicClock));
+static REFUSED_LINES: LazyLock<LineLimit> = LazyLock::new(|| LineLimit::new(MonotonicClock));
+
 struct Answered<'a> {
     door: &'static str,
     method: &'static str,
@@ -156,10 +162,17 @@ fn record(metrics: &Metrics, call: &Call, answered: &Answered<'_>) {
         Ok(()) => tracing::debug!(door, method, request_id, trace_id, took_us, "answered"),
         Err(error) => {
             let reason = error.reason.label();
-            if matches!(error.reason, Reason::Internal | Reason::InferenceFailed) {
-                tracing::error!(door, method, request_id, trace_id, took_us, reason, "failed");
+            let failed = matches!(error.reason, Reason::Internal | Reason::InferenceFailed);
+            let lines = if failed { &FAILED_LINES } else { &REFUSED_LINES };
+            let Some(unlogged) = lines.take() else {
+                tracing::debug!(door, method, request_id, trace_id, took_us, reason, "not answered");
+                return;
+            };
+            let unlogged = (unlogged > 0).then_some(unlogged);
+            if failed {
+                tracing::error!(door, method, request_id, trace_id, took_us, reason, unlogged, "failed");
             } else {
-                tracing::info!(door, method, request_id, trace_id, took_us, reason, "refused");
+                tracing::info!(door, method, request_id, trace_id, took_us, reason, unlogged, "refused");
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What the log and the metrics say, and what they never say: the texts of requests.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 use tandem::api::pb;
 use tandem::api::pb::prediction_service_client::PredictionServiceClient;
@@ -173,4 +175,35 @@ fn a_refused_call_is_logged_once_with_the_request_id_and_the_trace_id_of_its_cal
         assert_eq!(line["trace_id"], TRACE);
         assert!(line["reason"].is_string() && line["took_us"].is_u64(), "{line}");
     }
+}
+
+#[test]
+fn refused_calls_beyond_a_hundred_a_second_are_counted_instead_of_logged() {
+    const CALLS: u64 = 2_000;
+    let server = RunningServer::start(&[]);
+    let runtime = runtime();
+    let mut client = PredictionServiceClient::new(server.channel(&runtime));
+    let started = Instant::now();
+    wait(&runtime, async {
+        for _ in 0..CALLS {
+            client.predict(request(&[])).await.expect_err("no texts");
+        }
+    });
+    let seconds = started.elapsed().as_secs() + 1;
+    let metrics = curl_get(server.http(), "/metrics");
+    let counted = format!(r#"reason="INVALID_FIELD"}} {CALLS}"#);
+    assert!(metrics.contains(&counted), "{metrics}");
+    server.signal("TERM");
+    drop((client, runtime));
+    let (_, log) = server.wait_exit();
+    let lines: Vec<Value> = log
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let refused: Vec<&Value> = lines.iter().filter(|line| line["message"] == "refused").collect();
+    let logged = refused.len() as u64;
+    assert!(logged >= 100, "{logged}");
+    assert!(logged <= 100 + 100 * seconds, "{logged} in {seconds} s");
+    let unlogged: u64 = refused.iter().filter_map(|line| line["unlogged"].as_u64()).sum();
+    assert!(logged + unlogged <= CALLS, "{logged} and {unlogged}");
 }
