@@ -41,6 +41,7 @@ mod shutdown;
 mod sklearn;
 mod start_order;
 mod stream;
+mod taken_back;
 mod tls;
 mod unicode;
 mod wire;
