@@ -24,6 +24,15 @@ pub struct BatchLimits {
     pub max_cells: usize,
 }
 
+/// What decides how long a batch runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchShape {
+    /// Its rows.
+    pub rows: usize,
+    /// The widest row's width.
+    pub width: usize,
+}
+
 /// Predicts what batches cost.
 #[derive(Clone, Debug)]
 pub struct CostModel {

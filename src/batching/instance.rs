@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use ndarray::Array2;
 
 use super::core::Core;
+use super::cost::BatchShape;
 use super::queue::{Batch, Entry};
 use super::ticket::{Failure, RowOutput};
+use crate::model::thread_time::thread_time;
 use crate::model::{ModelInput, RunError, Runner};
 
 /// How far an instance stands back from the threads that talk to callers: a refusal or a health check takes microseconds,
@@ -20,14 +22,18 @@ pub fn serve(core: &Core, instance: usize, mut runner: Box<dyn Runner>) {
     give_way();
     while let Some(batch) = core.next_batch(instance) {
         let (rows, width) = (batch.entries.len(), batch.width);
-        let started = Instant::now();
+        let (started, worked_before) = (Instant::now(), thread_time());
         let outcome = run_guarded(&mut runner, &batch);
-        let took = started.elapsed();
+        let run = Run {
+            started,
+            took: started.elapsed(),
+            worked: thread_time().saturating_sub(worked_before),
+        };
         // A run that has the machine to itself tells nothing of one on a busy server.
-        core.finished(instance, rows, width, (!batch.alone).then_some(took));
-        core.metrics.ran(rows, took);
+        core.finished(instance, rows, width, (!batch.alone).then_some(run.took));
+        core.metrics.ran(rows, run.took);
         match outcome {
-            Ok(outputs) => deliver(core, &batch.entries, &outputs, started, took),
+            Ok(outputs) => deliver(core, &batch, &outputs, &run),
             Err(error) if rows == 1 => batch.entries[0].ticket.fail(Failure::Inference(error.to_string())),
             Err(_) => run_one_by_one(core, &mut runner, batch.entries),
         }
@@ -56,22 +62,43 @@ fn run_one_by_one(core: &Core, runner: &mut Box<dyn Runner>, entries: Vec<Entry>
             entries: vec![entry],
             alone: false,
         };
+        let worked_before = thread_time();
         match run_guarded(runner, &batch) {
-            Ok(outputs) => deliver(core, &batch.entries, &outputs, started, started.elapsed()),
+            Ok(outputs) => {
+                let run = Run {
+                    started,
+                    took: started.elapsed(),
+                    worked: thread_time().saturating_sub(worked_before),
+                };
+                deliver(core, &batch, &outputs, &run);
+            }
             Err(error) => batch.entries[0].ticket.fail(Failure::Inference(error.to_string())),
         }
     }
 }
 
-fn deliver(core: &Core, entries: &[Entry], outputs: &Array2<f32>, started: Instant, took: Duration) {
-    for (entry, output) in entries.iter().zip(outputs.rows()) {
-        let queued_for = started.saturating_duration_since(entry.enqueued_at);
+/// When a batch ran.
+struct Run {
+    started: Instant,
+    took: Duration,
+    worked: Duration,
+}
+
+fn deliver(core: &Core, batch: &Batch, outputs: &Array2<f32>, run: &Run) {
+    let shape = BatchShape {
+        rows: batch.entries.len(),
+        width: batch.width,
+    };
+    for (entry, output) in batch.entries.iter().zip(outputs.rows()) {
+        let queued_for = run.started.saturating_duration_since(entry.enqueued_at);
         core.metrics.waited(queued_for);
         let output = RowOutput {
             values: output.to_vec(),
             queued_for,
-            ran_for: took,
-            batch_rows: entries.len(),
+            ran_for: run.took,
+            worked_for: run.worked,
+            width: entry.input.width(),
+            batch: shape,
         };
         entry.ticket.deliver(entry.row, output);
     }

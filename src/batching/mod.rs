@@ -19,6 +19,6 @@ pub mod shares;
 pub mod sync;
 pub mod ticket;
 
-pub use cost::BatchLimits;
+pub use cost::{BatchLimits, BatchShape};
 pub use scheduler::{Scheduler, SchedulerSettings};
 pub use ticket::{ClientKey, Failure, Priority, RowOutput, Terms, Weight};

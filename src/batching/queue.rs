@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::cost::{BatchLimits, CostModel};
+use super::cost::{BatchLimits, BatchShape, CostModel};
 use super::policy::{self, Bounds};
 use super::shares::{Amount, Shares};
 use super::sync::Arc;
@@ -224,7 +224,8 @@ impl Queue {
             self.busy_until[instance] = Some(now + self.cost.of_batch(entries.len(), width));
             let others_busy = self.busy_until.iter().flatten().count() > 1;
             return Some(Batch {
-                alone: !others_busy && self.is_empty(),
+                // What is in no hurry leaves the other cores to what may come.
+                alone: !others_busy && lane != Priority::Bulk.lane() && self.is_empty(),
                 entries,
                 width,
             });
@@ -237,6 +238,11 @@ impl Queue {
         if let Some(took) = took {
             self.cost.learn(rows, width, took);
         }
+    }
+
+    /// What a batch is expected to take.
+    pub fn batch_cost(&self, shape: BatchShape) -> Duration {
+        self.cost.of_batch(shape.rows, shape.width)
     }
 
     /// The request's rows are no longer being prepared.

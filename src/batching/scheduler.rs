@@ -4,12 +4,12 @@
 //! never wait while one is idle. The threads end when the scheduler is closed and what waits is done.
 
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::core::Core;
-use super::cost::{BatchLimits, CostModel};
+use super::cost::{BatchLimits, BatchShape, CostModel};
 use super::instance;
 use super::queue::{Hold, Key, Queue, QueueSettings};
 use super::shares::Amount;
@@ -101,6 +101,11 @@ impl Scheduler {
     /// How many rows wait for a place in a batch.
     pub fn queued_rows(&self) -> usize {
         self.inner.core.with_queue(Queue::len)
+    }
+
+    /// What a batch is expected to take.
+    pub fn batch_cost(&self, shape: BatchShape) -> Duration {
+        self.inner.core.with_queue(|queue| queue.batch_cost(shape))
     }
 
     /// What is accepted and not answered.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
+use super::cost::BatchShape;
 use super::sync::atomic::{AtomicBool, Ordering};
 use super::sync::{Mutex, lock};
 
@@ -78,8 +79,12 @@ pub struct RowOutput {
     pub queued_for: Duration,
     /// How long the batch ran that held it.
     pub ran_for: Duration,
-    /// How many rows that batch held.
-    pub batch_rows: usize,
+    /// How long the instance's thread worked for that; more threads may have helped it where the batch had the machine to itself.
+    pub worked_for: Duration,
+    /// The row's own width.
+    pub width: usize,
+    /// The shape of that batch.
+    pub batch: BatchShape,
 }
 
 /// Why a request got no rows.

@@ -52,7 +52,7 @@ pub fn before_preprocessing(text: &str) {
 /// The instances of a model, faults and all.
 pub fn wrap(runners: Vec<Box<dyn Runner>>, preprocessor: &Preprocessor) -> Vec<Box<dyn Runner>> {
     tracing::warn!("this build takes texts that make it fail: it is for tests alone");
-    let input = |text| match preprocessor.encode(text, None) {
+    let input = |text| match preprocessor.encode(text, None, None) {
         Ok(encoding) => encoding.input,
         Err(error) => panic!("a text of faults can't be encoded: {error}"),
     };

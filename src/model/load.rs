@@ -15,6 +15,7 @@ use super::postprocess::{Classification, NotFinite, Postprocessor};
 use super::preprocess::ngrams::NgramSpan;
 use super::preprocess::{EncodeError, Encoding, ModelInput, Preprocessor};
 use super::repository::VerifiedModel;
+use super::thread_time::thread_time;
 use super::{ModelError, RunError, Runner};
 
 /// How many instances a model gets, and how each is set up.
@@ -237,11 +238,6 @@ fn clock_for(around: Around, intra_threads: usize) -> impl Fn() -> Instant {
         true => start + thread_time().saturating_sub(own),
         false => Instant::now(),
     }
-}
-
-fn thread_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::try_from(time).unwrap_or_default()
 }
 
 /// The instances, the first with the session for quiet moments if there is one.

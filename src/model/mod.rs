@@ -21,6 +21,7 @@ pub mod postprocess;
 pub mod preprocess;
 pub mod repository;
 pub mod signature;
+pub mod thread_time;
 
 pub use cost::ShapeCost;
 pub use manifest::{Manifest, Tier};

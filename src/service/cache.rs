@@ -12,7 +12,7 @@ use quick_cache::sync::{Cache, GuardResult};
 use super::catalog::Serving;
 use super::tier::{Chosen, TierRow, TierRows};
 use super::types::Terms;
-use crate::batching::RowOutput;
+use crate::batching::{BatchShape, RowOutput};
 use crate::error::Error;
 use crate::model::manifest::Truncation;
 
@@ -175,7 +175,9 @@ impl Cached {
                 values: self.values.clone(),
                 queued_for: std::time::Duration::ZERO,
                 ran_for: std::time::Duration::ZERO,
-                batch_rows: 0,
+                worked_for: std::time::Duration::ZERO,
+                width: 0,
+                batch: BatchShape::default(),
             },
             token_count: self.token_count,
             truncated: self.truncated,

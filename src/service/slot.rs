@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use super::cache::AnswerCache;
 use super::failures::Failures;
 use super::reload::LoadedBytes;
-use super::reload::shadow::Tap;
+use super::reload::beside::Tap;
 use super::types::ModelRef;
 use crate::batching::Scheduler;
 use crate::model::load::Model;

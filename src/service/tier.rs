@@ -8,7 +8,7 @@ use super::catalog::Serving;
 use super::observe::Observed;
 use super::route::Asked;
 use super::types::{Decision, ModelRef, Terms, TierTiming};
-use crate::batching::{Failure, RowOutput};
+use crate::batching::{BatchShape, Failure, RowOutput};
 use crate::error::{Error, MODEL_FACT, MODEL_VERSION_FACT, Reason};
 use crate::model::load::Model;
 use crate::model::manifest::Truncation;
@@ -86,7 +86,7 @@ impl TierRows {
         TierTiming {
             queue: outputs().map(|row| row.queued_for).max().unwrap_or_default(),
             inference: outputs().map(|row| row.ran_for).max().unwrap_or_default(),
-            batch_texts: outputs().map(|row| row.batch_rows).max().unwrap_or_default(),
+            batch_texts: outputs().map(|row| row.batch.rows).max().unwrap_or_default(),
         }
     }
 }
@@ -185,14 +185,21 @@ impl Serving {
         }
     }
 
-    /// Runs the chosen texts through the model.
+    /// Runs the chosen texts through the model, and lets a version that is tried beside it have a copy.
     pub(super) async fn run(&self, chosen: Chosen, terms: Terms) -> Result<TierRows, Error> {
+        let copied = self.tap.keep(&chosen);
+        let answered = self.run_unseen(chosen, terms).await?;
+        self.tap.send(copied);
+        Ok(answered)
+    }
+
+    /// Runs the chosen texts through the model, and nobody gets a copy.
+    pub(super) async fn run_unseen(&self, chosen: Chosen, terms: Terms) -> Result<TierRows, Error> {
         let sizes = chosen.places.iter().map(|&at| chosen.bytes_at(at));
         let room = self
             .scheduler
             .reserve(terms, sizes)
             .map_err(|failure| self.to_error(&failure))?;
-        let copied = self.tap.keep(&chosen);
         let (encodings, preprocess) = self.preprocess(chosen, terms.deadline).await?;
         let shapes: Vec<(usize, bool)> = encodings
             .iter()
@@ -200,7 +207,6 @@ impl Serving {
             .collect();
         let inputs: Vec<ModelInput> = encodings.into_iter().map(|encoding| encoding.input).collect();
         let outputs = room.submit(inputs).await.map_err(|failure| self.to_error(&failure))?;
-        self.tap.copy(copied, &outputs);
         let rows = outputs.into_iter().zip(shapes);
         Ok(TierRows {
             rows: rows
@@ -221,6 +227,11 @@ impl Serving {
         let sizes = inputs.iter().map(ModelInput::width);
         let room = self.scheduler.reserve(terms, sizes).map_err(told)?;
         room.submit(inputs).await.map_err(told)
+    }
+
+    /// What a batch is expected to take.
+    pub(super) fn batch_cost(&self, shape: BatchShape) -> Duration {
+        self.scheduler.batch_cost(shape)
     }
 
     /// Turns the texts into model inputs. A few short texts are done on the spot, like the decoding of their message, since two

@@ -477,7 +477,7 @@ def row_memory(program, short):
 
 
 def row_shadow(program, short):
-    seconds, texts = (4, 20) if short else (15, 200)
+    seconds, texts = (4, 20) if short else (40, 200)
     with Server(program, "--shadow-texts", str(texts)) as server:
         rate = half_of_capacity(program, server, "deep", short)
         load = ("--route", "deep", "--rate", f"{rate:.0f}")

@@ -6,6 +6,7 @@
 //! `retire`.
 
 pub mod background;
+pub mod beside;
 pub mod exchange;
 pub mod fit;
 pub mod memory;

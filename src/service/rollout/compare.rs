@@ -1,41 +1,37 @@
-//! Texts that a canary answered, answered by the stable version too: in the background, at bulk priority, and as many as a part of
-//! one instance's time is enough for. Callers wait for nothing. Texts are kept only until they have run; none is logged.
+//! Texts that a canary answered, run on both it and the stable version: in the background, at bulk priority, and as many as a part
+//! of one instance's time is enough for.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use super::judge::Compared;
 use super::watch::CanaryWatch;
-use crate::batching::{ClientKey, Priority, Terms, Weight};
 use crate::service::Service;
-use crate::service::reload::shadow::{Copied, Tap, seen};
-use crate::service::slot::{ModelState, Serving};
-
-/// The most requests that wait; more are left out.
-const COPIES: usize = 16;
-/// How much longer than it ran the comparison rests after each request.
-const REST: u32 = 3;
-/// How long a request may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::service::reload::beside::{self, ComparedText};
+use crate::service::slot::ModelState;
 
 /// Compares until the canary has ended, or the server drains.
 pub async fn compare(service: Service, watch: Arc<CanaryWatch>) {
-    let Some((tap, labels)) = tapped(&service, &watch) else {
+    let Some(canary) = service.catalog().version(&watch.model, &watch.version) else {
         return;
     };
-    let mut copies = tap.open(COPIES);
+    let state = canary.state();
+    let ModelState::Serving(canary) = &*state else {
+        return;
+    };
+    let mut copies = canary.tap.open();
     let mut health = service.watch_health();
     let comparing = async {
-        while let Some(copied) = copies.recv().await {
-            let started = Instant::now();
-            if let Some(compared) = answer_too(&service, &watch.model, &labels, copied).await {
-                let fault = watch.note(|seen| seen.compared.add(compared));
-                if let Some((fault, why)) = fault {
-                    service.roll_back_canary(&watch, fault, why);
-                    return;
-                }
+        while let Some(chosen) = copies.recv().await {
+            let stable = service.catalog().slot(&watch.model).map(|slot| slot.state());
+            let Some(ModelState::Serving(stable)) = stable.as_deref() else {
+                continue;
+            };
+            let texts = beside::compare(stable, canary, chosen).await;
+            let compared = Compared::of(&texts, service.settings().canary_max_slowdown);
+            if let Some((fault, why)) = watch.note(|seen| seen.compared.add(compared)) {
+                service.roll_back_canary(&watch, fault, why);
+                return;
             }
-            tokio::time::sleep(started.elapsed() * REST).await;
         }
     };
     tokio::select! {
@@ -43,53 +39,22 @@ pub async fn compare(service: Service, watch: Arc<CanaryWatch>) {
         () = watch.over() => {}
         _ = health.wait_for(|draining| *draining) => {}
     }
-    tap.close();
-}
-
-/// Where copies of the canary's requests come from, and its labels; nothing if it is gone already.
-fn tapped(service: &Service, watch: &CanaryWatch) -> Option<(Tap, Vec<String>)> {
-    let slot = service.catalog().version(&watch.model, &watch.version)?;
-    match &*slot.state() {
-        ModelState::Serving(serving) => Some((serving.tap.clone(), labels_of(serving).to_vec())),
-        _ => None,
-    }
-}
-
-/// Runs what the canary answered on the stable version; nothing where that has no room or no time.
-async fn answer_too(service: &Service, model: &str, canary_labels: &[String], copied: Copied) -> Option<Compared> {
-    let slot = service.catalog().slot(model)?;
-    let state = slot.state();
-    let ModelState::Serving(stable) = &*state else {
-        return None;
-    };
-    let terms = Terms {
-        deadline: Instant::now() + PATIENCE,
-        priority: Priority::Bulk,
-        client: ClientKey::default(),
-        weight: Weight::default(),
-    };
-    let max_slowdown = service.settings().canary_max_slowdown;
-    let rows = stable.run(copied.chosen, terms).await.ok()?;
-    let mut compared = Compared::default();
-    for (&(place, took), row) in copied.answers.iter().zip(&rows.rows) {
-        let (other, stable_took) = seen(&row.output);
-        let differs = canary_labels.get(place) != labels_of(stable).get(other);
-        compared.add(Compared {
-            texts: 1,
-            differing: u64::from(differs),
-            slower: u64::from(took.as_secs_f64() > max_slowdown * stable_took.as_secs_f64()),
-            canary_time: took,
-            stable_time: stable_took,
-        });
-    }
-    Some(compared)
-}
-
-fn labels_of(serving: &Serving) -> &[String] {
-    &serving.model.manifest.labels
+    canary.tap.close();
 }
 
 impl Compared {
+    fn of(texts: &[ComparedText], max_slowdown: f64) -> Self {
+        let mut compared = Self::default();
+        for text in texts {
+            compared.texts += 1;
+            compared.differing += u64::from(text.differs);
+            compared.slower += u64::from(text.took > text.expected.mul_f64(max_slowdown));
+            compared.canary_time += text.took;
+            compared.stable_time += text.expected;
+        }
+        compared
+    }
+
     fn add(&mut self, more: Self) {
         self.texts += more.texts;
         self.differing += more.differing;
