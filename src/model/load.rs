@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cost::{self, ShapeBounds, ShapeCost};
+use super::gently::{self, Patience};
 use super::golden::{self, Report, Subject};
 use super::idle::{self, IdleRunner};
 use super::manifest::{Manifest, Tier, Truncation};
@@ -130,45 +131,91 @@ fn try_initialize(
         ..
     } = verified;
     let runtime = Runtime::get().map_err(|problem| ModelError::new(folder, problem))?;
-    let mut clock = Instant::now();
-    let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed();
-    let preprocessor = Preprocessor::load(manifest, folder)?;
-    let mut times = LoadTimes {
-        preprocessor: lap(),
-        ..LoadTimes::default()
-    };
+    let try_wide = settings.idle_threads > settings.intra_threads;
     let path = folder.join(&manifest.onnx.file);
     let weights = share.then(|| SharedWeights::read(&path)).flatten();
-    let source = Source {
-        path: &path,
-        manifest,
-        pad_id: preprocessor.pad_id(),
-        weights: weights.as_ref(),
-    };
-    let open = |intra_threads| {
+    let bounds = ShapeBounds::new(manifest, settings.max_cells);
+    let open = |preprocessor: &Preprocessor, intra_threads| {
+        let source = Source {
+            path: &path,
+            manifest,
+            pad_id: preprocessor.pad_id(),
+            weights: weights.as_ref(),
+        };
         OnnxRunner::load(runtime, source, SessionSettings { intra_threads })
             .map_err(|problem| ModelError::new(&path, problem))
     };
-    let mut runners = (0..settings.count.max(1))
-        .map(|_| open(settings.intra_threads))
-        .collect::<Result<Vec<_>, _>>()?;
-    times.sessions = lap();
-    let postprocessor = Postprocessor::new(manifest);
     let failed = |problem: &dyn std::fmt::Display| ModelError::new(&path, format!("warm-up failed: {problem}"));
-    let sample = cost::sample(&preprocessor).map_err(|error| failed(&error))?;
-    let bounds = ShapeBounds::new(manifest, settings.max_cells);
-    for runner in &mut runners {
-        warm_up(runner, &sample, bounds).map_err(|error| failed(&error))?;
-    }
-    times.warm_up = lap();
-    let try_wide = settings.idle_threads > settings.intra_threads;
-    let for_wide = if try_wide { cost::BUDGET / 4 } else { Duration::ZERO };
-    let clock = clock_for(around, settings.intra_threads);
-    let costs = cost::measure(&mut runners[0], &sample, bounds, cost::BUDGET - for_wide, clock)
+    let narrow = |patience: &Patience| {
+        let mut times = LoadTimes::default();
+        let mut clock = Instant::now();
+        let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed();
+        let preprocessor = Preprocessor::load(manifest, folder)?;
+        times.preprocessor = lap();
+        let mut runners = (0..settings.count.max(1))
+            .map(|_| open(&preprocessor, settings.intra_threads))
+            .collect::<Result<Vec<_>, _>>()?;
+        times.sessions = lap();
+        let postprocessor = Postprocessor::new(manifest);
+        let golden = match &manifest.golden {
+            Some(expected) => {
+                let golden_path = folder.join(&expected.file);
+                let examples = golden::read(&golden_path)?;
+                let subject = Subject {
+                    manifest,
+                    golden: expected,
+                    preprocessor: &preprocessor,
+                    postprocessor: &postprocessor,
+                    runner: &mut patience.runner(&mut runners[0]),
+                };
+                golden::check(subject, &examples).map_err(|problem| ModelError::new(&golden_path, problem))?
+            }
+            None => Report::default(),
+        };
+        times.golden = lap();
+        let sample = cost::sample(&preprocessor).map_err(|error| failed(&error))?;
+        for runner in &mut runners {
+            warm_up(&mut patience.runner(runner), &sample, bounds).map_err(|error| failed(&error))?;
+        }
+        times.warm_up = lap();
+        let for_wide = if try_wide { cost::BUDGET / 4 } else { Duration::ZERO };
+        let clock = clock_for(around, settings.intra_threads);
+        let costs = cost::measure(
+            &mut patience.runner(&mut runners[0]),
+            &sample,
+            bounds,
+            cost::BUDGET - for_wide,
+            clock,
+        )
         .map_err(|error| failed(&error))?;
+        times.measuring = lap();
+        Ok(Narrow {
+            preprocessor,
+            postprocessor,
+            runners,
+            sample,
+            golden,
+            costs,
+            times,
+        })
+    };
+    let Narrow {
+        preprocessor,
+        postprocessor,
+        mut runners,
+        sample,
+        golden,
+        costs,
+        mut times,
+    } = match around {
+        // Sessions of one thread start none.
+        Around::Busy { .. } if settings.intra_threads == 1 => gently::when_idle(narrow),
+        Around::Quiet | Around::Busy { .. } => gently::here(narrow),
+    }?;
+    let clock = Instant::now();
     let mut wide = None;
     if try_wide {
-        let mut runner = open(settings.idle_threads)?;
+        let mut runner = open(&preprocessor, settings.idle_threads)?;
         warm_up(&mut runner, &sample, bounds).map_err(|error| failed(&error))?;
         let from_cells = match around {
             Around::Busy { idle_from_cells } => idle_from_cells,
@@ -178,23 +225,7 @@ fn try_initialize(
         };
         wide = from_cells.map(|from_cells| (runner, from_cells));
     }
-    times.measuring = lap();
-    let golden = match &manifest.golden {
-        Some(expected) => {
-            let golden_path = folder.join(&expected.file);
-            let examples = golden::read(&golden_path)?;
-            let subject = Subject {
-                manifest,
-                golden: expected,
-                preprocessor: &preprocessor,
-                postprocessor: &postprocessor,
-                runner: &mut runners[0],
-            };
-            golden::check(subject, &examples).map_err(|problem| ModelError::new(&golden_path, problem))?
-        }
-        None => Report::default(),
-    };
-    times.golden = lap();
+    times.measuring += clock.elapsed();
     let idle_from_cells = wide.as_ref().map(|(_, from_cells)| *from_cells);
     let runners = with_idle(runners, wide);
     #[cfg(feature = "fault-injection")]
@@ -212,6 +243,17 @@ fn try_initialize(
         costs,
         times,
     })
+}
+
+/// All of a model but the session for quiet moments.
+struct Narrow {
+    preprocessor: Preprocessor,
+    postprocessor: Postprocessor,
+    runners: Vec<OnnxRunner>,
+    sample: ModelInput,
+    golden: Report,
+    costs: Vec<ShapeCost>,
+    times: LoadTimes,
 }
 
 /// The size of a batch, in cells, from which on more threads run what is alone; nothing if they do not pay.

@@ -9,6 +9,7 @@ pub mod cost;
 pub mod discover;
 #[cfg(feature = "fault-injection")]
 pub mod faults;
+pub mod gently;
 pub mod golden;
 pub mod idle;
 pub mod library;

@@ -1,0 +1,133 @@
+//! Work on a machine that serves: on a thread that runs when nobody else wants the processor.
+//!
+//! A low priority is not enough: whoever has the processor keeps it for a slice of about 3 ms, which a request on its way from
+//! thread to thread waits for several times.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use ndarray::Array2;
+
+use super::{ModelInput, RunError, Runner};
+
+/// How long work may wait for idle moments. After that it is begun anew at the priority of its own thread, since a server that is
+/// never idle should get its new version too.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whether work should go on.
+pub struct Patience {
+    until: Option<Instant>,
+    over: AtomicBool,
+}
+
+impl Patience {
+    fn until(until: Option<Instant>) -> Self {
+        Self {
+            until,
+            over: AtomicBool::new(false),
+        }
+    }
+
+    /// A runner that runs nothing any more when patience is over.
+    pub fn runner<'a>(&'a self, inner: &'a mut dyn Runner) -> PatientRunner<'a> {
+        PatientRunner { inner, patience: self }
+    }
+
+    fn check(&self) -> Result<(), RunError> {
+        match self.until {
+            Some(until) if Instant::now() >= until => {
+                self.over.store(true, Ordering::Release);
+                Err(RunError("it waited too long for an idle processor".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Runs batches while there is patience.
+pub struct PatientRunner<'a> {
+    inner: &'a mut dyn Runner,
+    patience: &'a Patience,
+}
+
+impl Runner for PatientRunner<'_> {
+    fn run(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
+        self.patience.check()?;
+        self.inner.run(inputs)
+    }
+
+    fn run_alone(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
+        self.patience.check()?;
+        self.inner.run_alone(inputs)
+    }
+}
+
+/// Does work on this thread, with endless patience.
+pub fn here<T>(work: impl FnOnce(&Patience) -> T) -> T {
+    work(&Patience::until(None))
+}
+
+/// Does work in idle moments; what is not done when patience is over is begun anew on this thread. Blocks. A panic in it is a
+/// panic here. Threads that the work starts stay in the idle class, so it should start none.
+pub fn when_idle<T: Send>(work: impl Fn(&Patience) -> T + Sync) -> T {
+    let patience = Patience::until(Instant::now().checked_add(PATIENCE));
+    let done = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            step_back();
+            work(&patience)
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    match patience.over.load(Ordering::Acquire) {
+        true => here(work),
+        false => done,
+    }
+}
+
+/// Puts this thread into the idle class for good: the system lets nobody out of it. Where there is none, all threads are equal.
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    {
+        use thread_priority::unix::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy};
+        use thread_priority::{ThreadPriority, thread_native_id};
+        let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Counting(usize);
+
+    impl Runner for Counting {
+        fn run(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
+            self.0 += 1;
+            Ok(Array2::zeros((inputs.len(), 1)))
+        }
+    }
+
+    #[test]
+    fn work_is_done_on_another_thread_while_there_is_patience() {
+        let elsewhere = when_idle(|_| std::thread::current().id());
+        assert_ne!(elsewhere, std::thread::current().id());
+    }
+
+    #[test]
+    fn what_is_not_done_when_patience_is_over_is_begun_anew_here() {
+        let attempts = when_idle(|patience| {
+            let impatient = Patience::until(Some(Instant::now()));
+            if patience.until.is_some() {
+                let ran = impatient.runner(&mut Counting(0)).run(&[]);
+                assert!(ran.is_err());
+                patience.over.store(impatient.over.into_inner(), Ordering::Release);
+                return 1;
+            }
+            let mut counting = Counting(0);
+            patience.runner(&mut counting).run(&[]).expect("endless patience");
+            1 + counting.0
+        });
+        assert_eq!(attempts, 2);
+    }
+}
