@@ -32,6 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 static REOPENED: AtomicUsize = AtomicUsize::new(0);
+static MEETING: AtomicUsize = AtomicUsize::new(0);
 static LET_GO: Gathering = Gathering::new();
 
 /// How many instances have panicked in this process, and how many were opened in the place of one.
@@ -42,6 +43,16 @@ pub fn panics() -> (usize, usize) {
 /// Ends every run that is held.
 pub fn let_go() {
     LET_GO.all_are_here();
+}
+
+/// How many runs are held.
+pub fn held_runs() -> usize {
+    LET_GO.state.lock().unwrap_or_else(PoisonError::into_inner).here
+}
+
+/// How many runs wait for other instances.
+pub fn meeting_runs() -> usize {
+    MEETING.load(Ordering::SeqCst)
 }
 
 /// Panics if the text asks for it.
@@ -96,7 +107,10 @@ impl FaultyRunner {
             LET_GO.wait()?;
         }
         if has(&script.meet) {
-            script.meeting.meet(script.instances)?;
+            MEETING.fetch_add(1, Ordering::SeqCst);
+            let met = script.meeting.meet(script.instances);
+            MEETING.fetch_sub(1, Ordering::SeqCst);
+            met?;
         }
         if has(&script.slow) {
             std::thread::sleep(DAWDLE);
@@ -167,7 +181,9 @@ impl Gathering {
 
     /// Waits for the end of the round.
     fn wait(&self) -> Result<(), RunError> {
-        self.wait_from(self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.here += 1;
+        self.wait_from(state)
     }
 
     fn wait_from(&self, state: MutexGuard<'_, Waiting>) -> Result<(), RunError> {
@@ -185,6 +201,7 @@ impl Gathering {
 
     fn all_are_here(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.here = 0;
         state.round += 1;
         self.changed.notify_all();
     }

@@ -43,13 +43,13 @@ async fn until_queued(server: &TestServer, rows: usize) {
 }
 
 /// Every instance has a run of its own at the same time, or nobody is answered.
-async fn all_instances_meet(server: &TestServer, client: &Client, instances: usize) {
+async fn all_instances_meet(client: &Client, instances: usize) {
     let mut calls = Vec::new();
     for _ in 0..instances {
         let mut client = client.clone();
         calls.push(tokio::spawn(async move { client.predict(fast(&[MEET])).await }));
         // Not two in a batch: each is taken before the next one comes.
-        while !calls.iter().all(|call| call.is_finished()) && (held(server) < calls.len() || queued(server) > 0) {
+        while !calls.iter().all(|call| call.is_finished()) && faults::meeting_runs() < calls.len() {
             tokio::task::yield_now().await;
         }
     }
@@ -79,7 +79,7 @@ async fn panics_hang_nobody_and_cost_no_capacity() {
     let started = Instant::now();
     let outcomes: Vec<_> = futures::stream::iter(calls).buffer_unordered(32).collect().await;
     let last = Instant::now();
-    all_instances_meet(&server, &client, instances).await;
+    all_instances_meet(&client, instances).await;
     println!(
         "faults: {count} offenders among {} calls in {:.2} s, {} panics; full capacity after {:.3} s",
         outcomes.len(),
@@ -118,7 +118,7 @@ async fn a_batch_with_an_offender_is_run_once_more_row_by_row() {
         };
         // The only instance is busy, so the others wait together.
         let busy = ask(HOLD);
-        while held(&server) != 1 || queued(&server) != 0 {
+        while faults::held_runs() == 0 {
             tokio::task::yield_now().await;
         }
         let before = faults::panics();
