@@ -105,7 +105,7 @@ fn open_stream(server: &RunningServer, runtime: &Runtime) -> tonic::Streaming<pb
 #[test]
 fn a_stream_that_its_client_never_closes_is_cut_when_the_grace_limit_is_over() {
     let models = FastModelCopy::new();
-    let server = start(&models, &["--drain-grace", "100ms"]);
+    let server = start(&models, &["--drain-grace", "10ms"]);
     let runtime = runtime();
     let _open = open_stream(&server, &runtime);
     server.signal("TERM");
