@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use prost::Message;
+use tandem::api::http::error::malformed;
 use tandem::api::{convert, json, pb};
 use tandem::config::options::Options;
 use tandem::config::resolve::resolve;
@@ -180,7 +181,7 @@ fn json_bodies_are_read_or_refused() {
                 let again: pb::PredictRequest = json::decode(&written).expect("what we wrote");
                 prop_assert_eq!(json::encode(&again), written);
             }
-            Err(error) => one_line(&error.inner().to_string())?,
+            Err(error) => one_line(&malformed(&error).message)?,
         }
         Ok(())
     });

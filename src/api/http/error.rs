@@ -99,7 +99,8 @@ fn document(error: &Error, call: &Call) -> serde_json::Value {
 
 /// A JSON document that can't be decoded, in words that hold nothing of its values.
 pub fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
-    let problem = without_values(&error.inner().to_string());
+    // The names of fields that it quotes may hold the end of a line.
+    let problem = without_values(&error.inner().to_string()).replace(char::is_control, "\u{fffd}");
     let path = error.path().to_string();
     // A question mark stands for a place before any field.
     if path == "." || path == "?" {

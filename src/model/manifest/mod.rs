@@ -270,7 +270,9 @@ impl Manifest {
     /// Parses and checks the text of a manifest. The error is one line that names the key.
     pub fn parse(text: &str) -> Result<Self, String> {
         let manifest: Manifest = toml::from_str(text).map_err(|error| one_line(&error.to_string()))?;
-        manifest.check()?;
+        // What it quotes may hold the end of a line.
+        let one_line = |problem: String| problem.replace(char::is_control, "\u{fffd}");
+        manifest.check().map_err(one_line)?;
         Ok(manifest)
     }
 
