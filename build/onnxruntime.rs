@@ -16,7 +16,8 @@ use sha2::{Digest, Sha256};
 
 use crate::wheel::{self, Wheel, describe};
 
-/// From 1.29 on the Linux wheels carry telemetry that is on by default. A new version needs new
+/// From 1.29 on the Linux wheels carry telemetry that is on by default, which
+/// tools/onnxruntime-telemetry.py shows: ask it before this changes. A new version needs new
 /// checksums below, and those of its wheels in the requirements file.
 const VERSION: &str = "1.28.0";
 const REQUIREMENTS: &str = "build/onnxruntime-requirements.txt";

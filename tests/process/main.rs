@@ -13,6 +13,7 @@ mod folders;
 mod logs;
 mod models;
 mod namespaces;
+mod onnxruntime;
 mod predict;
 mod reload;
 mod scoreboard;
