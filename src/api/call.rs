@@ -1,7 +1,7 @@
 //! A call: what is known before its message is read: its id, its arrival, its deadline. And its end: one log line, one
 //! count.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,38 @@ pub const CACHE_HITS_HEADER: &str = "x-tandem-cache-hits";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionId(pub u64);
 
+/// How much is known of whoever is behind a connection; the server puts it beside each request. Cheap to clone.
+///
+/// It tells who makes room when all places for connections are taken: callers of health alone before those whose calls were
+/// admitted, who showed a key where keys are needed.
+#[derive(Clone, Debug, Default)]
+pub struct Standing(Arc<AtomicU8>);
+
+impl Standing {
+    const OPEN: u8 = 1;
+    const ADMITTED: u8 = 2;
+
+    /// A call that is open to all was made.
+    pub fn called(&self) {
+        self.0.fetch_max(Self::OPEN, Ordering::Relaxed);
+    }
+
+    /// A call was admitted that is not open to all.
+    pub fn admit(&self) {
+        self.0.fetch_max(Self::ADMITTED, Ordering::Relaxed);
+    }
+
+    /// Whether any call was taken.
+    pub fn has_called(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= Self::OPEN
+    }
+
+    /// Whether one was admitted.
+    pub fn is_admitted(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= Self::ADMITTED
+    }
+}
+
 /// The largest headers of a call, in bytes: names, values, and 32 for each, as HTTP/2 counts them.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
@@ -43,13 +75,21 @@ pub fn check_headers(headers: &HeaderMap, path: &str) -> Result<(), Error> {
 
 /// Who asks, for fair shares: the value of the header that the operator chose, or else the caller's key, or else the
 /// connection. A key with a weight is one client whatever its headers say: it can't make itself many.
-fn client_of(service: &Service, key: Option<&KeyOwner>, headers: &HeaderMap, extensions: &Extensions) -> ClientKey {
-    let header = service.client_header().and_then(|name| headers.get(name));
-    match (key, header) {
-        (Some(owner), header) if owner.limits.weight.is_some() || header.is_none() => owner.client,
-        (_, Some(value)) => ClientKey::of(value.as_bytes()),
-        _ => ClientKey(extensions.get::<ConnectionId>().map_or(0, |connection| connection.0)),
+fn client_of(key: Option<&KeyOwner>, named: Option<ClientKey>, connection: u64) -> ClientKey {
+    match (key, named) {
+        (Some(owner), named) if owner.limits.weight.is_some() || named.is_none() => owner.client,
+        (_, Some(named)) => named,
+        _ => ClientKey(connection),
     }
+}
+
+/// Whether a call needs a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It is answered to everybody: health.
+    Open,
+    /// It is answered to those who have a key, where there are keys.
+    Keyed,
 }
 
 /// What is known of a call; cheap to clone.
@@ -61,7 +101,7 @@ pub struct Call {
     pub arrived: Instant,
     /// The time that its caller gave it, if it said.
     pub timeout: Option<Duration>,
-    /// The bytes of its body, held until it is answered.
+    /// The bytes of its body, held until it is answered; it knows who holds those of its answer.
     pub body: Arc<HeldBody>,
     client: ClientKey,
     weight: Weight,
@@ -71,13 +111,13 @@ pub struct Call {
 }
 
 impl Call {
-    /// Reads what the headers say, with the caller's time limit taken from them by `timeout`.
+    /// Reads what the headers say, with the caller's time limit taken from them by `timeout`. Nobody is known to make it.
     pub fn from_headers(service: &Service, headers: &HeaderMap, arrived: Instant, timeout: Option<Duration>) -> Self {
         Self {
             request_id: RequestId::from_headers(headers),
             arrived,
             timeout,
-            body: Arc::new(HeldBody::new(service.bodies().clone())),
+            body: Arc::new(HeldBody::new(service.bodies().open_to_all(0))),
             client: ClientKey::default(),
             weight: Weight::default(),
             allowance: None,
@@ -86,18 +126,55 @@ impl Call {
         }
     }
 
-    /// The same, with whoever asks: the owner of `key`, if there is one.
-    pub fn by(self, service: &Service, key: Option<KeyOwner>, headers: &HeaderMap, extensions: &Extensions) -> Self {
+    /// The same, with whoever asks: the owner of the key that was `admitted`, if there is one. Who was not admitted holds what
+    /// those do whose calls are open to all.
+    pub fn by(
+        self,
+        service: &Service,
+        access: Access,
+        admitted: &Result<Option<KeyOwner>, Error>,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Self {
+        let connection = extensions.get::<ConnectionId>().map_or(0, |connection| connection.0);
+        let bodies = service.bodies();
+        let (Access::Keyed, Ok(key)) = (access, admitted) else {
+            let holder = bodies.open_to_all(connection);
+            if let (Ok(_), Some(standing)) = (admitted, extensions.get::<Standing>()) {
+                standing.called();
+            }
+            return Self {
+                client: ClientKey(connection),
+                body: Arc::new(HeldBody::new(holder)),
+                ..self
+            };
+        };
+        if let Some(standing) = extensions.get::<Standing>() {
+            standing.admit();
+        }
+        let header = service.client_header().and_then(|name| headers.get(name));
+        let named = header.map(|value| ClientKey::of(value.as_bytes()));
+        let client = client_of(key.as_ref(), named, connection);
+        let weight = key.as_ref().and_then(|owner| owner.limits.weight).unwrap_or_default();
+        let owner = key.as_ref().map(|owner| owner.client);
+        let holder = bodies.caller(connection, owner, named.map(|_| client), weight);
         Self {
-            client: client_of(service, key.as_ref(), headers, extensions),
-            weight: key.as_ref().and_then(|owner| owner.limits.weight).unwrap_or_default(),
-            allowance: key.and_then(|owner| owner.allowance),
+            client,
+            weight,
+            allowance: key.as_ref().and_then(|owner| owner.allowance.clone()),
+            body: Arc::new(HeldBody::new(holder)),
             ..self
         }
     }
 
-    /// Takes a request's texts out of what the caller's key may send.
+    /// Refuses a call whose caller holds its share already: of requests, or of answers that it does not read.
+    pub fn check_room(&self) -> Result<(), Error> {
+        self.body.check_share()
+    }
+
+    /// Takes a request's texts out of what the caller's key may send. Who leaves answers unread may send none.
     pub fn allow(&self, texts: usize) -> Result<(), Error> {
+        self.check_room()?;
         self.allowance
             .as_ref()
             .map_or(Ok(()), |allowance| allowance.take(texts))

@@ -170,8 +170,9 @@ impl Amount {
     }
 }
 
-/// How much more a client may take of a room.
-fn free(most: usize, held: usize, own: usize, alone: bool, weight: Weight) -> usize {
+/// How much more a client may take of a room of `most`, of which `held` is taken, `own` of it by this client, which is `alone` if
+/// nobody else holds any.
+pub fn free(most: usize, held: usize, own: usize, alone: bool, weight: Weight) -> usize {
     let free = most.saturating_sub(held);
     let but_newcomers = (most - most / NEWCOMERS).saturating_sub(held);
     if own == 0 {

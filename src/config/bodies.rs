@@ -19,7 +19,37 @@ pub fn largest_json(max_texts: usize, max_text_bytes: usize) -> usize {
     ESCAPED * largest_message(max_texts, max_text_bytes)
 }
 
+/// The part of the room that connections have for themselves, together.
+const OWN_PART: usize = 8;
+
+/// How large the room for bodies is, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoomSize {
+    /// The bytes that callers share.
+    pub shared: usize,
+    /// The bytes that each connection has for itself.
+    pub own: usize,
+    /// All of them, for as many connections as there may be; the figure that errors name.
+    pub limit: usize,
+}
+
 impl Settings {
+    /// The room for bodies: an eighth of it in equal parts for as many connections as there may be, if the largest body still
+    /// fits into the rest; the rest is shared.
+    pub fn room_size(&self) -> RoomSize {
+        let limit = self.body_room();
+        let largest = largest_json(self.max_texts, self.max_text_bytes);
+        let doors = 1 + usize::from(!self.no_http) + usize::from(self.metrics_addr.is_some());
+        let doors = doors + usize::from(self.admin_addr.is_some());
+        let connections = doors * self.max_connections;
+        let own = (limit / OWN_PART).min(limit.saturating_sub(largest)) / connections;
+        RoomSize {
+            shared: limit - own * connections,
+            own,
+            limit,
+        }
+    }
+
     /// The bytes of bodies that may be in flight: as set, or 128 MiB, or two of the largest bodies if that is more.
     pub fn body_room(&self) -> usize {
         match self.max_inflight_body_bytes {
@@ -64,5 +94,18 @@ mod tests {
         let problem = check(&settings).expect_err("too little");
         assert!(problem.starts_with("max_inflight_body_bytes is ") && problem.contains(&largest.to_string()));
         assert_eq!(Settings::default().body_room(), 128 << 20);
+    }
+
+    #[test]
+    fn connections_have_an_eighth_for_themselves_where_the_largest_body_leaves_it() {
+        let settings = Settings::default();
+        let size = settings.room_size();
+        assert_eq!((size.own, size.shared), (8 << 10, 112 << 20));
+        let tight = Settings {
+            max_inflight_body_bytes: largest_json(settings.max_texts, settings.max_text_bytes),
+            ..settings
+        };
+        let size = tight.room_size();
+        assert_eq!((size.own, size.shared), (0, size.limit));
     }
 }

@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::activity::Activity;
 use super::connection::{Connection, ConnectionLimits};
-use super::newcomers::Newcomers;
+use super::places::{Peer, Places};
 use super::tls::Tls;
-use crate::api::call::ConnectionId;
+use crate::api::call::{ConnectionId, Standing};
 use crate::telemetry::metrics::Metrics;
 
 /// How long to wait before the next try when no connection can be accepted, for want of file descriptors, say.
@@ -83,8 +84,7 @@ impl Listener {
     }
 
     async fn accept_all(self) {
-        let room = Arc::new(Semaphore::new(self.limits.max_connections));
-        let newcomers = Newcomers::default();
+        let places = Places::new(self.limits.max_connections);
         let mut failing = false;
         loop {
             let stream = match self.socket.accept().await {
@@ -107,13 +107,17 @@ impl Listener {
             }
             // A peer that is gone already shows when its connection is read.
             let _ = stream.set_nodelay(true);
-            let place = find_place(&room, &newcomers).await;
-            self.start(stream, place, &newcomers);
+            let permit = places.find().await;
+            self.start(stream, permit, &places);
         }
     }
 
-    fn start(&self, stream: TcpStream, place: OwnedSemaphorePermit, newcomers: &Newcomers) {
+    fn start(&self, stream: TcpStream, permit: OwnedSemaphorePermit, places: &Places) {
         let number = NEXT_CONNECTION.fetch_add(1, Ordering::Relaxed);
+        let peer = Peer {
+            activity: Activity::new(self.limits.max_rapid_resets),
+            standing: Standing::default(),
+        };
         let counted = self.metrics.connected(self.protocol.name());
         let connection = Connection {
             id: ConnectionId(number),
@@ -121,7 +125,7 @@ impl Listener {
             protocol: self.protocol,
             limits: self.limits,
             tls: self.tls.as_ref().map(|tls| tls.acceptor(self.protocol)),
-            newcomer: newcomers.enter(number),
+            place: places.enter(number, peer, permit),
             drain: self.drain.clone(),
             tasks: self.tasks.clone(),
         };
@@ -131,19 +135,7 @@ impl Listener {
                 () = connection.serve(stream) => {}
                 () = cut.cancelled() => {}
             }
-            drop((counted, place));
+            drop(counted);
         });
     }
-}
-
-/// A place among the open connections. If all are taken, the oldest peer that has said nothing yet makes room; if all
-/// have spoken, this waits until one ends.
-async fn find_place(room: &Arc<Semaphore>, newcomers: &Newcomers) -> OwnedSemaphorePermit {
-    if room.available_permits() == 0 {
-        newcomers.send_oldest_away();
-    }
-    Arc::clone(room)
-        .acquire_owned()
-        .await
-        .expect("the semaphore is never closed")
 }

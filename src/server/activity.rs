@@ -15,13 +15,19 @@ const RAPID: Duration = Duration::from_millis(10);
 /// So many rapid resets are forgiven for each call that was answered: callers that hedge take back every second one.
 const FORGIVEN: usize = 2;
 
-/// The calls of one connection.
+/// The calls of one connection, and its answers.
+#[derive(Debug)]
 pub struct Activity {
     opened_at: Instant,
     open_calls: AtomicUsize,
     /// When the last call ended, in milliseconds after `opened_at`.
     quiet_since_ms: AtomicU64,
     heard: CancellationToken,
+    called: CancellationToken,
+    /// The pieces of answers that the connection has and its peer has not.
+    unread: AtomicUsize,
+    /// When the first of them came or the last one went, in milliseconds after `opened_at`.
+    read_ms: AtomicU64,
     /// Rapid resets, less those that are forgiven.
     rapid_resets: AtomicUsize,
     max_rapid_resets: usize,
@@ -35,6 +41,9 @@ impl Activity {
             open_calls: AtomicUsize::new(0),
             quiet_since_ms: AtomicU64::new(0),
             heard: CancellationToken::new(),
+            called: CancellationToken::new(),
+            unread: AtomicUsize::new(0),
+            read_ms: AtomicU64::new(0),
             rapid_resets: AtomicUsize::new(0),
             max_rapid_resets,
         })
@@ -44,6 +53,7 @@ impl Activity {
     pub fn begin_call(self: &Arc<Self>) -> Arc<OpenCall> {
         self.open_calls.fetch_add(1, Ordering::AcqRel);
         self.heard();
+        self.called.cancel();
         Arc::new(OpenCall {
             activity: Arc::clone(self),
             began: Instant::now(),
@@ -52,14 +62,64 @@ impl Activity {
         })
     }
 
-    /// Tells that the peer has sent something that makes it a peer.
+    /// Tells that the peer has begun to speak: HTTP/1. HTTP/2's preface alone says nothing.
     pub fn heard(&self) {
         self.heard.cancel();
     }
 
-    /// Waits until the peer has sent a preface or a request.
+    /// Whether it has begun to speak.
+    pub fn is_heard(&self) -> bool {
+        self.heard.is_cancelled()
+    }
+
+    /// Waits until the peer has begun to speak.
     pub async fn until_heard(&self) {
         self.heard.cancelled().await;
+    }
+
+    /// Whether the peer has made a call.
+    pub fn has_called(&self) -> bool {
+        self.called.is_cancelled()
+    }
+
+    /// The calls that are open.
+    pub fn open_calls(&self) -> usize {
+        self.open_calls.load(Ordering::Acquire)
+    }
+
+    /// When the last call ended, or the connection was opened.
+    pub fn quiet_since(&self) -> Instant {
+        self.opened_at + Duration::from_millis(self.quiet_since_ms.load(Ordering::Acquire))
+    }
+
+    /// Moves the end of the last call, in milliseconds after the connection was opened.
+    #[cfg(test)]
+    pub fn set_quiet_since(&self, millis: u64) {
+        self.quiet_since_ms.store(millis, Ordering::Release);
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.opened_at.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Waits until answers have waited for their reader for `limit`, and none of them moved.
+    pub async fn stuck_for(&self, limit: Duration) {
+        loop {
+            let left = self.until_stuck(Instant::now(), limit);
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left).await;
+        }
+    }
+
+    /// The time after which it is worth looking again; zero if answers have waited for `limit`.
+    fn until_stuck(&self, now: Instant, limit: Duration) -> Duration {
+        if self.unread.load(Ordering::Acquire) == 0 {
+            return limit;
+        }
+        let read = self.opened_at + Duration::from_millis(self.read_ms.load(Ordering::Acquire));
+        limit.saturating_sub(now.saturating_duration_since(read))
     }
 
     /// Waits until there has been no call for `limit`; for ever if it is zero.
@@ -82,8 +142,7 @@ impl Activity {
         if self.open_calls.load(Ordering::Acquire) > 0 {
             return limit;
         }
-        let quiet_since = self.opened_at + Duration::from_millis(self.quiet_since_ms.load(Ordering::Acquire));
-        limit.saturating_sub(now.saturating_duration_since(quiet_since))
+        limit.saturating_sub(now.saturating_duration_since(self.quiet_since()))
     }
 
     /// Whether its peer takes back most calls as soon as they are made.
@@ -101,6 +160,7 @@ impl Activity {
 }
 
 /// A call that is being answered.
+#[derive(Debug)]
 pub struct OpenCall {
     activity: Arc<Activity>,
     began: Instant,
@@ -112,6 +172,21 @@ impl OpenCall {
     /// Tells that the peer reset the call within its message.
     pub fn taken_back(&self) {
         self.taken_back.store(true, Ordering::Release);
+    }
+
+    /// Tells that a piece of the answer is the connection's, to be written.
+    pub fn handed_out(&self) {
+        let activity = &self.activity;
+        if activity.unread.fetch_add(1, Ordering::AcqRel) == 0 {
+            activity.read_ms.store(activity.now_ms(), Ordering::Release);
+        }
+    }
+
+    /// Tells that such a piece was written, or will not be.
+    pub fn taken(&self) {
+        let activity = &self.activity;
+        activity.read_ms.store(activity.now_ms(), Ordering::Release);
+        activity.unread.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Tells that there is an answer, which is an answer only if the call was not taken back.
@@ -156,6 +231,27 @@ mod tests {
         assert_eq!(activity.until_idle(after(60), LIMIT), Duration::ZERO);
         activity.quiet_since_ms.store(55_000, Ordering::Release);
         assert_eq!(activity.until_idle(after(60), LIMIT), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn answers_are_stuck_when_none_of_them_moves() {
+        let activity = Activity::new(MAX_RAPID_RESETS);
+        let after = |seconds| activity.opened_at + Duration::from_secs(seconds);
+        let call = activity.begin_call();
+        assert_eq!(
+            activity.until_stuck(after(60), LIMIT),
+            LIMIT,
+            "there is nothing to read"
+        );
+        call.handed_out();
+        call.handed_out();
+        activity.read_ms.store(3_000, Ordering::Release);
+        assert_eq!(activity.until_stuck(after(8), LIMIT), Duration::from_secs(5));
+        assert_eq!(activity.until_stuck(after(13), LIMIT), Duration::ZERO);
+        call.taken();
+        assert!(activity.until_stuck(after(8), LIMIT) > Duration::ZERO, "one was read");
+        call.taken();
+        assert_eq!(activity.until_stuck(after(60), LIMIT), LIMIT);
     }
 
     #[test]

@@ -22,10 +22,11 @@ use tower::ServiceExt;
 use super::accept::Protocol;
 use super::activity::Activity;
 use super::bodies::{AnswerBody, CallBody};
-use super::newcomers::Newcomer;
+use super::places::Place;
 use super::stream::HeardStream;
 use crate::api::call::ConnectionId;
 use crate::config::Settings;
+use crate::service::bodies::Holder;
 
 /// The largest request headers that are read, in bytes: twice what a call may have, so that most of those who send more are
 /// told so in our words (`api/call.rs`).
@@ -51,8 +52,10 @@ pub struct ConnectionLimits {
     keepalive_timeout: Duration,
     max_pending_resets: usize,
     max_error_resets: usize,
-    max_rapid_resets: usize,
+    pub(super) max_rapid_resets: usize,
     max_send_buffer: usize,
+    /// How long answers may wait for their reader while none of them moves.
+    stuck: Duration,
 }
 
 impl From<&Settings> for ConnectionLimits {
@@ -71,6 +74,7 @@ impl From<&Settings> for ConnectionLimits {
             max_error_resets: settings.max_error_resets,
             max_rapid_resets: settings.max_rapid_resets,
             max_send_buffer: settings.max_send_buffer_bytes,
+            stuck: settings.max_timeout.0,
         }
     }
 }
@@ -87,8 +91,8 @@ pub struct Connection {
     pub limits: ConnectionLimits,
     /// Shakes hands with its peer, where TLS is on.
     pub tls: Option<TlsAcceptor>,
-    /// Its place among those that have not been heard.
-    pub newcomer: Newcomer,
+    /// Its place among those of its listener.
+    pub place: Place,
     /// Tells that its calls should finish and no others start.
     pub drain: CancellationToken,
     /// Where the tasks of its calls are tracked.
@@ -119,7 +123,7 @@ impl Connection {
         let started = Instant::now();
         let shaken = tokio::select! {
             shaken = tokio::time::timeout(limit, acceptor.accept(stream)) => shaken,
-            () = self.newcomer.sent_away() => return,
+            () = self.place.sent_away() => return,
             () = self.drain.cancelled() => return,
         };
         let left = limit.saturating_sub(started.elapsed());
@@ -132,53 +136,55 @@ impl Connection {
 
     /// Serves a peer that must be heard within `handshake`.
     async fn speak_http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, handshake: Duration) {
-        let activity = Activity::new(self.limits.max_rapid_resets);
+        let peer = self.place.peer.clone();
+        let activity = peer.activity;
         let builder = self.builder();
         let Self {
             id,
             router,
             protocol,
             limits,
-            newcomer,
+            place,
             drain,
             ..
         } = self;
         let service = {
-            let activity = activity.clone();
+            let (activity, standing) = (activity.clone(), peer.standing.clone());
             tower::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
                 let call = activity.begin_call();
                 request.extensions_mut().insert(id);
+                request.extensions_mut().insert(standing.clone());
                 let multiplexed = request.version() == http::Version::HTTP_2;
                 let request = request.map(|body| Body::new(CallBody::new(body, multiplexed, call.clone())));
                 let answer = router.clone().oneshot(request);
                 async move {
-                    let answer = answer.await?;
-                    Ok::<_, Infallible>(answer.map(|body| AnswerBody::new(body, call)))
+                    let mut answer = answer.await?;
+                    let holder = answer.extensions_mut().remove::<Holder>();
+                    Ok::<_, Infallible>(answer.map(|body| AnswerBody::new(body, holder, call)))
                 }
             })
         };
         let stream = TokioIo::new(HeardStream::new(stream, activity.clone()));
         let mut connection = pin!(builder.serve_connection(stream, TowerToHyperService::new(service)));
-        // A peer that says nothing holds its place for a bounded time only, and does not delay a drain.
-        tokio::select! {
-            biased;
-            outcome = connection.as_mut() => return ended(protocol, outcome),
-            () = activity.until_heard() => drop(newcomer),
-            () = newcomer.sent_away() => return,
-            () = tokio::time::sleep(handshake) => return,
-            () = drain.cancelled() => return,
-        }
         let grace = tokio::select! {
             outcome = connection.as_mut() => return ended(protocol, outcome),
             () = drain.cancelled() => None,
+            () = silence(&activity, handshake) => Some(limits.age_grace),
             () = old_age(limits.age) => Some(limits.age_grace),
             () = activity.idle_for(limits.idle) => Some(limits.age_grace),
+            () = activity.stuck_for(limits.stuck) => return stuck(protocol),
+            // Who showed that its calls are meant is told to go: its next one may be on its way.
+            () = place.sent_away() => match peer.standing.is_admitted() {
+                true => Some(limits.age_grace),
+                false => return,
+            }
         };
         // Over HTTP/2 this is GOAWAY twice: calls that are on their way to us are still taken.
         connection.as_mut().graceful_shutdown();
         tokio::select! {
             outcome = connection => ended(protocol, outcome),
             () = no_more_calls(&activity) => tracing::debug!(door = protocol.name(), "a mute peer was sent away"),
+            () = activity.stuck_for(limits.stuck) => stuck(protocol),
             // The drain has a limit of its own.
             () = passed(grace) => tracing::debug!(door = protocol.name(), "a connection was cut after its grace"),
         }
@@ -210,6 +216,14 @@ impl Connection {
     }
 }
 
+/// Waits until a peer has said nothing for so long, or HTTP/2's preface alone: it does not hold a place.
+async fn silence(activity: &Activity, handshake: Duration) {
+    tokio::select! {
+        () = tokio::time::sleep(handshake) => {}
+        () = activity.until_heard() => std::future::pending().await,
+    }
+}
+
 /// Waits for `age`, give or take a tenth: connections that were opened together do not all come back together. Zero is
 /// never.
 async fn old_age(age: Duration) {
@@ -231,6 +245,13 @@ async fn passed(limit: Option<Duration>) {
         Some(limit) => tokio::time::sleep(limit).await,
         None => std::future::pending().await,
     }
+}
+
+fn stuck(protocol: Protocol) {
+    tracing::debug!(
+        door = protocol.name(),
+        "a connection was cut whose peer does not read its answers"
+    );
 }
 
 fn ended<E: std::fmt::Display>(protocol: Protocol, outcome: Result<(), E>) {

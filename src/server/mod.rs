@@ -1,14 +1,14 @@
 //! The server: its listeners, its connections, its start and its end.
 //!
 //! In reading order: [`Server::bind`] opens the ports, [`Server::run`] serves until told to stop, [`accept`] is the life
-//! of a listener, [`connection`] that of a connection, with [`newcomers`], [`activity`], and what tells it of
+//! of a listener, [`connection`] that of a connection, with [`places`], [`activity`], and what tells it of
 //! bytes ([`stream`]) and calls ([`bodies`]); [`security`] holds keys and certificates ([`tls`]).
 
 pub mod accept;
 pub mod activity;
 pub mod bodies;
 pub mod connection;
-pub mod newcomers;
+pub mod places;
 mod rollout;
 pub mod security;
 pub mod stream;

@@ -11,8 +11,8 @@ use tokio::time::Sleep;
 
 use super::activity::Activity;
 
-/// The bytes after which a peer counts as heard: the length of HTTP/2's preface.
-const PREFACE_BYTES: usize = 24;
+/// What an HTTP/2 client begins with. It says nothing of whether there will be a call; so many bytes of anything else are HTTP/1.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What a connection may read in one go, in bytes, before others get their turn: a flood of small frames, which cost much for
 /// their size, would keep its thread for tens of milliseconds.
@@ -25,7 +25,10 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub struct HeardStream<S> {
     stream: S,
     activity: Arc<Activity>,
+    /// The bytes that have come, as many as a preface has.
     read: usize,
+    /// Whether they are those of a preface.
+    preface: bool,
     /// Read since this last had to wait.
     read_in_turn: usize,
     /// Ends the pause after a turn, where the connection is flooded.
@@ -39,6 +42,7 @@ impl<S> HeardStream<S> {
             stream,
             activity,
             read: 0,
+            preface: true,
             read_in_turn: 0,
             pause: None,
         }
@@ -71,9 +75,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for HeardStream<S> {
         } else {
             0
         };
-        if self.read < PREFACE_BYTES {
-            self.read += found;
-            if self.read >= PREFACE_BYTES {
+        if self.read < PREFACE.len() {
+            let more = found.min(PREFACE.len() - self.read);
+            self.preface &= buffer.filled()[before..before + more] == PREFACE[self.read..self.read + more];
+            self.read += more;
+            if self.read == PREFACE.len() && !self.preface {
                 self.activity.heard();
             }
         }

@@ -1,113 +1,390 @@
-//! The bytes of request bodies that this process holds: one bound for both doors, whatever the number of calls.
+//! The bytes of bodies that this process holds, of requests and of answers: one bound for all doors, whatever the number of calls.
 //!
-//! A body's bytes are counted as they come, before they are kept, and until its call is answered. What a caller only
-//! declares is no reason to keep others out, but enough to be refused early.
+//! A request's bytes are counted as they come, before they are kept, and until its call is answered. What a caller only
+//! declares is no reason to keep others out, but enough to be refused early. An answer's bytes are counted until the last of them
+//! has been written to its connection; an answer is never refused, but who does not read makes no more calls.
+//!
+//! The room is shared as the queue is (`batching/shares.rs`): a caller may hold as much as it leaves free. A caller is three at a
+//! time, and each must be within its share: its connection, its key, and the client that its header names. So nobody gets more by
+//! naming many clients on one connection, or by many connections under one key. A small part of the room is no caller's: each
+//! connection has its own piece of it, which others can't fill. Calls that are open to all hold no part of the room: each
+//! connection has a few KiB for them, beside it, and these are answered whatever is full.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::Notify;
 
+use super::types::{ClientKey, Weight};
+use crate::batching::shares::free;
+use crate::config::bodies::RoomSize;
 use crate::error::{Error, Reason};
 
 /// The pause that a refused caller should make: bodies are read, and most of them answered, in less.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// What a connection may hold of calls that are open to all, messages and answers, in bytes.
+pub const OPEN_ROOM: usize = 16 << 10;
+
+/// A flood has passed when so many bytes were held, and an eighth of them, or less, still are.
+const FLOOD_BYTES: usize = 16 << 20;
+
 /// The bound; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Bodies {
-    limit: usize,
-    /// The bytes that are held, which are a metric too.
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    size: RoomSize,
+    room: Mutex<Room>,
+    /// All bytes that are held: a metric.
     held: Gauge,
+    /// Hears of the end of a flood.
+    ebb: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Room {
+    /// What is held of the shared part.
+    shared: usize,
+    /// Of that, what each part of a caller holds; those that hold nothing are forgotten.
+    holders: HashMap<Part, usize>,
+    /// What connections hold of their own parts.
+    own: HashMap<u64, usize>,
+    /// What connections hold of calls that are open to all.
+    open: HashMap<u64, usize>,
+    /// All of it, and the most since the last flood.
+    held: usize,
+    peak: usize,
+}
+
+/// A part of a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Part {
+    Connection(u64),
+    Key(ClientKey),
+    Client(ClientKey),
+}
+
+/// Who holds bodies: a caller, in all its parts, or a connection that makes calls which are open to all. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    bodies: Bodies,
+    connection: u64,
+    /// Nothing for calls that are open to all.
+    caller: Option<Caller>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Caller {
+    key: Option<ClientKey>,
+    client: Option<ClientKey>,
+    weight: Weight,
 }
 
 impl Bodies {
-    /// Room for `limit` bytes, of which `held` counts those in use.
-    pub fn new(limit: usize, held: Gauge) -> Self {
-        Self { limit, held }
-    }
-
-    /// Whether a body of so many bytes would fit now.
-    pub fn check(&self, bytes: usize) -> Result<(), Error> {
-        match self.with(self.held.get(), bytes) {
-            Some(_) => Ok(()),
-            None => Err(self.full()),
+    /// A room of this size; `held` counts the bytes in use.
+    pub fn new(size: RoomSize, held: Gauge) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                size,
+                room: Mutex::default(),
+                held,
+                ebb: Notify::new(),
+            }),
         }
     }
 
-    fn take(&self, bytes: usize) -> Result<(), Error> {
-        let held = self.held.inner();
-        let taken = held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| self.with(held, bytes));
-        taken.map(drop).map_err(|_| self.full())
-    }
-
-    fn give_back(&self, bytes: usize) {
-        self.held.inner().fetch_sub(signed(bytes), Ordering::Relaxed);
-    }
-
-    /// What is held with so many more; nothing if that is too much.
-    fn with(&self, held: i64, bytes: usize) -> Option<i64> {
-        let more = held.checked_add(signed(bytes))?;
-        (more <= signed(self.limit)).then_some(more)
-    }
-
-    fn full(&self) -> Error {
-        let limit = self.limit;
-        Error {
-            retry_after: Some(PAUSE),
-            ..Error::new(
-                Reason::BodiesFull,
-                format!("the requests that the server reads and works on hold the {limit} bytes that they may"),
-            )
+    /// Whoever makes a call that is open to all on this connection.
+    pub fn open_to_all(&self, connection: u64) -> Holder {
+        Holder {
+            bodies: self.clone(),
+            connection,
+            caller: None,
         }
-        .with_fact("limit_bytes", limit)
+    }
+
+    /// Whoever calls on this connection with this key, if it has one, for this client, if it names one.
+    pub fn caller(&self, connection: u64, key: Option<ClientKey>, client: Option<ClientKey>, weight: Weight) -> Holder {
+        Holder {
+            bodies: self.clone(),
+            connection,
+            caller: Some(Caller { key, client, weight }),
+        }
+    }
+
+    /// Waits until much was held and little of it still is. One waits at a time.
+    pub async fn until_ebb(&self) {
+        self.inner.ebb.notified().await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Room> {
+        // The figures are whole after every step: a panic elsewhere with this lock would not make them wrong.
+        self.inner.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn signed(bytes: usize) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
+impl Caller {
+    /// Its parts; a client that is its key counts once.
+    fn parts(&self, connection: u64) -> impl Iterator<Item = Part> {
+        let client = self.client.filter(|client| Some(*client) != self.key);
+        let named = [self.key.map(Part::Key), client.map(Part::Client)];
+        std::iter::once(Part::Connection(connection)).chain(named.into_iter().flatten())
+    }
 }
 
-/// The bytes of one call's body, given back when this is dropped.
+/// What a body holds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    shared: usize,
+    own: usize,
+    open: usize,
+}
+
+impl Held {
+    fn total(self) -> usize {
+        self.shared + self.own + self.open
+    }
+}
+
+impl Room {
+    /// What so many bytes more would take for a body that holds `held`; nothing if they are too many.
+    fn fit(&self, size: &RoomSize, holder: &Holder, held: Held, bytes: usize) -> Option<Held> {
+        let more = self.split(size, holder, bytes);
+        let Some(caller) = &holder.caller else {
+            let open = self.open.get(&holder.connection).copied().unwrap_or_default();
+            return (open + bytes <= OPEN_ROOM).then_some(more);
+        };
+        let wanted = held.shared + more.shared;
+        let fits = more.shared == 0
+            || self
+                .free(size, holder.connection, caller, held)
+                .all(|(_, free)| wanted <= free);
+        fits.then_some(more)
+    }
+
+    /// Whether whoever holds a body holds no more than a share besides.
+    fn is_within_share(&self, size: &RoomSize, holder: &Holder, held: Held) -> bool {
+        let Some(caller) = &holder.caller else {
+            return self.open.get(&holder.connection).is_none_or(|open| *open < OPEN_ROOM);
+        };
+        // A connection that holds a part of its own and nothing else takes nothing from anybody.
+        let more = self.holders.get(&Part::Connection(holder.connection)).copied();
+        let own = self.own.get(&holder.connection).copied().unwrap_or_default();
+        (own < size.own && more.unwrap_or_default() == held.shared)
+            || self
+                .free(size, holder.connection, caller, held)
+                .all(|(own, free)| own == 0 || held.shared.max(1) <= free)
+    }
+
+    /// What each part of a caller holds beside a body, and may hold of the shared part with it: the body is seen as if all of it
+    /// were asked for now.
+    fn free(
+        &self,
+        size: &RoomSize,
+        connection: u64,
+        caller: &Caller,
+        held: Held,
+    ) -> impl Iterator<Item = (usize, usize)> {
+        let others = self.shared - held.shared;
+        caller.parts(connection).map(move |part| {
+            let own = self
+                .holders
+                .get(&part)
+                .map_or(0, |part| part.saturating_sub(held.shared));
+            (own, free(size.shared, others, own, own == others, caller.weight))
+        })
+    }
+
+    /// Where so many bytes go: into the connection's own part, and what is left into the shared one.
+    fn split(&self, size: &RoomSize, holder: &Holder, bytes: usize) -> Held {
+        if holder.caller.is_none() {
+            return Held {
+                open: bytes,
+                ..Held::default()
+            };
+        }
+        let taken = self.own.get(&holder.connection).copied().unwrap_or_default();
+        let own = bytes.min(size.own.saturating_sub(taken));
+        Held {
+            own,
+            shared: bytes - own,
+            open: 0,
+        }
+    }
+
+    fn take(&mut self, holder: &Holder, more: Held) {
+        for (figures, bytes) in [(&mut self.own, more.own), (&mut self.open, more.open)] {
+            if bytes > 0 {
+                *figures.entry(holder.connection).or_default() += bytes;
+            }
+        }
+        if more.shared > 0 {
+            for part in holder.caller.iter().flat_map(|caller| caller.parts(holder.connection)) {
+                *self.holders.entry(part).or_default() += more.shared;
+            }
+        }
+        self.shared += more.shared;
+        self.held += more.total();
+        self.peak = self.peak.max(self.held);
+    }
+
+    /// Takes bytes back; says whether a flood has passed with them.
+    fn give_back(&mut self, holder: &Holder, held: Held) -> bool {
+        subtract(&mut self.own, holder.connection, held.own);
+        subtract(&mut self.open, holder.connection, held.open);
+        for part in holder.caller.iter().flat_map(|caller| caller.parts(holder.connection)) {
+            subtract(&mut self.holders, part, held.shared);
+        }
+        self.shared -= held.shared;
+        self.held -= held.total();
+        let passed = self.peak >= FLOOD_BYTES && self.held <= self.peak / 8;
+        if passed {
+            self.peak = self.held;
+        }
+        passed
+    }
+}
+
+/// Takes bytes from a figure; one that is nothing is forgotten.
+fn subtract<K: std::hash::Hash + Eq>(figures: &mut HashMap<K, usize>, of: K, bytes: usize) {
+    if bytes == 0 {
+        return;
+    }
+    if let Some(figure) = figures.get_mut(&of) {
+        *figure = figure.saturating_sub(bytes);
+        if *figure == 0 {
+            figures.remove(&of);
+        }
+    }
+}
+
+/// The bytes of one body, given back when this is dropped.
 #[derive(Debug)]
 pub struct HeldBody {
-    bodies: Bodies,
-    bytes: Mutex<usize>,
+    holder: Holder,
+    held: Mutex<Held>,
 }
 
 impl HeldBody {
     /// A body of which nothing has come yet.
-    pub fn new(bodies: Bodies) -> Self {
+    pub fn new(holder: Holder) -> Self {
         Self {
-            bodies,
-            bytes: Mutex::new(0),
+            holder,
+            held: Mutex::default(),
         }
     }
 
-    /// The bound.
-    pub fn bodies(&self) -> &Bodies {
-        &self.bodies
+    /// Who holds it.
+    pub fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
+    /// Whether so many bytes more would fit now.
+    pub fn check(&self, bytes: usize) -> Result<(), Error> {
+        self.fit(*self.lock(), bytes, |_, _| {})
+    }
+
+    /// Whether it could grow to as many bytes in all.
+    pub fn check_to(&self, bytes: usize) -> Result<(), Error> {
+        let held = *self.lock();
+        self.fit(held, bytes.saturating_sub(held.total()), |_, _| {})
+    }
+
+    /// Whether its holder has no more than a share besides: of requests, and of answers that nobody has read.
+    pub fn check_share(&self) -> Result<(), Error> {
+        let held = *self.lock();
+        let bodies = &self.holder.bodies;
+        let within = bodies.lock().is_within_share(&bodies.inner.size, &self.holder, held);
+        within.then_some(()).ok_or_else(|| self.full())
     }
 
     /// Counts so many bytes more; none of them if there is no room.
     pub fn add(&self, bytes: usize) -> Result<(), Error> {
-        let mut held = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        self.bodies.take(bytes)?;
-        *held += bytes;
-        Ok(())
+        let mut held = self.lock();
+        let before = *held;
+        self.fit(before, bytes, |room, more| {
+            room.take(&self.holder, more);
+            held.grow(more);
+        })
     }
 
-    /// Counts as many bytes as there are of the body in all, if they are more than came: it was compressed.
+    /// Counts as many bytes as there are of the body in all, if they are more than it holds: it was compressed, say.
     pub fn grow_to(&self, bytes: usize) -> Result<(), Error> {
-        let held = *self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.lock().total();
         self.add(bytes.saturating_sub(held))
+    }
+
+    /// Counts so many bytes more, of an answer: it is there, and is not refused.
+    pub fn add_answer(&self, bytes: usize) {
+        let mut held = self.lock();
+        let inner = &self.holder.bodies.inner;
+        let mut room = self.holder.bodies.lock();
+        let more = room.split(&inner.size, &self.holder, bytes);
+        room.take(&self.holder, more);
+        held.grow(more);
+        inner.held.inc_by(signed(bytes));
     }
 
     /// Gives all of it back.
     pub fn release(&self) {
-        let held = std::mem::take(&mut *self.bytes.lock().unwrap_or_else(PoisonError::into_inner));
-        self.bodies.give_back(held);
+        let held = std::mem::take(&mut *self.lock());
+        if held.total() == 0 {
+            return;
+        }
+        let inner = &self.holder.bodies.inner;
+        inner.held.dec_by(signed(held.total()));
+        if self.holder.bodies.lock().give_back(&self.holder, held) {
+            inner.ebb.notify_one();
+        }
+    }
+
+    fn fit(&self, held: Held, bytes: usize, then: impl FnOnce(&mut Room, Held)) -> Result<(), Error> {
+        let bodies = &self.holder.bodies;
+        let mut room = bodies.lock();
+        match room.fit(&bodies.inner.size, &self.holder, held, bytes) {
+            Some(more) => {
+                let before = room.held;
+                then(&mut room, more);
+                bodies.inner.held.inc_by(signed(room.held - before));
+                Ok(())
+            }
+            None => Err(self.full()),
+        }
+    }
+
+    fn full(&self) -> Error {
+        let limit = match self.holder.caller {
+            Some(_) => self.holder.bodies.inner.size.limit,
+            None => OPEN_ROOM,
+        };
+        Error {
+            retry_after: Some(PAUSE),
+            ..Error::new(
+                Reason::BodiesFull,
+                format!(
+                    "the requests that the server reads and works on, and the answers that wait to be read, hold what they may \
+                     of {limit} bytes"
+                ),
+            )
+        }
+        .with_fact("limit_bytes", limit)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn grow(&mut self, more: Held) {
+        self.shared += more.shared;
+        self.own += more.own;
+        self.open += more.open;
     }
 }
 
@@ -117,30 +394,202 @@ impl Drop for HeldBody {
     }
 }
 
+fn signed(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
+    use futures::FutureExt;
+    use proptest::prelude::*;
+
     use super::*;
 
+    const SIZE: RoomSize = RoomSize {
+        shared: 800,
+        own: 10,
+        limit: 1000,
+    };
+
+    fn bodies() -> Bodies {
+        Bodies::new(SIZE, Gauge::default())
+    }
+
+    fn weight(parts: u32) -> Weight {
+        Weight::new(NonZeroU32::new(parts).expect("at least one"))
+    }
+
+    fn on(bodies: &Bodies, connection: u64) -> HeldBody {
+        HeldBody::new(bodies.caller(connection, None, None, Weight::default()))
+    }
+
+    fn by_key(bodies: &Bodies, connection: u64, key: u64) -> HeldBody {
+        HeldBody::new(bodies.caller(
+            connection,
+            Some(ClientKey(key)),
+            Some(ClientKey(key)),
+            Weight::default(),
+        ))
+    }
+
     #[test]
-    fn the_bound_is_exact_and_everything_comes_back() {
-        let bodies = Bodies::new(100, Gauge::default());
-        let (first, second) = (HeldBody::new(bodies.clone()), HeldBody::new(bodies.clone()));
-        first.add(60).expect("room");
-        second.add(40).expect("the last of it");
-        let full = second.add(1).expect_err("none is left");
+    fn a_first_body_may_have_all_and_everything_comes_back() {
+        let bodies = bodies();
+        let first = on(&bodies, 1);
+        for _ in 0..81 {
+            first.add(10).expect("room");
+        }
+        let full = first.add(1).expect_err("none is left");
         assert_eq!(
             (full.reason, full.fact("limit_bytes")),
-            (Reason::BodiesFull, Some("100"))
+            (Reason::BodiesFull, Some("1000"))
         );
         assert!(full.retry_after.is_some());
+        first.grow_to(810).expect("its own bytes count once");
+        first.grow_to(50).expect("it is never less than what came");
+        assert_eq!(bodies.inner.held.get(), 810);
+        first.release();
         drop(first);
-        bodies.check(60).expect("room again");
-        bodies.check(61).expect_err("not for one more");
-        second.grow_to(100).expect("its own bytes count once");
-        second.grow_to(50).expect("it is never less than what came");
-        assert_eq!(bodies.held.get(), 100);
-        second.release();
-        drop(second);
-        assert_eq!(bodies.held.get(), 0);
+        assert_eq!(bodies.inner.held.get(), 0);
+        let room = bodies.lock();
+        assert!(room.holders.is_empty() && room.own.is_empty());
+    }
+
+    #[test]
+    fn a_caller_leaves_as_much_as_it_holds_whatever_it_calls_itself() {
+        for callers in [
+            // One connection with a name for each body, and one key on a connection for each.
+            (0..90).map(|name| (1, None, Some(ClientKey(name)))).collect::<Vec<_>>(),
+            (0..90)
+                .map(|connection| (connection, Some(ClientKey(1)), None))
+                .collect(),
+        ] {
+            let bodies = bodies();
+            let other = on(&bodies, 100);
+            other.add(110).expect("room");
+            let held: Vec<_> = callers
+                .into_iter()
+                .map(|(connection, key, client)| {
+                    HeldBody::new(bodies.caller(connection, key, client, Weight::default()))
+                })
+                .take_while(|body| body.add(SIZE.own + 10).is_ok())
+                .collect();
+            let taken: usize = held.iter().map(|body| body.lock().shared).sum();
+            assert!((300..=350).contains(&taken), "half of the 700 that are left: {taken}");
+            other.add(200).expect("others find room");
+        }
+    }
+
+    #[test]
+    fn each_connection_has_a_part_that_others_do_not_fill() {
+        let bodies = bodies();
+        let hog = on(&bodies, 1);
+        hog.add(810).expect("all there is");
+        let other = by_key(&bodies, 2, 7);
+        other.add(10).expect("its own part");
+        other.add(1).expect_err("no more than that");
+        let third = by_key(&bodies, 3, 7);
+        third.check(10).expect("a part for each connection");
+    }
+
+    #[test]
+    fn what_is_open_to_all_has_room_whatever_is_full_and_takes_none_from_others() {
+        let bodies = bodies();
+        let hog = on(&bodies, 1);
+        hog.add(810).expect("all there is");
+        let open = HeldBody::new(bodies.open_to_all(1));
+        open.add(OPEN_ROOM).expect("a room of its own");
+        let refused = open.add(1).expect_err("and no more");
+        assert_eq!(refused.fact("limit_bytes"), Some(OPEN_ROOM.to_string().as_str()));
+        HeldBody::new(bodies.open_to_all(2))
+            .add(100)
+            .expect("one for each connection");
+        drop(hog);
+        on(&bodies, 1).add(810).expect("all of the room");
+    }
+
+    #[test]
+    fn an_answer_is_counted_and_not_refused_and_its_caller_waits() {
+        let bodies = bodies();
+        let answer = on(&bodies, 1);
+        answer.add_answer(2000);
+        on(&bodies, 1).check_share().expect_err("answers wait to be read");
+        on(&bodies, 2).check_share().expect("a newcomer");
+        on(&bodies, 2).check(10).expect("its own part");
+        drop(answer);
+        on(&bodies, 1).check_share().expect("they were read");
+        let body = on(&bodies, 1);
+        body.add(810).expect("all there is");
+        body.check_share().expect("a body that was taken is worked on");
+        drop(body);
+        assert_eq!(bodies.inner.held.get(), 0);
+    }
+
+    #[test]
+    fn weight_counts() {
+        let bodies = bodies();
+        on(&bodies, 9).add(10 + 80).expect("room");
+        let held = on(&bodies, 9);
+        held.add(80).expect("room");
+        let heavy = |bytes| {
+            let body = HeldBody::new(bodies.caller(1, Some(ClientKey(1)), None, weight(3)));
+            body.add(bytes).map(|()| body)
+        };
+        let first = heavy(10 + 400).expect("room");
+        heavy(100).expect("three times what is free");
+        drop(first);
+    }
+
+    #[test]
+    fn the_end_of_a_flood_is_told_once() {
+        let size = RoomSize {
+            shared: 2 * FLOOD_BYTES,
+            own: 0,
+            limit: 2 * FLOOD_BYTES,
+        };
+        let bodies = Bodies::new(size, Gauge::default());
+        let small = on(&bodies, 1);
+        small.add(FLOOD_BYTES - 1).expect("room");
+        small.release();
+        assert!(bodies.until_ebb().now_or_never().is_none(), "that was no flood");
+        let (most, rest) = (on(&bodies, 1), on(&bodies, 2));
+        most.add(FLOOD_BYTES).expect("room");
+        rest.add(FLOOD_BYTES / 8).expect("room");
+        drop(most);
+        assert!(bodies.until_ebb().now_or_never().is_some());
+        drop(rest);
+        assert!(bodies.until_ebb().now_or_never().is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn the_room_is_never_exceeded_by_requests_and_all_of_it_comes_back(
+            steps in prop::collection::vec((0_u64..5, 0_u64..3, 0_u64..3, 1_usize..300, 0_u8..4), 1..200),
+        ) {
+            let bodies = bodies();
+            let mut held: Vec<HeldBody> = Vec::new();
+            for (connection, key, client, bytes, step) in steps {
+                match step {
+                    0 if !held.is_empty() => drop(held.remove(0)),
+                    1 if !held.is_empty() => drop(held[0].add(bytes)),
+                    _ => {
+                        let key = (key > 0).then_some(ClientKey(key));
+                        let body = HeldBody::new(bodies.caller(connection, key, Some(ClientKey(client)), Weight::default()));
+                        if body.add(bytes).is_ok() {
+                            held.push(body);
+                        }
+                    }
+                }
+                let room = bodies.lock();
+                prop_assert!(room.shared <= SIZE.shared);
+                prop_assert!(room.own.values().all(|own| *own <= SIZE.own));
+                prop_assert_eq!(usize::try_from(bodies.inner.held.get()).expect("never less than nothing"), room.held);
+            }
+            held.clear();
+            let room = bodies.lock();
+            prop_assert!(room.held == 0 && room.holders.is_empty() && room.own.is_empty());
+        }
     }
 }

@@ -122,7 +122,7 @@ impl Service {
                 limits,
                 deadlines,
                 client_header: settings.client_header.clone(),
-                bodies: Bodies::new(settings.body_room(), metrics.inflight_body_bytes()),
+                bodies: Bodies::new(settings.room_size(), metrics.inflight_body_bytes()),
                 cache: AnswerCache::new(settings.cache_bytes),
                 health: HealthBoard::new(),
                 reloads: Reloads::default(),

@@ -20,13 +20,17 @@ async fn ask_often(client: &mut Client) {
 async fn a_connection_over_the_cap_is_served_when_another_ends() {
     let server = TestServer::builder().fast_only().max_connections(1).start().await;
     let mut first = server.client().await;
+    // An open call keeps its connection's place.
+    let (requests, receiver) = mpsc::channel::<pb::PredictStreamRequest>(1);
+    let call = first.predict_stream(ReceiverStream::new(receiver)).await;
+    let _answers = call.expect("a stream").into_inner();
     ask_often(&mut first).await;
     let mut second = server.client().await;
     let mut waiting = pin!(second.predict(fast(&["좋다"])));
     assert!(poll!(&mut waiting).is_pending());
     ask_often(&mut first).await;
     assert!(poll!(&mut waiting).is_pending(), "the cap holds");
-    drop(first);
+    drop((first, requests));
     waiting.await.expect("served once there is a place");
 }
 

@@ -7,6 +7,7 @@ use prost::Message;
 use tandem::api::pb;
 use tandem::config::HumanDuration;
 use tandem::service::bodies::HeldBody;
+use tandem::service::types::Weight;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
@@ -162,7 +163,7 @@ async fn tight_server() -> TestServer {
 
 /// Holds all but so many bytes of what bodies may hold.
 fn leave(server: &TestServer, bytes: usize) -> HeldBody {
-    let body = HeldBody::new(server.service.bodies().clone());
+    let body = HeldBody::new(server.service.bodies().caller(u64::MAX, None, None, Weight::default()));
     body.add(ROOM - bytes).expect("room");
     body
 }

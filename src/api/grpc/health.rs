@@ -19,6 +19,9 @@ use crate::error::{Error, Reason};
 use crate::service::Service;
 use crate::service::health::ServingState;
 
+/// The longest name that a model or a service has, in bytes.
+const MAX_NAME_BYTES: usize = 63;
+
 /// The health face of the service.
 pub struct HealthApi {
     service: Service,
@@ -77,12 +80,14 @@ impl Health for HealthApi {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
 
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let name = request.into_inner().service;
         let watch = Watch {
             service: self.service.clone(),
             drain: self.drain.clone(),
             changes: self.service.watch_health(),
             also: self.also,
-            name: request.into_inner().service,
+            // A name that nothing can have is answered as unknown, and not kept.
+            name: (name.len() <= MAX_NAME_BYTES).then_some(name),
             last: None,
         };
         let stream = futures::stream::unfold(watch, |mut watch| async move {
@@ -97,7 +102,8 @@ struct Watch {
     service: Service,
     drain: CancellationToken,
     changes: tokio::sync::watch::Receiver<bool>,
-    name: String,
+    /// None if nothing can have it.
+    name: Option<String>,
     also: Option<&'static str>,
     last: Option<ServingStatus>,
 }
@@ -107,7 +113,9 @@ impl Watch {
     async fn next(&mut self) -> Option<ServingStatus> {
         loop {
             self.changes.borrow_and_update();
-            let status = status_of(&self.service, &self.name, self.also).unwrap_or(ServingStatus::ServiceUnknown);
+            let known = self.name.as_deref();
+            let status = known.and_then(|name| status_of(&self.service, name, self.also));
+            let status = status.unwrap_or(ServingStatus::ServiceUnknown);
             if self.last != Some(status) {
                 self.last = Some(status);
                 return Some(status);

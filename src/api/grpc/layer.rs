@@ -10,13 +10,14 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use tonic::{Code, Status};
 
 use super::body::CountedBody;
+use super::methods::Method;
 use super::status::{error_behind, named, to_status};
 use super::{DOOR, admin, timeout};
-use crate::api::call::{Call, check_headers, finish_unhandled};
+use crate::api::call::{Access, Call, check_headers, finish_unhandled};
 use crate::api::keys::Keys;
 use crate::error::{Error, Reason};
 use crate::service::Service;
@@ -25,22 +26,6 @@ use crate::telemetry::request_id::REQUEST_ID_HEADER;
 /// How calls that reached no method are named in logs and metrics: paths from the network never become labels.
 const UNKNOWN_METHOD: &str = "unknown";
 
-/// What may be asked without a key: load balancers have none.
-const OPEN_TO_ALL: &str = "/grpc.health.v1.Health/";
-
-/// Calls of one message, which must arrive in time: a peer can't keep them half open.
-const UNARY: [&str; 6] = [
-    "/tandem.v1.PredictionService/Predict",
-    "/tandem.v1.PredictionService/Explain",
-    "/tandem.v1.PredictionService/Health",
-    "/tandem.v1.ModelService/ListModels",
-    "/tandem.v1.ModelService/GetModel",
-    "/grpc.health.v1.Health/Check",
-];
-
-/// The methods of operators, which may take as long as loading a model.
-const ADMIN: &str = "/tandem.v1.AdminService/";
-
 /// A method that was reached answers at the deadline itself, and knows more; this is for those that were not.
 const AFTER_DEADLINE: Duration = Duration::from_millis(200);
 
@@ -48,22 +33,31 @@ const AFTER_DEADLINE: Duration = Duration::from_millis(200);
 pub async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut request: Request, next: Next) -> Response {
     let arrived = Instant::now();
     let timeout = timeout::parse(request.headers());
-    let open = request.uri().path().starts_with(OPEN_TO_ALL);
-    let (key, unknown) = match open.then_some(None).map_or_else(|| keys.admit(request.headers()), Ok) {
-        Ok(key) => (key, None),
-        Err(error) => (None, Some(error)),
+    let method = Method::at(request.uri().path(), service.limits());
+    let admitted = match method.access {
+        Access::Open => Ok(None),
+        Access::Keyed => keys.admit(request.headers()),
     };
     let given = timeout.as_ref().ok().copied().flatten();
     let call = Call::from_headers(&service, request.headers(), arrived, given);
-    let call = call.by(&service, key, request.headers(), request.extensions());
-    let refused = check_request(&request).err().or(unknown).or_else(|| timeout.err());
-    let mut response = match refused {
+    let call = call.by(
+        &service,
+        method.access,
+        &admitted,
+        request.headers(),
+        request.extensions(),
+    );
+    let refused = check_request(&request)
+        .err()
+        .or(admitted.err())
+        .or_else(|| timeout.err());
+    let mut response = match refused.or_else(|| call.check_room().err()) {
         Some(error) => refuse(&service, &call, &error),
         None => {
             request.extensions_mut().insert(call.clone());
-            let limit = unary_limit(&service, &call, request.uri().path());
-            let largest = service.limits().max_message_bytes();
-            let request = request.map(|body| Body::new(CountedBody::new(body, &call, largest)));
+            let limit = unary_limit(&service, &call, &method);
+            let deadlines = service.deadlines();
+            let request = request.map(|body| Body::new(CountedBody::new(body, &call, &method, deadlines)));
             // What a handler leaves behind when it panics is dropped with it; what is shared is behind locks that bear it.
             match AssertUnwindSafe(within(limit, next.run(request))).catch_unwind().await {
                 Ok(Some(response)) => reword(&service, &call, response),
@@ -72,17 +66,20 @@ pub async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut req
             }
         }
     };
+    // For the connection, which counts what of an answer waits to be read.
+    response.extensions_mut().insert(call.body.holder().clone());
     let name = HeaderName::from_static(REQUEST_ID_HEADER);
     response.headers_mut().insert(name, call.request_id.header_value());
     response
 }
 
-/// Until when a call may take, its message included; nothing for streams, which set their own limits.
-fn unary_limit(service: &Service, call: &Call, path: &str) -> Option<Instant> {
-    if path.starts_with(ADMIN) {
+/// Until when a call may take, its message included; nothing for streams, which set their own limits once their first message
+/// is there.
+fn unary_limit(service: &Service, call: &Call, method: &Method) -> Option<Instant> {
+    if method.of_operators {
         return Some(admin::deadline(call) + AFTER_DEADLINE);
     }
-    let unary = UNARY.contains(&path);
+    let unary = !method.takes_stream && !method.gives_stream;
     unary.then(|| call.times(service.deadlines()).deadline + AFTER_DEADLINE)
 }
 
@@ -95,7 +92,7 @@ async fn within<T>(limit: Option<Instant>, work: impl Future<Output = T>) -> Opt
 
 fn check_request(request: &Request) -> Result<(), Error> {
     check_headers(request.headers(), request.uri().path())?;
-    if request.method() != Method::POST {
+    if request.method() != http::Method::POST {
         return Err(Error::new(Reason::MethodNotAllowed, "gRPC calls are POST requests"));
     }
     let content_type = request

@@ -1,6 +1,6 @@
 //! The gRPC door: PredictionService, ModelService, grpc.health.v1 and reflection, behind one layer that sees every call.
 //!
-//! In reading order: [`layer`] (what is common to all calls) → [`prediction`] (Predict, Health) → [`stream`]
+//! In reading order: [`layer`] (what is common to all calls, by what is known of their [`methods`]) → [`prediction`] (Predict, Health) → [`stream`]
 //! (PredictStream) → [`models`] (ModelService) → [`admin`] (AdminService, at a port of its own) → [`health`]
 //! → [`status`] (failures on the wire) → [`codec`] → [`body`] (what calls may hold).
 
@@ -9,6 +9,7 @@ pub mod body;
 pub mod codec;
 pub mod health;
 pub mod layer;
+pub mod methods;
 pub mod models;
 pub mod prediction;
 pub mod status;

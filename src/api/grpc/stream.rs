@@ -112,7 +112,11 @@ impl StreamServer {
         while reading || !self.open.is_empty() {
             tokio::select! {
                 message = requests.message(), if reading && self.open.len() < MAX_OPEN_REQUESTS => match message {
-                    Ok(Some(request)) => self.start(request, deadline),
+                    Ok(Some(request)) => {
+                        // What it took to read the largest message stays with the stream.
+                        self.call.body.grow_to(request.encoded_len())?;
+                        self.start(request, deadline);
+                    }
                     Ok(None) => reading = false,
                     // What follows a message that can't be read can't be told apart.
                     Err(status) => return Err(error_behind(&status, self.service.limits().max_message_bytes())),
@@ -133,9 +137,8 @@ impl StreamServer {
 
     fn start(&mut self, request: pb::PredictStreamRequest, deadline: Option<Instant>) {
         let arrived = Instant::now();
-        // What has come of the next message is little; this one is held until it is answered.
-        self.call.body.release();
-        let body = HeldBody::new(self.service.bodies().clone());
+        // It is held until it is answered.
+        let body = HeldBody::new(self.call.body.holder().clone());
         let room = body.grow_to(request.encoded_len());
         let pb::PredictStreamRequest {
             id,

@@ -36,7 +36,7 @@ pub async fn read_json(service: &Service, call: &Call, request: Request) -> Resu
     let declared = usize::try_from(declared).unwrap_or(usize::MAX);
     let limit = service.limits().max_json_bytes();
     if declared <= limit {
-        service.bodies().check(declared)?;
+        call.body.check(declared)?;
     }
     let deadline = call.times(service.deadlines()).deadline;
     tokio::time::timeout_at(deadline.into(), read(request.into_body(), &call.body, limit))

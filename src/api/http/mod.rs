@@ -20,13 +20,15 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use bytes::BytesMut;
 use futures::FutureExt;
 use http::{HeaderMap, HeaderName, header};
+use http_body_util::BodyExt;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 use tower_http::decompression::RequestDecompressionLayer;
 
-use super::call::{CACHE_HITS_HEADER, Call, CancelGuard, check_headers};
+use super::call::{Access, CACHE_HITS_HEADER, Call, CancelGuard, check_headers};
 use super::keys::Keys;
 use crate::error::{Error, Reason};
 use crate::service::Service;
@@ -84,34 +86,58 @@ const OPEN_TO_ALL: [&str; 2] = ["/healthz", "/readyz"];
 async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut request: Request, next: Next) -> Response {
     let arrived = Instant::now();
     let timeout = timeout(request.headers());
-    let open = OPEN_TO_ALL.contains(&request.uri().path());
-    let (key, admitted) = match open.then_some(None).map_or_else(|| keys.admit(request.headers()), Ok) {
-        Ok(key) => (key, Ok(())),
-        Err(error) => (None, Err(error)),
+    let access = match OPEN_TO_ALL.contains(&request.uri().path()) {
+        true => Access::Open,
+        false => Access::Keyed,
+    };
+    let admitted = match access {
+        Access::Open => Ok(None),
+        Access::Keyed => keys.admit(request.headers()),
     };
     let given = timeout.as_ref().ok().copied().flatten();
     let call = Call::from_headers(&service, request.headers(), arrived, given);
-    let call = call.by(&service, key, request.headers(), request.extensions());
+    let call = call.by(&service, access, &admitted, request.headers(), request.extensions());
     request.extensions_mut().insert(call.clone());
     let small = check_headers(request.headers(), request.uri().path());
-    let answered = match small.and(admitted).and(timeout) {
+    let admitted = small.and(admitted.map(drop)).and(timeout.map(drop));
+    let answered = match admitted.and_then(|()| call.check_room()) {
         // What a handler leaves behind when it panics is dropped with it; what is shared is behind locks that bear it.
-        Ok(_) => AssertUnwindSafe(next.run(request))
+        Ok(()) => AssertUnwindSafe(next.run(request))
             .catch_unwind()
             .await
             .map_err(|_| Error::internal()),
         Err(error) => Err(error),
     };
-    let mut response = answered.unwrap_or_else(|error| {
+    let response = answered.unwrap_or_else(|error| {
         let call = call.clone();
         HttpError { error, call }.into_response()
     });
+    let mut response = packed(response).await;
+    // For the connection, which counts what of an answer waits to be read.
+    response.extensions_mut().insert(call.body.holder().clone());
     if let Some(error) = response.extensions().get::<Error>() {
         call.finish(service.metrics(), DOOR, "unknown", Err(error));
     }
     let name = HeaderName::from_static(REQUEST_ID_HEADER);
     response.headers_mut().insert(name, call.request_id.header_value());
     response
+}
+
+/// Packs an answer that is to be packed, so that it is one piece of memory, of a size that is known.
+async fn packed(response: Response) -> Response {
+    if !response.headers().contains_key(header::CONTENT_ENCODING) {
+        return response;
+    }
+    let (head, mut body) = response.into_parts();
+    let mut whole = BytesMut::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Ok(data) = frame.into_data() {
+            whole.extend_from_slice(&data);
+        }
+        // A large one must not keep a thread from others.
+        tokio::task::yield_now().await;
+    }
+    Response::from_parts(head, whole.freeze().into())
 }
 
 fn timeout(headers: &HeaderMap) -> Result<Option<std::time::Duration>, Error> {

@@ -1,0 +1,208 @@
+//! The places for connections at a listener, and who gives up its own when all are taken and another peer comes.
+//!
+//! In this order, and among equals whoever has been of no use the longest:
+//!
+//! 1. a peer that has not been heard: nothing came, or less than a request, or HTTP/2's preface alone;
+//! 2. one that was heard and of which no call was taken: its key was unknown, say;
+//! 3. one whose calls were all open to all, of which none is open;
+//! 4. the same with open calls: it watches health;
+//! 5. one of which another call was admitted, who showed a key where keys are needed, without an open call.
+//!
+//! One of the last kind that has an open call keeps its place. A load balancer that asks for health without a key always
+//! finds a place, as long as not all are kept so, and is answered at once; under a flood of others like it, it may have to ask
+//! on a new connection, and a Watch may end early.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::activity::Activity;
+use crate::api::call::Standing;
+
+/// How long one that was sent away may take before another one is.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The places of one listener; cheap to clone.
+#[derive(Clone)]
+pub struct Places {
+    room: Arc<Semaphore>,
+    taken: Arc<Mutex<BTreeMap<u64, Taken>>>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    peer: Peer,
+    sent_away: CancellationToken,
+}
+
+/// What is known of the peer of a connection.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// What it is doing.
+    pub activity: Arc<Activity>,
+    /// How its calls were received.
+    pub standing: Standing,
+}
+
+impl Peer {
+    /// Its rank among those that may have to go, the first of all being the least; none if it keeps its place.
+    fn rank(&self) -> Option<(u8, Instant)> {
+        let since = self.activity.quiet_since();
+        let idle = self.activity.open_calls() == 0;
+        let kind = match (self.standing.is_admitted(), idle) {
+            _ if !self.activity.is_heard() => 0,
+            _ if !self.standing.has_called() => 1,
+            (false, true) => 2,
+            (false, false) => 3,
+            (true, true) => 4,
+            (true, false) => return None,
+        };
+        Some((kind, since))
+    }
+}
+
+impl Places {
+    /// So many places, all of them free.
+    pub fn new(most: usize) -> Self {
+        Self {
+            room: Arc::new(Semaphore::new(most)),
+            taken: Arc::default(),
+        }
+    }
+
+    /// Waits for a place. If all are taken, the peer of the lowest rank is sent away, and another one if that takes its time; if
+    /// all keep theirs, this waits until a connection ends.
+    pub async fn find(&self) -> OwnedSemaphorePermit {
+        loop {
+            if self.room.available_permits() == 0 {
+                self.send_one_away();
+            }
+            let free = Arc::clone(&self.room).acquire_owned();
+            if let Ok(free) = tokio::time::timeout(PATIENCE, free).await {
+                return free.expect("the semaphore is never closed");
+            }
+        }
+    }
+
+    /// Takes in a connection by its number, in the place that was found.
+    pub fn enter(&self, number: u64, peer: Peer, permit: OwnedSemaphorePermit) -> Place {
+        let sent_away = CancellationToken::new();
+        let taken = Taken {
+            peer: peer.clone(),
+            sent_away: sent_away.clone(),
+        };
+        self.lock().insert(number, taken);
+        Place {
+            peer,
+            places: self.clone(),
+            number,
+            sent_away,
+            _permit: permit,
+        }
+    }
+
+    /// Sends the peer of the lowest rank away; false if all keep their places.
+    fn send_one_away(&self) -> bool {
+        let mut taken = self.lock();
+        let ranked = taken
+            .iter()
+            .filter_map(|(number, taken)| Some((taken.peer.rank()?, *number)));
+        let Some((_, number)) = ranked.min() else {
+            return false;
+        };
+        let gone = taken.remove(&number);
+        gone.inspect(|gone| gone.sent_away.cancel()).is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Taken>> {
+        // The map is whole after every step: a panic elsewhere with this lock would not make it wrong.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of a connection; it is free when this is dropped.
+pub struct Place {
+    /// Whose it is.
+    pub peer: Peer,
+    places: Places,
+    number: u64,
+    sent_away: CancellationToken,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// Waits until the peer has to go.
+    pub async fn sent_away(&self) {
+        self.sent_away.cancelled().await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.lock().remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn enter(places: &Places, number: u64) -> Place {
+        let peer = Peer {
+            activity: Activity::new(10),
+            standing: Standing::default(),
+        };
+        let permit = places.find().now_or_never().expect("a free place");
+        places.enter(number, peer, permit)
+    }
+
+    #[tokio::test]
+    async fn those_of_least_use_go_first_and_those_with_calls_of_theirs_stay() {
+        let places = Places::new(7);
+        let entered: Vec<_> = (0..7).map(|number| enter(&places, number)).collect();
+        let [busy, idle, watching, asked, refused, silent, newer] = &entered[..] else {
+            panic!("seven");
+        };
+        for place in &entered[..5] {
+            place.peer.activity.heard();
+        }
+        for place in [busy, idle] {
+            place.peer.standing.admit();
+        }
+        for place in [watching, asked] {
+            place.peer.standing.called();
+        }
+        let calls = (busy.peer.activity.begin_call(), watching.peer.activity.begin_call());
+        for expected in [silent, newer, refused, asked, watching, idle] {
+            assert!(!expected.sent_away.is_cancelled());
+            assert!(places.send_one_away());
+            assert!(expected.sent_away.is_cancelled(), "{}", expected.number);
+        }
+        assert!(!places.send_one_away(), "a call is open");
+        drop(calls);
+        assert!(places.send_one_away());
+        assert!(busy.sent_away.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn among_equals_whoever_is_idle_the_longest_goes() {
+        let places = Places::new(2);
+        let (first, second) = (enter(&places, 1), enter(&places, 2));
+        for (place, millis) in [(&first, 2000), (&second, 1000)] {
+            place.peer.standing.admit();
+            drop(place.peer.activity.begin_call());
+            place.peer.activity.set_quiet_since(millis);
+        }
+        assert!(places.send_one_away());
+        assert!(second.sent_away.is_cancelled() && !first.sent_away.is_cancelled());
+        assert!(places.find().now_or_never().is_none(), "until it has gone");
+        drop(second);
+        enter(&places, 3);
+    }
+}
