@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -65,6 +65,8 @@ pub struct Listener {
     pub tls: Option<Arc<Tls>>,
     /// Counts connections.
     pub metrics: Metrics,
+    /// Hears when few are left of many connections.
+    pub ebb: Arc<Notify>,
     /// Tells that accepted calls should finish and no others start.
     pub drain: CancellationToken,
     /// Tells that everything should end now.
@@ -84,7 +86,7 @@ impl Listener {
     }
 
     async fn accept_all(self) {
-        let places = Places::new(self.limits.max_connections);
+        let places = Places::new(self.limits.max_connections, self.ebb.clone());
         let mut failing = false;
         loop {
             let stream = match self.socket.accept().await {

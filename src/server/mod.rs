@@ -2,12 +2,13 @@
 //!
 //! In reading order: [`Server::bind`] opens the ports, [`Server::run`] serves until told to stop, [`accept`] is the life
 //! of a listener, [`connection`] that of a connection, with [`places`], [`activity`], and what tells it of
-//! bytes ([`stream`]) and calls ([`bodies`]); [`security`] holds keys and certificates ([`tls`]).
+//! bytes ([`stream`]) and calls ([`bodies`]); `memory` gives it back; [`security`] holds keys and certificates ([`tls`]).
 
 pub mod accept;
 pub mod activity;
 pub mod bodies;
 pub mod connection;
+mod memory;
 pub mod places;
 mod rollout;
 pub mod security;
@@ -15,10 +16,12 @@ pub mod stream;
 pub mod tls;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -160,6 +163,8 @@ impl Server {
         } = self;
         tasks.spawn(security.clone().watch(self.reload_interval, drain.clone()));
         tasks.spawn(rollout::watch(service.clone(), drain.clone()));
+        let ebb = Arc::new(Notify::new());
+        tasks.spawn(memory::watch(service.clone(), ebb.clone(), drain.clone()));
         let listen = |socket, router: Router, protocol| {
             let listener = Listener {
                 socket,
@@ -168,6 +173,7 @@ impl Server {
                 limits,
                 tls: security.tls.clone(),
                 metrics: service.metrics().clone(),
+                ebb: ebb.clone(),
                 drain: drain.clone(),
                 cut: cut.clone(),
                 tasks: tasks.clone(),

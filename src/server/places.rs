@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -26,11 +26,23 @@ use crate::api::call::Standing;
 /// How long one that was sent away may take before another one is.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// So many connections are many; an eighth of them are few.
+const MANY: usize = 64;
+
 /// The places of one listener; cheap to clone.
 #[derive(Clone)]
 pub struct Places {
     room: Arc<Semaphore>,
-    taken: Arc<Mutex<BTreeMap<u64, Taken>>>,
+    taken: Arc<Mutex<Connections>>,
+    /// Hears when few are left of many.
+    ebb: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct Connections {
+    by_number: BTreeMap<u64, Taken>,
+    /// The most since few were left.
+    peak: usize,
 }
 
 #[derive(Debug)]
@@ -66,11 +78,12 @@ impl Peer {
 }
 
 impl Places {
-    /// So many places, all of them free.
-    pub fn new(most: usize) -> Self {
+    /// So many places, all of them free; `ebb` hears when few are left of many connections.
+    pub fn new(most: usize, ebb: Arc<Notify>) -> Self {
         Self {
             room: Arc::new(Semaphore::new(most)),
             taken: Arc::default(),
+            ebb,
         }
     }
 
@@ -95,7 +108,10 @@ impl Places {
             peer: peer.clone(),
             sent_away: sent_away.clone(),
         };
-        self.lock().insert(number, taken);
+        let mut connections = self.lock();
+        connections.by_number.insert(number, taken);
+        connections.peak = connections.peak.max(connections.by_number.len());
+        drop(connections);
         Place {
             peer,
             places: self.clone(),
@@ -109,16 +125,17 @@ impl Places {
     fn send_one_away(&self) -> bool {
         let mut taken = self.lock();
         let ranked = taken
+            .by_number
             .iter()
             .filter_map(|(number, taken)| Some((taken.peer.rank()?, *number)));
         let Some((_, number)) = ranked.min() else {
             return false;
         };
-        let gone = taken.remove(&number);
+        let gone = taken.by_number.remove(&number);
         gone.inspect(|gone| gone.sent_away.cancel()).is_some()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Taken>> {
+    fn lock(&self) -> MutexGuard<'_, Connections> {
         // The map is whole after every step: a panic elsewhere with this lock would not make it wrong.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -143,7 +160,13 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.places.lock().remove(&self.number);
+        let mut connections = self.places.lock();
+        connections.by_number.remove(&self.number);
+        let left = connections.by_number.len();
+        if connections.peak >= MANY && left <= connections.peak / 8 {
+            connections.peak = left;
+            self.places.ebb.notify_one();
+        }
     }
 }
 
@@ -164,7 +187,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_of_least_use_go_first_and_those_with_calls_of_theirs_stay() {
-        let places = Places::new(7);
+        let places = Places::new(7, Arc::default());
         let entered: Vec<_> = (0..7).map(|number| enter(&places, number)).collect();
         let [busy, idle, watching, asked, refused, silent, newer] = &entered[..] else {
             panic!("seven");
@@ -192,7 +215,7 @@ mod tests {
 
     #[tokio::test]
     async fn among_equals_whoever_is_idle_the_longest_goes() {
-        let places = Places::new(2);
+        let places = Places::new(2, Arc::default());
         let (first, second) = (enter(&places, 1), enter(&places, 2));
         for (place, millis) in [(&first, 2000), (&second, 1000)] {
             place.peer.standing.admit();
@@ -204,5 +227,17 @@ mod tests {
         assert!(places.find().now_or_never().is_none(), "until it has gone");
         drop(second);
         enter(&places, 3);
+    }
+
+    #[tokio::test]
+    async fn it_is_told_when_few_are_left_of_many() {
+        let places = Places::new(MANY, Arc::default());
+        let mut entered: Vec<_> = (0..).map(|number| enter(&places, number)).take(MANY).collect();
+        entered.truncate(MANY / 8 + 1);
+        assert!(places.ebb.notified().now_or_never().is_none());
+        entered.pop();
+        assert!(places.ebb.notified().now_or_never().is_some());
+        entered.clear();
+        assert!(places.ebb.notified().now_or_never().is_none(), "once");
     }
 }

@@ -10,26 +10,19 @@
 //! connection has its own piece of it, which others can't fill. Calls that are open to all hold no part of the room: each
 //! connection has a few KiB for them, beside it, and these are answered whatever is full.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Notify;
 
+use super::room::{Caller, Held, OPEN_ROOM, Owner, Room};
 use super::types::{ClientKey, Weight};
-use crate::batching::shares::free;
 use crate::config::bodies::RoomSize;
 use crate::error::{Error, Reason};
 
 /// The pause that a refused caller should make: bodies are read, and most of them answered, in less.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// What a connection may hold of calls that are open to all, messages and answers, in bytes.
-pub const OPEN_ROOM: usize = 16 << 10;
-
-/// A flood has passed when so many bytes were held, and an eighth of them, or less, still are.
-const FLOOD_BYTES: usize = 16 << 20;
 
 /// The bound; cheap to clone.
 #[derive(Clone, Debug)]
@@ -47,43 +40,11 @@ struct Inner {
     ebb: Notify,
 }
 
-#[derive(Debug, Default)]
-struct Room {
-    /// What is held of the shared part.
-    shared: usize,
-    /// Of that, what each part of a caller holds; those that hold nothing are forgotten.
-    holders: HashMap<Part, usize>,
-    /// What connections hold of their own parts.
-    own: HashMap<u64, usize>,
-    /// What connections hold of calls that are open to all.
-    open: HashMap<u64, usize>,
-    /// All of it, and the most since the last flood.
-    held: usize,
-    peak: usize,
-}
-
-/// A part of a caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Part {
-    Connection(u64),
-    Key(ClientKey),
-    Client(ClientKey),
-}
-
 /// Who holds bodies: a caller, in all its parts, or a connection that makes calls which are open to all. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Holder {
     bodies: Bodies,
-    connection: u64,
-    /// Nothing for calls that are open to all.
-    caller: Option<Caller>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Caller {
-    key: Option<ClientKey>,
-    client: Option<ClientKey>,
-    weight: Weight,
+    owner: Owner,
 }
 
 impl Bodies {
@@ -103,8 +64,10 @@ impl Bodies {
     pub fn open_to_all(&self, connection: u64) -> Holder {
         Holder {
             bodies: self.clone(),
-            connection,
-            caller: None,
+            owner: Owner {
+                connection,
+                caller: None,
+            },
         }
     }
 
@@ -112,8 +75,10 @@ impl Bodies {
     pub fn caller(&self, connection: u64, key: Option<ClientKey>, client: Option<ClientKey>, weight: Weight) -> Holder {
         Holder {
             bodies: self.clone(),
-            connection,
-            caller: Some(Caller { key, client, weight }),
+            owner: Owner {
+                connection,
+                caller: Some(Caller { key, client, weight }),
+            },
         }
     }
 
@@ -125,141 +90,6 @@ impl Bodies {
     fn lock(&self) -> MutexGuard<'_, Room> {
         // The figures are whole after every step: a panic elsewhere with this lock would not make them wrong.
         self.inner.room.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Caller {
-    /// Its parts; a client that is its key counts once.
-    fn parts(&self, connection: u64) -> impl Iterator<Item = Part> {
-        let client = self.client.filter(|client| Some(*client) != self.key);
-        let named = [self.key.map(Part::Key), client.map(Part::Client)];
-        std::iter::once(Part::Connection(connection)).chain(named.into_iter().flatten())
-    }
-}
-
-/// What a body holds.
-#[derive(Clone, Copy, Debug, Default)]
-struct Held {
-    shared: usize,
-    own: usize,
-    open: usize,
-}
-
-impl Held {
-    fn total(self) -> usize {
-        self.shared + self.own + self.open
-    }
-}
-
-impl Room {
-    /// What so many bytes more would take for a body that holds `held`; nothing if they are too many.
-    fn fit(&self, size: &RoomSize, holder: &Holder, held: Held, bytes: usize) -> Option<Held> {
-        let more = self.split(size, holder, bytes);
-        let Some(caller) = &holder.caller else {
-            let open = self.open.get(&holder.connection).copied().unwrap_or_default();
-            return (open + bytes <= OPEN_ROOM).then_some(more);
-        };
-        let wanted = held.shared + more.shared;
-        let fits = more.shared == 0
-            || self
-                .free(size, holder.connection, caller, held)
-                .all(|(_, free)| wanted <= free);
-        fits.then_some(more)
-    }
-
-    /// Whether whoever holds a body holds no more than a share besides.
-    fn is_within_share(&self, size: &RoomSize, holder: &Holder, held: Held) -> bool {
-        let Some(caller) = &holder.caller else {
-            return self.open.get(&holder.connection).is_none_or(|open| *open < OPEN_ROOM);
-        };
-        // A connection that holds a part of its own and nothing else takes nothing from anybody.
-        let more = self.holders.get(&Part::Connection(holder.connection)).copied();
-        let own = self.own.get(&holder.connection).copied().unwrap_or_default();
-        (own < size.own && more.unwrap_or_default() == held.shared)
-            || self
-                .free(size, holder.connection, caller, held)
-                .all(|(own, free)| own == 0 || held.shared.max(1) <= free)
-    }
-
-    /// What each part of a caller holds beside a body, and may hold of the shared part with it: the body is seen as if all of it
-    /// were asked for now.
-    fn free(
-        &self,
-        size: &RoomSize,
-        connection: u64,
-        caller: &Caller,
-        held: Held,
-    ) -> impl Iterator<Item = (usize, usize)> {
-        let others = self.shared - held.shared;
-        caller.parts(connection).map(move |part| {
-            let own = self
-                .holders
-                .get(&part)
-                .map_or(0, |part| part.saturating_sub(held.shared));
-            (own, free(size.shared, others, own, own == others, caller.weight))
-        })
-    }
-
-    /// Where so many bytes go: into the connection's own part, and what is left into the shared one.
-    fn split(&self, size: &RoomSize, holder: &Holder, bytes: usize) -> Held {
-        if holder.caller.is_none() {
-            return Held {
-                open: bytes,
-                ..Held::default()
-            };
-        }
-        let taken = self.own.get(&holder.connection).copied().unwrap_or_default();
-        let own = bytes.min(size.own.saturating_sub(taken));
-        Held {
-            own,
-            shared: bytes - own,
-            open: 0,
-        }
-    }
-
-    fn take(&mut self, holder: &Holder, more: Held) {
-        for (figures, bytes) in [(&mut self.own, more.own), (&mut self.open, more.open)] {
-            if bytes > 0 {
-                *figures.entry(holder.connection).or_default() += bytes;
-            }
-        }
-        if more.shared > 0 {
-            for part in holder.caller.iter().flat_map(|caller| caller.parts(holder.connection)) {
-                *self.holders.entry(part).or_default() += more.shared;
-            }
-        }
-        self.shared += more.shared;
-        self.held += more.total();
-        self.peak = self.peak.max(self.held);
-    }
-
-    /// Takes bytes back; says whether a flood has passed with them.
-    fn give_back(&mut self, holder: &Holder, held: Held) -> bool {
-        subtract(&mut self.own, holder.connection, held.own);
-        subtract(&mut self.open, holder.connection, held.open);
-        for part in holder.caller.iter().flat_map(|caller| caller.parts(holder.connection)) {
-            subtract(&mut self.holders, part, held.shared);
-        }
-        self.shared -= held.shared;
-        self.held -= held.total();
-        let passed = self.peak >= FLOOD_BYTES && self.held <= self.peak / 8;
-        if passed {
-            self.peak = self.held;
-        }
-        passed
-    }
-}
-
-/// Takes bytes from a figure; one that is nothing is forgotten.
-fn subtract<K: std::hash::Hash + Eq>(figures: &mut HashMap<K, usize>, of: K, bytes: usize) {
-    if bytes == 0 {
-        return;
-    }
-    if let Some(figure) = figures.get_mut(&of) {
-        *figure = figure.saturating_sub(bytes);
-        if *figure == 0 {
-            figures.remove(&of);
-        }
     }
 }
 
@@ -299,7 +129,9 @@ impl HeldBody {
     pub fn check_share(&self) -> Result<(), Error> {
         let held = *self.lock();
         let bodies = &self.holder.bodies;
-        let within = bodies.lock().is_within_share(&bodies.inner.size, &self.holder, held);
+        let within = bodies
+            .lock()
+            .is_within_share(&bodies.inner.size, &self.holder.owner, held);
         within.then_some(()).ok_or_else(|| self.full())
     }
 
@@ -308,7 +140,7 @@ impl HeldBody {
         let mut held = self.lock();
         let before = *held;
         self.fit(before, bytes, |room, more| {
-            room.take(&self.holder, more);
+            room.take(&self.holder.owner, more);
             held.grow(more);
         })
     }
@@ -324,8 +156,8 @@ impl HeldBody {
         let mut held = self.lock();
         let inner = &self.holder.bodies.inner;
         let mut room = self.holder.bodies.lock();
-        let more = room.split(&inner.size, &self.holder, bytes);
-        room.take(&self.holder, more);
+        let more = room.split(&inner.size, &self.holder.owner, bytes);
+        room.take(&self.holder.owner, more);
         held.grow(more);
         inner.held.inc_by(signed(bytes));
     }
@@ -338,7 +170,7 @@ impl HeldBody {
         }
         let inner = &self.holder.bodies.inner;
         inner.held.dec_by(signed(held.total()));
-        if self.holder.bodies.lock().give_back(&self.holder, held) {
+        if self.holder.bodies.lock().give_back(&self.holder.owner, held) {
             inner.ebb.notify_one();
         }
     }
@@ -346,11 +178,11 @@ impl HeldBody {
     fn fit(&self, held: Held, bytes: usize, then: impl FnOnce(&mut Room, Held)) -> Result<(), Error> {
         let bodies = &self.holder.bodies;
         let mut room = bodies.lock();
-        match room.fit(&bodies.inner.size, &self.holder, held, bytes) {
+        match room.fit(&bodies.inner.size, &self.holder.owner, held, bytes) {
             Some(more) => {
-                let before = room.held;
+                let before = room.held();
                 then(&mut room, more);
-                bodies.inner.held.inc_by(signed(room.held - before));
+                bodies.inner.held.inc_by(signed(room.held() - before));
                 Ok(())
             }
             None => Err(self.full()),
@@ -358,7 +190,7 @@ impl HeldBody {
     }
 
     fn full(&self) -> Error {
-        let limit = match self.holder.caller {
+        let limit = match self.holder.owner.caller {
             Some(_) => self.holder.bodies.inner.size.limit,
             None => OPEN_ROOM,
         };
@@ -380,14 +212,6 @@ impl HeldBody {
     }
 }
 
-impl Held {
-    fn grow(&mut self, more: Held) {
-        self.shared += more.shared;
-        self.own += more.own;
-        self.open += more.open;
-    }
-}
-
 impl Drop for HeldBody {
     fn drop(&mut self) {
         self.release();
@@ -400,12 +224,10 @@ fn signed(bytes: usize) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use futures::FutureExt;
-    use proptest::prelude::*;
 
     use super::*;
+    use crate::service::room::FLOOD_BYTES;
 
     const SIZE: RoomSize = RoomSize {
         shared: 800,
@@ -415,10 +237,6 @@ mod tests {
 
     fn bodies() -> Bodies {
         Bodies::new(SIZE, Gauge::default())
-    }
-
-    fn weight(parts: u32) -> Weight {
-        Weight::new(NonZeroU32::new(parts).expect("at least one"))
     }
 
     fn on(bodies: &Bodies, connection: u64) -> HeldBody {
@@ -453,8 +271,7 @@ mod tests {
         first.release();
         drop(first);
         assert_eq!(bodies.inner.held.get(), 0);
-        let room = bodies.lock();
-        assert!(room.holders.is_empty() && room.own.is_empty());
+        assert_eq!(bodies.lock().known(), 0, "nothing is kept of a caller that has gone");
     }
 
     #[test]
@@ -528,21 +345,6 @@ mod tests {
     }
 
     #[test]
-    fn weight_counts() {
-        let bodies = bodies();
-        on(&bodies, 9).add(10 + 80).expect("room");
-        let held = on(&bodies, 9);
-        held.add(80).expect("room");
-        let heavy = |bytes| {
-            let body = HeldBody::new(bodies.caller(1, Some(ClientKey(1)), None, weight(3)));
-            body.add(bytes).map(|()| body)
-        };
-        let first = heavy(10 + 400).expect("room");
-        heavy(100).expect("three times what is free");
-        drop(first);
-    }
-
-    #[test]
     fn the_end_of_a_flood_is_told_once() {
         let size = RoomSize {
             shared: 2 * FLOOD_BYTES,
@@ -561,35 +363,5 @@ mod tests {
         assert!(bodies.until_ebb().now_or_never().is_some());
         drop(rest);
         assert!(bodies.until_ebb().now_or_never().is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn the_room_is_never_exceeded_by_requests_and_all_of_it_comes_back(
-            steps in prop::collection::vec((0_u64..5, 0_u64..3, 0_u64..3, 1_usize..300, 0_u8..4), 1..200),
-        ) {
-            let bodies = bodies();
-            let mut held: Vec<HeldBody> = Vec::new();
-            for (connection, key, client, bytes, step) in steps {
-                match step {
-                    0 if !held.is_empty() => drop(held.remove(0)),
-                    1 if !held.is_empty() => drop(held[0].add(bytes)),
-                    _ => {
-                        let key = (key > 0).then_some(ClientKey(key));
-                        let body = HeldBody::new(bodies.caller(connection, key, Some(ClientKey(client)), Weight::default()));
-                        if body.add(bytes).is_ok() {
-                            held.push(body);
-                        }
-                    }
-                }
-                let room = bodies.lock();
-                prop_assert!(room.shared <= SIZE.shared);
-                prop_assert!(room.own.values().all(|own| *own <= SIZE.own));
-                prop_assert_eq!(usize::try_from(bodies.inner.held.get()).expect("never less than nothing"), room.held);
-            }
-            held.clear();
-            let room = bodies.lock();
-            prop_assert!(room.held == 0 && room.holders.is_empty() && room.own.is_empty());
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The service: what both doors call. The flow of a request is [`predict`]; no tonic, no axum, no ort in here.
 //!
-//! In reading order: [`bodies`] (what requests may hold) → [`types`] → [`validate`] → [`route`] → [`predict`] → [`tier`] (one model's part; out of the [`cache`],
+//! In reading order: [`bodies`] (what requests may hold, and of which [`room`]) → [`types`] → [`validate`] → [`route`] → [`predict`] → [`tier`] (one model's part; out of the [`cache`],
 //! if it can) → [`cascade`] (both models' parts) → [`decide`] (what it decides, pure) → [`calibration`] (what it works
 //! with) → [`observe`] and [`drift`] (what is seen of it) → [`explain`] → [`catalog`]
 //! (which models there are: a [`slot`] each, and a [`task`] for what they decide) → [`start`] (loading them)
@@ -21,6 +21,7 @@ pub mod observe;
 pub mod predict;
 pub mod reload;
 pub mod rollout;
+pub mod room;
 pub mod route;
 pub mod slot;
 pub mod sources;
@@ -172,6 +173,11 @@ impl Service {
     /// The header whose value tells clients apart; none if connections do.
     pub fn client_header(&self) -> Option<&str> {
         self.inner.client_header.as_deref()
+    }
+
+    /// Gives back to the system what the allocator keeps of memory that was freed. May take some milliseconds.
+    pub fn give_memory_back() {
+        crate::model::memory::give_back();
     }
 
     /// The bound on the bytes of bodies.
