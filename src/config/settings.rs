@@ -104,7 +104,7 @@ pub struct Settings {
     pub max_queue_texts: usize,
     /// The most bytes of text that a model accepts and has not answered; more are refused.
     pub max_queue_bytes: usize,
-    /// The most bytes of request bodies in flight, at all doors together; 0 chooses by the largest body.
+    /// The most bytes of request bodies in flight and of unread answers, at all doors together; 0 chooses by the largest body.
     pub max_inflight_body_bytes: usize,
     /// The header whose value tells clients apart for fair shares; connections are, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,7 +123,7 @@ pub struct Settings {
     pub max_connections: usize,
     /// The most open calls on one connection.
     pub max_streams_per_connection: u32,
-    /// How long a new connection may take until its TLS handshake is done and its first request or preface is there.
+    /// How long a new connection may take until its TLS handshake is done and its first call is there.
     pub handshake_timeout: HumanDuration,
     /// How long the headers of an HTTP/1 request may take, and a connection of HTTP/1 may wait for its next request.
     pub header_timeout: HumanDuration,

@@ -23,7 +23,6 @@ pub struct Activity {
     /// When the last call ended, in milliseconds after `opened_at`.
     quiet_since_ms: AtomicU64,
     heard: CancellationToken,
-    called: CancellationToken,
     /// The pieces of answers that the connection has and its peer has not.
     unread: AtomicUsize,
     /// When the first of them came or the last one went, in milliseconds after `opened_at`.
@@ -41,7 +40,6 @@ impl Activity {
             open_calls: AtomicUsize::new(0),
             quiet_since_ms: AtomicU64::new(0),
             heard: CancellationToken::new(),
-            called: CancellationToken::new(),
             unread: AtomicUsize::new(0),
             read_ms: AtomicU64::new(0),
             rapid_resets: AtomicUsize::new(0),
@@ -53,7 +51,6 @@ impl Activity {
     pub fn begin_call(self: &Arc<Self>) -> Arc<OpenCall> {
         self.open_calls.fetch_add(1, Ordering::AcqRel);
         self.heard();
-        self.called.cancel();
         Arc::new(OpenCall {
             activity: Arc::clone(self),
             began: Instant::now(),
@@ -75,11 +72,6 @@ impl Activity {
     /// Waits until the peer has begun to speak.
     pub async fn until_heard(&self) {
         self.heard.cancelled().await;
-    }
-
-    /// Whether the peer has made a call.
-    pub fn has_called(&self) -> bool {
-        self.called.is_cancelled()
     }
 
     /// The calls that are open.

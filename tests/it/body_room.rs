@@ -92,7 +92,11 @@ async fn calls_that_are_not_finished_leave_room_for_others() {
         let answer = server.client().await.predict(fast(&[&text])).await;
         answer.expect("another connection has room");
         let json = serde_json::json!({"text": [text], "do_fast": true}).to_string();
-        assert_eq!(server.http().post("/predict", json).await.status.as_u16(), 200, "{method}");
+        assert_eq!(
+            server.http().post("/predict", json).await.status.as_u16(),
+            200,
+            "{method}"
+        );
         let mut health = HealthClient::new(server.channel().await);
         let asked = HealthCheckRequest { service: "".into() };
         health.check(asked).await.expect("health is answered");
@@ -101,7 +105,9 @@ async fn calls_that_are_not_finished_leave_room_for_others() {
 
 /// Calls a method with these bytes and no end, and reads the status.
 async fn unfinished(server: &TestServer, path: &str, bytes: &[u8]) -> Status {
-    let first = futures::stream::iter([Ok::<_, std::convert::Infallible>(Frame::data(Bytes::copy_from_slice(bytes)))]);
+    let first = futures::stream::iter([Ok::<_, std::convert::Infallible>(Frame::data(Bytes::copy_from_slice(
+        bytes,
+    )))]);
     let body = futures::StreamExt::chain(first, futures::stream::pending());
     let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
     let request = http::Request::post(format!("http://{}{path}", server.grpc_addr()))
@@ -182,7 +188,10 @@ async fn a_second_message_where_one_belongs_is_refused() {
     let mut call = RawCall::predict(&[]);
     call.body = [&one[..], &one[..]].concat().into();
     let refusal = Refusal::of(&call.send(server.grpc_addr()).await.status);
-    assert_eq!((refusal.code, refusal.reason.as_str()), (Code::InvalidArgument, "MALFORMED_MESSAGE"));
+    assert_eq!(
+        (refusal.code, refusal.reason.as_str()),
+        (Code::InvalidArgument, "MALFORMED_MESSAGE")
+    );
 }
 
 #[tokio::test]

@@ -26,7 +26,10 @@ impl Reader {
     async fn connect(address: std::net::SocketAddr) -> Self {
         let mut stream = TcpStream::connect(address).await.expect("open");
         let no_window = frame(SETTINGS, NONE, 0, &[0, 4, 0, 0, 0, 0]);
-        stream.write_all(&[PREFACE, &no_window].concat()).await.expect("written");
+        stream
+            .write_all(&[PREFACE, &no_window].concat())
+            .await
+            .expect("written");
         Self {
             stream,
             answered: HashSet::new(),
@@ -90,7 +93,11 @@ async fn who_does_not_read_makes_no_more_calls_and_loses_nothing() {
     }
     let window = frame(SETTINGS, NONE, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]);
     let of_all = frame(WINDOW_UPDATE, NONE, 0, &0x3fff_ffff_u32.to_be_bytes());
-    reader.stream.write_all(&[window, of_all].concat()).await.expect("written");
+    reader
+        .stream
+        .write_all(&[window, of_all].concat())
+        .await
+        .expect("written");
     let calls = usize::try_from(CALLS).expect("few");
     while reader.answered.union(&reader.refused).count() < calls {
         reader.read().await;

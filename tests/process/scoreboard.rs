@@ -53,6 +53,23 @@ fn a_flood_ends_and_another_client_is_answered_meanwhile() {
 }
 
 #[test]
+fn what_is_held_at_the_doors_costs_nobody_else_an_answer() {
+    let held = [
+        "keyless_bodies",
+        "stream_bodies",
+        "many_bodies",
+        "reflection_bodies",
+        "watch_names",
+        "unread_answers",
+    ];
+    let told = Scoreboard::run(&[&held[..], &["prefaces"]].concat());
+    for row in held {
+        told.says(row, &[": 0 of "]);
+    }
+    told.says("prefaces", &["answered after"]);
+}
+
+#[test]
 fn bombs_are_refused_and_a_canary_is_found_nowhere() {
     let told = Scoreboard::run(&["bombs", "canary"]);
     told.says("bombs", &["gRPC: 10 of 10 refused", "HTTP: 10 of 10 refused"]);

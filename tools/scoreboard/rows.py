@@ -16,6 +16,7 @@ import resource
 import sys
 
 import connections
+import doors
 import floods
 import inputs
 import lifecycle
@@ -23,7 +24,7 @@ import models
 import peers
 from server import ROOT
 
-ROWS = {row.__name__: row for part in (connections, floods, inputs, models, lifecycle, peers) for row in part.ROWS}
+ROWS = {row.__name__: row for part in (connections, doors, floods, inputs, models, lifecycle, peers) for row in part.ROWS}
 
 
 def main():
