@@ -26,8 +26,8 @@ use crate::api::call::Standing;
 /// How long one that was sent away may take before another one is.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// So many connections are many; an eighth of them are few.
-const MANY: usize = 64;
+/// So many connections are many; half of them are few.
+const MANY: usize = 8;
 
 /// The places of one listener; cheap to clone.
 #[derive(Clone)]
@@ -163,7 +163,7 @@ impl Drop for Place {
         let mut connections = self.places.lock();
         connections.by_number.remove(&self.number);
         let left = connections.by_number.len();
-        if connections.peak >= MANY && left <= connections.peak / 8 {
+        if connections.peak >= MANY && left <= connections.peak / 2 {
             connections.peak = left;
             self.places.ebb.notify_one();
         }
@@ -233,7 +233,7 @@ mod tests {
     async fn it_is_told_when_few_are_left_of_many() {
         let places = Places::new(MANY, Arc::default());
         let mut entered: Vec<_> = (0..).map(|number| enter(&places, number)).take(MANY).collect();
-        entered.truncate(MANY / 8 + 1);
+        entered.truncate(MANY / 2 + 1);
         assert!(places.ebb.notified().now_or_never().is_none());
         entered.pop();
         assert!(places.ebb.notified().now_or_never().is_some());

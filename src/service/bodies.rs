@@ -358,7 +358,7 @@ mod tests {
         assert!(bodies.until_ebb().now_or_never().is_none(), "that was no flood");
         let (most, rest) = (on(&bodies, 1), on(&bodies, 2));
         most.add(FLOOD_BYTES).expect("room");
-        rest.add(FLOOD_BYTES / 8).expect("room");
+        rest.add(FLOOD_BYTES / 2).expect("room");
         drop(most);
         assert!(bodies.until_ebb().now_or_never().is_some());
         drop(rest);

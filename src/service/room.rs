@@ -9,7 +9,7 @@ use crate::config::bodies::RoomSize;
 /// What a connection may hold of calls that are open to all, messages and answers, in bytes.
 pub const OPEN_ROOM: usize = 16 << 10;
 
-/// A flood has passed when so many bytes were held, and an eighth of them, or less, still are.
+/// A flood has passed when so many bytes were held, and half of them, or less, still are.
 pub const FLOOD_BYTES: usize = 16 << 20;
 
 /// The room.
@@ -181,7 +181,7 @@ impl Room {
         }
         self.shared -= held.shared;
         self.held -= held.total();
-        let passed = self.peak >= FLOOD_BYTES && self.held <= self.peak / 8;
+        let passed = self.peak >= FLOOD_BYTES && self.held <= self.peak / 2;
         if passed {
             self.peak = self.held;
         }
