@@ -79,6 +79,12 @@ def begin_many(address, path, token, connections, total, ready, result):
         share = sent + total // connections
         while half.open and sent < min(share, total) and half.connection.next_stream < 2 * STREAMS:
             sent += half.begin(path, token, 4_000_000, size)
+    # What was refused left a gap: smaller ones fill it.
+    for size in (65_536, 8_192):
+        half = Half(address)
+        held.append(half)
+        while half.open and half.connection.next_stream < 2 * STREAMS:
+            sent += half.begin(path, token, 4_000_000, size)
     time.sleep(2)
     result.send((sent, len(held)))
 
