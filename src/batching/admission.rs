@@ -63,6 +63,13 @@ impl Queue {
         least
     }
 
+    /// When a request of texts of these sizes in bytes would be answered, from now on.
+    pub fn expected_of(&self, terms: &Terms, sizes: impl ExactSizeIterator<Item = usize>, now: Instant) -> Duration {
+        let rows = sizes.len();
+        let cost = sizes.map(|size| self.expected_cost(size)).sum();
+        self.expected(terms, cost, rows, now)
+    }
+
     /// The expected cost of a text of so many bytes, which the model cuts to what it reads.
     fn expected_cost(&self, size: usize) -> Duration {
         let width = (size as f64 * self.width_per_byte) as usize;

@@ -98,6 +98,14 @@ impl Scheduler {
             .with_queue(|queue| queue.admissible(terms, wanted, size, now))
     }
 
+    /// How long a request of texts of these sizes in bytes is expected to take from now on.
+    pub fn expected(&self, terms: Terms, sizes: impl ExactSizeIterator<Item = usize>) -> Duration {
+        let now = Instant::now();
+        self.inner
+            .core
+            .with_queue(|queue| queue.expected_of(&terms, sizes, now))
+    }
+
     /// How many rows wait for a place in a batch.
     pub fn queued_rows(&self) -> usize {
         self.inner.core.with_queue(Queue::len)

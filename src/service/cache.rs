@@ -3,8 +3,12 @@
 //!
 //! Off unless the operator gives it room. Keyed on the model's fingerprint, the text and how it may be cut; everything else
 //! that a request asks is made of the raw outputs afterwards. Bounded in bytes. A row that failed is never kept.
+//!
+//! Who works on a text may be slow: a request of many texts, or one behind much of its client's own. So the others wait for it
+//! about as long as they would have without a cache, and then work on it themselves.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use quick_cache::Weighter;
 use quick_cache::sync::{Cache, GuardResult};
@@ -20,6 +24,9 @@ use crate::model::manifest::Truncation;
 const ENTRY_BYTES: usize = 256;
 /// The size of an entry of a short text, to reckon how many there may be.
 const TYPICAL_BYTES: usize = 400;
+
+/// How much longer than for its own run a request waits for another's, at most: what a busy machine adds to a short run.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Raw outputs by text.
 pub struct AnswerCache {
@@ -68,8 +75,8 @@ impl AnswerCache {
 }
 
 impl Serving {
-    /// Runs the texts that the cache does not know, waits for those that another request is working on, and keeps what
-    /// came out.
+    /// Runs the texts that the cache does not know, waits a while for those that another request is working on, and keeps
+    /// what came out.
     pub(super) async fn infer_cached(
         &self,
         cache: &AnswerCache,
@@ -86,17 +93,17 @@ impl Serving {
         let keys: Vec<Key> = chosen.places.iter().map(|&place| key(place)).collect();
         let mut answer = Gathered::new(keys.len());
         let mut open: Vec<usize> = (0..keys.len()).collect();
+        let mut waits_until = None;
         while !open.is_empty() {
+            let waits = waits_until.is_none_or(|until| Instant::now() < until);
             let mut own = Vec::new();
             let mut elsewhere = Vec::new();
             for at in open {
-                match cache
-                    .rows
-                    .get_value_or_guard(&keys[at], Some(std::time::Duration::ZERO))
-                {
+                match cache.rows.get_value_or_guard(&keys[at], Some(Duration::ZERO)) {
                     GuardResult::Value(row) => answer.hit(at, &row),
-                    GuardResult::Guard(guard) => own.push((at, guard)),
-                    GuardResult::Timeout => elsewhere.push(at),
+                    GuardResult::Guard(guard) => own.push((at, Some(guard))),
+                    GuardResult::Timeout if waits => elsewhere.push(at),
+                    GuardResult::Timeout => own.push((at, None)),
                 }
             }
             if !own.is_empty() {
@@ -110,18 +117,26 @@ impl Serving {
                 let ran = self.run(part, terms).await?;
                 answer.preprocess += ran.preprocess;
                 for ((at, guard), row) in own.into_iter().zip(ran.rows) {
-                    // An error means that the entry was replaced meanwhile: by the same.
-                    let _ = guard.insert(Arc::new(Cached::of(&row)));
+                    let kept = Arc::new(Cached::of(&row));
+                    match guard {
+                        // An error means that the entry was replaced meanwhile: by the same.
+                        Some(guard) => drop(guard.insert(kept)),
+                        None => cache.rows.insert(keys[at].clone(), kept),
+                    }
                     answer.rows[at] = Some(row);
                 }
             }
             // Our own work is done before we wait for others', so no two requests wait for each other.
             if let Some(&at) = elsewhere.first() {
+                let until = *waits_until.get_or_insert_with(|| {
+                    let sizes = elsewhere.iter().map(|&at| chosen.bytes_at(chosen.places[at]));
+                    let now = Instant::now();
+                    let own = self.scheduler.expected(terms, sizes);
+                    now + (own + PATIENCE).min(terms.deadline.saturating_duration_since(now) / 2)
+                });
                 let wait = cache.rows.get_value_or_guard_async(&keys[at]);
-                tokio::time::timeout_at(terms.deadline.into(), wait)
-                    .await
-                    .map(drop)
-                    .map_err(|_| Error::deadline_exceeded())?;
+                // Past that time it is our own work.
+                let _ = tokio::time::timeout_at(until.into(), wait).await;
             }
             open = elsewhere;
         }
@@ -134,7 +149,7 @@ impl Serving {
 struct Gathered {
     rows: Vec<Option<TierRow>>,
     hits: usize,
-    preprocess: std::time::Duration,
+    preprocess: Duration,
 }
 
 impl Gathered {
@@ -142,7 +157,7 @@ impl Gathered {
         Self {
             rows: std::iter::repeat_with(|| None).take(rows).collect(),
             hits: 0,
-            preprocess: std::time::Duration::ZERO,
+            preprocess: Duration::ZERO,
         }
     }
 
@@ -173,9 +188,9 @@ impl Cached {
         TierRow {
             output: RowOutput {
                 values: self.values.clone(),
-                queued_for: std::time::Duration::ZERO,
-                ran_for: std::time::Duration::ZERO,
-                worked_for: std::time::Duration::ZERO,
+                queued_for: Duration::ZERO,
+                ran_for: Duration::ZERO,
+                worked_for: Duration::ZERO,
                 width: 0,
                 batch: BatchShape::default(),
             },

@@ -47,7 +47,7 @@ impl Chosen {
     }
 
     /// The size of the text at a place, with its second text.
-    fn bytes_at(&self, at: usize) -> usize {
+    pub(super) fn bytes_at(&self, at: usize) -> usize {
         self.texts[at].len() + self.pair(at).map_or(0, str::len)
     }
 

@@ -1,11 +1,12 @@
 //! PredictStream: many requests on one call, each answered as soon as it is ready.
 //!
 //! A bounded number of requests of one stream is open at a time, and a bounded number of answers waits for the reader:
-//! past either bound the stream reads no further, so a slow reader slows itself. The task of a stream ends when its
-//! requests have ended and are answered, when the caller goes away, at the call's deadline, or in a drain, once what was
-//! read is answered.
+//! past either bound the stream reads no further, so a slow reader slows itself. Open requests go on all the same: each ends
+//! with its answer or at its deadline, and gives back what it held, whether or not anybody reads. The task of a stream ends when
+//! its requests have ended and are answered, when the caller goes away, at the call's deadline, or in a drain, once what was
+//! read is answered. At its end all that is open or waits is dropped, before the caller is told.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
@@ -28,9 +29,9 @@ use crate::error::{Error, Reason};
 use crate::service::Service;
 use crate::service::bodies::HeldBody;
 
-/// The most requests of one stream that are open at a time.
+/// The most requests of one stream that are open or answered and not taken by the reader.
 pub const MAX_OPEN_REQUESTS: usize = 64;
-/// The most answers that wait for the reader.
+/// While so many answers wait for the reader, no further request is read. Those that are open may add theirs.
 const MAX_WAITING_ANSWERS: usize = 8;
 /// The longest id of a request, in bytes.
 const MAX_ID_BYTES: usize = 128;
@@ -40,8 +41,16 @@ const METHOD: &str = "PredictStream";
 
 /// The answers of a stream.
 pub type ResponseStream = ReceiverStream<Result<pb::PredictStreamResponse, Status>>;
-type Answer = (Option<String>, pb::PredictStreamResponse);
 type OpenRequest = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// The answer to one request.
+struct Answer {
+    /// The request's id, if it was kept among those that are open.
+    id: Option<String>,
+    message: pb::PredictStreamResponse,
+    /// The bytes of the message, counted until the reader's connection takes it.
+    _held: HeldBody,
+}
 
 /// Starts to serve a stream, in a task that `tasks` tracks, until it ends or, shortly after `drain` is cancelled, is idle.
 pub fn serve_stream(
@@ -51,7 +60,8 @@ pub fn serve_stream(
     call: Call,
     requests: Streaming<pb::PredictStreamRequest>,
 ) -> ResponseStream {
-    let (answers, reader) = mpsc::channel(MAX_WAITING_ANSWERS);
+    // What is in the channel can't be taken back at the end, so all but one of the answers wait before it.
+    let (answers, reader) = mpsc::channel(1);
     // A stream without a deadline of its own may stay open; each of its requests has one.
     let deadline = call.timeout.map(|timeout| call.arrived + timeout);
     let mut server = StreamServer {
@@ -59,6 +69,7 @@ pub fn serve_stream(
         call,
         open: FuturesUnordered::new(),
         open_ids: HashSet::new(),
+        waiting: VecDeque::new(),
     };
     tasks.spawn(async move {
         // A panic must not end the stream as if all were well.
@@ -71,11 +82,14 @@ pub fn serve_stream(
         server
             .call
             .finish(server.service.metrics(), DOOR, METHOD, outcome.as_ref().copied());
-        if let Err(error) = outcome {
+        let status = outcome
+            .err()
+            .map(|error| to_status(&error, Some(&server.call.request_id)));
+        // It may take the reader any time to take the status: nothing else waits with it.
+        drop(server);
+        if let Some(status) = status {
             // An error here means that the reader has gone, and wants no status.
-            let _ = answers
-                .send(Err(to_status(&error, Some(&server.call.request_id))))
-                .await;
+            let _ = answers.send(Err(status)).await;
         }
     });
     ReceiverStream::new(reader)
@@ -93,6 +107,8 @@ struct StreamServer {
     call: Call,
     open: FuturesUnordered<OpenRequest>,
     open_ids: HashSet<String>,
+    /// Answers for which the reader has no room yet: at most [`MAX_OPEN_REQUESTS`], with what is open.
+    waiting: VecDeque<Answer>,
 }
 
 impl StreamServer {
@@ -109,9 +125,10 @@ impl StreamServer {
             tokio::time::sleep(LAST_REQUESTS).await;
         });
         let mut reading = true;
-        while reading || !self.open.is_empty() {
+        while reading || !self.open.is_empty() || !self.waiting.is_empty() {
+            // No arm may wait for anything after it was chosen: what is open would stand still.
             tokio::select! {
-                message = requests.message(), if reading && self.open.len() < MAX_OPEN_REQUESTS => match message {
+                message = requests.message(), if reading && self.has_room() => match message {
                     Ok(Some(request)) => {
                         // What it took to read the largest message stays with the stream.
                         self.call.body.grow_to(request.encoded_len())?;
@@ -121,18 +138,27 @@ impl StreamServer {
                     // What follows a message that can't be read can't be told apart.
                     Err(status) => return Err(error_behind(&status, self.service.limits().max_message_bytes())),
                 },
-                Some((id, answer)) = self.open.next(), if !self.open.is_empty() => {
-                    if let Some(id) = id {
-                        self.open_ids.remove(&id);
+                Some(answer) = self.open.next(), if !self.open.is_empty() => {
+                    if let Some(id) = &answer.id {
+                        self.open_ids.remove(id);
                     }
-                    if answers.send(Ok(answer)).await.is_err() {
-                        return Err(Error::new(Reason::Cancelled, "the caller went away"));
+                    self.waiting.push_back(answer);
+                }
+                room = answers.reserve(), if !self.waiting.is_empty() => {
+                    let room = room.map_err(|_| Error::new(Reason::Cancelled, "the caller went away"))?;
+                    if let Some(answer) = self.waiting.pop_front() {
+                        room.send(Ok(answer.message));
                     }
                 }
                 () = &mut last_requests, if reading => reading = false,
             }
         }
         Ok(())
+    }
+
+    /// Whether one more request may be read.
+    fn has_room(&self) -> bool {
+        self.waiting.len() < MAX_WAITING_ANSWERS && self.open.len() + self.waiting.len() < MAX_OPEN_REQUESTS
     }
 
     fn start(&mut self, request: pb::PredictStreamRequest, deadline: Option<Instant>) {
@@ -180,14 +206,17 @@ impl StreamServer {
                 Ok(output) => Outcome::Response(convert::predict_response(output)),
                 Err(error) => Outcome::Status(to_rpc_status(&error, &call)),
             };
-            drop(body);
-            (
-                held,
-                pb::PredictStreamResponse {
-                    id: cut_id(id),
-                    outcome: Some(outcome),
-                },
-            )
+            let message = pb::PredictStreamResponse {
+                id: cut_id(id),
+                outcome: Some(outcome),
+            };
+            body.release();
+            body.add_answer(message.encoded_len());
+            Answer {
+                id: held,
+                message,
+                _held: body,
+            }
         }));
     }
 

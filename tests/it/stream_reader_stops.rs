@@ -1,0 +1,127 @@
+//! A PredictStream whose reader stops, or never begins: what its requests held is given back by itself, and others are
+//! answered.
+
+use std::time::Duration;
+
+use prost::Message;
+use tandem::api::pb;
+use tandem::batching::shares::Amount;
+use tandem::service::catalog::ModelState;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::support::frames::frame as grpc_message;
+use crate::support::h2_bytes::*;
+use crate::support::server::HANG;
+use crate::support::{TestServer, fast, reviews};
+
+/// SETTINGS_INITIAL_WINDOW_SIZE: what the server may send on a stream before it is told that there is room.
+const INITIAL_WINDOW: [u8; 2] = 4u16.to_be_bytes();
+
+fn asked(id: usize, request: pb::PredictRequest) -> Vec<u8> {
+    let request = pb::PredictStreamRequest {
+        id: id.to_string(),
+        request: Some(request),
+        timeout_duration: None,
+    };
+    grpc_message(false, &request.encode_to_vec()).to_vec()
+}
+
+/// A connection of one stream, whose window for answers is `window` bytes and stays so. Its requests come one by one.
+async fn open(server: &TestServer, window: u32, timeout: Option<&str>, requests: &[Vec<u8>]) -> TcpStream {
+    let mut headers = [
+        field(":method", "POST"),
+        field(":scheme", "http"),
+        field(":path", "/tandem.v1.PredictionService/PredictStream"),
+        field(":authority", "localhost"),
+        field("content-type", "application/grpc"),
+        field("te", "trailers"),
+    ]
+    .concat();
+    headers.extend(timeout.into_iter().flat_map(|timeout| field("grpc-timeout", timeout)));
+    let settings = [&INITIAL_WINDOW[..], &window.to_be_bytes()].concat();
+    let mut bytes = [
+        PREFACE.to_vec(),
+        frame(SETTINGS, NONE, 0, &settings),
+        frame(HEADERS, END_HEADERS, 1, &headers),
+    ]
+    .concat();
+    bytes.extend(requests.iter().flat_map(|request| frame(DATA, NONE, 1, request)));
+    let mut connection = TcpStream::connect(server.grpc_addr()).await.expect("the port is open");
+    connection.write_all(&bytes).await.expect("the server reads");
+    connection
+}
+
+/// Waits until it is so; a hang fails.
+async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let wait = async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(HANG, wait).await.expect(what);
+}
+
+fn held(server: &TestServer) -> Amount {
+    let slot = server.service.catalog().slot("sentiment-fast").expect("it is there");
+    let ModelState::Serving(serving) = &*slot.state() else {
+        panic!("it serves");
+    };
+    serving.scheduler.held()
+}
+
+/// How many requests of streams were answered, with an answer or an error.
+fn answered(server: &TestServer) -> usize {
+    let metrics = server.service.metrics().render();
+    let counts = metrics
+        .lines()
+        .filter(|line| line.starts_with("tandem_requests_total") && line.contains(r#"method="PredictStream.request""#));
+    counts
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok())
+        .sum()
+}
+
+#[tokio::test]
+async fn requests_of_a_reader_that_stopped_are_done_and_hold_nothing() {
+    const REQUESTS: usize = 64;
+    for window in [0, 1, 2000] {
+        let server = TestServer::builder().fast_only().max_queue_texts(128).start().await;
+        let requests: Vec<_> = (0..REQUESTS).map(|id| asked(id, fast(&["좋다", "나쁘다"]))).collect();
+        let _connection = open(&server, window, None, &requests).await;
+        // Some are read while the first are answered and wait; at least those that were open then are done.
+        until("some are answered", || answered(&server) > 8).await;
+        until("nothing is held", || held(&server) == Amount::default()).await;
+        let texts = vec!["좋다"; 128];
+        let mut other = server.client().await;
+        other.predict(fast(&texts)).await.expect("all room is there for others");
+    }
+}
+
+#[tokio::test]
+async fn the_deadline_of_a_call_ends_all_that_waits_in_it_whoever_reads() {
+    let server = TestServer::builder().fast_only().start().await;
+    let long = "긴 글 ".repeat(100);
+    let requests: Vec<_> = (0..40).map(|id| asked(id, fast(&[&long]))).collect();
+    let _connection = open(&server, 0, Some("500m"), &requests).await;
+    let bytes = server.service.metrics().inflight_body_bytes();
+    until("some are answered", || answered(&server) > 8).await;
+    until("the call is over", || bytes.get() == 0).await;
+    assert_eq!(held(&server), Amount::default());
+}
+
+#[tokio::test]
+async fn texts_that_a_stopped_reader_asked_for_are_answered_to_others() {
+    let server = TestServer::builder().fast_only().cache_bytes(1 << 20).start().await;
+    let texts = reviews::texts(64);
+    let requests: Vec<_> = texts
+        .iter()
+        .enumerate()
+        .map(|(id, text)| asked(id, fast(&[text])))
+        .collect();
+    let _connection = open(&server, 0, None, &requests).await;
+    until("some are answered", || answered(&server) > 8).await;
+    let mut other = server.client().await;
+    for text in texts {
+        other.predict(fast(&[text])).await.expect("no flight is held");
+    }
+}
