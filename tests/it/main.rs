@@ -32,6 +32,7 @@ mod model_service;
 mod nan;
 mod ngrams;
 mod path_safety;
+mod pipelining;
 mod predict;
 mod raw_frames;
 mod reflection;
