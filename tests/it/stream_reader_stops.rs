@@ -1,5 +1,5 @@
-//! A PredictStream whose reader stops, or never begins: what its requests held is given back by itself, and others are
-//! answered.
+//! Callers that do not read: what their requests held is given back by itself, and others are answered. First of all those of
+//! a PredictStream, whose requests are one call's; then single calls over HTTP/2, and over HTTP/1 one behind the other.
 
 use std::time::Duration;
 
@@ -72,10 +72,19 @@ fn held(server: &TestServer) -> Amount {
 
 /// How many requests of streams were answered, with an answer or an error.
 fn answered(server: &TestServer) -> usize {
+    count(server, r#"method="PredictStream.request""#)
+}
+
+/// How many calls of all kinds.
+fn requests(server: &TestServer) -> usize {
+    count(server, "")
+}
+
+fn count(server: &TestServer, label: &str) -> usize {
     let metrics = server.service.metrics().render();
     let counts = metrics
         .lines()
-        .filter(|line| line.starts_with("tandem_requests_total") && line.contains(r#"method="PredictStream.request""#));
+        .filter(|line| line.starts_with("tandem_requests_total") && line.contains(label));
     counts
         .filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok())
         .sum()
@@ -123,5 +132,45 @@ async fn texts_that_a_stopped_reader_asked_for_are_answered_to_others() {
     let mut other = server.client().await;
     for text in texts {
         other.predict(fast(&[text])).await.expect("no flight is held");
+    }
+}
+
+#[tokio::test]
+async fn single_calls_whose_answers_nobody_reads_hold_nothing() {
+    let server = TestServer::builder().fast_only().max_queue_texts(128).start().await;
+    let settings = [&INITIAL_WINDOW[..], &[0; 4]].concat();
+    let message = grpc_message(false, &fast(&["좋다"; 2]).encode_to_vec());
+    let mut multiplexed = [PREFACE.to_vec(), frame(SETTINGS, NONE, 0, &settings)].concat();
+    for stream in (1..128).step_by(2) {
+        multiplexed.extend(frame(HEADERS, END_HEADERS, stream, &call_headers()));
+        multiplexed.extend(frame(DATA, END_STREAM, stream, &message));
+    }
+    // Some eight kilobytes an answer: a few hundred of them are more than the system keeps for a peer.
+    let json = format!(r#"{{"texts":[{}],"topK":2}}"#, vec![r#""좋다""#; 64].join(","));
+    let one = format!(
+        "POST /v1/predict HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{json}",
+        json.len()
+    );
+    for (address, bytes) in [
+        (server.grpc_addr(), multiplexed),
+        (server.http_addr(), one.repeat(2000).into_bytes()),
+    ] {
+        let mut connection = TcpStream::connect(address).await.expect("the port is open");
+        let writing = tokio::spawn(async move {
+            // Over HTTP/1 the server stops reading at some time. Either way the connection stays open.
+            let _ = connection.write_all(&bytes).await;
+            std::future::pending::<()>().await;
+        });
+        until("some are answered", || requests(&server) > 20).await;
+        let mut other = server.client().await;
+        let texts = vec!["좋다"; 128];
+        let all_room = async {
+            // Calls that wait behind others take their turns meanwhile.
+            while other.predict(fast(&texts)).await.is_err() {}
+        };
+        tokio::time::timeout(HANG, all_room)
+            .await
+            .expect("all room is there for others");
+        writing.abort();
     }
 }

@@ -70,6 +70,14 @@ fn what_is_held_at_the_doors_costs_nobody_else_an_answer() {
 }
 
 #[test]
+fn readers_that_stop_hold_up_nobody_and_many_small_requests_are_all_answered() {
+    let told = Scoreboard::run(&["stopped_readers", "unread_frames", "pipelining"]);
+    told.says("stopped_readers", &["64 texts at once answered"]);
+    told.says("unread_frames", &["MB after"]);
+    told.says("pipelining", &["fast: all", "rests: all", "deep: all", "16 of 16"]);
+}
+
+#[test]
 fn bombs_are_refused_and_a_canary_is_found_nowhere() {
     let told = Scoreboard::run(&["bombs", "canary"]);
     told.says("bombs", &["gRPC: 10 of 10 refused", "HTTP: 10 of 10 refused"]);

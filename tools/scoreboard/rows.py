@@ -22,9 +22,10 @@ import inputs
 import lifecycle
 import models
 import peers
+import streams
 from server import ROOT
 
-ROWS = {row.__name__: row for part in (connections, doors, floods, inputs, models, lifecycle, peers) for row in part.ROWS}
+ROWS = {row.__name__: row for part in (connections, doors, floods, inputs, models, streams, lifecycle, peers) for row in part.ROWS}
 
 
 def main():

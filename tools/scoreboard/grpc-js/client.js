@@ -1,13 +1,14 @@
 // The official client for Node.js, as a user would write it: a call of each model, a deadline, the details of an error, a stream,
 // health. Prints a line for each that came out as it should, and ends with 1 at the first that did not.
 //
-//   node client.js PROTO_FOLDER ADDRESS
+//   node client.js PROTO_FOLDER ADDRESS            all of that
+//   node client.js PROTO_FOLDER ADDRESS REQUESTS   so many small requests on one stream, and whether all were answered
 
 const assert = require("node:assert");
 const grpc = require("@grpc/grpc-js");
 const loader = require("@grpc/proto-loader");
 
-const [folder, address] = process.argv.slice(2);
+const [folder, address, requests] = process.argv.slice(2);
 const options = { includeDirs: [folder], enums: String, defaults: true };
 const { PredictionService } = grpc.loadPackageDefinition(loader.loadSync("tandem/v1/prediction.proto", options)).tandem.v1;
 // The messages of google.rpc, by which the details of an error are read.
@@ -53,12 +54,30 @@ async function stream() {
   assert.equal(new Set(answers).size, 20);
 }
 
+async function pipelining(total) {
+  const open = client.PredictStream({ deadline: new Date(Date.now() + 1800_000) });
+  const answers = new Set();
+  open.on("data", (answer) => answers.add(answer.id));
+  const ended = new Promise((resolve, reject) => open.on("end", resolve).on("error", reject));
+  for (let id = 0; id < total; id++) {
+    const more = open.write({ id: String(id), request: { texts: [`text ${id % 1000}`], route: "ROUTE_FAST" } });
+    if (!more) await Promise.race([ended, new Promise((resolve) => open.once("drain", resolve))]);
+  }
+  open.end();
+  await ended;
+  console.log(answers.size === total ? "all" : `${answers.size} of ${total}`);
+}
+
 async function health() {
   const answer = await call("Health", {});
   assert.equal(answer.state, "SERVING_STATE_SERVING");
 }
 
 (async () => {
+  if (requests) {
+    await pipelining(Number(requests));
+    return client.close();
+  }
   for (const check of [unary, deadline, details, stream, health]) {
     await check();
     console.log(check.name);
