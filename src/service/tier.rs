@@ -80,12 +80,14 @@ pub struct TierRow {
 }
 
 impl TierRows {
-    /// Where the time went; of rows that ran side by side, the longest.
+    /// Where the time went: that of the row which was ready last, since the request waited for it. The longest wait of one row and
+    /// the longest run of another would be more together than what passed.
     pub fn timing(&self) -> TierTiming {
         let outputs = || self.rows.iter().map(|row| &row.output);
+        let last = outputs().max_by_key(|row| row.queued_for + row.ran_for);
         TierTiming {
-            queue: outputs().map(|row| row.queued_for).max().unwrap_or_default(),
-            inference: outputs().map(|row| row.ran_for).max().unwrap_or_default(),
+            queue: last.map(|row| row.queued_for).unwrap_or_default(),
+            inference: last.map(|row| row.ran_for).unwrap_or_default(),
             batch_texts: outputs().map(|row| row.batch.rows).max().unwrap_or_default(),
         }
     }
@@ -326,5 +328,40 @@ pub(super) fn encode_error(place: usize, error: EncodeError) -> Error {
         ),
         EncodeError::NoPairs => Error::invalid_field("text_pairs", "the model that was asked takes single texts"),
         EncodeError::Failed => Error::new(Reason::Internal, "preprocessing failed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_timing_of_a_tier_is_that_of_the_row_which_was_ready_last() {
+        let row = |queued: u64, ran: u64, rows: usize| TierRow {
+            output: RowOutput {
+                values: Vec::new(),
+                queued_for: Duration::from_millis(queued),
+                ran_for: Duration::from_millis(ran),
+                worked_for: Duration::ZERO,
+                width: 1,
+                batch: BatchShape { rows, width: 1 },
+            },
+            token_count: 1,
+            truncated: false,
+        };
+        let rows = TierRows {
+            rows: vec![row(1, 20, 8), row(21, 4, 2), row(21, 3, 3)],
+            preprocess: Duration::ZERO,
+            cache_hits: 0,
+        };
+        let timing = rows.timing();
+        assert_eq!(
+            (
+                timing.queue.as_millis(),
+                timing.inference.as_millis(),
+                timing.batch_texts
+            ),
+            (21, 4, 8)
+        );
     }
 }

@@ -249,7 +249,8 @@ pub struct ModelRef {
     pub tier: Tier,
 }
 
-/// Where the time of one request went; of texts that ran side by side, the longest.
+/// Where the time of one request went. The parts follow each other, so together they are at most the total; what is left of it is
+/// routing, changes of thread, and waiting for texts that another request works on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Timing {
     /// From arrival to answer.

@@ -409,3 +409,27 @@ fn open(file: &Path) -> Result<(), String> {
     let opened = tandem::service::start::open_catalog(&settings);
     opened.map(drop).map_err(|error| error.to_string())
 }
+
+/// Of many texts in several batches, by both tiers: what is said to have passed did not take longer than all of it.
+#[tokio::test]
+async fn the_parts_of_a_timing_are_at_most_the_total() {
+    let mut client = TestServer::shared().await.client().await;
+    let texts = reviews::texts(64);
+    for _ in 0..3 {
+        let timing = ask(&mut client, cascade(&texts, 1.0)).await.timing.expect("it is told");
+        let duration = |part: Option<prost_types::Duration>| {
+            let part = std::time::Duration::try_from(part.expect("it is told"));
+            part.expect("a duration of at least 0")
+        };
+        let tiers: std::time::Duration = timing
+            .tiers
+            .iter()
+            .map(|tier| duration(tier.queue_duration) + duration(tier.inference_duration))
+            .sum();
+        let parts = duration(timing.queue_duration) + duration(timing.inference_duration);
+        assert_eq!((timing.tiers.len(), tiers), (2, parts));
+        let together = parts + duration(timing.preprocess_duration);
+        let total = duration(timing.total_duration);
+        assert!(together <= total, "{together:?} of {total:?}");
+    }
+}
