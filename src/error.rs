@@ -242,6 +242,11 @@ impl Error {
         Self::new(Reason::Internal, "the server failed")
     }
 
+    /// A message that is broken before it can be decoded.
+    pub fn unreadable(what: &str) -> Self {
+        Self::new(Reason::MalformedMessage, format!("the message can't be read: {what}"))
+    }
+
     /// A message over the limit.
     pub fn message_too_large(limit_bytes: usize) -> Self {
         Self::new(

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use governor::clock::MonotonicClock;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 
 use super::allowance::Allowance;
 use super::keys::KeyOwner;
@@ -71,6 +71,22 @@ pub fn check_headers(headers: &HeaderMap, path: &str) -> Result<(), Error> {
         format!("the headers are larger than the limit of {MAX_HEADER_BYTES} bytes"),
     );
     Err(error.with_fact("limit_bytes", MAX_HEADER_BYTES))
+}
+
+/// The value of a header that may be given once, if it is there.
+pub fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a HeaderValue>, Error> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        _ => Err(Error::invalid_field(name, "is given more than once")),
+    }
+}
+
+/// The value of the content type, without its parameters; empty where it is not given, or more than once.
+pub fn media_type(headers: &HeaderMap) -> &str {
+    let value = only(headers, header::CONTENT_TYPE.as_str()).ok().flatten();
+    let value = value.and_then(|value| value.to_str().ok()).unwrap_or("");
+    value.split(';').next().unwrap_or("").trim()
 }
 
 /// Who asks, for fair shares: the value of the header that the operator chose, or else the caller's key, or else the

@@ -11,6 +11,17 @@ use crate::service::health::{ModelReport, ServingState};
 use crate::service::types::{self, ExplainInput, PredictInput, PredictOutput, Priority, Route, ScoreKind};
 use crate::service::{RequestLimits, Service};
 
+/// The memory that `count` texts with so many bytes in all take: each has a header of 24 bytes beside what it holds.
+pub fn held_bytes(count: usize, bytes: usize) -> usize {
+    count.saturating_mul(size_of::<String>()).saturating_add(bytes)
+}
+
+/// The memory that the texts of a request take.
+pub fn held_by(request: &pb::PredictRequest) -> usize {
+    let texts = request.texts.iter().chain(&request.text_pairs);
+    texts.map(|text| held_bytes(1, text.capacity())).sum()
+}
+
 /// A request from the wire.
 pub fn predict_input(request: pb::PredictRequest) -> Result<PredictInput, Error> {
     let route = route(request.route)?;

@@ -1,34 +1,105 @@
 //! proto3 JSON for the messages of our API, both ways. Knows no message by name and decides nothing about what a field
-//! may hold: that is for `service/validate.rs`.
+//! may hold: that is for `service/validate.rs`. Only how much a document may become is bounded here, before anything is
+//! built: three bytes can be a text of 24.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::LazyLock;
 
-use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MessageDescriptor, SerializeOptions};
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use prost_reflect::{DynamicMessage, Kind, MessageDescriptor, SerializeOptions};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-static POOL: LazyLock<DescriptorPool> =
-    LazyLock::new(|| DescriptorPool::decode(super::DESCRIPTOR_SET).expect("the build wrote this descriptor set"));
-fn descriptor<T: prost::Name>() -> MessageDescriptor {
-    POOL.get_message_by_name(&T::full_name())
-        .expect("the type was generated from this descriptor set")
+use super::schema;
+use crate::error::Error;
+use crate::service::validate::too_many_texts;
+
+/// What a document may become.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The most items in a list.
+    pub items: usize,
+    /// The most bytes in its texts, and in the names of its fields, escapes undone.
+    pub bytes: usize,
 }
 
-/// Reads a message. Unknown fields, fields set twice and wrong types are errors, with the path of the field.
-pub fn decode<T: prost::Message + prost::Name + Default>(
-    json: &[u8],
-) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
-    let message = descriptor::<T>();
-    with_path(json, UniqueKeys(message.clone()))?;
-    let dynamic = with_path(json, message)?;
+/// What a document becomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// The texts in lists.
+    pub items: usize,
+    /// The bytes of all texts.
+    pub bytes: usize,
+}
+
+/// Why a document was not read.
+#[derive(Debug)]
+pub enum Refused {
+    /// It can't be read as what it is meant to be.
+    Malformed(serde_path_to_error::Error<serde_json::Error>),
+    /// It would become more than it may.
+    TooMuch(Error),
+}
+
+/// The fields that a document may have.
+#[derive(Clone, Debug)]
+pub enum Fields {
+    /// Those of a message.
+    Of(MessageDescriptor),
+    /// Those of these names.
+    Named(&'static [&'static str]),
+}
+
+/// A field: its number, its name in errors, and the message that it holds, if it does.
+struct Field {
+    number: usize,
+    name: String,
+    message: Option<MessageDescriptor>,
+}
+
+impl Fields {
+    fn find(&self, key: &str) -> Option<Field> {
+        match self {
+            Self::Of(message) => {
+                let field = message
+                    .get_field_by_json_name(key)
+                    .or_else(|| message.get_field_by_name(key))?;
+                Some(Field {
+                    number: usize::try_from(field.number()).unwrap_or(usize::MAX),
+                    name: field.name().to_owned(),
+                    message: match field.kind() {
+                        Kind::Message(inner) if !field.is_map() => Some(inner),
+                        _ => None,
+                    },
+                })
+            }
+            Self::Named(names) => names.iter().position(|&name| name == key).map(|number| Field {
+                number,
+                name: key.to_owned(),
+                message: None,
+            }),
+        }
+    }
+}
+
+/// Reads a message, however large. Unknown fields, fields set twice and wrong types are errors, with the path of the field.
+pub fn decode<T: prost::Message + prost::Name + Default>(json: &[u8]) -> Result<T, Refused> {
+    let all = Bounds {
+        items: usize::MAX,
+        bytes: usize::MAX,
+    };
+    measure(json, Fields::Of(schema::message::<T>()), all)?;
+    build(json)
+}
+
+/// Reads a message of which [`measure`] was asked.
+pub fn build<T: prost::Message + prost::Name + Default>(json: &[u8]) -> Result<T, Refused> {
+    let dynamic = with_path(json, schema::message::<T>()).map_err(Refused::Malformed)?;
     Ok(dynamic.transcode_to().expect("both sides have the same schema"))
 }
 
 /// Writes a message: lowerCamelCase names, fields with default values too.
 pub fn encode<T: prost::Message + prost::Name>(message: &T) -> Vec<u8> {
-    let mut dynamic = DynamicMessage::new(descriptor::<T>());
+    let mut dynamic = DynamicMessage::new(schema::message::<T>());
     dynamic
         .transcode_from(message)
         .expect("both sides have the same schema");
@@ -41,7 +112,7 @@ pub fn encode<T: prost::Message + prost::Name>(message: &T) -> Vec<u8> {
 }
 
 /// Runs one pass over the whole body; what follows the value but white space is an error too.
-fn with_path<'de, S: DeserializeSeed<'de>>(
+pub fn with_path<'de, S: DeserializeSeed<'de>>(
     json: &'de [u8],
     seed: S,
 ) -> Result<S::Value, serde_path_to_error::Error<serde_json::Error>> {
@@ -55,51 +126,168 @@ fn with_path<'de, S: DeserializeSeed<'de>>(
     Ok(value)
 }
 
-/// Refuses a field that is set twice, under one spelling or under two (`topK` and `top_k`): prost-reflect takes the last.
-struct UniqueKeys(MessageDescriptor);
+/// Tells how large what a document holds is, and builds nothing. Refuses what is over the bounds as soon as it is seen, and a
+/// field that is set twice, under one spelling or under two (`topK` and `top_k`): what builds messages takes the last.
+///
+/// Stops at a field that nobody knows: what reads the document next gets no further.
+pub fn measure(json: &[u8], fields: Fields, bounds: Bounds) -> Result<Size, Refused> {
+    let mut seen = Seen {
+        bounds,
+        size: Size::default(),
+        names: 0,
+        stop: None,
+    };
+    let outcome = with_path(json, Object(fields, &mut seen));
+    match (seen.stop, outcome) {
+        (Some(Stop::Unknown), _) | (None, Ok(())) => Ok(seen.size),
+        (Some(Stop::TooMuch(error)), _) => Err(Refused::TooMuch(error)),
+        (None, Err(error)) => Err(Refused::Malformed(error)),
+    }
+}
 
-impl<'de> DeserializeSeed<'de> for UniqueKeys {
+/// What was seen of a document so far.
+struct Seen {
+    bounds: Bounds,
+    size: Size,
+    /// The bytes of names.
+    names: usize,
+    /// Why the pass ended before the document did.
+    stop: Option<Stop>,
+}
+
+enum Stop {
+    Unknown,
+    TooMuch(Error),
+}
+
+impl Seen {
+    /// Ends the pass.
+    fn stop<T, E: serde::de::Error>(&mut self, why: Stop) -> Result<T, E> {
+        self.stop = Some(why);
+        Err(E::custom("stopped"))
+    }
+
+    fn text<E: serde::de::Error>(&mut self, bytes: usize) -> Result<(), E> {
+        self.size.bytes += bytes;
+        self.within(self.size.bytes)
+    }
+
+    fn name<E: serde::de::Error>(&mut self, bytes: usize) -> Result<(), E> {
+        self.names += bytes;
+        self.within(self.names)
+    }
+
+    fn within<E: serde::de::Error>(&mut self, bytes: usize) -> Result<(), E> {
+        match bytes > self.bounds.bytes {
+            true => self.stop(Stop::TooMuch(Error::message_too_large(self.bounds.bytes))),
+            false => Ok(()),
+        }
+    }
+}
+
+/// An object with fields, or a list of them.
+struct Object<'a>(Fields, &'a mut Seen);
+
+impl<'de> DeserializeSeed<'de> for Object<'_> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
         json.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for UniqueKeys {
+impl<'de> Visitor<'de> for Object<'_> {
     type Value = ();
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("an object")
     }
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
         Ok(()) // null: the field is absent
     }
-    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
-        Ok(()) // a Duration or a Timestamp
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        self.1.text(text.len()) // a Duration or a Timestamp
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(UniqueKeys(self.0.clone()))?.is_some() {}
+        let Self(fields, seen) = self;
+        while items.next_element_seed(Object(fields.clone(), seen))?.is_some() {}
         Ok(())
     }
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
-        let mut seen = HashSet::new();
-        while let Some(key) = fields.next_key::<Cow<str>>()? {
-            let field = self
-                .0
-                .get_field_by_json_name(&key)
-                .or_else(|| self.0.get_field_by_name(&key));
-            // An unknown one is named by the next pass.
-            let Some(field) = field else {
-                fields.next_value::<IgnoredAny>()?;
-                continue;
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let Self(fields, seen) = self;
+        let mut set = HashSet::new();
+        while let Some(key) = entries.next_key::<Cow<str>>()? {
+            seen.name(key.len())?;
+            let Some(field) = fields.find(&key) else {
+                return seen.stop(Stop::Unknown);
             };
-            if !seen.insert(field.number()) {
-                return Err(Error::custom(format_args!("field '{key}' is set twice")));
+            if !set.insert(field.number) {
+                return Err(A::Error::custom(format_args!("field '{key}' is set twice")));
             }
-            match field.kind() {
-                Kind::Message(inner) if !field.is_map() => fields.next_value_seed(UniqueKeys(inner))?,
-                _ => drop(fields.next_value::<IgnoredAny>()?),
+            match field.message {
+                Some(inner) => entries.next_value_seed(Object(Fields::Of(inner), seen))?,
+                None => entries.next_value_seed(Value {
+                    seen,
+                    list: Some(&field.name),
+                })?,
             }
         }
+        Ok(())
+    }
+}
+
+/// The value of a field, or, without a name, an item of its list.
+struct Value<'a> {
+    seen: &'a mut Seen,
+    list: Option<&'a str>,
+}
+
+impl<'de> DeserializeSeed<'de> for Value<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Value<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a value")
+    }
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        self.seen.text(text.len())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let Self { seen, list } = self;
+        // A list in a list is no type that a field has: what builds messages refuses it.
+        let Some(name) = list else {
+            return seen.stop(Stop::Unknown);
+        };
+        let mut count = 0;
+        while items.next_element_seed(Value { seen, list: None })?.is_some() {
+            (count, seen.size.items) = (count + 1, seen.size.items + 1);
+            if count > seen.bounds.items {
+                let problem = too_many_texts(seen.bounds.items);
+                return seen.stop(Stop::TooMuch(Error::invalid_field(name, problem)));
+            }
+        }
+        Ok(())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(())
     }
 }

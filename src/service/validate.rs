@@ -91,6 +91,7 @@ struct Checked;
 
 /// Checks a request.
 pub fn validate(input: PredictInput, limits: RequestLimits) -> Result<ValidInput, Error> {
+    check_counts(&[("texts", &input.texts), ("text_pairs", &input.text_pairs)], limits)?;
     let mut faults = Faults::default();
     check_texts(&input.texts, limits, &mut faults);
     let top_k = usize::try_from(input.top_k).unwrap_or_else(|_| {
@@ -123,11 +124,12 @@ pub fn validate(input: PredictInput, limits: RequestLimits) -> Result<ValidInput
 
 /// Checks a request for explanations.
 pub fn validate_explain(input: ExplainInput, limits: RequestLimits) -> Result<ValidExplain, Error> {
-    let mut faults = Faults::default();
     let limits = RequestLimits {
         max_texts: limits.max_texts.min(MAX_EXPLAINED_TEXTS),
         ..limits
     };
+    check_counts(&[("texts", &input.texts)], limits)?;
+    let mut faults = Faults::default();
     check_texts(&input.texts, limits, &mut faults);
     let most = usize::try_from(input.max_contributions).unwrap_or(usize::MAX);
     if most > MAX_CONTRIBUTIONS {
@@ -153,17 +155,26 @@ pub fn validate_explain(input: ExplainInput, limits: RequestLimits) -> Result<Va
     })
 }
 
+/// What is wrong with a list of more than `limit` texts. Nobody knows how many there are: none is read beyond the first that is
+/// too many.
+pub fn too_many_texts(limit: usize) -> String {
+    format!("holds more than {limit} texts, the limit is {limit}")
+}
+
+/// Too many texts are refused before anything else is looked at, as they are where they are decoded.
+fn check_counts(lists: &[(&str, &Vec<String>)], limits: RequestLimits) -> Result<(), Error> {
+    let found = lists.iter().find(|(_, texts)| texts.len() > limits.max_texts);
+    found.map_or(Ok(()), |(field, _)| {
+        Err(Error::invalid_field(*field, too_many_texts(limits.max_texts)))
+    })
+}
+
 fn check_texts(texts: &[String], limits: RequestLimits, faults: &mut Faults) {
     let count = texts.len();
     if count == 0 {
         faults.add(
             "texts",
             format!("holds no text, it must hold from 1 to {}", limits.max_texts),
-        );
-    } else if count > limits.max_texts {
-        faults.add(
-            "texts",
-            format!("holds {count} texts, the limit is {}", limits.max_texts),
         );
     }
     for (at, text) in texts.iter().enumerate() {

@@ -181,7 +181,7 @@ fn json_bodies_are_read_or_refused() {
                 let again: pb::PredictRequest = json::decode(&written).expect("what we wrote");
                 prop_assert_eq!(json::encode(&again), written);
             }
-            Err(error) => one_line(&malformed(&error).message)?,
+            Err(error) => one_line(&malformed(error).message)?,
         }
         Ok(())
     });

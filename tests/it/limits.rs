@@ -162,7 +162,8 @@ async fn tight_server() -> TestServer {
 }
 
 /// Holds all but so many bytes of what bodies may hold.
-fn leave(server: &TestServer, bytes: usize) -> HeldBody {
+async fn leave(server: &TestServer, bytes: usize) -> HeldBody {
+    server.until_no_body_is_held().await;
     let body = HeldBody::new(server.service.bodies().caller(u64::MAX, None, None, Weight::default()));
     body.add(ROOM - bytes).expect("room");
     body
@@ -176,12 +177,14 @@ async fn bodies_over_the_bound_are_refused_at_both_doors_with_the_limit() {
     let message = fast(&[&text]).encode_to_vec();
     let json = serde_json::json!({"text": [text], "do_fast": true}).to_string();
 
-    // A message has five bytes of its own before it.
-    let held = leave(&server, message.len() + 5);
+    // A text has a header of 24 bytes; the message has less beside it.
+    let becomes = text.len() + 24;
+    assert!(message.len() + 5 < becomes && becomes < json.len());
+    let held = leave(&server, becomes).await;
     let answer = RawCall::predict(&message).send(server.grpc_addr()).await;
     assert_eq!(answer.status.code(), Code::Ok, "{:?}", answer.status);
     drop(held);
-    let held = leave(&server, message.len() + 4);
+    let held = leave(&server, becomes - 1).await;
     let answer = RawCall::predict(&message).send(server.grpc_addr()).await;
     let refusal = Refusal::of(&answer.status);
     assert_eq!(
@@ -192,10 +195,10 @@ async fn bodies_over_the_bound_are_refused_at_both_doors_with_the_limit() {
     drop(held);
 
     let http = server.http();
-    let held = leave(&server, json.len());
+    let held = leave(&server, json.len()).await;
     assert_eq!(http.post("/predict", json.clone()).await.status.as_u16(), 200);
     drop(held);
-    let held = leave(&server, json.len() - 1);
+    let held = leave(&server, json.len() - 1).await;
     let answer = http.post("/predict", json.clone()).await;
     assert_eq!((answer.status.as_u16(), answer.reason().as_str()), (429, "BODIES_FULL"));
     assert_eq!(answer.json()["error"]["metadata"]["limit_bytes"], limit);
@@ -215,7 +218,7 @@ async fn it_is_the_decompressed_size_that_counts() {
     let message = fast(&[&text]).encode_to_vec();
     let packed = gzip(&message);
     assert!(packed.len() < 100);
-    let held = leave(&server, message.len() - 1);
+    let held = leave(&server, message.len() - 1).await;
     let mut call = RawCall::predict(&message).header("grpc-encoding", "gzip");
     call.body = crate::support::frames::frame(true, &packed);
     let answer = call.send(server.grpc_addr()).await;
@@ -233,7 +236,7 @@ async fn it_is_the_decompressed_size_that_counts() {
 #[tokio::test]
 async fn a_message_is_refused_by_its_length_before_it_has_come() {
     let server = tight_server().await;
-    let _held = leave(&server, 1000);
+    let _held = leave(&server, 1000).await;
     // The head says 2,000 bytes; none of them follows, and the call is not ended.
     let head = [0, 0, 0, 7, 208];
     let (body, sender) = open_body(&head);

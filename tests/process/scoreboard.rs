@@ -85,6 +85,13 @@ fn bombs_are_refused_and_a_canary_is_found_nowhere() {
 }
 
 #[test]
+fn millions_of_empty_texts_are_refused_and_others_are_answered() {
+    let told = Scoreboard::run(&["many_empty_texts"]);
+    let row = told.row("many_empty_texts");
+    assert_eq!(row.matches(" refused, 0 otherwise, ").count(), 2, "{}", told.0);
+}
+
+#[test]
 fn broken_and_flipped_models_are_refused_in_one_line() {
     let told = Scoreboard::run(&["broken", "flipped"]);
     told.says(

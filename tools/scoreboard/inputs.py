@@ -1,5 +1,6 @@
 """What is sent to classify: bombs, long texts of every kind, and a canary that must not be found again."""
 
+import concurrent.futures
 import gzip
 import http.client
 import json
@@ -91,6 +92,65 @@ def grpc_message_limit(server):
         except grpc.RpcError as error:
             return int(error.details().split("limit of ")[1].split()[0])
     raise AssertionError("8 MiB were taken")
+
+
+def many_empty_texts(options):
+    """Millions of empty texts in a few KB of gzip, by three callers at each door, again and again: each refused for its number, memory below +64 MB, `/healthz` within 100 ms, another client answered throughout, its p99 below 3 x (or 10 ms, whatever is more)."""
+    seconds, count = (1, 100_000) if options.short else (10, 2_000_000)
+    told = []
+    with Server(options.program) as server:
+        # Just under the limits of the doors: eight million texts as JSON, two million as Protobuf.
+        most = {"HTTP": 4 * count, "gRPC": count}
+        json_bomb = gzip.compress(b'{"texts":[' + b'"",' * most["HTTP"] + b'""]}')
+        bomb = gzip.compress(b"\x0a\x00" * most["gRPC"])
+
+        def over_http():
+            status, answer = post(server, "/v1/predict", json_bomb, [("content-encoding", "gzip")])
+            return status == 400 and b"more than 128 texts" in answer
+
+        def over_grpc():
+            return Connection(server.grpc).call(PREDICT, bomb, packed=True) == "failed"
+
+        good = json.dumps({"texts": ["good"]}).encode()
+        ask = lambda: post(server, "/v1/predict", good)[0] == 200
+        calm = asked_for(seconds, ask)
+        post(server, "/v1/predict", json_bomb[:100], [("content-encoding", "gzip")])
+        for door, attack in (("HTTP", over_http), ("gRPC", over_grpc)):
+            attack()
+            before = server.memory_mb()
+            server.forget_peak()
+            with concurrent.futures.ThreadPoolExecutor(5) as pool:
+                attackers = [pool.submit(asked_for, seconds, attack) for _ in range(3)]
+                health = pool.submit(asked_for, seconds, lambda: get(server, "/healthz"))
+                other = asked_for(seconds, ask)
+            refused = [outcome for attacker in attackers for outcome in attacker.result()]
+            wrong = sum(not right for right, _ in refused + health.result() + other)
+            told.append(
+                f"{door}: {len(refused)} refused, {wrong} otherwise, {server.peak_mb() - before:+.1f} MB, "
+                f"/healthz at most {1000 * max(took for _, took in health.result()):.0f} ms, "
+                f"the other client's p99 {p99(calm):.1f} -> {p99(other):.1f} ms"
+            )
+    return "; ".join(told)
+
+
+def asked_for(seconds, ask):
+    """Asks again and again; what each said, and how long it took."""
+    end, told = time.monotonic() + seconds, []
+    while not told or time.monotonic() < end:
+        started = time.monotonic()
+        told.append((ask(), time.monotonic() - started))
+    return told
+
+
+def p99(told):
+    took = sorted(took for _, took in told)
+    return 1000 * took[min(len(took) - 1, len(took) * 99 // 100)]
+
+
+def get(server, path):
+    """Whether a path answers."""
+    with urllib.request.urlopen("http://%s:%d%s" % (*server.http, path), timeout=60) as answer:
+        return answer.status == 200
 
 
 def repeat(pattern, size):
@@ -238,4 +298,4 @@ def canary(options):
     return f"{sent} sent: {leaks} answers, {logged} of {lines} lines of the log and {metrics.count(CANARY)} metrics hold it"
 
 
-ROWS = [bombs, long_texts, canary]
+ROWS = [bombs, many_empty_texts, long_texts, canary]

@@ -4,13 +4,19 @@
 
 use std::marker::PhantomData;
 
+use bytes::Buf;
 use prost::Message;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic_prost::{ProstCodec, ProstEncoder};
 
 use super::status::to_status;
 use crate::error::{Error, Reason};
+
+/// From this size on a message is decoded where it delays no other task. What is decoded holds a bounded number of texts
+/// (`wire.rs`), so decoding is little more than copying: smaller ones are done before the other tasks would have been moved.
+const LARGE_BYTES: usize = 1 << 20;
 
 /// Encodes `T` and decodes `U`.
 #[derive(Debug)]
@@ -54,10 +60,22 @@ impl<U: Message + Default> Decoder for ApiDecoder<U> {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        U::decode(buffer)
+        let large = buffer.remaining() >= LARGE_BYTES;
+        let decoded = match large && on_many_threads() {
+            // The other tasks of this thread go on elsewhere meanwhile.
+            true => tokio::task::block_in_place(|| U::decode(buffer)),
+            false => U::decode(buffer),
+        };
+        decoded
             .map(Some)
             .map_err(|error| to_status(&decode_error(&error), None))
     }
+}
+
+/// Whether this thread is one of several.
+fn on_many_threads() -> bool {
+    let runtime = Handle::try_current().map(|handle| handle.runtime_flavor());
+    runtime.is_ok_and(|flavor| flavor == RuntimeFlavor::MultiThread)
 }
 
 /// What prost says, which names messages and fields and never quotes their values, in our words.

@@ -10,14 +10,15 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode};
 use tonic::{Code, Status};
 
 use super::body::CountedBody;
+use super::message::{self, Messages};
 use super::methods::Method;
 use super::status::{error_behind, named, to_status};
 use super::{DOOR, admin, timeout};
-use crate::api::call::{Access, Call, check_headers, finish_unhandled};
+use crate::api::call::{Access, Call, check_headers, finish_unhandled, media_type};
 use crate::api::keys::Keys;
 use crate::error::{Error, Reason};
 use crate::service::Service;
@@ -47,17 +48,21 @@ pub async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut req
         request.headers(),
         request.extensions(),
     );
-    let refused = check_request(&request)
-        .err()
-        .or(admitted.err())
-        .or_else(|| timeout.err());
-    let mut response = match refused.or_else(|| call.check_room().err()) {
-        Some(error) => refuse(&service, &call, &error),
-        None => {
+    let checked = check_request(&request)
+        .and(admitted.map(drop))
+        .and(timeout.map(drop))
+        .and_then(|()| call.check_room());
+    let mut response = match checked.and_then(|()| message::compressed(request.headers())) {
+        Err(error) => refuse(&service, &call, &error),
+        Ok(compressed) => {
             request.extensions_mut().insert(call.clone());
             let limit = unary_limit(&service, &call, &method);
-            let deadlines = service.deadlines();
-            let request = request.map(|body| Body::new(CountedBody::new(body, &call, &method, deadlines)));
+            // The library gets messages uncompressed.
+            request.headers_mut().remove(message::ENCODING_HEADER);
+            let request = request.map(|body| {
+                let body = CountedBody::new(body, &call, &method, service.deadlines());
+                Body::new(Messages::new(body, &call, &method, compressed, service.limits()))
+            });
             // What a handler leaves behind when it panics is dropped with it; what is shared is behind locks that bear it.
             match AssertUnwindSafe(within(limit, next.run(request))).catch_unwind().await {
                 Ok(Some(response)) => reword(&service, &call, response),
@@ -95,13 +100,9 @@ fn check_request(request: &Request) -> Result<(), Error> {
     if request.method() != http::Method::POST {
         return Err(Error::new(Reason::MethodNotAllowed, "gRPC calls are POST requests"));
     }
-    let content_type = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .map_or(&b""[..], HeaderValue::as_bytes);
-    let rest = content_type.strip_prefix(b"application/grpc");
-    let proto = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+proto") || rest.starts_with(b";"));
-    if proto {
+    let media_type = media_type(request.headers());
+    let proto = ["application/grpc", "application/grpc+proto"];
+    if proto.iter().any(|proto| media_type.eq_ignore_ascii_case(proto)) {
         return Ok(());
     }
     Err(Error::new(
@@ -116,6 +117,11 @@ fn refuse(service: &Service, call: &Call, error: &Error) -> Response {
     let mut response = into_response(to_status(error, Some(&call.request_id)));
     if matches!(error.reason, Reason::UnsupportedMediaType | Reason::MethodNotAllowed) {
         *response.status_mut() = StatusCode::from_u16(error.reason.http_status()).expect("a status of our own table");
+    }
+    if error.reason == Reason::UnsupportedEncoding {
+        // Tells the client which compressions it may use instead.
+        let accepted = HeaderValue::from_static("gzip,identity");
+        response.headers_mut().insert("grpc-accept-encoding", accepted);
     }
     response
 }
@@ -138,12 +144,7 @@ fn reword(service: &Service, call: &Call, response: Response) -> Response {
     if named(&status) {
         return response;
     }
-    let mut reworded = into_response(to_status(&error, Some(&call.request_id)));
-    // Tells the client which compressions it may use instead.
-    if let Some(accepted) = headers.get("grpc-accept-encoding") {
-        reworded.headers_mut().insert("grpc-accept-encoding", accepted.clone());
-    }
-    reworded
+    into_response(to_status(&error, Some(&call.request_id)))
 }
 
 fn into_response(status: Status) -> Response {

@@ -1,14 +1,10 @@
 //! What is known of a method before it is reached: how many messages it takes and answers, how large they may be, and whether it
 //! needs a key. A method that nobody knows takes one small message, and needs a key.
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
+use prost_reflect::MethodDescriptor;
 
-use prost::Message;
-use prost_types::FileDescriptorSet;
-
-use crate::api::DESCRIPTOR_SET;
 use crate::api::call::Access;
+use crate::api::schema;
 use crate::service::RequestLimits;
 
 /// What may be asked without a key: load balancers have none.
@@ -28,8 +24,10 @@ const ADMIN: &str = "/tandem.v1.AdminService/";
 pub const SMALL_MESSAGE_BYTES: usize = 4 << 10;
 
 /// A method, by what stands around its calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Method {
+    /// What it takes and gives; absent where there is no such method.
+    pub descriptor: Option<&'static MethodDescriptor>,
     /// Whether it takes many messages.
     pub takes_stream: bool,
     /// Whether it answers with many.
@@ -42,31 +40,10 @@ pub struct Method {
     pub of_operators: bool,
 }
 
-/// Whether methods take and give streams, by their paths: those that do.
-static STREAMS: LazyLock<HashMap<String, (bool, bool)>> = LazyLock::new(|| {
-    let sets = [
-        DESCRIPTOR_SET,
-        tonic_health::pb::FILE_DESCRIPTOR_SET,
-        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
-        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-    ];
-    let sets = sets.map(|set| FileDescriptorSet::decode(set).expect("builds wrote these descriptor sets"));
-    let files = sets.iter().flat_map(|set| &set.file);
-    let services = files.flat_map(|file| file.service.iter().map(move |service| (file.package(), service)));
-    let methods = services.flat_map(|(package, service)| {
-        let path = move |method: &str| format!("/{package}.{}/{method}", service.name());
-        service.method.iter().map(move |method| {
-            let streams = (method.client_streaming(), method.server_streaming());
-            (path(method.name()), streams)
-        })
-    });
-    methods.filter(|(_, streams)| *streams != (false, false)).collect()
-});
-
 impl Method {
     /// The method at a path.
     pub fn at(path: &str, limits: RequestLimits) -> Self {
-        let (takes_stream, gives_stream) = STREAMS.get(path).copied().unwrap_or_default();
+        let descriptor = schema::method(path);
         let largest = match OF_TEXTS.contains(&path) {
             true => limits.max_message_bytes(),
             false => SMALL_MESSAGE_BYTES,
@@ -76,8 +53,9 @@ impl Method {
             false => Access::Keyed,
         };
         Self {
-            takes_stream,
-            gives_stream,
+            descriptor,
+            takes_stream: descriptor.is_some_and(MethodDescriptor::is_client_streaming),
+            gives_stream: descriptor.is_some_and(MethodDescriptor::is_server_streaming),
             largest,
             access,
             of_operators: path.starts_with(ADMIN),
@@ -113,7 +91,6 @@ mod tests {
         assert_eq!(streams("/tandem.v1.PredictionService/Predict"), (false, false));
         let unknown = Method::at("/a/b", LIMITS);
         assert_eq!((unknown.largest, unknown.access), (SMALL_MESSAGE_BYTES, Access::Keyed));
-        assert_eq!(STREAMS.len(), 4, "{STREAMS:?}");
     }
 
     #[test]

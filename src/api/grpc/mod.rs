@@ -2,26 +2,28 @@
 //!
 //! In reading order: [`layer`] (what is common to all calls, by what is known of their [`methods`]) → [`prediction`] (Predict, Health) → [`stream`]
 //! (PredictStream) → [`models`] (ModelService) → [`admin`] (AdminService, at a port of its own) → [`health`]
-//! → [`status`] (failures on the wire) → [`codec`] → [`body`] (what calls may hold).
+//! → [`status`] (failures on the wire) → [`body`] (what calls may hold) → [`message`] (their messages, one by one) → [`wire`] (how much
+//! of a message is decoded) → [`codec`].
 
 pub mod admin;
 pub mod body;
 pub mod codec;
 pub mod health;
 pub mod layer;
+pub mod message;
 pub mod methods;
 pub mod models;
 pub mod prediction;
 pub mod status;
 pub mod stream;
 pub mod timeout;
+pub mod wire;
 
 use std::sync::Arc;
 
 use axum::Router;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 
@@ -71,8 +73,6 @@ pub fn router(service: Service, surroundings: Surroundings) -> Router {
     let largest = service.limits().max_message_bytes();
     let prediction =
         PredictionServiceServer::new(prediction::PredictionApi::new(service.clone(), tasks, drain.clone()))
-            // Answers are small: compressing them for every client that could read it costs more than it saves.
-            .accept_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(largest)
             .max_encoding_message_size(usize::MAX);
     let health = HealthServer::new(health::HealthApi::new(service.clone(), drain));

@@ -1,6 +1,5 @@
 //! PredictionService over gRPC: convert, call the service, convert back.
 
-use prost::Message;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
@@ -90,7 +89,7 @@ async fn predict(
     call: &Call,
     message: pb::PredictRequest,
 ) -> Result<Response<pb::PredictResponse>, crate::error::Error> {
-    call.body.grow_to(message.encoded_len())?;
+    call.body.grow_to(convert::held_by(&message))?;
     let input = convert::predict_input(message)?;
     call.allow(input.texts.len())?;
     let output = service.answer(input, call.times(service.deadlines())).await?;
@@ -107,7 +106,10 @@ async fn explain(
     call: &Call,
     message: pb::ExplainRequest,
 ) -> Result<pb::ExplainResponse, crate::error::Error> {
-    call.body.grow_to(message.encoded_len())?;
+    call.body.grow_to(convert::held_bytes(
+        message.texts.len(),
+        message.texts.iter().map(String::capacity).sum(),
+    ))?;
     let input = convert::explain_input(message)?;
     call.allow(input.texts.len())?;
     let output = service.explain(input, call.times(service.deadlines())).await?;

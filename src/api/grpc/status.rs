@@ -46,21 +46,13 @@ pub fn to_status(error: &Error, request_id: Option<&RequestId>) -> Status {
 
 /// The failure behind a status that has no details of ours: tonic's own, told by its code and the words of its message.
 pub fn from_foreign_status(code: Code, message: &str, largest_message: usize) -> Error {
-    let malformed = |what: &str| Error::new(Reason::MalformedMessage, format!("the message can't be read: {what}"));
     match code {
         Code::OutOfRange | Code::ResourceExhausted => Error::message_too_large(largest_message),
-        Code::Unimplemented if message.contains("compressed") => Error::new(
-            Reason::UnsupportedEncoding,
-            "the message's compression is not supported, the server takes gzip and identity",
-        ),
         Code::Unimplemented => Error::new(Reason::MethodNotFound, "there is no such method"),
         Code::Cancelled => Error::new(Reason::Cancelled, "the call was cancelled"),
         // The request broke off: its connection was lost, by the caller or, past the grace limit of a drain, by us.
         Code::Unknown | Code::Unavailable => Error::new(Reason::Cancelled, "the connection ended within the call"),
-        Code::Internal if message.contains("decompress") => malformed("its compression is broken"),
-        Code::Internal if message.contains("protocol error") => malformed("its frame is broken"),
-        Code::Internal if message.contains("Unexpected EOF") => malformed("it ends early"),
-        Code::Internal if message.contains("Missing request message") => malformed("there is none"),
+        Code::Internal if message.contains("Missing request message") => Error::unreadable("there is none"),
         _ => Error::internal(),
     }
 }

@@ -165,7 +165,11 @@ impl StreamServer {
         let arrived = Instant::now();
         // It is held until it is answered.
         let body = HeldBody::new(self.call.body.holder().clone());
-        let room = body.grow_to(request.encoded_len());
+        let room = body.grow_to(
+            request
+                .encoded_len()
+                .max(request.request.as_ref().map_or(0, convert::held_by)),
+        );
         let pb::PredictStreamRequest {
             id,
             request,

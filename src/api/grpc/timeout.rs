@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use crate::api::call::only;
 use crate::error::Error;
 
 /// The header's name.
@@ -11,7 +12,7 @@ pub const HEADER: &str = "grpc-timeout";
 
 /// The time that the caller gave the call; nothing if it did not say.
 pub fn parse(headers: &HeaderMap) -> Result<Option<Duration>, Error> {
-    let Some(value) = headers.get(HEADER) else {
+    let Some(value) = only(headers, HEADER)? else {
         return Ok(None);
     };
     let parsed = value.to_str().ok().and_then(parse_value);

@@ -1,36 +1,55 @@
-//! Reading a request's body: its content type, its compression, its size, and the time it may take.
+//! Reading a request's body: its content type, its compression, its size, the time it may take, and how it is decoded.
 
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
-use http::header;
+use http::{HeaderMap, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio_util::sync::CancellationToken;
 
-use super::media_type;
-use crate::api::call::Call;
+use super::error::malformed;
+use crate::api::call::{Call, media_type};
+use crate::api::convert::held_bytes;
+use crate::api::decoding::{ON_THE_SPOT_BYTES, elsewhere, unpack_small};
+use crate::api::gzip::unpack;
+use crate::api::json::{self, Bounds, Fields, Refused, measure};
+use crate::api::schema;
 use crate::error::{Error, Reason};
-use crate::service::Service;
 use crate::service::bodies::HeldBody;
+use crate::service::{RequestLimits, Service};
 
-/// Reads the JSON body of a request, decompressed, within the message limit and the call's deadline.
-pub async fn read_json(service: &Service, call: &Call, request: Request) -> Result<Bytes, Error> {
-    let headers = request.headers();
-    let media_type = media_type(headers);
-    if !media_type.eq_ignore_ascii_case("application/json") {
-        return Err(Error::new(
-            Reason::UnsupportedMediaType,
-            "the content type must be application/json",
-        ));
+/// How a JSON document becomes a `T`.
+pub struct Decoding<T> {
+    /// What it may have.
+    pub fields: Fields,
+    /// The most items in a list of it.
+    pub items: usize,
+    /// Reads it, once it is known to be within the bounds.
+    pub build: fn(&[u8]) -> Result<T, Refused>,
+}
+
+impl<T: prost::Message + prost::Name + Default> Decoding<T> {
+    /// A message in proto3 JSON.
+    pub fn of_message(limits: RequestLimits) -> Self {
+        let message = schema::message::<T>();
+        Self {
+            items: schema::max_items(&message, limits),
+            fields: Fields::Of(message),
+            build: json::build,
+        }
     }
-    // The decompression layer took off the encodings that it knows.
-    let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes());
-    if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
-        return Err(Error::new(
-            Reason::UnsupportedEncoding,
-            "the content encoding must be gzip or identity",
-        ));
-    }
+}
+
+/// Reads and decodes the JSON body of a request, within the limits on messages and the call's deadline.
+pub async fn read_json<T: Send + 'static>(
+    service: &Service,
+    call: &Call,
+    request: Request,
+    decoding: Decoding<T>,
+) -> Result<T, Error> {
+    check_type(request.headers())?;
+    let packed = is_packed(request.headers())?;
     // What is declared is enough to refuse it; a compressed body is larger than it says.
     let declared = request.body().size_hint().lower();
     let declared = usize::try_from(declared).unwrap_or(usize::MAX);
@@ -39,12 +58,79 @@ pub async fn read_json(service: &Service, call: &Call, request: Request) -> Resu
         call.body.check(declared)?;
     }
     let deadline = call.times(service.deadlines()).deadline;
-    tokio::time::timeout_at(deadline.into(), read(request.into_body(), &call.body, limit))
+    let bounds = Bounds {
+        items: decoding.items,
+        bytes: service.limits().max_message_bytes(),
+    };
+    let work = async {
+        let body = read(request.into_body(), &call.body, limit).await?;
+        if !packed && body.len() <= ON_THE_SPOT_BYTES {
+            return decode(&body, bounds, &call.body, &decoding);
+        }
+        if packed && let Some(small) = unpack_small(&body, limit, &call.body) {
+            return decode(&small?, bounds, &call.body, &decoding);
+        }
+        let held = std::sync::Arc::clone(&call.body);
+        elsewhere(move |cancelled: &CancellationToken| match packed {
+            true => decode(&unpack(&body, limit, &held, cancelled)?, bounds, &held, &decoding),
+            false => decode(&body, bounds, &held, &decoding),
+        })
+        .await
+    };
+    tokio::time::timeout_at(deadline.into(), work)
         .await
         .map_err(|_| Error::deadline_exceeded())?
 }
 
-/// Reads a body whole. Its bytes are counted, decompressed, before they are kept.
+/// Decodes a document; what it becomes is counted before it does.
+fn decode<T>(json: &[u8], bounds: Bounds, held: &HeldBody, decoding: &Decoding<T>) -> Result<T, Error> {
+    let size = measure(json, decoding.fields.clone(), bounds).map_err(malformed)?;
+    held.grow_to(held_bytes(size.items, size.bytes))?;
+    (decoding.build)(json).map_err(malformed)
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Error> {
+    if !media_type(headers).eq_ignore_ascii_case("application/json") {
+        return Err(Error::new(
+            Reason::UnsupportedMediaType,
+            "the content type must be application/json",
+        ));
+    }
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let parameters = value.unwrap_or("").split(';').skip(1);
+    for parameter in parameters {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let utf8 = ["utf-8", "us-ascii"];
+        let known = |value: &str| utf8.iter().any(|utf8| value.eq_ignore_ascii_case(utf8));
+        if name.trim().eq_ignore_ascii_case("charset") && !known(value.trim().trim_matches('"')) {
+            return Err(Error::new(Reason::UnsupportedMediaType, "the charset of JSON is utf-8"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the body is compressed. `x-gzip` is gzip by another name, and a body may be packed once.
+fn is_packed(headers: &HeaderMap) -> Result<bool, Error> {
+    let mut packed = 0;
+    for value in headers.get_all(header::CONTENT_ENCODING) {
+        for coding in value.as_bytes().split(|&byte| byte == b',') {
+            match coding.trim_ascii().to_ascii_lowercase().as_slice() {
+                b"" | b"identity" => {}
+                b"gzip" | b"x-gzip" => packed += 1,
+                _ => packed = usize::MAX,
+            }
+            if packed > 1 {
+                return Err(Error::new(
+                    Reason::UnsupportedEncoding,
+                    "the content encoding must be gzip, once, or identity",
+                ));
+            }
+        }
+    }
+    Ok(packed == 1)
+}
+
+/// Reads a body whole. Its bytes are counted before they are kept.
 async fn read(body: Body, held: &HeldBody, limit: usize) -> Result<Bytes, Error> {
     let mut body = Limited::new(body, limit);
     let mut whole = BytesMut::new();
@@ -55,7 +141,7 @@ async fn read(body: Body, held: &HeldBody, limit: usize) -> Result<Bytes, Error>
             } else {
                 Error::new(
                     Reason::MalformedMessage,
-                    "the body can't be read: its compression or its framing is broken",
+                    "the body can't be read: its framing is broken",
                 )
             }
         })?;

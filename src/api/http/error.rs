@@ -6,6 +6,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::api::call::Call;
+use crate::api::json::Refused;
 use crate::error::{ERROR_DOMAIN, Error, Reason};
 
 /// A failure of one call.
@@ -97,8 +98,12 @@ fn document(error: &Error, call: &Call) -> serde_json::Value {
     serde_json::to_value(document).expect("facts are strings and numbers")
 }
 
-/// A JSON document that can't be decoded, in words that hold nothing of its values.
-pub fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+/// A JSON document that was not read, in words that hold nothing of its values.
+pub fn malformed(refused: Refused) -> Error {
+    let error = match refused {
+        Refused::TooMuch(error) => return error,
+        Refused::Malformed(error) => error,
+    };
     // The names of fields that it quotes may hold the end of a line.
     let problem = without_values(&error.inner().to_string()).replace(char::is_control, "\u{fffd}");
     let path = error.path().to_string();

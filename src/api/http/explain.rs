@@ -5,8 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 
 use super::answered;
-use super::body::read_json;
-use super::error::malformed;
+use super::body::{Decoding, read_json};
 use crate::api::call::Call;
 use crate::api::{convert, json, pb};
 use crate::error::Error;
@@ -18,8 +17,8 @@ pub async fn explain(State(service): State<Service>, Extension(call): Extension<
 }
 
 async fn answer(service: &Service, call: &Call, request: Request) -> Result<Response, Error> {
-    let body = read_json(service, call, request).await?;
-    let message: pb::ExplainRequest = json::decode(&body).map_err(|error| malformed(&error))?;
+    let decoding = Decoding::of_message(service.limits());
+    let message: pb::ExplainRequest = read_json(service, call, request, decoding).await?;
     let input = convert::explain_input(message)?;
     call.allow(input.texts.len())?;
     let output = service.explain(input, call.times(service.deadlines())).await?;

@@ -22,13 +22,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::BytesMut;
 use futures::FutureExt;
-use http::{HeaderMap, HeaderName, header};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use http_body_util::BodyExt;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
-use tower_http::decompression::RequestDecompressionLayer;
 
-use super::call::{Access, CACHE_HITS_HEADER, Call, CancelGuard, check_headers};
+use super::call::{Access, CACHE_HITS_HEADER, Call, CancelGuard, check_headers, only};
 use super::keys::Keys;
 use crate::error::{Error, Reason};
 use crate::service::Service;
@@ -49,8 +49,7 @@ pub fn gateway(service: Service, keys: Arc<Keys>) -> Router {
     let predict = Router::new()
         .route("/predict", post(tutorial::predict))
         .route("/v1/predict", post(predict::predict))
-        .route("/v1/explain", post(explain::explain))
-        .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true));
+        .route("/v1/explain", post(explain::explain));
     let told = Router::new()
         .route("/v1/models", get(models::list))
         .route("/v1/models/{name}", get(models::get))
@@ -99,8 +98,9 @@ async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut request
     let call = call.by(&service, access, &admitted, request.headers(), request.extensions());
     request.extensions_mut().insert(call.clone());
     let small = check_headers(request.headers(), request.uri().path());
-    let admitted = small.and(admitted.map(drop)).and(timeout.map(drop));
-    let answered = match admitted.and_then(|()| call.check_room()) {
+    let addressed = check_host(request.version(), request.headers());
+    let checked = small.and(addressed).and(admitted.map(drop)).and(timeout.map(drop));
+    let answered = match checked.and_then(|()| call.check_room()) {
         // What a handler leaves behind when it panics is dropped with it; what is shared is behind locks that bear it.
         Ok(()) => AssertUnwindSafe(next.run(request))
             .catch_unwind()
@@ -140,8 +140,27 @@ async fn packed(response: Response) -> Response {
     Response::from_parts(head, whole.freeze().into())
 }
 
+/// RFC 9112, section 3.2: a request says once which host it is for.
+fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Error> {
+    let host = only(headers, header::HOST.as_str())?;
+    if host.is_none() && version == Version::HTTP_11 {
+        return Err(Error::invalid_field("host", "is missing"));
+    }
+    let named = |host: &HeaderValue| {
+        let host = host.as_bytes();
+        host.is_empty() || (Authority::try_from(host).is_ok() && !host.contains(&b'@'))
+    };
+    match host.is_none_or(named) {
+        true => Ok(()),
+        false => Err(Error::invalid_field(
+            "host",
+            "must be a host and, if it is not the usual one, a port",
+        )),
+    }
+}
+
 fn timeout(headers: &HeaderMap) -> Result<Option<std::time::Duration>, Error> {
-    let Some(value) = headers.get(TIMEOUT_HEADER) else {
+    let Some(value) = only(headers, TIMEOUT_HEADER)? else {
         return Ok(None);
     };
     let millis = value.to_str().ok().and_then(|value| value.parse().ok());
@@ -201,10 +220,4 @@ fn with_cache_hits(mut response: Response, hits: Option<usize>) -> Response {
         response.headers_mut().insert(name, hits.into());
     }
     response
-}
-
-/// The value of the content type, without its parameters.
-fn media_type(headers: &HeaderMap) -> &str {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    value.unwrap_or("").split(';').next().unwrap_or("").trim()
 }

@@ -4,8 +4,7 @@ use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 
-use super::body::read_json;
-use super::error::malformed;
+use super::body::{Decoding, read_json};
 use super::{answered, with_cache_hits};
 use crate::api::call::Call;
 use crate::api::{convert, json, pb};
@@ -18,8 +17,8 @@ pub async fn predict(State(service): State<Service>, Extension(call): Extension<
 }
 
 async fn answer(service: &Service, call: &Call, request: Request) -> Result<Response, Error> {
-    let body = read_json(service, call, request).await?;
-    let message: pb::PredictRequest = json::decode(&body).map_err(|error| malformed(&error))?;
+    let decoding = Decoding::of_message(service.limits());
+    let message: pb::PredictRequest = read_json(service, call, request, decoding).await?;
     let input = convert::predict_input(message)?;
     call.allow(input.texts.len())?;
     let output = service.answer(input, call.times(service.deadlines())).await?;

@@ -3,16 +3,18 @@
 //! `{"text": ["…", …] or "…", "do_fast": true}` → `{"0": {"text": …, "label": …, "confidence": …}, "1": …}`, keys in
 //! numeric order.
 
+use std::marker::PhantomData;
+
 use axum::Json;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::body::read_json;
-use super::error::malformed;
+use super::body::{Decoding, read_json};
 use super::{answered, with_cache_hits};
 use crate::api::call::Call;
+use crate::api::json::{self, Fields, Refused};
 use crate::error::Error;
 use crate::service::Service;
 use crate::service::types::{PredictInput, Prediction, Route};
@@ -87,15 +89,12 @@ pub async fn predict(State(service): State<Service>, Extension(call): Extension<
 }
 
 async fn answer(service: &Service, call: &Call, request: Request) -> Result<Response, Error> {
-    let body = read_json(service, call, request).await?;
-    let mut json = serde_json::Deserializer::from_slice(&body);
-    let request: TutorialRequest = serde_path_to_error::deserialize(&mut json).map_err(|error| malformed(&error))?;
-    json.end().map_err(|_| {
-        Error::new(
-            crate::error::Reason::MalformedMessage,
-            "the JSON can't be read: something follows it",
-        )
-    })?;
+    let decoding = Decoding {
+        fields: Fields::Named(&["text", "do_fast"]),
+        items: service.limits().max_texts,
+        build: |json| json::with_path(json, PhantomData).map_err(Refused::Malformed),
+    };
+    let request: TutorialRequest = read_json(service, call, request, decoding).await?;
     let texts = request.text.0;
     call.allow(texts.len())?;
     let input = PredictInput {

@@ -108,6 +108,15 @@ impl TestServer {
         HttpClient::new(self.http_addr())
     }
 
+    /// Waits until no bytes of bodies are held: an answer's go only once the connection has written it, which its caller may see
+    /// earlier.
+    pub async fn until_no_body_is_held(&self) {
+        let held = self.service.metrics().inflight_body_bytes();
+        while held.get() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Where gRPC listens.
     pub fn grpc_addr(&self) -> SocketAddr {
         self.addresses.grpc

@@ -1,0 +1,94 @@
+//! Where messages are decoded: small ones on the spot; what takes longer off the async threads, within the call's deadline,
+//! and little of it at a time.
+
+use std::sync::LazyLock;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::gzip::unpack;
+use crate::error::{Error, Reason};
+use crate::service::bodies::HeldBody;
+
+/// Bodies up to this size are decoded on the spot: they take a fraction of a millisecond, and two changes of thread would delay
+/// small ones more than they delay others.
+pub const ON_THE_SPOT_BYTES: usize = 64 * 1024;
+
+/// How many large messages are decoded at a time, in the whole process: half of the processors' number. The memory that a
+/// decoder needs while it works is bounded by this too.
+static PLACES: LazyLock<Semaphore> = LazyLock::new(|| {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    Semaphore::new((processors / 2).max(1))
+});
+
+/// Runs `work` off the async threads. Ends with the call's deadline, by being dropped: work that nobody waits for any more is
+/// told so by the token that it gets, and keeps its place until it ends.
+pub async fn elsewhere<T: Send + 'static>(
+    work: impl FnOnce(&CancellationToken) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let cancelled = CancellationToken::new();
+    let _cancels = cancelled.clone().drop_guard();
+    let place = PLACES.acquire().await.expect("it is never closed");
+    let task = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        work(&cancelled)
+    });
+    task.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "decoding ended without an answer");
+        Err(Error::internal())
+    })
+}
+
+/// Unpacks a body on the spot, if it is small and stays so; nothing if it does not.
+pub fn unpack_small(packed: &[u8], limit: usize, held: &HeldBody) -> Option<Result<Vec<u8>, Error>> {
+    if packed.len() > ON_THE_SPOT_BYTES {
+        return None;
+    }
+    let small = limit.min(ON_THE_SPOT_BYTES);
+    match unpack(packed, small, held, &CancellationToken::new()) {
+        Err(error) if error.reason == Reason::MessageTooLarge && small < limit => None,
+        outcome => Some(outcome),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_is_done_on_another_thread() {
+        let here = thread::current().id();
+        let there = elsewhere(|_| Ok(thread::current().id())).await.expect("it is done");
+        assert_ne!(here, there);
+        let failed = elsewhere::<()>(|_| panic!("it breaks off"))
+            .await
+            .expect_err("a failure of ours");
+        assert_eq!(failed.reason, Reason::Internal);
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_is_told_so() {
+        let (began, begun) = mpsc::channel();
+        let (ended, end) = mpsc::channel();
+        let work = tokio::spawn(elsewhere(move |cancelled| {
+            began.send(()).expect("the test waits");
+            while !cancelled.is_cancelled() {
+                thread::yield_now();
+            }
+            ended.send(()).expect("the test waits");
+            Ok(())
+        }));
+        tokio::task::spawn_blocking(move || begun.recv())
+            .await
+            .expect("no panic")
+            .expect("it began");
+        work.abort();
+        tokio::task::spawn_blocking(move || end.recv())
+            .await
+            .expect("no panic")
+            .expect("it ended");
+    }
+}

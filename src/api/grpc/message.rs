@@ -1,0 +1,218 @@
+//! The messages of a gRPC call, one by one, before the library sees them: their frames, their compression, and how much of each
+//! is decoded. A call of one message has one, and it is passed on when its end is known.
+//!
+//! The library would unpack on the async threads, and would overlook a second message.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::{Body as HttpBody, Frame};
+use prost_reflect::{MessageDescriptor, MethodDescriptor};
+use tokio_util::sync::CancellationToken;
+
+use super::methods::Method;
+use super::status::to_status;
+use super::wire::decodable;
+use crate::api::call::Call;
+use crate::api::decoding::{elsewhere, unpack_small};
+use crate::api::gzip::unpack;
+use crate::error::{Error, Reason};
+use crate::service::RequestLimits;
+use crate::service::bodies::HeldBody;
+use crate::telemetry::request_id::RequestId;
+
+/// The header that names the compression of messages.
+pub const ENCODING_HEADER: &str = "grpc-encoding";
+
+/// The head of a message: whether it is compressed, and its length.
+const HEAD_BYTES: usize = 5;
+
+/// Whether messages may be compressed, as the headers say. Not more than one compression, and none but gzip.
+pub fn compressed(headers: &HeaderMap) -> Result<bool, Error> {
+    let mut named = headers.get_all(ENCODING_HEADER).iter();
+    match (named.next(), named.next()) {
+        (None, _) => Ok(false),
+        (Some(name), None) if name.as_bytes().eq_ignore_ascii_case(b"gzip") => Ok(true),
+        (Some(name), None) if name.as_bytes().eq_ignore_ascii_case(b"identity") => Ok(false),
+        _ => Err(Error::new(
+            Reason::UnsupportedEncoding,
+            "the message's compression is not supported, the server takes gzip and identity",
+        )),
+    }
+}
+
+/// A body that passes messages on whole, uncompressed, and with no more in them than it takes to refuse them.
+pub struct Messages<B> {
+    body: B,
+    rules: Rules,
+    held: Arc<HeldBody>,
+    request_id: RequestId,
+    /// What has come and was not passed on.
+    come: BytesMut,
+    /// Nothing more comes.
+    ended: bool,
+    unpacking: Option<Unpacking>,
+    /// What is to be passed on next.
+    ready: VecDeque<Bytes>,
+}
+
+type Unpacking = Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send>>;
+
+/// What a method's messages may be.
+#[derive(Clone)]
+struct Rules {
+    /// Absent where there is no such method, so that nobody reads.
+    message: Option<MessageDescriptor>,
+    single: bool,
+    compressed: bool,
+    limits: RequestLimits,
+    largest: usize,
+}
+
+impl<B> Messages<B> {
+    /// The messages in `body`, which is one of `method`'s; `compressed` as the headers of the call say.
+    pub fn new(body: B, call: &Call, method: &Method, compressed: bool, limits: RequestLimits) -> Self {
+        Self {
+            body,
+            rules: Rules {
+                message: method.descriptor.map(MethodDescriptor::input),
+                single: method.descriptor.is_some() && !method.takes_stream,
+                compressed,
+                limits,
+                largest: method.largest,
+            },
+            held: Arc::clone(&call.body),
+            request_id: call.request_id.clone(),
+            come: BytesMut::new(),
+            ended: false,
+            unpacking: None,
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// Begins with the next message, if all of it has come, and what must have come with it.
+    fn begin(&mut self) -> Result<bool, Error> {
+        let Some(&[flag, ref length @ ..]) = self.come.first_chunk::<HEAD_BYTES>() else {
+            return match self.ended && !self.come.is_empty() {
+                true => Err(Error::unreadable("it ends early")),
+                false => Ok(false),
+            };
+        };
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        if flag > u8::from(self.rules.compressed) {
+            return Err(Error::unreadable("its frame is broken"));
+        }
+        if length > self.rules.largest {
+            return Err(Error::message_too_large(self.rules.largest));
+        }
+        let whole = HEAD_BYTES + length;
+        if self.rules.single && self.come.len() > whole {
+            return Err(Error::unreadable("more follows the one message that the method takes"));
+        }
+        if self.come.len() < whole {
+            return match self.ended {
+                true => Err(Error::unreadable("it ends early")),
+                false => Ok(false),
+            };
+        }
+        if self.rules.single && !self.ended {
+            return Ok(false);
+        }
+        let framed = self.come.split_to(whole).freeze();
+        let message = framed.slice(HEAD_BYTES..);
+        if flag == 0 {
+            self.ready.extend(self.rules.framed(message)?);
+            return Ok(true);
+        }
+        match unpack_small(&message, self.rules.largest, &self.held) {
+            Some(unpacked) => self.ready.extend(self.rules.framed(unpacked?.into())?),
+            None => {
+                let (held, largest) = (Arc::clone(&self.held), self.rules.largest);
+                let work = move |cancelled: &CancellationToken| unpack(&message, largest, &held, cancelled);
+                self.unpacking = Some(Box::pin(elsewhere(work)));
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Rules {
+    /// A message as it is passed on: its head, and the part of it that is decoded.
+    fn framed(&self, message: Bytes) -> Result<[Bytes; 2], Error> {
+        let part = match &self.message {
+            Some(of) => decodable(&message, of, self.limits)?,
+            None => Cow::Borrowed(&message[..]),
+        };
+        let part = match part {
+            Cow::Borrowed(part) => message.slice_ref(part),
+            Cow::Owned(part) => part.into(),
+        };
+        let mut head = BytesMut::with_capacity(HEAD_BYTES);
+        head.put_u8(0);
+        head.put_u32(u32::try_from(part.len()).map_err(|_| Error::message_too_large(self.largest))?);
+        Ok([head.freeze(), part])
+    }
+}
+
+impl<B> HttpBody for Messages<B>
+where
+    B: HttpBody<Data = Bytes, Error = axum::BoxError> + Unpin,
+{
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        let this = &mut *self;
+        loop {
+            if let Some(next) = this.ready.pop_front() {
+                return Poll::Ready(Some(Ok(Frame::data(next))));
+            }
+            let outcome = match &mut this.unpacking {
+                Some(unpacking) => {
+                    let unpacked = ready!(unpacking.as_mut().poll(context));
+                    this.unpacking = None;
+                    let framed = unpacked.and_then(|message| this.rules.framed(message.into()));
+                    framed.map(|framed| {
+                        this.ready.extend(framed);
+                        true
+                    })
+                }
+                None => this.begin(),
+            };
+            match outcome {
+                Ok(true) => continue,
+                Ok(false) if this.ended => return Poll::Ready(None),
+                Ok(false) => {}
+                Err(error) => {
+                    // Whoever asks again after a failure finds nothing.
+                    this.come.clear();
+                    this.ended = true;
+                    return Poll::Ready(Some(Err(to_status(&error, Some(&this.request_id)).into())));
+                }
+            }
+            match ready!(Pin::new(&mut this.body).poll_frame(context)) {
+                None => this.ended = true,
+                Some(Err(error)) => {
+                    this.come.clear();
+                    this.ended = true;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Some(Ok(frame)) => {
+                    // No client sends trailers that mean anything.
+                    if let Ok(data) = frame.into_data() {
+                        this.come.extend_from_slice(&data);
+                    }
+                    this.ended = this.body.is_end_stream();
+                }
+            }
+        }
+    }
+}

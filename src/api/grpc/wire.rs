@@ -1,0 +1,239 @@
+//! A look at a Protobuf message before it is decoded: two bytes can become a text of 24, and a field that nobody knows costs
+//! time. Builds nothing, so it is cheap whatever the message holds.
+
+use std::borrow::Cow;
+
+use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+
+use crate::api::schema::max_items;
+use crate::error::{Error, Reason};
+use crate::service::RequestLimits;
+
+/// The most fields of a message, items of lists left aside: each costs time, known or not.
+const MAX_FIELDS: usize = 1024;
+
+/// The part of a message that is decoded: a list that is over the limit is cut behind the first item that is, and what follows
+/// in its message is left out. So no more is built than it takes to see that it is too much, which is for
+/// `service/validate.rs` to say. What can't be read is left for the decoder to refuse.
+pub fn decodable<'a>(message: &'a [u8], of: &MessageDescriptor, limits: RequestLimits) -> Result<Cow<'a, [u8]>, Error> {
+    Look {
+        limits,
+        fields: 0,
+        items: Vec::new(),
+    }
+    .part(message, of)
+}
+
+/// What was seen of a message so far. Inner messages that come in pieces are one message, so their lists count together.
+struct Look {
+    limits: RequestLimits,
+    fields: usize,
+    items: Vec<(FieldDescriptor, usize)>,
+}
+
+impl Look {
+    fn part<'a>(&mut self, message: &'a [u8], of: &MessageDescriptor) -> Result<Cow<'a, [u8]>, Error> {
+        let mut kept = Kept {
+            message,
+            rebuilt: None,
+            taken: 0,
+        };
+        let mut groups = 0_usize;
+        let mut rest = message;
+        while !rest.is_empty() {
+            let start = message.len() - rest.len();
+            let Ok((number, wire_type)) = decode_key(&mut rest) else {
+                break;
+            };
+            match wire_type {
+                WireType::StartGroup => groups += 1,
+                WireType::EndGroup => groups = groups.saturating_sub(1),
+                WireType::Varint if decode_varint(&mut rest).is_err() => break,
+                WireType::Varint | WireType::LengthDelimited | WireType::SixtyFourBit | WireType::ThirtyTwoBit => {}
+            }
+            let Some(payload) = payload(&mut rest, wire_type) else {
+                break;
+            };
+            // What stands in a group is nobody's field.
+            let field = of.get_field(number).filter(|_| groups == 0);
+            match field {
+                Some(field) if field.is_list() => {
+                    if self.item(field) > max_items(of, self.limits) + 1 {
+                        return Ok(kept.until(start));
+                    }
+                }
+                Some(field) if wire_type == WireType::LengthDelimited => {
+                    self.field()?;
+                    if let Kind::Message(inner) = field.kind() {
+                        let part = self.part(payload, &inner)?;
+                        if part.len() < payload.len() {
+                            kept.replace(start..message.len() - rest.len(), number, &part);
+                        }
+                    }
+                }
+                _ => self.field()?,
+            }
+        }
+        Ok(kept.until(message.len()))
+    }
+
+    /// One more item of a list; how many there are now.
+    fn item(&mut self, field: FieldDescriptor) -> usize {
+        match self.items.iter_mut().find(|(known, _)| *known == field) {
+            Some((_, count)) => {
+                *count += 1;
+                *count
+            }
+            None => {
+                self.items.push((field, 1));
+                1
+            }
+        }
+    }
+
+    fn field(&mut self) -> Result<(), Error> {
+        self.fields += 1;
+        if self.fields <= MAX_FIELDS {
+            return Ok(());
+        }
+        Err(Error::new(
+            Reason::MalformedMessage,
+            format!("the message can't be decoded: it has more than {MAX_FIELDS} fields beside its lists"),
+        ))
+    }
+}
+
+/// Takes what a field holds behind its key, if all of it is there.
+fn payload<'a>(rest: &mut &'a [u8], wire_type: WireType) -> Option<&'a [u8]> {
+    let bytes = match wire_type {
+        WireType::LengthDelimited => usize::try_from(decode_varint(rest).ok()?).ok()?,
+        WireType::SixtyFourBit => 8,
+        WireType::ThirtyTwoBit => 4,
+        WireType::Varint | WireType::StartGroup | WireType::EndGroup => 0,
+    };
+    rest.split_off(..bytes)
+}
+
+/// What is kept of a message: the message itself, or a copy once an inner message was cut.
+struct Kept<'a> {
+    message: &'a [u8],
+    rebuilt: Option<Vec<u8>>,
+    /// Up to where the copy follows the message.
+    taken: usize,
+}
+
+impl<'a> Kept<'a> {
+    /// Puts a shorter inner message in the place of the field at `place`.
+    fn replace(&mut self, place: std::ops::Range<usize>, number: u32, part: &[u8]) {
+        let copy = self.rebuilt.get_or_insert_default();
+        copy.extend_from_slice(&self.message[self.taken..place.start]);
+        encode_key(number, WireType::LengthDelimited, copy);
+        encode_varint(part.len() as u64, copy);
+        copy.extend_from_slice(part);
+        self.taken = place.end;
+    }
+
+    fn until(self, end: usize) -> Cow<'a, [u8]> {
+        match self.rebuilt {
+            None => Cow::Borrowed(&self.message[..end]),
+            Some(mut copy) => {
+                copy.extend_from_slice(&self.message[self.taken..end]);
+                Cow::Owned(copy)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::api::{pb, schema};
+
+    const LIMITS: RequestLimits = RequestLimits {
+        max_texts: 2,
+        max_text_bytes: 100,
+    };
+
+    fn texts(count: usize) -> Vec<String> {
+        (0..count).map(|at| at.to_string()).collect()
+    }
+
+    fn request(count: usize, pairs: usize) -> pb::PredictRequest {
+        pb::PredictRequest {
+            texts: texts(count),
+            text_pairs: texts(pairs),
+            task: "sentiment".into(),
+            ..pb::PredictRequest::default()
+        }
+    }
+
+    fn seen<T: Message + prost::Name + Default>(message: &[u8]) -> Result<T, Reason> {
+        let part = decodable(message, &schema::message::<T>(), LIMITS).map_err(|error| error.reason)?;
+        Ok(T::decode(&*part).expect("what was whole is still a message"))
+    }
+
+    #[test]
+    fn a_list_is_cut_behind_the_first_item_over_the_limit() {
+        for (count, pairs) in [(0, 0), (2, 2), (3, 0), (3, 3)] {
+            let whole = request(count, pairs);
+            assert_eq!(seen(&whole.encode_to_vec()), Ok(whole));
+        }
+        let cut: pb::PredictRequest = seen(&request(1_000_000, 1).encode_to_vec()).expect("a part of it");
+        assert_eq!((cut.texts, cut.text_pairs, cut.task.as_str()), (texts(3), texts(0), ""));
+        let cut: pb::PredictRequest = seen(&request(1, 1_000_000).encode_to_vec()).expect("a part of it");
+        assert_eq!((cut.texts, cut.text_pairs), (texts(1), texts(3)));
+    }
+
+    #[test]
+    fn an_inner_message_that_is_cut_leaves_its_outer_one_whole() {
+        let inner = |count| pb::PredictStreamRequest {
+            request: Some(request(count, 0)),
+            ..pb::PredictStreamRequest::default()
+        };
+        let id = pb::PredictStreamRequest {
+            id: "it".into(),
+            ..pb::PredictStreamRequest::default()
+        };
+        // In pieces, which are merged: each alone would pass, and the id comes last.
+        let pieces = [inner(2), inner(2), inner(2), id]
+            .map(|piece| piece.encode_to_vec())
+            .concat();
+        let seen: pb::PredictStreamRequest = seen(&pieces).expect("a part of it");
+        assert_eq!((seen.id.as_str(), seen.request.expect("it").texts.len()), ("it", 3));
+    }
+
+    #[test]
+    fn fields_that_nobody_knows_are_bounded_and_count_for_nothing() {
+        let number_99 = [0x98, 0x06, 0x01];
+        let group = [0x9b, 0x06, 0x0a, 0x00, 0x9c, 0x06];
+        let good = request(2, 0).encode_to_vec();
+        // The task is a field too, and a group is three.
+        for (unknown, most) in [(&number_99[..], MAX_FIELDS - 1), (&group[..], (MAX_FIELDS - 1) / 3)] {
+            let with = |count| [good.clone(), unknown.repeat(count)].concat();
+            assert_eq!(seen(&with(most)), Ok(request(2, 0)));
+            assert_eq!(
+                seen::<pb::PredictRequest>(&with(most + 1)),
+                Err(Reason::MalformedMessage)
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_to_the_decoder() {
+        for broken in [
+            &b"\xff"[..],
+            b"\x0a",
+            b"\x0a\xff\x01a",
+            b"\x08",
+            b"\x0f",
+            b"\x00",
+            b"\x0d\x01",
+        ] {
+            let part = decodable(broken, &schema::message::<pb::PredictRequest>(), LIMITS).expect("no judgement");
+            assert_eq!(&*part, broken);
+        }
+    }
+}

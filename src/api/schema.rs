@@ -1,0 +1,75 @@
+//! What every method takes, by the descriptors that the build wrote: for whatever reads messages without knowing them by name.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use prost_reflect::{DescriptorPool, MessageDescriptor, MethodDescriptor};
+
+use crate::service::RequestLimits;
+use crate::service::validate::MAX_EXPLAINED_TEXTS;
+
+static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
+    let mut pool = DescriptorPool::new();
+    for described in [
+        super::DESCRIPTOR_SET,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+    ] {
+        pool.decode_file_descriptor_set(described)
+            .expect("the build wrote this descriptor set");
+    }
+    pool
+});
+
+/// Every method by its path.
+static METHODS: LazyLock<HashMap<String, MethodDescriptor>> = LazyLock::new(|| {
+    let methods = POOL
+        .services()
+        .flat_map(|service| service.methods().collect::<Vec<_>>());
+    let path = |method: &MethodDescriptor| format!("/{}/{}", method.parent_service().full_name(), method.name());
+    methods.map(|method| (path(&method), method)).collect()
+});
+
+/// The type of a message.
+pub fn message<T: prost::Name>() -> MessageDescriptor {
+    POOL.get_message_by_name(&T::full_name())
+        .expect("the type was generated from this descriptor set")
+}
+
+/// The method at a path; nothing for a path that is none.
+pub fn method(path: &str) -> Option<&'static MethodDescriptor> {
+    METHODS.get(path)
+}
+
+/// The most items that a list of a message may have.
+pub fn max_items(message: &MessageDescriptor, limits: RequestLimits) -> usize {
+    match message.full_name() {
+        "tandem.v1.ExplainRequest" => limits.max_texts.min(MAX_EXPLAINED_TEXTS),
+        _ => limits.max_texts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_methods_of_every_service_are_known() {
+        for (path, streams) in [
+            ("/tandem.v1.PredictionService/Predict", false),
+            ("/tandem.v1.PredictionService/PredictStream", true),
+            ("/tandem.v1.AdminService/SetCanary", false),
+            ("/grpc.health.v1.Health/Watch", false),
+            ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", true),
+            ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", true),
+        ] {
+            assert_eq!(
+                method(path).map(MethodDescriptor::is_client_streaming),
+                Some(streams),
+                "{path}"
+            );
+        }
+        assert!(method("/tandem.v1.PredictionService/Guess").is_none());
+    }
+}
