@@ -51,6 +51,7 @@ mod stream;
 mod stream_reader_stops;
 mod taken_back;
 mod tls;
+mod tokenizing;
 mod unicode;
 mod unread_answers;
 mod wire;

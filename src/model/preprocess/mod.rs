@@ -4,6 +4,7 @@
 
 pub mod ngrams;
 pub mod tokenizer;
+pub mod wordpiece;
 
 use std::path::Path;
 use std::sync::Arc;

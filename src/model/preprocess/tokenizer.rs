@@ -1,19 +1,26 @@
 //! Hugging Face tokenizers: the input of the deep model.
 //!
-//! Bounds the cost of a text by cutting its bytes first. Padding and truncation that a tokenizer.json carries are
-//! cleared: padding is the batch's, truncation the manifest's or the request's.
+//! Bounds the cost of a text: its bytes are cut first, words become tokens only until there are as many as the model
+//! reads, and WordPiece is our own ([`super::wordpiece`]). The crate's caches of words are off: they hold text, and have no
+//! bound in bytes. Padding and truncation that a tokenizer.json carries are cleared: padding is the batch's, truncation the
+//! manifest's or the request's.
 
 use std::path::Path;
 
 use tokenizers::utils::truncation::{TruncationStrategy, truncate_encodings};
-use tokenizers::{PostProcessor, Tokenizer, TruncationDirection, TruncationParams};
+use tokenizers::{
+    Model, ModelWrapper, OffsetType, PostProcessor, PreTokenizer, Tokenizer, TruncationDirection, TruncationParams,
+};
 
+use super::wordpiece::WordPieces;
 use super::{EncodeError, Encoding, ModelInput, cut_bytes};
 use crate::model::manifest::{TokenizerSettings, Truncation};
 
 /// A tokenizer with the model's limits.
 pub struct TextTokenizer {
     tokenizer: Tokenizer,
+    /// In place of the tokenizer's model, if that is a WordPiece.
+    word_pieces: Option<WordPieces>,
     settings: TokenizerSettings,
     /// How many of the model's tokens are left for the text, special tokens taken off.
     max_text_tokens: usize,
@@ -36,6 +43,16 @@ impl TextTokenizer {
         tokenizer
             .with_truncation(None)
             .map_err(|error| format!("truncation can't be cleared: {error}"))?;
+        let word_pieces = match tokenizer.get_model() {
+            ModelWrapper::WordPiece(model) => Some(WordPieces::new(model)),
+            ModelWrapper::BPE(_) | ModelWrapper::Unigram(_) => {
+                let mut model = tokenizer.get_model().clone();
+                model.resize_cache(0);
+                tokenizer.with_model(model);
+                None
+            }
+            ModelWrapper::WordLevel(_) => None,
+        };
         let special = |pair| {
             tokenizer
                 .get_post_processor()
@@ -55,6 +72,7 @@ impl TextTokenizer {
         }
         Ok(Self {
             tokenizer,
+            word_pieces,
             max_text_tokens: settings.max_tokens - special,
             max_pair_tokens: settings.max_tokens.saturating_sub(special_of_pair),
             settings,
@@ -80,10 +98,20 @@ impl TextTokenizer {
         truncation: Option<Truncation>,
     ) -> Result<Encoding, EncodeError> {
         let truncation = truncation.unwrap_or(self.settings.truncation);
+        let direction = match truncation {
+            Truncation::End | Truncation::Reject => TruncationDirection::Right,
+            Truncation::Start => TruncationDirection::Left,
+        };
+        let most = if pair.is_some() {
+            self.max_pair_tokens
+        } else {
+            self.max_text_tokens
+        };
+        // Which text of a pair gives up tokens, and what a refusal says, depends on how many there are.
+        let enough = (pair.is_none() && truncation != Truncation::Reject).then_some(most + 1);
         let tokens = |text: &str| {
             let (kept, cut) = cut_bytes(text, self.settings.max_bytes, truncation)?;
-            let encoded = self.tokenizer.encode_fast(kept, false);
-            Ok((encoded.map_err(|_| EncodeError::Failed)?, cut))
+            Ok((self.tokens(kept, enough, direction)?, cut))
         };
         let (mut encoded, mut cut) = tokens(text)?;
         let mut second = None;
@@ -93,18 +121,11 @@ impl TextTokenizer {
             cut |= pair_cut;
         }
         let found = encoded.len() + second.as_ref().map_or(0, |second| second.len());
-        let most = if pair.is_some() {
-            self.max_pair_tokens
-        } else {
-            self.max_text_tokens
-        };
         let too_long = found > most;
         if too_long {
-            let direction = match truncation {
-                Truncation::End => TruncationDirection::Right,
-                Truncation::Start => TruncationDirection::Left,
-                Truncation::Reject => return Err(self.too_long(found, most)),
-            };
+            if truncation == Truncation::Reject {
+                return Err(self.too_long(found, most));
+            }
             let params = TruncationParams {
                 direction,
                 max_length: most,
@@ -130,6 +151,31 @@ impl TextTokenizer {
                 type_ids: encoded.get_type_ids().to_vec(),
             },
         })
+    }
+
+    /// The tokens of a text without the special ones; of one with more than `enough` at least as many, from the end that
+    /// `direction` keeps. The steps are those of the crate's `encode_fast`.
+    fn tokens(
+        &self,
+        text: &str,
+        enough: Option<usize>,
+        direction: TruncationDirection,
+    ) -> Result<tokenizers::Encoding, EncodeError> {
+        let tokenizer = &self.tokenizer;
+        let normalizer = tokenizer.get_normalizer();
+        let mut words = tokenizer.get_added_vocabulary().extract_and_normalize(normalizer, text);
+        if let Some(splitter) = tokenizer.get_pre_tokenizer() {
+            splitter.pre_tokenize(&mut words).map_err(|_| EncodeError::Failed)?;
+        }
+        let of_word = |word: &str| match &self.word_pieces {
+            Some(pieces) => pieces.tokenize(word).ok_or_else(|| "no token for the unknown".into()),
+            None => tokenizer.get_model().tokenize(word),
+        };
+        let enough = enough.unwrap_or(usize::MAX);
+        words
+            .tokenize_with_limit(|word| of_word(word.get()), enough, direction)
+            .and_then(|()| words.into_encoding(None, 0, OffsetType::None))
+            .map_err(|_| EncodeError::Failed)
     }
 
     fn too_long(&self, text_tokens: usize, most: usize) -> EncodeError {
