@@ -14,12 +14,13 @@ const MARGIN: u32 = 10;
 const WIDTH_WEIGHT: f64 = 1.0 / 16.0;
 
 impl Queue {
-    /// Takes room for a request of texts of these sizes in bytes, before they are prepared; refuses what has no room, and
-    /// what can't be done in time.
+    /// Takes room for a request of texts of these sizes in bytes, which are expected to be prepared in `ready_in`; refuses
+    /// what has no room, and what can't be done in time.
     pub fn reserve(
         &mut self,
         terms: Terms,
         sizes: impl ExactSizeIterator<Item = usize>,
+        ready_in: Duration,
         now: Instant,
     ) -> Result<Hold, Failure> {
         if self.closed {
@@ -34,10 +35,10 @@ impl Queue {
             amount.bytes += size;
             preparing += self.expected_cost(size);
         }
-        self.check_time(&terms, preparing, amount.rows, now)?;
+        self.check_time(&terms, preparing, amount.rows, ready_in, now)?;
         if !self.shares.take(terms.client, terms.weight, amount) {
             return Err(Failure::QueueFull {
-                retry_after: self.retry_after(now),
+                retry_after: self.retry_after(ready_in, now),
             });
         }
         self.add_work(&terms, preparing);
@@ -48,14 +49,22 @@ impl Queue {
         })
     }
 
-    /// How many of `wanted` texts of about `size` bytes could be reserved now and done in time.
-    pub fn admissible(&self, terms: Terms, wanted: usize, size: usize, now: Instant) -> usize {
+    /// How many of `wanted` texts of about `size` bytes could be reserved now and done in time, where so many are expected to
+    /// be prepared in `ready_in`.
+    pub fn admissible(
+        &self,
+        terms: Terms,
+        wanted: usize,
+        size: usize,
+        ready_in: impl Fn(usize) -> Duration,
+        now: Instant,
+    ) -> usize {
         let row = self.expected_cost(size);
         let (mut least, mut most) = (0, self.shares.room(terms.client, terms.weight, wanted, size));
         while least < most {
             let rows = (least + most).div_ceil(2);
             let cost = row.saturating_mul(u32::try_from(rows).unwrap_or(u32::MAX));
-            match self.check_time(&terms, cost, rows, now) {
+            match self.check_time(&terms, cost, rows, ready_in(rows), now) {
                 Ok(()) => least = rows,
                 Err(_) => most = rows - 1,
             }
@@ -63,11 +72,11 @@ impl Queue {
         least
     }
 
-    /// When a request of texts of these sizes in bytes would be answered, from now on.
+    /// When a request of texts of these sizes in bytes would be answered, from now on, once they are prepared.
     pub fn expected_of(&self, terms: &Terms, sizes: impl ExactSizeIterator<Item = usize>, now: Instant) -> Duration {
         let rows = sizes.len();
         let cost = sizes.map(|size| self.expected_cost(size)).sum();
-        self.expected(terms, cost, rows, now)
+        self.expected(terms, cost, rows, Duration::ZERO, now)
     }
 
     /// The expected cost of a text of so many bytes, which the model cuts to what it reads.
@@ -76,8 +85,9 @@ impl Queue {
         self.cost.of_row(width.min(self.settings.max_width))
     }
 
-    /// When the rows of a request would be answered, from now on: what runs, what waits ahead of it, and itself.
-    fn expected(&self, terms: &Terms, cost: Duration, rows: usize, now: Instant) -> Duration {
+    /// When the rows of a request would be answered, from now on: what runs and what waits ahead of it, or its own preparation
+    /// where that takes longer, and itself.
+    fn expected(&self, terms: &Terms, cost: Duration, rows: usize, ready_in: Duration, now: Instant) -> Duration {
         let lane = terms.priority.lane();
         let running: Duration = self
             .busy_until
@@ -88,24 +98,34 @@ impl Queue {
         let higher: Duration = self.lanes[..lane].iter().map(|lane| lane.work).sum();
         let ahead = running + higher + self.shares.work_ahead(terms.client, terms.weight, lane, cost);
         let instances = self.settings.instances.max(1);
-        ahead / small(instances) + cost / small(instances.min(rows.max(1)))
+        (ahead / small(instances)).max(ready_in) + cost / small(instances.min(rows.max(1)))
     }
 
     /// Whether it can be done in time. An idle server tries whatever has any time left, so that a wrong expectation mends.
-    pub(super) fn check_time(&self, terms: &Terms, cost: Duration, rows: usize, now: Instant) -> Result<(), Failure> {
+    pub(super) fn check_time(
+        &self,
+        terms: &Terms,
+        cost: Duration,
+        rows: usize,
+        ready_in: Duration,
+        now: Instant,
+    ) -> Result<(), Failure> {
         if terms.deadline <= now {
             return Err(Failure::DeadlineExceeded);
         }
-        let idle = self.busy_until.iter().all(Option::is_none) && self.lanes.iter().all(|lane| lane.work.is_zero());
-        let expected = self.expected(terms, cost, rows, now);
+        let idle = ready_in.is_zero()
+            && self.busy_until.iter().all(Option::is_none)
+            && self.lanes.iter().all(|lane| lane.work.is_zero());
+        let expected = self.expected(terms, cost, rows, ready_in, now);
         if !idle && now + expected + expected / MARGIN > terms.deadline {
             return Err(Failure::DeadlineTooShort { expected });
         }
         Ok(())
     }
 
-    /// The pause that a refused caller should make: until about half of what is accepted is done.
-    fn retry_after(&self, now: Instant) -> Duration {
+    /// The pause that a refused caller should make: until about half of what is accepted is done, or of its preparation where
+    /// that takes longer.
+    fn retry_after(&self, ready_in: Duration, now: Instant) -> Duration {
         let work: Duration = self.lanes.iter().map(|lane| lane.work).sum();
         let running: Duration = self
             .busy_until
@@ -114,7 +134,8 @@ impl Queue {
             .map(|until| until.saturating_duration_since(now))
             .sum();
         let wait = (running + work / 2) / small(self.settings.instances.max(1));
-        wait.clamp(Duration::from_millis(1), Duration::from_secs(10))
+        wait.max(ready_in / 2)
+            .clamp(Duration::from_millis(1), Duration::from_secs(10))
     }
 
     pub(super) fn learn_width(&mut self, bytes: usize, inputs: &[ModelInput]) {
@@ -170,9 +191,15 @@ mod tests {
     fn work_for_longer_than_the_deadline_is_refused_before_it_is_prepared() {
         let now = Instant::now();
         let mut queue = busy_queue(now, Duration::from_nanos(500));
-        let refused = queue.reserve(terms(now, 500), std::iter::once(10), now).map(drop);
+        let refused = queue
+            .reserve(terms(now, 500), std::iter::once(10), Duration::ZERO, now)
+            .map(drop);
         assert!(matches!(refused, Err(Failure::DeadlineTooShort { .. })), "{refused:?}");
-        assert!(queue.reserve(terms(now, 2000), std::iter::once(10), now).is_ok());
+        assert!(
+            queue
+                .reserve(terms(now, 2000), std::iter::once(10), Duration::ZERO, now)
+                .is_ok()
+        );
     }
 
     #[test]
@@ -183,11 +210,32 @@ mod tests {
         queue.width_per_byte = 5.0;
         let longest = u64::try_from(MAX_WIDTH).expect("small");
         let patience = 3 * longest;
-        assert_eq!(queue.admissible(terms(now, patience), 100, 16 * 1024, now), 2);
+        assert_eq!(
+            queue.admissible(terms(now, patience), 100, 16 * 1024, |_| Duration::ZERO, now),
+            2
+        );
         assert!(
             queue
-                .reserve(terms(now, patience), std::iter::once(16 * 1024), now)
+                .reserve(terms(now, patience), std::iter::once(16 * 1024), Duration::ZERO, now)
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn preparation_that_takes_longer_than_the_deadline_is_refused_where_the_queue_is_idle_too() {
+        let now = Instant::now();
+        let mut queue = busy_queue(now, Duration::ZERO);
+        queue.busy_until[0] = None;
+        let nanos = Duration::from_nanos;
+        let mut reserve = |ready_in| {
+            queue
+                .reserve(terms(now, 500), std::iter::once(10), ready_in, now)
+                .map(drop)
+        };
+        let refused = reserve(nanos(500));
+        assert!(matches!(refused, Err(Failure::DeadlineTooShort { .. })), "{refused:?}");
+        assert_eq!(reserve(nanos(400)), Ok(()));
+        let ready_in = |texts: usize| nanos(100 * u64::try_from(texts).expect("small"));
+        assert_eq!(queue.admissible(terms(now, 500), 100, 10, ready_in, now), 4);
     }
 }

@@ -38,9 +38,10 @@ impl Core {
         &self,
         terms: Terms,
         sizes: impl ExactSizeIterator<Item = usize>,
+        ready_in: Duration,
         now: Instant,
     ) -> Result<Hold, Failure> {
-        self.lock().queue.reserve(terms, sizes, now)
+        self.lock().queue.reserve(terms, sizes, ready_in, now)
     }
 
     /// Gives it back.

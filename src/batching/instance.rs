@@ -13,8 +13,8 @@ use super::ticket::{Failure, RowOutput};
 use crate::model::thread_time::thread_time;
 use crate::model::{ModelInput, RunError, Runner};
 
-/// How far an instance stands back from the threads that talk to callers: a refusal or a health check takes microseconds,
-/// and should not wait for the end of a time slice of inference.
+/// How far instances and workers stand back from the threads that talk to callers: a refusal or a health check takes
+/// microseconds, and should not wait for the end of a time slice of inference.
 const NICENESS: i32 = 5;
 
 /// Runs batches until there are no more.
@@ -41,7 +41,7 @@ pub fn serve(core: &Core, instance: usize, mut runner: Box<dyn Runner>) {
 }
 
 /// Lowers the priority of this thread. Where the system does not allow it, all threads are equal, as before.
-fn give_way() {
+pub(super) fn give_way() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
 }

@@ -1,10 +1,12 @@
-//! Batching: the only place that queues. Rows of many requests become batches for a model's instances.
+//! Batching: the only place that queues. Rows of many requests become batches for a model's instances; the making of rows
+//! waits for its turn with the workers.
 //!
 //! Knows rows and their widths, not texts, labels or protocols. In reading order: [`ticket`] (who waits for what) →
 //! [`cost`] (what a batch takes on this machine) → [`policy`] (which rows run together, pure functions) → [`shares`] (who
 //! may have how much of the room) → [`queue`] (the state, plain Rust) → [`admission`] (what
 //! is refused on arrival) → [`core`] (the lock around it) → [`instance`] (the
-//! thread that runs batches) → [`scheduler`] (what async callers see).
+//! thread that runs batches) → [`scheduler`] (what async callers see); beside them [`turns`] (whose job goes on next) →
+//! [`workers`] (the threads that preprocess).
 
 pub mod admission;
 pub mod core;
@@ -18,6 +20,8 @@ pub mod scheduler;
 pub mod shares;
 pub mod sync;
 pub mod ticket;
+pub mod turns;
+pub mod workers;
 
 pub use cost::{BatchLimits, BatchShape};
 pub use scheduler::{Scheduler, SchedulerSettings};

@@ -78,7 +78,7 @@ fn call(core: &Core, client: u64, ids: &[u32], leaves: bool) -> Caller {
     let ticket = Arc::new(Ticket::new(ids.len(), terms.deadline, reply));
     let refuse = |failure| ticket.fail(failure);
     let sizes = ids.iter().map(|_| 10);
-    match core.reserve(terms, sizes, Instant::now()) {
+    match core.reserve(terms, sizes, Duration::ZERO, Instant::now()) {
         Err(failure) => refuse(failure),
         Ok(mut hold) => {
             shuttle::thread::yield_now();

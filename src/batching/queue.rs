@@ -160,7 +160,7 @@ impl Queue {
         let lane = terms.priority.lane();
         self.learn_width(hold.amount.bytes, &inputs);
         let costs: Vec<Duration> = inputs.iter().map(|input| self.cost.of_row(input.width())).collect();
-        self.check_time(&terms, costs.iter().sum(), costs.len(), now)?;
+        self.check_time(&terms, costs.iter().sum(), costs.len(), Duration::ZERO, now)?;
         let mut keys = Vec::with_capacity(inputs.len());
         for (row, (input, cost)) in inputs.into_iter().zip(costs).enumerate() {
             self.add_work(&terms, cost);
@@ -331,7 +331,9 @@ mod tests {
             .iter()
             .map(|&width| ModelInput::Features(vec![1; width]))
             .collect();
-        let mut hold = queue.reserve(terms, widths.iter().copied(), now).expect("room");
+        let mut hold = queue
+            .reserve(terms, widths.iter().copied(), Duration::ZERO, now)
+            .expect("room");
         let keys = queue.push(&mut hold, inputs, &Arc::new(ticket), now).expect("open");
         (answer, hold, keys)
     }
@@ -372,7 +374,9 @@ mod tests {
         let mut queue = queue(1);
         let (_answer, hold, _) = ask(&mut queue, &[4], now, SECOND);
         queue.close();
-        let refused = queue.reserve(hold.terms, std::iter::once(1), now).map(drop);
+        let refused = queue
+            .reserve(hold.terms, std::iter::once(1), Duration::ZERO, now)
+            .map(drop);
         assert_eq!(refused, Err(Failure::Closed));
         assert!(queue.take_batch(0, 1, now).is_some());
     }

@@ -82,7 +82,17 @@ impl Scheduler {
     /// Reserves room for a request of texts of these sizes in bytes, before they are preprocessed; refuses what has no
     /// room, and what can't be done before its deadline.
     pub fn reserve(&self, terms: Terms, sizes: impl ExactSizeIterator<Item = usize>) -> Result<Reservation, Failure> {
-        let hold = self.inner.core.reserve(terms, sizes, Instant::now())?;
+        self.reserve_ahead(terms, sizes, Duration::ZERO)
+    }
+
+    /// The same for texts that are expected to be preprocessed in so long, the wait for that included.
+    pub fn reserve_ahead(
+        &self,
+        terms: Terms,
+        sizes: impl ExactSizeIterator<Item = usize>,
+        ready_in: Duration,
+    ) -> Result<Reservation, Failure> {
+        let hold = self.inner.core.reserve(terms, sizes, ready_in, Instant::now())?;
         Ok(Reservation {
             scheduler: self.clone(),
             hold,
@@ -92,10 +102,21 @@ impl Scheduler {
 
     /// How many of `wanted` texts of about `size` bytes could be reserved now and done in time. Others may be quicker.
     pub fn admissible(&self, terms: Terms, wanted: usize, size: usize) -> usize {
+        self.admissible_ahead(terms, wanted, size, |_| Duration::ZERO)
+    }
+
+    /// The same where so many texts are expected to be preprocessed in `ready_in`, the wait for that included.
+    pub fn admissible_ahead(
+        &self,
+        terms: Terms,
+        wanted: usize,
+        size: usize,
+        ready_in: impl Fn(usize) -> Duration,
+    ) -> usize {
         let now = Instant::now();
         self.inner
             .core
-            .with_queue(|queue| queue.admissible(terms, wanted, size, now))
+            .with_queue(|queue| queue.admissible(terms, wanted, size, ready_in, now))
     }
 
     /// How long a request of texts of these sizes in bytes is expected to take from now on.

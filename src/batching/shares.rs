@@ -145,6 +145,15 @@ impl Shares {
         }
     }
 
+    /// What was expected to take a client `expected` took `took`: moves the place of its next row by the difference.
+    pub fn settle(&mut self, client: ClientKey, lane: usize, expected: Duration, took: Duration) {
+        if let Some(known) = self.clients.get_mut(&client) {
+            let parts = known.weight.get();
+            let next_tag = &mut known.lanes[lane].next_tag;
+            *next_tag = (*next_tag + took / parts).saturating_sub(expected / parts);
+        }
+    }
+
     /// The work of a lane that runs before `cost` more of this client's does: its own, and of each other client's as much, by
     /// their weights.
     pub fn work_ahead(&self, client: ClientKey, weight: Weight, lane: usize, cost: Duration) -> Duration {

@@ -70,7 +70,7 @@ pub fn run(args: &ServeArgs) -> Exit {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
-        // Preprocessing runs on these: more threads than cores would only take turns.
+        // What blocks for a moment runs on these, never what a request makes as long as it likes.
         .max_blocking_threads(threads.max(2))
         .enable_all()
         .build();

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cost::{self, ShapeBounds, ShapeCost};
+use super::cost::{self, ShapeBounds, ShapeCost, TextCost};
 use super::gently::{self, Patience};
 use super::golden::{self, Report, Subject};
 use super::idle::{self, IdleRunner};
@@ -40,6 +40,7 @@ pub struct Model {
     pub fingerprint: String,
     preprocessor: Preprocessor,
     postprocessor: Postprocessor,
+    text_cost: TextCost,
 }
 
 /// What [`initialize`] gives.
@@ -188,6 +189,7 @@ fn try_initialize(
             clock,
         )
         .map_err(|error| failed(&error))?;
+        let text_cost = cost::of_texts(&preprocessor, manifest.max_text_bytes(), own_clock());
         times.measuring = lap();
         Ok(Narrow {
             preprocessor,
@@ -196,6 +198,7 @@ fn try_initialize(
             sample,
             golden,
             costs,
+            text_cost,
             times,
         })
     };
@@ -206,6 +209,7 @@ fn try_initialize(
         sample,
         golden,
         costs,
+        text_cost,
         mut times,
     } = match around {
         // Sessions of one thread start none.
@@ -236,6 +240,7 @@ fn try_initialize(
             fingerprint: fingerprint.clone(),
             preprocessor,
             postprocessor,
+            text_cost,
         }),
         idle_from_cells,
         runners,
@@ -253,6 +258,7 @@ struct Narrow {
     sample: ModelInput,
     golden: Report,
     costs: Vec<ShapeCost>,
+    text_cost: TextCost,
     times: LoadTimes,
 }
 
@@ -274,12 +280,18 @@ fn wide_pays(
 
 /// The clock for runs of an instance. The processor's time of this thread is all of a run only where no other thread helps.
 fn clock_for(around: Around, intra_threads: usize) -> impl Fn() -> Instant {
-    let (start, own) = (Instant::now(), thread_time());
+    let own = own_clock();
     let by_processor = intra_threads == 1 && matches!(around, Around::Busy { .. });
     move || match by_processor {
-        true => start + thread_time().saturating_sub(own),
+        true => own(),
         false => Instant::now(),
     }
+}
+
+/// A clock that stands still while this thread does.
+fn own_clock() -> impl Fn() -> Instant {
+    let (start, own) = (Instant::now(), thread_time());
+    move || start + thread_time().saturating_sub(own)
 }
 
 /// The instances, the first with the session for quiet moments if there is one.
@@ -336,11 +348,17 @@ impl Model {
         self.preprocessor.takes_pairs()
     }
 
-    /// The most bytes of text whose preprocessing takes some 100 µs at most, whatever the text.
-    pub fn quickly_preprocessed_bytes(&self) -> usize {
+    /// What preprocessing costs, as it was measured when the model was loaded.
+    pub fn text_cost(&self) -> TextCost {
+        self.text_cost
+    }
+
+    /// Whether what preprocessing costs is known for any text: a tokenizer.json may hold patterns and replacements that
+    /// some text makes slow which nobody thought of.
+    pub fn preprocesses_predictably(&self) -> bool {
         match self.preprocessor {
-            Preprocessor::Tokenizer(_) => 512,
-            Preprocessor::Ngrams(_) | Preprocessor::Text { .. } => 4096,
+            Preprocessor::Tokenizer(_) => false,
+            Preprocessor::Ngrams(_) | Preprocessor::Text { .. } => true,
         }
     }
 

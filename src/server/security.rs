@@ -80,16 +80,22 @@ impl Security {
                 () = told(&mut hang_up) => true,
                 () = end.cancelled() => return,
             };
-            let security = self.clone();
-            // Files may be slow, and parsing takes time.
-            let problem = tokio::task::spawn_blocking(move || security.reload())
-                .await
-                .ok()
-                .flatten();
+            let problem = self.clone().reload_elsewhere().await;
             if let Some(problem) = problem.filter(|problem| asked || last_problem.as_ref() != Some(problem)) {
                 tracing::error!(%problem, "new keys or certificates can't be used, those from before stay");
                 last_problem = Some(problem);
             }
+        }
+    }
+
+    /// Looks at the files once, on a thread of its own: files may be slow, parsing takes time, and what else blocks should not
+    /// keep a revoked key alive.
+    async fn reload_elsewhere(self) -> Option<String> {
+        let (tell, problem) = tokio::sync::oneshot::channel();
+        let look = move || drop(tell.send(self.reload()));
+        match std::thread::Builder::new().name("keys".into()).spawn(look) {
+            Ok(_) => problem.await.ok().flatten(),
+            Err(error) => Some(format!("no thread to look at keys and certificates: {error}")),
         }
     }
 

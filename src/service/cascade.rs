@@ -165,7 +165,7 @@ impl Tandem {
     /// How many of `wanted` texts of the request the deep model would take now, and do in time.
     fn admissible(&self, chosen: &Chosen, wanted: usize, terms: Terms) -> usize {
         let size = chosen.bytes().div_ceil(chosen.places.len().max(1));
-        self.deep.serving.scheduler.admissible(terms, wanted, size)
+        self.deep.serving.admissible(terms, wanted, size)
     }
 
     fn deep_answer(&self, row: &TierRow, fast: &Classification) -> Result<Answer, Error> {

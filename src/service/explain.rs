@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::Service;
 use super::catalog::Serving;
 use super::route::{Asked, explained};
+use super::tier::Chosen;
 use super::types::{
     CallTimes, Contribution, ExplainInput, ExplainOutput, Explanation, LabelExplanation, Priority, Terms,
 };
@@ -42,8 +42,8 @@ impl Service {
         let input = validate_explain(input, self.limits())?;
         let asked = explained(&input, &self.catalog(), times.client)?;
         let rows_at_once = self.limits().max_texts;
-        let all_features = features_of(&asked, &input, times).await?;
         let terms = times.terms(Priority::Normal);
+        let all_features = features_of(&asked, &input, terms).await?;
         let bias = bias(&asked, terms).await?;
         let mut explanations = Vec::with_capacity(input.texts.len());
         for (place, features) in all_features.into_iter().enumerate() {
@@ -61,29 +61,22 @@ impl Service {
     }
 }
 
-/// Finds the features of all texts, off the async threads.
-async fn features_of(asked: &Asked, input: &ValidExplain, times: CallTimes) -> Result<Vec<(Features, bool)>, Error> {
-    let model = Arc::clone(&asked.serving.model);
-    let (texts, truncation) = (input.texts.clone(), input.truncation);
-    let work = tokio::task::spawn_blocking(move || {
-        let of_text = |(place, text): (usize, &String)| {
-            let too_long = |error| super::tier::encode_error(place, error);
-            let (spans, truncated) = model
-                .spans(text, truncation)
-                .ok_or_else(|| not_explainable(&model))?
-                .map_err(too_long)?;
-            let mut features = Features::new();
-            for span in spans {
-                features.entry(span.bucket).or_default().push(span.bytes);
-            }
-            Ok((features, truncated))
-        };
-        texts.iter().enumerate().map(of_text).collect()
-    });
-    tokio::time::timeout_at(times.deadline.into(), work)
-        .await
-        .map_err(|_| Error::deadline_exceeded())?
-        .map_err(|_| Error::new(Reason::Internal, "preprocessing failed"))?
+/// Finds the features of all texts, where and when any preprocessing is done.
+async fn features_of(asked: &Asked, input: &ValidExplain, terms: Terms) -> Result<Vec<(Features, bool)>, Error> {
+    let chosen = Chosen::all(input.texts.clone(), Vec::new(), input.truncation);
+    let features = |model: &Model, chosen: &Chosen, at: usize| {
+        let (spans, truncated) = model
+            .spans(&chosen.texts[at], chosen.truncation)
+            .ok_or_else(|| not_explainable(model))?
+            .map_err(|error| super::tier::encode_error(at, error))?;
+        let mut features = Features::new();
+        for span in spans {
+            features.entry(span.bucket).or_default().push(span.bytes);
+        }
+        Ok((features, truncated))
+    };
+    let (features, _) = asked.serving.preparation.each(chosen, terms, features).await?;
+    Ok(features)
 }
 
 /// What the model says of nothing, by label: the id that pads a row stands for no n-gram.

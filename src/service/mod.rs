@@ -1,7 +1,7 @@
 //! The service: what both doors call. The flow of a request is [`predict`]; no tonic, no axum, no ort in here.
 //!
-//! In reading order: [`bodies`] (what requests may hold, and of which [`room`]) → [`types`] → [`validate`] → [`route`] → [`predict`] → [`tier`] (one model's part; out of the [`cache`],
-//! if it can) → [`cascade`] (both models' parts) → [`decide`] (what it decides, pure) → [`calibration`] (what it works
+//! In reading order: [`bodies`] (what requests and answers may hold, and of which [`room`]) → [`types`] → [`validate`] → [`route`] → [`predict`] → [`tier`] (one model's part; out of the [`cache`],
+//! if it can) → [`preparing`] (its texts, in turns) → [`cascade`] (both models' parts) → [`decide`] (what it decides, pure) → [`calibration`] (what it works
 //! with) → [`observe`] and [`drift`] (what is seen of it) → [`explain`] → [`catalog`]
 //! (which models there are: a [`slot`] each, and a [`task`] for what they decide) → [`start`] (loading them)
 //! → [`reload`] (putting new versions in their place) → [`rollout`] (as operators say, and a share at a time) → [`health`] and [`models`] (what is told of them).
@@ -19,6 +19,7 @@ pub mod health;
 pub mod models;
 pub mod observe;
 pub mod predict;
+pub mod preparing;
 pub mod reload;
 pub mod rollout;
 pub mod room;
@@ -31,11 +32,12 @@ pub mod tier;
 pub mod types;
 pub mod validate;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
+use crate::batching::workers::Workers;
 use crate::config::Settings;
 use crate::config::bodies::{largest_json, largest_message};
 use crate::error::Error;
@@ -63,6 +65,8 @@ struct Inner {
     cache: Option<Arc<AnswerCache>>,
     health: HealthBoard,
     reloads: Reloads,
+    /// The threads that preprocess; started with the first model.
+    workers: OnceLock<Workers>,
     rollouts: Rollouts,
     settings: Settings,
     metrics: Metrics,
@@ -127,6 +131,7 @@ impl Service {
                 cache: AnswerCache::new(settings.cache_bytes),
                 health: HealthBoard::new(),
                 reloads: Reloads::default(),
+                workers: OnceLock::new(),
                 rollouts: Rollouts::new(settings),
                 settings: settings.clone(),
                 metrics,

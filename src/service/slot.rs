@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 
 use super::cache::AnswerCache;
 use super::failures::Failures;
+use super::preparing::Preparation;
 use super::reload::LoadedBytes;
 use super::reload::beside::Tap;
 use super::types::ModelRef;
@@ -41,6 +42,8 @@ pub enum ModelState {
 pub struct Serving {
     /// Its pre- and postprocessing.
     pub model: Arc<Model>,
+    /// Where its texts become inputs.
+    pub preparation: Preparation,
     /// Its queue and instances.
     pub scheduler: Scheduler,
     /// Its metrics.

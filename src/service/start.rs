@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Service;
 use super::catalog::{Canary, Catalog, ModelState, Serving};
+use super::preparing::Preparation;
 use super::reload::background::in_background;
 use super::reload::beside::Tap;
 use super::reload::outcome::{Refusal, Stage};
@@ -14,6 +15,7 @@ use super::rollout::watch::CanaryWatch;
 use super::slot::Slot;
 use super::sources;
 use crate::batching::shares::Amount;
+use crate::batching::workers::{Workers, WorkersSettings};
 use crate::batching::{BatchLimits, Scheduler, SchedulerSettings};
 use crate::config::Settings;
 use crate::model::discover::NoteKind;
@@ -21,6 +23,10 @@ use crate::model::load::{Around, Initialized, InstanceSettings, initialize, init
 use crate::model::memory::{self, Usage};
 use crate::model::{ModelError, Tier};
 use crate::telemetry::logs::millis;
+
+/// How long preprocessing one text may take before it counts as the model's failure. No text that a model reads takes a
+/// sound tokenizer more than some milliseconds.
+const LONGEST_TEXT: Duration = Duration::from_secs(5);
 
 /// A failure to start, before or after ports are open.
 #[derive(Debug, thiserror::Error)]
@@ -159,18 +165,35 @@ impl Service {
         let Initialized {
             model, runners, costs, ..
         } = initialized;
+        let no_threads =
+            |error: std::io::Error| Refusal::new(Stage::Load, format!("its threads can't be started: {error}"));
+        let preparation = Preparation::new(Arc::clone(&model), self.workers().map_err(no_threads)?);
         let scheduler = Scheduler::start(&manifest.name, runners, &costs, scheduler_settings, metrics.clone());
-        let scheduler =
-            scheduler.map_err(|error| Refusal::new(Stage::Load, format!("its threads can't be started: {error}")))?;
         Ok(Serving {
             model,
-            scheduler,
+            preparation,
+            scheduler: scheduler.map_err(no_threads)?,
             metrics,
             cache: self.cache(),
             idle_from_cells: initialized.idle_from_cells,
             tap: Tap::default(),
             _counted: Arc::new(self.inner.reloads.count(expected_bytes)),
         })
+    }
+
+    /// The threads that preprocess, for all models together: started when they are first asked for. Only one thread loads at
+    /// a time.
+    fn workers(&self) -> std::io::Result<Workers> {
+        if let Some(workers) = self.inner.workers.get() {
+            return Ok(workers.clone());
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = Workers::start(WorkersSettings {
+            // More threads than cores would only take turns; with one alone, a text that never ends would be the last.
+            threads: cores.max(2),
+            patience: LONGEST_TEXT,
+        })?;
+        Ok(self.inner.workers.get_or_init(|| workers).clone())
     }
 
     /// Refuses what would not fit beside what is loaded.
@@ -205,6 +228,10 @@ impl Service {
                 serving.scheduler.close();
                 serving.scheduler.join();
             }
+        }
+        // Nobody waits for these threads: a tokenizer may never come to an end.
+        if let Some(workers) = self.inner.workers.get() {
+            workers.close();
         }
     }
 }

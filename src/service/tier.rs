@@ -1,8 +1,7 @@
 //! One tier's part in a request: reserve room → preprocess → inference. Who answers is decided elsewhere.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::catalog::Serving;
 use super::observe::Observed;
@@ -10,11 +9,11 @@ use super::route::Asked;
 use super::types::{Decision, ModelRef, Terms, TierTiming};
 use crate::batching::{BatchShape, Failure, RowOutput};
 use crate::error::{Error, MODEL_FACT, MODEL_VERSION_FACT, Reason};
+use crate::model::ModelInput;
 use crate::model::load::Model;
 use crate::model::manifest::Truncation;
 use crate::model::postprocess::Classification;
 use crate::model::preprocess::EncodeError;
-use crate::model::{Encoding, ModelInput};
 
 /// Some of a request's texts.
 #[derive(Clone, Debug)]
@@ -43,7 +42,12 @@ impl Chosen {
 
     /// The size of the chosen texts.
     pub(super) fn bytes(&self) -> usize {
-        self.places.iter().map(|&at| self.bytes_at(at)).sum()
+        self.sizes().sum()
+    }
+
+    /// The size of each of the chosen texts, with its second text.
+    pub(super) fn sizes(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.places.iter().map(|&at| self.bytes_at(at))
     }
 
     /// The size of the text at a place, with its second text.
@@ -197,12 +201,13 @@ impl Serving {
 
     /// Runs the chosen texts through the model, and nobody gets a copy.
     pub(super) async fn run_unseen(&self, chosen: Chosen, terms: Terms) -> Result<TierRows, Error> {
-        let sizes = chosen.places.iter().map(|&at| chosen.bytes_at(at));
+        let ready_in = self.preparation.expected(chosen.sizes(), &terms);
         let room = self
             .scheduler
-            .reserve(terms, sizes)
+            .reserve_ahead(terms, chosen.sizes(), ready_in)
             .map_err(|failure| self.to_error(&failure))?;
-        let (encodings, preprocess) = self.preprocess(chosen, terms.deadline).await?;
+        let (encodings, preprocess) = self.preparation.encode(chosen, terms).await?;
+        self.metrics.preprocessed(preprocess);
         let shapes: Vec<(usize, bool)> = encodings
             .iter()
             .map(|encoding| (encoding.token_count, encoding.truncated))
@@ -236,34 +241,10 @@ impl Serving {
         self.scheduler.batch_cost(shape)
     }
 
-    /// Turns the texts into model inputs. A few short texts are done on the spot, like the decoding of their message, since two
-    /// changes of thread would take as long again; all else off the async threads, where a request has as many blocking
-    /// tasks as it has reservations: one.
-    async fn preprocess(&self, chosen: Chosen, deadline: Instant) -> Result<(Vec<Encoding>, Duration), Error> {
-        if chosen.bytes() <= self.model.quickly_preprocessed_bytes() {
-            let started = Instant::now();
-            let encodings = encode_all(&self.model, &chosen, deadline, &AtomicBool::new(false));
-            let took = started.elapsed();
-            self.metrics.preprocessed(took);
-            return Ok((encodings?, took));
-        }
-        let model = Arc::clone(&self.model);
-        let watched = CancelOnDrop::default();
-        let cancelled = Arc::clone(&watched.cancelled);
-        let work = tokio::task::spawn_blocking(move || {
-            let started = Instant::now();
-            let encodings = encode_all(&model, &chosen, deadline, &cancelled);
-            (encodings, started.elapsed())
-        });
-        let (encodings, took) = tokio::time::timeout_at(deadline.into(), work)
-            .await
-            .map_err(|_| Error::deadline_exceeded())?
-            .map_err(|error| {
-                tracing::error!(%error, "preprocessing ended without an answer");
-                Error::new(Reason::Internal, "preprocessing failed")
-            })?;
-        self.metrics.preprocessed(took);
-        Ok((encodings?, took))
+    /// How many of `wanted` texts of about `size` bytes could be reserved now and done in time. Others may be quicker.
+    pub(super) fn admissible(&self, terms: Terms, wanted: usize, size: usize) -> usize {
+        let ready_in = |texts| self.preparation.expected(std::iter::repeat_n(size, texts), &terms);
+        self.scheduler.admissible_ahead(terms, wanted, size, ready_in)
     }
 
     fn to_error(&self, failure: &Failure) -> Error {
@@ -283,40 +264,11 @@ impl Serving {
     }
 }
 
-fn inference_failed(model: &Model) -> Error {
+pub(super) fn inference_failed(model: &Model) -> Error {
     let name = &model.manifest.name;
     Error::new(Reason::InferenceFailed, format!("the model `{name}` failed"))
         .with_fact(MODEL_FACT, name)
         .with_fact(MODEL_VERSION_FACT, &model.manifest.version)
-}
-
-/// Tells the blocking task that its caller has gone.
-#[derive(Default)]
-struct CancelOnDrop {
-    cancelled: Arc<AtomicBool>,
-}
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.cancelled.store(true, Ordering::Relaxed);
-    }
-}
-
-fn encode_all(
-    model: &Model,
-    chosen: &Chosen,
-    deadline: Instant,
-    cancelled: &AtomicBool,
-) -> Result<Vec<Encoding>, Error> {
-    let mut encodings = Vec::with_capacity(chosen.places.len());
-    for &at in &chosen.places {
-        if cancelled.load(Ordering::Relaxed) || Instant::now() >= deadline {
-            return Err(Error::deadline_exceeded());
-        }
-        let encoding = model.preprocess_pair(&chosen.texts[at], chosen.pair(at), chosen.truncation);
-        encodings.push(encoding.map_err(|error| encode_error(at, error))?);
-    }
-    Ok(encodings)
 }
 
 /// The failure to encode the text at a place of the request.

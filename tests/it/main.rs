@@ -37,6 +37,7 @@ mod ngrams;
 mod path_safety;
 mod pipelining;
 mod predict;
+mod preprocessing_turns;
 mod raw_frames;
 mod reflection;
 mod reload;

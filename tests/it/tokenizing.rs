@@ -120,7 +120,7 @@ fn the_ids_are_those_of_the_whole_text_cut_afterwards() {
         let tokenizers = [8, 9, 40, 300].map(|max_tokens| (max_tokens, bounded(family, max_tokens)));
         let ways = prop::sample::select(vec![Truncation::End, Truncation::Start, Truncation::Reject]);
         let asked = (texts(), prop::option::weighted(0.3, texts()), ways);
-        let mut runner = TestRunner::new(Config::with_cases(96));
+        let mut runner = TestRunner::new(Config::with_cases(48));
         let checked = runner.run(&asked, |(text, pair, truncation)| {
             for (max_tokens, bounded) in &tokenizers {
                 let expected = whole(&plain, (&text, pair.as_deref()), *max_tokens, truncation);

@@ -289,6 +289,15 @@ impl Manifest {
             Preprocess::String { max_bytes } => *max_bytes,
         }
     }
+
+    /// The most bytes of a text that preprocessing looks at.
+    pub fn max_text_bytes(&self) -> usize {
+        match &self.preprocess {
+            Preprocess::HashedNgrams(_) => usize::MAX,
+            Preprocess::Tokenizer(settings) => settings.max_bytes,
+            Preprocess::String { max_bytes } => *max_bytes,
+        }
+    }
 }
 
 impl HashedNgrams {

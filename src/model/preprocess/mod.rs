@@ -1,6 +1,6 @@
 //! Preprocessing: how a text becomes a model's input. The same rules as in training, to the last id.
 //!
-//! Runs on worker threads, never on the async ones. Must not know of batches: padding is `onnx/`'s.
+//! Runs on worker threads, on the async ones only where that is sure to be short. Must not know of batches: padding is `onnx/`'s.
 
 pub mod ngrams;
 pub mod tokenizer;

@@ -1,0 +1,428 @@
+//! Workers: the threads that preprocess, in turns ([`super::turns`]), and what async callers see of them.
+//!
+//! A job is done in parts of about a millisecond. Between two parts its caller may have gone or its deadline passed, which
+//! ends it, or others may have their turn. A part can't be broken off. One that takes too long is given up with its thread:
+//! another thread takes the place of that one, the job's caller is told, and no job of the same owner begins until the part
+//! ends. The threads end after [`Workers::close`]; nobody waits for them, so that none can hold up the end of the process.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::instance::give_way;
+use super::sync::atomic::{AtomicUsize, Ordering};
+use super::sync::{Arc, Condvar, Mutex, MutexGuard, lock};
+use super::ticket::Terms;
+use super::turns::{Account, JobId, Turns};
+
+/// How long a part of a job should take: what others wait for. One text more comes on top.
+pub const PART: Duration = Duration::from_millis(1);
+/// How many threads may be given up for each that works. With more than that lost, lost ones are not replaced.
+const GIVEN_UP: usize = 4;
+
+/// How workers are set up.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkersSettings {
+    /// How many threads.
+    pub threads: usize,
+    /// How long a part may take before it is given up.
+    pub patience: Duration,
+}
+
+/// A handle on the workers; cheap to clone. Dropping the last handle closes them.
+#[derive(Clone)]
+pub struct Workers {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+}
+
+/// What became of a part.
+pub enum Part<T> {
+    /// There is more to do, which is expected to take so long.
+    More(Duration),
+    /// All is done.
+    Done(T),
+}
+
+/// Why a job was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfinished {
+    /// The deadline passed.
+    #[error("the deadline passed")]
+    DeadlineExceeded,
+    /// A part of it panicked.
+    #[error("it panicked")]
+    Panicked,
+    /// A part took too long and was given up, or one of the same owner was before and has not ended.
+    #[error("it takes too long")]
+    GivenUp,
+    /// The workers take nothing new.
+    #[error("the workers are closed")]
+    Closed,
+}
+
+/// Whose jobs they are: one model's.
+pub struct Owner {
+    name: String,
+    /// How many of its parts were given up and have not ended.
+    given_up: AtomicUsize,
+}
+
+impl Owner {
+    /// An owner, by the name that logs give it.
+    pub fn new(name: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.into(),
+            given_up: AtomicUsize::new(0),
+        })
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed) > 0
+    }
+}
+
+struct Shared {
+    settings: WorkersSettings,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    turns: Turns<Job>,
+    /// What each worker does, by the worker's number.
+    running: HashMap<usize, Running>,
+    /// Workers whose part was given up, and whether another one took their place.
+    given_up: HashMap<usize, bool>,
+    workers_ever: usize,
+    closed: bool,
+}
+
+struct Running {
+    since: Instant,
+    account: Account,
+    owner: Arc<Owner>,
+    caller: Arc<dyn Caller>,
+}
+
+struct Job {
+    deadline: Instant,
+    owner: Arc<Owner>,
+    caller: Arc<dyn Caller>,
+    /// Does a part; says what is expected to be left, and answers the caller when nothing is.
+    part: Box<dyn FnMut() -> Option<Duration> + Send>,
+}
+
+/// Who waits for a job.
+trait Caller: Send + Sync {
+    fn has_gone(&self) -> bool;
+    fn fail(&self, why: Unfinished);
+}
+
+/// The answer to a caller; given at most once.
+struct Reply<T>(Mutex<Option<oneshot::Sender<Result<T, Unfinished>>>>);
+
+impl<T> Reply<T> {
+    fn answer(&self, answer: Result<T, Unfinished>) {
+        if let Some(sender) = lock(&self.0).take() {
+            // An error means that the caller has gone: nothing is left to do.
+            let _ = sender.send(answer);
+        }
+    }
+}
+
+impl<T: Send> Caller for Reply<T> {
+    fn has_gone(&self) -> bool {
+        lock(&self.0).as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+
+    fn fail(&self, why: Unfinished) {
+        self.answer(Err(why));
+    }
+}
+
+impl Workers {
+    /// Starts the threads.
+    pub fn start(settings: WorkersSettings) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            settings,
+            state: Mutex::default(),
+            work: Condvar::new(),
+        });
+        let workers = Self {
+            inner: Arc::new(Inner {
+                shared: Arc::clone(&shared),
+            }),
+        };
+        for _ in 0..settings.threads {
+            shared.start_worker(&mut shared.lock())?;
+        }
+        Ok(workers)
+    }
+
+    /// Has a job done, part by part, before the deadline, and waits for its end. `cost` is what it is expected to take in
+    /// all. Dropping the future takes it out of the queue, or ends it after the part that is under way.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        terms: Terms,
+        cost: Duration,
+        owner: &Arc<Owner>,
+        mut part: impl FnMut() -> Part<T> + Send + 'static,
+    ) -> Result<T, Unfinished> {
+        let shared = &self.inner.shared;
+        let (sender, mut answer) = oneshot::channel();
+        let reply = Arc::new(Reply(Mutex::new(Some(sender))));
+        let caller = Arc::clone(&reply);
+        let job = Job {
+            deadline: terms.deadline,
+            owner: Arc::clone(owner),
+            caller,
+            part: Box::new(move || match part() {
+                Part::More(left) => Some(left),
+                Part::Done(done) => {
+                    reply.answer(Ok(done));
+                    None
+                }
+            }),
+        };
+        let _leave = Leave {
+            shared,
+            id: shared.add(&terms, cost, job)?,
+        };
+        loop {
+            let look_again = Instant::now() + shared.settings.patience;
+            let until = terms.deadline.min(look_again);
+            if let Ok(answered) = tokio::time::timeout_at(until.into(), &mut answer).await {
+                return answered.unwrap_or(Err(Unfinished::Closed));
+            }
+            let now = Instant::now();
+            shared.give_up(now);
+            if let Ok(answered) = answer.try_recv() {
+                return answered;
+            }
+            if now >= terms.deadline {
+                return Err(Unfinished::DeadlineExceeded);
+            }
+        }
+    }
+
+    /// When a job of so much would be done, from now on; nothing where nobody else is at work, so that a wrong expectation
+    /// mends.
+    pub fn expected(&self, terms: &Terms, cost: Duration) -> Duration {
+        let shared = &self.inner.shared;
+        let state = shared.lock();
+        if state.turns.left().is_zero() {
+            return Duration::ZERO;
+        }
+        state.turns.ahead(terms, cost) / shared.threads() + cost
+    }
+
+    /// When all that waits would be done, from now on.
+    pub fn left(&self) -> Duration {
+        let shared = &self.inner.shared;
+        shared.lock().turns.left() / shared.threads()
+    }
+
+    /// Takes nothing new; what waits is told so, and the threads end when they have done the part that is under way.
+    pub fn close(&self) {
+        self.inner.shared.close();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+/// Takes a job out of the queue when its caller goes away before its end.
+struct Leave<'a> {
+    shared: &'a Shared,
+    id: JobId,
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        let removed = self.shared.lock().turns.remove(self.id);
+        // Its texts go after the lock has.
+        drop(removed);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn threads(&self) -> u32 {
+        u32::try_from(self.settings.threads.max(1)).unwrap_or(u32::MAX)
+    }
+
+    fn add(&self, terms: &Terms, cost: Duration, job: Job) -> Result<JobId, Unfinished> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Unfinished::Closed);
+        }
+        let id = state.turns.add(terms, cost, job);
+        drop(state);
+        self.work.notify_one();
+        Ok(id)
+    }
+
+    /// Waits for the next part that a worker should do; nothing once the workers are closed.
+    fn next(&self, worker: usize) -> Option<(Account, Job)> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            let Some((account, job)) = state.turns.take_next() else {
+                state = self.work.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+                continue;
+            };
+            let now = Instant::now();
+            let refused = match () {
+                () if job.caller.has_gone() || job.deadline <= now => Some(Unfinished::DeadlineExceeded),
+                () if job.owner.is_stuck() => Some(Unfinished::GivenUp),
+                () => None,
+            };
+            if let Some(why) = refused {
+                state.turns.end(account, Duration::ZERO);
+                drop(state);
+                job.caller.fail(why);
+                drop(job);
+                state = self.lock();
+                continue;
+            }
+            let running = Running {
+                since: now,
+                account,
+                owner: Arc::clone(&job.owner),
+                caller: Arc::clone(&job.caller),
+            };
+            state.running.insert(worker, running);
+            return Some((account, job));
+        }
+    }
+
+    /// A worker has done a part that took `took`: `left` says what is left of the job, or that the part panicked. Whether
+    /// the worker should go on.
+    fn done(
+        &self,
+        worker: usize,
+        (account, job): (Account, Job),
+        left: Result<Option<Duration>, ()>,
+        took: Duration,
+    ) -> bool {
+        let mut state = self.lock();
+        if state.running.remove(&worker).is_none() {
+            let replaced = state.given_up.remove(&worker).unwrap_or(false);
+            drop(state);
+            let before = job.owner.given_up.fetch_sub(1, Ordering::Relaxed);
+            tracing::warn!(
+                model = job.owner.name,
+                ?took,
+                still_stuck = before - 1,
+                "a text that was given up has ended"
+            );
+            return !replaced;
+        }
+        match left {
+            Ok(Some(left)) => {
+                state.turns.go_on(account, job, left, took);
+                return true;
+            }
+            Ok(None) => state.turns.end(account, took),
+            Err(()) => {
+                state.turns.end(account, took);
+                drop(state);
+                job.caller.fail(Unfinished::Panicked);
+            }
+        }
+        true
+    }
+
+    /// Gives the parts up that have taken too long, with their threads.
+    fn give_up(self: &Arc<Self>, now: Instant) {
+        let mut callers = Vec::new();
+        let mut state = self.lock();
+        let too_long = |running: &Running| now.saturating_duration_since(running.since) >= self.settings.patience;
+        let stuck: Vec<usize> = state
+            .running
+            .iter()
+            .filter(|(_, running)| too_long(running))
+            .map(|(worker, _)| *worker)
+            .collect();
+        for worker in stuck {
+            let Some(Running {
+                account,
+                owner,
+                caller,
+                since,
+            }) = state.running.remove(&worker)
+            else {
+                continue;
+            };
+            state.turns.end(account, now.saturating_duration_since(since));
+            owner.given_up.fetch_add(1, Ordering::Relaxed);
+            let room = state.given_up.len() < GIVEN_UP * self.settings.threads;
+            let replaced = !state.closed && room && self.start_worker(&mut state).is_ok();
+            state.given_up.insert(worker, replaced);
+            callers.push((owner, caller, replaced));
+        }
+        drop(state);
+        for (owner, caller, replaced) in callers {
+            let patience = self.settings.patience;
+            tracing::error!(
+                model = owner.name,
+                ?patience,
+                replaced,
+                "preprocessing a text takes too long: its thread is given up, and the model's requests fail until it has ended"
+            );
+            caller.fail(Unfinished::GivenUp);
+        }
+    }
+
+    fn start_worker(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
+        let worker = state.workers_ever;
+        let shared = Arc::clone(self);
+        std::thread::Builder::new()
+            .name(format!("preprocess-{worker}"))
+            .spawn(move || work(&shared, worker))?;
+        state.workers_ever += 1;
+        Ok(())
+    }
+
+    fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let mut waiting = Vec::new();
+        while let Some((account, job)) = state.turns.take_next() {
+            state.turns.end(account, Duration::ZERO);
+            waiting.push(job);
+        }
+        drop(state);
+        self.work.notify_all();
+        for job in waiting {
+            job.caller.fail(Unfinished::Closed);
+        }
+    }
+}
+
+/// The life of a worker: a part, then the next one, of whichever job has its turn.
+fn work(shared: &Shared, worker: usize) {
+    give_way();
+    while let Some((account, mut job)) = shared.next(worker) {
+        let started = Instant::now();
+        let left = std::panic::catch_unwind(AssertUnwindSafe(|| (job.part)())).map_err(drop);
+        if !shared.done(worker, (account, job), left, started.elapsed()) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Preprocessing as a part of a request: on the spot where that is sure to be short, else by the workers, in turns.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::tier::{Chosen, encode_error, inference_failed};
+use super::types::Terms;
+use crate::batching::workers::{Owner, PART, Part, Unfinished, Workers};
+use crate::error::{Error, Reason};
+use crate::model::Encoding;
+use crate::model::cost::TextCost;
+use crate::model::load::Model;
+
+/// The most that preprocessing may take on an async thread, by the hardest texts: what others wait for meanwhile, while two
+/// changes of thread would take half as long.
+const ON_THE_SPOT: Duration = Duration::from_micros(100);
+/// The share of one request in the moving average of what texts cost.
+const WEIGHT: f64 = 1.0 / 16.0;
+/// How far that may go from what hard texts cost when the model was loaded.
+const FACTOR_RANGE: (f64, f64) = (0.01, 20.0);
+
+/// A model's preprocessing, as requests see it; cheap to clone.
+#[derive(Clone)]
+pub struct Preparation {
+    workers: Workers,
+    owner: Arc<Owner>,
+    model: Arc<Model>,
+    cost: TextCost,
+    /// What texts cost of late, as a part of what hard ones cost: the bits of a float.
+    factor: Arc<AtomicU64>,
+}
+
+impl Preparation {
+    /// That of a model, by these workers.
+    pub fn new(model: Arc<Model>, workers: Workers) -> Self {
+        let cost = model.text_cost();
+        Self {
+            workers,
+            owner: Owner::new(&model.manifest.name),
+            model,
+            cost,
+            factor: Arc::new(AtomicU64::new(cost.usual.to_bits())),
+        }
+    }
+
+    /// When texts of these sizes in bytes would be ready, from now on; nothing where that is a moment.
+    pub fn expected(&self, sizes: impl Iterator<Item = usize>, terms: &Terms) -> Duration {
+        let hardest = self.cost.of(sizes);
+        if self.is_a_moment(hardest) {
+            return Duration::ZERO;
+        }
+        self.workers.expected(terms, self.usually(hardest))
+    }
+
+    /// Turns the chosen texts into model inputs; says how long the work took, without the wait for a turn.
+    pub async fn encode(&self, chosen: Chosen, terms: Terms) -> Result<(Vec<Encoding>, Duration), Error> {
+        let encode = |model: &Model, chosen: &Chosen, at: usize| {
+            let encoding = model.preprocess_pair(&chosen.texts[at], chosen.pair(at), chosen.truncation);
+            encoding.map_err(|error| encode_error(at, error))
+        };
+        self.each(chosen, terms, encode).await
+    }
+
+    /// Does the same with each of the chosen texts, in order, until one fails; says how long the work took, without the wait
+    /// for a turn.
+    pub async fn each<T: Send + 'static>(
+        &self,
+        chosen: Chosen,
+        terms: Terms,
+        make: impl Fn(&Model, &Chosen, usize) -> Result<T, Error> + Send + 'static,
+    ) -> Result<(Vec<T>, Duration), Error> {
+        let hardest = self.cost.of(chosen.sizes());
+        let expected = self.usually(hardest);
+        let mut texts = Texts {
+            model: Arc::clone(&self.model),
+            made: Vec::with_capacity(chosen.places.len()),
+            chosen,
+            make,
+            worked: Duration::ZERO,
+        };
+        let (made, worked) = if self.is_a_moment(hardest) {
+            texts.go_on(Duration::MAX).map(|_| texts.take())?
+        } else {
+            let part = move || match texts.go_on(PART) {
+                Ok(false) => Part::More(expected.saturating_sub(expected.mul_f64(texts.done()))),
+                Ok(true) => Part::Done(Ok(texts.take())),
+                Err(error) => Part::Done(Err(error)),
+            };
+            let finished = self.workers.run(terms, expected, &self.owner, part).await;
+            finished.map_err(|why| self.to_error(why))??
+        };
+        self.learn(hardest, worked);
+        Ok((made, worked))
+    }
+
+    /// Whether it is done on the spot.
+    fn is_a_moment(&self, hardest: Duration) -> bool {
+        hardest <= ON_THE_SPOT && self.model.preprocesses_predictably()
+    }
+
+    /// What texts cost of late that would cost so much if they were hard.
+    fn usually(&self, hardest: Duration) -> Duration {
+        hardest.mul_f64(f64::from_bits(self.factor.load(Ordering::Relaxed)))
+    }
+
+    fn learn(&self, hardest: Duration, took: Duration) {
+        let seen = took.as_secs_f64() / hardest.as_secs_f64().max(1e-9);
+        let factor = f64::from_bits(self.factor.load(Ordering::Relaxed));
+        let next = (factor + (seen - factor) * WEIGHT).clamp(FACTOR_RANGE.0, FACTOR_RANGE.1);
+        // Of two at the same time one may be lost: it is an average of many.
+        self.factor.store(next.to_bits(), Ordering::Relaxed);
+    }
+
+    fn to_error(&self, why: Unfinished) -> Error {
+        match why {
+            Unfinished::DeadlineExceeded => Error::deadline_exceeded(),
+            Unfinished::Closed => Error::new(Reason::ServerDraining, "the server is shutting down"),
+            Unfinished::GivenUp => inference_failed(&self.model),
+            Unfinished::Panicked => {
+                tracing::error!(model = self.model.manifest.name, "preprocessing panicked");
+                Error::new(Reason::Internal, "preprocessing failed")
+            }
+        }
+    }
+}
+
+/// The texts of a request while they are worked on.
+struct Texts<T, M> {
+    model: Arc<Model>,
+    chosen: Chosen,
+    make: M,
+    made: Vec<T>,
+    worked: Duration,
+}
+
+impl<T, M: Fn(&Model, &Chosen, usize) -> Result<T, Error>> Texts<T, M> {
+    /// Makes the next ones, for about so long, at least one; whether all are made.
+    fn go_on(&mut self, about: Duration) -> Result<bool, Error> {
+        let started = Instant::now();
+        while let Some(&at) = self.chosen.places.get(self.made.len()) {
+            self.made.push((self.make)(&self.model, &self.chosen, at)?);
+            if started.elapsed() >= about {
+                break;
+            }
+        }
+        self.worked += started.elapsed();
+        Ok(self.made.len() == self.chosen.places.len())
+    }
+
+    /// The part that is made, from nought to one.
+    fn done(&self) -> f64 {
+        self.made.len() as f64 / self.chosen.places.len().max(1) as f64
+    }
+
+    fn take(&mut self) -> (Vec<T>, Duration) {
+        (std::mem::take(&mut self.made), self.worked)
+    }
+}
