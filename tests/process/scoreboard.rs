@@ -78,6 +78,12 @@ fn readers_that_stop_hold_up_nobody_and_many_small_requests_are_all_answered() {
 }
 
 #[test]
+fn hard_texts_keep_no_other_client_from_its_answers() {
+    let told = Scoreboard::run(&["hard_texts"]);
+    told.says("hard_texts", &[": 0 of 5 failed"]);
+}
+
+#[test]
 fn bombs_are_refused_and_a_canary_is_found_nowhere() {
     let told = Scoreboard::run(&["bombs", "canary"]);
     told.says("bombs", &["gRPC: 10 of 10 refused", "HTTP: 10 of 10 refused"]);

@@ -23,9 +23,10 @@ import lifecycle
 import models
 import peers
 import streams
+import texts
 from server import ROOT
 
-ROWS = {row.__name__: row for part in (connections, doors, floods, inputs, models, streams, lifecycle, peers) for row in part.ROWS}
+ROWS = {row.__name__: row for part in (connections, doors, floods, inputs, texts, models, streams, lifecycle, peers) for row in part.ROWS}
 
 
 def main():
