@@ -19,6 +19,9 @@ use crate::model::cost::ShapeCost;
 use crate::model::{ModelInput, Runner};
 use crate::telemetry::metrics::ModelMetrics;
 
+/// How often whoever waits for the end of the threads looks.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// The bounds of a scheduler.
 #[derive(Clone, Copy, Debug)]
 pub struct SchedulerSettings {
@@ -153,11 +156,20 @@ impl Scheduler {
         std::mem::take(&mut *lock(&self.inner.threads))
     }
 
-    /// Waits until the threads have ended; only after [`Scheduler::close`]. Blocks.
-    pub fn join(&self) {
-        for thread in self.take_threads() {
-            // A panic in a runner is caught inside; one outside has nothing left to clean up.
-            let _ = thread.join();
+    /// Waits up to `limit` until the threads have ended, and says whether they have; only after [`Scheduler::close`]. Blocks.
+    pub fn join(&self, limit: Duration) -> bool {
+        let started = Instant::now();
+        loop {
+            let mut threads = lock(&self.inner.threads);
+            threads.retain(|thread| !thread.is_finished());
+            if threads.is_empty() {
+                return true;
+            }
+            drop(threads);
+            if started.elapsed() >= limit {
+                return false;
+            }
+            std::thread::sleep(LOOK);
         }
     }
 }

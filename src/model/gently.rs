@@ -28,6 +28,17 @@ impl Patience {
         }
     }
 
+    /// How long it lasts; nothing if it does not end.
+    pub fn left(&self) -> Option<Duration> {
+        let until = self.until?;
+        Some(until.saturating_duration_since(Instant::now()))
+    }
+
+    /// It is over before its time.
+    pub fn give_up(&self) {
+        self.over.store(true, Ordering::Release);
+    }
+
     /// A runner that runs nothing any more when patience is over.
     pub fn runner<'a>(&'a self, inner: &'a mut dyn Runner) -> PatientRunner<'a> {
         PatientRunner { inner, patience: self }
@@ -36,11 +47,17 @@ impl Patience {
     fn check(&self) -> Result<(), RunError> {
         match self.until {
             Some(until) if Instant::now() >= until => {
-                self.over.store(true, Ordering::Release);
+                self.give_up();
                 Err(RunError("it waited too long for an idle processor".into()))
             }
             _ => Ok(()),
         }
+    }
+
+    /// What failed when patience was over, may have been ended for it.
+    fn judge<T>(&self, error: RunError) -> Result<T, RunError> {
+        self.check()?;
+        Err(error)
     }
 }
 
@@ -53,12 +70,12 @@ pub struct PatientRunner<'a> {
 impl Runner for PatientRunner<'_> {
     fn run(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
         self.patience.check()?;
-        self.inner.run(inputs)
+        self.inner.run(inputs).or_else(|error| self.patience.judge(error))
     }
 
     fn run_alone(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
         self.patience.check()?;
-        self.inner.run_alone(inputs)
+        self.inner.run_alone(inputs).or_else(|error| self.patience.judge(error))
     }
 }
 

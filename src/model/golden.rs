@@ -42,9 +42,9 @@ pub struct Report {
     pub largest_batched_difference: f32,
 }
 
-/// Reads golden examples, one JSON object a line.
-pub fn read(path: &Path) -> Result<Vec<Example>, ModelError> {
-    let text = std::fs::read_to_string(path).map_err(|error| ModelError::new(path, error))?;
+/// Reads the golden examples of a file, one JSON object a line; `path` is for errors.
+pub fn read(path: &Path, bytes: &[u8]) -> Result<Vec<Example>, ModelError> {
+    let text = str::from_utf8(bytes).map_err(|_| ModelError::new(path, "is not UTF-8"))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let examples = lines
         .map(|(at, line)| {

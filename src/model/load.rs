@@ -1,7 +1,8 @@
 //! Loading: from a verified folder to a model that may serve: sessions, input and output names, types and label count,
 //! warm-up, golden examples.
 //!
-//! Slow and blocking: called from a thread of its own, after the ports are open.
+//! Slow and blocking: called from a thread of its own, after the ports are open. Every run has a limit; a tokenizer, which can't be
+//! ended, has a thread that is given up.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,14 +11,42 @@ use super::cost::{self, ShapeBounds, ShapeCost, TextCost};
 use super::gently::{self, Patience};
 use super::golden::{self, Report, Subject};
 use super::idle::{self, IdleRunner};
-use super::manifest::{Manifest, Tier, Truncation};
-use super::onnx::{OnnxRunner, Runtime, SessionSettings, SharedWeights, Source};
+use super::limited::{self, CallOff};
+use super::manifest::{Manifest, Preprocess, Tier, Truncation};
+use super::onnx::{OnnxBytes, OnnxRunner, RunLimit, Runtime, SessionSettings, SharedWeights, Source};
 use super::postprocess::{Classification, NotFinite, Postprocessor};
 use super::preprocess::ngrams::NgramSpan;
 use super::preprocess::{EncodeError, Encoding, ModelInput, Preprocessor};
 use super::repository::VerifiedModel;
 use super::thread_time::thread_time;
-use super::{ModelError, RunError, Runner};
+use super::{ModelError, RunError, Runner, files};
+
+/// A limit of runs is no shorter: the machine may be busy with something else.
+pub const SHORTEST_LIMIT: Duration = Duration::from_secs(5);
+/// The limit of runs while a model loads, where nobody says another.
+const USUAL_LIMIT: Duration = Duration::from_secs(60);
+/// How many times as long as the longest run that was measured a run may take.
+const PATIENCE_WITH_RUNS: u32 = 20;
+/// How long a tokenizer may take for a text of 400 words.
+const PATIENCE_WITH_TEXT: Duration = Duration::from_secs(20);
+
+/// What a load keeps to.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// How long a run may take before it is known how long runs take; no longer afterwards.
+    pub run: Duration,
+    /// Ends the load.
+    pub off: CallOff,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            run: USUAL_LIMIT,
+            off: CallOff::default(),
+        }
+    }
+}
 
 /// How many instances a model gets, and how each is set up.
 #[derive(Clone, Copy, Debug)]
@@ -38,9 +67,10 @@ pub struct Model {
     pub manifest: Manifest,
     /// Its fingerprint.
     pub fingerprint: String,
-    preprocessor: Preprocessor,
+    preprocessor: Arc<Preprocessor>,
     postprocessor: Postprocessor,
     text_cost: TextCost,
+    limit: RunLimit,
 }
 
 /// What [`initialize`] gives.
@@ -93,25 +123,27 @@ pub enum Around {
 /// (it transposes some), and does not notice that the shared one was not changed; then the golden examples fail, and
 /// each session gets weights of its own.
 pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Result<Initialized, ModelError> {
-    initialize_in(verified, settings, Around::Quiet)
+    initialize_in(verified, settings, Around::Quiet, &Limits::default())
 }
 
-/// The same, told what else the machine does.
+/// The same, told what else the machine does and what to keep to.
 pub fn initialize_in(
     verified: &VerifiedModel,
     mut settings: InstanceSettings,
     around: Around,
+    limits: &Limits,
 ) -> Result<Initialized, ModelError> {
     if matches!(around, Around::Busy { idle_from_cells: None }) {
         settings.idle_threads = 1;
     }
     let share = settings.count > 1 || settings.idle_threads > settings.intra_threads;
-    let first = try_initialize(verified, settings, around, share);
+    let limit = RunLimit::new(limits.run, limits.off.clone());
+    let first = try_initialize(verified, settings, around, share, &limit);
     let Err(problem) = &first else { return first };
-    if !share {
+    if !share || limit.was_hit() || limits.off.is_off() {
         return first;
     }
-    let second = try_initialize(verified, settings, around, false);
+    let second = try_initialize(verified, settings, around, false, &limit);
     if second.is_ok() {
         let model = &verified.manifest.name;
         tracing::warn!(model, %problem, "its sessions can't share their weights");
@@ -124,6 +156,7 @@ fn try_initialize(
     settings: InstanceSettings,
     around: Around,
     share: bool,
+    limit: &RunLimit,
 ) -> Result<Initialized, ModelError> {
     let VerifiedModel {
         folder,
@@ -134,24 +167,29 @@ fn try_initialize(
     let runtime = Runtime::get().map_err(|problem| ModelError::new(folder, problem))?;
     let try_wide = settings.idle_threads > settings.intra_threads;
     let path = folder.join(&manifest.onnx.file);
-    let weights = share.then(|| SharedWeights::read(&path)).flatten();
+    let bytes = OnnxBytes::read(folder, manifest)?;
+    let weights = share.then(|| SharedWeights::read(&bytes)).flatten();
+    let longest = limit.get();
     let bounds = ShapeBounds::new(manifest, settings.max_cells);
     let open = |preprocessor: &Preprocessor, intra_threads| {
         let source = Source {
-            path: &path,
+            bytes: &bytes,
             manifest,
             pad_id: preprocessor.pad_id(),
             weights: weights.as_ref(),
+            limit,
         };
         OnnxRunner::load(runtime, source, SessionSettings { intra_threads })
             .map_err(|problem| ModelError::new(&path, problem))
     };
     let failed = |problem: &dyn std::fmt::Display| ModelError::new(&path, format!("warm-up failed: {problem}"));
-    let narrow = |patience: &Patience| {
+    let attempt = |patience: &Patience| {
         let mut times = LoadTimes::default();
         let mut clock = Instant::now();
         let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed();
-        let preprocessor = Preprocessor::load(manifest, folder)?;
+        limit.set(longest.min(patience.left().unwrap_or(longest)));
+        let preprocessor = Arc::new(Preprocessor::load(manifest, folder)?);
+        let sample = sample(verified, &preprocessor, limit)?;
         times.preprocessor = lap();
         let mut runners = (0..settings.count.max(1))
             .map(|_| open(&preprocessor, settings.intra_threads))
@@ -161,7 +199,7 @@ fn try_initialize(
         let golden = match &manifest.golden {
             Some(expected) => {
                 let golden_path = folder.join(&expected.file);
-                let examples = golden::read(&golden_path)?;
+                let examples = golden::read(&golden_path, &verified.read(&expected.file, files::MOST_OF_GOLDEN)?)?;
                 let subject = Subject {
                     manifest,
                     golden: expected,
@@ -174,9 +212,10 @@ fn try_initialize(
             None => Report::default(),
         };
         times.golden = lap();
-        let sample = cost::sample(&preprocessor).map_err(|error| failed(&error))?;
+        let mut slowest = Duration::ZERO;
         for runner in &mut runners {
-            warm_up(&mut patience.runner(runner), &sample, bounds).map_err(|error| failed(&error))?;
+            let took = warm_up(&mut patience.runner(runner), &sample, bounds).map_err(|error| failed(&error))?;
+            slowest = slowest.max(took);
         }
         times.warm_up = lap();
         let for_wide = if try_wide { cost::BUDGET / 4 } else { Duration::ZERO };
@@ -199,8 +238,17 @@ fn try_initialize(
             golden,
             costs,
             text_cost,
+            slowest,
             times,
         })
+    };
+    let narrow = |patience: &Patience| {
+        let narrow = attempt(patience);
+        if narrow.is_err() && limit.was_hit() {
+            // In idle moments a run takes as long as others leave it.
+            patience.give_up();
+        }
+        narrow
     };
     let Narrow {
         preprocessor,
@@ -210,12 +258,14 @@ fn try_initialize(
         golden,
         costs,
         text_cost,
+        slowest,
         mut times,
     } = match around {
         // Sessions of one thread start none.
         Around::Busy { .. } if settings.intra_threads == 1 => gently::when_idle(narrow),
         Around::Quiet | Around::Busy { .. } => gently::here(narrow),
     }?;
+    limit.set(longest);
     let clock = Instant::now();
     let mut wide = None;
     if try_wide {
@@ -232,6 +282,8 @@ fn try_initialize(
     times.measuring += clock.elapsed();
     let idle_from_cells = wide.as_ref().map(|(_, from_cells)| *from_cells);
     let runners = with_idle(runners, wide);
+    let slowest = costs.iter().map(|cost| cost.took).fold(slowest, Duration::max);
+    limit.set((slowest * PATIENCE_WITH_RUNS).max(SHORTEST_LIMIT).min(longest));
     #[cfg(feature = "fault-injection")]
     let runners = super::faults::wrap(runners, &preprocessor);
     Ok(Initialized {
@@ -241,6 +293,7 @@ fn try_initialize(
             preprocessor,
             postprocessor,
             text_cost,
+            limit: limit.clone(),
         }),
         idle_from_cells,
         runners,
@@ -252,14 +305,38 @@ fn try_initialize(
 
 /// All of a model but the session for quiet moments.
 struct Narrow {
-    preprocessor: Preprocessor,
+    preprocessor: Arc<Preprocessor>,
     postprocessor: Postprocessor,
     runners: Vec<OnnxRunner>,
     sample: ModelInput,
     golden: Report,
     costs: Vec<ShapeCost>,
     text_cost: TextCost,
+    /// The longest run of the warm-up.
+    slowest: Duration,
     times: LoadTimes,
+}
+
+/// The input that warm-up runs. A tokenizer that does not come to an end is given up.
+fn sample(
+    verified: &VerifiedModel,
+    preprocessor: &Arc<Preprocessor>,
+    limit: &RunLimit,
+) -> Result<ModelInput, ModelError> {
+    let file = match &verified.manifest.preprocess {
+        Preprocess::Tokenizer(settings) => &settings.file,
+        Preprocess::HashedNgrams(_) | Preprocess::String { .. } => &verified.manifest.onnx.file,
+    };
+    let failed = |problem: String| {
+        let problem = format!("a text of 400 words can't be preprocessed: {problem}");
+        ModelError::new(&verified.folder.join(file), problem)
+    };
+    let own = Arc::clone(preprocessor);
+    limited::run("model-sample", PATIENCE_WITH_TEXT, &|| limit.is_off(), move |_| {
+        cost::sample(&own)
+    })
+    .map_err(|stopped| failed(stopped.to_string()))?
+    .map_err(|error| failed(error.to_string()))
 }
 
 /// The size of a batch, in cells, from which on more threads run what is alone; nothing if they do not pay.
@@ -310,14 +387,17 @@ fn with_idle(runners: Vec<OnnxRunner>, wide: Option<(OnnxRunner, usize)>) -> Vec
 }
 
 /// Runs the smallest shape and the largest ones, so that the first caller does not pay for what ONNX Runtime does once,
-/// and so that the memory which the process needs is its own before it serves.
-fn warm_up(runner: &mut dyn Runner, sample: &ModelInput, bounds: ShapeBounds) -> Result<(), RunError> {
+/// and so that the memory which the process needs is its own before it serves. Says how long the longest run took.
+fn warm_up(runner: &mut dyn Runner, sample: &ModelInput, bounds: ShapeBounds) -> Result<Duration, RunError> {
+    let mut slowest = Duration::ZERO;
     for (rows, width) in bounds.largest().into_iter().chain([(1, 1)]) {
         let row = cost::of_width(sample, width);
         let batch: Vec<&ModelInput> = std::iter::repeat_n(&row, rows).collect();
+        let started = Instant::now();
         runner.run(&batch)?;
+        slowest = slowest.max(started.elapsed());
     }
-    Ok(())
+    Ok(slowest)
 }
 
 impl Model {
@@ -343,6 +423,11 @@ impl Model {
         self.preprocessor.encode(text, pair, truncation)
     }
 
+    /// Ends the runs of its instances, and those that come.
+    pub fn end_runs(&self) {
+        self.limit.call_off();
+    }
+
     /// Whether it takes pairs of texts.
     pub fn takes_pairs(&self) -> bool {
         self.preprocessor.takes_pairs()
@@ -356,7 +441,7 @@ impl Model {
     /// Whether what preprocessing costs is known for any text: a tokenizer.json may hold patterns and replacements that
     /// some text makes slow which nobody thought of.
     pub fn preprocesses_predictably(&self) -> bool {
-        match self.preprocessor {
+        match *self.preprocessor {
             Preprocessor::Tokenizer(_) => false,
             Preprocessor::Ngrams(_) | Preprocessor::Text { .. } => true,
         }
@@ -369,7 +454,7 @@ impl Model {
         text: &str,
         truncation: Option<Truncation>,
     ) -> Option<Result<(Vec<NgramSpan>, bool), EncodeError>> {
-        match &self.preprocessor {
+        match &*self.preprocessor {
             Preprocessor::Ngrams(extractor) => Some(extractor.spans(text, truncation.unwrap_or_default())),
             Preprocessor::Tokenizer(_) | Preprocessor::Text { .. } => None,
         }

@@ -2,17 +2,19 @@
 //! output becomes an answer.
 //!
 //! Knows nothing of requests, queues or protocols. In reading order:
-//! [`manifest`] → [`repository`] → [`discover`] → [`load`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`cost`] →
+//! [`files`] → [`scan`] → [`manifest`] → [`repository`] → [`discover`] → [`limited`] → [`load`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`cost`] →
 //! [`idle`] → [`signature`] → [`memory`].
 
 pub mod cost;
 pub mod discover;
 #[cfg(feature = "fault-injection")]
 pub mod faults;
+pub mod files;
 pub mod gently;
 pub mod golden;
 pub mod idle;
 pub mod library;
+pub mod limited;
 pub mod load;
 pub mod manifest;
 pub mod memory;
@@ -21,6 +23,7 @@ pub mod paths;
 pub mod postprocess;
 pub mod preprocess;
 pub mod repository;
+pub mod scan;
 pub mod signature;
 pub mod thread_time;
 

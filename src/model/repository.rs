@@ -2,19 +2,18 @@
 //!
 //! Reads files only; nothing is loaded into ONNX Runtime here. All of it is done before a port opens.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::discover::graph::Graph;
 use super::discover::{self, Discovered, Hints, Note};
 use super::manifest::Manifest;
-use super::{ModelError, paths};
+use super::{ModelError, files, paths, scan};
 
 /// The name of the file that makes a folder a model.
 pub const MANIFEST_FILE: &str = "manifest.toml";
+/// The most files and folders in a folder of the repository that holds names, or versions.
+const MOST_ENTRIES: usize = 10_000;
 
 /// A model whose files are the ones that its manifest lists, or that were found in a folder without one.
 #[derive(Clone, Debug)]
@@ -36,6 +35,11 @@ impl VerifiedModel {
     /// Whether the folder has a manifest; what is known of one without is in the notes.
     pub fn has_manifest(&self) -> bool {
         self.notes.is_empty()
+    }
+
+    /// Reads one of its files; the bytes are those whose SHA-256 was checked.
+    pub fn read(&self, file: &str, most: u64) -> Result<Vec<u8>, ModelError> {
+        read_listed(&self.folder, &self.manifest, file, most)
     }
 }
 
@@ -125,7 +129,7 @@ pub fn unverified(folder: &Path, manifest: Manifest, notes: Vec<Note>) -> Verifi
 
 /// The manifest in a folder, if there is one that can be read; its files are not looked at.
 pub fn manifest_in(folder: &Path) -> Option<Manifest> {
-    let text = std::fs::read_to_string(folder.join(MANIFEST_FILE)).ok()?;
+    let text = files::read_text(&folder.join(MANIFEST_FILE), files::MOST_OF_TOML).ok()?;
     Manifest::parse(&text).ok()
 }
 
@@ -137,18 +141,29 @@ pub fn verify(folder: &Path) -> Result<VerifiedModel, ModelError> {
 /// The same, where files may lie anywhere under `root`.
 fn verify_under(root: &Path, folder: &Path) -> Result<VerifiedModel, ModelError> {
     let path = folder.join(MANIFEST_FILE);
-    let text = std::fs::read_to_string(&path).map_err(|error| ModelError::new(&path, error))?;
+    let text = files::read_text(&path, files::MOST_OF_TOML).map_err(|problem| ModelError::new(&path, problem))?;
     paths::inside(root, &path).map_err(|problem| ModelError::new(&path, problem))?;
     let manifest = Manifest::parse(&text).map_err(|problem| ModelError::new(&path, problem))?;
     for (file, expected) in &manifest.files {
         let path = folder.join(file);
         paths::inside(root, &path).map_err(|problem| ModelError::new(&path, problem))?;
-        let found = sha256_of(&path)?;
-        if !found.eq_ignore_ascii_case(expected) {
-            return Err(ModelError::new(&path, "its SHA-256 is not the one in the manifest"));
+        let told = |problem: String| ModelError::new(&path, problem);
+        let differs = || told("its SHA-256 is not the one in the manifest".to_owned());
+        if *file == manifest.onnx.file {
+            let scan = match scan::file(&path, false) {
+                Ok(scan) if scan.sha256.eq_ignore_ascii_case(expected) => scan,
+                Ok(_) => return Err(differs()),
+                // A file that is not the one that was meant is told as that, whatever else is wrong with it.
+                Err(problem) => match files::sha256_of(&path).map_err(told)? {
+                    found if found.eq_ignore_ascii_case(expected) => return Err(told(problem)),
+                    _ => return Err(differs()),
+                },
+            };
+            check_weights(&manifest, &scan.external).map_err(told)?;
+        } else if !files::sha256_of(&path).map_err(told)?.eq_ignore_ascii_case(expected) {
+            return Err(differs());
         }
     }
-    check_weights(folder, &manifest)?;
     Ok(VerifiedModel {
         folder: folder.to_path_buf(),
         fingerprint: fingerprint(&manifest, Some(&text)),
@@ -158,64 +173,64 @@ fn verify_under(root: &Path, folder: &Path) -> Result<VerifiedModel, ModelError>
     })
 }
 
-/// Checks that the weights which the ONNX file has in files of their own are among the manifest's: those that are, lie in the
-/// root and are what they were.
-fn check_weights(folder: &Path, manifest: &Manifest) -> Result<(), ModelError> {
-    let path = folder.join(&manifest.onnx.file);
-    let graph = Graph::read(&path).map_err(|problem| ModelError::new(&path, problem))?;
-    for location in &graph.external {
-        let file = Path::new(&manifest.onnx.file).with_file_name(location);
-        let listed = manifest.files.keys().any(|listed| Path::new(listed) == file);
-        if !paths::goes_down(location) || !listed {
-            let problem = format!("has weights in `{location}`, which the manifest's [files] does not list beside it");
-            return Err(ModelError::new(&path, problem));
+/// Checks that the files which weights of the ONNX file lie in are among the manifest's: those that are, lie in the root and are
+/// what they were. The error is a part of a line.
+pub(super) fn check_weights(manifest: &Manifest, external: &[String]) -> Result<(), String> {
+    for location in external {
+        let listed = manifest.files.contains_key(&beside(&manifest.onnx.file, location));
+        // ONNX Runtime takes such a name for a place in its own memory.
+        let odd = location.contains("_ORT_MEM_ADDR_");
+        if !paths::goes_down(location) || !listed || odd {
+            return Err(format!(
+                "has weights in `{location}`, which the manifest's [files] does not list beside it"
+            ));
         }
     }
     Ok(())
 }
 
+/// The path in the folder of a file that lies beside or below an ONNX file.
+pub(super) fn beside(onnx: &str, location: &str) -> String {
+    let below = Path::new(onnx).parent().unwrap_or(Path::new(""));
+    below.join(location).to_string_lossy().into_owned()
+}
+
+/// Reads a file that a manifest lists; the bytes are those whose SHA-256 it has.
+pub(super) fn read_listed(folder: &Path, manifest: &Manifest, file: &str, most: u64) -> Result<Vec<u8>, ModelError> {
+    let path = folder.join(file);
+    let sha256 = manifest.files.get(file).map_or("", String::as_str);
+    files::read_known(&path, most, sha256).map_err(|problem| ModelError::new(&path, problem))
+}
+
 /// The fingerprint: for each file, in the order of its path, the path, a zero byte and the file's own SHA-256. The
 /// manifest counts too, since its labels and its calibration decide answers; golden examples do not.
 fn fingerprint(manifest: &Manifest, manifest_text: Option<&str>) -> String {
-    let mut files = manifest.files.clone();
+    let mut listed = manifest.files.clone();
     if let Some(golden) = &manifest.golden {
-        files.remove(&golden.file);
+        listed.remove(&golden.file);
     }
     if let Some(text) = manifest_text {
-        files.insert(MANIFEST_FILE.to_owned(), hex(&Sha256::digest(text)));
+        listed.insert(MANIFEST_FILE.to_owned(), files::sha256(text.as_bytes()));
     }
     let mut hasher = Sha256::new();
-    for (file, sha256) in &files {
+    for (file, sha256) in &listed {
         hasher.update(file);
         hasher.update([0]);
         hasher.update(sha256.to_ascii_lowercase());
     }
-    hex(&hasher.finalize())[..16].to_owned()
-}
-
-/// The SHA-256 of a file, in hexadecimal.
-pub(super) fn sha256_of(path: &Path) -> Result<String, ModelError> {
-    let fail = |error| ModelError::new(path, error);
-    let mut file = File::open(path).map_err(fail)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let count = file.read(&mut buffer).map_err(fail)?;
-        if count == 0 {
-            return Ok(hex(&hasher.finalize()));
-        }
-        hasher.update(&buffer[..count]);
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    files::hex(&hasher.finalize())[..16].to_owned()
 }
 
 fn folders_in(root: &Path) -> Result<Vec<PathBuf>, ModelError> {
     let fail = |error| ModelError::new(root, error);
     let mut folders = Vec::new();
-    for entry in std::fs::read_dir(root).map_err(fail)? {
+    for (at, entry) in std::fs::read_dir(root).map_err(fail)?.enumerate() {
+        if at >= MOST_ENTRIES {
+            return Err(ModelError::new(
+                root,
+                format!("holds more than {MOST_ENTRIES} files and folders"),
+            ));
+        }
         let entry = entry.map_err(fail)?;
         let hidden = entry.file_name().to_string_lossy().starts_with('.');
         if !hidden && entry.path().is_dir() {

@@ -56,7 +56,8 @@ impl Look {
             self.hasher.update([1]);
             return;
         };
-        let mut entries: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+        let entries = entries.flatten().take(self.left);
+        let mut entries: Vec<_> = entries.map(|entry| entry.path()).collect();
         entries.sort();
         for entry in entries {
             self.at(&entry, left);

@@ -16,6 +16,7 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::accept::Protocol;
 use crate::config::Settings;
+use crate::model::files;
 
 /// The certificates in use.
 pub struct Tls {
@@ -90,7 +91,9 @@ impl Tls {
 
 impl Files {
     fn read(&self) -> Result<Contents, String> {
-        let read = |file: &Path| std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()));
+        let read = |file: &Path| {
+            files::read(file, files::MOST_OF_TOML).map_err(|problem| format!("{}: {problem}", file.display()))
+        };
         Ok(Contents {
             cert: read(&self.cert)?,
             key: read(&self.key)?,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decide::Blend;
 use crate::config::Settings;
+use crate::model::files;
 use crate::model::manifest::Manifest;
 use crate::model::repository::VerifiedModel;
 
@@ -128,7 +129,7 @@ pub struct CurvePoint {
 impl Calibration {
     /// Reads and checks a file. The error is one line without the path.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+        let text = files::read_text(path, files::MOST_OF_TOML)?;
         let calibration: Self = toml::from_str(&text).map_err(|error| error.message().replace('\n', " "))?;
         calibration.check()?;
         Ok(calibration)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Settings;
 use crate::model::discover::Hints;
+use crate::model::limited::{self, LOAD_LIMIT};
 use crate::model::repository::{self, VerifiedModel};
 use crate::model::{ModelError, Tier};
 use crate::service::rollout::labels::Labels;
@@ -51,8 +52,14 @@ pub fn name_and_version(settings: &Settings, folder: &Path) -> (String, String) 
     (part(folder.parent()), part(Some(folder)))
 }
 
-/// Reads and verifies the model in one of these folders.
-pub fn read(settings: &Settings, folder: &Path) -> Result<VerifiedModel, ModelError> {
+/// Reads and verifies the model in one of these folders, on a thread that is given up when it takes too long or is called off.
+pub fn read(settings: &Settings, folder: &Path, called_off: &dyn Fn() -> bool) -> Result<VerifiedModel, ModelError> {
+    let (own, place) = (settings.clone(), folder.to_owned());
+    limited::run("model-read", LOAD_LIMIT, called_off, move |_| read_here(&own, &place))
+        .map_err(|stopped| ModelError::new(folder, stopped))?
+}
+
+fn read_here(settings: &Settings, folder: &Path) -> Result<VerifiedModel, ModelError> {
     let Some(tier) = tier_of(settings, folder) else {
         return repository::verify_in_repository(folder);
     };
@@ -70,7 +77,7 @@ pub fn read_all(settings: &Settings, labels: &Labels) -> Result<Vec<VerifiedMode
     let folders = folders(settings)?;
     let models: Vec<VerifiedModel> = folders
         .iter()
-        .map(|folder| read(settings, &labels.chosen(settings, folder)))
+        .map(|folder| read(settings, &labels.chosen(settings, folder), &|| false))
         .collect::<Result<_, _>>()?;
     if let [deep, fast] = models.as_slice()
         && tier_of(settings, &deep.folder).is_some()

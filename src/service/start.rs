@@ -19,7 +19,8 @@ use crate::batching::workers::{Workers, WorkersSettings};
 use crate::batching::{BatchLimits, Scheduler, SchedulerSettings};
 use crate::config::Settings;
 use crate::model::discover::NoteKind;
-use crate::model::load::{Around, Initialized, InstanceSettings, initialize, initialize_in};
+use crate::model::limited::{self, CallOff, LOAD_LIMIT, Stopped};
+use crate::model::load::{Around, Initialized, InstanceSettings, Limits, SHORTEST_LIMIT, initialize_in};
 use crate::model::memory::{self, Usage};
 use crate::model::{ModelError, Tier};
 use crate::telemetry::logs::millis;
@@ -27,6 +28,8 @@ use crate::telemetry::logs::millis;
 /// How long preprocessing one text may take before it counts as the model's failure. No text that a model reads takes a
 /// sound tokenizer more than some milliseconds.
 const LONGEST_TEXT: Duration = Duration::from_secs(5);
+/// How long the end of a model's threads is waited for, before its runs are ended and after.
+const LONGEST_END: Duration = Duration::from_secs(2);
 
 /// A failure to start, before or after ports are open.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +63,7 @@ fn with_canaries(mut catalog: Catalog, labels: &Labels, settings: &Settings) -> 
         };
         let CanaryLabel { version, share } = canary;
         let same = versions.stable.version() == version;
-        let verified = sources::read(settings, &repository.join(model).join(version));
+        let verified = sources::read(settings, &repository.join(model).join(version), &|| false);
         let added = verified.map_err(|error| error.problem).and_then(|verified| {
             let mut models = catalog.models().clone();
             let (slot, watch) = (
@@ -141,13 +144,24 @@ impl Service {
         let expected_bytes = memory::expected_bytes(&slot.verified, instances);
         self.check_memory(expected_bytes, settings)?;
         let started = Instant::now();
-        let initialized = match around {
-            Around::Quiet => initialize(&slot.verified, instances),
-            Around::Busy { .. } => {
-                let starts_threads = instances.intra_threads > 1;
-                in_background(starts_threads, || initialize_in(&slot.verified, instances, around))?
+        let verified = slot.verified.clone();
+        let longest_run = settings.max_timeout.0.max(SHORTEST_LIMIT);
+        let load = move |off: &CallOff| {
+            let limits = Limits {
+                run: longest_run,
+                off: off.clone(),
+            };
+            let initialize = || initialize_in(&verified, instances, around, &limits);
+            match around {
+                Around::Quiet => Ok(initialize()),
+                Around::Busy { .. } => in_background(instances.intra_threads > 1, initialize),
             }
         };
+        let loaded = limited::run("model-load", LOAD_LIMIT, &|| self.is_draining(), load);
+        let initialized = loaded.map_err(|stopped| match stopped {
+            Stopped::CalledOff => Refusal::new(Stage::Stopping, "the server is stopping"),
+            stopped => Refusal::new(Stage::Load, format!("loading it: {stopped}")),
+        })??;
         let initialized = initialized.map_err(|error| Refusal::load(&error, &slot.verified.folder))?;
         tell_loaded(slot, instances, &initialized, started.elapsed(), around);
         let metrics = self.metrics().for_model(&manifest.name, manifest.tier.name());
@@ -217,16 +231,23 @@ impl Service {
         }
     }
 
-    /// Lets every model finish what it accepted and waits until its threads have ended; a reload that is under way is left
-    /// off first. Blocks.
+    /// Lets every model finish what it accepted and waits until its threads have ended; a reload that is under way is called
+    /// off first. Waits for nobody longer than a few seconds. Blocks.
     pub fn stop_models(&self) {
         // Whoever loads or exchanges a version is done with it after this; the next one sees that the server stops.
-        drop(self.inner.reloads.loader());
-        self.inner.reloads.stop();
+        self.inner.reloads.wait_for_loader(LONGEST_END);
+        self.inner.reloads.stop(LONGEST_END);
         for slot in self.catalog().slots() {
             if let ModelState::Serving(serving) = &*slot.state() {
                 serving.scheduler.close();
-                serving.scheduler.join();
+                // What runs on is ended, and what can't be is left to the end of the process.
+                if !serving.scheduler.join(LONGEST_END) {
+                    serving.model.end_runs();
+                    if !serving.scheduler.join(LONGEST_END) {
+                        let model = &slot.verified.manifest.name;
+                        tracing::error!(model, "an instance does not end, it is left behind");
+                    }
+                }
             }
         }
         // Nobody waits for these threads: a tokenizer may never come to an end.

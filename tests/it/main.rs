@@ -36,6 +36,7 @@ mod nan;
 mod ngrams;
 mod path_safety;
 mod pipelining;
+mod poisoned;
 mod predict;
 mod preprocessing_turns;
 mod raw_frames;

@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 use tandem::api::pb;
 use tandem::model::Manifest;
 use tandem::model::discover::{self, Examined, Hints, NoteKind};
-use tandem::model::onnx::{OnnxRunner, Runtime, SessionSettings, Source};
+use tandem::model::limited::CallOff;
+use tandem::model::onnx::{OnnxBytes, OnnxRunner, RunLimit, Runtime, SessionSettings, Source};
 use tempfile::TempDir;
 
 use crate::support::{Client, TestServer, root};
@@ -234,11 +236,14 @@ fn integer_classes_get_names_in_the_manifest() {
 }
 
 fn open(path: &Path, manifest: &Manifest) -> Result<OnnxRunner, String> {
+    let folder = path.parent().expect("a folder");
+    let bytes = OnnxBytes::read(folder, manifest).map_err(|error| error.to_string())?;
     let source = Source {
-        path,
+        bytes: &bytes,
         manifest,
         pad_id: 0,
         weights: None,
+        limit: &RunLimit::new(Duration::from_secs(60), CallOff::default()),
     };
     let runtime = Runtime::get().expect("the library");
     OnnxRunner::load(runtime, source, SessionSettings { intra_threads: 1 })

@@ -37,7 +37,8 @@ fn bounded(family: &str, max_tokens: usize) -> TextTokenizer {
         text_pairs: true,
         pad_id: None,
     };
-    TextTokenizer::load(&file(family), settings).expect("a tokenizer")
+    let bytes = std::fs::read(file(family)).expect("a file");
+    TextTokenizer::load(&bytes, settings).expect("a tokenizer")
 }
 
 /// The tokenizer as the crate reads it, without padding and truncation.

@@ -1,13 +1,13 @@
 //! `config.json` of a Hugging Face folder: what the columns of the output mean, their labels, and whether one or several of
 //! them are right.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
 
 use super::Notes;
 use super::graph::Port;
-use crate::model::manifest::ProblemType;
+use crate::model::manifest::{MOST_LABELS, ProblemType};
 
 /// The file's name.
 pub(super) const CONFIG_FILE: &str = "config.json";
@@ -43,9 +43,26 @@ pub(super) fn labels(config: &Config, output: Option<&Port>, notes: &mut Notes) 
             }
             by_id.into_iter().map(|(_, label)| label.clone()).collect()
         }
-        None => numbered_labels(columns.or(config.num_labels).unwrap_or(2)),
+        None => {
+            let count = columns.or(config.num_labels).unwrap_or(2);
+            if count > MOST_LABELS {
+                notes.wrong(
+                    format!("{CONFIG_FILE}: num_labels is {count}, the most is {MOST_LABELS}"),
+                    format!("take the {CONFIG_FILE} of this very model"),
+                );
+                return Vec::new();
+            }
+            numbered_labels(count)
+        }
     };
     let count = labels.len();
+    if count > MOST_LABELS {
+        notes.wrong(
+            format!("{CONFIG_FILE}: id2label names {count} labels, the most is {MOST_LABELS}"),
+            format!("take the {CONFIG_FILE} of this very model"),
+        );
+        return Vec::new();
+    }
     if labels == numbered_labels(count) {
         notes.assumed(
             format!("the labels are {}: nobody named them", listed(&labels)),
@@ -64,7 +81,8 @@ pub(super) fn labels(config: &Config, output: Option<&Port>, notes: &mut Notes) 
     }
     let ids = config.label2id.iter().flatten();
     let differs = |(label, id): (&String, &i64)| usize::try_from(*id).ok().and_then(|id| labels.get(id)) != Some(label);
-    if ids.filter(|(label, _)| labels.contains(label)).any(differs) {
+    let known: HashSet<&String> = labels.iter().collect();
+    if ids.filter(|(label, _)| known.contains(label)).any(differs) {
         notes.assumed(
             format!("{CONFIG_FILE}: label2id and id2label do not agree; id2label counts"),
             "make them agree",

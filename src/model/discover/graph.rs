@@ -4,10 +4,12 @@
 //! Checks nothing.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use prost::Message;
 use prost::bytes::Bytes;
+
+use crate::model::manifest::MOST_LABELS;
+use crate::model::scan::Scan;
 
 /// A graph, as its file describes it.
 #[derive(Clone, Debug, Default)]
@@ -73,29 +75,29 @@ impl Port {
 }
 
 impl Graph {
-    /// Reads a file. The error is a part of a line.
-    pub fn read(path: &Path) -> Result<Self, String> {
-        let file = Bytes::from(std::fs::read(path).map_err(|error| error.to_string())?);
-        let model =
-            ModelProto::decode(file).map_err(|_| "is not an ONNX file, or a part of it is missing".to_owned())?;
+    /// Reads what a walk kept of a file. The error is a part of a line.
+    pub fn read(scan: Scan) -> Result<Self, String> {
+        let model = ModelProto::decode(Bytes::from(scan.kept))
+            .map_err(|_| "is not an ONNX file, or a part of it is missing".to_owned())?;
         let graph = model.graph.ok_or("is not an ONNX file: it has no graph")?;
-        let mut external = Vec::new();
-        graph.locations(&mut external);
-        model
-            .functions
-            .iter()
-            .flat_map(|function| &function.node)
-            .for_each(|node| node.locations(&mut external));
-        external.sort();
-        external.dedup();
         let fed = graph
             .input
             .iter()
             .filter(|input| graph.initializer.iter().all(|weight| weight.name != input.name));
+        let outputs: Vec<Port> = graph.output.iter().map(ValueInfoProto::port).collect();
+        for Port { name, shape, .. } in &outputs {
+            if let [_, Some(columns)] = shape[..]
+                && columns > MOST_LABELS as i64
+            {
+                return Err(format!(
+                    "its output `{name}` has {columns} columns, the most is {MOST_LABELS}"
+                ));
+            }
+        }
         Ok(Self {
             inputs: fed.map(ValueInfoProto::port).collect(),
-            outputs: graph.output.iter().map(ValueInfoProto::port).collect(),
-            external,
+            outputs,
+            external: scan.external,
             lists: graph.initializer.iter().filter_map(TensorProto::list).collect(),
             nodes: graph.node,
         })
@@ -111,14 +113,6 @@ impl Graph {
 struct ModelProto {
     #[prost(message, optional, tag = "7")]
     graph: Option<GraphProto>,
-    #[prost(message, repeated, tag = "25")]
-    functions: Vec<FunctionProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct FunctionProto {
-    #[prost(message, repeated, tag = "7")]
-    node: Vec<Node>,
 }
 
 /// A graph as the file has it; inside a node's attributes, the body of a loop or a branch.
@@ -132,8 +126,6 @@ pub struct GraphProto {
     input: Vec<ValueInfoProto>,
     #[prost(message, repeated, tag = "12")]
     output: Vec<ValueInfoProto>,
-    #[prost(message, repeated, tag = "15")]
-    sparse_initializer: Vec<SparseTensorProto>,
 }
 
 /// A node.
@@ -165,32 +157,12 @@ pub struct Attribute {
     /// Its text, if it is one.
     #[prost(bytes = "vec", tag = "4")]
     pub s: Vec<u8>,
-    #[prost(message, optional, tag = "5")]
-    t: Option<TensorProto>,
-    #[prost(message, optional, tag = "6")]
-    g: Option<GraphProto>,
     /// Its numbers, if it is a list of them.
     #[prost(int64, repeated, tag = "8")]
     pub ints: Vec<i64>,
     /// Its texts, if it is a list of them.
     #[prost(bytes = "vec", repeated, tag = "9")]
     pub strings: Vec<Vec<u8>>,
-    #[prost(message, repeated, tag = "10")]
-    tensors: Vec<TensorProto>,
-    #[prost(message, repeated, tag = "11")]
-    graphs: Vec<GraphProto>,
-    #[prost(message, optional, tag = "22")]
-    sparse_tensor: Option<SparseTensorProto>,
-    #[prost(message, repeated, tag = "23")]
-    sparse_tensors: Vec<SparseTensorProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct SparseTensorProto {
-    #[prost(message, optional, tag = "1")]
-    values: Option<TensorProto>,
-    #[prost(message, optional, tag = "2")]
-    indices: Option<TensorProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -209,16 +181,6 @@ struct TensorProto {
     name: String,
     #[prost(bytes = "bytes", tag = "9")]
     raw_data: Bytes,
-    #[prost(message, repeated, tag = "13")]
-    external_data: Vec<StringStringEntryProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct StringStringEntryProto {
-    #[prost(string, tag = "1")]
-    key: String,
-    #[prost(string, tag = "2")]
-    value: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -271,55 +233,14 @@ struct DimensionProto {
     dim_value: Option<i64>,
 }
 
-impl GraphProto {
-    fn locations(&self, found: &mut Vec<String>) {
-        self.initializer.iter().for_each(|tensor| tensor.locations(found));
-        self.sparse_initializer
-            .iter()
-            .for_each(|tensor| tensor.locations(found));
-        self.node.iter().for_each(|node| node.locations(found));
-    }
-}
-
 impl Node {
     /// The setting of that name.
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attribute.iter().find(|attribute| attribute.name == name)
     }
-
-    fn locations(&self, found: &mut Vec<String>) {
-        for attribute in &self.attribute {
-            attribute
-                .t
-                .iter()
-                .chain(&attribute.tensors)
-                .for_each(|tensor| tensor.locations(found));
-            attribute
-                .g
-                .iter()
-                .chain(&attribute.graphs)
-                .for_each(|graph| graph.locations(found));
-            let sparse = attribute.sparse_tensor.iter().chain(&attribute.sparse_tensors);
-            sparse.for_each(|tensor| tensor.locations(found));
-        }
-    }
-}
-
-impl SparseTensorProto {
-    fn locations(&self, found: &mut Vec<String>) {
-        self.values
-            .iter()
-            .chain(&self.indices)
-            .for_each(|tensor| tensor.locations(found));
-    }
 }
 
 impl TensorProto {
-    fn locations(&self, found: &mut Vec<String>) {
-        let locations = self.external_data.iter().filter(|entry| entry.key == "location");
-        found.extend(locations.map(|entry| entry.value.clone()));
-    }
-
     /// Its name and its values, if it is a list of strings or of whole numbers.
     fn list(&self) -> Option<(String, Vec<String>)> {
         if self.dims.len() != 1 {

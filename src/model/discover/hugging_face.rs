@@ -12,6 +12,7 @@ use super::tokenizer_files::{
     self, CONFIG_FILE as TOKENIZER_CONFIG, SPECIAL_TOKENS_FILE, TOKENIZER_FILE, TokenizerFacts,
 };
 use super::{Notes, Place};
+use crate::model::files;
 use crate::model::manifest::{
     Calibration, Limits, Manifest, Onnx, OutputKind, Preprocess, SCHEMA_VERSION, Tier, TokenizerSettings,
 };
@@ -25,7 +26,11 @@ const BYTES_PER_TOKEN: usize = 16;
 
 /// Reads a JSON file of the folder; the error is a part of a line and quotes nothing of it.
 pub(super) fn read_json<T: DeserializeOwned>(place: &Place<'_>, file: &str) -> Result<T, String> {
-    let text = std::fs::read(place.path(file)?).map_err(|error| format!("{file}: {error}"))?;
+    let most = match file {
+        TOKENIZER_FILE => files::MOST_OF_TOKENIZER,
+        _ => files::MOST_OF_JSON,
+    };
+    let text = place.read(file, most)?;
     serde_json::from_slice(&text).map_err(|error| format!("{file}: line {}: not what is expected there", error.line()))
 }
 

@@ -12,12 +12,13 @@ mod sklearn_graph;
 mod sklearn_probe;
 mod tokenizer_files;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::manifest::{Manifest, Tier, is_name};
-use super::repository::sha256_of;
-use super::{ModelError, paths};
+use super::scan::{self, Scan};
+use super::{ModelError, files, paths};
 use onnx_file::ChosenOnnx;
 
 /// What the folder itself does not say.
@@ -153,6 +154,8 @@ pub(super) struct Place<'a> {
     pub root: &'a Path,
     /// What the folder itself does not say.
     pub hints: &'a Hints,
+    /// The SHA-256 of what was read, by the file's name.
+    pub sums: RefCell<BTreeMap<String, String>>,
 }
 
 impl Place<'_> {
@@ -166,10 +169,28 @@ impl Place<'_> {
         paths::inside(self.root, &self.folder.join(file)).map_err(|problem| format!("{file}: {problem}"))
     }
 
-    /// The files' SHA-256, as a manifest lists them.
+    /// Reads a file of the folder, and remembers its SHA-256. The error names the file.
+    pub fn read(&self, file: &str, most: u64) -> Result<Vec<u8>, String> {
+        let bytes = files::read(&self.path(file)?, most).map_err(|problem| format!("{file}: {problem}"))?;
+        self.sums.borrow_mut().insert(file.to_owned(), files::sha256(&bytes));
+        Ok(bytes)
+    }
+
+    /// Walks through an ONNX file of the folder, and remembers its SHA-256. The error names the file.
+    pub fn scan(&self, file: &str) -> Result<Scan, String> {
+        let scan = scan::file(&self.path(file)?, true).map_err(|problem| format!("{file}: {problem}"))?;
+        self.sums.borrow_mut().insert(file.to_owned(), scan.sha256.clone());
+        Ok(scan)
+    }
+
+    /// The files' SHA-256, as a manifest lists them: of what was read, where it was.
     pub fn checksums(&self, files: &[String]) -> Result<BTreeMap<String, String>, String> {
         let sum = |file: &String| {
-            let sum = sha256_of(&self.path(file)?).map_err(|error| error.to_string())?;
+            let read = self.sums.borrow().get(file).cloned();
+            let sum = match read {
+                Some(sum) => sum,
+                None => files::sha256_of(&self.path(file)?).map_err(|problem| format!("{file}: {problem}"))?,
+            };
             Ok((file.clone(), sum))
         };
         files.iter().map(sum).collect()
@@ -208,7 +229,12 @@ pub fn discover(folder: &Path, hints: &Hints) -> Result<Discovered, ModelError> 
 pub fn examine(folder: &Path, hints: &Hints) -> Examined {
     let mut notes = Notes::default();
     let root = hints.root.as_deref().unwrap_or(folder);
-    let place = Place { folder, root, hints };
+    let place = Place {
+        folder,
+        root,
+        hints,
+        sums: RefCell::default(),
+    };
     let manifest = examine_place(&place, &mut notes);
     let manifest = manifest.filter(|_| !notes.0.iter().any(|note| note.kind == NoteKind::Wrong));
     let manifest = manifest.and_then(|manifest| match manifest.check() {

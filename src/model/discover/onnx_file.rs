@@ -5,6 +5,7 @@ use std::path::Path;
 use super::graph::Graph;
 use super::{Notes, Place};
 use crate::model::paths;
+use crate::model::repository::beside;
 
 /// The ONNX file that serves.
 pub(super) struct ChosenOnnx {
@@ -15,6 +16,9 @@ pub(super) struct ChosenOnnx {
     /// The file and those that its weights lie in, by their paths in the folder.
     pub files: Vec<String>,
 }
+
+/// The most files of a folder that are looked at.
+const MOST_ENTRIES: usize = 10_000;
 
 /// The names that exporters use, the best first: full precision gives the training framework's answers.
 const USUAL: [&str; 6] = [
@@ -31,6 +35,7 @@ pub(super) fn candidates(folder: &Path) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for below in ["", "onnx/"] {
         let entries = std::fs::read_dir(folder.join(below)).into_iter().flatten().flatten();
+        let entries = entries.take(MOST_ENTRIES);
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         found.extend(
             names
@@ -64,10 +69,8 @@ pub(super) fn choose(place: &Place<'_>, notes: &mut Notes) -> Option<ChosenOnnx>
             "to serve another, leave it alone in the folder, or name it in a manifest.toml (onnx.file)",
         );
     }
-    let graph = match place
-        .path(&file)
-        .and_then(|path| Graph::read(&path).map_err(|problem| format!("{file}: {problem}")))
-    {
+    let read = |scan| Graph::read(scan).map_err(|problem| format!("{file}: {problem}"));
+    let graph = match place.scan(&file).and_then(read) {
         Ok(graph) => graph,
         Err(problem) => {
             notes.wrong(problem, "export or copy it again");
@@ -97,8 +100,7 @@ fn external(place: &Place<'_>, onnx: &str, location: &str) -> Result<String, Str
     if !paths::goes_down(location) {
         return Err(told("it must be a relative path without `..`".to_owned()));
     }
-    let below = Path::new(onnx).parent().unwrap_or(Path::new(""));
-    let file = below.join(location).to_string_lossy().into_owned();
+    let file = beside(onnx, location);
     if !place.has(&file) {
         return Err(told("the file is missing".to_owned()));
     }

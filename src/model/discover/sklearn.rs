@@ -41,21 +41,17 @@ pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -
     let file = &onnx.file;
     notes.found(format!("{file}: a scikit-learn pipeline that reads the text itself"));
     let facts = facts(&onnx.graph, notes)?;
-    let path = place
-        .path(file)
-        .map_err(|problem| notes.wrong(problem, "copy the file itself into the folder"))
-        .ok()?;
     let checksums = place
         .checksums(&onnx.files)
         .map_err(|problem| notes.wrong(problem, "copy the file itself into the folder"))
         .ok()?;
-    let describe = |numbers| manifest(place, onnx, &facts, numbers);
-    let numbers = sklearn_probe::examine(&path, &onnx.graph, &facts, describe(Numbers::RAW), notes)?;
+    let describe = |numbers| Manifest {
+        files: checksums.clone(),
+        ..manifest(place, onnx, &facts, numbers)
+    };
+    let numbers = sklearn_probe::examine(place.folder, &onnx.graph, &facts, describe(Numbers::RAW), notes)?;
     note_numbers(&facts, numbers, notes);
-    Some(Manifest {
-        files: checksums,
-        ..describe(numbers)
-    })
+    Some(describe(numbers))
 }
 
 fn note_numbers(facts: &Facts, numbers: Numbers, notes: &mut Notes) {

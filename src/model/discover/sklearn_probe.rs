@@ -5,14 +5,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Notes;
 use super::graph::Graph;
 use super::sklearn::Facts;
+use crate::model::limited::CallOff;
 use crate::model::manifest::{Manifest, ProblemType};
-use crate::model::onnx::{OnnxRunner, Runtime, SessionSettings, Source};
+use crate::model::onnx::{OnnxBytes, OnnxRunner, RunLimit, Runtime, SessionSettings, Source};
 use crate::model::{ModelInput, RunError, Runner};
 
+/// The longest that a run of one short text may take.
+const LONGEST_RUN: Duration = Duration::from_secs(10);
 /// The most words of the vocabulary that are tried.
 const MAX_WORDS: usize = 24;
 /// From this share of words outside ASCII on, a model that finds none of them is broken.
@@ -42,15 +46,26 @@ impl Numbers {
 
 /// Runs the graph and judges its numbers; the known traps of such exports go into the notes. `raw` is the manifest of the
 /// numbers as they are.
-pub(super) fn examine(path: &Path, graph: &Graph, facts: &Facts, raw: Manifest, notes: &mut Notes) -> Option<Numbers> {
-    let source = Source {
-        path,
-        manifest: &raw,
-        pad_id: 0,
-        weights: None,
-    };
-    let opened =
-        Runtime::get().and_then(|runtime| OnnxRunner::load(runtime, source, SessionSettings { intra_threads: 1 }));
+pub(super) fn examine(
+    folder: &Path,
+    graph: &Graph,
+    facts: &Facts,
+    raw: Manifest,
+    notes: &mut Notes,
+) -> Option<Numbers> {
+    let limit = RunLimit::new(LONGEST_RUN, CallOff::default());
+    let opened = OnnxBytes::read(folder, &raw)
+        .map_err(|error| error.problem)
+        .and_then(|bytes| {
+            let source = Source {
+                bytes: &bytes,
+                manifest: &raw,
+                pad_id: 0,
+                weights: None,
+                limit: &limit,
+            };
+            OnnxRunner::load(Runtime::get()?, source, SessionSettings { intra_threads: 1 })
+        });
     let mut runner = match opened {
         Ok(runner) => runner,
         Err(problem) => {

@@ -1,6 +1,8 @@
 //! What a manifest must keep to beside its form: values within bounds that fit each other. Each error names the key.
 
-use super::{Manifest, Onnx, Preprocess, ProblemType, SCHEMA_VERSION, is_name};
+use std::collections::HashSet;
+
+use super::{LONGEST_LABEL, MOST_LABELS, Manifest, Onnx, Preprocess, ProblemType, SCHEMA_VERSION, is_name};
 use crate::model::paths::goes_down;
 
 impl Manifest {
@@ -37,7 +39,13 @@ impl Manifest {
             }
             _ => {}
         }
-        if (1..self.labels.len()).any(|at| self.labels[..at].contains(&self.labels[at])) {
+        if count > MOST_LABELS {
+            return Err(format!("labels holds {count} labels, the most is {MOST_LABELS}"));
+        }
+        if let Some(long) = self.labels.iter().map(String::len).find(|&bytes| bytes > LONGEST_LABEL) {
+            return Err(format!("labels holds one of {long} bytes, the most is {LONGEST_LABEL}"));
+        }
+        if self.labels.iter().collect::<HashSet<_>>().len() < count {
             return Err("labels must differ from each other".into());
         }
         Ok(())
@@ -90,13 +98,13 @@ impl Manifest {
                 if !(3..=8192).contains(&settings.max_tokens) {
                     return Err("preprocess.max_tokens must be from 3 to 8192".into());
                 }
-                if settings.max_bytes < 16 {
-                    return Err("preprocess.max_bytes must be at least 16".into());
+                if !(16..=MOST_TEXT_BYTES).contains(&settings.max_bytes) {
+                    return Err(text_bytes());
                 }
             }
             Preprocess::String { max_bytes } => {
-                if *max_bytes < 16 {
-                    return Err("preprocess.max_bytes must be at least 16".into());
+                if !(16..=MOST_TEXT_BYTES).contains(max_bytes) {
+                    return Err(text_bytes());
                 }
                 if self.onnx.input.is_none() {
                     return Err("onnx.input must name the string input when preprocess.kind is \"string\"".into());
@@ -132,6 +140,13 @@ impl Manifest {
         }
         named
     }
+}
+
+/// The most bytes of a text that a manifest may have a model read.
+const MOST_TEXT_BYTES: usize = 16 << 20;
+
+fn text_bytes() -> String {
+    format!("preprocess.max_bytes must be from 16 to {MOST_TEXT_BYTES}")
 }
 
 impl Onnx {

@@ -32,6 +32,11 @@ impl Tier {
 /// The version of the manifest format that this build reads.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// The most labels of a model: an answer holds a number for each.
+pub const MOST_LABELS: usize = 10_000;
+/// The longest label, in bytes.
+pub const LONGEST_LABEL: usize = 256;
+
 /// A model's manifest, checked.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -2,22 +2,30 @@
 //!
 //! A session belongs to one thread at a time. Messages of ONNX Runtime go into errors for the log, never to callers.
 
+mod bytes;
 mod inputs;
 mod outputs;
+mod watch;
 mod weights;
 
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+#[cfg(feature = "ort-dynamic")]
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use ndarray::Array2;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
-use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{RunOptions, Session};
 use ort::value::{Outlet, TensorElementType};
 
+pub use self::bytes::OnnxBytes;
+use self::bytes::Origin;
 use self::inputs::{FeedKind, tensor_for};
 use self::outputs::OutputReader;
+pub use self::watch::RunLimit;
+use self::watch::{Stoppable, Watched};
 pub use self::weights::SharedWeights;
 use super::manifest::{Manifest, Preprocess};
 use super::{ModelInput, RunError, Runner};
@@ -110,19 +118,22 @@ pub struct SessionSettings {
 /// What the sessions of a model are made from.
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
-    /// The ONNX file.
-    pub path: &'a Path,
+    /// The ONNX file and the files beside it.
+    pub bytes: &'a OnnxBytes,
     /// What the graph must look like.
     pub manifest: &'a Manifest,
     /// The id that fills padded rows.
     pub pad_id: u32,
     /// The weights that all sessions use, if they share them.
     pub weights: Option<&'a SharedWeights>,
+    /// How long a run may take.
+    pub limit: &'a RunLimit,
 }
 
 /// A runner that owns one ONNX Runtime session.
 pub struct OnnxRunner {
     session: Session,
+    options: Arc<RunOptions>,
     open: Opener,
     feeds: Vec<Feed>,
     output: OutputReader,
@@ -133,9 +144,10 @@ pub struct OnnxRunner {
 #[derive(Clone)]
 struct Opener {
     environment: &'static Environment,
-    path: PathBuf,
+    origin: Origin,
     weights: Option<SharedWeights>,
     settings: SessionSettings,
+    limit: RunLimit,
 }
 
 #[derive(Clone)]
@@ -152,11 +164,14 @@ impl OnnxRunner {
         let Source { manifest, pad_id, .. } = source;
         let open = Opener {
             environment: &runtime.environment,
-            path: source.path.to_owned(),
+            origin: source.bytes.origin(),
             weights: source.weights.cloned(),
             settings,
+            limit: source.limit.clone(),
         };
-        let session = open.session().map_err(|error| load_problem(&error.to_string()))?;
+        let session = open
+            .session(source.bytes)
+            .map_err(|error| load_problem(&error.to_string()))?;
         let feeds = session
             .inputs()
             .iter()
@@ -164,8 +179,10 @@ impl OnnxRunner {
             .collect::<Result<Vec<_>, _>>()?;
         check_fed(&feeds, manifest)?;
         let output = OutputReader::new(session.outputs(), manifest)?;
+        let options = RunOptions::new().map_err(|error| error.to_string())?;
         Ok(Self {
             session,
+            options: Arc::new(options),
             open,
             feeds,
             output,
@@ -186,8 +203,17 @@ impl OnnxRunner {
             })
             .collect::<Result<Vec<_>, ort::Error>>()
             .map_err(fail)?;
-        let outputs = self.session.run(feeds).map_err(fail)?;
-        self.output.read(&outputs, inputs.len())
+        let limit = &self.open.limit;
+        let watched = Watched::new(Stoppable::Run(Arc::clone(&self.options)), limit);
+        let outputs = self.session.run_with_options(feeds, &*self.options);
+        // What was ended says so in its own words; what ended by itself just in time counts.
+        if watched.over() {
+            self.options.unterminate().map_err(fail)?;
+            if outputs.is_err() {
+                return Err(RunError(format!("the run was ended: it may take {:?}", limit.get())));
+            }
+        }
+        self.output.read(&outputs.map_err(fail)?, inputs.len())
     }
 }
 
@@ -197,9 +223,12 @@ impl Runner for OnnxRunner {
     }
 
     fn reopen(&self) -> Result<Box<dyn Runner>, RunError> {
-        let session = self.open.session().map_err(|error| RunError(error.to_string()))?;
+        let fail = |error: ort::Error| RunError(error.to_string());
+        let bytes = self.open.origin.read().map_err(|error| RunError(error.to_string()))?;
+        let session = self.open.session(&bytes).map_err(fail)?;
         Ok(Box::new(Self {
             session,
+            options: Arc::new(RunOptions::new().map_err(fail)?),
             open: self.open.clone(),
             feeds: self.feeds.clone(),
             output: self.output.clone(),
@@ -209,7 +238,7 @@ impl Runner for OnnxRunner {
 }
 
 impl Opener {
-    fn session(&self) -> Result<Session, ort::Error> {
+    fn session(&self, bytes: &OnnxBytes) -> Result<Session, ort::Error> {
         let mut builder = Session::builder(self.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_intra_threads(self.settings.intra_threads)?
@@ -224,7 +253,11 @@ impl Opener {
         if let Some(weights) = &self.weights {
             builder = weights.lend_to(builder)?;
         }
-        builder.commit_from_file(&self.path)
+        for (name, bytes) in &bytes.external {
+            builder = builder.with_external_initializer_file_in_memory(name, Arc::clone(bytes))?;
+        }
+        let _watched = Watched::new(Stoppable::Load(builder.canceler()), &self.limit);
+        builder.commit_from_memory(&bytes.model)
     }
 }
 

@@ -68,16 +68,11 @@ impl OutputReader {
         };
         let values = match &self.form {
             Form::Tensor { name } => self.rows_of(get(name)?, rows)?,
-            Form::Maps { name, places } => self.mapped(get(name)?, places)?,
+            Form::Maps { name, places } => self.mapped(get(name)?, places, rows)?,
             Form::Columns { names } => {
                 let mut values = vec![0.0; rows * self.labels];
                 for (at, name) in names.iter().enumerate() {
-                    let (shape, column) = numbers(get(name)?)?;
-                    if column.len() != rows {
-                        return Err(RunError(format!(
-                            "the output `{name}` has the shape {shape:?}, not [{rows}]"
-                        )));
-                    }
+                    let (_, column) = numbers(get(name)?, |values| values == rows)?;
                     for (row, value) in column.into_iter().enumerate() {
                         values[row * self.labels + at] = value;
                     }
@@ -90,7 +85,8 @@ impl OutputReader {
     }
 
     fn rows_of(&self, output: &DynValue, rows: usize) -> Result<Vec<f32>, RunError> {
-        let (shape, values) = numbers(output)?;
+        let whole = rows * self.labels;
+        let (shape, values) = numbers(output, |values| values == whole || (self.labels == 2 && values == rows))?;
         let expected = [rows as i64, self.labels as i64];
         if shape == expected || (self.labels == 1 && shape == expected[..1]) {
             return Ok(values);
@@ -112,8 +108,11 @@ impl OutputReader {
         }
     }
 
-    fn mapped(&self, output: &DynValue, places: &Places) -> Result<Vec<f32>, RunError> {
+    fn mapped(&self, output: &DynValue, places: &Places, expected: usize) -> Result<Vec<f32>, RunError> {
         let rows = output.try_extract_sequence::<DynMapValueType>().map_err(fail)?;
+        if rows.len() != expected {
+            return Err(RunError(format!("the output is not one of {expected} rows")));
+        }
         let mut values = Vec::with_capacity(rows.len() * self.labels);
         for row in rows {
             let start = values.len();
@@ -146,14 +145,20 @@ fn put<'a>(row: &mut [f32], pairs: impl Iterator<Item = (Option<&'a usize>, f32)
     Ok(())
 }
 
-/// A tensor's shape, and its numbers in single precision.
-fn numbers(output: &DynValue) -> Result<(Vec<i64>, Vec<f32>), RunError> {
+/// A tensor's shape, and its numbers in single precision, if they are as many as `fits` says. What has another size is not copied.
+fn numbers(output: &DynValue, fits: impl Fn(usize) -> bool) -> Result<(Vec<i64>, Vec<f32>), RunError> {
+    let check = |shape: &[i64], values: usize| match fits(values) {
+        true => Ok(shape.to_vec()),
+        false => Err(RunError(format!(
+            "an output has the shape {shape:?}, which is not that of the batch"
+        ))),
+    };
     if let Ok((shape, values)) = output.try_extract_tensor::<f64>() {
-        let values = values.iter().map(|&value| value as f32).collect();
-        return Ok((shape.to_vec(), values));
+        let shape = check(shape, values.len())?;
+        return Ok((shape, values.iter().map(|&value| value as f32).collect()));
     }
     let (shape, values) = output.try_extract_tensor::<f32>().map_err(fail)?;
-    Ok((shape.to_vec(), values.to_vec()))
+    Ok((check(shape, values.len())?, values.to_vec()))
 }
 
 fn find<'a>(outputs: &'a [Outlet], name: &str) -> Result<&'a Outlet, String> {

@@ -2,9 +2,8 @@
 //!
 //! ONNX Runtime reads a copy of its own for each session. What is given to a session as an initializer is used where it
 //! lies; what the kernels make of it (packed matrices) is shared only for such weights, by way of a container. So the
-//! large weights are read here, once, from the same file. The sessions keep them alive: nothing is borrowed.
+//! large weights are read here, once, from the same bytes. The sessions keep them alive: nothing is borrowed.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use ort::session::builder::{PrepackedWeights, SessionBuilder};
@@ -12,8 +11,12 @@ use ort::value::{DynValue, PrimitiveTensorElementType, Tensor};
 use prost::Message;
 use prost::bytes::Bytes;
 
+use super::bytes::OnnxBytes;
+
 /// Smaller weights are not worth sharing.
 const SMALLEST: usize = 4096;
+/// What a tensor says of values that lie in another file.
+const EXTERNAL: i32 = 1;
 
 /// The large weights of a model, and what kernels packed of them; cheap to clone.
 #[derive(Clone)]
@@ -23,12 +26,12 @@ pub struct SharedWeights {
 }
 
 impl SharedWeights {
-    /// Reads the large weights that lie inside an ONNX file; those in files of their own are mapped by ONNX Runtime.
-    /// Nothing if there are none, or if the file can't be read: what is wrong with it, ONNX Runtime says better.
-    pub fn read(path: &Path) -> Option<Self> {
-        let file = Bytes::from(std::fs::read(path).ok()?);
-        let graph = ModelProto::decode(file).ok()?.graph?;
-        let weights: Vec<_> = graph.initializer.into_iter().filter_map(TensorProto::lend).collect();
+    /// Takes the large weights out of an ONNX file and the files beside it. Nothing if there are none, or if the file can't be
+    /// read: what is wrong with it, ONNX Runtime says better.
+    pub fn read(bytes: &OnnxBytes) -> Option<Self> {
+        let graph = ModelProto::decode(bytes.model.clone()).ok()?.graph?;
+        let lend = |tensor: TensorProto| tensor.lend(bytes);
+        let weights: Vec<_> = graph.initializer.into_iter().filter_map(lend).collect();
         (!weights.is_empty()).then(|| Self {
             weights: Arc::new(weights),
             packed: PrepackedWeights::new(),
@@ -67,26 +70,58 @@ struct TensorProto {
     name: String,
     #[prost(bytes = "bytes", tag = "9")]
     raw_data: Bytes,
+    #[prost(message, repeated, tag = "13")]
+    external_data: Vec<Place>,
+    #[prost(int32, tag = "14")]
+    data_location: i32,
+}
+
+/// A name and a value that say where a tensor's values lie.
+#[derive(Clone, PartialEq, Message)]
+struct Place {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(string, tag = "2")]
+    value: String,
 }
 
 impl TensorProto {
     /// The weight as a value that sessions can use; nothing for small ones and for types that few models have.
-    fn lend(self) -> Option<(String, Arc<DynValue>)> {
-        if self.raw_data.len() < SMALLEST {
+    fn lend(self, bytes: &OnnxBytes) -> Option<(String, Arc<DynValue>)> {
+        let raw = self.raw(bytes)?;
+        if raw.len() < SMALLEST {
             return None;
         }
-        let raw = &self.raw_data;
         let value = match self.data_type {
-            1 => tensor(self.dims, raw, f32::from_le_bytes),
-            2 => tensor(self.dims, raw, u8::from_le_bytes),
-            3 => tensor(self.dims, raw, i8::from_le_bytes),
+            1 => tensor(&self.dims, raw, f32::from_le_bytes),
+            2 => tensor(&self.dims, raw, u8::from_le_bytes),
+            3 => tensor(&self.dims, raw, i8::from_le_bytes),
             _ => None,
         }?;
         Some((self.name, Arc::new(value)))
     }
 }
 
-fn tensor<const N: usize, T>(dims: Vec<i64>, raw: &[u8], read: impl Fn([u8; N]) -> T) -> Option<DynValue>
+impl TensorProto {
+    /// Its values as they lie in the file, or in one beside it; nothing if that is not how it holds them.
+    fn raw<'a>(&'a self, bytes: &'a OnnxBytes) -> Option<&'a [u8]> {
+        if self.data_location != EXTERNAL {
+            return Some(&self.raw_data);
+        }
+        let value = |key: &str| {
+            self.external_data
+                .iter()
+                .rfind(|place| place.key == key)
+                .map(|place| place.value.as_str())
+        };
+        let file = bytes.beside(value("location")?)?;
+        let number = |key: &str| value(key).map_or(Some(0), |number| number.parse::<usize>().ok());
+        let (from, length) = (number("offset")?, number("length")?);
+        file.get(from..from.checked_add(length)?)
+    }
+}
+
+fn tensor<const N: usize, T>(dims: &[i64], raw: &[u8], read: impl Fn([u8; N]) -> T) -> Option<DynValue>
 where
     T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static,
 {
@@ -94,6 +129,13 @@ where
     if !rest.is_empty() {
         return None;
     }
+    // Dimensions that promise more than there is are for ONNX Runtime to refuse.
+    let promised = dims
+        .iter()
+        .try_fold(1_usize, |all, &dim| all.checked_mul(usize::try_from(dim).ok()?));
+    if promised != Some(elements.len()) {
+        return None;
+    }
     let values: Vec<T> = elements.iter().map(|&element| read(element)).collect();
-    Tensor::from_array((dims, values)).ok().map(Tensor::into_dyn)
+    Tensor::from_array((dims.to_vec(), values)).ok().map(Tensor::into_dyn)
 }

@@ -2,6 +2,7 @@
 //!
 //! Runs on worker threads, on the async ones only where that is sure to be short. Must not know of batches: padding is `onnx/`'s.
 
+mod growth;
 pub mod ngrams;
 pub mod tokenizer;
 pub mod wordpiece;
@@ -9,8 +10,9 @@ pub mod wordpiece;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::ModelError;
 use super::manifest::{Manifest, Preprocess, Truncation};
+use super::repository::read_listed;
+use super::{ModelError, files};
 
 /// What a model reads of one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,13 +93,14 @@ pub enum Preprocessor {
 }
 
 impl Preprocessor {
-    /// Reads what the manifest names from the model's folder.
+    /// Reads what the manifest names from the model's folder. A file must be the one whose SHA-256 the manifest has.
     pub fn load(manifest: &Manifest, folder: &Path) -> Result<Self, ModelError> {
         Ok(match &manifest.preprocess {
             Preprocess::HashedNgrams(settings) => Self::Ngrams(ngrams::NgramExtractor::new(settings.clone())),
             Preprocess::Tokenizer(settings) => {
                 let path = folder.join(&settings.file);
-                let tokenizer = tokenizer::TextTokenizer::load(&path, settings.clone())
+                let bytes = read_listed(folder, manifest, &settings.file, files::MOST_OF_TOKENIZER)?;
+                let tokenizer = tokenizer::TextTokenizer::load(&bytes, settings.clone())
                     .map_err(|problem| ModelError::new(&path, problem))?;
                 Self::Tokenizer(Box::new(tokenizer))
             }

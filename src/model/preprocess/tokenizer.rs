@@ -5,15 +5,13 @@
 //! bound in bytes. Padding and truncation that a tokenizer.json carries are cleared: padding is the batch's, truncation the
 //! manifest's or the request's.
 
-use std::path::Path;
-
 use tokenizers::utils::truncation::{TruncationStrategy, truncate_encodings};
 use tokenizers::{
     Model, ModelWrapper, OffsetType, PostProcessor, PreTokenizer, Tokenizer, TruncationDirection, TruncationParams,
 };
 
 use super::wordpiece::WordPieces;
-use super::{EncodeError, Encoding, ModelInput, cut_bytes};
+use super::{EncodeError, Encoding, ModelInput, cut_bytes, growth};
 use crate::model::manifest::{TokenizerSettings, Truncation};
 
 /// A tokenizer with the model's limits.
@@ -30,9 +28,17 @@ pub struct TextTokenizer {
 }
 
 impl TextTokenizer {
-    /// Reads a tokenizer.json. The error is one line.
-    pub fn load(path: &Path, settings: TokenizerSettings) -> Result<Self, String> {
-        let mut tokenizer = Tokenizer::from_file(path).map_err(|error| format!("not a usable tokenizer: {error}"))?;
+    /// Reads the bytes of a tokenizer.json. The error is one line.
+    pub fn load(bytes: &[u8], settings: TokenizerSettings) -> Result<Self, String> {
+        growth::check(bytes)?;
+        let read = || Self::read(bytes, settings);
+        // The library takes some files for sound that are not, and panics.
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
+            .unwrap_or_else(|_| Err("not a usable tokenizer: its parts do not fit each other".to_owned()))
+    }
+
+    fn read(bytes: &[u8], settings: TokenizerSettings) -> Result<Self, String> {
+        let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|error| format!("not a usable tokenizer: {error}"))?;
         let own = || tokenizer.get_padding().map(|padding| padding.pad_id);
         let pad_id = settings
             .pad_id
@@ -143,6 +149,9 @@ impl TextTokenizer {
             .tokenizer
             .post_process(encoded, second, true)
             .map_err(|_| EncodeError::Failed)?;
+        if encoded.len() > self.settings.max_tokens {
+            return Err(EncodeError::Failed);
+        }
         Ok(Encoding {
             token_count: encoded.len(),
             truncated: cut || too_long,

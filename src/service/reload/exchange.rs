@@ -74,7 +74,10 @@ impl Service {
             let folder = &labels.chosen(pass.settings, newest);
             let (name, version) = sources::name_and_version(pass.settings, folder);
             found.push(name.clone());
-            let content = in_background(false, || pass.memory.look_into(folder, pass.whole, pass.settings));
+            let content = in_background(false, || {
+                pass.memory
+                    .look_into(folder, pass.whole, pass.settings, &|| self.is_draining())
+            });
             let verdict = match content.unwrap_or_else(Content::Refused) {
                 Content::Refused(refusal) => Verdict::Refused(refusal),
                 Content::RefusedBefore(refusal) => Verdict::RefusedBefore(refusal),

@@ -51,7 +51,13 @@ impl Memory {
     }
 
     /// Checks the files in a folder against their checksums, unless they look as they did.
-    pub fn look_into(&mut self, folder: &Path, whole: Signature, settings: &Settings) -> Content {
+    pub fn look_into(
+        &mut self,
+        folder: &Path,
+        whole: Signature,
+        settings: &Settings,
+        called_off: &dyn Fn() -> bool,
+    ) -> Content {
         let signature = signature::of([folder]);
         if let Some(seen) = self.folders.get(folder).filter(|seen| seen.signature == signature) {
             let known = seen
@@ -63,8 +69,8 @@ impl Memory {
                 (Ok(model), None) => Content::Model(Box::new(model.clone())),
             };
         }
-        let verified =
-            sources::read(settings, folder).map_err(|error| Refusal::of_file(Stage::NotReady, &error, folder));
+        let verified = sources::read(settings, folder, called_off)
+            .map_err(|error| Refusal::of_file(Stage::NotReady, &error, folder));
         let content = match &verified {
             Ok(model) => Content::Model(Box::new(model.clone())),
             Err(refusal) => Content::Refused(refusal.clone()),

@@ -16,8 +16,9 @@ pub mod shadow;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -100,16 +101,37 @@ impl Reloads {
         }
     }
 
-    /// Waits for the end of a reload that is under way, and of the versions that were replaced; none comes after. Blocks.
-    pub(super) fn stop(&self) {
+    /// Waits up to `limit` until nobody else loads models or exchanges them; whether that is so.
+    pub(super) fn wait_for_loader(&self, limit: Duration) -> bool {
+        within(limit, || {
+            !matches!(self.loader.try_lock(), Err(TryLockError::WouldBlock))
+        })
+    }
+
+    /// Waits up to `limit` for the end of a reload that is under way, and of the versions that were replaced; none comes after.
+    /// Blocks.
+    pub(super) fn stop(&self, limit: Duration) {
         let mut work = locked(&self.work);
         work.stopped = true;
-        while work.running {
-            work = self.idle.wait(work).unwrap_or_else(PoisonError::into_inner);
-        }
-        drop(work);
-        for thread in std::mem::take(&mut *locked(&self.retiring)) {
-            let _ = thread.join();
+        let ended = self.idle.wait_timeout_while(work, limit, |work| work.running);
+        drop(ended.unwrap_or_else(PoisonError::into_inner));
+        within(limit, || {
+            let mut retiring = locked(&self.retiring);
+            retiring.retain(|thread| !thread.is_finished());
+            retiring.is_empty()
+        });
+    }
+}
+
+/// Looks again and again, up to `limit`, whether something is done; whether it is.
+fn within(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
+    const LOOK: Duration = Duration::from_millis(5);
+    let started = Instant::now();
+    loop {
+        match done() {
+            true => return true,
+            false if started.elapsed() >= limit => return false,
+            false => std::thread::sleep(LOOK),
         }
     }
 }
@@ -169,7 +191,7 @@ impl Service {
             work.asked = work.wanted;
         }
         let (service, runtime) = (self.clone(), tokio::runtime::Handle::current());
-        // It ends when there is nothing more to do; `Reloads::stop` waits for that.
+        // It ends when there is nothing more to do; `Reloads::stop` waits for that, but not for long.
         let thread = std::thread::Builder::new()
             .name("model-loader".into())
             .spawn(move || service.reload_all(&runtime));

@@ -40,7 +40,9 @@ impl Service {
             let problem = format!("version: the repository has no version `{version}` of `{name}`");
             Error::new(Reason::ModelNotFound, problem)
         })?;
-        let verified = in_background(false, || Candidate::read(settings, &folder, &catalog));
+        let verified = in_background(false, || {
+            Candidate::read(settings, &folder, &catalog, &|| self.is_draining())
+        });
         let candidate = verified
             .and_then(|verified| verified)
             .map_err(|refusal| refused(version, refusal))?;
@@ -89,8 +91,13 @@ fn holds(catalog: &Catalog, slot: &Arc<Slot>) -> bool {
 }
 
 impl Candidate {
-    fn read(settings: &Settings, folder: &Path, catalog: &Catalog) -> Result<Self, Refusal> {
-        let verified = sources::read(settings, folder);
+    fn read(
+        settings: &Settings,
+        folder: &Path,
+        catalog: &Catalog,
+        called_off: &dyn Fn() -> bool,
+    ) -> Result<Self, Refusal> {
+        let verified = sources::read(settings, folder, called_off);
         let verified = verified.map_err(|error| Refusal::of_file(Stage::NotReady, &error, folder))?;
         Ok(Self::new(verified, catalog))
     }

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
+use crate::model::files;
 use crate::model::manifest::is_name;
 use crate::service::sources;
 
@@ -69,11 +70,12 @@ impl Labels {
     pub fn read(settings: &Settings) -> Result<Self, String> {
         let file = file_of(settings);
         let told = |problem: String| format!("{}: {problem}", file.display());
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(told(error.to_string())),
-        };
+        if let Err(error) = file.metadata()
+            && error.kind() == std::io::ErrorKind::NotFound
+        {
+            return Ok(Self::default());
+        }
+        let text = files::read_text(&file, files::MOST_OF_TOML).map_err(told)?;
         let labels: Self = toml::from_str(&text).map_err(|error| told(error.message().replace('\n', " ")))?;
         labels.check().map_err(told)?;
         Ok(labels)

@@ -1,0 +1,174 @@
+//! Opening what lies in a folder of somebody else's making: regular files alone, of a size that was said before, and hashed as
+//! they are read, so that what was checked is what is used.
+//!
+//! A pipe would be waited for, a device read without end, and a file that is exchanged between two looks would be another one.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+/// The most bytes of a manifest, and of the small TOML files beside models.
+pub const MOST_OF_TOML: u64 = 8 << 20;
+/// The most bytes of a configuration in JSON.
+pub const MOST_OF_JSON: u64 = 16 << 20;
+/// The most bytes of a tokenizer: those of the largest vocabularies are a quarter of it.
+pub const MOST_OF_TOKENIZER: u64 = 128 << 20;
+/// The most bytes of golden examples.
+pub const MOST_OF_GOLDEN: u64 = 64 << 20;
+/// The most bytes of an ONNX file: its format has no larger ones.
+pub const MOST_OF_ONNX: u64 = (2 << 30) - 1;
+/// The most bytes of any other file: weights beside an ONNX file.
+pub const MOST_OF_ANY: u64 = 64 << 30;
+
+/// Opens a regular file of at most `most` bytes. Never waits for a writer. The error is a part of a line.
+pub fn open(path: &Path, most: u64) -> Result<File, String> {
+    let regular = |file: &std::fs::Metadata| match file.is_file() {
+        true => Ok(()),
+        false => Err("is not a regular file".to_owned()),
+    };
+    // Opening some devices does something, so it is looked at first; what is opened may be something else by then.
+    regular(&path.metadata().map_err(|error| error.to_string())?)?;
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = file.map_err(|error| error.to_string())?;
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    regular(&metadata)?;
+    match metadata.len() > most {
+        true => Err(too_large(most)),
+        false => Ok(file),
+    }
+}
+
+fn too_large(most: u64) -> String {
+    match most >> 20 {
+        0 => format!("is larger than {most} bytes"),
+        mib => format!("is larger than {mib} MiB"),
+    }
+}
+
+/// Reads a regular file of at most `most` bytes, also one that grows while it is read. The error is a part of a line.
+pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    let file = open(path, most)?;
+    let expected = file.metadata().map_or(0, |file| file.len());
+    let mut bytes = Vec::new();
+    let room = usize::try_from(expected + 1).unwrap_or(usize::MAX);
+    bytes
+        .try_reserve_exact(room)
+        .map_err(|_| "does not fit into memory".to_owned())?;
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    match bytes.len() as u64 > most {
+        true => Err(too_large(most)),
+        false => Ok(bytes),
+    }
+}
+
+/// The same as text.
+pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
+    String::from_utf8(read(path, most)?).map_err(|_| "is not UTF-8".to_owned())
+}
+
+/// Reads a file whose SHA-256 is known, in hexadecimal: the bytes that come back are the ones that it was taken of.
+pub fn read_known(path: &Path, most: u64, sha256: &str) -> Result<Vec<u8>, String> {
+    let bytes = read(path, most)?;
+    match self::sha256(&bytes).eq_ignore_ascii_case(sha256) {
+        true => Ok(bytes),
+        false => Err("it is not the file any more whose SHA-256 was checked".to_owned()),
+    }
+}
+
+/// The SHA-256 of a file of any size, in hexadecimal; a small part of it is in memory at a time.
+pub fn sha256_of(path: &Path) -> Result<String, String> {
+    let mut file = Hashing::new(open(path, MOST_OF_ANY)?);
+    std::io::copy(&mut file, &mut std::io::sink()).map_err(|error| error.to_string())?;
+    Ok(file.sum())
+}
+
+/// The SHA-256 of bytes, in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A reader that takes the SHA-256 of all that goes through it.
+pub struct Hashing<R> {
+    from: R,
+    hasher: Sha256,
+}
+
+impl<R: Read> Hashing<R> {
+    /// Nothing was read yet.
+    pub fn new(from: R) -> Self {
+        Self {
+            from,
+            hasher: Sha256::new(),
+        }
+    }
+
+    /// The sum of what was read, in hexadecimal.
+    pub fn sum(self) -> String {
+        hex(&self.hasher.finalize())
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn only_regular_files_within_the_bound_are_opened() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("file"), b"abcd").expect("written");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            path("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .expect("a pipe");
+        symlink("pipe", path("link")).expect("a link");
+        symlink("round", path("round")).expect("a link");
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket")).expect("a socket");
+        for odd in ["pipe", "link", "socket", ".", "/dev/null", "/dev/zero"] {
+            let refused = open(&path(odd), MOST_OF_ANY).expect_err(odd);
+            assert_eq!(refused, "is not a regular file", "{odd}");
+        }
+        assert!(open(&path("round"), 4).is_err(), "a link to itself");
+        assert_eq!(read(&path("file"), 4).as_deref(), Ok(b"abcd".as_slice()));
+        assert_eq!(read(&path("file"), 3), Err("is larger than 3 bytes".to_owned()));
+    }
+
+    #[test]
+    fn a_known_file_is_the_one_that_was_hashed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        std::fs::write(&path, b"abcd").expect("written");
+        let sum = sha256_of(&path).expect("hashed");
+        assert_eq!(
+            read_known(&path, 4, &sum.to_uppercase()).as_deref(),
+            Ok(b"abcd".as_slice())
+        );
+        std::fs::write(&path, b"abce").expect("written");
+        assert!(read_known(&path, 4, &sum).is_err());
+    }
+}

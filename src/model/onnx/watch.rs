@@ -1,0 +1,206 @@
+//! Ends what ONNX Runtime does for too long: runs past their limit, and runs and loads that were called off.
+//!
+//! One thread for the process, which counts ticks and not the time of day: a machine that stood still for a minute did not run a
+//! minute. It waits without a tick while nothing runs.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ort::session::RunOptions;
+use ort::session::builder::LoadCanceler;
+
+use crate::model::limited::CallOff;
+
+/// How often it looks.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How long the runs of a model may take; all its sessions share it.
+#[derive(Clone, Debug)]
+pub struct RunLimit(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    ticks: AtomicU64,
+    hit: AtomicBool,
+    off: CallOff,
+}
+
+impl RunLimit {
+    /// A limit, and the flag that calls everything off.
+    pub fn new(limit: Duration, off: CallOff) -> Self {
+        let shared = Shared {
+            ticks: AtomicU64::new(0),
+            hit: AtomicBool::new(false),
+            off,
+        };
+        let new = Self(Arc::new(shared));
+        new.set(limit);
+        new
+    }
+
+    /// Changes the limit, for runs that are under way too, and forgets that it was hit.
+    pub fn set(&self, limit: Duration) {
+        self.0.hit.store(false, Ordering::Release);
+        let ticks = limit.as_millis().div_ceil(TICK.as_millis());
+        self.0
+            .ticks
+            .store(u64::try_from(ticks).unwrap_or(u64::MAX), Ordering::Release);
+    }
+
+    /// The limit.
+    pub fn get(&self) -> Duration {
+        TICK.saturating_mul(u32::try_from(self.0.ticks.load(Ordering::Acquire)).unwrap_or(u32::MAX))
+    }
+
+    /// Whether all runs are ended.
+    pub fn is_off(&self) -> bool {
+        self.0.off.is_off()
+    }
+
+    /// Whether a run was ended for it since it was set.
+    pub fn was_hit(&self) -> bool {
+        self.0.hit.load(Ordering::Acquire)
+    }
+
+    /// Ends all runs, those that come too.
+    pub fn call_off(&self) {
+        self.0.off.call_off();
+    }
+}
+
+/// What can be ended.
+pub(super) enum Stoppable {
+    /// A run.
+    Run(Arc<RunOptions>),
+    /// The making of a session; it has no limit of its own.
+    Load(LoadCanceler),
+}
+
+/// What is under way; whoever holds it says by its end that it is over.
+pub(super) struct Watched {
+    number: u64,
+}
+
+impl Watched {
+    /// Has something watched.
+    pub(super) fn new(what: Stoppable, limit: &RunLimit) -> Self {
+        let mut state = state();
+        let number = state.next;
+        state.next += 1;
+        let limit = limit.clone();
+        let watch = Watch {
+            what,
+            limit,
+            ticks: 0,
+            ended: false,
+        };
+        state.watched.insert(number, watch);
+        if !state.started {
+            // It ends with the process.
+            let thread = std::thread::Builder::new().name("run-watch".into()).spawn(tick);
+            state.started = thread.is_ok();
+        } else if state.idle {
+            CHANGED.notify_one();
+        }
+        Self { number }
+    }
+
+    /// It is over; whether it was ended.
+    pub(super) fn over(self) -> bool {
+        let ended = state().watched.remove(&self.number).is_some_and(|watch| watch.ended);
+        std::mem::forget(self);
+        ended
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        state().watched.remove(&self.number);
+    }
+}
+
+struct Watch {
+    what: Stoppable,
+    limit: RunLimit,
+    ticks: u64,
+    ended: bool,
+}
+
+struct State {
+    watched: HashMap<u64, Watch>,
+    next: u64,
+    started: bool,
+    idle: bool,
+}
+
+static STATE: Mutex<Option<State>> = Mutex::new(None);
+static CHANGED: Condvar = Condvar::new();
+
+struct Locked(MutexGuard<'static, Option<State>>);
+
+impl std::ops::Deref for Locked {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        self.0.as_ref().expect("it was made when it was locked")
+    }
+}
+
+impl std::ops::DerefMut for Locked {
+    fn deref_mut(&mut self) -> &mut State {
+        self.0.as_mut().expect("it was made when it was locked")
+    }
+}
+
+fn state() -> Locked {
+    let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    state.get_or_insert_with(|| State {
+        watched: HashMap::new(),
+        next: 0,
+        started: false,
+        idle: false,
+    });
+    Locked(state)
+}
+
+fn tick() {
+    let mut locked = state();
+    loop {
+        locked.idle = locked.watched.is_empty();
+        let guard = locked.0;
+        let guard = match guard.as_ref().is_some_and(|state| state.idle) {
+            true => CHANGED.wait(guard).unwrap_or_else(PoisonError::into_inner),
+            false => {
+                drop(guard);
+                std::thread::sleep(TICK);
+                STATE.lock().unwrap_or_else(PoisonError::into_inner)
+            }
+        };
+        locked = Locked(guard);
+        for watch in locked.watched.values_mut() {
+            watch.look();
+        }
+    }
+}
+
+impl Watch {
+    fn look(&mut self) {
+        self.ticks += 1;
+        let limit = &self.limit.0;
+        let run = matches!(self.what, Stoppable::Run(_));
+        let late = run && self.ticks > limit.ticks.load(Ordering::Acquire);
+        if self.ended || !(late || limit.off.is_off()) {
+            return;
+        }
+        if late {
+            limit.hit.store(true, Ordering::Release);
+        }
+        let told = match &self.what {
+            Stoppable::Run(options) => options.terminate(),
+            Stoppable::Load(canceler) => canceler.cancel(),
+        };
+        self.ended = told.is_ok();
+    }
+}

@@ -1,0 +1,121 @@
+//! How many times as long a tokenizer can make a text before it is cut into tokens, told before any text is given to it.
+//!
+//! A step that writes two letters for one doubles a text; twenty of them one after the other make a gigabyte of a kilobyte.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The most times as long; the steps of known families make some thirty.
+const MOST: f64 = 1024.0;
+/// The most pieces of the template that special tokens are put around texts by.
+const MOST_PIECES: usize = 64;
+
+/// The steps of a tokenizer; its vocabulary is passed over.
+#[derive(Deserialize)]
+struct Steps {
+    normalizer: Option<Value>,
+    pre_tokenizer: Option<Value>,
+    post_processor: Option<Value>,
+}
+
+/// Refuses a tokenizer that makes texts too long. The error is a part of a line. What is no tokenizer is for its reader to say.
+pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
+    let Ok(steps) = serde_json::from_slice::<Steps>(bytes) else {
+        return Ok(());
+    };
+    let times: f64 = [&steps.normalizer, &steps.pre_tokenizer]
+        .into_iter()
+        .flatten()
+        .map(times)
+        .product();
+    if !(times <= MOST) {
+        return Err(format!(
+            "its normalizers can make a text {times:.0} times as long, the most is {MOST:.0}"
+        ));
+    }
+    match steps.post_processor.as_ref().map_or(0, pieces) {
+        found if found > MOST_PIECES => Err(format!(
+            "its post_processor puts {found} pieces around a text, the most is {MOST_PIECES}"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// How many times as long a step can make a text.
+fn times(step: &Value) -> f64 {
+    let length = |value: Option<&Value>| value.and_then(Value::as_str).map_or(0, str::len) as f64;
+    match step.get("type").and_then(Value::as_str) {
+        Some("Sequence") => {
+            let steps = ["normalizers", "pretokenizers"]
+                .iter()
+                .filter_map(|key| step.get(key)?.as_array());
+            steps.flatten().map(times).product()
+        }
+        Some("Replace") => {
+            let pattern = step.get("pattern");
+            let content = length(step.get("content"));
+            match length(pattern.and_then(|pattern| pattern.get("String"))) {
+                // An expression may be found once a byte, or between any two.
+                0.0 => content + 1.0,
+                found => (content / found).max(1.0),
+            }
+        }
+        Some("Prepend") => 1.0 + length(step.get("prepend")),
+        Some("Precompiled") => 4.0,
+        Some("Metaspace") => 4.0,
+        Some("ByteLevel") => 2.0,
+        _ => 1.0,
+    }
+}
+
+/// How many pieces come out for a text, or for two.
+fn pieces(step: &Value) -> usize {
+    let length = |key: &str| step.get(key).and_then(Value::as_array).map_or(0, Vec::len);
+    match step.get("processors").and_then(Value::as_array) {
+        Some(steps) => steps
+            .iter()
+            .map(|step| pieces(step).max(1))
+            .fold(1, usize::saturating_mul),
+        None => length("single").max(length("pair")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn checked(normalizer: &Value, post_processor: &Value) -> Result<(), String> {
+        let tokenizer = json!({"normalizer": normalizer, "post_processor": post_processor, "model": {"vocab": {}}});
+        check(tokenizer.to_string().as_bytes())
+    }
+
+    #[test]
+    fn steps_that_double_texts_again_and_again_are_refused() {
+        let replace =
+            |pattern: Value, content: &str| json!({"type": "Replace", "pattern": pattern, "content": content});
+        let times = |step: Value, times: usize| json!({"type": "Sequence", "normalizers": vec![step; times]});
+        for step in [
+            replace(json!({"String": "a"}), "aa"),
+            replace(json!({"Regex": "a*"}), "aa"),
+            json!({"type": "Prepend", "prepend": "aaa"}),
+            times(replace(json!({"String": "a"}), "aa"), 1),
+        ] {
+            assert_eq!(checked(&times(step.clone(), 2), &Value::Null), Ok(()), "{step}");
+            let refused = checked(&times(step.clone(), 20), &Value::Null).expect_err("refused");
+            assert!(refused.contains("times as long"), "{step}: {refused}");
+        }
+        let shrinks = replace(json!({"String": "``"}), "\"");
+        assert_eq!(checked(&times(shrinks, 100), &Value::Null), Ok(()));
+    }
+
+    #[test]
+    fn a_template_of_many_pieces_is_refused() {
+        let template = |pieces: usize| json!({"type": "TemplateProcessing", "single": vec!["$A"; pieces], "pair": []});
+        assert_eq!(checked(&Value::Null, &template(3)), Ok(()));
+        assert!(checked(&Value::Null, &template(65)).is_err());
+        let chained = json!({"type": "Sequence", "processors": vec![template(3); 4]});
+        assert!(checked(&Value::Null, &chained).is_err());
+    }
+}
