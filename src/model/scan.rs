@@ -211,7 +211,8 @@ impl<R: Read> Walk<R> {
                     if place && length > LONGEST_NAME {
                         return Err(Problem::Malformed);
                     }
-                    if !place && !(self.keep && kind.keeps(field, length)) {
+                    let kept = place || self.keep && kind.keeps(field, length);
+                    if !kept {
                         self.pass(length, end)?;
                         continue;
                     }

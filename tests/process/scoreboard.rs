@@ -136,3 +136,9 @@ fn starts_drains_ages_and_rotations_lose_no_call() {
     }
     told.says("rotation", &["3 rotations, 3 taken into use"]);
 }
+
+#[test]
+fn folders_that_would_hang_or_swell_are_refused() {
+    let told = Scoreboard::run(&["poisoned"]);
+    told.says("poisoned", &["17 of 17 refused", "exit 0 "]);
+}

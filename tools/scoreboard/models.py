@@ -1,14 +1,18 @@
 """Broken models: each must be refused in one line, with exit code 1 or 2, before any call is accepted."""
 
 import hashlib
+import json
 import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
+import urllib.request
 
-from server import ROOT
+from server import ROOT, Server
 
 
 class Copy:
@@ -43,10 +47,10 @@ class Copy:
         assert found[1] == 1, (file, old)
         self.write(file, found[0])
 
-    def check(self, program):
+    def check(self, program, *flags):
         """The exit code of a start that does not open ports, and what it complains of."""
         command = [program, "serve", "--check", "--models", self.repository.name, "--default-route"]
-        command += ["deep" if "deep" in self.name else "fast", "--log-filter", "off"]
+        command += ["deep" if "deep" in self.name else "fast", "--log-filter", "off", *flags]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         return done.returncode, done.stderr.strip().splitlines()
 
@@ -199,4 +203,115 @@ def flipped(options):
     )
 
 
-ROWS = [broken, flipped]
+def graph(name, *listed):
+    """The tutorial's model with a graph of tests/data/poisoned, without golden examples, and with more files that are listed."""
+
+    def change(copy):
+        with open(f"{ROOT}/tests/data/poisoned/{name}.onnx", "rb") as poison:
+            copy.write("model.onnx", poison.read())
+        copy.replace("manifest.toml", rb"(?s)\[golden\].*?\[limits\]", b"[limits]")
+        for file in listed:
+            with open(copy.path(file), "wb") as opened:
+                opened.write(bytes(4))
+            copy.write("manifest.toml", copy.read("manifest.toml") + f'"{file}" = "{sha256(bytes(4))}"\n'.encode())
+
+    return change
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def pipe(file):
+    def change(copy):
+        os.remove(copy.path(file))
+        os.mkfifo(copy.path(file))
+
+    return change
+
+
+def labels_pipe(copy):
+    os.mkfifo(f"{copy.repository.name}/labels.toml")
+
+
+def no_manifest(change):
+    """A Hugging Face folder in the place of the model."""
+
+    def changed(copy):
+        shutil.rmtree(copy.folder)
+        shutil.copytree(f"{ROOT}/tests/data/hugging_face/bert", copy.folder)
+        for file in change:
+            with open(copy.path(file)) as opened:
+                content = json.load(opened)
+            content.update(change[file])
+            with open(copy.path(file), "w") as opened:
+                json.dump(content, opened)
+
+    return changed
+
+
+DOUBLED = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
+POISONED = {
+    "an endless loop": graph("endless"),
+    "an endless loop in a function": graph("endless-folded"),
+    "a tensor of 4 TB": graph("huge-constant"),
+    "a weight of 4 TB by its own account": graph("huge-declared"),
+    "an output of 10^12 columns": lambda copy: (graph("wide")(copy), os.remove(copy.path("manifest.toml"))),
+    "model.onnx a pipe": pipe("model.onnx"),
+    "golden.jsonl a pipe": pipe("golden.jsonl"),
+    "labels.toml a pipe": labels_pipe,
+    "10^9 labels": no_manifest({"config.json": {"id2label": None, "label2id": None, "num_labels": 10**9}}),
+    "200,000 labels": no_manifest({"config.json": {"id2label": {str(at): f"l{at}" for at in range(200_000)}}}),
+    "a normalizer that doubles texts 20 times": no_manifest(
+        {"tokenizer.json": {"normalizer": {"type": "Sequence", "normalizers": [DOUBLED] * 20}}}
+    ),
+    "a normalizer that panics": no_manifest(
+        {"tokenizer.json": {"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}}}
+    ),
+    **{
+        f"values in another file, named in {place}": graph(f"external-{place}", "hidden.bin")
+        for place in ["attribute", "function", "default", "branch", "training"]
+    },
+}
+
+
+def poisoned(options):
+    """Folders that would hang, swell or deceive: refused in one line each; while an endless one loads, health answers and SIGTERM ends."""
+    bound = ["--max-timeout", "5s", "--default-timeout", "5s"]
+    passed, slowest = [], 0.0
+    for case, change in POISONED.items():
+        with Copy("tests/data/models", "tutorial-nb") as copy:
+            change(copy)
+            started = time.monotonic()
+            code, complaint = copy.check(options.program, *bound)
+            slowest = max(slowest, time.monotonic() - started)
+            if options.verbose:
+                print(f"    {case}: {code} {complaint}")
+            if code not in (1, 2) or len(complaint) != 1:
+                passed.append(case)
+    with Copy("tests/data/models", "tutorial-nb") as copy:
+        server = Server(options.program, repository=copy.repository.name)
+        second = f"{copy.repository.name}/tutorial-nb/2"
+        shutil.copytree(copy.folder, second)
+        copy.folder = second
+        copy.replace("manifest.toml", rb'\nversion = "1"', b'\nversion = "2"')
+        graph("endless")(copy)
+        server.process.send_signal(signal.SIGHUP)
+        health = []
+        for _ in range(20):
+            started = time.monotonic()
+            with urllib.request.urlopen(f"http://{server.http[0]}:{server.http[1]}/healthz", timeout=30) as answer:
+                answer.read()
+            health.append(time.monotonic() - started)
+            time.sleep(0.1)
+        started = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        code = server.process.wait(timeout=120)
+        ended = time.monotonic() - started
+    return (
+        f"{len(POISONED) - len(passed)} of {len(POISONED)} refused, passed: {passed or 'none'}, the longest took {slowest:.1f} s; "
+        f"while an endless version loads: health {1000 * max(health):.0f} ms at most, exit {code} {ended:.1f} s after SIGTERM"
+    )
+
+
+ROWS = [broken, flipped, poisoned]
