@@ -194,6 +194,12 @@ fn numbers_of_labels_are_bounded_before_anything_is_made_of_them() {
     let many = || (0..10_001).map(|at| (at.to_string(), json!(format!("label {at}"))));
     let refused = export_refused("config.json", labels(Value::Object(many().collect())));
     assert!(refused.contains("id2label names 10001 labels"), "{refused}");
+    let refused = export_refused("config.json", |config| {
+        config["id2label"] = Value::Null;
+        config["label2id"] = Value::Null;
+        config["num_labels"] = json!(1_000_000_000);
+    });
+    assert!(refused.contains("num_labels is 1000000000"), "{refused}");
     let refused = export_refused("config.json", labels(json!({"0": "a", "1": "b".repeat(257), "2": "c"})));
     assert!(refused.contains("one of 257 bytes"), "{refused}");
 

@@ -44,7 +44,11 @@ pub(super) fn labels(config: &Config, output: Option<&Port>, notes: &mut Notes) 
             by_id.into_iter().map(|(_, label)| label.clone()).collect()
         }
         None => {
-            let count = columns.or(config.num_labels).unwrap_or(2);
+            let told = config.num_labels;
+            let count = columns
+                .max(told.filter(|&count| count > MOST_LABELS))
+                .or(told)
+                .unwrap_or(2);
             if count > MOST_LABELS {
                 notes.wrong(
                     format!("{CONFIG_FILE}: num_labels is {count}, the most is {MOST_LABELS}"),
