@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 use super::allowance::{Allowance, Limits};
 use crate::error::{Error, Reason};
 use crate::service::types::ClientKey;
+use crate::telemetry::visible::is_hidden;
 
 /// The shortest token, in bytes.
 const MIN_TOKEN_BYTES: usize = 16;
@@ -65,8 +66,8 @@ impl PartialEq for Key {
 }
 
 impl Keys {
-    /// The keys of a file and of a variable's value: `name:token` and the name's limits a line, or between commas. The error
-    /// is one line.
+    /// The keys of a file and of a variable's value: `name:token` and the name's limits a line, in the variable between commas
+    /// too. The error is one line.
     pub fn load(file: Option<&Path>, variable: Option<Variable>) -> Result<Self, String> {
         let keys = Self {
             file: file.map(Path::to_owned),
@@ -83,14 +84,14 @@ impl Keys {
         if let Some(file) = &self.file {
             let problem = |problem: String| format!("{}: {problem}", file.display());
             let text = std::fs::read_to_string(file).map_err(|error| problem(error.to_string()))?;
-            known.extend(parse(&text).map_err(problem)?);
+            known.extend(parse_file(&text).map_err(problem)?);
             if known.is_empty() {
                 // An empty file must not open the door to everybody.
                 return Err(problem("holds no keys, it needs name:token a line".into()));
             }
         }
         if let Some(Variable { name, value }) = &self.variable {
-            known.extend(parse(value).map_err(|problem| format!("{name}: {problem}"))?);
+            known.extend(parse_variable(value).map_err(|problem| format!("{name}: {problem}"))?);
             if known.is_empty() {
                 return Err(format!("{name}: holds no keys, it needs name:token"));
             }
@@ -193,40 +194,86 @@ fn client_of(name: &str) -> ClientKey {
     ClientKey::of(name.as_bytes())
 }
 
-/// Lines of `name:token` and, after white space, limits; empty ones and those that begin with `#` say nothing.
-fn parse(text: &str) -> Result<Vec<Line>, String> {
-    let mut lines = Vec::new();
-    for (at, line) in text.split(['\n', ',']).enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
+/// The keys of a file: `name:token` a line and, after white space, limits. A line that is empty or begins with `#` says nothing,
+/// whatever else it holds.
+fn parse_file(text: &str) -> Result<Vec<Line>, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut keys = Vec::new();
+    for (at, line) in text.split('\n').enumerate() {
+        let place = format!("line {}", at + 1);
+        if says_something(line, &place)? {
+            if line.contains(',') {
+                return Err(format!(
+                    "{place} has a comma: a file has one key a line, and its comments have lines of their own"
+                ));
+            }
+            keys.push(parse(line, &place)?);
+        }
+    }
+    Ok(keys)
+}
+
+/// The keys of a variable: the same, and a line may hold several between commas, but no comment after one.
+fn parse_variable(text: &str) -> Result<Vec<Line>, String> {
+    let mut keys = Vec::new();
+    for (at, line) in text.split('\n').enumerate() {
+        let place = format!("line {}", at + 1);
+        if !says_something(line, &place)? {
             continue;
         }
-        let at = at + 1;
-        let (name, token) = line
-            .split_once(':')
-            .ok_or_else(|| format!("key {at} has no colon, it must be name:token"))?;
-        let (token, limits) = token
-            .trim()
-            .split_once(char::is_whitespace)
-            .unwrap_or((token.trim(), ""));
-        let name = name.trim();
-        if name.is_empty() {
-            return Err(format!("key {at} has no name"));
+        for key in line.split(',').filter(|key| !key.trim().is_empty()) {
+            let place = format!("key {}", keys.len() + 1);
+            if key.trim_start().starts_with('#') {
+                return Err(format!(
+                    "{place} begins with #: a comment has a line of its own, and ends with that line"
+                ));
+            }
+            keys.push(parse(key, &place)?);
         }
-        let whole = token.bytes().all(|byte| byte.is_ascii_graphic());
-        if !whole || !(MIN_TOKEN_BYTES..=MAX_TOKEN_BYTES).contains(&token.len()) {
-            return Err(format!(
-                "the token of key {at} must be {MIN_TOKEN_BYTES} to {MAX_TOKEN_BYTES} visible ASCII characters"
-            ));
-        }
-        let limits: Limits = limits.parse().map_err(|problem| format!("key {at} {problem}"))?;
-        lines.push(Line {
-            name: name.to_owned(),
-            digest: Sha256::digest(token).into(),
-            limits: (limits != Limits::default()).then_some(limits),
-        });
     }
-    Ok(lines)
+    Ok(keys)
+}
+
+/// Whether a line is more than a comment. Lines end with LF or CR LF; a character that some programs show as the end of a line, or
+/// not at all, is an error even in a comment: people would read something else than what counts.
+fn says_something(line: &str, place: &str) -> Result<bool, String> {
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if let Some(hidden) = line.chars().find(|&value| value != '\t' && is_hidden(value)) {
+        let code = u32::from(hidden);
+        return Err(format!(
+            "{place} has the character U+{code:04X}, which does not show or looks like the end of a line"
+        ));
+    }
+    let line = line.trim();
+    Ok(!line.is_empty() && !line.starts_with('#'))
+}
+
+/// One key.
+fn parse(key: &str, place: &str) -> Result<Line, String> {
+    let (name, token) = key
+        .trim()
+        .split_once(':')
+        .ok_or_else(|| format!("{place} has no colon, it must be name:token"))?;
+    let (token, limits) = token
+        .trim()
+        .split_once(char::is_whitespace)
+        .unwrap_or((token.trim(), ""));
+    let name = name.trim();
+    if name.is_empty() {
+        return Err(format!("{place} has no name"));
+    }
+    let whole = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if !whole || !(MIN_TOKEN_BYTES..=MAX_TOKEN_BYTES).contains(&token.len()) {
+        return Err(format!(
+            "the token of {place} must be {MIN_TOKEN_BYTES} to {MAX_TOKEN_BYTES} visible ASCII characters"
+        ));
+    }
+    let limits: Limits = limits.parse().map_err(|problem| format!("{place} {problem}"))?;
+    Ok(Line {
+        name: name.to_owned(),
+        digest: Sha256::digest(token).into(),
+        limits: (limits != Limits::default()).then_some(limits),
+    })
 }
 
 #[cfg(test)]
@@ -274,11 +321,76 @@ mod tests {
     }
 
     #[test]
+    fn each_separator_lets_in_what_people_see_and_no_more() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("tokens");
+        let of_file = |text: &str| {
+            std::fs::write(&file, text).expect("written");
+            Keys::load(Some(&file), None)
+        };
+        let of_variable = |text: &str| Keys::load(None, Some(variable(text)));
+        let knows = |keys: &Keys, token: &str| keys.admit(&with(&format!("Bearer {token}"))).is_ok();
+        // What stands between two keys: whether each is let in, in a file and in a variable; otherwise the text is refused.
+        for (separator, in_file, in_variable) in [
+            ("\n", true, true),
+            ("\r\n", true, true),
+            ("  \t\n \t", true, true),
+            (",", false, true),
+            (" , ", false, true),
+            (",\n", false, true),
+            ("\r", false, false),
+            (" ", false, false),
+            ("\t", false, false),
+            ("\u{a0}", false, false),
+            ("\0", false, false),
+            ("\u{b}", false, false),
+            ("\u{c}", false, false),
+            ("\u{85}", false, false),
+            ("\u{2028}", false, false),
+            ("\u{2029}", false, false),
+            ("\u{feff}", false, false),
+            ("\n\u{feff}", false, false),
+        ] {
+            let two = format!("a:{FIRST}{separator}b:{SECOND}");
+            for (loaded, right) in [(of_file(&two), in_file), (of_variable(&two), in_variable)] {
+                match loaded {
+                    Ok(keys) => assert!(right && knows(&keys, FIRST) && knows(&keys, SECOND), "{separator:?}"),
+                    Err(error) => {
+                        assert!(!right, "{separator:?}: {error}");
+                        assert!(!error.contains(FIRST) && !error.contains(SECOND), "{error}");
+                    }
+                }
+            }
+            // After a comment: only a line end that everybody sees as one ends it.
+            let revoked = format!("a:{FIRST}\n# revoked 2026-11-01{separator}old:{SECOND}");
+            let ends = separator.trim_matches([' ', '\t']);
+            for loaded in [of_file(&revoked), of_variable(&revoked)] {
+                let Ok(keys) = loaded else { continue };
+                assert!(knows(&keys, FIRST), "{separator:?}");
+                assert_eq!(knows(&keys, SECOND), ends.ends_with('\n'), "{separator:?}");
+            }
+        }
+        let marked = of_file(&format!("\u{feff}# made by an editor\r\na:{FIRST}  \r\n")).expect("a mark at the start");
+        assert!(knows(&marked, FIRST));
+    }
+
+    #[test]
+    fn a_comma_in_a_file_and_a_comment_after_a_key_are_errors_with_their_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("tokens");
+        std::fs::write(&file, format!("# two\na:{FIRST},b:{SECOND}")).expect("written");
+        let error = Keys::load(Some(&file), None).err().expect("a comma");
+        assert!(error.contains("tokens: line 2 has a comma"), "{error}");
+        let error = Keys::load(None, Some(variable(&format!("a:{FIRST}, # old:{SECOND}")))).err();
+        assert!(error.is_some_and(|error| error.contains("key 2 begins with #")));
+    }
+
+    #[test]
     fn what_is_wrong_is_said_without_the_token() {
         for (text, expected) in [
             ("a", "key 1 has no colon"),
             (":aaaaaaaaaaaaaaaa", "key 1 has no name"),
-            ("# b\na:SECRET", "the token of key 2 must be 16 to 1024"),
+            ("# b\na:SECRET", "the token of key 1 must be 16 to 1024"),
             ("a:SECRET SECRET SECRET", "the token of key 1 must be"),
             ("a:aaaaaaaaaaaaaaaa SECRET", "key 1 has a limit that is not"),
             (

@@ -74,7 +74,7 @@ fn what_is_unsafe_or_broken_is_refused_before_a_port_opens() {
             vec!["--profile", "hardened"],
             "the profile hardened wants to know callers",
         ),
-        (vec!["--tokens-file", "short"], "short: the token of key 1"),
+        (vec!["--tokens-file", "short"], "short: the token of line 1"),
     ] {
         let finished = refused(folder.path(), &args);
         assert_eq!(finished.code, Some(2), "{args:?}: {finished:?}");
