@@ -16,6 +16,9 @@
 //!
 //! Imports go one way: api → service → batching → model. `tests/architecture.rs` keeps it so.
 
+// They panic when nobody reads: `cli::output` and `telemetry::stderr` write instead.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 #[cfg(all(feature = "ort-dynamic", feature = "ort-download"))]
 compile_error!(
     "features `ort-dynamic` and `ort-download` exclude each other: build with `--no-default-features --features ort-download` to get ort's own download"

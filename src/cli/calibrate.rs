@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::calibration_report::Report;
-use super::{ConfigArgs, Exit, fail};
+use super::{ConfigArgs, Exit, fail, output};
 use crate::calibration::curve::{Fitted, Interval, Judged, Point};
 use crate::calibration::labelled::{self, Columns, Labelled, in_fit_half};
 use crate::calibration::target::{AccuracyTarget, Target, choose};
@@ -134,7 +134,7 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         deep_alone,
         curve,
     };
-    report.print().map_err(failure)?;
+    output::record(report.print());
     if !args.dry_run {
         let out = args.out.clone().unwrap_or_else(|| usual_place(&settings, &task));
         report.write(&out, [&fast, &deep]).map_err(failure)?;

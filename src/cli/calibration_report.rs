@@ -7,6 +7,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::complain;
+use super::output::outln;
 use crate::calibration::curve::{Interval, Point};
 use crate::calibration::plot::{self, Plot};
 use crate::model::repository::VerifiedModel;
@@ -168,7 +169,7 @@ impl Report<'_> {
             (path.with_extension("svg"), plot::svg(&plot)),
         ] {
             std::fs::write(&path, content).map_err(|error| format!("{}: {error}", path.display()))?;
-            println!("wrote {}", path.display());
+            outln!("wrote {}", path.display());
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::output::outln;
 use super::{ConfigArgs, Exit, complain, fail, write_manifest};
 use crate::config::Settings;
 use crate::model::discover::{self, Examined, Hints, Note, NoteKind};
@@ -75,7 +76,7 @@ fn find(model: &Path, repository: &Path) -> Result<PathBuf, String> {
 fn examined(folder: &Path) -> Result<VerifiedModel, Exit> {
     let hints = hints(folder);
     let Examined { manifest, notes } = discover::examine(folder, &hints);
-    println!("folder       {} has no {MANIFEST_FILE}", folder.display());
+    outln!("folder       {} has no {MANIFEST_FILE}", folder.display());
     for (kind, heading) in [
         (NoteKind::Found, "found"),
         (NoteKind::Assumed, "assumed"),
@@ -114,9 +115,9 @@ fn hints(folder: &Path) -> Hints {
 }
 
 fn tell(heading: &str, note: &Note) {
-    println!("{heading:<12} {}", note.text);
+    outln!("{heading:<12} {}", note.text);
     if let Some(remedy) = &note.remedy {
-        println!("  remedy     {remedy}");
+        outln!("  remedy     {remedy}");
     }
 }
 
@@ -135,20 +136,18 @@ fn load(verified: &VerifiedModel, settings: &Settings, args: &CheckArgs) -> Exit
     };
     match &verified.manifest.golden {
         Some(golden) => describe_golden(initialized.golden, golden, verified.manifest.onnx.output_kind),
-        None => println!("golden       no examples: nobody compared its answers with those of its training framework"),
+        None => outln!("golden       no examples: nobody compared its answers with those of its training framework"),
     }
     if args.write_manifest {
         let written = write_manifest::write(&verified.folder, &verified.manifest, &mut initialized, args.force);
         if let Err(problem) = written {
             return fail(&problem, Exit::Failure);
         }
-        println!("written      {MANIFEST_FILE} and golden.jsonl: later change is detected, a wrong export is not");
+        outln!("written      {MANIFEST_FILE} and golden.jsonl: later change is detected, a wrong export is not");
     } else if verified.manifest.golden.is_none() {
-        println!(
-            "  remedy     --write-manifest writes {MANIFEST_FILE} with checksums and examples; see docs/models.md"
-        );
+        outln!("  remedy     --write-manifest writes {MANIFEST_FILE} with checksums and examples; see docs/models.md");
     }
-    println!("ok           in {:.0?}", started.elapsed());
+    outln!("ok           in {:.0?}", started.elapsed());
     Exit::Success
 }
 
@@ -157,17 +156,19 @@ fn describe_golden(report: Report, golden: &Golden, output_kind: OutputKind) {
         OutputKind::Logits => "logit",
         OutputKind::Probabilities => "probability",
     };
-    println!("golden       {} examples, ids identical", report.examples);
-    println!(
+    outln!("golden       {} examples, ids identical", report.examples);
+    outln!(
         "  alone      largest {of} difference {:.2e}, tolerance {:.2e}",
-        report.largest_difference, golden.logit_tolerance
+        report.largest_difference,
+        golden.logit_tolerance
     );
-    println!(
+    outln!(
         "  batched    largest {of} difference {:.2e}, tolerance {:.2e}",
-        report.largest_batched_difference, golden.batched_logit_tolerance
+        report.largest_batched_difference,
+        golden.batched_logit_tolerance
     );
     if golden.source == OWN_GOLDEN {
-        println!("  source     Tandem itself: they detect later change, not a wrong export");
+        outln!("  source     Tandem itself: they detect later change, not a wrong export");
     }
 }
 
@@ -186,22 +187,22 @@ fn describe(verified: &VerifiedModel) {
         labels,
         ..
     } = manifest;
-    println!("model        {name}@{version} ({})", folder.display());
-    println!("fingerprint  {fingerprint}");
-    println!(
+    outln!("model        {name}@{version} ({})", folder.display());
+    outln!("fingerprint  {fingerprint}");
+    outln!(
         "task         {task}, tier {}, labels {}",
         tier.name(),
         labels.join(", ")
     );
     if folder.join(MANIFEST_FILE).is_file() {
-        println!("files        {} with the right SHA-256", manifest.files.len());
+        outln!("files        {} with the right SHA-256", manifest.files.len());
     } else {
-        println!(
+        outln!(
             "files        {}, without a SHA-256 to hold them to",
             manifest.files.len()
         );
     }
     if manifest.stand_in {
-        println!("stand-in     its answers are not meant for use");
+        outln!("stand-in     its answers are not meant for use");
     }
 }

@@ -7,6 +7,7 @@ use comfy_table::{Table, presets};
 
 use super::table::{Format, printable};
 use crate::api::{json, pb};
+use crate::telemetry::visible::visible;
 
 const GREEN: &str = "\u{1b}[42;30m";
 const RED: &str = "\u{1b}[41;97m";
@@ -28,8 +29,16 @@ pub fn write(out: &mut impl Write, format: Format, text: &str, explanation: &pb:
             } else {
                 printable(text)
             };
-            writeln!(out, "{} {:.4}  {shown}", explanation.label, explanation.confidence)?;
-            writeln!(out, "{}\n", table(text, explanation))?;
+            writeln!(
+                out,
+                "{} {:.4}  {shown}",
+                visible(&explanation.label),
+                explanation.confidence
+            )?;
+            for line in table(text, explanation).lines() {
+                writeln!(out, "{}", visible(&line))?;
+            }
+            writeln!(out)?;
         }
     }
     out.flush()
@@ -56,7 +65,7 @@ fn table(text: &str, explanation: &pb::Explanation) -> Table {
     table.set_header(["label", "adds", "n-gram"]);
     for label in &explanation.labels {
         for part in label.supporting.iter().chain(&label.opposing) {
-            let ngrams = part.spans.iter().map(|span| visible(cut(text, span)));
+            let ngrams = part.spans.iter().map(|span| with_spaces(cut(text, span)));
             let mut ngrams: Vec<String> = ngrams.collect();
             ngrams.dedup();
             table.add_row([&label.label, &format!("{:+.4}", part.contribution), &ngrams.join(" ")]);
@@ -123,7 +132,7 @@ fn bound(byte: i32, text: &str) -> usize {
 }
 
 /// An n-gram in which spaces can be seen.
-fn visible(ngram: &str) -> String {
+fn with_spaces(ngram: &str) -> String {
     if ngram.is_empty() {
         return "␣".to_owned();
     }

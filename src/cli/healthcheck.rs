@@ -9,6 +9,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::client::{CredentialArgs, OwnCertificate, connect_as, describe};
+use super::output::outln;
 use super::{Exit, complain};
 
 /// The arguments of `tandem healthcheck`.
@@ -54,11 +55,11 @@ pub fn run(args: &HealthcheckArgs) -> Exit {
     };
     match answer {
         Ok(ServingStatus::Serving) => {
-            println!("SERVING");
+            outln!("SERVING");
             Exit::Success
         }
         Ok(status) => {
-            println!("{}", status.as_str_name());
+            outln!("{}", status.as_str_name());
             Exit::Failure
         }
         Err(problem) => {

@@ -8,18 +8,25 @@ pub mod client;
 pub mod explain;
 pub mod healthcheck;
 pub mod models;
+pub mod output;
 pub mod predict;
 pub mod serve;
+pub mod signals;
 pub mod table;
 pub mod write_manifest;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ContextValue;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{ConfigError, Options, Settings, resolve};
 use crate::model::onnx::Runtime;
+use crate::telemetry::stderr;
+use crate::telemetry::visible::visible;
+
+pub use output::{complain, fail};
 
 /// What a command ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,12 +117,20 @@ impl ConfigArgs {
 pub fn main() -> ExitCode {
     // SAFETY: no other thread runs yet.
     unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
-    let cli = Cli::parse();
+    let _last_lines = output::LastLines;
+    let exit = match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(error) => tell_usage(error),
+    };
+    ExitCode::from(output::settle(exit) as u8)
+}
+
+fn run(cli: Cli) -> Exit {
     if cli.version {
-        println!("{}", version());
-        return ExitCode::SUCCESS;
+        output::block(&version());
+        return Exit::Success;
     }
-    let exit = match cli.command {
+    match cli.command {
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Calibrate(args)) => calibrate::run(&args),
@@ -126,12 +141,33 @@ pub fn main() -> ExitCode {
         Some(Command::BenchOnnx(args)) => bench::raw::run(&args),
         Some(Command::BenchEcho(args)) => bench::echo::run(&args),
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "tandem", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "tandem", &mut script);
+            output::raw(&script);
             Exit::Success
         }
         None => Exit::Usage,
-    };
-    ExitCode::from(exit as u8)
+    }
+}
+
+/// Says what is wrong with the command line, or writes the help that it asks for.
+fn tell_usage(mut error: clap::Error) -> Exit {
+    if error.use_stderr() {
+        let quoted: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
+        for (kind, value) in quoted {
+            if let ContextValue::String(text) = value {
+                error.insert(kind, ContextValue::String(visible(&text).into_owned()));
+            }
+        }
+        // Not in colour: it quotes what it was given.
+        let text = error.render().to_string();
+        text.trim_end()
+            .split('\n')
+            .for_each(|line| stderr::line(&visible(line)));
+        return Exit::Usage;
+    }
+    output::record(error.print());
+    Exit::Success
 }
 
 /// The versions of the program and of ONNX Runtime.
@@ -145,15 +181,4 @@ fn version() -> String {
         ),
         Err(problem) => format!("tandem {tandem}\n{problem}"),
     }
-}
-
-/// Says what went wrong, in one line, on standard error.
-pub fn complain(problem: &dyn std::fmt::Display) {
-    eprintln!("tandem: {problem}");
-}
-
-/// Says what went wrong and ends with `exit`.
-pub fn fail(problem: &dyn std::fmt::Display, exit: Exit) -> Exit {
-    complain(problem);
-    exit
 }

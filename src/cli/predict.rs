@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::client::{Connection, CredentialArgs, connect_as, describe};
 use super::table::{Format, Writer};
-use super::{ConfigArgs, Exit, explain, fail};
+use super::{ConfigArgs, Exit, explain, fail, output};
 use crate::api::pb::prediction_service_client::PredictionServiceClient;
 use crate::api::{convert, pb};
 use crate::config::Settings;
@@ -70,8 +70,6 @@ pub fn run(args: &PredictArgs) -> Exit {
     };
     match tokio.block_on(predict(args, &settings)) {
         Ok(()) => Exit::Success,
-        // Whoever reads our output has read enough.
-        Err((_, Exit::Success)) => Exit::Success,
         Err((problem, exit)) => fail(&problem, exit),
     }
 }
@@ -110,19 +108,14 @@ async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<()> {
             break;
         }
         let answer = backend.ask(request(args, batch.clone())).await?;
-        writer.write(&batch, &answer.predictions).map_err(not_written)?;
+        if let Err(error) = writer.write(&batch, &answer.predictions) {
+            output::record(Err(error));
+            break;
+        }
         progress.inc(batch.iter().map(|text| text.len() as u64 + 1).sum());
     }
     progress.finish_and_clear();
     Ok(())
-}
-
-/// Whoever reads our output may have read enough.
-fn not_written(error: io::Error) -> (String, Exit) {
-    match error.kind() {
-        io::ErrorKind::BrokenPipe => (String::new(), Exit::Success),
-        _ => failure(error),
-    }
 }
 
 async fn explain(args: &PredictArgs, mut backend: Backend, source: Source, format: Format) -> Outcome<()> {
@@ -143,7 +136,10 @@ async fn explain(args: &PredictArgs, mut backend: Backend, source: Source, forma
             })
             .await?;
         for (text, explanation) in batch.iter().zip(&answer.explanations) {
-            explain::write(&mut out, format, text, explanation).map_err(not_written)?;
+            if let Err(error) = explain::write(&mut out, format, text, explanation) {
+                output::record(Err(error));
+                return Ok(());
+            }
         }
     }
 }

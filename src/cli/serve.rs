@@ -1,8 +1,9 @@
 //! `tandem serve`: configuration → manifests and checksums → ports → accept → load, warm up, check → serve → drain.
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use std::time::{Duration, Instant};
 
+use super::output::{self, outln};
+use super::signals::Signals;
 use super::{ConfigArgs, Exit, complain, fail};
 use crate::config::Settings;
 use crate::model::ModelError;
@@ -28,16 +29,29 @@ pub struct ServeArgs {
     pub check: bool,
 }
 
+/// What the models' threads may take to end when the grace is over or the second signal has come.
+const LAST_MOMENT: Duration = Duration::from_millis(200);
+
 /// Runs the server until SIGTERM or SIGINT.
 pub fn run(args: &ServeArgs) -> Exit {
+    let unserved = match args.check || args.print_config {
+        // Whoever asked has no answer.
+        true => Exit::Failure,
+        false => Exit::Success,
+    };
+    let signals = match Signals::listen(unserved) {
+        Ok(signals) => signals,
+        Err(exit) => return exit,
+    };
     let settings = match args.config.resolve() {
         Ok(settings) => settings,
         Err(error) => return fail(&error, Exit::Usage),
     };
     if args.print_config {
-        print!(
-            "{}",
-            toml::to_string(&settings).expect("settings are plain values with names")
+        output::raw(
+            toml::to_string(&settings)
+                .expect("settings are plain values with names")
+                .as_bytes(),
         );
         return Exit::Success;
     }
@@ -45,7 +59,7 @@ pub fn run(args: &ServeArgs) -> Exit {
         return fail(&problem, Exit::Usage);
     }
     logs::log_panics();
-    let security = match Security::load(&settings, Tokens::of_environment()) {
+    let security = match Tokens::of_environment().and_then(|tokens| Security::load(&settings, tokens)) {
         Ok(security) => security,
         Err(problem) => return fail(&problem, Exit::Usage),
     };
@@ -75,7 +89,8 @@ pub fn run(args: &ServeArgs) -> Exit {
         .enable_all()
         .build();
     match tokio {
-        Ok(tokio) => tokio.block_on(serve(&settings, security, service)),
+        // A thread that is stuck, in a run or in preprocessing, does not hold up the end.
+        Ok(tokio) => output::end(tokio.block_on(serve(&settings, security, service, signals))),
         Err(error) => fail(&format!("can't start the async runtime: {error}"), Exit::Failure),
     }
 }
@@ -88,21 +103,19 @@ fn check(settings: &Settings, service: &Service) -> Exit {
         Ok(()) => {
             let models = service.catalog().slots().count();
             let noun = if models == 1 { "model" } else { "models" };
-            println!("ok: {models} {noun} loaded and verified");
+            outln!("ok: {models} {noun} loaded and verified");
             Exit::Success
         }
         Err(error) => fail(&error, Exit::Failure),
     }
 }
 
-async fn serve(settings: &Settings, security: Security, service: Service) -> Exit {
+async fn serve(settings: &Settings, security: Security, service: Service, signals: Signals) -> Exit {
+    let drain = settings.drain_pause.0.saturating_add(settings.drain_grace.0);
+    signals.begin(drain);
     let server = match Server::bind(settings, security, service.clone()).await {
         Ok(server) => server,
         Err(error) => return fail(&error, Exit::Failure),
-    };
-    let signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => return fail(&format!("can't listen for signals: {error}"), Exit::Failure),
     };
     match server.addresses() {
         Ok(addresses) => announce(addresses),
@@ -111,6 +124,7 @@ async fn serve(settings: &Settings, security: Security, service: Service) -> Exi
     let (loaded, failure) = tokio::sync::oneshot::channel();
     let loader = load(settings.clone(), service.clone(), loaded);
     let mut exit = Exit::Success;
+    let mut told = Instant::now();
     let shutdown = async {
         tokio::select! {
             () = signals.stop.cancelled() => tracing::info!("told to stop, draining"),
@@ -121,15 +135,35 @@ async fn serve(settings: &Settings, security: Security, service: Service) -> Exi
                 exit = Exit::Failure;
             }
         }
+        told = Instant::now();
     };
-    server.run(shutdown, signals.hurry.clone()).await;
-    let _ = tokio::task::spawn_blocking(move || {
+    server
+        .run(shutdown, signals.hang_up.clone(), signals.hurry.clone())
+        .await;
+    let (ended, models_ended) = tokio::sync::oneshot::channel();
+    // A thread of its own: the others may all be taken by what is stuck.
+    std::thread::spawn(move || {
         let _ = loader.join();
         service.stop_models();
-    })
-    .await;
+        let _ = ended.send(());
+    });
+    let left = drain.saturating_sub(told.elapsed()).max(LAST_MOMENT);
+    let late = tokio::select! {
+        _ = models_ended => false,
+        () = tokio::time::sleep(left) => true,
+        () = hurried(&signals) => true,
+    };
+    if late {
+        tracing::warn!("models still load or run, the process ends without them");
+    }
     tracing::info!("stopped");
     exit
+}
+
+/// Ends a moment after the second signal.
+async fn hurried(signals: &Signals) {
+    signals.hurry.cancelled().await;
+    tokio::time::sleep(LAST_MOMENT).await;
 }
 
 /// Loads the models on a thread of their own; it ends when all serve, when one fails, or when a drain starts.
@@ -157,30 +191,4 @@ fn announce(addresses: Addresses) {
         admin = show(addresses.admin),
         "listening"
     );
-}
-
-/// SIGTERM and SIGINT: the first asks for a drain, the next for its end.
-struct Signals {
-    stop: CancellationToken,
-    hurry: CancellationToken,
-}
-
-impl Signals {
-    /// Listens in a task of its own, which ends with the second signal, or with the process.
-    fn listen() -> std::io::Result<Self> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let (stop, hurry) = (CancellationToken::new(), CancellationToken::new());
-        let told = [stop.clone(), hurry.clone()];
-        tokio::spawn(async move {
-            for told in told {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-                told.cancel();
-            }
-        });
-        Ok(Self { stop, hurry })
-    }
 }

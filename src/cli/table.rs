@@ -7,6 +7,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use crate::api::pb;
+use crate::telemetry::visible::visible;
 
 /// How answers are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -80,7 +81,11 @@ impl<W: Write> Writer<W> {
                     writeln!(self.out, "{line}")?;
                 }
             }
-            Format::Table => writeln!(self.out, "{}", table(rows))?,
+            Format::Table => {
+                for line in table(rows).lines() {
+                    writeln!(self.out, "{}", visible(&line))?;
+                }
+            }
         }
         self.out.flush()
     }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -123,14 +123,20 @@ impl Server {
 
     /// Serves until `shutdown`, then drains: health turns NOT_SERVING at once, calls are still taken for the pause,
     /// accepted calls finish, and what has not finished within the grace limit, or when `hurry` is cancelled, is cut.
-    /// Every connection, call and stream has ended when this returns.
-    pub async fn run(self, shutdown: impl Future<Output = ()>, hurry: CancellationToken) {
+    /// Every connection, call and stream has ended when this returns. What `hang_up` counts are the requests to look at
+    /// files and models again; one that is unseen so far counts.
+    pub async fn run(
+        self,
+        shutdown: impl Future<Output = ()>,
+        hang_up: watch::Receiver<u64>,
+        hurry: CancellationToken,
+    ) {
         let service = self.service.clone();
         let (pause, grace) = (self.pause, self.grace);
         let drain = CancellationToken::new();
         let cut = CancellationToken::new();
         let tasks = TaskTracker::new();
-        self.listen(&drain, &cut, &tasks);
+        self.listen(&hang_up, &drain, &cut, &tasks);
         shutdown.await;
         service.start_draining();
         tokio::select! {
@@ -153,7 +159,13 @@ impl Server {
     }
 
     /// Starts a listener for each port, and the watches over the files of keys and certificates, and of models.
-    fn listen(self, drain: &CancellationToken, cut: &CancellationToken, tasks: &TaskTracker) {
+    fn listen(
+        self,
+        hang_up: &watch::Receiver<u64>,
+        drain: &CancellationToken,
+        cut: &CancellationToken,
+        tasks: &TaskTracker,
+    ) {
         let Self {
             service,
             security,
@@ -161,8 +173,12 @@ impl Server {
             limits,
             ..
         } = self;
-        tasks.spawn(security.clone().watch(self.reload_interval, drain.clone()));
-        tasks.spawn(rollout::watch(service.clone(), drain.clone()));
+        tasks.spawn(
+            security
+                .clone()
+                .watch(self.reload_interval, hang_up.clone(), drain.clone()),
+        );
+        tasks.spawn(rollout::watch(service.clone(), hang_up.clone(), drain.clone()));
         let ebb = Arc::new(Notify::new());
         tasks.spawn(memory::watch(service.clone(), ebb.clone(), drain.clone()));
         let listen = |socket, router: Router, protocol| {

@@ -1,17 +1,14 @@
 //! When the model repository is looked at again: at SIGHUP, and by time where that is asked for.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::security::told;
 use crate::service::Service;
 
 /// Has new versions looked for until `end`. What becomes of them is the service's to tell.
-pub async fn watch(service: Service, end: CancellationToken) {
+pub async fn watch(service: Service, mut hang_up: watch::Receiver<u64>, end: CancellationToken) {
     let interval = service.settings().models_poll_interval.0;
-    let mut hang_up = signal(SignalKind::hangup())
-        .inspect_err(|error| tracing::warn!(%error, "can't listen for SIGHUP, new models are not looked for at it"))
-        .ok();
     loop {
         let by_time = async {
             match interval.is_zero() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::tls::Tls;
@@ -32,12 +32,17 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Those of this process.
-    pub fn of_environment() -> Self {
-        Self {
-            callers: std::env::var("TANDEM_TOKENS").ok(),
-            operators: std::env::var("TANDEM_ADMIN_TOKENS").ok(),
-        }
+    /// Those of this process. A variable that is there and can't be read is an error: it must not open the door to everybody.
+    pub fn of_environment() -> Result<Self, String> {
+        let value = |name: &str| match std::env::var(name) {
+            Ok(value) => Ok(Some(value)),
+            Err(std::env::VarError::NotPresent) => Ok(None),
+            Err(std::env::VarError::NotUnicode(_)) => Err(format!("{name}: is not UTF-8")),
+        };
+        Ok(Self {
+            callers: value("TANDEM_TOKENS")?,
+            operators: value("TANDEM_ADMIN_TOKENS")?,
+        })
     }
 }
 
@@ -64,14 +69,7 @@ impl Security {
 
     /// Looks at the files every `interval`, and at SIGHUP, until `end`. Files are compared by content: a link that points
     /// elsewhere is seen, as in the mounted secrets of Kubernetes.
-    pub async fn watch(self, interval: Duration, end: CancellationToken) {
-        let mut hang_up = match signal(SignalKind::hangup()) {
-            Ok(hang_up) => Some(hang_up),
-            Err(error) => {
-                tracing::warn!(%error, "can't listen for SIGHUP, files are looked at by time alone");
-                None
-            }
-        };
+    pub async fn watch(self, interval: Duration, mut hang_up: watch::Receiver<u64>, end: CancellationToken) {
         // The same problem is told once, not every few seconds.
         let mut last_problem = None;
         loop {
@@ -128,12 +126,9 @@ fn check_admin(settings: &Settings, keys: &Keys, admin_keys: &Keys) -> Result<()
     }
 }
 
-/// Waits for the next SIGHUP; for ever where it can't be heard.
-pub(super) async fn told(hang_up: &mut Option<tokio::signal::unix::Signal>) {
-    match hang_up {
-        Some(hang_up) => {
-            hang_up.recv().await;
-        }
-        None => std::future::pending().await,
+/// Waits for the next SIGHUP, also one that came before; for ever where nobody listens for it.
+pub(super) async fn told(hang_up: &mut watch::Receiver<u64>) {
+    if hang_up.changed().await.is_err() {
+        std::future::pending().await
     }
 }

@@ -1,11 +1,19 @@
 //! Logs, on standard error: for people on a terminal, one JSON object a line otherwise.
 
-use std::io::IsTerminal;
+use std::fmt::Debug;
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::{self, Writer};
+
+use super::stderr;
+use super::visible::visible;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -24,9 +32,10 @@ pub enum LogFormat {
 /// The error is one line.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("log filter `{filter}`: {error}"))?;
+    // What can't be written is counted where it is lost; the subscriber would say so on standard error, and panic if it can't.
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .log_internal_errors(false);
     let json = match format {
         LogFormat::Auto => !std::io::stderr().is_terminal(),
         LogFormat::Pretty => false,
@@ -39,14 +48,59 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
             .flatten_event(true)
             .with_current_span(true)
             .with_span_list(false)
+            .with_writer(|| JsonLine)
             .try_init()
     } else {
         builder
             .with_target(false)
             .with_ansi(std::io::stderr().is_terminal())
+            .fmt_fields(plain_fields())
+            .with_writer(|| PrettyLine)
             .try_init()
     };
     Ok(())
+}
+
+/// A line for programs: what its strings hold is shown here, where only strings can hold it.
+struct JsonLine;
+
+impl Write for JsonLine {
+    /// Called once a line.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        stderr::line(&visible(String::from_utf8_lossy(line).trim_end_matches('\n')));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A line for people: the only control characters in it are our own colours, see [`plain_fields`].
+struct PrettyLine;
+
+impl Write for PrettyLine {
+    /// Called once a line.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        stderr::line(String::from_utf8_lossy(line).trim_end_matches('\n'));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The fields of a line for people, whatever strings they hold.
+fn plain_fields() -> impl for<'writer> FormatFields<'writer> {
+    let field = |out: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
+        let text = format!("{value:?}");
+        match field.name() {
+            "message" => write!(out, "{}", visible(&text)),
+            name => write!(out, "{name}={}", visible(&text)),
+        }
+    };
+    format::debug_fn(field).delimited(" ")
 }
 
 /// From now on a panic is a log line that names its place. Its message stays out, since it may quote what it stumbled over: a
@@ -56,6 +110,8 @@ pub fn log_panics() {
         let place = panic.location().map(ToString::to_string);
         let thread = std::thread::current();
         tracing::error!(place, thread = thread.name(), "a thread panicked");
+        // The process may abort next.
+        stderr::flush_if_read();
     }));
 }
 

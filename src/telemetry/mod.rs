@@ -6,4 +6,6 @@ pub mod logs;
 pub mod metrics;
 pub mod process;
 pub mod request_id;
+pub mod stderr;
 pub mod versions;
+pub mod visible;

@@ -28,7 +28,9 @@ impl Collector for ProcessCollector {
                 counter.metric_type(),
             )?)?;
         }
-        Ok(())
+        let counter = ConstCounter::new(super::stderr::lost());
+        let help = "Lines of the log that were lost: not written, or not fast enough";
+        counter.encode(encoder.encode_descriptor("log_lines_lost", help, None, counter.metric_type())?)
     }
 }
 

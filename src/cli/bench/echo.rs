@@ -9,6 +9,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::api::pb;
 use crate::api::pb::prediction_service_server::{PredictionService, PredictionServiceServer};
+use crate::cli::output::outln;
 use crate::cli::{Exit, fail};
 
 /// The arguments of `tandem bench-echo`.
@@ -45,7 +46,7 @@ async fn serve() -> Result<(), String> {
         .ok_or("the first line is no answer in hexadecimal")?;
     let listener = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).map_err(|error| error.to_string())?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    println!("{}", json!({"grpc": address}));
+    outln!("{}", json!({"grpc": address}));
     let server = tonic::transport::Server::builder()
         .add_service(PredictionServiceServer::new(Echo(answer)))
         // As tonic's own `serve` does.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::recorder::Latencies;
 use super::texts;
+use crate::cli::output::outln;
 use crate::cli::{ConfigArgs, Exit, fail};
 use crate::config::Settings;
 use crate::config::settings::RouteSetting;
@@ -71,7 +72,7 @@ fn serve(args: &RawArgs, settings: &Settings) -> Result<(), String> {
             "single" => bare.single(&verified, time)?,
             _ => return Err(format!("`{line}` is no command")),
         };
-        println!("{answer}");
+        outln!("{answer}");
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! What `tandem bench` writes: a table for people, JSON for programs.
 
-use std::io::{self, Write};
 use std::path::Path;
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -14,7 +13,7 @@ use super::overload::Overload;
 use super::probe::Leftover;
 use super::recorder::LatencySummary;
 use crate::api::pb;
-use crate::cli::{Exit, fail};
+use crate::cli::{Exit, fail, output};
 
 /// Everything that was found.
 #[derive(Clone, Debug, Serialize)]
@@ -104,12 +103,7 @@ impl Report {
         let to_stdout = json.is_some_and(|file| file.as_os_str() == "-");
         let text = serde_json::to_string_pretty(self).expect("a report is plain values with names") + "\n";
         let shown = if to_stdout { text.clone() } else { self.table() };
-        if let Err(error) = io::stdout().write_all(shown.as_bytes()) {
-            // Whoever reads our output has read enough.
-            if error.kind() != io::ErrorKind::BrokenPipe {
-                return fail(&error, Exit::Failure);
-            }
-        }
+        output::block(shown.trim_end());
         match json {
             Some(file) if !to_stdout => match std::fs::write(file, text) {
                 Ok(()) => Exit::Success,

@@ -4,6 +4,7 @@ use comfy_table::{Table, presets};
 
 use crate::api::json;
 use crate::api::pb::{self, ReloadVerdict, ServingState, VersionRole};
+use crate::cli::output::{self, outln};
 
 /// Writes to standard output.
 pub struct Printer {
@@ -43,7 +44,7 @@ impl Printer {
                 &model.message,
             ]);
         }
-        println!("{table}");
+        output::block(&table.to_string());
     }
 
     /// One model.
@@ -76,7 +77,7 @@ impl Printer {
                 facts.add_row([key, &value]);
             }
         }
-        println!("{facts}");
+        output::block(&facts.to_string());
         self.versions(answer.versions.as_ref());
     }
 
@@ -103,12 +104,12 @@ impl Printer {
             };
             table.add_row([&*outcome.name, &outcome.version, verdict, &message]);
         }
-        println!("{table}");
+        output::block(&table.to_string());
         for task in &report.recalibrated_tasks {
-            println!("a new calibration is in use for the task {task}");
+            outln!("a new calibration is in use for the task {task}");
         }
         if !report.problem.is_empty() {
-            println!("{}", report.problem);
+            outln!("{}", report.problem);
         }
     }
 
@@ -131,26 +132,26 @@ impl Printer {
                 &version.message,
             ]);
         }
-        println!("{table}");
+        output::block(&table.to_string());
         if let Some(canary) = &versions.canary {
-            println!("{}", told_of(canary));
+            outln!("{}", told_of(canary));
         }
         match versions.pinned_version.as_str() {
-            "" => println!("stable: the newest version, after every reload"),
-            pinned => println!("stable: version {pinned}, until another one is promoted"),
+            "" => outln!("stable: the newest version, after every reload"),
+            pinned => outln!("stable: version {pinned}, until another one is promoted"),
         }
         if !versions.previous_version.is_empty() {
-            println!("a roll-back goes to version {}", versions.previous_version);
+            outln!("a roll-back goes to version {}", versions.previous_version);
         }
         if let Some(pb::CanaryRollback { version, reason }) = &versions.last_rollback {
-            println!("version {version} was rolled back: {reason}");
+            outln!("version {version} was rolled back: {reason}");
         }
     }
 
     /// Whether it was asked for JSON, which is written then.
     fn as_json<T: prost::Message + prost::Name>(&self, answer: &T) -> bool {
         if self.json {
-            println!("{}", String::from_utf8_lossy(&json::encode(answer)));
+            outln!("{}", String::from_utf8_lossy(&json::encode(answer)));
         }
         self.json
     }

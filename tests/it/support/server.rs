@@ -310,7 +310,9 @@ impl Builder {
                         tracing::debug!("the harness went away");
                     }
                 };
-                server.run(shutdown, tokio_util::sync::CancellationToken::new()).await;
+                let (_, no_hang_up) = tokio::sync::watch::channel(0);
+                let no_hurry = tokio_util::sync::CancellationToken::new();
+                server.run(shutdown, no_hang_up, no_hurry).await;
             }
         });
         let server = TestServer {

@@ -1,0 +1,88 @@
+//! What commands write: results on standard output, complaints on standard error. Nothing here panics when nobody reads it.
+//!
+//! The first write to standard output that fails is remembered, and later ones are left off; the command goes on, and what it
+//! ends with is settled once, in [`settle`]: a reader that has read enough is no failure, a full disk is.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::sync::Mutex;
+
+use super::Exit;
+use crate::telemetry::stderr;
+use crate::telemetry::visible::visible;
+
+/// What the first failed write said.
+static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Writes one line to standard output, as `println!` does.
+macro_rules! outln {
+    ($($argument:tt)*) => {
+        $crate::cli::output::line(&format!($($argument)*))
+    };
+}
+pub(crate) use outln;
+
+/// Writes one line, whatever strings it holds.
+pub fn line(text: &str) {
+    raw(format!("{}\n", visible(text)).as_bytes());
+}
+
+/// Writes lines and a line end, without what would colour them or move the cursor.
+pub fn block(text: &str) {
+    text.split('\n').for_each(line);
+}
+
+/// Writes bytes as they are.
+pub fn raw(bytes: &[u8]) {
+    let mut out = io::stdout().lock();
+    record(out.write_all(bytes).and_then(|()| out.flush()));
+}
+
+/// Remembers a write to standard output that failed, unless one did before.
+pub fn record(outcome: io::Result<()>) {
+    let Err(error) = outcome else { return };
+    if let Ok(mut failed) = FAILED.lock() {
+        failed.get_or_insert(error);
+    }
+}
+
+/// What the program ends with, when the command ends with `exit`.
+pub fn settle(exit: Exit) -> Exit {
+    let failed = FAILED.lock().ok().and_then(|mut failed| failed.take());
+    match failed {
+        // Whoever reads our output has read enough.
+        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&format!("standard output: {error}"));
+            if exit == Exit::Success { Exit::Failure } else { exit }
+        }
+        _ => exit,
+    }
+}
+
+/// Says what went wrong, in one line, on standard error.
+pub fn complain(problem: &dyn Display) {
+    stderr::line(&visible(&format!("tandem: {problem}")));
+}
+
+/// Says what went wrong and ends with `exit`.
+pub fn fail(problem: &dyn Display, exit: Exit) -> Exit {
+    complain(problem);
+    exit
+}
+
+/// Waits for the last lines when a command ends, also by a panic.
+pub struct LastLines;
+
+impl Drop for LastLines {
+    fn drop(&mut self) {
+        stderr::flush();
+    }
+}
+
+/// Ends the process at once, after its last lines. Other threads may still be inside ONNX Runtime, say: neither they nor the
+/// exit handlers of libraries are waited for.
+pub fn end(exit: Exit) -> ! {
+    stderr::flush();
+    // SAFETY: it only ends the process; no memory of ours is looked at after it.
+    unsafe { libc::_exit(exit as i32) }
+}

@@ -1,0 +1,127 @@
+//! What commands do when nobody reads what they write, or it can't be written, and when foreign strings would split or colour it.
+
+use std::process::{Command, Stdio};
+
+use crate::support::command::{finish, tandem};
+use crate::support::models::{FAST_ONLY, FastModelCopy};
+
+/// Commands that write to standard output, in their many ways.
+fn commands(models: &FastModelCopy) -> Vec<Vec<String>> {
+    let model = models.model().to_string_lossy().into_owned();
+    let repository = models.repository().to_string_lossy().into_owned();
+    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    vec![
+        words("--version"),
+        words("--help"),
+        words("serve --help"),
+        words("completions bash"),
+        words("completions fish"),
+        words("serve --print-config"),
+        vec!["check".into(), model],
+        [
+            words("serve --check --models"),
+            vec![repository.clone()],
+            FAST_ONLY.map(String::from).to_vec(),
+        ]
+        .concat(),
+        [
+            words("predict --route fast --models"),
+            vec![repository.clone(), "좋다".into()],
+        ]
+        .concat(),
+        [
+            words("predict --format jsonl --route fast --models"),
+            vec![repository.clone(), "좋다".into()],
+        ]
+        .concat(),
+        [words("predict --explain --models"), vec![repository, "좋다".into()]].concat(),
+    ]
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_failure_and_a_full_disk_is_one_line_and_exit_1() {
+    let models = FastModelCopy::new();
+    for args in commands(&models) {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let closed = tandem().args(&args).stdin(Stdio::null()).stdout(writer).output();
+        let closed = closed.expect("it runs");
+        let told = String::from_utf8_lossy(&closed.stderr).into_owned();
+        assert_eq!(closed.status.code(), Some(0), "{args:?}: {told}");
+        assert!(told.lines().all(|line| line.starts_with('{')), "{args:?}: {told}");
+
+        let full = std::fs::File::create("/dev/full").expect("the full device");
+        let full = tandem().args(&args).stdin(Stdio::null()).stdout(full).output();
+        let full = full.expect("it runs");
+        let told = String::from_utf8_lossy(&full.stderr).into_owned();
+        assert_eq!(full.status.code(), Some(1), "{args:?}: {told}");
+        let told: Vec<&str> = told.lines().filter(|line| !line.starts_with('{')).collect();
+        assert!(
+            matches!(told[..], [line] if line.starts_with("tandem: standard output: ")),
+            "{args:?}: {told:?}"
+        );
+    }
+}
+
+#[test]
+fn a_complaint_that_nobody_reads_changes_no_exit_code() {
+    for args in [&["serve", "--models", "nowhere"][..], &["no-such-command"], &[]] {
+        for full in [true, false] {
+            let (reader, writer) = std::io::pipe().expect("a pipe");
+            drop(reader);
+            let stderr: Stdio = match full {
+                true => std::fs::File::create("/dev/full").expect("the full device").into(),
+                false => writer.into(),
+            };
+            let status = tandem().args(args).stdin(Stdio::null()).stderr(stderr).status();
+            assert_eq!(status.expect("it runs").code(), Some(2), "{args:?}");
+        }
+    }
+}
+
+/// What would end a line, colour it, or clear the screen.
+const HOSTILE: &str = "a\ntandem: all is well\u{1b}[31m\u{9b}2J\u{85}\u{2028}\u{202e}b";
+
+fn harmless(text: &str) -> bool {
+    !text
+        .chars()
+        .any(|value| value != '\n' && (value.is_control() || matches!(value, '\u{2028}' | '\u{202e}')))
+}
+
+#[test]
+fn names_neither_split_nor_colour_what_is_said_of_them() {
+    let complain: [&[&str]; 4] = [
+        &["serve", "--models", HOSTILE],
+        &["serve", "--config", HOSTILE],
+        &["check", HOSTILE],
+        &["serve", "--tokens-file", HOSTILE],
+    ];
+    for args in complain {
+        let finished = finish(tandem().args(args), b"");
+        assert_ne!(finished.code, Some(0), "{args:?}");
+        assert!(harmless(finished.complaint()), "{args:?}: {finished:?}");
+    }
+    let usage = finish(tandem().args(["serve", "--grpc-addr", HOSTILE]), b"");
+    assert!(usage.code == Some(2) && harmless(&usage.stderr), "{usage:?}");
+    assert!(!usage.stderr.contains("\ntandem: all is well"), "{usage:?}");
+
+    let models = FastModelCopy::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let hostile = folder.path().join(HOSTILE);
+    std::os::unix::fs::symlink(models.repository(), &hostile).expect("a link");
+    for format in ["pretty", "json"] {
+        let mut command: Command = tandem();
+        command
+            .args(["serve", "--check", "--log-filter", "debug", "--log-format", format])
+            .args(FAST_ONLY);
+        let finished = finish(command.arg("--models").arg(&hostile), b"");
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        assert!(harmless(&finished.stderr) && harmless(&finished.stdout), "{finished:?}");
+        assert!(!finished.stderr.contains("\ntandem: all is well"), "{finished:?}");
+    }
+    let model = models.model();
+    let inside = hostile.join(model.strip_prefix(models.repository()).expect("inside"));
+    let checked = finish(tandem().arg("check").arg(inside), b"").success();
+    assert!(harmless(&checked) && checked.contains("\\u001b[31m"), "{checked}");
+    assert!(!checked.contains("\ntandem: all is well"), "{checked}");
+}

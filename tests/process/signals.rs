@@ -1,0 +1,115 @@
+//! Signals that come before there is anything to serve, and as process 1.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::support::RunningServer;
+use crate::support::command::{clean, signal, tandem};
+use crate::support::models::{FAST_ONLY, FastModelCopy};
+use crate::support::server::free_ports;
+
+/// A configuration that comes when the test lets it: the start waits for it.
+struct LateConfiguration {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl LateConfiguration {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("late.toml");
+        assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+        Self { _folder: folder, path }
+    }
+
+    /// Waits until somebody reads it.
+    fn is_read(&self) -> std::fs::File {
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open(&self.path)
+            .expect("a reader")
+    }
+}
+
+fn serve(program: Command, config: &Path, args: &[&str]) -> Child {
+    let mut program = program;
+    program.args(["serve", "--config"]).arg(config).args(args);
+    let quiet = program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.spawn().expect("the program under test")
+}
+
+#[test]
+fn a_signal_to_stop_ends_a_start_that_waits_for_its_configuration() {
+    for (name, args, code) in [
+        ("TERM", &[][..], 0),
+        ("INT", &[], 0),
+        // Whoever asked for a check has no answer.
+        ("TERM", &["--check"], 1),
+    ] {
+        let late = LateConfiguration::new();
+        let mut child = serve(tandem(), &late.path, args);
+        let _writer = late.is_read();
+        signal(name, child.id());
+        assert_eq!(child.wait().expect("an outcome").code(), Some(code), "{name} {args:?}");
+    }
+}
+
+#[test]
+fn process_1_hears_signals_from_the_start_too() {
+    let late = LateConfiguration::new();
+    let mut namespace = clean("unshare");
+    namespace.args(["--pid", "--fork", "--kill-child"]);
+    let may = Command::new("unshare").args(["--pid", "--fork", "true"]).output();
+    if !may.as_ref().is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: no process namespaces here: {may:?}");
+        return;
+    }
+    namespace.arg(env!("CARGO_BIN_EXE_tandem"));
+    let mut outer = serve(namespace, &late.path, &[]);
+    let _writer = late.is_read();
+    let children = format!("/proc/{0}/task/{0}/children", outer.id());
+    let inner = std::fs::read_to_string(children).expect("the children of a process");
+    signal("TERM", inner.trim().parse().expect("one child"));
+    assert_eq!(outer.wait().expect("an outcome").code(), Some(0));
+}
+
+#[test]
+fn a_sighup_that_comes_before_the_configuration_is_heeded_once_the_server_runs() {
+    let late = LateConfiguration::new();
+    let models = FastModelCopy::new();
+    let mut command = tandem();
+    command.arg("serve").args(free_ports()).args(FAST_ONLY);
+    command
+        .arg("--models")
+        .arg(models.repository())
+        .arg("--config")
+        .arg(&late.path);
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| RunningServer::spawn(command));
+        let mut writer = late.is_read();
+        let pid = reader_of(&late.path);
+        signal("HUP", pid);
+        writer.write_all(b"# nothing\n").expect("written");
+        drop(writer);
+        let server = starting.join().expect("a server");
+        server.logged("told to look for new versions of models");
+        server.signal("TERM");
+        assert_eq!(server.wait_exit().0, Some(0));
+    });
+}
+
+/// The child of ours that has a file open.
+fn reader_of(path: &Path) -> u32 {
+    let processes = std::fs::read_dir("/proc").expect("the processes");
+    let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let reads = |pid: &u32| {
+        let files = std::fs::read_dir(format!("/proc/{pid}/fd")).ok();
+        let mut links = files
+            .into_iter()
+            .flatten()
+            .filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        *pid != std::process::id() && links.any(|link| link == path)
+    };
+    pids.filter(reads).next().expect("it reads its configuration")
+}
