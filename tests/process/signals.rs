@@ -102,7 +102,7 @@ fn a_sighup_that_comes_before_the_configuration_is_heeded_once_the_server_runs()
 /// The child of ours that has a file open.
 fn reader_of(path: &Path) -> u32 {
     let processes = std::fs::read_dir("/proc").expect("the processes");
-    let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let mut pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     let reads = |pid: &u32| {
         let files = std::fs::read_dir(format!("/proc/{pid}/fd")).ok();
         let mut links = files
@@ -111,5 +111,5 @@ fn reader_of(path: &Path) -> u32 {
             .filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
         *pid != std::process::id() && links.any(|link| link == path)
     };
-    pids.filter(reads).next().expect("it reads its configuration")
+    pids.find(reads).expect("it reads its configuration")
 }
