@@ -14,6 +14,7 @@ pub mod grpc;
 pub mod gzip;
 pub mod http;
 pub mod json;
+mod key_lines;
 pub mod keys;
 pub mod schema;
 

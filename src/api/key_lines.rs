@@ -1,0 +1,102 @@
+//! How keys are written in a file and in a variable of the environment. No error quotes a token.
+
+use sha2::{Digest, Sha256};
+
+use super::allowance::Limits;
+use crate::telemetry::visible::is_hidden;
+
+/// The shortest token, in bytes.
+const MIN_TOKEN_BYTES: usize = 16;
+/// The longest token, in bytes.
+pub(super) const MAX_TOKEN_BYTES: usize = 1024;
+/// A line as it was written.
+pub(super) struct Line {
+    /// Whose key it is.
+    pub(super) name: String,
+    /// The SHA-256 of the token.
+    pub(super) digest: [u8; 32],
+    /// None if it says nothing of limits.
+    pub(super) limits: Option<Limits>,
+}
+
+/// The keys of a file: `name:token` a line and, after white space, limits. A line that is empty or begins with `#` says nothing,
+/// whatever else it holds.
+pub(super) fn parse_file(text: &str) -> Result<Vec<Line>, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut keys = Vec::new();
+    for (at, line) in text.split('\n').enumerate() {
+        let place = format!("line {}", at + 1);
+        if says_something(line, &place)? {
+            if line.contains(',') {
+                return Err(format!(
+                    "{place} has a comma: a file has one key a line, and its comments have lines of their own"
+                ));
+            }
+            keys.push(parse(line, &place)?);
+        }
+    }
+    Ok(keys)
+}
+
+/// The keys of a variable: the same, and a line may hold several between commas, but no comment after one.
+pub(super) fn parse_variable(text: &str) -> Result<Vec<Line>, String> {
+    let mut keys = Vec::new();
+    for (at, line) in text.split('\n').enumerate() {
+        let place = format!("line {}", at + 1);
+        if !says_something(line, &place)? {
+            continue;
+        }
+        for key in line.split(',').filter(|key| !key.trim().is_empty()) {
+            let place = format!("key {}", keys.len() + 1);
+            if key.trim_start().starts_with('#') {
+                return Err(format!(
+                    "{place} begins with #: a comment has a line of its own, and ends with that line"
+                ));
+            }
+            keys.push(parse(key, &place)?);
+        }
+    }
+    Ok(keys)
+}
+
+/// Whether a line is more than a comment. Lines end with LF or CR LF; a character that some programs show as the end of a line, or
+/// not at all, is an error even in a comment: people would read something else than what counts.
+fn says_something(line: &str, place: &str) -> Result<bool, String> {
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if let Some(hidden) = line.chars().find(|&value| value != '\t' && is_hidden(value)) {
+        let code = u32::from(hidden);
+        return Err(format!(
+            "{place} has the character U+{code:04X}, which does not show or looks like the end of a line"
+        ));
+    }
+    let line = line.trim();
+    Ok(!line.is_empty() && !line.starts_with('#'))
+}
+
+/// One key.
+fn parse(key: &str, place: &str) -> Result<Line, String> {
+    let (name, token) = key
+        .trim()
+        .split_once(':')
+        .ok_or_else(|| format!("{place} has no colon, it must be name:token"))?;
+    let (token, limits) = token
+        .trim()
+        .split_once(char::is_whitespace)
+        .unwrap_or((token.trim(), ""));
+    let name = name.trim();
+    if name.is_empty() {
+        return Err(format!("{place} has no name"));
+    }
+    let whole = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if !whole || !(MIN_TOKEN_BYTES..=MAX_TOKEN_BYTES).contains(&token.len()) {
+        return Err(format!(
+            "the token of {place} must be {MIN_TOKEN_BYTES} to {MAX_TOKEN_BYTES} visible ASCII characters"
+        ));
+    }
+    let limits: Limits = limits.parse().map_err(|problem| format!("{place} {problem}"))?;
+    Ok(Line {
+        name: name.to_owned(),
+        digest: Sha256::digest(token).into(),
+        limits: (limits != Limits::default()).then_some(limits),
+    })
+}
