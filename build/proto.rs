@@ -10,6 +10,8 @@ const FILES: &[&str] = &[
     "tandem/v1/prediction.proto",
     "tandem/v1/model_service.proto",
     "tandem/v1/admin_service.proto",
+    // Nothing imports it: whoever has our descriptors can read the details of errors, a transcoding proxy say.
+    "google/rpc/error_details.proto",
 ];
 const ROOT: &str = "proto";
 

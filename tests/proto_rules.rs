@@ -24,14 +24,15 @@ struct Element {
 }
 
 fn our_files() -> Vec<FileDescriptorProto> {
-    let set = FileDescriptorSet::decode(DESCRIPTOR_SET).expect("the build wrote it");
-    let ours: Vec<_> = set
-        .file
-        .into_iter()
-        .filter(|file| file.package().starts_with("tandem."))
-        .collect();
-    assert!(!ours.is_empty());
-    ours
+    files_of(DESCRIPTOR_SET, "tandem.v1")
+}
+
+fn files_of(set: &[u8], package: &str) -> Vec<FileDescriptorProto> {
+    let set = FileDescriptorSet::decode(set).expect("a descriptor set");
+    let mut files: Vec<_> = set.file.into_iter().filter(|file| file.package() == package).collect();
+    assert!(!files.is_empty());
+    files.sort_by_key(|file| file.name().to_owned());
+    files
 }
 
 fn at(path: &[i32], field: i32, index: usize) -> Vec<i32> {
@@ -150,5 +151,40 @@ fn services_end_in_service_and_methods_have_messages_of_their_own() {
                 assert_eq!(method.output_type(), format!("{expected}Response"));
             }
         }
+    }
+}
+
+#[test]
+fn generated_code_has_names_that_fit_its_language() {
+    for file in our_files() {
+        let options = file.options.clone().expect("options");
+        assert_eq!(options.go_package(), "tandem/v1;tandemv1");
+        assert_eq!(options.java_package(), "com.tandem.v1");
+        assert!(options.java_multiple_files(), "one class would be 26,000 lines");
+        assert_eq!(options.csharp_namespace(), "Tandem.V1");
+        assert_eq!(options.php_namespace(), "Tandem\\V1");
+        assert_eq!(options.ruby_package(), "Tandem::V1");
+    }
+}
+
+/// A client that has Google's generated files besides ours must find one definition: the same messages, in the same packages.
+#[test]
+fn the_files_of_google_rpc_are_googles() {
+    let ours = files_of(DESCRIPTOR_SET, "google.rpc");
+    let googles = files_of(tonic_types::pb::FILE_DESCRIPTOR_SET, "google.rpc");
+    let names: Vec<&str> = ours.iter().map(FileDescriptorProto::name).collect();
+    assert_eq!(names, ["google/rpc/error_details.proto", "google/rpc/status.proto"]);
+    for (our, google) in ours.iter().zip(&googles) {
+        // The crate compiles them without their folder.
+        assert!(our.name().ends_with(google.name()), "{}", google.name());
+        for message in &google.message_type {
+            assert!(our.message_type.contains(message), "{} differs", message.name());
+        }
+        let (our, google) = (our.options.clone(), google.options.clone());
+        let (our, google) = (our.expect("options"), google.expect("options"));
+        assert_eq!(our.go_package(), google.go_package());
+        assert_eq!(our.java_package(), google.java_package());
+        assert_eq!(our.java_outer_classname(), google.java_outer_classname());
+        assert_eq!(our.java_multiple_files(), google.java_multiple_files());
     }
 }

@@ -129,6 +129,4 @@ fn reflection(services: &[&'static str]) -> tonic_reflection::server::Builder<'s
         .fold(builder, |builder, &name| builder.with_service_name(name))
         .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        // So that tools can show the details of an error.
-        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }
