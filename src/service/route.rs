@@ -1,5 +1,6 @@
 //! Routing: which model answers a request, and why. Decides by names and configuration; the model's state comes last.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use super::cascade::{Stands, Tandem};
@@ -12,6 +13,9 @@ use super::validate::{Target, ValidExplain, ValidInput};
 use crate::error::{Error, Reason};
 use crate::model::Tier;
 use crate::model::manifest::ProblemType;
+
+/// The most models that an error names.
+const MAX_LISTED_MODELS: usize = 20;
 
 /// Who answers.
 pub enum Plan {
@@ -202,9 +206,7 @@ fn named(
         }
         _ => (None, None),
     };
-    let stable = catalog
-        .slot(name)
-        .ok_or_else(|| Error::new(Reason::ModelNotFound, format!("model: there is no model `{name}`")))?;
+    let stable = catalog.slot(name).ok_or_else(|| no_such_model(catalog, name))?;
     let slot = match version {
         None => Some(clients.unwrap_or_else(|| Arc::clone(&stable))),
         Some(version) => catalog.version(name, version),
@@ -226,6 +228,19 @@ fn named(
         }
     }
     Ok((slot, arm))
+}
+
+/// Names the models that there are, up to a bound: a repository may hold hundreds.
+fn no_such_model(catalog: &Catalog, name: &str) -> Error {
+    let known: Vec<&str> = catalog.models().keys().map(|known| &**known).collect();
+    let mut listed = known[..known.len().min(MAX_LISTED_MODELS)].join(", ");
+    if known.len() > MAX_LISTED_MODELS {
+        let _ = write!(listed, " and {} more", known.len() - MAX_LISTED_MODELS);
+    }
+    Error::new(
+        Reason::ModelNotFound,
+        format!("model: there is no model `{name}`, the models are: {listed}"),
+    )
 }
 
 fn serving(slot: &Slot) -> Result<Serving, Error> {
