@@ -19,12 +19,13 @@ FROM debian:bookworm-slim
 COPY --from=build /opt/tandem /opt/tandem
 WORKDIR /opt/tandem
 # A container is reached at its own addresses, which are not loopback: whoever publishes its ports decides who gets there.
-# With TANDEM_TLS_CERT and TANDEM_TLS_KEY it speaks TLS instead.
+# With TANDEM_TLS_CERT and TANDEM_TLS_KEY it speaks TLS instead. The pause gives balancers time to see that it goes.
 ENV PATH=/opt/tandem:$PATH \
     TANDEM_GRPC_ADDR=0.0.0.0:50051 \
     TANDEM_HTTP_ADDR=0.0.0.0:5000 \
     TANDEM_ALLOW_PLAINTEXT=true \
     TANDEM_MODELS=/opt/tandem/models \
+    TANDEM_DRAIN_PAUSE=5s \
     ORT_DISABLE_TELEMETRY=1
 # Nobody in particular, as a number, so that Kubernetes can tell that it is not root. Nothing is written.
 USER 65532:65532

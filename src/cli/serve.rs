@@ -121,25 +121,38 @@ async fn serve(settings: &Settings, security: Security, service: Service, signal
         Ok(addresses) => announce(addresses),
         Err(error) => return fail(&format!("can't tell the addresses in use: {error}"), Exit::Failure),
     }
-    let (loaded, failure) = tokio::sync::oneshot::channel();
-    let loader = load(settings.clone(), service.clone(), loaded);
+    let (told, loaded) = tokio::sync::oneshot::channel();
+    let loader = load(settings.clone(), service.clone(), told);
+    let listening = server.listening();
     let mut exit = Exit::Success;
-    let mut told = Instant::now();
+    let ready = async {
+        // A loader that ends without a word panicked, which the log tells.
+        let Ok(load_time) = loaded.await else {
+            return std::future::pending().await;
+        };
+        let load_time = load_time?;
+        // Whoever reads the line may connect.
+        listening.cancelled().await;
+        tracing::info!(load_ms = millis(load_time), "ready");
+        std::future::pending::<Result<(), ModelError>>().await
+    };
+    let mut told_to_stop = Instant::now();
     let shutdown = async {
         tokio::select! {
             () = signals.stop.cancelled() => tracing::info!("told to stop, draining"),
-            // The sender goes without a word when every model serves.
-            Ok(error) = failure => {
+            Err(error) = ready => {
                 complain(&error);
                 tracing::error!(%error, "a model failed its checks");
                 exit = Exit::Failure;
             }
         }
-        told = Instant::now();
+        told_to_stop = Instant::now();
     };
-    server
-        .run(shutdown, signals.hang_up.clone(), signals.hurry.clone())
-        .await;
+    let served = server.run(shutdown, signals.hang_up.clone(), signals.hurry.clone());
+    if let Err(error) = served.await {
+        complain(&error);
+        exit = Exit::Failure;
+    }
     let (ended, models_ended) = tokio::sync::oneshot::channel();
     // A thread of its own: the others may all be taken by what is stuck.
     std::thread::spawn(move || {
@@ -147,7 +160,7 @@ async fn serve(settings: &Settings, security: Security, service: Service, signal
         service.stop_models();
         let _ = ended.send(());
     });
-    let left = drain.saturating_sub(told.elapsed()).max(LAST_MOMENT);
+    let left = drain.saturating_sub(told_to_stop.elapsed()).max(LAST_MOMENT);
     let late = tokio::select! {
         _ = models_ended => false,
         () = tokio::time::sleep(left) => true,
@@ -166,18 +179,18 @@ async fn hurried(signals: &Signals) {
     tokio::time::sleep(LAST_MOMENT).await;
 }
 
-/// Loads the models on a thread of their own; it ends when all serve, when one fails, or when a drain starts.
+/// Loads the models on a thread of their own, and tells how long it took; it ends when all serve, when one fails, or when a drain
+/// starts.
 fn load(
     settings: Settings,
     service: Service,
-    failed: tokio::sync::oneshot::Sender<ModelError>,
+    told: tokio::sync::oneshot::Sender<Result<Duration, ModelError>>,
 ) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
-        let started = std::time::Instant::now();
-        match service.load_models(&settings) {
-            Ok(()) => tracing::info!(load_ms = millis(started.elapsed()), "ready"),
-            Err(error) => drop(failed.send(error)),
-        }
+        let started = Instant::now();
+        let outcome = service.load_models(&settings).map(|()| started.elapsed());
+        // Whoever wanted to know may be gone: the server is stopping.
+        let _ = told.send(outcome);
     })
 }
 

@@ -6,6 +6,7 @@
 pub mod bodies;
 pub mod connections;
 pub mod duration;
+pub mod listen;
 pub mod options;
 pub mod profile;
 pub mod resolve;
@@ -14,6 +15,7 @@ pub mod security;
 pub mod settings;
 
 pub use duration::HumanDuration;
+pub use listen::Listen;
 pub use options::Options;
 pub use resolve::{ConfigError, resolve};
 pub use settings::{Settings, TaskSettings};

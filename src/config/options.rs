@@ -8,6 +8,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::duration::HumanDuration;
+use super::listen::Listen;
 use super::profile::Profile;
 use super::settings::RouteSetting;
 use crate::telemetry::logs::LogFormat;
@@ -24,6 +25,10 @@ pub struct Options {
     #[arg(long, env = "TANDEM_GRPC_ADDR", value_name = "ADDRESS", help_heading = "Listeners")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grpc_addr: Option<SocketAddr>,
+    /// When the gRPC port takes connections: once every model serves, or from the start [default: when-ready]
+    #[arg(long, env = "TANDEM_LISTEN", value_name = "WHEN", help_heading = "Listeners")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<Listen>,
     /// Where the HTTP gateway listens [default: 127.0.0.1:5000]
     #[arg(long, env = "TANDEM_HTTP_ADDR", value_name = "ADDRESS", help_heading = "Listeners")]
     #[serde(skip_serializing_if = "Option::is_none")]

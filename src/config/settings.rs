@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::bodies;
 use super::connections;
 use super::duration::HumanDuration;
+use super::listen::Listen;
 use super::profile::Profile;
 use super::rollout;
 use super::security;
@@ -23,6 +24,8 @@ pub struct Settings {
     pub profile: Profile,
     /// Where gRPC listens.
     pub grpc_addr: SocketAddr,
+    /// When the gRPC port takes connections.
+    pub listen: Listen,
     /// Where the HTTP gateway listens.
     pub http_addr: SocketAddr,
     /// Turns the HTTP gateway off.
@@ -216,6 +219,7 @@ impl Default for Settings {
         Self {
             profile: Profile::Standard,
             grpc_addr: SocketAddr::from(([127, 0, 0, 1], 50051)),
+            listen: Listen::WhenReady,
             http_addr: SocketAddr::from(([127, 0, 0, 1], 5000)),
             no_http: false,
             metrics_addr: None,

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::{grpc, http};
-use crate::config::Settings;
+use crate::config::{Listen, Settings};
 use crate::service::Service;
 use accept::{Listener, Protocol};
 use connection::ConnectionLimits;
@@ -45,7 +45,7 @@ pub struct BindError {
     problem: std::io::Error,
 }
 
-/// A server whose ports are open and not yet served.
+/// A server whose ports are its own and not yet served.
 pub struct Server {
     service: Service,
     security: Security,
@@ -55,13 +55,22 @@ pub struct Server {
     limits: ConnectionLimits,
     pause: Duration,
     grace: Duration,
+    listening: CancellationToken,
 }
 
 struct Sockets {
-    grpc: TcpListener,
+    grpc: GrpcSocket,
     http: Option<TcpListener>,
     metrics: Option<TcpListener>,
     admin: Option<TcpListener>,
+}
+
+/// The gRPC port.
+enum GrpcSocket {
+    /// Takes connections.
+    Listening(TcpListener),
+    /// Refuses connections until it listens.
+    Bound(TcpSocket),
 }
 
 /// Where a server listens.
@@ -78,21 +87,18 @@ pub struct Addresses {
 }
 
 impl Server {
-    /// Opens every port, or none.
+    /// Takes every port, or none. Each takes connections from now on, but for the gRPC port, for which the settings say when.
     pub async fn bind(settings: &Settings, security: Security, service: Service) -> Result<Self, BindError> {
-        let grpc = bind("grpc_addr", settings.grpc_addr)?;
-        let http = match settings.no_http {
-            true => None,
-            false => Some(bind("http_addr", settings.http_addr)?),
+        let grpc = bind(GRPC, settings.grpc_addr)?;
+        let grpc = match settings.listen {
+            Listen::AtStart => GrpcSocket::Listening(listen(GRPC, grpc)?),
+            Listen::WhenReady => GrpcSocket::Bound(grpc),
         };
-        let metrics = match settings.metrics_addr {
-            Some(address) => Some(bind("metrics_addr", address)?),
-            None => None,
-        };
-        let admin = match settings.admin_addr {
-            Some(address) => Some(bind("admin_addr", address)?),
-            None => None,
-        };
+        let open = |key, address| listen(key, bind(key, address)?);
+        let http = (!settings.no_http).then(|| open("http_addr", settings.http_addr));
+        let metrics = settings.metrics_addr.map(|address| open("metrics_addr", address));
+        let admin = settings.admin_addr.map(|address| open("admin_addr", address));
+        let (http, metrics, admin) = (http.transpose()?, metrics.transpose()?, admin.transpose()?);
         Ok(Self {
             service,
             security,
@@ -107,6 +113,7 @@ impl Server {
             limits: settings.into(),
             pause: settings.drain_pause.0,
             grace: settings.drain_grace.0,
+            listening: CancellationToken::new(),
         })
     }
 
@@ -114,30 +121,45 @@ impl Server {
     pub fn addresses(&self) -> std::io::Result<Addresses> {
         let of = |socket: &Option<TcpListener>| socket.as_ref().map(TcpListener::local_addr).transpose();
         Ok(Addresses {
-            grpc: self.sockets.grpc.local_addr()?,
+            grpc: match &self.sockets.grpc {
+                GrpcSocket::Listening(socket) => socket.local_addr()?,
+                GrpcSocket::Bound(socket) => socket.local_addr()?,
+            },
             http: of(&self.sockets.http)?,
             metrics: of(&self.sockets.metrics)?,
             admin: of(&self.sockets.admin)?,
         })
     }
 
+    /// Cancelled once every port takes connections.
+    pub fn listening(&self) -> CancellationToken {
+        self.listening.clone()
+    }
+
     /// Serves until `shutdown`, then drains: health turns NOT_SERVING at once, calls are still taken for the pause,
     /// accepted calls finish, and what has not finished within the grace limit, or when `hurry` is cancelled, is cut.
     /// Every connection, call and stream has ended when this returns. What `hang_up` counts are the requests to look at
     /// files and models again; one that is unseen so far counts.
+    ///
+    /// A gRPC port that can't be listened on once the models serve, since another process does so meanwhile, ends it like a shutdown,
+    /// with the error.
     pub async fn run(
         self,
         shutdown: impl Future<Output = ()>,
         hang_up: watch::Receiver<u64>,
         hurry: CancellationToken,
-    ) {
+    ) -> Result<(), BindError> {
         let service = self.service.clone();
         let (pause, grace) = (self.pause, self.grace);
         let drain = CancellationToken::new();
         let cut = CancellationToken::new();
         let tasks = TaskTracker::new();
-        self.listen(&hang_up, &drain, &cut, &tasks);
-        shutdown.await;
+        let grpc = self.listen(&hang_up, &drain, &cut, &tasks);
+        let mut outcome = Ok(());
+        tokio::select! {
+            () = shutdown => {}
+            error = grpc => outcome = Err(error),
+        }
         service.start_draining();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -146,7 +168,7 @@ impl Server {
         drain.cancel();
         tasks.close();
         tokio::select! {
-            () = tasks.wait() => return,
+            () = tasks.wait() => return outcome,
             () = tokio::time::sleep(grace) => {
                 tracing::warn!(?grace, open = tasks.len(), "the grace limit is over, open connections are cut");
             }
@@ -156,16 +178,18 @@ impl Server {
         }
         cut.cancel();
         tasks.wait().await;
+        outcome
     }
 
-    /// Starts a listener for each port, and the watches over the files of keys and certificates, and of models.
+    /// Starts a listener for each port, and the watches over the files of keys and certificates, and of models. What it returns
+    /// ends only if the gRPC port can't be listened on.
     fn listen(
         self,
         hang_up: &watch::Receiver<u64>,
         drain: &CancellationToken,
         cut: &CancellationToken,
         tasks: &TaskTracker,
-    ) {
+    ) -> impl Future<Output = BindError> {
         let Self {
             service,
             security,
@@ -181,20 +205,24 @@ impl Server {
         tasks.spawn(rollout::watch(service.clone(), hang_up.clone(), drain.clone()));
         let ebb = Arc::new(Notify::new());
         tasks.spawn(memory::watch(service.clone(), ebb.clone(), drain.clone()));
-        let listen = |socket, router: Router, protocol| {
-            let listener = Listener {
-                socket,
-                router,
-                protocol,
-                limits,
-                tls: security.tls.clone(),
-                metrics: service.metrics().clone(),
-                ebb: ebb.clone(),
-                drain: drain.clone(),
-                cut: cut.clone(),
-                tasks: tasks.clone(),
-            };
-            tasks.spawn(listener.serve());
+        let serve = {
+            let (tls, metrics) = (security.tls.clone(), service.metrics().clone());
+            let (drain, cut, tasks) = (drain.clone(), cut.clone(), tasks.clone());
+            move |socket, router: Router, protocol| {
+                let listener = Listener {
+                    socket,
+                    router,
+                    protocol,
+                    limits,
+                    tls: tls.clone(),
+                    metrics: metrics.clone(),
+                    ebb: ebb.clone(),
+                    drain: drain.clone(),
+                    cut: cut.clone(),
+                    tasks: tasks.clone(),
+                };
+                tasks.spawn(listener.serve());
+            }
         };
         let keys = &security.keys;
         let surroundings = |keys| grpc::Surroundings {
@@ -203,26 +231,45 @@ impl Server {
             drain: drain.clone(),
             tasks: tasks.clone(),
         };
-        let router = grpc::router(service.clone(), surroundings(keys.clone()));
-        listen(sockets.grpc, router, Protocol::Grpc);
         if let Some(socket) = sockets.admin {
             let router = grpc::admin_router(service.clone(), surroundings(security.admin_keys.clone()));
-            listen(socket, router, Protocol::Admin);
+            serve(socket, router, Protocol::Admin);
         }
         if let Some(socket) = sockets.http {
-            listen(socket, http::gateway(service.clone(), keys.clone()), Protocol::Http);
+            serve(socket, http::gateway(service.clone(), keys.clone()), Protocol::Http);
         }
         if let Some(socket) = sockets.metrics {
-            listen(
+            serve(
                 socket,
                 http::operations(service.clone(), keys.clone()),
                 Protocol::Operations,
             );
         }
+        let router = grpc::router(service.clone(), surroundings(keys.clone()));
+        let listening = self.listening;
+        async move {
+            let socket = match sockets.grpc {
+                GrpcSocket::Listening(socket) => Ok(socket),
+                GrpcSocket::Bound(socket) => {
+                    service.until_loaded().await;
+                    listen(GRPC, socket)
+                }
+            };
+            match socket {
+                Ok(socket) => serve(socket, router, Protocol::Grpc),
+                Err(error) => return error,
+            }
+            listening.cancel();
+            std::future::pending().await
+        }
     }
 }
 
-fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
+/// The key of the gRPC port's address.
+const GRPC: &str = "grpc_addr";
+
+/// Takes a port. Connections are refused until it listens.
+fn bind(key: &'static str, address: SocketAddr) -> Result<TcpSocket, BindError> {
     let open = || {
         let socket = match address {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -231,7 +278,17 @@ fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, BindError
         // A restart need not wait for the remains of old connections.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        socket.listen(BACKLOG)
+        Ok(socket)
     };
     open().map_err(|problem| BindError { key, address, problem })
+}
+
+/// Begins to take connections.
+fn listen(key: &'static str, socket: TcpSocket) -> Result<TcpListener, BindError> {
+    let address = socket.local_addr();
+    socket.listen(BACKLOG).map_err(|problem| BindError {
+        key,
+        address: address.unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0))),
+        problem,
+    })
 }

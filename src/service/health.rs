@@ -105,6 +105,16 @@ impl Service {
         self.inner.health.draining.subscribe()
     }
 
+    /// Waits until the start has loaded every model.
+    pub async fn until_loaded(&self) {
+        let mut changes = self.watch_health();
+        let loading = |versions: &Versions| matches!(*versions.stable.state(), ModelState::Loading);
+        while self.catalog().models().values().any(loading) {
+            // The board lives as long as the service.
+            let _ = changes.changed().await;
+        }
+    }
+
     /// Takes note of how a request ended: a model that fails too often turns NOT_SERVING for a while.
     pub fn observe(&self, outcome: Result<&[ModelRef], &Error>, now: Instant) {
         let remembers = &self.inner.health.remembers;

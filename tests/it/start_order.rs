@@ -1,12 +1,15 @@
-//! Ports are open before models are loaded, and say so.
+//! Ports are taken before models are loaded: those that probes ask say so, and the gRPC port refuses connections until all serve, unless
+//! it is to listen from the start.
 
 use serde_json::json;
+use tandem::config::Listen;
 use tonic::Code;
+use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::support::{Refusal, TestServer, fast};
+use crate::support::{Client, Refusal, TestServer, fast};
 
 #[tokio::test]
 async fn before_loading_predict_is_unavailable_and_after_it_answers() {
@@ -50,4 +53,33 @@ async fn before_loading_health_is_not_serving_and_the_process_is_alive() {
     );
     server.load().await;
     assert_eq!(http.get("/readyz").await.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn the_grpc_port_refuses_connections_until_every_model_serves() {
+    let server = TestServer::builder()
+        .fast_only()
+        .without_loading()
+        .with(|settings| settings.listen = Listen::WhenReady)
+        .start()
+        .await;
+    let early = tokio::net::TcpStream::connect(server.grpc_addr()).await;
+    assert_eq!(
+        early.expect_err("nobody listens").kind(),
+        std::io::ErrorKind::ConnectionRefused
+    );
+    assert_eq!(server.http().get("/healthz").await.status.as_u16(), 200);
+    assert_eq!(server.http().get("/readyz").await.status.as_u16(), 503);
+    // A client that waits for a ready server goes on trying, within its deadline.
+    let channel = Endpoint::from_shared(format!("http://{}", server.grpc_addr())).expect("an address");
+    let waiting = tokio::spawn(async move {
+        loop {
+            match channel.connect().await {
+                Ok(channel) => break Client::new(channel).predict(fast(&["a"])).await,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    });
+    server.load().await;
+    waiting.await.expect("it ends").expect("an answer");
 }

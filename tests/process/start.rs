@@ -221,7 +221,11 @@ fn before_it_is_ready_health_says_not_serving_and_predict_says_model_loading() {
     };
     let for_the_checksum = feed();
     let mut command = tandem();
-    command.arg("serve").args(free_ports()).args(FAST_ONLY);
+    command
+        .arg("serve")
+        .args(free_ports())
+        .args(FAST_ONLY)
+        .args(["--listen", "at-start"]);
     command.arg("--models").arg(models.repository());
     let server = RunningServer::spawn(command);
     for_the_checksum.join().expect("no panic").expect("write");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tandem::config::duration::HumanDuration;
 use tandem::config::settings::RouteSetting;
-use tandem::config::{Settings, TaskSettings};
+use tandem::config::{Listen, Settings, TaskSettings};
 use tandem::model::onnx::Runtime;
 use tandem::server::security::{Security, Tokens};
 use tandem::server::{Addresses, Server};
@@ -186,6 +186,7 @@ impl Builder {
     /// Opens the ports and loads nothing.
     pub fn without_loading(mut self) -> Self {
         self.loads = false;
+        self.settings.listen = Listen::AtStart;
         self
     }
 
@@ -302,7 +303,7 @@ impl Builder {
                     .await
                     .expect("ports are free");
                 bound
-                    .send(server.addresses().expect("addresses"))
+                    .send((server.addresses().expect("addresses"), server.listening()))
                     .expect("the test waits");
                 let shutdown = async {
                     if stopped.await.is_err() {
@@ -312,19 +313,22 @@ impl Builder {
                 };
                 let (_, no_hang_up) = tokio::sync::watch::channel(0);
                 let no_hurry = tokio_util::sync::CancellationToken::new();
-                server.run(shutdown, no_hang_up, no_hurry).await;
+                let served = server.run(shutdown, no_hang_up, no_hurry).await;
+                served.expect("the port is ours");
             }
         });
+        let (addresses, listening) = addresses.await.expect("the server is bound");
         let server = TestServer {
             service,
             settings,
-            addresses: addresses.await.expect("the server is bound"),
+            addresses,
             stop: Some(stop),
             running: Some(running),
             _repository: repository,
         };
         if loads {
             server.load().await;
+            listening.cancelled().await;
         }
         server
     }
