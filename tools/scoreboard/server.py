@@ -13,14 +13,17 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 
 
 class Server:
-    """A running server of shipped models by name, or of another repository; `files` bounds its open files."""
+    """A running server of shipped models by name, or of another repository; `files` bounds its open files.
 
-    def __init__(self, program, *flags, files=None, models=("sentiment-fast",), environment=None, repository=None, wait=True):
+    `ports` are gRPC's and the gateway's; 0 is a free one."""
+
+    def __init__(self, program, *flags, files=None, models=("sentiment-fast",), environment=None, repository=None, wait=True, ports=(0, 0)):
         self.models = tempfile.TemporaryDirectory()
         for model in models:
             # A copy: links that lead out of a repository are refused.
             shutil.copytree(f"{ROOT}/models/{model}", f"{self.models.name}/{model}")
-        command = [program, "serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--log-format", "json"]
+        grpc, http = (f"127.0.0.1:{port}" for port in ports)
+        command = [program, "serve", "--grpc-addr", grpc, "--http-addr", http, "--log-format", "json"]
         command += ["--models", repository or self.models.name, "--default-route", "fast", *flags]
         limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None
         everything = {**os.environ, **(environment or {})}
