@@ -5,13 +5,14 @@
 //! [`cost`] (what a batch takes on this machine) → [`policy`] (which rows run together, pure functions) → [`shares`] (who
 //! may have how much of the room) → [`queue`] (the state, plain Rust) → [`admission`] (what
 //! is refused on arrival) → [`core`] (the lock around it) → [`instance`] (the
-//! thread that runs batches) → [`scheduler`] (what async callers see); beside them [`turns`] (whose job goes on next) →
+//! thread that runs batches) → [`scheduler`] (what async callers see); beside them [`job`] (what is done in parts) → [`turns`] (whose goes on next) →
 //! [`workers`] (the threads that preprocess).
 
 pub mod admission;
 pub mod core;
 pub mod cost;
 pub mod instance;
+pub mod job;
 #[cfg(all(test, feature = "shuttle"))]
 mod model_check;
 pub mod policy;

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::instance::give_way;
-use super::sync::atomic::{AtomicUsize, Ordering};
+use super::job::{Caller, Job, Owner, Part, Reply, Unfinished};
+use super::sync::atomic::Ordering;
 use super::sync::{Arc, Condvar, Mutex, MutexGuard, lock};
 use super::ticket::Terms;
 use super::turns::{Account, JobId, Turns};
@@ -41,52 +42,6 @@ struct Inner {
     shared: Arc<Shared>,
 }
 
-/// What became of a part.
-pub enum Part<T> {
-    /// There is more to do, which is expected to take so long.
-    More(Duration),
-    /// All is done.
-    Done(T),
-}
-
-/// Why a job was not done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unfinished {
-    /// The deadline passed.
-    #[error("the deadline passed")]
-    DeadlineExceeded,
-    /// A part of it panicked.
-    #[error("it panicked")]
-    Panicked,
-    /// A part took too long and was given up, or one of the same owner was before and has not ended.
-    #[error("it takes too long")]
-    GivenUp,
-    /// The workers take nothing new.
-    #[error("the workers are closed")]
-    Closed,
-}
-
-/// Whose jobs they are: one model's.
-pub struct Owner {
-    name: String,
-    /// How many of its parts were given up and have not ended.
-    given_up: AtomicUsize,
-}
-
-impl Owner {
-    /// An owner, by the name that logs give it.
-    pub fn new(name: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self {
-            name: name.into(),
-            given_up: AtomicUsize::new(0),
-        })
-    }
-
-    fn is_stuck(&self) -> bool {
-        self.given_up.load(Ordering::Relaxed) > 0
-    }
-}
-
 struct Shared {
     settings: WorkersSettings,
     state: Mutex<State>,
@@ -109,42 +64,6 @@ struct Running {
     account: Account,
     owner: Arc<Owner>,
     caller: Arc<dyn Caller>,
-}
-
-struct Job {
-    deadline: Instant,
-    owner: Arc<Owner>,
-    caller: Arc<dyn Caller>,
-    /// Does a part; says what is expected to be left, and answers the caller when nothing is.
-    part: Box<dyn FnMut() -> Option<Duration> + Send>,
-}
-
-/// Who waits for a job.
-trait Caller: Send + Sync {
-    fn has_gone(&self) -> bool;
-    fn fail(&self, why: Unfinished);
-}
-
-/// The answer to a caller; given at most once.
-struct Reply<T>(Mutex<Option<oneshot::Sender<Result<T, Unfinished>>>>);
-
-impl<T> Reply<T> {
-    fn answer(&self, answer: Result<T, Unfinished>) {
-        if let Some(sender) = lock(&self.0).take() {
-            // An error means that the caller has gone: nothing is left to do.
-            let _ = sender.send(answer);
-        }
-    }
-}
-
-impl<T: Send> Caller for Reply<T> {
-    fn has_gone(&self) -> bool {
-        lock(&self.0).as_ref().is_none_or(oneshot::Sender::is_closed)
-    }
-
-    fn fail(&self, why: Unfinished) {
-        self.answer(Err(why));
-    }
 }
 
 impl Workers {
@@ -177,7 +96,7 @@ impl Workers {
     ) -> Result<T, Unfinished> {
         let shared = &self.inner.shared;
         let (sender, mut answer) = oneshot::channel();
-        let reply = Arc::new(Reply(Mutex::new(Some(sender))));
+        let reply = Arc::new(Reply::new(sender));
         let caller = Arc::clone(&reply);
         let job = Job {
             deadline: terms.deadline,

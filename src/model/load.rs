@@ -12,11 +12,11 @@ use super::gently::{self, Patience};
 use super::golden::{self, Report, Subject};
 use super::idle::{self, IdleRunner};
 use super::limited::{self, CallOff};
-use super::manifest::{Manifest, Preprocess, Tier, Truncation};
+use super::loaded::Model;
+use super::manifest::Preprocess;
 use super::onnx::{OnnxBytes, OnnxRunner, RunLimit, Runtime, SessionSettings, SharedWeights, Source};
-use super::postprocess::{Classification, NotFinite, Postprocessor};
-use super::preprocess::ngrams::NgramSpan;
-use super::preprocess::{EncodeError, Encoding, ModelInput, Preprocessor};
+use super::postprocess::Postprocessor;
+use super::preprocess::{ModelInput, Preprocessor};
 use super::repository::VerifiedModel;
 use super::thread_time::thread_time;
 use super::{ModelError, RunError, Runner, files};
@@ -59,18 +59,6 @@ pub struct InstanceSettings {
     pub idle_threads: usize,
     /// The most cells, rows × width, of a batch: bounds what warm-up runs and what is measured.
     pub max_cells: usize,
-}
-
-/// A loaded model: the handler's steps, but for inference, whose place is the scheduler.
-pub struct Model {
-    /// Its manifest.
-    pub manifest: Manifest,
-    /// Its fingerprint.
-    pub fingerprint: String,
-    preprocessor: Arc<Preprocessor>,
-    postprocessor: Postprocessor,
-    text_cost: TextCost,
-    limit: RunLimit,
 }
 
 /// What [`initialize`] gives.
@@ -398,76 +386,4 @@ fn warm_up(runner: &mut dyn Runner, sample: &ModelInput, bounds: ShapeBounds) ->
         slowest = slowest.max(started.elapsed());
     }
     Ok(slowest)
-}
-
-impl Model {
-    /// The tier that it serves.
-    pub fn tier(&self) -> Tier {
-        self.manifest.tier
-    }
-
-    /// Turns a text into the model's input. `truncation` overrides the model's own setting.
-    pub fn preprocess(&self, text: &str, truncation: Option<Truncation>) -> Result<Encoding, EncodeError> {
-        self.preprocess_pair(text, None, truncation)
-    }
-
-    /// The same for a text and the second text of its pair, if it has one.
-    pub fn preprocess_pair(
-        &self,
-        text: &str,
-        pair: Option<&str>,
-        truncation: Option<Truncation>,
-    ) -> Result<Encoding, EncodeError> {
-        #[cfg(feature = "fault-injection")]
-        super::faults::before_preprocessing(text);
-        self.preprocessor.encode(text, pair, truncation)
-    }
-
-    /// Ends the runs of its instances, and those that come.
-    pub fn end_runs(&self) {
-        self.limit.call_off();
-    }
-
-    /// Whether it takes pairs of texts.
-    pub fn takes_pairs(&self) -> bool {
-        self.preprocessor.takes_pairs()
-    }
-
-    /// What preprocessing costs, as it was measured when the model was loaded.
-    pub fn text_cost(&self) -> TextCost {
-        self.text_cost
-    }
-
-    /// Whether what preprocessing costs is known for any text: a tokenizer.json may hold patterns and replacements that
-    /// some text makes slow which nobody thought of.
-    pub fn preprocesses_predictably(&self) -> bool {
-        match *self.preprocessor {
-            Preprocessor::Tokenizer(_) => false,
-            Preprocessor::Ngrams(_) | Preprocessor::Text { .. } => true,
-        }
-    }
-
-    /// Every n-gram of the text that the model reads, with its bucket and its place, and whether that is only a part of the
-    /// text; nothing for a model that does not read n-grams.
-    pub fn spans(
-        &self,
-        text: &str,
-        truncation: Option<Truncation>,
-    ) -> Option<Result<(Vec<NgramSpan>, bool), EncodeError>> {
-        match &*self.preprocessor {
-            Preprocessor::Ngrams(extractor) => Some(extractor.spans(text, truncation.unwrap_or_default())),
-            Preprocessor::Tokenizer(_) | Preprocessor::Text { .. } => None,
-        }
-    }
-
-    /// The id that fills a padded row, and stands for nothing.
-    pub fn pad_id(&self) -> u32 {
-        self.preprocessor.pad_id()
-    }
-
-    /// Turns a row of raw outputs into an answer. `temperature` overrides the manifest's.
-    pub fn postprocess(&self, row: &[f32], temperature: Option<f32>) -> Result<Classification, NotFinite> {
-        let temperature = temperature.unwrap_or(self.postprocessor.temperature);
-        self.postprocessor.classify_at(row, temperature)
-    }
 }

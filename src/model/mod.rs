@@ -2,7 +2,7 @@
 //! output becomes an answer.
 //!
 //! Knows nothing of requests, queues or protocols. In reading order:
-//! [`files`] → [`scan`] → [`manifest`] → [`repository`] → [`discover`] → [`limited`] → [`load`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`cost`] →
+//! [`files`] → [`scan`] → [`manifest`] → [`repository`] → [`discover`] → [`limited`] → [`load`] → [`loaded`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`cost`] →
 //! [`idle`] → [`signature`] → [`memory`].
 
 pub mod cost;
@@ -16,6 +16,7 @@ pub mod idle;
 pub mod library;
 pub mod limited;
 pub mod load;
+pub mod loaded;
 pub mod manifest;
 pub mod memory;
 pub mod onnx;

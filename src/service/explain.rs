@@ -16,7 +16,7 @@ use super::types::{
 use super::validate::{ValidExplain, validate_explain};
 use crate::error::{Error, Reason};
 use crate::model::ModelInput;
-use crate::model::load::Model;
+use crate::model::loaded::Model;
 use crate::model::postprocess::Classification;
 
 /// How far the sum of the parts may be from the logit, relative to logits above one.

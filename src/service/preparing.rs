@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::tier::{Chosen, encode_error, inference_failed};
 use super::types::Terms;
-use crate::batching::workers::{Owner, PART, Part, Unfinished, Workers};
+use crate::batching::job::{Owner, Part, Unfinished};
+use crate::batching::workers::{PART, Workers};
 use crate::error::{Error, Reason};
 use crate::model::Encoding;
 use crate::model::cost::TextCost;
-use crate::model::load::Model;
+use crate::model::loaded::Model;
 
 /// The most that preprocessing may take on an async thread, by the hardest texts: what others wait for meanwhile, while two
 /// changes of thread would take half as long.

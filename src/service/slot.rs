@@ -13,7 +13,7 @@ use super::reload::LoadedBytes;
 use super::reload::beside::Tap;
 use super::types::ModelRef;
 use crate::batching::Scheduler;
-use crate::model::load::Model;
+use crate::model::loaded::Model;
 use crate::model::repository::VerifiedModel;
 use crate::telemetry::metrics::ModelMetrics;
 

@@ -10,7 +10,7 @@ use super::types::{Decision, ModelRef, Terms, TierTiming};
 use crate::batching::{BatchShape, Failure, RowOutput};
 use crate::error::{Error, MODEL_FACT, MODEL_VERSION_FACT, Reason};
 use crate::model::ModelInput;
-use crate::model::load::Model;
+use crate::model::loaded::Model;
 use crate::model::manifest::Truncation;
 use crate::model::postprocess::Classification;
 use crate::model::preprocess::EncodeError;

@@ -6,7 +6,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use tandem::api::pb;
-use tandem::batching::workers::{Owner, Part, Unfinished, Workers, WorkersSettings};
+use tandem::batching::job::{Owner, Part, Unfinished};
+use tandem::batching::workers::{Workers, WorkersSettings};
 use tandem::batching::{ClientKey, Priority, Terms};
 use tandem::service::catalog::ModelState;
 use tokio::task::JoinHandle;

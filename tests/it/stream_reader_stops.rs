@@ -113,8 +113,10 @@ async fn the_deadline_of_a_call_ends_all_that_waits_in_it_whoever_reads() {
     let requests: Vec<_> = (0..40).map(|id| asked(id, fast(&[&long]))).collect();
     let _connection = open(&server, 0, Some("500m"), &requests).await;
     let bytes = server.service.metrics().inflight_body_bytes();
-    until("some are answered", || answered(&server) > 8).await;
-    until("the call is over", || bytes.get() == 0).await;
+    until("requests are held", || bytes.get() > 0).await;
+    // The one answer that the connection took is held until it is read: it is smaller than any request.
+    let one_request = i64::try_from(long.len()).expect("small");
+    until("the call is over", || bytes.get() < one_request).await;
     assert_eq!(held(&server), Amount::default());
 }
 
