@@ -1,10 +1,10 @@
 //! How a server starts, and how it does not: one line that names what is wrong, and an exit code.
 
 use std::fs;
-use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
 use tandem::api::pb;
 use tandem::api::pb::prediction_service_client::PredictionServiceClient;
 use tonic_health::pb::HealthCheckRequest;
@@ -206,68 +206,61 @@ fn the_first_line_of_the_log_names_the_library_and_its_version() {
     assert!(first["library"].as_str().is_some_and(|path| Path::new(path).is_file()));
 }
 
+/// A repository whose only model never ends to load: its graph is an endless loop.
+fn endless_model() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let model = folder.path().join("endless/1");
+    fs::create_dir_all(&model).expect("a folder");
+    let graph = fs::read(root().join("tests/data/poisoned/endless.onnx")).expect("the graph");
+    let sum: String = Sha256::digest(&graph)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    fs::write(model.join("model.onnx"), graph).expect("written");
+    let manifest = format!(
+        "schema_version = 1\nname = 'endless'\nversion = '1'\ntask = 'sentiment'\ntier = 'fast'\nlabels = ['negative', 'positive']\n\
+         license = 'MIT'\n[onnx]\nfile = 'model.onnx'\ninput = 'text'\noutput = 'probabilities'\noutput_kind = 'probabilities'\n\
+         [preprocess]\nkind = 'string'\nmax_bytes = 8192\n[files]\n'model.onnx' = '{sum}'\n"
+    );
+    fs::write(model.join("manifest.toml"), manifest).expect("written");
+    folder
+}
+
 #[test]
-fn before_it_is_ready_health_says_not_serving_and_predict_says_model_loading() {
-    let models = FastModelCopy::new();
-    // The golden examples come through a pipe: the server waits for whoever writes them, first for the checksum,
-    // then, with its ports open, for the check.
-    let golden = models.file("golden.jsonl");
-    let content = fs::read(&golden).expect("golden examples");
-    fs::remove_file(&golden).expect("remove");
-    finish(std::process::Command::new("mkfifo").arg(&golden), b"").success();
-    let feed = || {
-        let (golden, content) = (golden.clone(), content.clone());
-        std::thread::spawn(move || fs::File::options().write(true).open(golden)?.write_all(&content))
-    };
-    let for_the_checksum = feed();
+fn while_a_model_loads_health_says_not_serving_predict_says_model_loading_and_a_signal_ends_it() {
+    let models = endless_model();
     let mut command = tandem();
     command
         .arg("serve")
         .args(free_ports())
-        .args(FAST_ONLY)
-        .args(["--listen", "at-start"]);
-    command.arg("--models").arg(models.repository());
+        .args(["--listen", "at-start", "--default-route", "fast", "--models"])
+        .arg(models.path());
     let server = RunningServer::spawn(command);
-    for_the_checksum.join().expect("no panic").expect("write");
 
     let runtime = runtime();
     let mut health = HealthClient::new(server.channel(&runtime));
-    let mut status_of = |name: &str| {
+    for name in ["", "tandem.v1.PredictionService", "endless"] {
         let request = HealthCheckRequest {
             service: name.to_owned(),
         };
-        wait(&runtime, health.check(request))
-            .expect("an answer")
-            .into_inner()
-            .status()
-    };
-    for name in ["", "tandem.v1.PredictionService", "sentiment-fast"] {
-        assert_eq!(status_of(name), ServingStatus::NotServing, "{name:?}");
+        let answer = wait(&runtime, health.check(request)).expect("an answer");
+        assert_eq!(answer.into_inner().status(), ServingStatus::NotServing, "{name:?}");
     }
     let mut client = PredictionServiceClient::new(server.channel(&runtime));
     let request = pb::PredictRequest {
         texts: vec!["영화".to_owned()],
         ..pb::PredictRequest::default()
     };
-    let refusal = wait(&runtime, client.predict(request.clone())).expect_err("not loaded yet");
+    let refusal = wait(&runtime, client.predict(request)).expect_err("not loaded yet");
     assert_eq!(refusal.code(), tonic::Code::Unavailable);
     let reason = refusal.get_details_error_info().map(|info| info.reason);
     assert_eq!(reason.as_deref(), Some("MODEL_LOADING"));
-    let (status, body) = curl(
-        server.http(),
-        "/predict",
-        &[],
-        r#"{"text": "영화", "do_fast": true}"#.as_bytes(),
-    );
+    let body = r#"{"text": "영화", "do_fast": true}"#;
+    let (status, body) = curl(server.http(), "/predict", &[], body.as_bytes());
     assert_eq!((status, &body["error"]["reason"]), (503, &"MODEL_LOADING".into()));
 
-    let for_the_check = feed();
-    server.wait_ready();
-    for_the_check.join().expect("no panic").expect("write");
-    for name in ["", "tandem.v1.PredictionService", "sentiment-fast"] {
-        assert_eq!(status_of(name), ServingStatus::Serving, "{name:?}");
-    }
-    wait(&runtime, client.predict(request)).expect("an answer");
+    server.signal("TERM");
+    assert_eq!(server.wait_exit().0, Some(0));
 }
 
 #[cfg(target_os = "linux")]
@@ -281,7 +274,16 @@ fn a_server_that_is_given_one_core_runs_one_session_and_no_thread_of_onnx_runtim
     let serves = server.logged("model serves");
     assert_eq!(serves["instances"], 1, "{serves}");
     let mut threads = server.threads();
-    threads.retain(|name| !name.starts_with("tokio-") && !name.starts_with("tandem"));
+    let ours = [
+        "tokio-",
+        "tandem",
+        "log",
+        "signals",
+        "preprocess-",
+        "run-watch",
+        "model-load",
+    ];
+    threads.retain(|name| !ours.iter().any(|ours| name.starts_with(ours)));
     threads.sort();
     assert_eq!(threads, ["sentiment-deep-", "sentiment-fast-"], "a thread a session");
 }
