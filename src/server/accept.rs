@@ -1,6 +1,6 @@
 //! The life of a listener: accept, find a place, hand over to `connection.rs`.
 //!
-//! A listener's task ends when the drain starts.
+//! A listener's task ends when the drain starts, and what waits to be accepted has been.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use futures::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
@@ -76,17 +77,20 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Accepts connections until the drain.
+    /// Accepts connections until the drain, and then those that wait already: the system resets what waits when a port closes,
+    /// calls that were sent with it included.
     pub async fn serve(self) {
-        let drain = self.drain.clone();
+        let places = Places::new(self.limits.max_connections, self.ebb.clone());
         tokio::select! {
-            () = self.accept_all() => {}
-            () = drain.cancelled() => {}
+            () = self.accept_all(&places) => {}
+            () = self.drain.cancelled() => {}
+        }
+        while let (Some(permit), Some(Ok((stream, _)))) = (places.free(), self.socket.accept().now_or_never()) {
+            self.start(stream, permit, &places);
         }
     }
 
-    async fn accept_all(self) {
-        let places = Places::new(self.limits.max_connections, self.ebb.clone());
+    async fn accept_all(&self, places: &Places) {
         let mut failing = false;
         loop {
             let stream = match self.socket.accept().await {
@@ -110,7 +114,7 @@ impl Listener {
             // A peer that is gone already shows when its connection is read.
             let _ = stream.set_nodelay(true);
             let permit = places.find().await;
-            self.start(stream, permit, &places);
+            self.start(stream, permit, places);
         }
     }
 

@@ -54,6 +54,9 @@ const CONNECTION_WINDOW: u32 =
 /// How long calls may be on their way to a peer that tells others to go: some round trips.
 const LAST_CALLS: Duration = Duration::from_secs(1);
 
+/// How long the first words of a peer may be on their way when a drain begins: about a round trip.
+const FIRST_WORDS: Duration = Duration::from_millis(100);
+
 /// The bounds on connections. Durations of zero stand for no bound where the settings allow them.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionLimits {
@@ -196,6 +199,15 @@ impl Connection {
                 false => return,
             }
         };
+        if drain.is_cancelled() && !activity.is_heard() {
+            // A peer that has just come may have sent its first call. Of one that has said nothing it is not even known which HTTP
+            // it speaks, so it would not be told to go but dropped.
+            tokio::select! {
+                outcome = connection.as_mut() => return ended(protocol, outcome),
+                () = activity.until_heard() => {}
+                () = tokio::time::sleep(FIRST_WORDS) => {}
+            }
+        }
         // Over HTTP/2 this is GOAWAY twice: calls that are on their way to us are still taken.
         connection.as_mut().graceful_shutdown();
         tokio::select! {

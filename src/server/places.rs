@@ -101,6 +101,11 @@ impl Places {
         }
     }
 
+    /// A place, if one is free.
+    pub fn free(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.room).try_acquire_owned().ok()
+    }
+
     /// Takes in a connection by its number, in the place that was found.
     pub fn enter(&self, number: u64, peer: Peer, permit: OwnedSemaphorePermit) -> Place {
         let sent_away = CancellationToken::new();
