@@ -10,6 +10,9 @@ use crate::model::ModelInput;
 
 /// What a deadline must have to spare beyond the expected answer, as a part of that.
 const MARGIN: u32 = 10;
+/// The bounds on the pause that a refused caller is told.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// The share of one request in the moving average of rows' widths.
 const WIDTH_WEIGHT: f64 = 1.0 / 16.0;
 
@@ -38,7 +41,7 @@ impl Queue {
         self.check_time(&terms, preparing, amount.rows, ready_in, now)?;
         if !self.shares.take(terms.client, terms.weight, amount) {
             return Err(Failure::QueueFull {
-                retry_after: self.retry_after(ready_in, now),
+                retry_after: self.retry_after(preparing, ready_in, now),
             });
         }
         self.add_work(&terms, preparing);
@@ -123,9 +126,10 @@ impl Queue {
         Ok(())
     }
 
-    /// The pause that a refused caller should make: until about half of what is accepted is done, or of its preparation where
-    /// that takes longer.
-    fn retry_after(&self, ready_in: Duration, now: Instant) -> Duration {
+    /// The pause that a refused caller should make, whose texts take `cost`: until about half of what is accepted is done, or of
+    /// its preparation where that takes longer, and until those are done who were told to come back before it. So they come one
+    /// after the other, each when there is room, and not all at once.
+    fn retry_after(&mut self, cost: Duration, ready_in: Duration, now: Instant) -> Duration {
         let work: Duration = self.lanes.iter().map(|lane| lane.work).sum();
         let running: Duration = self
             .busy_until
@@ -133,9 +137,14 @@ impl Queue {
             .flatten()
             .map(|until| until.saturating_duration_since(now))
             .sum();
-        let wait = (running + work / 2) / small(self.settings.instances.max(1));
-        wait.max(ready_in / 2)
-            .clamp(Duration::from_millis(1), Duration::from_secs(10))
+        let instances = small(self.settings.instances.max(1));
+        let wait = ((running + work / 2) / instances).max(ready_in / 2);
+        let promised = self
+            .promised_until
+            .map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        let pause = wait.max(promised).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        self.promised_until = Some(now + pause + cost / instances);
+        pause
     }
 
     pub(super) fn learn_width(&mut self, bytes: usize, inputs: &[ModelInput]) {
@@ -219,6 +228,29 @@ mod tests {
                 .reserve(terms(now, patience), std::iter::once(16 * 1024), Duration::ZERO, now)
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn refused_callers_are_told_to_come_back_one_after_the_other_within_a_bound() {
+        let now = Instant::now();
+        let ahead = Duration::from_millis(50);
+        let mut queue = busy_queue(now, ahead);
+        let cost = Duration::from_millis(20);
+        let mut refuse = |now| queue.retry_after(cost, Duration::ZERO, now);
+        assert_eq!(
+            [refuse(now), refuse(now), refuse(now)],
+            [ahead, ahead + cost, ahead + 2 * cost]
+        );
+        // Whoever comes later finds less of it left.
+        let later = now + ahead + 2 * cost;
+        assert_eq!(refuse(later), cost);
+        assert_eq!(
+            refuse(later + Duration::from_secs(1)),
+            SHORTEST_PAUSE,
+            "nothing is left"
+        );
+        let longest = (0..10_000).map(|_| refuse(later)).max();
+        assert_eq!(longest, Some(LONGEST_PAUSE));
     }
 
     #[test]

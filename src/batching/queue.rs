@@ -85,6 +85,8 @@ pub struct Queue {
     pub(super) busy_until: Vec<Option<Instant>>,
     /// How wide a row is for each byte of its text.
     pub(super) width_per_byte: f64,
+    /// Until when the texts of callers who were told to come back would keep the instances busy.
+    pub(super) promised_until: Option<Instant>,
     rows_ever: u64,
     pub(super) closed: bool,
     /// Rows dropped because their deadline had passed, since somebody last asked.
@@ -101,6 +103,7 @@ impl Queue {
             lanes: Default::default(),
             busy_until: vec![None; settings.instances],
             width_per_byte: 0.3,
+            promised_until: None,
             rows_ever: 0,
             closed: false,
             expired: 0,
