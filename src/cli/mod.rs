@@ -25,6 +25,7 @@ use crate::config::{ConfigError, Options, Settings, resolve};
 use crate::model::onnx::Runtime;
 use crate::telemetry::stderr;
 use crate::telemetry::visible::visible;
+use signals::Signals;
 
 pub use output::{complain, fail};
 
@@ -118,20 +119,28 @@ pub fn main() -> ExitCode {
     // SAFETY: no other thread runs yet.
     unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
     let _last_lines = output::LastLines;
-    let exit = match Cli::try_parse() {
-        Ok(cli) => run(cli),
-        Err(error) => tell_usage(error),
-    };
+    let exit = listen_early().and_then(|signals| match Cli::try_parse() {
+        Ok(cli) => run(cli, signals),
+        Err(error) => Err(tell_usage(error)),
+    });
+    let exit = exit.unwrap_or_else(|exit| exit);
     ExitCode::from(output::settle(exit) as u8)
 }
 
-fn run(cli: Cli) -> Exit {
+/// The signals of a server, which count before its command line is read, since that takes some milliseconds; nothing for other
+/// commands, which they end.
+fn listen_early() -> Result<Option<Signals>, Exit> {
+    let serves = std::env::args_os().nth(1).is_some_and(|command| command == "serve");
+    serves.then(Signals::listen).transpose()
+}
+
+fn run(cli: Cli, signals: Option<Signals>) -> Result<Exit, Exit> {
     if cli.version {
         output::block(&version());
-        return Exit::Success;
+        return Ok(Exit::Success);
     }
-    match cli.command {
-        Some(Command::Serve(args)) => serve::run(&args),
+    Ok(match cli.command {
+        Some(Command::Serve(args)) => serve::run(&args, signals.map_or_else(Signals::listen, Ok)?),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Calibrate(args)) => calibrate::run(&args),
         Some(Command::Check(args)) => check::run(&args),
@@ -147,7 +156,7 @@ fn run(cli: Cli) -> Exit {
             Exit::Success
         }
         None => Exit::Usage,
-    }
+    })
 }
 
 /// Says what is wrong with the command line, or writes the help that it asks for.

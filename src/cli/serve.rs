@@ -33,16 +33,10 @@ pub struct ServeArgs {
 const LAST_MOMENT: Duration = Duration::from_millis(200);
 
 /// Runs the server until SIGTERM or SIGINT.
-pub fn run(args: &ServeArgs) -> Exit {
-    let unserved = match args.check || args.print_config {
-        // Whoever asked has no answer.
-        true => Exit::Failure,
-        false => Exit::Success,
-    };
-    let signals = match Signals::listen(unserved) {
-        Ok(signals) => signals,
-        Err(exit) => return exit,
-    };
+pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
+    if args.check || args.print_config {
+        signals.nothing_to_serve();
+    }
     let settings = match args.config.resolve() {
         Ok(settings) => settings,
         Err(error) => return fail(&error, Exit::Usage),

@@ -1,5 +1,5 @@
-//! SIGTERM, SIGINT and SIGHUP, from the first moment of `tandem serve` on: before there is a configuration, and as process 1 too,
-//! whose signals count for nothing until somebody listens.
+//! SIGTERM, SIGINT and SIGHUP, from the first moment of `tandem serve` on: before its command line is read, and as process 1
+//! too, whose signals count for nothing until somebody listens.
 //!
 //! A thread of its own listens, so that nothing else can keep it from ending the process: not a model that loads for ever, not a
 //! call that is stuck, not a log that nobody reads. It ends with the process.
@@ -30,8 +30,15 @@ pub struct Signals {
     pub hurry: CancellationToken,
     /// Counts SIGHUP; one that came before its reader is still unseen.
     pub hang_up: watch::Receiver<u64>,
-    /// How long a drain may take in all; nothing until there is something to drain.
-    drain: Arc<Mutex<Option<Duration>>>,
+    end: Arc<Mutex<End>>,
+}
+
+/// What the first signal to stop does.
+enum End {
+    /// Ends the process with this code: there is nothing to drain yet.
+    AtOnce(Exit),
+    /// Starts a drain, which may take so long in all.
+    Drain(Duration),
 }
 
 /// The signals as they arrive.
@@ -42,14 +49,14 @@ struct Arriving {
 }
 
 impl Signals {
-    /// Listens from now on. Until [`Signals::begin`], the first signal to stop ends the process with `unserved`.
-    pub fn listen(unserved: Exit) -> Result<Self, Exit> {
+    /// Listens from now on. Until [`Signals::begin`], the first signal to stop ends the process well: nothing was served.
+    pub fn listen() -> Result<Self, Exit> {
         let (hang_ups, hang_up) = watch::channel(0);
         let signals = Self {
             stop: CancellationToken::new(),
             hurry: CancellationToken::new(),
             hang_up,
-            drain: Arc::default(),
+            end: Arc::new(Mutex::new(End::AtOnce(Exit::Success))),
         };
         let (ready, listening) = mpsc::channel();
         let own = signals.clone();
@@ -62,7 +69,7 @@ impl Signals {
                 match Arriving::open() {
                     Ok(arriving) => {
                         let _ = ready.send(Ok(()));
-                        own.hear(arriving, hang_ups, unserved).await;
+                        own.hear(arriving, hang_ups).await;
                     }
                     Err(error) => drop(ready.send(Err(error))),
                 }
@@ -78,19 +85,25 @@ impl Signals {
 
     /// From now on a signal to stop starts a drain, whose pause and grace are `drain` in all.
     pub fn begin(&self, drain: Duration) {
-        *self.drain.lock().unwrap_or_else(PoisonError::into_inner) = Some(drain);
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = End::Drain(drain);
     }
 
-    async fn hear(self, mut arriving: Arriving, hang_ups: watch::Sender<u64>, unserved: Exit) {
+    /// From now on a signal to stop is a failure: what was asked for is not done.
+    pub fn nothing_to_serve(&self) {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = End::AtOnce(Exit::Failure);
+    }
+
+    async fn hear(self, mut arriving: Arriving, hang_ups: watch::Sender<u64>) {
         arriving.told_to_stop(&hang_ups).await;
         let drain = {
             // Held until the process has ended, so that no drain can begin in between.
-            let drain = self.drain.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(drain) = *drain else {
-                tracing::info!("told to stop before anything was served");
-                end(unserved);
-            };
-            drain
+            match *self.end.lock().unwrap_or_else(PoisonError::into_inner) {
+                End::Drain(drain) => drain,
+                End::AtOnce(exit) => {
+                    tracing::info!("told to stop before anything was served");
+                    end(exit);
+                }
+            }
         };
         self.stop.cancel();
         tokio::select! {

@@ -21,13 +21,14 @@ import doors
 import floods
 import inputs
 import lifecycle
+import logs
 import models
 import peers
 import streams
 import texts
 from server import ROOT
 
-ROWS = {row.__name__: row for part in (connections, doors, floods, inputs, texts, models, streams, lifecycle, peers, balancers) for row in part.ROWS}
+ROWS = {row.__name__: row for part in (connections, doors, floods, inputs, texts, models, streams, lifecycle, logs, peers, balancers) for row in part.ROWS}
 
 
 def main():
