@@ -54,10 +54,15 @@ impl Classification {
         }
     }
 
-    /// Label indices, best first; ties in the order of the labels.
+    /// Label indices: the winner, if there is one, then the likeliest first; ties in the order of the labels.
     pub fn ranking(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.probabilities.len()).collect();
         order.sort_by(|&a, &b| self.logits[b].total_cmp(&self.logits[a]));
+        if self.selection == Selection::Winner {
+            // A graph that names the winner itself may name another than the likeliest.
+            let place = order.iter().position(|&label| label == self.winner).unwrap_or(0);
+            order[..=place].rotate_right(1);
+        }
         order
     }
 }
@@ -78,6 +83,8 @@ pub struct Postprocessor {
     pub problem_type: ProblemType,
     /// The probability from which on each label is selected, for multi-label models; 0.5 for those that are not listed.
     pub thresholds: Vec<f32>,
+    /// Whether the last number of a row is the index of the winner, as the graph gives it, and not a label's.
+    pub names_winner: bool,
 }
 
 impl Postprocessor {
@@ -88,6 +95,7 @@ impl Postprocessor {
             temperature: manifest.calibration.temperature,
             problem_type: manifest.problem_type,
             thresholds: manifest.calibration.thresholds.clone(),
+            names_winner: manifest.onnx.label.is_some(),
         }
     }
 
@@ -98,6 +106,10 @@ impl Postprocessor {
 
     /// The same with a temperature in place of its own.
     pub fn classify_at(&self, row: &[f32], temperature: f32) -> Result<Classification, NotFinite> {
+        let (row, named) = match row.split_last() {
+            Some((named, row)) if self.names_winner => (row, Some(*named)),
+            _ => (row, None),
+        };
         if row.is_empty() || row.iter().any(|value| !value.is_finite()) {
             return Err(NotFinite);
         }
@@ -115,7 +127,12 @@ impl Postprocessor {
             }
             ProblemType::Regression => (logits.clone(), Selection::Value(logits[0])),
         };
-        let winner = winner(&logits, &selection);
+        let winner = match named {
+            // Indexes of labels are exact in a float.
+            Some(named) if (0.0..logits.len() as f32).contains(&named) => named as usize,
+            Some(_) => return Err(NotFinite),
+            None => winner(&logits, &selection),
+        };
         Ok(Classification {
             winner,
             probabilities,
@@ -173,6 +190,7 @@ mod tests {
         temperature: 1.0,
         problem_type: ProblemType::SingleLabel,
         thresholds: Vec::new(),
+        names_winner: false,
     };
 
     #[test]
@@ -242,6 +260,22 @@ mod tests {
         let answer = given.classify(&[0.25, 0.95, 0.0]).expect("finite");
         assert!((answer.probabilities[0] - 0.25).abs() < 1e-6);
         assert_eq!(answer.selection, Selection::Each(vec![false, true, false]));
+    }
+
+    #[test]
+    fn the_winner_is_the_one_that_the_graph_names() {
+        let post = Postprocessor {
+            names_winner: true,
+            ..PLAIN
+        };
+        let answer = post.classify(&[1.0, 3.0, 2.0, 0.0]).expect("finite");
+        assert_eq!((answer.winner, answer.logits.len()), (0, 3));
+        assert_eq!(answer.ranking(), [0, 1, 2]);
+        assert!(answer.confidence() < answer.probabilities[1]);
+        for named in [3.0, -1.0, f32::NAN] {
+            assert_eq!(post.classify(&[1.0, 3.0, 2.0, named]), Err(NotFinite));
+        }
+        assert_eq!(post.classify(&[0.0]), Err(NotFinite));
     }
 
     #[test]

@@ -13,9 +13,11 @@ use tandem::model::ModelError;
 use tandem::model::discover::Hints;
 use tandem::model::limited::CallOff;
 use tandem::model::load::{Around, Initialized, InstanceSettings, Limits, initialize_in};
+use tandem::model::onnx::{OnnxBytes, Probe, RunLimit, Runtime, Seen};
 use tandem::model::repository::{self, VerifiedModel};
 use tandem::service::reload::outcome::{Stage, Verdict};
 use tandem::service::start::open_catalog;
+use tempfile::TempDir;
 
 use crate::support::models::{ModelCopy, copy_folder};
 use crate::support::{Refusal, TestServer, fast, root};
@@ -203,15 +205,39 @@ fn numbers_of_labels_are_bounded_before_anything_is_made_of_them() {
     let refused = export_refused("config.json", labels(json!({"0": "a", "1": "b".repeat(257), "2": "c"})));
     assert!(refused.contains("one of 257 bytes"), "{refused}");
 
+    for (graph, words) in [
+        ("wide", "has 1000000000000 columns, the most is 10000"),
+        ("many-classes", "has 10001 classes, the most is 10000"),
+        ("two-names", "the output `label` does not name one class a row"),
+    ] {
+        let folder = alone(graph);
+        let read = repository::read(folder.path(), &Hints::of_folder(folder.path()));
+        let refused = read.expect_err("refused").to_string();
+        assert!(refused.contains(words), "{graph}: {refused}");
+    }
+}
+
+/// A folder with this graph and no manifest.
+fn alone(graph: &str) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    let graph = root().join("tests/data/poisoned/wide.onnx");
+    let graph = root().join("tests/data/poisoned").join(format!("{graph}.onnx"));
     fs::copy(graph, folder.path().join("model.onnx")).expect("a copy");
-    let read = repository::read(folder.path(), &Hints::of_folder(folder.path()));
-    let refused = read.expect_err("refused").to_string();
-    assert!(
-        refused.contains("has 1000000000000 columns, the most is 10000"),
-        "{refused}"
-    );
+    folder
+}
+
+#[test]
+fn a_look_inside_a_graph_is_of_the_bytes_that_were_hashed_and_has_a_limit() {
+    let copy = poisoned("endless-word");
+    let manifest = repository::open(copy.repository()).expect("sound").remove(0).manifest;
+    let bytes = OnnxBytes::read(copy.folder(), &manifest).expect("the file that was hashed");
+    fs::remove_file(copy.folder().join("model.onnx")).expect("removed");
+    let limit = RunLimit::new(Duration::from_secs(1), CallOff::default());
+    let runtime = Runtime::get().expect("the library");
+    let mut probe = Probe::open(runtime, &bytes, &["yes"], &limit).expect("the bytes are enough");
+    assert_eq!(probe.see("yes").expect("it ends"), [Seen::Numbers(vec![1.0])]);
+    let ended = probe.see("endless").expect_err("it never ends by itself");
+    assert!(ended.0.contains("the run was ended"), "{ended}");
+    assert_eq!(probe.see("no").expect("it ends"), [Seen::Numbers(vec![0.0])]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use tandem::api::pb;
 use tandem::model::Manifest;
 use tandem::model::discover::{self, Examined, Hints, NoteKind};
 use tandem::model::limited::CallOff;
+use tandem::model::manifest::LabelOutput;
 use tandem::model::onnx::{OnnxBytes, OnnxRunner, RunLimit, Runtime, SessionSettings, Source};
 use tempfile::TempDir;
 
@@ -79,7 +80,7 @@ async fn ask(client: &mut Client, name: &str, rows: &[Expected]) -> Vec<pb::Pred
         texts: rows.iter().map(|row| row.text.clone()).collect(),
         task: name.to_owned(),
         route: pb::Route::Fast.into(),
-        top_k: rows[0].probabilities.len() as i32,
+        top_k: rows[0].probabilities.len().max(1) as i32,
         ..pb::PredictRequest::default()
     };
     let answer = client.predict(request).await.expect("an answer").into_inner();
@@ -153,7 +154,6 @@ fn nothing_is_held_against_a_good_export() {
         "logistic-zipmap",
         "logistic-columns",
         "naive-bayes",
-        "sgd-modified-huber",
         "characters",
         "bigrams",
     ] {
@@ -247,4 +247,153 @@ fn open(path: &Path, manifest: &Manifest) -> Result<OnnxRunner, String> {
     };
     let runtime = Runtime::get().expect("the library");
     OnnxRunner::load(runtime, source, SessionSettings { intra_threads: 1 })
+}
+
+/// What becomes of an export of the matrix (`training/fixtures/scikit_learn_matrix.py`).
+enum Fate {
+    /// Its labels are scikit-learn's; a doubtful note has these words, if there are any.
+    Equal(&'static str),
+    /// It serves, and a doubtful note has these words; none: the file does not tell, and that is said.
+    Doubtful(&'static str),
+    /// It does not serve, and the reason has these words.
+    Refused(&'static str),
+}
+
+const MATRIX: [(&str, Fate); 29] = [
+    ("svc-2-text-tensor", Fate::Equal("")),
+    ("svc-2-text-map", Fate::Equal("")),
+    ("svc-2-integers-map", Fate::Equal("")),
+    ("svc-2-text-columns", Fate::Equal("")),
+    ("svc-3-text-tensor", Fate::Equal("")),
+    ("svc-ovo-3-text-tensor", Fate::Equal("names itself")),
+    ("svc-probability-2-text-map", Fate::Equal("names itself")),
+    ("nu-svc-2-text-tensor", Fate::Equal("")),
+    ("voting-soft-2-text-tensor", Fate::Equal("")),
+    ("gradient-boosting-2-text-map", Fate::Equal("")),
+    ("one-letter-logistic-2", Fate::Equal("")),
+    ("usual-locale-logistic-2", Fate::Equal("")),
+    ("bigrams-one-letter-logistic-2", Fate::Doubtful("of one letter")),
+    ("calibrated-isotonic-2-text-tensor", Fate::Doubtful("isotonic")),
+    ("tuned-threshold-2-text-tensor", Fate::Doubtful("threshold")),
+    ("knn-distance-2-text-tensor", Fate::Doubtful("weights")),
+    ("union-sublinear-logistic-2", Fate::Doubtful("sublinear_tf")),
+    ("stop-words-bigrams-logistic-2", Fate::Doubtful("")),
+    (
+        "one-vs-rest-svc-2-text-tensor",
+        Fate::Refused("support vector machines inside"),
+    ),
+    ("one-vs-rest-svc-2-text-raw", Fate::Refused("")),
+    (
+        "one-vs-rest-linear-svc-2-text-tensor",
+        Fate::Refused("a score above 0.5"),
+    ),
+    ("voting-hard-2-text-tensor", Fate::Refused("a score above 0.5")),
+    ("bagging-linear-svc-2-text-tensor", Fate::Refused("shape")),
+    ("k-means-2-text-map", Fate::Refused("names itself")),
+    ("one-class-svm-2-text-map", Fate::Refused("names a class that is none")),
+    ("multi-output-2-text-tensor", Fate::Refused("several answers")),
+    ("union-lost-logistic-2", Fate::Refused("its vectorizer")),
+    ("union-words-lost-logistic-2", Fate::Refused("its vectorizer")),
+    ("one-letter-lost-logistic-2", Fate::Refused("are lost")),
+];
+
+fn matrix_folder(name: &str) -> PathBuf {
+    root().join("tests/data/scikit-learn-matrix").join(name)
+}
+
+#[tokio::test]
+async fn labels_are_scikit_learns_or_it_is_said_why_not() {
+    let repository = tempfile::tempdir().expect("a temporary folder");
+    let mut equal = Vec::new();
+    for (name, fate) in &MATRIX {
+        let folder = matrix_folder(name);
+        let Examined { manifest, notes } = discover::examine(&folder, &Hints::of_folder(&folder));
+        let said = |kind, words: &str| notes.iter().any(|note| note.kind == kind && note.text.contains(words));
+        let (serves, told) = match fate {
+            Fate::Equal("") => (true, true),
+            Fate::Equal(words) => (true, said(NoteKind::Doubtful, words)),
+            Fate::Doubtful("") => (true, said(NoteKind::Found, "stop words")),
+            Fate::Doubtful(words) => (true, said(NoteKind::Doubtful, words)),
+            Fate::Refused(words) => (false, said(NoteKind::Wrong, words)),
+        };
+        assert!(told && manifest.is_some() == serves, "{name}: {notes:#?}");
+        if matches!(fate, Fate::Equal(_)) {
+            let version = repository.path().join(name).join("1");
+            fs::create_dir_all(&version).expect("a folder");
+            fs::copy(folder.join("model.onnx"), version.join("model.onnx")).expect("a copy");
+            equal.push(*name);
+        }
+    }
+    let server = TestServer::builder().models(repository.path().to_owned()).start().await;
+    let mut client = server.client().await;
+    for name in equal {
+        let text = fs::read_to_string(matrix_folder(&format!("{name}.jsonl"))).expect("the labels");
+        let rows: Vec<Expected> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("one object a line"))
+            .collect();
+        for (size, most) in [(16, rows.len()), (1, 8)] {
+            for together in rows[..most].chunks(size) {
+                let answers = ask(&mut client, name, together).await;
+                for (row, answer) in together.iter().zip(&answers) {
+                    assert_eq!(answer.label, row.label, "{name}: {:?}", row.text);
+                    // With the label comes its score, first.
+                    assert_eq!(answer.scores[0].label, row.label, "{name}: {:?}", row.text);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_label_of_the_graph_is_in_the_manifest() {
+    let folder = matrix_folder("svc-2-integers-map");
+    let manifest = discover::examine(&folder, &Hints::of_folder(&folder))
+        .manifest
+        .expect("it can serve");
+    // The first column is the score of the second class.
+    assert_eq!(
+        (&manifest.labels[..], &manifest.onnx.keys[..]),
+        (&["1", "0"].map(String::from)[..], &["0", "1"].map(String::from)[..])
+    );
+    let label = manifest.onnx.label.clone().expect("the label's output");
+    assert_eq!(
+        (label.output.as_str(), &label.classes[..]),
+        ("output_label", &["1", "0"].map(String::from)[..])
+    );
+    let mut renamed = manifest.clone();
+    renamed.labels = ["good", "bad"].map(String::from).to_vec();
+    assert!(open(&folder.join("model.onnx"), &renamed).is_ok());
+    renamed.onnx.label = Some(LabelOutput {
+        output: "nowhere".into(),
+        ..label
+    });
+    assert!(
+        open(&folder.join("model.onnx"), &renamed)
+            .err()
+            .is_some_and(|problem| problem.contains("`nowhere`"))
+    );
+}
+
+#[test]
+fn several_classes_with_the_same_probability_are_named() {
+    assert_noted(
+        "sgd-modified-huber",
+        NoteKind::Doubtful,
+        &["modified_huber", "log_loss"],
+    );
+}
+
+#[test]
+fn a_final_sigma_is_no_proof_that_a_locale_folds_ascii_alone() {
+    let folder = matrix_folder("final-sigma");
+    let Examined { notes, .. } = discover::examine(&folder, &Hints::of_folder(&folder));
+    assert!(notes.iter().all(|note| note.kind == NoteKind::Found), "{notes:#?}");
+}
+
+#[test]
+fn an_english_model_whose_pattern_finds_every_script_is_not_told_otherwise() {
+    let folder = matrix_folder("english");
+    let Examined { notes, .. } = discover::examine(&folder, &Hints::of_folder(&folder));
+    assert!(notes.iter().all(|note| note.kind == NoteKind::Found), "{notes:#?}");
 }

@@ -75,6 +75,7 @@ pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -
             input: None,
             first_position,
             batch_invariant: false,
+            label: None,
         },
         preprocess: Preprocess::Tokenizer(TokenizerSettings {
             file: TOKENIZER_FILE.to_owned(),

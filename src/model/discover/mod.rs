@@ -10,6 +10,8 @@ mod onnx_file;
 mod sklearn;
 mod sklearn_graph;
 mod sklearn_probe;
+mod sklearn_traps;
+mod sklearn_words;
 mod tokenizer_files;
 
 use std::cell::RefCell;

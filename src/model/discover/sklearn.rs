@@ -5,10 +5,11 @@
 
 use super::graph::{Element, Graph, Port, PortKind};
 use super::onnx_file::ChosenOnnx;
-use super::sklearn_probe::{self, Numbers};
+use super::sklearn_probe::{self, Judged, Numbers};
 use super::{Notes, Place};
 use crate::model::manifest::{
-    Calibration, Limits, Manifest, Onnx, OutputKind, Preprocess, ProblemType, SCHEMA_VERSION, Tier,
+    Calibration, LabelOutput, Limits, MOST_LABELS, Manifest, Onnx, OutputKind, Preprocess, ProblemType, SCHEMA_VERSION,
+    Tier,
 };
 
 /// How a pipeline is exported so that any number of texts can run at once.
@@ -26,6 +27,8 @@ pub(super) struct Facts {
     pub columns: Vec<String>,
     /// The classes, in the order of the columns.
     pub classes: Vec<String>,
+    /// The output that names the winner, where one label is right.
+    pub label: Option<String>,
     /// Whether the output maps classes to numbers (a ZipMap).
     pub maps: bool,
     /// Whether one number tells two classes apart.
@@ -45,13 +48,17 @@ pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -
         .checksums(&onnx.files)
         .map_err(|problem| notes.wrong(problem, "copy the file itself into the folder"))
         .ok()?;
-    let describe = |numbers| Manifest {
+    let describe = |judged| Manifest {
         files: checksums.clone(),
-        ..manifest(place, onnx, &facts, numbers)
+        ..manifest(place, onnx, &facts, judged)
     };
-    let numbers = sklearn_probe::examine(place.folder, &onnx.graph, &facts, describe(Numbers::RAW), notes)?;
-    note_numbers(&facts, numbers, notes);
-    Some(describe(numbers))
+    let raw = Judged {
+        numbers: Numbers::RAW,
+        turned: false,
+    };
+    let judged = sklearn_probe::examine(place.folder, &onnx.graph, &facts, describe(raw), notes)?;
+    note_numbers(&facts, judged.numbers, notes);
+    Some(describe(judged))
 }
 
 fn note_numbers(facts: &Facts, numbers: Numbers, notes: &mut Notes) {
@@ -75,19 +82,28 @@ fn note_numbers(facts: &Facts, numbers: Numbers, notes: &mut Notes) {
     }
 }
 
-fn manifest(place: &Place<'_>, onnx: &ChosenOnnx, facts: &Facts, numbers: Numbers) -> Manifest {
+fn manifest(place: &Place<'_>, onnx: &ChosenOnnx, facts: &Facts, judged: Judged) -> Manifest {
     let hints = place.hints;
-    let (output_kind, temperature) = match numbers {
+    let (output_kind, temperature) = match judged.numbers {
         Numbers::Probabilities | Numbers::Shares => (OutputKind::Probabilities, 1.0),
         Numbers::Scores { temperature } => (OutputKind::Logits, temperature),
     };
+    // Labels are in the order of the columns; maps and columns keep the names that the graph gives them.
+    let mut labels = facts.classes.clone();
+    if judged.turned {
+        labels.reverse();
+    }
+    let label = facts.label.clone().map(|output| LabelOutput {
+        output,
+        classes: labels.clone(),
+    });
     Manifest {
         schema_version: SCHEMA_VERSION,
         name: hints.name.clone(),
         version: hints.version.clone(),
         task: hints.task.clone().unwrap_or_else(|| hints.name.clone()),
         tier: hints.tier.unwrap_or(Tier::Fast),
-        labels: facts.classes.clone(),
+        labels,
         problem_type: facts.problem_type,
         description: "a scikit-learn pipeline, served from an export without a manifest".to_owned(),
         license: String::new(),
@@ -101,6 +117,7 @@ fn manifest(place: &Place<'_>, onnx: &ChosenOnnx, facts: &Facts, numbers: Number
             input: Some(facts.input.clone()),
             first_position: 0,
             batch_invariant: true,
+            label,
         },
         preprocess: Preprocess::String { max_bytes: 8192 },
         calibration: Calibration {
@@ -134,10 +151,20 @@ fn facts(graph: &Graph, notes: &mut Notes) -> Option<Facts> {
     let fixed_batch = batch_of(input, notes)?;
     let label = graph.outputs.iter().find(|output| is_label(output));
     let found = numbers_of(graph, label, notes)?;
+    let count = found.classes.len();
+    if count > MOST_LABELS {
+        notes.wrong(
+            format!("it has {count} classes, the most is {MOST_LABELS}"),
+            "export a classifier of fewer classes",
+        );
+        return None;
+    }
     notes.found(format!("labels: {}", found.classes.join(", ")));
+    let single = found.problem_type == ProblemType::SingleLabel;
     Some(Facts {
         input: input.name.clone(),
         fixed_batch,
+        label: label.filter(|_| single).map(|label| label.name.clone()),
         ..found
     })
 }
@@ -202,6 +229,13 @@ fn numbers_of(graph: &Graph, label: Option<&Port>, notes: &mut Notes) -> Option<
         });
     }
     match numbers[..] {
+        [] if each || graph.outputs.iter().any(|output| output.kind == PortKind::Other) => {
+            notes.wrong(
+                "it gives several answers for each text (MultiOutputClassifier, ClassifierChain, a classifier of several outputs)",
+                "export each of its classifiers (estimators_) by itself, or train OneVsRestClassifier on the labels",
+            );
+            None
+        }
         [] => {
             notes.wrong(
                 "it gives labels alone",

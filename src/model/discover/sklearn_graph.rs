@@ -2,10 +2,16 @@
 //!
 //! Reads a [`Graph`]; sessions do not give a node's settings.
 
+use std::collections::HashSet;
+
 use super::graph::{Graph, Node, decimal, texts};
+use crate::model::onnx::USUAL_LOCALE;
 
 /// Operations that hand on the labels which they are given.
 const PASSING_ON: [&str; 6] = ["Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten"];
+
+/// The most vectorizers that are looked at.
+const MAX_BRANCHES: usize = 16;
 
 impl Graph {
     /// The classes among which `output` chooses or whose values it maps, in the order of the columns: as the classifier or
@@ -14,10 +20,7 @@ impl Graph {
         let mut wanted = output;
         // Each step goes to a node that runs before the last one, so there are no more steps than nodes.
         for _ in 0..=self.nodes.len() {
-            let node = self
-                .nodes
-                .iter()
-                .find(|node| node.output.iter().any(|name| name == wanted))?;
+            let node = self.making(wanted)?;
             if let Some(classes) = classes(node) {
                 return Some(classes);
             }
@@ -31,37 +34,53 @@ impl Graph {
         None
     }
 
-    /// The expression by which texts are split into tokens, in RE2's syntax.
-    pub(super) fn token_pattern(&self) -> Option<String> {
-        self.nodes
-            .iter()
-            .find_map(|node| (node.op_type == "Tokenizer").then(|| text(node, "tokenexp"))?)
+    /// What makes the labels of `output`: the first operation before it that does more than hand them on.
+    pub(super) fn maker_of(&self, output: &str) -> Option<&Node> {
+        let mut wanted = output;
+        for _ in 0..=self.nodes.len() {
+            let node = self.making(wanted)?;
+            if !PASSING_ON.contains(&node.op_type.as_str()) {
+                return Some(node);
+            }
+            wanted = node.input.first()?;
+        }
+        None
     }
 
-    /// The locale by whose rules texts are folded to one case, if they are.
-    pub(super) fn folding_locale(&self) -> Option<String> {
-        let folds = |node: &&Node| {
-            node.op_type == "StringNormalizer"
-                && text(node, "case_change_action").is_some_and(|action| action != "NONE")
+    /// The ways from the text to numbers: one for each vectorizer.
+    pub(super) fn branches(&self) -> Vec<Branch<'_>> {
+        let vectorizers = self.nodes.iter().filter(|node| node.op_type == "TfIdfVectorizer");
+        vectorizers
+            .take(MAX_BRANCHES)
+            .filter_map(|node| self.branch(node))
+            .collect()
+    }
+
+    fn branch<'a>(&'a self, vectorizer: &'a Node) -> Option<Branch<'a>> {
+        let mut branch = Branch {
+            output: vectorizer.output.first()?,
+            vectorizer,
+            tokenizer: None,
+            normalizers: Vec::new(),
         };
-        let node = self.nodes.iter().find(folds)?;
-        Some(text(node, "locale").unwrap_or_else(|| "en_US.UTF-8".to_owned()))
+        let mut wanted = vectorizer.input.first()?;
+        for _ in 0..=self.nodes.len() {
+            let Some(node) = self.making(wanted) else { break };
+            match node.op_type.as_str() {
+                "Tokenizer" => branch.tokenizer = Some(node),
+                "StringNormalizer" => branch.normalizers.push(node),
+                _ => {}
+            }
+            let Some(first) = node.input.first() else { break };
+            wanted = first;
+        }
+        Some(branch)
     }
 
-    /// The shortest n-grams that the graph counts, each as its words, if it says so.
-    pub(super) fn shortest_ngrams(&self) -> Option<Vec<Vec<String>>> {
-        let node = self.nodes.iter().find(|node| node.op_type == "TfIdfVectorizer")?;
-        let pool = texts(&node.attribute("pool_strings")?.strings);
-        // Where in the pool the n-grams of each length begin: those of length 1, of length 2, and so on.
-        let starts = &node.attribute("ngram_counts")?.ints;
-        let starts: Vec<usize> = starts
-            .iter()
-            .map(|&start| usize::try_from(start).map_or(pool.len(), |start| start.min(pool.len())))
-            .collect();
-        let end_of = |at: usize| starts.get(at + 1).copied().unwrap_or(pool.len());
-        let shortest = (0..starts.len()).find(|&at| end_of(at) > starts[at])?;
-        let words = &pool[starts[shortest]..end_of(shortest)];
-        Some(words.chunks_exact(shortest + 1).map(<[String]>::to_vec).collect())
+    /// The node that gives this value.
+    fn making(&self, value: &str) -> Option<&Node> {
+        let mut nodes = self.nodes.iter();
+        nodes.find(|node| node.output.iter().any(|name| name == value))
     }
 
     /// Whether what the nodes `from` give goes through `steps`, one after the other.
@@ -74,9 +93,113 @@ impl Graph {
         !outputs.is_empty()
     }
 
+    /// Whether what a node gives that is wanted reaches an operation `to`, by way of none but the operations `through`.
+    pub(super) fn flows(&self, from: impl Fn(&Node) -> bool, through: &[&str], to: &str) -> bool {
+        let mut reached: HashSet<&String> = self.made_by(from).into_iter().collect();
+        // Exporters list each node after those that feed it.
+        for node in &self.nodes {
+            if !node.input.iter().any(|name| reached.contains(name)) {
+                continue;
+            }
+            if node.op_type == to {
+                return true;
+            }
+            if through.contains(&node.op_type.as_str()) {
+                reached.extend(&node.output);
+            }
+        }
+        false
+    }
+
     fn made_by(&self, wanted: impl Fn(&Node) -> bool) -> Vec<&String> {
         let nodes = self.nodes.iter().filter(|node| wanted(node));
         nodes.flat_map(|node| &node.output).collect()
+    }
+}
+
+/// The way from the text to the numbers of one vectorizer.
+pub(super) struct Branch<'a> {
+    /// What the vectorizer gives: a number for each of its n-grams.
+    pub output: &'a str,
+    vectorizer: &'a Node,
+    tokenizer: Option<&'a Node>,
+    normalizers: Vec<&'a Node>,
+}
+
+/// Words that a vectorizer counts when they follow each other.
+pub(super) struct Ngram {
+    /// As a text.
+    pub text: String,
+    /// Which of the vectorizer's numbers counts it.
+    pub column: usize,
+}
+
+impl Branch<'_> {
+    /// What the tokenizer gives, if there is one.
+    pub(super) fn tokens(&self) -> Option<&str> {
+        Some(self.tokenizer?.output.first()?)
+    }
+
+    /// The expression by which texts are split into tokens, in RE2's syntax.
+    pub(super) fn token_pattern(&self) -> Option<String> {
+        text(self.tokenizer?, "tokenexp")
+    }
+
+    /// The locale by whose rules texts are folded to one case, if they are.
+    pub(super) fn folding_locale(&self) -> Option<String> {
+        let folds = |node: &&&Node| text(node, "case_change_action").is_some_and(|action| action != "NONE");
+        let node = self.normalizers.iter().find(folds)?;
+        Some(text(node, "locale").unwrap_or_else(|| USUAL_LOCALE.to_owned()))
+    }
+
+    /// Whether it has a list of stop words.
+    pub(super) fn has_stop_words(&self) -> bool {
+        let lists = self.normalizers.iter().filter_map(|node| node.attribute("stopwords"));
+        lists.into_iter().any(|list| !list.strings.is_empty())
+    }
+
+    /// The most words of an n-gram.
+    pub(super) fn longest(&self) -> usize {
+        let longest = self.vectorizer.attribute("max_gram_length");
+        longest.map_or(1, |longest| usize::try_from(longest.i).unwrap_or(1))
+    }
+
+    /// Whether it counts characters and not words: its words are of one character each.
+    pub(super) fn counts_characters(&self) -> bool {
+        self.pool()
+            .iter()
+            .all(|word| String::from_utf8_lossy(word).chars().count() <= 1)
+    }
+
+    /// Whether one of its n-grams has this word.
+    pub(super) fn knows(&self, word: &str) -> bool {
+        self.pool().iter().any(|known| known == word.as_bytes())
+    }
+
+    /// The shortest n-grams that it counts.
+    pub(super) fn shortest(&self) -> Vec<Ngram> {
+        let pool = self.pool();
+        let numbers = |name| self.vectorizer.attribute(name).map_or(&[][..], |list| &list.ints);
+        // Where in the pool the n-grams of each length begin: those of length 1, of length 2, and so on.
+        let place = |start: &i64| usize::try_from(*start).map_or(pool.len(), |start| start.min(pool.len()));
+        let starts: Vec<usize> = numbers("ngram_counts").iter().map(place).collect();
+        let end_of = |at: usize| starts.get(at + 1).copied().unwrap_or(pool.len());
+        let Some(length) = (0..starts.len()).find(|&at| end_of(at) > starts[at]) else {
+            return Vec::new();
+        };
+        let separator = if self.counts_characters() { "" } else { " " };
+        let words = pool[starts[length]..end_of(length)].chunks_exact(length + 1);
+        let ngrams = words.zip(numbers("ngram_indexes")).filter_map(|(words, &column)| {
+            let text = texts(words).join(separator).replace('\0', " ");
+            let column = usize::try_from(column).ok()?;
+            (!text.trim().is_empty()).then_some(Ngram { text, column })
+        });
+        ngrams.collect()
+    }
+
+    fn pool(&self) -> &[Vec<u8>] {
+        let pool = self.vectorizer.attribute("pool_strings");
+        pool.map_or(&[], |pool| &pool.strings)
     }
 }
 

@@ -1,29 +1,29 @@
-//! What only a run of a scikit-learn graph can tell: whether its numbers are probabilities, and whether it finds the words
-//! that it was trained on in the texts that it is given.
+//! What only a run of a scikit-learn graph can tell: whether its numbers are probabilities, and whether the class with the
+//! highest number is the one that the graph itself names.
 //!
-//! Runs a few dozen short texts in a session of its own; nothing of it is kept. The texts are the graph's own words.
+//! Runs up to some 170 texts in a session of its own; nothing of it is kept. The texts are made of the graph's own words.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::Notes;
 use super::graph::Graph;
 use super::sklearn::Facts;
+use super::sklearn_traps::Shown;
+use super::{Notes, sklearn_traps, sklearn_words};
 use crate::model::limited::CallOff;
 use crate::model::manifest::{Manifest, ProblemType};
-use crate::model::onnx::{OnnxBytes, OnnxRunner, RunLimit, Runtime, SessionSettings, Source};
+use crate::model::onnx::{OnnxBytes, OnnxRunner, Probe, RunLimit, Runtime, SessionSettings, Source};
 use crate::model::{ModelInput, RunError, Runner};
 
 /// The longest that a run of one short text may take.
 const LONGEST_RUN: Duration = Duration::from_secs(10);
-/// The most words of the vocabulary that are tried.
-const MAX_WORDS: usize = 24;
-/// From this share of words outside ASCII on, a model that finds none of them is broken.
-const MANY: usize = 10;
-
-const LOCALE: &str = "export it with the vectorizer's option locale=\"C.UTF-8\"";
-const TOKENS: &str = "export it with the vectorizer's option tokenexp=r\"[\\pL\\pN_][\\pL\\pN_]+\"";
+/// The most words of each vectorizer that texts are made of.
+const MAX_WORDS: usize = 64;
+/// So many texts are tried at least, however long they take.
+const LEAST_TRIED: usize = 40;
+/// The time after which no more texts are run.
+pub(super) const ENOUGH: Duration = Duration::from_secs(2);
 
 /// What the numbers of a graph are.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,15 +44,18 @@ impl Numbers {
     pub const RAW: Self = Self::Scores { temperature: 1.0 };
 }
 
+/// What a graph's answers are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judged {
+    /// What its numbers are.
+    pub numbers: Numbers,
+    /// Whether the first of its two numbers is the second class's.
+    pub turned: bool,
+}
+
 /// Runs the graph and judges its numbers; the known traps of such exports go into the notes. `raw` is the manifest of the
 /// numbers as they are.
-pub(super) fn examine(
-    folder: &Path,
-    graph: &Graph,
-    facts: &Facts,
-    raw: Manifest,
-    notes: &mut Notes,
-) -> Option<Numbers> {
+pub(super) fn examine(folder: &Path, graph: &Graph, facts: &Facts, raw: Manifest, notes: &mut Notes) -> Option<Judged> {
     let limit = RunLimit::new(LONGEST_RUN, CallOff::default());
     let opened = OnnxBytes::read(folder, &raw)
         .map_err(|error| error.problem)
@@ -64,157 +67,218 @@ pub(super) fn examine(
                 weights: None,
                 limit: &limit,
             };
-            OnnxRunner::load(Runtime::get()?, source, SessionSettings { intra_threads: 1 })
+            let runner = OnnxRunner::load(Runtime::get()?, source, SessionSettings { intra_threads: 1 })?;
+            Ok((bytes, runner))
         });
-    let mut runner = match opened {
-        Ok(runner) => runner,
+    let (bytes, mut runner) = match opened {
+        Ok(opened) => opened,
         Err(problem) => {
             notes.wrong(problem, "docs/models-sklearn.md shows an export that loads everywhere");
             return None;
         }
     };
-    let mut probe = Probe {
-        graph,
-        runner: &mut runner,
+    let texts = texts(graph);
+    let rows = match rows(&mut runner, facts, &texts) {
+        Ok(rows) => rows,
+        Err(error) => {
+            notes.wrong(format!("it does not run: {error}"), "export it again");
+            return None;
+        }
     };
-    let judged = probe.numbers(facts).and_then(|numbers| {
-        probe.note_tokens(notes)?;
-        probe.note_case(notes)?;
-        Ok(numbers)
-    });
-    if graph.has_path("TfIdfVectorizer", &["Add", "Log"]) {
-        notes.doubtful(
-            "sublinear_tf=True is exported as log(1 + count), where scikit-learn takes 1 + log(count): texts that repeat a \
-             word get other probabilities",
-            "fit the vectorizer without sublinear_tf",
-        );
+    drop(runner);
+    let numbers = numbers(facts, &rows);
+    let turned = note_labels(graph, facts, numbers, &rows, notes);
+    let shown = Shown {
+        scores: matches!(numbers, Numbers::Scores { .. }),
+        tied: rows.iter().filter(|row| tied(&row.numbers)).count(),
+        classes: facts.classes.len(),
+        by_machine: by_machine(graph, facts),
+        texts: &texts[..rows.len()],
+    };
+    let open = |values: &[&str]| Probe::open(Runtime::get()?, &bytes, values, &limit);
+    let looked =
+        sklearn_traps::note(&open, graph, &shown, notes).and_then(|()| sklearn_words::note(&open, graph, notes));
+    if let Err(error) = looked {
+        notes.wrong(format!("it does not run: {error}"), "export it again");
     }
-    judged
-        .map_err(|error| notes.wrong(format!("it does not run: {error}"), "export it again"))
-        .ok()
+    Some(Judged { numbers, turned })
 }
 
-struct Probe<'a> {
-    graph: &'a Graph,
-    runner: &'a mut dyn Runner,
+/// Opens the graph to look at these values of it.
+pub(super) type OpenProbe<'a> = &'a dyn Fn(&[&str]) -> Result<Probe, String>;
+
+/// Counts the texts that a graph is tried with.
+pub(super) struct Tries {
+    tried: usize,
+    since: Instant,
+    enough: Duration,
 }
 
-impl Probe<'_> {
-    fn run(&mut self, text: &str) -> Result<Vec<f32>, RunError> {
-        let input = ModelInput::Text(Arc::from(text.replace('\0', " ")));
-        Ok(self.runner.run(&[&input])?.into_raw_vec_and_offset().0)
+impl Tries {
+    /// They go on until `enough`, or until there are [`LEAST_TRIED`].
+    pub fn new(enough: Duration) -> Self {
+        Self {
+            tried: 0,
+            since: Instant::now(),
+            enough,
+        }
     }
 
-    fn numbers(&mut self, facts: &Facts) -> Result<Numbers, RunError> {
-        let mut texts = vec![String::new(), "0".into(), "a b c d e f g".into(), "가 나 다".into()];
-        texts.extend(some(self.known_words(), |_| true));
-        let mut rows = Vec::with_capacity(texts.len());
-        for text in &texts {
-            rows.push(self.run(text)?);
-        }
-        let all = |test: fn(&[f32]) -> bool| rows.iter().all(|row| test(row));
-        let within = all(|row| row.iter().all(|value| (-1e-6..=1.0 + 1e-6).contains(value)));
-        if facts.problem_type == ProblemType::Regression || !within {
-            // A single column is spread over two labels when it is read, and needs no temperature for it.
-            let mirrored = all(|row| row.len() == 2 && (row[0] + row[1]).abs() <= 1e-4 * (1.0 + row[0].abs()));
-            let temperature = if mirrored && !facts.single_column { 2.0 } else { 1.0 };
-            return Ok(Numbers::Scores { temperature });
-        }
-        let whole = all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-3);
-        let each = facts.problem_type == ProblemType::MultiLabel;
-        Ok(if whole || each {
-            Numbers::Probabilities
-        } else {
-            Numbers::Shares
-        })
+    /// Counts one more; whether no more are needed.
+    pub fn are_enough(&mut self) -> bool {
+        self.tried += 1;
+        self.tried >= LEAST_TRIED && self.since.elapsed() > self.enough
     }
+}
 
-    /// Tells whether the graph finds nothing in texts outside ASCII.
-    fn note_tokens(&mut self, notes: &mut Notes) -> Result<(), RunError> {
-        let Some(pattern) = self.graph.token_pattern() else {
-            return Ok(());
-        };
-        let known = self.known_words();
-        let all = known.len();
-        let (ascii, foreign): (Vec<String>, Vec<String>) = known.into_iter().partition(|words| words.is_ascii());
-        let many = foreign.len() * MANY >= all;
-        let (ascii, foreign) = (some(ascii, |_| true), some(foreign, |_| true));
-        if !ascii.is_empty() && self.reads_none_of(&ascii)? {
-            // Words alone tell nothing of this graph.
-            return Ok(());
+/// What the graph gives for one text.
+struct Row {
+    numbers: Vec<f32>,
+    /// The class that it names.
+    named: Option<usize>,
+}
+
+fn rows(runner: &mut dyn Runner, facts: &Facts, texts: &[String]) -> Result<Vec<Row>, RunError> {
+    let mut rows = Vec::with_capacity(texts.len());
+    let mut tries = Tries::new(ENOUGH);
+    for text in texts {
+        let input = ModelInput::Text(Arc::from(text.as_str()));
+        let mut numbers = runner.run(&[&input])?.into_raw_vec_and_offset().0;
+        // The reader puts the index of the class that is named after the numbers.
+        let named = facts.label.is_some().then(|| numbers.pop()).flatten();
+        rows.push(Row {
+            numbers,
+            named: named.map(|named| named as usize),
+        });
+        if tries.are_enough() {
+            break;
         }
-        let what = format!("its token pattern `{pattern}` finds ASCII alone, skl2onnx's silent default");
-        if foreign.is_empty() {
-            let korean = ["정말 재미있는 영화", "지루하고 아깝다"].map(str::to_owned);
-            if self.reads_none_of(&korean)? {
-                notes.assumed(
-                    format!("texts are in ASCII: {what}; others are answered like an empty one"),
-                    TOKENS,
-                );
-            }
-        } else if self.reads_none_of(&foreign)? {
-            let told = format!("it was trained on words outside ASCII and finds none of them: {what}");
-            if many {
-                notes.wrong(told, TOKENS)
-            } else {
-                notes.doubtful(told, TOKENS)
-            }
-        }
-        Ok(())
     }
+    Ok(rows)
+}
 
-    /// Tells whether upper case is folded as in training, and whether it is on every machine.
-    fn note_case(&mut self, notes: &mut Notes) -> Result<(), RunError> {
-        let Some(locale) = self.graph.folding_locale() else {
-            return Ok(());
-        };
-        let cased = |words: &str| {
-            let upper = words.to_uppercase();
-            !words.is_ascii() && upper != words && upper.to_lowercase() == words
-        };
-        for words in some(self.known_words(), cased) {
-            if self.run(&words)? != self.run(&words.to_uppercase())? {
-                notes.doubtful(
-                    format!("its locale `{locale}` folds the case of ASCII alone, scikit-learn that of every letter"),
-                    LOCALE,
-                );
-                return Ok(());
-            }
-        }
-        if !["C", "POSIX", "C.UTF-8", "C.utf8"].contains(&locale.as_str()) {
+fn numbers(facts: &Facts, rows: &[Row]) -> Numbers {
+    let all = |test: fn(&[f32]) -> bool| rows.iter().all(|row| test(&row.numbers));
+    let within = all(|row| row.iter().all(|value| (-1e-6..=1.0 + 1e-6).contains(value)));
+    if facts.problem_type == ProblemType::Regression || !within {
+        // A single column is spread over two labels when it is read, and needs no temperature for it.
+        let mirrored = all(|row| row.len() == 2 && (row[0] + row[1]).abs() <= 1e-4 * (1.0 + row[0].abs()));
+        let temperature = if mirrored && !facts.single_column { 2.0 } else { 1.0 };
+        return Numbers::Scores { temperature };
+    }
+    let whole = all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-3);
+    let each = facts.problem_type == ProblemType::MultiLabel;
+    if whole || each {
+        Numbers::Probabilities
+    } else {
+        Numbers::Shares
+    }
+}
+
+/// Compares the class that the graph names with the one that has the highest number, and tells where they differ. Gives whether
+/// two scores are to be turned round.
+fn note_labels(graph: &Graph, facts: &Facts, numbers: Numbers, rows: &[Row], notes: &mut Notes) -> bool {
+    let Some(label) = &facts.label else {
+        return false;
+    };
+    let differing = |turned: bool| rows.iter().filter(|row| !agrees(row, turned)).count();
+    let straight = differing(false);
+    // Probabilities are what they are; of two mirrored scores it is seen which is whose.
+    let two = facts.classes.len() == 2 && matches!(numbers, Numbers::Scores { .. });
+    let turned = two && differing(true) < straight;
+    let differ = differing(turned);
+    if turned {
+        notes.found(format!(
+            "the first number of a row is the score of `{}`, as `{label}` shows: the labels are turned round",
+            facts.classes[1]
+        ));
+    }
+    if differ == 0 {
+        if facts.classes.len() > 2 && by_machine(graph, facts) {
             notes.assumed(
-                format!("every machine that serves it has the locale `{locale}`, without which it does not load"),
-                LOCALE,
+                "the label is the class with the most votes, as scikit-learn's SVC gives it without break_ties=True",
+                "fit SVC without break_ties",
             );
         }
-        Ok(())
+        return turned;
     }
-
-    /// Whether every one of these texts is answered like an empty one.
-    fn reads_none_of(&mut self, texts: &[String]) -> Result<bool, RunError> {
-        let nothing = self.run("")?;
-        for text in texts {
-            if self.run(text)? != nothing {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    let told = format!(
+        "the label that it names itself (`{label}`) is not the class with the highest number for {differ} of {} texts made of its \
+         words",
+        rows.len()
+    );
+    if by_machine(graph, facts) {
+        notes.doubtful(
+            format!(
+                "{told}, as with scikit-learn's SVC: answers give that label (with break_ties=True scikit-learn would give the other), \
+                 and its confidence may be below another's"
+            ),
+            "put CalibratedClassifierCV around an SVC without probability=True",
+        );
+    } else {
+        notes.wrong(
+            format!("{told}: one of the two is wrong, and the file does not tell which"),
+            "export a classifier whose label is its likeliest class, for instance by CalibratedClassifierCV around this one",
+        );
     }
-
-    /// The shortest n-grams that the graph counts, as texts.
-    fn known_words(&self) -> Vec<String> {
-        let ngrams = self.graph.shortest_ngrams().unwrap_or_default();
-        // Words of one character each are what `analyzer="char"` counts.
-        let characters = ngrams.iter().flatten().all(|word| word.chars().count() == 1);
-        let separator = if characters { "" } else { " " };
-        let texts = ngrams.into_iter().map(|words| words.join(separator));
-        texts.filter(|words| !words.trim().is_empty()).collect()
-    }
+    turned
 }
 
-/// At most [`MAX_WORDS`] of the words that are wanted, from all over the list.
-fn some(words: Vec<String>, wanted: impl Fn(&str) -> bool) -> Vec<String> {
-    let words: Vec<String> = words.into_iter().filter(|words| wanted(words)).collect();
-    let step = words.len().div_ceil(MAX_WORDS).max(1);
-    words.into_iter().step_by(step).collect()
+/// Whether a support vector machine itself names the label.
+fn by_machine(graph: &Graph, facts: &Facts) -> bool {
+    let maker = facts.label.as_deref().and_then(|label| graph.maker_of(label));
+    maker.is_some_and(|node| node.op_type == "SVMClassifier")
+}
+
+/// Whether the class that is named has the highest number, or one as high.
+fn agrees(row: &Row, turned: bool) -> bool {
+    let Some(named) = row.named else { return true };
+    let at = if turned { row.numbers.len() - 1 - named } else { named };
+    let top = row.numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    row.numbers
+        .get(at)
+        .is_some_and(|&value| value >= top - 1e-6 * (1.0 + top.abs()))
+}
+
+/// Whether several of the numbers are the highest.
+fn tied(numbers: &[f32]) -> bool {
+    let top = numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    numbers.iter().filter(|&&value| value >= top - 1e-6).count() > 1
+}
+
+/// Texts of the graph's own words, the same every time: alone, in pairs, in mixtures, long ones; and texts of none of them.
+fn texts(graph: &Graph) -> Vec<String> {
+    let others = [
+        "",
+        " ",
+        "0",
+        "!!! ???",
+        "a b c d e f g",
+        "가 나 다",
+        "zzzyx 뷁뷁",
+        "The Film 정말 ΑΒΓ",
+    ];
+    let mut words: Vec<String> = Vec::new();
+    for branch in graph.branches() {
+        let all = branch.shortest();
+        let step = all.len().div_ceil(MAX_WORDS).max(1);
+        words.extend(all.into_iter().step_by(step).map(|word| word.text));
+    }
+    let mut texts: Vec<String> = others.map(str::to_owned).to_vec();
+    let count = words.len();
+    if count == 0 {
+        return texts;
+    }
+    // Strides without a common divisor with most counts bring every word together with others.
+    let mixed = |at: usize, length: usize| -> String {
+        let picked = (0..length).map(|place| words[(at * 31 + place * (at + 7)) % count].as_str());
+        picked.collect::<Vec<&str>>().join(" ")
+    };
+    texts.extend((0..48).map(|at| mixed(at, 2)));
+    texts.extend((0..40).map(|at| mixed(at + 3, 3 + at % 6)));
+    texts.extend((0..4).map(|at| mixed(at + 5, 60)));
+    texts.extend((0..4).map(|at| words[at * 17 % count].to_uppercase()));
+    let singles = words.len().div_ceil(MAX_WORDS).max(1);
+    texts.extend(words.iter().step_by(singles).cloned());
+    texts
 }

@@ -24,7 +24,7 @@ impl Manifest {
         if !(1..=1024).contains(&self.limits.max_batch_size) {
             return Err("limits.max_batch_size must be from 1 to 1024".into());
         }
-        self.onnx.check(self.labels.len())?;
+        self.onnx.check(self.labels.len(), self.problem_type)?;
         self.check_preprocess()?;
         self.check_files()
     }
@@ -150,13 +150,26 @@ fn text_bytes() -> String {
 }
 
 impl Onnx {
-    fn check(&self, labels: usize) -> Result<(), String> {
+    fn check(&self, labels: usize, problem_type: ProblemType) -> Result<(), String> {
         if self.output.is_empty() == self.columns.is_empty() {
             return Err("either onnx.output or onnx.columns must name what to read".into());
         }
         for (key, names) in [("columns", &self.columns), ("keys", &self.keys)] {
             if !names.is_empty() && names.len() != labels {
                 return Err(format!("onnx.{key} must hold one name for each of the {labels} labels"));
+            }
+        }
+        if let Some(label) = &self.label {
+            if problem_type != ProblemType::SingleLabel {
+                return Err("onnx.label is for models of which one label is right".into());
+            }
+            if label.classes.len() != labels {
+                return Err(format!(
+                    "onnx.label.classes must hold one name for each of the {labels} labels"
+                ));
+            }
+            if label.classes.iter().collect::<HashSet<_>>().len() < labels {
+                return Err("onnx.label.classes must differ from each other".into());
             }
         }
         Ok(())

@@ -131,6 +131,20 @@ pub struct Onnx {
     /// Whether a row's result is the same whatever rows it is batched with.
     #[serde(default)]
     pub batch_invariant: bool,
+    /// The output that names the winner of each row, where the graph decides that itself: the label of an answer is then this
+    /// one, whichever number is the highest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<LabelOutput>,
+}
+
+/// An output that names the winner: a tensor of strings or of whole numbers, one a row.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelOutput {
+    /// Its name.
+    pub output: String,
+    /// What it gives for each label, in the order of the labels, whole numbers in decimal form.
+    pub classes: Vec<String>,
 }
 
 /// What a model's output is.

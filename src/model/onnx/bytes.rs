@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use prost::bytes::Bytes;
 
+use super::rewrite;
 use crate::model::manifest::Manifest;
 use crate::model::repository::{beside, check_weights, read_listed};
 use crate::model::{ModelError, files, scan};
@@ -33,6 +34,15 @@ impl OnnxBytes {
     pub(super) fn beside(&self, location: &str) -> Option<&[u8]> {
         let found = self.external.iter().find(|(name, _)| name == location);
         found.map(|(_, bytes)| &**bytes)
+    }
+
+    /// The same with these values of the graph as outputs too.
+    pub(super) fn with_outputs(&self, values: &[&str]) -> Self {
+        Self {
+            model: Bytes::from(rewrite::with_outputs(self.model.to_vec(), values)),
+            external: self.external.clone(),
+            origin: self.origin.clone(),
+        }
     }
 
     /// Where they were read.

@@ -5,6 +5,8 @@
 mod bytes;
 mod inputs;
 mod outputs;
+mod probe;
+mod rewrite;
 mod watch;
 mod weights;
 
@@ -17,13 +19,14 @@ use ndarray::Array2;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::builder::GraphOptimizationLevel;
-use ort::session::{RunOptions, Session};
+use ort::session::{RunOptions, Session, SessionInputs, SessionOutputs};
 use ort::value::{Outlet, TensorElementType};
 
 pub use self::bytes::OnnxBytes;
 use self::bytes::Origin;
 use self::inputs::{FeedKind, tensor_for};
 use self::outputs::OutputReader;
+pub use self::probe::{Probe, Seen};
 pub use self::watch::RunLimit;
 use self::watch::{Stoppable, Watched};
 pub use self::weights::SharedWeights;
@@ -203,18 +206,29 @@ impl OnnxRunner {
             })
             .collect::<Result<Vec<_>, ort::Error>>()
             .map_err(fail)?;
-        let limit = &self.open.limit;
-        let watched = Watched::new(Stoppable::Run(Arc::clone(&self.options)), limit);
-        let outputs = self.session.run_with_options(feeds, &*self.options);
-        // What was ended says so in its own words; what ended by itself just in time counts.
-        if watched.over() {
-            self.options.unterminate().map_err(fail)?;
-            if outputs.is_err() {
-                return Err(RunError(format!("the run was ended: it may take {:?}", limit.get())));
-            }
-        }
-        self.output.read(&outputs.map_err(fail)?, inputs.len())
+        let outputs = run_within(&mut self.session, &self.options, &self.open.limit, feeds)?;
+        self.output.read(&outputs, inputs.len())
     }
+}
+
+/// Runs a session, and ends the run when its limit is past or it is called off.
+fn run_within<'s, 'i, 'v: 'i, const N: usize>(
+    session: &'s mut Session,
+    options: &'s Arc<RunOptions>,
+    limit: &RunLimit,
+    inputs: impl Into<SessionInputs<'i, 'v, N>>,
+) -> Result<SessionOutputs<'s>, RunError> {
+    let fail = |error: ort::Error| RunError(error.to_string());
+    let watched = Watched::new(Stoppable::Run(Arc::clone(options)), limit);
+    let outputs = session.run_with_options(inputs, &**options);
+    // What was ended says so in its own words; what ended by itself just in time counts.
+    if watched.over() {
+        options.unterminate().map_err(fail)?;
+        if outputs.is_err() {
+            return Err(RunError(format!("the run was ended: it may take {:?}", limit.get())));
+        }
+    }
+    outputs.map_err(fail)
 }
 
 impl Runner for OnnxRunner {
@@ -238,7 +252,19 @@ impl Runner for OnnxRunner {
 }
 
 impl Opener {
+    /// A session of these bytes. Where the machine lacks [`USUAL_LOCALE`], [`LOCALE`] takes its place in a copy of them.
     fn session(&self, bytes: &OnnxBytes) -> Result<Session, ort::Error> {
+        let opened = self.session_of(&bytes.model, bytes);
+        let lacking = |error: &ort::Error| missing_locale(&error.to_string()) == Some(USUAL_LOCALE);
+        if !opened.as_ref().is_err_and(lacking) {
+            return opened;
+        }
+        let changed = rewrite::with_locale(&bytes.model, LOCALE);
+        let again = changed.and_then(|model| self.session_of(&model, bytes).ok());
+        again.map_or(opened, Ok)
+    }
+
+    fn session_of(&self, model: &[u8], bytes: &OnnxBytes) -> Result<Session, ort::Error> {
         let mut builder = Session::builder(self.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_intra_threads(self.settings.intra_threads)?
@@ -257,16 +283,25 @@ impl Opener {
             builder = builder.with_external_initializer_file_in_memory(name, Arc::clone(bytes))?;
         }
         let _watched = Watched::new(Stoppable::Load(builder.canceler()), &self.limit);
-        builder.commit_from_memory(&bytes.model)
+        builder.commit_from_memory(model)
     }
+}
+
+/// The locale of graphs that say nothing of it: exporters leave it out, and images of containers seldom have it.
+pub const USUAL_LOCALE: &str = "en_US.UTF-8";
+/// The locale that folds every letter on every machine with a C library of the last years. Where [`USUAL_LOCALE`] is missing, this
+/// one does its work: both fold by Unicode.
+pub const LOCALE: &str = "C.UTF-8";
+
+/// The locale for want of which a graph can't be loaded, if that is what ONNX Runtime says.
+fn missing_locale(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("locale with name:")?;
+    rest.split(':').next()
 }
 
 /// What stops a load, in one line, with the remedy where it is a known one.
 fn load_problem(message: &str) -> String {
-    let locale = message
-        .split_once("locale with name:")
-        .and_then(|(_, rest)| rest.split(':').next());
-    match locale {
+    match missing_locale(message) {
         Some(locale) => format!(
             "the graph changes the case of texts by the locale `{locale}`, which this machine lacks: export the pipeline with \
              the vectorizer's option locale=\"C.UTF-8\", or install that locale"

@@ -1,11 +1,11 @@
 //! What a graph gives for a batch, as rows of numbers: from a tensor, from one map a row (`ZipMap`), or from one output
-//! a label.
+//! a label; and the winner of each row, where the graph names it.
 //!
 //! Decides at load which of these the manifest's output is; a batch that gives anything else fails.
 
 use std::collections::HashMap;
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use ort::session::SessionOutputs;
 use ort::value::{DynMapValueType, DynValue, Outlet, TensorElementType, ValueType};
 
@@ -18,6 +18,8 @@ pub(super) struct OutputReader {
     labels: usize,
     kind: OutputKind,
     form: Form,
+    /// The output that names the winner of each row, and the index of each name.
+    winner: Option<(String, Places)>,
 }
 
 #[derive(Clone)]
@@ -35,6 +37,19 @@ enum Form {
 enum Places {
     Texts(HashMap<String, usize>),
     Integers(HashMap<i64, usize>),
+}
+
+impl Places {
+    fn of_texts(keys: &[String]) -> Self {
+        Self::Texts(keys.iter().enumerate().map(|(at, key)| (key.clone(), at)).collect())
+    }
+
+    /// The error is the first key that is no whole number.
+    fn of_integers(keys: &[String]) -> Result<Self, &String> {
+        let keys = keys.iter().enumerate();
+        let places = keys.map(|(at, key)| Ok((key.parse().map_err(|_| key)?, at)));
+        Ok(Self::Integers(places.collect::<Result<_, _>>()?))
+    }
 }
 
 impl OutputReader {
@@ -57,10 +72,11 @@ impl OutputReader {
             labels: manifest.labels.len(),
             kind: manifest.onnx.output_kind,
             form,
+            winner: winner(outputs, manifest)?,
         })
     }
 
-    /// The batch's rows, `[rows, labels]`.
+    /// The batch's rows, `[rows, labels]`; where the graph names the winner, its index is one more number at the end of each.
     pub(super) fn read(&self, outputs: &SessionOutputs<'_>, rows: usize) -> Result<Array2<f32>, RunError> {
         let get = |name: &str| {
             let found = outputs.get(name);
@@ -80,8 +96,13 @@ impl OutputReader {
                 values
             }
         };
-        Array2::from_shape_vec((rows, self.labels), values)
-            .map_err(|_| RunError(format!("the output is not one of {rows} rows")))
+        let wrong = |_| RunError(format!("the output is not one of {rows} rows"));
+        let values = Array2::from_shape_vec((rows, self.labels), values).map_err(wrong)?;
+        let Some((name, places)) = &self.winner else {
+            return Ok(values);
+        };
+        let winners = Array2::from_shape_vec((rows, 1), winners(name, get(name)?, places, rows)?).map_err(wrong)?;
+        ndarray::concatenate(Axis(1), &[values.view(), winners.view()]).map_err(|error| RunError(error.to_string()))
     }
 
     fn rows_of(&self, output: &DynValue, rows: usize) -> Result<Vec<f32>, RunError> {
@@ -143,6 +164,32 @@ fn put<'a>(row: &mut [f32], pairs: impl Iterator<Item = (Option<&'a usize>, f32)
         row[*place] = value;
     }
     Ok(())
+}
+
+/// The index of the label that each row's output names.
+fn winners(name: &str, output: &DynValue, places: &Places, rows: usize) -> Result<Vec<f32>, RunError> {
+    let shape = output.dtype().tensor_shape();
+    if shape.is_none_or(|shape| shape.num_elements() != rows) {
+        return Err(RunError(format!("the output `{name}` does not name one class a row")));
+    }
+    let place = |place: Option<&usize>| {
+        let place =
+            place.ok_or_else(|| RunError(format!("the output `{name}` names a class that is none of the labels")))?;
+        Ok(*place as f32)
+    };
+    match places {
+        Places::Texts(places) => {
+            let (_, names) = output.try_extract_strings().map_err(fail)?;
+            names.iter().map(|name| place(places.get(name))).collect()
+        }
+        Places::Integers(places) => {
+            if let Ok((_, names)) = output.try_extract_tensor::<i32>() {
+                return names.iter().map(|name| place(places.get(&i64::from(*name)))).collect();
+            }
+            let (_, names) = output.try_extract_tensor::<i64>().map_err(fail)?;
+            names.iter().map(|name| place(places.get(name))).collect()
+        }
+    }
 }
 
 /// A tensor's shape, and its numbers in single precision, if they are as many as `fits` says. What has another size is not copied.
@@ -207,24 +254,17 @@ fn maps(name: &str, element: &ValueType, manifest: &Manifest) -> Result<Form, St
     } else {
         &manifest.onnx.keys
     };
-    let keys = keys.iter().enumerate();
     let places = match element {
         ValueType::Map {
             key: TensorElementType::String,
             value: TensorElementType::Float32,
-        } => Places::Texts(keys.map(|(at, key)| (key.clone(), at)).collect()),
+        } => Places::of_texts(keys),
         ValueType::Map {
             key: TensorElementType::Int64,
             value: TensorElementType::Float32,
-        } => {
-            let number = |(at, key): (usize, &String)| {
-                let number = key.parse().map_err(|_| {
-                    format!("the output `{name}` maps integers, and `{key}` is none: name the classes in onnx.keys")
-                })?;
-                Ok::<_, String>((number, at))
-            };
-            Places::Integers(keys.map(number).collect::<Result<_, _>>()?)
-        }
+        } => Places::of_integers(keys).map_err(|key| {
+            format!("the output `{name}` maps integers, and `{key}` is none: name the classes in onnx.keys")
+        })?,
         other => {
             return Err(format!(
                 "the output `{name}` should map texts or integers to f32, it is a sequence of {other}"
@@ -233,4 +273,24 @@ fn maps(name: &str, element: &ValueType, manifest: &Manifest) -> Result<Form, St
     };
     let name = name.to_owned();
     Ok(Form::Maps { name, places })
+}
+
+fn winner(outputs: &[Outlet], manifest: &Manifest) -> Result<Option<(String, Places)>, String> {
+    let Some(label) = &manifest.onnx.label else {
+        return Ok(None);
+    };
+    let name = &label.output;
+    let output = find(outputs, name)?;
+    let places = match output.dtype().tensor_type() {
+        Some(TensorElementType::String) => Places::of_texts(&label.classes),
+        Some(TensorElementType::Int64 | TensorElementType::Int32) => Places::of_integers(&label.classes)
+            .map_err(|class| format!("the output `{name}` gives integers, and onnx.label.classes has `{class}`"))?,
+        _ => {
+            return Err(format!(
+                "the output `{name}` should be a tensor of strings or integers, it is {}",
+                output.dtype()
+            ));
+        }
+    };
+    Ok(Some((name.clone(), places)))
 }

@@ -1,0 +1,177 @@
+//! What skl2onnx exports otherwise than scikit-learn computes it, known by the nodes that it writes for it.
+//!
+//! Each trap here was seen to change labels or probabilities; the matrix of `training/fixtures/scikit_learn_matrix.py` finds them.
+
+use super::Notes;
+use super::graph::{Graph, Node};
+use super::sklearn_probe::{ENOUGH, OpenProbe, Tries};
+use crate::model::onnx::Seen;
+
+/// What an operation only passes on, when it makes one row of several classifiers' scores.
+const GATHERING: [&str; 9] = [
+    "Cast",
+    "Slice",
+    "ArrayFeatureExtractor",
+    "Concat",
+    "Sub",
+    "Mul",
+    "Reshape",
+    "Identity",
+    "Squeeze",
+];
+const CALIBRATE: &str = "put CalibratedClassifierCV around the inner classifiers, or take ones that give probabilities";
+
+/// What runs of the graph showed.
+pub(super) struct Shown<'a> {
+    /// Whether its numbers are no probabilities.
+    pub scores: bool,
+    /// For how many of the texts several classes have the highest number.
+    pub tied: usize,
+    /// How many classes it has.
+    pub classes: usize,
+    /// Whether a support vector machine itself names the label.
+    pub by_machine: bool,
+    /// The texts that were run.
+    pub texts: &'a [String],
+}
+
+/// Tells of the traps in this graph.
+pub(super) fn note(open: OpenProbe<'_>, graph: &Graph, shown: &Shown<'_>, notes: &mut Notes) -> Result<(), String> {
+    if graph.has_path("TfIdfVectorizer", &["Add", "Log"]) {
+        notes.doubtful(
+            "sublinear_tf=True is exported as log(1 + count), where scikit-learn takes 1 + log(count): texts that repeat a \
+             word get other probabilities",
+            "fit the vectorizer without sublinear_tf",
+        );
+    }
+    if graph.has_path("Sub", &["Abs", "ArgMin", "ArrayFeatureExtractor"]) {
+        notes.doubtful(
+            "isotonic calibration is exported as the nearest step, where scikit-learn draws a line between two: \
+             probabilities differ, and close labels with them",
+            "fit CalibratedClassifierCV with method=\"sigmoid\"",
+        );
+    }
+    if shown.tied > 0 && graph.has_path("Clip", &["Add", "Div", "ReduceSum"]) {
+        notes.doubtful(
+            format!(
+                "loss=\"modified_huber\" gives several classes the highest probability for {} of {} texts made of its words: \
+                 scikit-learn then decides by its scores, which the export leaves out",
+                shown.tied,
+                shown.texts.len()
+            ),
+            "fit SGDClassifier with loss=\"log_loss\"",
+        );
+    }
+    if graph.flows(|node| node.op_type == "TopK", &["Mul", "Neg", "Max"], "Reciprocal") {
+        notes.doubtful(
+            "weights=\"distance\" of nearest neighbours is exported so that near and far neighbours may count alike",
+            "fit it with weights=\"uniform\"",
+        );
+    }
+    if shown.scores && graph.has_path("Concat", &["ReduceMean", "ArgMax"]) {
+        notes.doubtful(
+            "a bagging of classifiers without probabilities is exported as the mean of their scores, where scikit-learn \
+             counts their votes",
+            CALIBRATE,
+        );
+    }
+    let tuned = |node: &Node| node.output.iter().any(|name| name.starts_with("label_tuned"));
+    if graph.nodes.iter().any(tuned) {
+        notes.doubtful(
+            "TunedThresholdClassifierCV is exported without its threshold: labels are those of the inner classifier",
+            "export the inner classifier (estimator_), and set the threshold where the answers are read",
+        );
+    }
+    if note_machines(graph, shown, notes) {
+        return Ok(());
+    }
+    note_decisions(open, graph, shown, notes)
+}
+
+/// Tells of support vector machines inside another classifier, which asks for their scores; gives whether there are any. The
+/// scores of two classes are exported the wrong way round, and of more they are no votes.
+fn note_machines(graph: &Graph, shown: &Shown<'_>, notes: &mut Notes) -> bool {
+    let machine = |node: &Node| node.op_type == "SVMClassifier";
+    let reaches = |from: &dyn Fn(&Node) -> bool, through: &[&str]| {
+        ["ArgMax", "LpNormalization"]
+            .iter()
+            .any(|to| graph.flows(from, through, to))
+    };
+    let scores = |node: &Node| machine(node) && node.attribute("prob_a").is_none();
+    let voting = [
+        &GATHERING[..],
+        &["Neg", "Sum", "Add", "Div", "Abs", "Less", "ReduceMean"],
+    ]
+    .concat();
+    if shown.by_machine || !reaches(&machine, &voting) {
+        return false;
+    }
+    if reaches(&scores, &GATHERING) {
+        notes.wrong(
+            "support vector machines inside another classifier are exported with their scores turned round: labels are not \
+             scikit-learn's",
+            CALIBRATE,
+        );
+    } else {
+        notes.doubtful(
+            "support vector machines inside another classifier are exported by other numbers than those that scikit-learn decides \
+             by: close labels differ",
+            CALIBRATE,
+        );
+    }
+    true
+}
+
+/// Tells of other classifiers inside others whose scores are taken for probabilities: by one against the rest, and by votes.
+fn note_decisions(open: OpenProbe<'_>, graph: &Graph, shown: &Shown<'_>, notes: &mut Notes) -> Result<(), String> {
+    let votes = |node: &Node| {
+        let counted = |next: &Node| next.op_type == "Equal" && next.input.iter().any(|name| node.output.contains(name));
+        node.op_type == "ArgMax" && graph.nodes.iter().any(counted) && graph.has_path("ArgMax", &["Equal", "Where"])
+    };
+    let takes = |node: &&Node| node.op_type == "LpNormalization" || votes(node);
+    let taking: Vec<&Node> = graph.nodes.iter().filter(takes).take(16).collect();
+    let values: Vec<&str> = taking
+        .iter()
+        .filter_map(|node| Some(node.input.first()?.as_str()))
+        .collect();
+    if values.is_empty() {
+        return Ok(());
+    }
+    let mut probe = open(&values)?;
+    let mut decisions = false;
+    let mut tries = Tries::new(ENOUGH);
+    for text in shown.texts {
+        let seen = probe.see(text).map_err(|error| error.to_string())?;
+        let outside = |value: &f32| !(-1e-6..=1.0 + 1e-6).contains(value);
+        decisions |= seen
+            .iter()
+            .any(|seen| matches!(seen, Seen::Numbers(numbers) if numbers.iter().any(outside)));
+        if decisions || tries.are_enough() {
+            break;
+        }
+    }
+    if !decisions {
+        return Ok(());
+    }
+    let votes = taking.iter().any(|node| node.op_type == "ArgMax");
+    let what = if votes {
+        "a vote among classifiers"
+    } else {
+        "one classifier against the rest"
+    };
+    if shown.classes == 2 {
+        notes.wrong(
+            format!(
+                "{what} is exported so that a score above 0.5 is the second class, where scikit-learn takes one above 0: labels are \
+                 not scikit-learn's"
+            ),
+            CALIBRATE,
+        );
+    } else if !votes {
+        notes.doubtful(
+            format!("{what} is exported with scores in place of probabilities: the label is scikit-learn's, its confidence is none"),
+            CALIBRATE,
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,280 @@
+//! Whether a scikit-learn export still finds the words that it was trained on: every vectorizer of the graph is given its own
+//! words, and what it counts is looked at where it leaves the vectorizer.
+
+use std::time::Duration;
+
+use super::Notes;
+use super::graph::Graph;
+use super::sklearn_graph::{Branch, Ngram};
+use super::sklearn_probe::{OpenProbe, Tries};
+use crate::model::RunError;
+use crate::model::onnx::{LOCALE, Probe, Seen, USUAL_LOCALE};
+
+/// The most words of each vectorizer that are tried.
+const MAX_WORDS: usize = 200;
+/// The time after which no more words are tried.
+const ENOUGH: Duration = Duration::from_secs(1);
+/// From this share of lost words on (one in so many), a model is broken.
+const MANY: usize = 10;
+/// From so many words on, one of one letter should be among them, if they are counted at all.
+const SOME: usize = 20;
+/// From so many English words on, some of the commonest should be among them.
+const ENGLISH: usize = 100;
+/// What scikit-learn's own list of English stop words takes out, and hardly anything else does.
+const COMMONEST: [&str; 8] = ["the", "and", "of", "to", "in", "is", "for", "that"];
+
+const FOLDING: &str = "export it with the vectorizer's option locale=\"C.UTF-8\"";
+const STOP_WORDS: &str = "fit the vectorizer without stop_words, or with ngram_range=(1, 1)";
+
+/// Tells which words are lost, and which are not folded to one case.
+pub(super) fn note(open: OpenProbe<'_>, graph: &Graph, notes: &mut Notes) -> Result<(), String> {
+    let branches = graph.branches();
+    let mut values = Vec::new();
+    for branch in &branches {
+        values.push(branch.output);
+        values.extend(branch.tokens());
+    }
+    if values.is_empty() {
+        return Ok(());
+    }
+    let mut probe = open(&values)?;
+    let mut first = 0;
+    for (at, branch) in branches.iter().enumerate() {
+        let which = match branches.len() {
+            1 => String::new(),
+            _ => format!("its vectorizer {} (`{}`): ", at + 1, branch.output),
+        };
+        let mut looked = Looked {
+            branch,
+            counts: first,
+            probe: &mut probe,
+            which,
+        };
+        first += 1 + usize::from(branch.tokens().is_some());
+        looked.note_stop_words(notes);
+        let found = looked
+            .note_lost(notes)
+            .and_then(|()| looked.note_one_letter(notes))
+            .and_then(|()| looked.note_case(notes));
+        found.map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// A vectorizer, and where the probe shows what it counts.
+struct Looked<'a> {
+    branch: &'a Branch<'a>,
+    /// The place of the counts among the values that are seen; the tokens, if there are any, come after them.
+    counts: usize,
+    probe: &'a mut Probe,
+    /// What its notes begin with, where there are several.
+    which: String,
+}
+
+impl Looked<'_> {
+    fn counts(&mut self, text: &str) -> Result<Vec<f32>, RunError> {
+        match self.probe.see(text)?.swap_remove(self.counts) {
+            Seen::Numbers(counts) => Ok(counts),
+            // A text that is a stop word leaves no row.
+            Seen::Texts(_) | Seen::Other => Ok(Vec::new()),
+        }
+    }
+
+    fn tokens(&mut self, text: &str) -> Result<Vec<String>, RunError> {
+        match self.probe.see(text)?.swap_remove(self.counts + 1) {
+            Seen::Texts(tokens) => Ok(tokens),
+            Seen::Numbers(_) | Seen::Other => Ok(Vec::new()),
+        }
+    }
+
+    /// Tells how many of its own words it does not find.
+    fn note_lost(&mut self, notes: &mut Notes) -> Result<(), RunError> {
+        let all = self.branch.shortest();
+        let mut lost: Vec<&str> = Vec::new();
+        let (mut tried, mut tries) = (0, Tries::new(ENOUGH));
+        for Ngram { text, column } in some(&all) {
+            let counted = self.counts(text)?;
+            if counted.get(*column).is_none_or(|&count| count == 0.0) {
+                lost.push(text);
+            }
+            tried += 1;
+            if tries.are_enough() {
+                break;
+            }
+        }
+        let Self { which, branch, .. } = &*self;
+        let pattern = branch.token_pattern();
+        if lost.is_empty() {
+            return match pattern {
+                Some(pattern) if !all.is_empty() && all.iter().all(|word| word.text.is_ascii()) => {
+                    self.note_ascii(&pattern, notes)
+                }
+                _ => Ok(()),
+            };
+        }
+        let foreign = lost.iter().all(|word| !word.is_ascii());
+        let cause = match (&pattern, foreign) {
+            (Some(pattern), true) => format!("its token pattern `{pattern}` does not find them, all outside ASCII"),
+            (Some(pattern), false) => format!("its token pattern `{pattern}` does not find them"),
+            (None, _) => "its tokenizer does not find them".to_owned(),
+        };
+        let examples: Vec<String> = lost.iter().take(3).map(|word| format!("`{word}`")).collect();
+        let told = format!(
+            "{which}{} of {tried} words of its vocabulary that were tried are lost ({:.0} %, for instance {}): {cause}",
+            lost.len(),
+            lost.len() as f64 * 100.0 / tried as f64,
+            examples.join(", "),
+        );
+        let remedy = format!(
+            "export it with the vectorizer's option tokenexp that says in RE2's words what token_pattern says, for instance \
+             tokenexp=r\"{}\"",
+            expression(&lost)
+        );
+        if lost.len() * MANY >= tried {
+            notes.wrong(told, remedy);
+        } else {
+            notes.doubtful(told, remedy);
+        }
+        Ok(())
+    }
+
+    /// Tells of a token pattern that finds words of one letter where training's did not: they stand between the others.
+    fn note_one_letter(&mut self, notes: &mut Notes) -> Result<(), RunError> {
+        let branch = self.branch;
+        let Some(pattern) = branch.token_pattern() else {
+            return Ok(());
+        };
+        let short = |word: &Ngram| word.text.split(' ').any(|word| word.chars().count() == 1);
+        let words = branch.shortest();
+        if branch.longest() < 2 || branch.counts_characters() || words.len() < SOME || words.iter().any(short) {
+            return Ok(());
+        }
+        let tokens = self.tokens("a b c")?;
+        if tokens.iter().any(|token| token == "b") {
+            notes.doubtful(
+                format!(
+                    "{}its token pattern `{pattern}` finds words of one letter, of which its vocabulary has none: they stand between \
+                     the words of a run, which training most likely left them out of",
+                    self.which
+                ),
+                format!("export it with the vectorizer's option tokenexp=r\"{}\"", expression(&[])),
+            );
+        }
+        Ok(())
+    }
+
+    /// Tells of a model of ASCII words that no other words would reach.
+    fn note_ascii(&mut self, pattern: &str, notes: &mut Notes) -> Result<(), RunError> {
+        let tokens = self.tokens("재미있는 영화 привет κόσμε")?;
+        if tokens.iter().all(|token| token.is_ascii()) {
+            notes.assumed(
+                format!(
+                    "{}texts are in ASCII: its token pattern `{pattern}` finds no other words, skl2onnx's silent default",
+                    self.which
+                ),
+                format!("export it with the vectorizer's option tokenexp=r\"{}\"", expression(&[])),
+            );
+        }
+        Ok(())
+    }
+
+    /// Tells whether upper case is folded as in training, and whether it is on every machine.
+    fn note_case(&mut self, notes: &mut Notes) -> Result<(), RunError> {
+        let Some(locale) = self.branch.folding_locale() else {
+            return Ok(());
+        };
+        // The last letter of a Greek word has a form of its own, which Python knows and C does not.
+        let cased = |word: &Ngram| {
+            let (word, upper) = (&word.text, word.text.to_uppercase());
+            !word.is_ascii() && !word.contains('ς') && upper != *word && upper.to_lowercase() == *word
+        };
+        let words: Vec<Ngram> = self.branch.shortest().into_iter().filter(cased).collect();
+        let (mut tried, mut unfolded) = (0, 0);
+        let mut tries = Tries::new(ENOUGH);
+        for Ngram { text, .. } in some(&words) {
+            unfolded += usize::from(self.counts(text)? != self.counts(&text.to_uppercase())?);
+            tried += 1;
+            if tries.are_enough() {
+                break;
+            }
+        }
+        if unfolded * 2 > tried {
+            notes.doubtful(
+                format!(
+                    "{}its locale `{locale}` folds the case of ASCII alone, scikit-learn that of every letter",
+                    self.which
+                ),
+                FOLDING,
+            );
+        } else if locale == USUAL_LOCALE {
+            notes.found(format!(
+                "{}folds case by the locale `{locale}`, or by `{LOCALE}` where a machine lacks it",
+                self.which
+            ));
+        } else if !["C", "POSIX", "C.UTF-8", "C.utf8"].contains(&locale.as_str()) {
+            notes.assumed(
+                format!(
+                    "{}every machine that serves it has the locale `{locale}`, without which it does not load",
+                    self.which
+                ),
+                FOLDING,
+            );
+        }
+        Ok(())
+    }
+
+    /// Tells of words that training took out before it joined the others, and the export does not.
+    fn note_stop_words(&self, notes: &mut Notes) {
+        let Self { which, branch, .. } = self;
+        if branch.longest() < 2 || branch.counts_characters() {
+            return;
+        }
+        let longest = branch.longest();
+        if branch.has_stop_words() {
+            notes.doubtful(
+                format!(
+                    "{which}it was trained with stop words and counts runs of up to {longest} words: scikit-learn takes stop words out \
+                     before it joins the others, the export leaves them in"
+                ),
+                STOP_WORDS,
+            );
+            return;
+        }
+        let shortest = branch.shortest();
+        let english = shortest
+            .iter()
+            .filter(|word| word.text.chars().all(|letter| letter.is_ascii_alphabetic()));
+        if english.count() >= ENGLISH && !COMMONEST.iter().any(|word| branch.knows(word)) {
+            notes.doubtful(
+                format!(
+                    "{which}counts runs of up to {longest} words and has none of the commonest English ones: it was most likely trained \
+                     with stop_words, which scikit-learn takes out before it joins the others; the export leaves them in"
+                ),
+                STOP_WORDS,
+            );
+            return;
+        }
+        notes.found(format!(
+            "{which}counts runs of up to {longest} words; whether training took stop words out of them, which the export would not, the file \
+             does not tell (docs/models-sklearn.md)"
+        ));
+    }
+}
+
+/// The narrowest of three usual token patterns, in RE2's words, that finds all of these.
+fn expression(lost: &[&str]) -> &'static str {
+    let words = || lost.iter().flat_map(|text| text.split(' '));
+    let letters = |word: &str| word.chars().all(|value| value.is_alphanumeric() || value == '_');
+    if !words().all(letters) {
+        r"[^\s]+"
+    } else if words().any(|word| word.chars().count() == 1) {
+        r"[\pL\pN_]+"
+    } else {
+        r"[\pL\pN_][\pL\pN_]+"
+    }
+}
+
+/// At most [`MAX_WORDS`] of the words, from all over the list.
+fn some(words: &[Ngram]) -> impl Iterator<Item = &Ngram> {
+    words.iter().step_by(words.len().div_ceil(MAX_WORDS).max(1))
+}

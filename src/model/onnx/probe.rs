@@ -1,0 +1,79 @@
+//! A session that shows what nodes inside a graph give: for looking at exports before they serve.
+
+use std::sync::Arc;
+
+use ort::session::{RunOptions, Session};
+use ort::value::Tensor;
+
+use super::{OnnxBytes, Opener, RunError, RunLimit, Runtime, SessionSettings, load_problem, run_within};
+
+/// What one value of a graph is, for one text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen {
+    /// A tensor of numbers, flattened.
+    Numbers(Vec<f32>),
+    /// A tensor of texts, flattened.
+    Texts(Vec<String>),
+    /// Anything else.
+    Other,
+}
+
+/// A graph that reads one text, opened to look inside.
+pub struct Probe {
+    session: Session,
+    options: Arc<RunOptions>,
+    limit: RunLimit,
+    values: Vec<String>,
+}
+
+impl Probe {
+    /// Opens a file with these values of its graph to see. Each look at a text is a run within `limit`.
+    pub fn open(
+        runtime: &'static Runtime,
+        bytes: &OnnxBytes,
+        values: &[&str],
+        limit: &RunLimit,
+    ) -> Result<Self, String> {
+        let opener = Opener {
+            environment: &runtime.environment,
+            origin: bytes.origin(),
+            weights: None,
+            settings: SessionSettings { intra_threads: 1 },
+            limit: limit.clone(),
+        };
+        let session = opener
+            .session(&bytes.with_outputs(values))
+            .map_err(|error| load_problem(&error.to_string()))?;
+        let options = RunOptions::new().map_err(|error| error.to_string())?;
+        Ok(Self {
+            session,
+            options: Arc::new(options),
+            limit: limit.clone(),
+            values: values.iter().map(ToString::to_string).collect(),
+        })
+    }
+
+    /// What the values are for this text, in the order in which they were named.
+    pub fn see(&mut self, text: &str) -> Result<Vec<Seen>, RunError> {
+        let fail = |error: ort::Error| RunError(error.to_string());
+        let columns = self.session.inputs().first();
+        let columns = columns.and_then(|input| input.dtype().tensor_shape().map(|shape| shape.len()));
+        let text = [text.to_owned()];
+        let input = match columns {
+            Some(1) => Tensor::from_string_array(([1], text.as_slice())),
+            _ => Tensor::from_string_array(([1, 1], text.as_slice())),
+        };
+        let input = ort::inputs![input.map_err(fail)?];
+        let outputs = run_within(&mut self.session, &self.options, &self.limit, input)?;
+        let seen = self.values.iter().map(|name| {
+            let value = outputs.get(name);
+            let numbers = value.and_then(|value| value.try_extract_tensor::<f32>().ok());
+            let texts = || value.and_then(|value| value.try_extract_strings().ok());
+            match numbers {
+                Some((_, numbers)) => Seen::Numbers(numbers.to_vec()),
+                None => texts().map_or(Seen::Other, |(_, texts)| Seen::Texts(texts)),
+            }
+        });
+        Ok(seen.collect())
+    }
+}
