@@ -259,7 +259,7 @@ enum Fate {
     Refused(&'static str),
 }
 
-const MATRIX: [(&str, Fate); 29] = [
+const MATRIX: [(&str, Fate); 30] = [
     ("svc-2-text-tensor", Fate::Equal("")),
     ("svc-2-text-map", Fate::Equal("")),
     ("svc-2-integers-map", Fate::Equal("")),
@@ -287,6 +287,7 @@ const MATRIX: [(&str, Fate); 29] = [
         "one-vs-rest-linear-svc-2-text-tensor",
         Fate::Refused("a score above 0.5"),
     ),
+    ("one-vs-rest-nb-2-text-raw", Fate::Refused("a probability above 0")),
     ("voting-hard-2-text-tensor", Fate::Refused("a score above 0.5")),
     ("bagging-linear-svc-2-text-tensor", Fate::Refused("shape")),
     ("k-means-2-text-map", Fate::Refused("names itself")),

@@ -90,6 +90,9 @@ pub(super) fn examine(folder: &Path, graph: &Graph, facts: &Facts, raw: Manifest
     let turned = note_labels(graph, facts, numbers, &rows, notes);
     let shown = Shown {
         scores: matches!(numbers, Numbers::Scores { .. }),
+        mirrored_shares: rows
+            .iter()
+            .all(|row| mirrored(&row.numbers) && (0.0..=1.0).contains(&row.numbers[1])),
         tied: rows.iter().filter(|row| tied(&row.numbers)).count(),
         classes: facts.classes.len(),
         by_machine: by_machine(graph, facts),
@@ -162,8 +165,11 @@ fn numbers(facts: &Facts, rows: &[Row]) -> Numbers {
     let within = all(|row| row.iter().all(|value| (-1e-6..=1.0 + 1e-6).contains(value)));
     if facts.problem_type == ProblemType::Regression || !within {
         // A single column is spread over two labels when it is read, and needs no temperature for it.
-        let mirrored = all(|row| row.len() == 2 && (row[0] + row[1]).abs() <= 1e-4 * (1.0 + row[0].abs()));
-        let temperature = if mirrored && !facts.single_column { 2.0 } else { 1.0 };
+        let temperature = if all(mirrored) && !facts.single_column {
+            2.0
+        } else {
+            1.0
+        };
         return Numbers::Scores { temperature };
     }
     let whole = all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-3);
@@ -173,6 +179,11 @@ fn numbers(facts: &Facts, rows: &[Row]) -> Numbers {
     } else {
         Numbers::Shares
     }
+}
+
+/// Whether there are two numbers of which one is the other's opposite.
+fn mirrored(row: &[f32]) -> bool {
+    row.len() == 2 && (row[0] + row[1]).abs() <= 1e-4 * (1.0 + row[0].abs())
 }
 
 /// Compares the class that the graph names with the one that has the highest number, and tells where they differ. Gives whether

@@ -25,6 +25,8 @@ const CALIBRATE: &str = "put CalibratedClassifierCV around the inner classifiers
 pub(super) struct Shown<'a> {
     /// Whether its numbers are no probabilities.
     pub scores: bool,
+    /// Whether its numbers mirror each other, and the second one is a probability for every text.
+    pub mirrored_shares: bool,
     /// For how many of the texts several classes have the highest number.
     pub tied: usize,
     /// How many classes it has.
@@ -73,6 +75,13 @@ pub(super) fn note(open: OpenProbe<'_>, graph: &Graph, shown: &Shown<'_>, notes:
             "a bagging of classifiers without probabilities is exported as the mean of their scores, where scikit-learn \
              counts their votes",
             CALIBRATE,
+        );
+    }
+    if shown.mirrored_shares && graph.has_path("Concat", &["Mul", "Concat", "ArgMax"]) {
+        notes.wrong(
+            "one classifier against the rest is exported with raw_scores so that a probability above 0 is the second class, where \
+             scikit-learn takes one above 0.5: labels are not scikit-learn's",
+            "export it without raw_scores",
         );
     }
     let tuned = |node: &Node| node.output.iter().any(|name| name.starts_with("label_tuned"));
