@@ -67,6 +67,43 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     }
 }
 
+/// The text without the byte order mark that some editors put before it.
+pub fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+/// What a file is that lies in the place of another, by how it begins, and how to get the right one. Nothing if it is not known.
+pub fn stand_in(beginning: &[u8]) -> Option<(&'static str, &'static str)> {
+    let text = without_mark(beginning).trim_ascii_start();
+    let begins = |word: &str| {
+        text.get(..word.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    match () {
+        () if begins("version https://git-lfs.github.com/spec/") => Some((
+            "is a pointer of Git LFS, not the file itself",
+            "get the file: git lfs pull in the clone, or hf download ORGANISATION/MODEL --local-dir FOLDER",
+        )),
+        () if begins("<!doctype html") || begins("<html") => Some((
+            "is a web page, not the file itself",
+            "get the file: hf download ORGANISATION/MODEL --local-dir FOLDER",
+        )),
+        () if beginning.starts_with(b"\xff\xfe") || beginning.starts_with(b"\xfe\xff") => Some((
+            "is UTF-16, not UTF-8",
+            "convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW && mv NEW FILE",
+        )),
+        () => None,
+    }
+}
+
+/// The first bytes of a file, as many as tell what it is.
+pub fn beginning(path: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let file = open(path, MOST_OF_ANY)?.take(256).read_to_end(&mut bytes);
+    file.map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
 /// The same as text.
 pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
     String::from_utf8(read(path, most)?).map_err(|_| "is not UTF-8".to_owned())

@@ -37,6 +37,16 @@ impl VerifiedModel {
         self.notes.is_empty()
     }
 
+    /// What was assumed of the meaning of its answers, for people; empty where its files say it.
+    pub fn assumed(&self) -> String {
+        let leading = self.notes.iter().filter(|note| note.leads);
+        let texts: Vec<&str> = leading.map(|note| note.text.as_str()).collect();
+        match texts.is_empty() {
+            true => String::new(),
+            false => format!("assumed: {}", texts.join("; ")),
+        }
+    }
+
     /// Reads one of its files; the bytes are those whose SHA-256 was checked.
     pub fn read(&self, file: &str, most: u64) -> Result<Vec<u8>, ModelError> {
         read_listed(&self.folder, &self.manifest, file, most)
@@ -148,7 +158,10 @@ fn verify_under(root: &Path, folder: &Path) -> Result<VerifiedModel, ModelError>
         let path = folder.join(file);
         paths::inside(root, &path).map_err(|problem| ModelError::new(&path, problem))?;
         let told = |problem: String| ModelError::new(&path, problem);
-        let differs = || told("its SHA-256 is not the one in the manifest".to_owned());
+        let differs = || match files::beginning(&path).ok().as_deref().and_then(files::stand_in) {
+            Some((problem, remedy)) => told(format!("{problem}; {}", remedy.replace("FILE", file))),
+            None => told("its SHA-256 is not the one in the manifest".to_owned()),
+        };
         if *file == manifest.onnx.file {
             let scan = match scan::file(&path, false) {
                 Ok(scan) if scan.sha256.eq_ignore_ascii_case(expected) => scan,

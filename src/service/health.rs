@@ -276,7 +276,12 @@ impl Service {
         match () {
             () if manifest.stand_in => "a stand-in: a placeholder for a model still to come".to_owned(),
             () if !slot.verified.verified => {
-                "not verified: nobody compared its answers with those of its training framework".to_owned()
+                let unverified = "not verified: nobody compared its answers with those of its training framework";
+                let assumed = slot.verified.assumed();
+                match assumed.is_empty() {
+                    true => unverified.to_owned(),
+                    false => format!("{assumed}; {unverified}"),
+                }
             }
             () => String::new(),
         }

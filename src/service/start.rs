@@ -260,6 +260,10 @@ impl Service {
 fn tell_loaded(slot: &Slot, instances: InstanceSettings, initialized: &Initialized, took: Duration, around: Around) {
     let manifest = &slot.verified.manifest;
     let Initialized { golden, times, .. } = initialized;
+    let assumed = slot.verified.assumed();
+    if !assumed.is_empty() {
+        tracing::warn!(model = manifest.name, version = manifest.version, "{assumed}");
+    }
     let what = match around {
         Around::Quiet => "model serves",
         Around::Busy { .. } => "a new version is loaded",
@@ -295,7 +299,7 @@ fn tell_loaded(slot: &Slot, instances: InstanceSettings, initialized: &Initializ
             "not verified: nobody compared its answers with those of its training framework; see `tandem check`"
         );
     }
-    for note in &slot.verified.notes {
+    for note in slot.verified.notes.iter().filter(|note| !note.leads) {
         let text = &note.text;
         match note.kind {
             NoteKind::Found => tracing::debug!(model = manifest.name, "{text}"),

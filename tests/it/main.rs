@@ -5,6 +5,7 @@
 mod support;
 
 mod admin;
+mod as_they_come;
 mod bad_input;
 mod body_room;
 mod bounds;

@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
-use super::Notes;
 use super::graph::Port;
+use super::{Notes, json};
 use crate::model::manifest::{MOST_LABELS, ProblemType};
 
 /// The file's name.
@@ -16,35 +18,85 @@ pub(super) const CONFIG_FILE: &str = "config.json";
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Config {
+    #[serde(deserialize_with = "json::text")]
     pub model_type: Option<String>,
+    /// What the model was trained for, in transformers' names: `BertForSequenceClassification`.
+    pub architectures: Value,
+    #[serde(deserialize_with = "labels_by_id")]
     pub id2label: Option<BTreeMap<String, String>>,
-    pub label2id: Option<BTreeMap<String, i64>>,
-    pub num_labels: Option<usize>,
+    /// Only compared with `id2label`.
+    pub label2id: Value,
+    #[serde(deserialize_with = "json::whole")]
+    pub num_labels: Option<i64>,
+    #[serde(deserialize_with = "json::text")]
     pub problem_type: Option<String>,
+    #[serde(deserialize_with = "json::whole")]
     pub max_position_embeddings: Option<i64>,
-    pub pad_token_id: Option<u32>,
+    #[serde(deserialize_with = "json::whole")]
+    pub pad_token_id: Option<i64>,
+}
+
+impl Config {
+    /// The id of the padding; a negative one stands for none.
+    pub fn pad_id(&self) -> Option<u32> {
+        self.pad_token_id.and_then(|id| u32::try_from(id).ok())
+    }
+}
+
+/// Labels may be numbers, flags or `null`: Python makes texts of them.
+fn labels_by_id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    let fail =
+        || D::Error::custom("should be an object of ids and labels, like {\"0\": \"negative\", \"1\": \"positive\"}");
+    let label = |(id, label): (String, Value)| {
+        let label = match label {
+            Value::String(label) => label,
+            Value::Number(number) => number.to_string(),
+            Value::Bool(true) => "True".to_owned(),
+            Value::Bool(false) => "False".to_owned(),
+            Value::Null => "None".to_owned(),
+            Value::Array(_) | Value::Object(_) => return Err(fail()),
+        };
+        Ok((id, label))
+    };
+    match Value::deserialize(from)? {
+        Value::Null => Ok(None),
+        // transformers names the labels itself where there are none.
+        Value::Object(by_id) if by_id.is_empty() => Ok(None),
+        Value::Object(by_id) => by_id.into_iter().map(label).collect::<Result<_, _>>().map(Some),
+        _ => Err(fail()),
+    }
 }
 
 /// The labels, in the order of the output's columns.
-pub(super) fn labels(config: &Config, output: Option<&Port>, notes: &mut Notes) -> Vec<String> {
-    let columns = output
-        .and_then(|output| output.shape.get(1).copied().flatten())
-        .and_then(|columns| usize::try_from(columns).ok());
+pub(super) fn labels(config: &Config, output: &Port, notes: &mut Notes) -> Vec<String> {
+    let columns = output.shape.get(1).copied().flatten();
+    let columns = columns.and_then(|columns| usize::try_from(columns).ok());
+    let name_them = || {
+        let count = columns.unwrap_or(2).clamp(1, 3);
+        let example: Vec<String> = (0..count).map(|id| format!("\"{id}\": \"NAME\"")).collect();
+        let more = if columns > Some(count) { ", …" } else { "" };
+        format!(
+            "name them in {CONFIG_FILE}: \"id2label\": {{{}{more}}}",
+            example.join(", ")
+        )
+    };
     let labels = match &config.id2label {
         Some(by_id) => {
-            let mut by_id: Vec<(Option<usize>, &String)> =
-                by_id.iter().map(|(id, label)| (id.parse().ok(), label)).collect();
+            let mut by_id: Vec<(Option<usize>, &String)> = by_id
+                .iter()
+                .map(|(id, label)| (id.trim().parse().ok(), label))
+                .collect();
             by_id.sort();
             if by_id.iter().enumerate().any(|(at, (id, _))| *id != Some(at)) {
                 notes.wrong(
                     format!("{CONFIG_FILE}: the ids of id2label are not 0, 1, 2 and so on"),
-                    "name each column of the output in id2label",
+                    name_them(),
                 );
             }
             by_id.into_iter().map(|(_, label)| label.clone()).collect()
         }
         None => {
-            let told = config.num_labels;
+            let told = config.num_labels.and_then(|count| usize::try_from(count).ok());
             let count = columns
                 .max(told.filter(|&count| count > MOST_LABELS))
                 .or(told)
@@ -68,9 +120,9 @@ pub(super) fn labels(config: &Config, output: Option<&Port>, notes: &mut Notes) 
         return Vec::new();
     }
     if labels == numbered_labels(count) {
-        notes.assumed(
+        notes.assumed_meaning(
             format!("the labels are {}: nobody named them", listed(&labels)),
-            format!("name them in {CONFIG_FILE}: \"id2label\": {{\"0\": \"negative\", \"1\": \"positive\"}}"),
+            name_them(),
         );
     } else {
         notes.found(format!("{CONFIG_FILE}: {count} labels: {}", listed(&labels)));
@@ -80,16 +132,19 @@ pub(super) fn labels(config: &Config, output: Option<&Port>, notes: &mut Notes) 
     {
         notes.wrong(
             format!("the output has {columns} columns, {CONFIG_FILE} names {count} labels"),
-            format!("take the {CONFIG_FILE} of this very model"),
+            format!("take the {CONFIG_FILE} of this very model, or {}", name_them()),
         );
     }
-    let ids = config.label2id.iter().flatten();
-    let differs = |(label, id): (&String, &i64)| usize::try_from(*id).ok().and_then(|id| labels.get(id)) != Some(label);
+    let ids = config.label2id.as_object().into_iter().flatten();
+    let differs = |(label, id): (&String, &Value)| {
+        let id = json::whole_of(id).and_then(|id| usize::try_from(id).ok());
+        id.is_some_and(|id| labels.get(id) != Some(label))
+    };
     let known: HashSet<&String> = labels.iter().collect();
     if ids.filter(|(label, _)| known.contains(label)).any(differs) {
         notes.assumed(
             format!("{CONFIG_FILE}: label2id and id2label do not agree; id2label counts"),
-            "make them agree",
+            format!("make them agree in {CONFIG_FILE}"),
         );
     }
     labels
@@ -111,9 +166,8 @@ fn listed(labels: &[String]) -> String {
 
 /// What transformers' own pipeline makes of the outputs.
 pub(super) fn problem_type(config: &Config, labels: usize, notes: &mut Notes) -> Option<ProblemType> {
-    let remedy = format!(
-        "say it in {CONFIG_FILE}: problem_type is single_label_classification, multi_label_classification or regression"
-    );
+    let say = |kind: &str| format!("if so, say it in {CONFIG_FILE}: \"problem_type\": \"{kind}\"");
+    let (single, several) = ("single_label_classification", "multi_label_classification");
     let found = match config.problem_type.as_deref() {
         Some("single_label_classification") => ProblemType::SingleLabel,
         Some("multi_label_classification") => ProblemType::MultiLabel,
@@ -121,22 +175,43 @@ pub(super) fn problem_type(config: &Config, labels: usize, notes: &mut Notes) ->
         Some(_) => {
             notes.wrong(
                 format!("{CONFIG_FILE}: problem_type is not one of the three that there are"),
-                remedy,
+                format!("write {single}, {several} or regression, or leave it out"),
             );
             return None;
         }
         None if labels == 1 => {
-            notes.assumed(
+            notes.assumed_meaning(
                 "one column and no problem_type: its sigmoid is the answer, as in transformers' pipeline",
-                remedy,
+                format!("{}; if it is a value: \"regression\"", say(several)),
             );
             return Some(ProblemType::MultiLabel);
         }
         None => {
-            notes.assumed("one of the labels is right (softmax)", remedy);
+            notes.assumed_meaning(
+                "one of the labels is right (softmax): no file says whether several can be",
+                format!("{}; if several can be right: \"{several}\"", say(single)),
+            );
+            note_headless(config, notes);
             return Some(ProblemType::SingleLabel);
         }
     };
+    if found != ProblemType::MultiLabel && (found == ProblemType::Regression) != (labels == 1) {
+        notes.wrong(
+            format!(
+                "{CONFIG_FILE}: problem_type is {}, and there are {labels} labels",
+                config.problem_type.as_deref().unwrap_or_default()
+            ),
+            format!(
+                "write {}",
+                if labels == 1 {
+                    "regression or multi_label_classification"
+                } else {
+                    "single_label_classification or multi_label_classification"
+                }
+            ),
+        );
+        return None;
+    }
     notes.found(match found {
         ProblemType::SingleLabel => format!("{CONFIG_FILE}: one of the labels is right (softmax)"),
         ProblemType::MultiLabel => {
@@ -145,4 +220,15 @@ pub(super) fn problem_type(config: &Config, labels: usize, notes: &mut Notes) ->
         ProblemType::Regression => format!("{CONFIG_FILE}: the output is a value, not a probability"),
     });
     Some(found)
+}
+
+/// A configuration of the model without its head says nothing of the answers.
+fn note_headless(config: &Config, notes: &mut Notes) {
+    let named = config.architectures.get(0).and_then(Value::as_str);
+    if config.id2label.is_none() && named.is_some_and(|name| !name.contains("SequenceClassification")) {
+        notes.doubtful(
+            format!("{CONFIG_FILE} describes a model without a head (architectures), so what the columns of the output mean is not known"),
+            format!("say both in {CONFIG_FILE}: id2label and problem_type"),
+        );
+    }
 }

@@ -57,6 +57,8 @@ pub enum Element {
     F64,
     /// 16-bit floats, of either kind.
     F16,
+    /// Truth values.
+    Bool,
     /// 32-bit integers.
     I32,
     /// 64-bit integers.
@@ -312,6 +314,7 @@ fn element(number: i32) -> Element {
         6 => Element::I32,
         7 => Element::I64,
         8 => Element::Text,
+        9 => Element::Bool,
         10 | 16 => Element::F16,
         11 => Element::F64,
         other => Element::Other(other),

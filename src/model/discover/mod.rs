@@ -6,6 +6,7 @@
 mod config_file;
 pub mod graph;
 mod hugging_face;
+mod json;
 mod onnx_file;
 mod sklearn;
 mod sklearn_graph;
@@ -13,6 +14,8 @@ mod sklearn_probe;
 mod sklearn_traps;
 mod sklearn_words;
 mod tokenizer_files;
+mod transformer_inputs;
+mod transformer_outputs;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -21,7 +24,7 @@ use std::path::{Path, PathBuf};
 use super::manifest::{Manifest, Tier, is_name};
 use super::scan::{self, Scan};
 use super::{ModelError, files, paths};
-use onnx_file::ChosenOnnx;
+use onnx_file::{ChosenOnnx, Precision};
 
 /// What the folder itself does not say.
 #[derive(Clone, Debug)]
@@ -98,6 +101,8 @@ pub struct Note {
     pub text: String,
     /// How to put it right, or how to say it otherwise: one line, a command where there is one.
     pub remedy: Option<String>,
+    /// Whether it is to be said before anything else: the meaning of every answer rests on it.
+    pub leads: bool,
 }
 
 /// The notes on one folder, in the order in which they were taken.
@@ -115,6 +120,18 @@ impl Notes {
         self.add(NoteKind::Assumed, text.into(), Some(remedy.into()));
     }
 
+    /// The files do not say what the answers mean; this is the usual case. Comes before all other notes.
+    fn assumed_meaning(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
+        let at = self.0.iter().take_while(|note| note.leads).count();
+        let note = Note {
+            kind: NoteKind::Assumed,
+            text: text.into(),
+            remedy: Some(remedy.into()),
+            leads: true,
+        };
+        self.0.insert(at, note);
+    }
+
     /// It serves, and answers some texts otherwise than the model that was trained.
     pub fn doubtful(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
         self.add(NoteKind::Doubtful, text.into(), Some(remedy.into()));
@@ -125,8 +142,37 @@ impl Notes {
         self.add(NoteKind::Wrong, text.into(), Some(remedy.into()));
     }
 
+    /// It can't serve because of a problem.
+    fn problem(&mut self, problem: Problem) {
+        self.wrong(problem.text, problem.remedy);
+    }
+
     fn add(&mut self, kind: NoteKind, text: String, remedy: Option<String>) {
-        self.0.push(Note { kind, text, remedy });
+        let leads = false;
+        self.0.push(Note {
+            kind,
+            text,
+            remedy,
+            leads,
+        });
+    }
+}
+
+/// What is wrong with a part of a folder.
+#[derive(Clone, Debug)]
+struct Problem {
+    /// One line; names the file.
+    text: String,
+    /// How to put it right.
+    remedy: String,
+}
+
+impl Problem {
+    fn new(text: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            remedy: remedy.into(),
+        }
     }
 }
 
@@ -167,35 +213,59 @@ impl Place<'_> {
     }
 
     /// The path of a file of the folder, if it is there and does not leave the root.
-    pub fn path(&self, file: &str) -> Result<PathBuf, String> {
-        paths::inside(self.root, &self.folder.join(file)).map_err(|problem| format!("{file}: {problem}"))
+    fn path(&self, file: &str) -> Result<PathBuf, Problem> {
+        paths::inside(self.root, &self.folder.join(file)).map_err(|problem| self.unreadable(file, problem))
     }
 
-    /// Reads a file of the folder, and remembers its SHA-256. The error names the file.
-    pub fn read(&self, file: &str, most: u64) -> Result<Vec<u8>, String> {
-        let bytes = files::read(&self.path(file)?, most).map_err(|problem| format!("{file}: {problem}"))?;
+    /// Reads a file of the folder, and remembers its SHA-256.
+    fn read(&self, file: &str, most: u64) -> Result<Vec<u8>, Problem> {
+        let bytes = files::read(&self.path(file)?, most).map_err(|problem| self.unreadable(file, problem))?;
+        check_beginning(file, &bytes)?;
         self.sums.borrow_mut().insert(file.to_owned(), files::sha256(&bytes));
         Ok(bytes)
     }
 
-    /// Walks through an ONNX file of the folder, and remembers its SHA-256. The error names the file.
-    pub fn scan(&self, file: &str) -> Result<Scan, String> {
-        let scan = scan::file(&self.path(file)?, true).map_err(|problem| format!("{file}: {problem}"))?;
+    /// Walks through an ONNX file of the folder, and remembers its SHA-256.
+    fn scan(&self, file: &str) -> Result<Scan, Problem> {
+        self.check_is_itself(file)?;
+        let scan = scan::file(&self.path(file)?, true).map_err(|problem| self.unreadable(file, problem))?;
         self.sums.borrow_mut().insert(file.to_owned(), scan.sha256.clone());
         Ok(scan)
     }
 
+    /// Whether a file is there itself, and not something that only says where it is.
+    fn check_is_itself(&self, file: &str) -> Result<(), Problem> {
+        let beginning = files::beginning(&self.path(file)?).map_err(|problem| self.unreadable(file, problem))?;
+        check_beginning(file, &beginning)
+    }
+
+    fn unreadable(&self, file: &str, problem: String) -> Problem {
+        let remedy = match problem.contains("Permission denied") {
+            true => format!("let the server read it: chmod a+r {}", self.folder.join(file).display()),
+            false => "copy it again from the folder that the model was exported from (cp -rL follows links)".to_owned(),
+        };
+        Problem::new(format!("{file}: {problem}"), remedy)
+    }
+
     /// The files' SHA-256, as a manifest lists them: of what was read, where it was.
-    pub fn checksums(&self, files: &[String]) -> Result<BTreeMap<String, String>, String> {
+    fn checksums(&self, files: &[String]) -> Result<BTreeMap<String, String>, Problem> {
         let sum = |file: &String| {
             let read = self.sums.borrow().get(file).cloned();
             let sum = match read {
                 Some(sum) => sum,
-                None => files::sha256_of(&self.path(file)?).map_err(|problem| format!("{file}: {problem}"))?,
+                None => files::sha256_of(&self.path(file)?).map_err(|problem| self.unreadable(file, problem))?,
             };
             Ok((file.clone(), sum))
         };
         files.iter().map(sum).collect()
+    }
+}
+
+/// Whether a file that begins like this is what its name says.
+fn check_beginning(file: &str, beginning: &[u8]) -> Result<(), Problem> {
+    match files::stand_in(beginning) {
+        Some((problem, remedy)) => Err(Problem::new(format!("{file} {problem}"), remedy.replace("FILE", file))),
+        None => Ok(()),
     }
 }
 
@@ -257,20 +327,92 @@ fn examine_place(place: &Place<'_>, notes: &mut Notes) -> Option<Manifest> {
         notes.wrong("is not a folder", "name the folder that holds the model");
         return None;
     }
-    let onnx = onnx_file::choose(place, notes)?;
-    match kind_of(&onnx) {
+    let files = onnx_file::candidates(place.folder);
+    let Some((_, best)) = files.first() else {
+        onnx_file::no_onnx(place, notes);
+        return None;
+    };
+    // Where the best of several can't serve, another may; if none can, the best is what is told of.
+    let mut of_best = None;
+    for (at, (precision, file)) in files.iter().take(MOST_TRIED).enumerate() {
+        let mut own = Notes::default();
+        let manifest = examine_file(place, file, &mut own);
+        let wrong = own.0.iter().find(|note| note.kind == NoteKind::Wrong);
+        match (manifest, wrong) {
+            (Some(manifest), None) => {
+                note_choice(&files, at, *precision, of_best.as_ref(), notes);
+                notes.0.extend(own.0);
+                notes.0.sort_by_key(|note| !note.leads);
+                return Some(manifest);
+            }
+            _ => drop(of_best.get_or_insert(own)),
+        }
+    }
+    notes.found(format!("{best}: the ONNX file"));
+    notes.0.extend(of_best.unwrap_or_default().0);
+    None
+}
+
+/// The most ONNX files of a folder that are tried.
+const MOST_TRIED: usize = 8;
+
+/// Says which of the ONNX files serves, and why.
+fn note_choice(
+    files: &[(Precision, String)],
+    chosen: usize,
+    precision: Precision,
+    of_best: Option<&Notes>,
+    notes: &mut Notes,
+) {
+    let file = &files[chosen].1;
+    let others: Vec<&str> = files
+        .iter()
+        .map(|(_, other)| other.as_str())
+        .filter(|other| other != file)
+        .collect();
+    if others.is_empty() {
+        notes.found(match precision {
+            Precision::Full => format!("{file}: the ONNX file"),
+            _ => format!("{file}: the ONNX file; {}", precision.told()),
+        });
+        return;
+    }
+    let told = precision.told();
+    notes.assumed(
+        format!(
+            "{file} serves, of several ONNX files: {told} ({} stay unused)",
+            others.join(", ")
+        ),
+        "to serve another, leave it alone in the folder, or name it in a manifest.toml (onnx.file)",
+    );
+    let wrong = of_best.and_then(|notes| notes.0.iter().find(|note| note.kind == NoteKind::Wrong));
+    if let Some(Note { text, remedy, .. }) = wrong {
+        let remedy = remedy.clone().unwrap_or_default();
+        notes.assumed(format!("{} can't serve: {text}", files[0].1), remedy);
+    }
+}
+
+fn examine_file(place: &Place<'_>, file: &str, notes: &mut Notes) -> Option<Manifest> {
+    let onnx = onnx_file::open(place, file, notes)?;
+    match kind_of(&onnx, place) {
         Kind::HuggingFace => hugging_face::examine(place, &onnx, notes),
         Kind::Sklearn => sklearn::examine(place, &onnx, notes),
         Kind::Unknown => {
             let names: Vec<&str> = onnx.graph.inputs.iter().map(|input| input.name.as_str()).collect();
             notes.wrong(
-                format!("{}: its inputs are {}", onnx.file, names.join(", ")),
-                "Tandem knows transformers (input_ids) and scikit-learn pipelines (one string input); for others write a manifest.toml",
+                format!(
+                    "{file}: it reads neither ids of tokens nor texts; its inputs are {}",
+                    names.join(", ")
+                ),
+                UNKNOWN,
             );
             None
         }
     }
 }
+
+/// What may be done with a graph of unknown kind.
+const UNKNOWN: &str = "Tandem serves transformers (input_ids) and scikit-learn pipelines that read the text itself: export the vectorizer together with the classifier";
 
 enum Kind {
     HuggingFace,
@@ -278,13 +420,12 @@ enum Kind {
     Unknown,
 }
 
-/// By the graph's inputs: ids of tokens, or the text itself.
-fn kind_of(onnx: &ChosenOnnx) -> Kind {
-    let inputs = &onnx.graph.inputs;
-    if inputs.iter().any(|input| input.name == "input_ids") {
-        Kind::HuggingFace
-    } else if inputs.iter().any(graph::Port::is_text) {
+/// By the graph's inputs: the text itself, or ids of tokens.
+fn kind_of(onnx: &ChosenOnnx, place: &Place<'_>) -> Kind {
+    if onnx.graph.inputs.iter().any(graph::Port::is_text) {
         Kind::Sklearn
+    } else if transformer_inputs::takes_tokens(onnx, place) {
+        Kind::HuggingFace
     } else {
         Kind::Unknown
     }

@@ -1,13 +1,13 @@
-//! Which of a folder's ONNX files serves, and whether all of it is there.
+//! Which of a folder's ONNX files may serve, the best first, and whether all of one is there.
 
 use std::path::Path;
 
 use super::graph::Graph;
-use super::{Notes, Place};
+use super::{Notes, Place, Problem};
 use crate::model::paths;
 use crate::model::repository::beside;
 
-/// The ONNX file that serves.
+/// An ONNX file that may serve.
 pub(super) struct ChosenOnnx {
     /// Its path in the folder.
     pub file: String,
@@ -20,102 +20,151 @@ pub(super) struct ChosenOnnx {
 /// The most files of a folder that are looked at.
 const MOST_ENTRIES: usize = 10_000;
 
-/// The names that exporters use, the best first: full precision gives the training framework's answers.
-const USUAL: [&str; 6] = [
-    "model.onnx",
-    "onnx/model.onnx",
-    "model_optimized.onnx",
-    "model_quantized.onnx",
-    "onnx/model_quantized.onnx",
-    "onnx/model_optimized.onnx",
-];
+/// What a file's name says of its numbers, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Precision {
+    /// The answers of training.
+    Full,
+    /// The same, rearranged.
+    Optimised,
+    /// Whole numbers of 8 bits.
+    EightBits,
+    /// Floats of 16 bits, which processors are slow at.
+    SixteenBits,
+    /// Numbers of 4 bits, made for graphics cards and browsers.
+    FourBits,
+}
+
+impl Precision {
+    /// By the words that optimum, sentence-transformers and transformers.js put into names.
+    fn of(file: &str) -> Self {
+        let stem = file.rsplit('/').next().unwrap_or(file).trim_end_matches(".onnx");
+        let stem = stem.to_ascii_lowercase();
+        let words = || stem.split(['_', '-', '.']);
+        let any = |known: &[&str]| words().any(|word| known.contains(&word));
+        match () {
+            () if any(&[
+                "q4", "q4f16", "bnb4", "nf4", "fp4", "int4", "uint4", "qint4", "q2", "q1",
+            ]) =>
+            {
+                Self::FourBits
+            }
+            () if any(&["fp16", "f16", "float16", "half", "bf16", "bfloat16", "o4"]) => Self::SixteenBits,
+            () if any(&[
+                "int8",
+                "uint8",
+                "qint8",
+                "quint8",
+                "q8",
+                "quantized",
+                "quantised",
+                "quant",
+            ]) =>
+            {
+                Self::EightBits
+            }
+            () if any(&["optimized", "optimised", "o1", "o2", "o3"]) => Self::Optimised,
+            () => Self::Full,
+        }
+    }
+
+    /// What is said of it.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Full => "by its name it has full precision, which gives the answers of training",
+            Self::Optimised => "by its name it has full precision, optimised",
+            Self::EightBits => "by its name it is quantised to 8 bits, so answers differ a little from training's",
+            Self::SixteenBits => {
+                "by its name it has 16 bits, slow on a processor; answers differ a little from training's"
+            }
+            Self::FourBits => "by its name it is quantised to 4 bits, so answers differ from training's",
+        }
+    }
+}
 
 /// The folder's ONNX files, the one to serve first.
-pub(super) fn candidates(folder: &Path) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
+pub(super) fn candidates(folder: &Path) -> Vec<(Precision, String)> {
+    let mut found: Vec<(Precision, String)> = Vec::new();
     for below in ["", "onnx/"] {
         let entries = std::fs::read_dir(folder.join(below)).into_iter().flatten().flatten();
         let entries = entries.take(MOST_ENTRIES);
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         found.extend(
             names
-                .filter(|name| name.ends_with(".onnx"))
-                .map(|name| format!("{below}{name}")),
+                // Those with a point are what a system keeps of its own beside a file.
+                .filter(|name| name.ends_with(".onnx") && !name.starts_with('.'))
+                .map(|name| (Precision::of(&name), format!("{below}{name}"))),
         );
     }
-    found.sort_by_key(|file| {
-        let rank = USUAL.iter().position(|usual| usual == file).unwrap_or(USUAL.len());
-        (rank, file.clone())
+    // The name that exporters give comes before others, and a file in the folder itself before one in `onnx/`.
+    found.sort_by_cached_key(|(precision, file)| {
+        let name = file.rsplit('/').next().unwrap_or(file);
+        (*precision, !name.starts_with("model"), file.contains('/'), file.clone())
     });
     found
 }
 
-/// Chooses the file and reads it.
-pub(super) fn choose(place: &Place<'_>, notes: &mut Notes) -> Option<ChosenOnnx> {
-    let mut files = candidates(place.folder).into_iter();
-    let Some(file) = files.next() else {
-        no_onnx(place, notes);
-        return None;
+/// Reads one of the files; what is wrong goes into the notes.
+pub(super) fn open(place: &Place<'_>, file: &str, notes: &mut Notes) -> Option<ChosenOnnx> {
+    let read = |scan| {
+        let again = "export it again, or copy it again from where it was exported";
+        Graph::read(scan).map_err(|problem| Problem::new(format!("{file}: {problem}"), again))
     };
-    let others: Vec<String> = files.collect();
-    if others.is_empty() {
-        notes.found(format!("{file}: the ONNX file"));
-    } else {
-        notes.assumed(
-            format!(
-                "{file} serves, of several ONNX files: full precision gives the answers of training ({} stay unused)",
-                others.join(", ")
-            ),
-            "to serve another, leave it alone in the folder, or name it in a manifest.toml (onnx.file)",
-        );
-    }
-    let read = |scan| Graph::read(scan).map_err(|problem| format!("{file}: {problem}"));
-    let graph = match place.scan(&file).and_then(read) {
+    let graph = match place.scan(file).and_then(read) {
         Ok(graph) => graph,
         Err(problem) => {
-            notes.wrong(problem, "export or copy it again");
+            notes.problem(problem);
             return None;
         }
     };
-    let mut all = vec![file.clone()];
+    let mut all = vec![file.to_owned()];
     for location in &graph.external {
-        match external(place, &file, location) {
+        match external(place, file, location) {
             Ok(path) => {
                 notes.found(format!("{path}: weights of {file}"));
                 all.push(path);
             }
-            Err(problem) => notes.wrong(problem, "copy the whole export: the ONNX file and the files beside it"),
+            Err(problem) => notes.problem(problem),
         }
     }
     Some(ChosenOnnx {
-        file,
+        file: file.to_owned(),
         graph,
         files: all,
     })
 }
 
 /// The path in the folder of weights that an ONNX file has elsewhere: they must lie beside or below it.
-fn external(place: &Place<'_>, onnx: &str, location: &str) -> Result<String, String> {
-    let told = |problem: String| format!("{onnx} has weights in `{location}`: {problem}");
+fn external(place: &Place<'_>, onnx: &str, location: &str) -> Result<String, Problem> {
+    let told = |problem: &str, remedy: &str| {
+        let text = format!("{onnx} has weights in `{location}`: {problem}");
+        Problem::new(text, remedy)
+    };
     if !paths::goes_down(location) {
-        return Err(told("it must be a relative path without `..`".to_owned()));
+        let remedy = "export it again into an empty folder: exporters name the files beside the ONNX file";
+        return Err(told("it must be a relative path without `..`", remedy));
     }
     let file = beside(onnx, location);
+    let whole = "copy the whole export: the ONNX file and the files beside it";
     if !place.has(&file) {
-        return Err(told("the file is missing".to_owned()));
+        return Err(told("the file is missing", whole));
     }
-    place.path(&file).map_err(told)?;
+    place
+        .check_is_itself(&file)
+        .map_err(|problem| told(&problem.text, &problem.remedy))?;
     Ok(file)
 }
 
-fn no_onnx(place: &Place<'_>, notes: &mut Notes) {
+/// What is to be said where there is no ONNX file at all.
+pub(super) fn no_onnx(place: &Place<'_>, notes: &mut Notes) {
     let weights = [
         "model.safetensors",
         "pytorch_model.bin",
         "tf_model.h5",
         "model.safetensors.index.json",
     ];
-    let folder = place.folder.display();
+    let folder = place.folder.display().to_string();
+    let folder = folder.trim_end_matches('/');
     match weights.iter().find(|file| place.has(file)) {
         Some(file) => notes.wrong(
             format!("there is no ONNX file, but {file}"),
@@ -124,5 +173,37 @@ fn no_onnx(place: &Place<'_>, notes: &mut Notes) {
             ),
         ),
         None => notes.wrong("there is no ONNX file", "put model.onnx into the folder"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_what_serves_best() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("onnx")).expect("a folder");
+        let best_first = [
+            "model.onnx",
+            "onnx/model.onnx",
+            "classifier.onnx",
+            "model_optimized.onnx",
+            "onnx/model_O2.onnx",
+            "model_quantized.onnx",
+            "onnx/model_int8.onnx",
+            "onnx/model_qint8_avx512_vnni.onnx",
+            "onnx/model_uint8.onnx",
+            "onnx/model_O4.onnx",
+            "onnx/model_fp16.onnx",
+            "onnx/model_bnb4.onnx",
+            "onnx/model_q4.onnx",
+            "onnx/model_q4f16.onnx",
+        ];
+        for name in best_first.iter().rev().chain(&["._model.onnx", "onnx/model.onnx_data"]) {
+            std::fs::write(folder.path().join(name), "").expect("written");
+        }
+        let found: Vec<String> = candidates(folder.path()).into_iter().map(|(_, file)| file).collect();
+        assert_eq!(found, best_first);
     }
 }

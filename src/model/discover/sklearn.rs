@@ -46,7 +46,7 @@ pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -
     let facts = facts(&onnx.graph, notes)?;
     let checksums = place
         .checksums(&onnx.files)
-        .map_err(|problem| notes.wrong(problem, "copy the file itself into the folder"))
+        .map_err(|problem| notes.problem(problem))
         .ok()?;
     let describe = |judged| Manifest {
         files: checksums.clone(),
@@ -115,6 +115,7 @@ fn manifest(place: &Place<'_>, onnx: &ChosenOnnx, facts: &Facts, judged: Judged)
             keys: if facts.maps { facts.classes.clone() } else { Vec::new() },
             output_kind,
             input: Some(facts.input.clone()),
+            inputs: std::collections::BTreeMap::new(),
             first_position: 0,
             batch_invariant: true,
             label,

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::hugging_face::read_json;
+use super::json::{self, read_json};
 use super::{Notes, Place};
 use crate::model::manifest::Truncation;
 
@@ -46,9 +46,12 @@ struct AddedToken {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Config {
+    #[serde(deserialize_with = "json::number")]
     model_max_length: Option<f64>,
+    #[serde(deserialize_with = "json::text")]
     truncation_side: Option<String>,
     pad_token: Option<Value>,
+    #[serde(deserialize_with = "json::flag")]
     do_lower_case: Option<bool>,
 }
 
@@ -64,8 +67,7 @@ pub(super) fn read(place: &Place<'_>, pad_id: Option<u32>, notes: &mut Notes) ->
         no_tokenizer(place, notes);
         return None;
     }
-    let again = "copy it again, or save it anew with transformers";
-    let mut told = |problem: String| notes.wrong(problem, again);
+    let mut told = |problem| notes.problem(problem);
     let tokenizer: Tokenizer = read_json(place, TOKENIZER_FILE).map_err(&mut told).ok()?;
     let mut config = Config::default();
     if place.has(CONFIG_FILE) {

@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::{LONGEST_LABEL, MOST_LABELS, Manifest, Onnx, Preprocess, ProblemType, SCHEMA_VERSION, is_name};
+use super::{
+    INPUT_ROLES, LONGEST_LABEL, MOST_BATCH, MOST_LABELS, MOST_TOKENS, Manifest, Onnx, Preprocess, ProblemType,
+    SCHEMA_VERSION, is_name,
+};
 use crate::model::paths::goes_down;
 
 impl Manifest {
@@ -21,8 +24,8 @@ impl Manifest {
         }
         self.check_labels()?;
         self.check_calibration()?;
-        if !(1..=1024).contains(&self.limits.max_batch_size) {
-            return Err("limits.max_batch_size must be from 1 to 1024".into());
+        if !(1..=MOST_BATCH).contains(&self.limits.max_batch_size) {
+            return Err(format!("limits.max_batch_size must be from 1 to {MOST_BATCH}"));
         }
         self.onnx.check(self.labels.len(), self.problem_type)?;
         self.check_preprocess()?;
@@ -95,8 +98,8 @@ impl Manifest {
                 }
             }
             Preprocess::Tokenizer(settings) => {
-                if !(3..=8192).contains(&settings.max_tokens) {
-                    return Err("preprocess.max_tokens must be from 3 to 8192".into());
+                if !(3..=MOST_TOKENS).contains(&settings.max_tokens) {
+                    return Err(format!("preprocess.max_tokens must be from 3 to {MOST_TOKENS}"));
                 }
                 if !(16..=MOST_TEXT_BYTES).contains(&settings.max_bytes) {
                     return Err(text_bytes());
@@ -171,6 +174,13 @@ impl Onnx {
             if label.classes.iter().collect::<HashSet<_>>().len() < labels {
                 return Err("onnx.label.classes must differ from each other".into());
             }
+        }
+        if let Some(role) = self.inputs.keys().find(|role| !INPUT_ROLES.contains(&role.as_str())) {
+            let role = role.escape_debug();
+            return Err(format!("onnx.inputs: `{role}` is none of {}", INPUT_ROLES.join(", ")));
+        }
+        if self.inputs.values().collect::<HashSet<_>>().len() < self.inputs.len() {
+            return Err("onnx.inputs must name an input once".into());
         }
         Ok(())
     }

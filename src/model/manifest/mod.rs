@@ -34,6 +34,12 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// The most labels of a model: an answer holds a number for each.
 pub const MOST_LABELS: usize = 10_000;
+/// The most texts of a batch.
+pub const MOST_BATCH: usize = 1024;
+/// The most tokens that a model reads of a text.
+pub const MOST_TOKENS: usize = 8192;
+/// What a transformer may be fed, in the names that transformers gives its inputs.
+pub const INPUT_ROLES: [&str; 4] = ["input_ids", "attention_mask", "token_type_ids", "position_ids"];
 /// The longest label, in bytes.
 pub const LONGEST_LABEL: usize = 256;
 
@@ -125,6 +131,9 @@ pub struct Onnx {
     /// The name of the string input, for `kind = "string"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
+    /// For a graph whose inputs are not called as transformers calls them: what each of [`INPUT_ROLES`] is called.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, String>,
     /// What the first token's place counts as, for graphs that have an input `position_ids`.
     #[serde(default)]
     pub first_position: u32,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use half::f16;
 use ort::session::SessionInputValue;
 use ort::value::Tensor;
 
@@ -19,38 +20,70 @@ pub(super) enum FeedKind {
     Texts { columns: bool },
 }
 
-/// Builds one padded input of the graph; integers in 32 bits where the graph wants them `narrow`.
+/// The numbers that an input of the graph holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Numbers {
+    /// What its kind holds elsewhere: whole numbers of 64 bits, for transformers.
+    Usual,
+    I32,
+    F32,
+    F16,
+    Bool,
+}
+
+/// The shape that a batch is padded to, where the graph takes one alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fixed {
+    pub rows: Option<usize>,
+    pub width: Option<usize>,
+}
+
+/// Builds one padded input of the graph. Rows that only fill a batch up are its first one again.
 pub(super) fn tensor_for(
     kind: FeedKind,
-    narrow: bool,
+    numbers: Numbers,
+    fixed: Fixed,
     inputs: &[&ModelInput],
     pad_id: u32,
 ) -> Result<SessionInputValue<'static>, ort::Error> {
+    let missing = fixed.rows.unwrap_or(0).saturating_sub(inputs.len());
+    let filled: Vec<&ModelInput>;
+    let mut all = inputs;
+    if let (1.., Some(first)) = (missing, inputs.first()) {
+        filled = inputs
+            .iter()
+            .copied()
+            .chain(std::iter::repeat_n(*first, missing))
+            .collect();
+        all = &filled;
+    }
+    let inputs = all;
     let rows = inputs.len();
-    let width = inputs.iter().map(|input| input.width()).max().unwrap_or(0);
+    let widest = inputs.iter().map(|input| input.width()).max().unwrap_or(0);
+    let width = fixed.width.unwrap_or(widest);
     let shape = [rows, width];
     Ok(match kind {
         FeedKind::TokenIds => {
             let values = padded(inputs, width, i64::from(pad_id), |input| {
                 input.ids().iter().map(|&id| i64::from(id))
             });
-            integers(shape, values, narrow)?
+            integers(shape, values, numbers)?
         }
         FeedKind::AttentionMask => {
             let values = padded(inputs, width, 0, |input| input.ids().iter().map(|_| 1_i64));
-            integers(shape, values, narrow)?
+            integers(shape, values, numbers)?
         }
         FeedKind::TokenTypeIds => {
             let values = padded(inputs, width, 0, |input| {
                 type_ids(input).iter().map(|&id| i64::from(id))
             });
-            integers(shape, values, narrow)?
+            integers(shape, values, numbers)?
         }
         FeedKind::Positions { first } => {
             // A place that counts as none is the one before the first; the mask hides it anyway.
             let none = i64::from(first.saturating_sub(1));
             let values = padded(inputs, width, none, |input| (i64::from(first)..).take(input.width()));
-            integers(shape, values, narrow)?
+            integers(shape, values, numbers)?
         }
         FeedKind::FeatureIds => {
             // Bucket counts are at most 2^30, so ids fit an i32.
@@ -77,13 +110,19 @@ pub(super) fn tensor_for(
     })
 }
 
-fn integers(shape: [usize; 2], values: Vec<i64>, narrow: bool) -> Result<SessionInputValue<'static>, ort::Error> {
-    if !narrow {
-        return Ok(Tensor::from_array((shape, values))?.into());
-    }
-    // Ids of a vocabulary, places and segments fit 32 bits.
-    let values: Vec<i32> = values.into_iter().map(|value| value as i32).collect();
-    Ok(Tensor::from_array((shape, values))?.into())
+fn integers(shape: [usize; 2], values: Vec<i64>, numbers: Numbers) -> Result<SessionInputValue<'static>, ort::Error> {
+    // Ids of a vocabulary, places and segments fit 32 bits; only masks are fed as anything else than whole numbers.
+    let values = values.into_iter();
+    Ok(match numbers {
+        Numbers::Usual => Tensor::from_array((shape, values.collect::<Vec<_>>()))?.into(),
+        Numbers::I32 => Tensor::from_array((shape, values.map(|value| value as i32).collect::<Vec<_>>()))?.into(),
+        Numbers::F32 => Tensor::from_array((shape, values.map(|value| value as f32).collect::<Vec<_>>()))?.into(),
+        Numbers::F16 => {
+            let values: Vec<f16> = values.map(|value| f16::from_f32(value as f32)).collect();
+            Tensor::from_array((shape, values))?.into()
+        }
+        Numbers::Bool => Tensor::from_array((shape, values.map(|value| value != 0).collect::<Vec<_>>()))?.into(),
+    })
 }
 
 fn padded<'a, T: Copy, I: Iterator<Item = T>>(

@@ -24,7 +24,7 @@ use ort::value::{Outlet, TensorElementType};
 
 pub use self::bytes::OnnxBytes;
 use self::bytes::Origin;
-use self::inputs::{FeedKind, tensor_for};
+use self::inputs::{FeedKind, Fixed, Numbers, tensor_for};
 use self::outputs::OutputReader;
 pub use self::probe::{Probe, Seen};
 pub use self::watch::RunLimit;
@@ -139,6 +139,7 @@ pub struct OnnxRunner {
     options: Arc<RunOptions>,
     open: Opener,
     feeds: Vec<Feed>,
+    fixed: Fixed,
     output: OutputReader,
     pad_id: u32,
 }
@@ -157,8 +158,7 @@ struct Opener {
 struct Feed {
     name: String,
     kind: FeedKind,
-    /// Whether integers have 32 bits; 64 otherwise.
-    narrow: bool,
+    numbers: Numbers,
 }
 
 impl OnnxRunner {
@@ -181,6 +181,7 @@ impl OnnxRunner {
             .map(|input| feed_for(input, manifest))
             .collect::<Result<Vec<_>, _>>()?;
         check_fed(&feeds, manifest)?;
+        let fixed = fixed(session.inputs(), manifest)?;
         let output = OutputReader::new(session.outputs(), manifest)?;
         let options = RunOptions::new().map_err(|error| error.to_string())?;
         Ok(Self {
@@ -188,6 +189,7 @@ impl OnnxRunner {
             options: Arc::new(options),
             open,
             feeds,
+            fixed,
             output,
             pad_id,
         })
@@ -201,13 +203,18 @@ impl OnnxRunner {
             .map(|feed| {
                 Ok((
                     feed.name.as_str(),
-                    tensor_for(feed.kind, feed.narrow, inputs, self.pad_id)?,
+                    tensor_for(feed.kind, feed.numbers, self.fixed, inputs, self.pad_id)?,
                 ))
             })
             .collect::<Result<Vec<_>, ort::Error>>()
             .map_err(fail)?;
         let outputs = run_within(&mut self.session, &self.options, &self.open.limit, feeds)?;
-        self.output.read(&outputs, inputs.len())
+        let rows = self.fixed.rows.unwrap_or(0).max(inputs.len());
+        let mut read = self.output.read(&outputs, rows)?;
+        if rows > inputs.len() {
+            read = read.slice_move(ndarray::s![..inputs.len(), ..]);
+        }
+        Ok(read)
     }
 }
 
@@ -245,6 +252,7 @@ impl Runner for OnnxRunner {
             options: Arc::new(RunOptions::new().map_err(fail)?),
             open: self.open.clone(),
             feeds: self.feeds.clone(),
+            fixed: self.fixed,
             output: self.output.clone(),
             pad_id: self.pad_id,
         }))
@@ -315,7 +323,9 @@ fn load_problem(message: &str) -> String {
 
 fn feed_for(input: &Outlet, manifest: &Manifest) -> Result<Feed, String> {
     let name = input.name();
-    let (kind, expected) = match (&manifest.preprocess, name) {
+    let called = manifest.onnx.inputs.iter().find(|(_, called)| *called == name);
+    let role = called.map_or(name, |(role, _)| role.as_str());
+    let (kind, expected) = match (&manifest.preprocess, role) {
         (Preprocess::Tokenizer(_), "input_ids") => (FeedKind::TokenIds, TensorElementType::Int64),
         (Preprocess::Tokenizer(_), "attention_mask") => (FeedKind::AttentionMask, TensorElementType::Int64),
         (Preprocess::Tokenizer(_), "token_type_ids") => (FeedKind::TokenTypeIds, TensorElementType::Int64),
@@ -329,6 +339,12 @@ fn feed_for(input: &Outlet, manifest: &Manifest) -> Result<Feed, String> {
             let columns = input.dtype().tensor_shape().is_some_and(|shape| shape.len() == 2);
             (FeedKind::Texts { columns }, TensorElementType::String)
         }
+        (Preprocess::Tokenizer(_), _) => {
+            return Err(format!(
+                "the model has an input `{name}` that a tokenizer does not feed by that name; [onnx.inputs] in the manifest says \
+                 which of input_ids, attention_mask, token_type_ids and position_ids it takes"
+            ));
+        }
         _ => {
             return Err(format!(
                 "the model has an input `{name}` that this preprocessing does not feed"
@@ -336,17 +352,46 @@ fn feed_for(input: &Outlet, manifest: &Manifest) -> Result<Feed, String> {
         }
     };
     let found = input.dtype().tensor_type();
-    let narrow = expected == TensorElementType::Int64 && found == Some(TensorElementType::Int32);
-    if found != Some(expected) && !narrow {
-        return Err(format!(
-            "the input `{name}` should be a tensor of {expected}, it is {}",
-            input.dtype()
-        ));
-    }
+    let numbers = match (found, kind) {
+        (Some(found), _) if found == expected => Numbers::Usual,
+        (Some(TensorElementType::Int32), _) if expected == TensorElementType::Int64 => Numbers::I32,
+        (Some(TensorElementType::Float32), FeedKind::AttentionMask) => Numbers::F32,
+        (Some(TensorElementType::Float16), FeedKind::AttentionMask) => Numbers::F16,
+        (Some(TensorElementType::Bool), FeedKind::AttentionMask) => Numbers::Bool,
+        _ => {
+            return Err(format!(
+                "the input `{name}` should be a tensor of {expected}, it is {}",
+                input.dtype()
+            ));
+        }
+    };
     Ok(Feed {
         name: name.to_owned(),
         kind,
-        narrow,
+        numbers,
+    })
+}
+
+/// The sizes that a transformer's graph takes alone; those that the manifest allows must fit in.
+fn fixed(inputs: &[Outlet], manifest: &Manifest) -> Result<Fixed, String> {
+    let Preprocess::Tokenizer(settings) = &manifest.preprocess else {
+        return Ok(Fixed::default());
+    };
+    let size = |at: usize, key: &str, most: usize| {
+        let sizes = inputs
+            .iter()
+            .filter_map(|input| input.dtype().tensor_shape()?.get(at).copied());
+        let size = sizes
+            .filter_map(|size| usize::try_from(size).ok())
+            .find(|&size| size > 0);
+        match size {
+            Some(size) if size < most => Err(format!("the model takes exactly {size}, {key} is {most}")),
+            size => Ok(size),
+        }
+    };
+    Ok(Fixed {
+        rows: size(0, "limits.max_batch_size", manifest.limits.max_batch_size)?,
+        width: size(1, "preprocess.max_tokens", settings.max_tokens)?,
     })
 }
 

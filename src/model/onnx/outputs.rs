@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use half::{bf16, f16};
 use ndarray::{Array2, Axis};
 use ort::session::SessionOutputs;
 use ort::value::{DynMapValueType, DynValue, Outlet, TensorElementType, ValueType};
@@ -204,6 +205,14 @@ fn numbers(output: &DynValue, fits: impl Fn(usize) -> bool) -> Result<(Vec<i64>,
         let shape = check(shape, values.len())?;
         return Ok((shape, values.iter().map(|&value| value as f32).collect()));
     }
+    if let Ok((shape, values)) = output.try_extract_tensor::<f16>() {
+        let shape = check(shape, values.len())?;
+        return Ok((shape, values.iter().map(|value| value.to_f32()).collect()));
+    }
+    if let Ok((shape, values)) = output.try_extract_tensor::<bf16>() {
+        let shape = check(shape, values.len())?;
+        return Ok((shape, values.iter().map(|value| value.to_f32()).collect()));
+    }
     let (shape, values) = output.try_extract_tensor::<f32>().map_err(fail)?;
     Ok((check(shape, values.len())?, values.to_vec()))
 }
@@ -217,7 +226,12 @@ fn find<'a>(outputs: &'a [Outlet], name: &str) -> Result<&'a Outlet, String> {
 
 fn check_numbers(output: &Outlet) -> Result<(), String> {
     match output.dtype().tensor_type() {
-        Some(TensorElementType::Float32 | TensorElementType::Float64) => Ok(()),
+        Some(
+            TensorElementType::Float32
+            | TensorElementType::Float64
+            | TensorElementType::Float16
+            | TensorElementType::Bfloat16,
+        ) => Ok(()),
         _ => Err(format!(
             "the output `{}` should be a tensor of f32, it is {}",
             output.name(),

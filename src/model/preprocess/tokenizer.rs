@@ -12,6 +12,7 @@ use tokenizers::{
 
 use super::wordpiece::WordPieces;
 use super::{EncodeError, Encoding, ModelInput, cut_bytes, growth};
+use crate::model::files;
 use crate::model::manifest::{TokenizerSettings, Truncation};
 
 /// A tokenizer with the model's limits.
@@ -30,6 +31,7 @@ pub struct TextTokenizer {
 impl TextTokenizer {
     /// Reads the bytes of a tokenizer.json. The error is one line.
     pub fn load(bytes: &[u8], settings: TokenizerSettings) -> Result<Self, String> {
+        let bytes = files::without_mark(bytes);
         growth::check(bytes)?;
         let read = || Self::read(bytes, settings);
         // The library takes some files for sound that are not, and panics.

@@ -1,0 +1,183 @@
+//! What a transformer's graph gives: the output that holds an answer for each text; and what the model is, where it is no classifier.
+
+use super::Notes;
+use super::config_file::{CONFIG_FILE, Config};
+use super::graph::{Element, Port, PortKind};
+use super::onnx_file::ChosenOnnx;
+
+/// What is told of models of other kinds.
+const CLASSIFIERS: &str = "Tandem serves classifiers of whole texts (optimum-cli export onnx --task text-classification); serve another model";
+
+/// The output to read: `logits`, or the only one that has a row a text.
+pub(super) fn output<'a>(onnx: &'a ChosenOnnx, config: &Config, notes: &mut Notes) -> Option<&'a Port> {
+    let file = &onnx.file;
+    if let Some((what, why)) = no_classifier(onnx, config) {
+        notes.wrong(format!("{file}: {what}, not a classifier of texts: {why}"), CLASSIFIERS);
+        return None;
+    }
+    let outputs = &onnx.graph.outputs;
+    let rows: Vec<&Port> = outputs.iter().filter(|output| output.shape.len() == 2).collect();
+    let output = match (onnx.graph.output("logits"), rows.as_slice()) {
+        (Some(output), _) => output,
+        (None, &[output]) => {
+            if let Some(why) = looks_like_embedding(output, config) {
+                notes.wrong(
+                    format!("{file}: an embedding model by its output `{}`: {why}", output.name),
+                    format!("serve a classifier; if this is one, name its labels in {CONFIG_FILE} (id2label)"),
+                );
+                return None;
+            }
+            notes.assumed(
+                format!(
+                    "{file}: the output `{}` is read, there is none called logits",
+                    output.name
+                ),
+                "name another in a manifest.toml (onnx.output)",
+            );
+            output
+        }
+        (None, []) => {
+            notes.wrong(
+                format!(
+                    "{file}: it gives {}, which are no answers of a classifier",
+                    listed(outputs)
+                ),
+                CLASSIFIERS,
+            );
+            return None;
+        }
+        (None, several) => {
+            let names: Vec<&str> = several.iter().map(|output| output.name.as_str()).collect();
+            notes.wrong(
+                format!(
+                    "{file}: it has several heads ({}), and none is called logits",
+                    names.join(", ")
+                ),
+                "say in a manifest.toml which one is meant (onnx.output), a folder for each head",
+            );
+            return None;
+        }
+    };
+    if output.shape.len() != 2 && !output.shape.is_empty() {
+        notes.wrong(
+            format!(
+                "{file}: the output `{}` has {} dimensions, not a row a text",
+                output.name,
+                output.shape.len()
+            ),
+            CLASSIFIERS,
+        );
+        return None;
+    }
+    match output.kind {
+        PortKind::Tensor(Element::F32 | Element::F64) => Some(output),
+        PortKind::Tensor(Element::F16) => {
+            notes.found(format!(
+                "{file}: the output `{}` has 16-bit floats, which processors are slow at",
+                output.name
+            ));
+            Some(output)
+        }
+        _ => {
+            notes.wrong(
+                format!(
+                    "{file}: the output `{}` should hold floats of 16, 32 or 64 bits",
+                    output.name
+                ),
+                "export it with --dtype fp32",
+            );
+            None
+        }
+    }
+}
+
+/// What a model is that gives no answer for a whole text, and how that is known.
+fn no_classifier(onnx: &ChosenOnnx, config: &Config) -> Option<(&'static str, String)> {
+    let graph = &onnx.graph;
+    let has = |name: &str| graph.output(name).is_some();
+    let architecture = architecture(config);
+    let is = |kind: &str| architecture.contains(kind);
+    let known = || format!("{CONFIG_FILE}: architectures");
+    let per_token = graph.output("logits").is_some_and(|output| output.shape.len() == 3);
+    let input = |word: &str| graph.inputs.iter().any(|input| input.name.contains(word));
+    let of_outputs = || format!("its outputs are {}", listed(&graph.outputs));
+    if has("start_logits") && has("end_logits") {
+        return Some(("question answering", of_outputs()));
+    }
+    if input("past_key_values") || graph.outputs.iter().any(|output| output.name.starts_with("present")) {
+        return Some((
+            "a language model",
+            "it keeps what it has read (past_key_values)".to_owned(),
+        ));
+    }
+    if input("pixel_values") || input("input_features") || input("input_values") {
+        return Some(("a model of images or sound", "its inputs say so".to_owned()));
+    }
+    if per_token {
+        let wide = || {
+            graph
+                .output("logits")
+                .and_then(|output| output.shape[2])
+                .is_some_and(|last| last >= 1000)
+        };
+        return Some(match () {
+            () if is("ForTokenClassification") => ("a token classifier", known()),
+            () if is("ForCausalLM") || is("ForMaskedLM") || is("LMHead") || is("ForConditionalGeneration") => {
+                ("a language model", known())
+            }
+            () if wide() => (
+                "a language model",
+                "it gives a number for each word of a vocabulary, at each token".to_owned(),
+            ),
+            () => ("a token classifier", "it gives a row for each token".to_owned()),
+        });
+    }
+    if is("ForMultipleChoice") {
+        return Some(("multiple choice", known()));
+    }
+    let rows = graph
+        .outputs
+        .iter()
+        .any(|output| output.shape.len() == 2 || output.shape.is_empty());
+    let hidden = |output: &Port| output.shape.len() == 3;
+    if !rows && graph.outputs.iter().any(hidden) {
+        return Some(("an embedding model", of_outputs()));
+    }
+    None
+}
+
+/// Why an output that is not called `logits` is no classifier's; nothing where the folder says that it is one.
+fn looks_like_embedding(output: &Port, config: &Config) -> Option<String> {
+    let columns = output.shape.get(1).copied().flatten();
+    let named = config.id2label.as_ref();
+    let numbered = |labels: &std::collections::BTreeMap<String, String>| {
+        labels.iter().all(|(id, label)| *label == format!("LABEL_{id}"))
+    };
+    if named.is_some_and(|labels| !numbered(labels) || columns == Some(labels.len() as i64))
+        || architecture(config).contains("ForSequenceClassification")
+    {
+        return None;
+    }
+    let columns = columns.map_or_else(|| "columns".to_owned(), |columns| format!("{columns} columns"));
+    Some(format!(
+        "it is not called logits, and {CONFIG_FILE} names no labels for its {columns}"
+    ))
+}
+
+/// What the model was trained as; empty if nothing says.
+fn architecture(config: &Config) -> &str {
+    config
+        .architectures
+        .get(0)
+        .and_then(|name| name.as_str())
+        .unwrap_or_default()
+}
+
+fn listed(outputs: &[Port]) -> String {
+    const MOST: usize = 8;
+    let names: Vec<&str> = outputs.iter().take(MOST).map(|output| output.name.as_str()).collect();
+    match outputs.len().checked_sub(MOST) {
+        Some(more) if more > 0 => format!("{} and {more} more", names.join(", ")),
+        _ => names.join(", "),
+    }
+}

@@ -1,0 +1,486 @@
+//! Folders as exporters and people leave them: transformers reads them, so they serve; or they are told as what they are, with a
+//! remedy that was carried out here.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tandem::model::ModelInput;
+use tandem::model::discover::{self, Examined, Hints, Note, NoteKind};
+use tandem::model::load::{Initialized, InstanceSettings, initialize};
+use tandem::model::repository;
+use tempfile::TempDir;
+
+use crate::support::models::copy_folder;
+use crate::support::root;
+
+const ONE: InstanceSettings = InstanceSettings {
+    count: 1,
+    intra_threads: 1,
+    idle_threads: 1,
+    max_cells: 256,
+};
+
+const TEXTS: [&str; 3] = ["good", "The story was bad.", "bad film"];
+
+/// A folder of BERT's kind with one of the small graphs in it.
+struct Folder {
+    whole: TempDir,
+    path: PathBuf,
+}
+
+fn graph(name: &str) -> PathBuf {
+    root().join("tests/data/as_they_come").join(format!("{name}.onnx"))
+}
+
+impl Folder {
+    fn of(name: &str) -> Self {
+        let whole = tempfile::tempdir().expect("a temporary folder");
+        let path = whole.path().join("reviews/1");
+        copy_folder(&root().join("tests/data/hugging_face/bert"), &path);
+        let folder = Self { whole, path };
+        folder.put("model.onnx", &graph(name));
+        folder
+    }
+
+    fn put(&self, file: &str, from: &Path) {
+        let to = self.path.join(file);
+        fs::create_dir_all(to.parent().expect("a parent")).expect("a folder");
+        fs::copy(from, to).expect("a copy");
+    }
+
+    fn write(&self, file: &str, text: impl AsRef<[u8]>) {
+        fs::write(self.path.join(file), text).expect("written");
+    }
+
+    /// Replaces `config.json`: the usual one, with a key of another value; no value takes it out.
+    fn config(&self, key: &str, value: Option<&str>) {
+        let text = fs::read_to_string(root().join("tests/data/hugging_face/bert/config.json")).expect("text");
+        let mut keys: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).expect("JSON");
+        keys.remove(key);
+        let rest = serde_json::to_string(&keys).expect("JSON");
+        match value {
+            Some(value) => self.write("config.json", format!("{{\"{key}\": {value}, {}", &rest[1..])),
+            None => self.write("config.json", rest),
+        }
+    }
+
+    fn examined(&self) -> Examined {
+        discover::examine(&self.path, &Hints::of_folder(&self.path))
+    }
+
+    fn load(&self) -> Initialized {
+        let models = repository::open(self.whole.path()).expect("a model");
+        initialize(&models[0], ONE).expect("it loads")
+    }
+
+    /// The raw outputs for some texts, run as one batch where it takes as many, else one by one.
+    fn answers(&self) -> Vec<Vec<f32>> {
+        let mut loaded = self.load();
+        let inputs: Vec<ModelInput> = TEXTS
+            .iter()
+            .map(|text| loaded.model.preprocess(text, None).expect("tokens").input)
+            .collect();
+        let most = loaded.model.manifest.limits.max_batch_size;
+        let mut rows = Vec::new();
+        for batch in inputs.chunks(most) {
+            let batch: Vec<&ModelInput> = batch.iter().collect();
+            let values = loaded.runners[0].run(&batch).expect("answers");
+            rows.extend(values.rows().into_iter().map(|row| row.to_vec()));
+        }
+        rows
+    }
+
+    /// The first thing that is wrong.
+    fn wrong(&self) -> Note {
+        let Examined { manifest, notes } = self.examined();
+        assert!(manifest.is_none(), "it serves: {notes:?}");
+        notes
+            .into_iter()
+            .find(|note| note.kind == NoteKind::Wrong)
+            .expect("something is wrong")
+    }
+
+    fn assert_wrong(&self, case: &str, words: &str, remedy: &str) {
+        let wrong = self.wrong();
+        assert!(wrong.text.contains(words), "{case}: {words} in: {}", wrong.text);
+        let told = wrong.remedy.unwrap_or_default();
+        assert!(told.contains(remedy), "{case}: {remedy} in: {told}");
+    }
+
+    fn assert_serves(&self, case: &str) -> Vec<Note> {
+        let Examined { manifest, notes } = self.examined();
+        assert!(manifest.is_some(), "{case}: {notes:?}");
+        notes
+    }
+
+    fn labels(&self, case: &str) -> Vec<String> {
+        self.assert_serves(case);
+        self.examined().manifest.expect("it serves").labels
+    }
+}
+
+fn assert_close(found: &[Vec<f32>], expected: &[Vec<f32>], tolerance: f32, case: &str) {
+    assert_eq!(found.len(), expected.len(), "{case}");
+    for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+        assert!(
+            (found - expected).abs() <= tolerance,
+            "{case}: {found} is not {expected}"
+        );
+    }
+}
+
+fn has(notes: &[Note], kind: NoteKind, words: &str) -> bool {
+    notes.iter().any(|note| note.kind == kind && note.text.contains(words))
+}
+
+#[test]
+fn a_classifier_gives_the_same_answers_however_it_is_fed_and_whatever_it_gives() {
+    let expected = Folder::of("plain").answers();
+    assert!(expected[0] != expected[1] && expected[1] != expected[2]);
+    for (name, tolerance) in [
+        ("int32", 1e-6),
+        ("mask-float", 1e-6),
+        ("mask-half", 1e-6),
+        ("mask-bool", 1e-6),
+        ("gives-double", 1e-6),
+        ("gives-half", 2e-3),
+        ("gives-bfloat", 2e-2),
+        ("rows-1", 1e-6),
+        ("rows-4", 1e-6),
+        ("width-16", 1e-6),
+        ("rows-2-width-16", 1e-6),
+        ("names-torch", 1e-6),
+        ("names-tensorflow", 1e-6),
+        ("output-odd", 1e-6),
+    ] {
+        assert_close(&Folder::of(name).answers(), &expected, tolerance, name);
+    }
+}
+
+#[test]
+fn what_a_graph_is_fixed_to_and_its_odd_names_are_told() {
+    for (name, kind, words) in [
+        ("rows-1", NoteKind::Assumed, "one text at a time"),
+        ("rows-4", NoteKind::Assumed, "exactly 4 texts"),
+        ("width-16", NoteKind::Assumed, "exactly 16 tokens"),
+        (
+            "names-torch",
+            NoteKind::Found,
+            "input_ids as `input.1`, attention_mask as `mask`",
+        ),
+        ("names-torch", NoteKind::Assumed, "names of another exporter"),
+        ("gives-half", NoteKind::Found, "16-bit floats"),
+    ] {
+        let notes = Folder::of(name).assert_serves(name);
+        assert!(has(&notes, kind, words), "{name}: {words} in {notes:?}");
+    }
+    let fixed = Folder::of("rows-2-width-16").examined().manifest.expect("it serves");
+    assert_eq!((fixed.limits.max_batch_size, fixed.max_token_count()), (2, 16));
+}
+
+#[test]
+fn graphs_that_are_no_classifiers_of_texts_are_named_as_what_they_are() {
+    for (name, words, remedy) in [
+        (
+            "embedding",
+            "an embedding model by its output `sentence_embedding`",
+            "serve a classifier",
+        ),
+        (
+            "embedding-pooler",
+            "an embedding model by its output `pooler_output`",
+            "serve a classifier",
+        ),
+        (
+            "embedding-tokens",
+            "an embedding model, not a classifier",
+            "serves classifiers",
+        ),
+        (
+            "tokens",
+            "a token classifier, not a classifier of texts",
+            "serves classifiers",
+        ),
+        ("language", "a language model, not a classifier", "serves classifiers"),
+        ("answers", "question answering, not a classifier", "serves classifiers"),
+        ("heads", "several heads (intent, topic)", "onnx.output"),
+        (
+            "pixels",
+            "reads neither ids of tokens nor texts",
+            "export the vectorizer",
+        ),
+        (
+            "features",
+            "reads neither ids of tokens nor texts",
+            "export the vectorizer",
+        ),
+        (
+            "names-twice",
+            "both `input_ids` and `tokens` take input_ids",
+            "[onnx.inputs]",
+        ),
+        ("names-odd", "an input `left`", "[onnx.inputs]"),
+        ("rows-5000", "exactly 5000 texts, the most is 1024", "open sizes"),
+        ("gives-integers", "should hold floats", "fp32"),
+    ] {
+        let folder = Folder::of(name);
+        // An embedding model's configuration names no labels.
+        folder.config("id2label", None);
+        let text = fs::read_to_string(folder.path.join("config.json")).expect("text");
+        folder.write(
+            "config.json",
+            text.replace("BertForSequenceClassification", "BertModel"),
+        );
+        folder.assert_wrong(name, words, remedy);
+    }
+    let folder = Folder::of("tokens");
+    folder.config("architectures", Some("[\"BertForMaskedLM\"]"));
+    folder.assert_wrong("masked", "a language model", "serves classifiers");
+}
+
+#[test]
+fn config_json_is_read_in_all_the_forms_that_transformers_reads() {
+    let named = ["bad", "fair", "good"];
+    for (key, value, labels) in [
+        ("label2id", r#"{"bad": "0", "fair": 1.0, "good": null}"#, named),
+        ("label2id", "null", named),
+        ("id2label", r#"{"0": 0, "1": 1, "2": 2}"#, ["0", "1", "2"]),
+        (
+            "id2label",
+            r#"{"0": true, "1": false, "2": null}"#,
+            ["True", "False", "None"],
+        ),
+        ("id2label", r#"{"0": 0.5, "1": 1.0, "2": "x"}"#, ["0.5", "1.0", "x"]),
+        ("id2label", r#"{" 0": "a", "01": "b", "2": "c"}"#, ["a", "b", "c"]),
+        ("id2label", "null", ["LABEL_0", "LABEL_1", "LABEL_2"]),
+        ("id2label", "{}", ["LABEL_0", "LABEL_1", "LABEL_2"]),
+        (
+            "id2label",
+            r#"{"0": "x"}, "id2label": {"0": "a", "1": "b", "2": "c"}"#,
+            ["a", "b", "c"],
+        ),
+        ("pad_token_id", "-1", named),
+        ("pad_token_id", "[0]", named),
+        ("pad_token_id", "0.0", named),
+        ("max_position_embeddings", "\"24\"", named),
+        ("max_position_embeddings", "24.0", named),
+        ("max_position_embeddings", "Infinity", named),
+        ("num_labels", "\"3\"", named),
+        ("initializer_range", "NaN", named),
+        ("initializer_range", "[Infinity, {\"a\": -Infinity}]", named),
+        ("problem_type", "\"\"", named),
+        ("problem_type", "null", named),
+    ] {
+        let folder = Folder::of("plain");
+        folder.config(key, Some(value));
+        let case = format!("{key}: {value}");
+        assert_eq!(folder.labels(&case), labels, "{case}");
+        assert!(
+            folder.examined().manifest.expect("it serves").max_token_count() >= 24,
+            "{case}"
+        );
+    }
+    for (key, value, most) in [
+        ("model_max_length", "\"16\"", 16),
+        ("model_max_length", "Infinity", 24),
+        ("model_max_length", "16.0", 16),
+        ("do_lower_case", "\"true\"", 24),
+        ("truncation_side", "null", 24),
+    ] {
+        let folder = Folder::of("plain");
+        folder.write("tokenizer_config.json", format!("\u{feff}{{\"{key}\": {value}}}"));
+        folder.assert_serves(value);
+        assert_eq!(
+            folder.examined().manifest.expect("it serves").max_token_count(),
+            most,
+            "{key}: {value}"
+        );
+        folder.load();
+    }
+    for file in [
+        "config.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "tokenizer.json",
+    ] {
+        let folder = Folder::of("plain");
+        let text = fs::read_to_string(folder.path.join(file)).expect("text");
+        folder.write(file, format!("\u{feff}{text}"));
+        folder.load();
+    }
+}
+
+#[test]
+fn what_can_not_be_read_names_the_key_and_the_remedy_helps() {
+    for (key, value, words, better) in [
+        (
+            "id2label",
+            "[\"a\", \"b\", \"c\"]",
+            "id2label: should be an object",
+            r#"{"0": "a", "1": "b", "2": "c"}"#,
+        ),
+        (
+            "id2label",
+            r#"{"0": ["a"], "1": "b", "2": "c"}"#,
+            "id2label: should be an object",
+            r#"{"0": "a", "1": "b", "2": "c"}"#,
+        ),
+        (
+            "id2label",
+            r#"{"0": "a", "2": "b", "3": "c"}"#,
+            "ids of id2label",
+            r#"{"0": "a", "1": "b", "2": "c"}"#,
+        ),
+        (
+            "id2label",
+            r#"{"0": "a", "1": "b"}"#,
+            "3 columns",
+            r#"{"0": "a", "1": "b", "2": "c"}"#,
+        ),
+        (
+            "pad_token_id",
+            "\"none\"",
+            "pad_token_id: should be a whole number",
+            "0",
+        ),
+        (
+            "max_position_embeddings",
+            "{}",
+            "max_position_embeddings: should be a whole number",
+            "24",
+        ),
+        (
+            "problem_type",
+            "7",
+            "problem_type: should be a text",
+            "\"multi_label_classification\"",
+        ),
+        (
+            "problem_type",
+            "\"guess\"",
+            "problem_type is not one",
+            "\"single_label_classification\"",
+        ),
+        (
+            "problem_type",
+            "\"regression\"",
+            "there are 3 labels",
+            "\"multi_label_classification\"",
+        ),
+    ] {
+        let folder = Folder::of("plain");
+        folder.config(key, Some(value));
+        folder.assert_wrong(
+            value,
+            words,
+            key.split('_').next().unwrap_or(key).trim_start_matches("problem"),
+        );
+        let told = folder.wrong().text;
+        assert!(
+            !told.contains("none\"") && told.contains("config.json") || told.contains("columns"),
+            "{told}"
+        );
+        // Carried out: written so, or left out.
+        folder.config(key, Some(better));
+        folder.assert_serves(better);
+        folder.config(key, None);
+        folder.assert_serves(key);
+    }
+}
+
+#[test]
+fn what_is_assumed_of_the_meaning_is_said_before_anything_else() {
+    let folder = Folder::of("plain");
+    let text = fs::read_to_string(folder.path.join("config.json")).expect("text");
+    let mut config: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).expect("JSON");
+    for key in ["id2label", "label2id", "problem_type"] {
+        config.remove(key);
+    }
+    config.insert("architectures".to_owned(), serde_json::json!(["BertModel"]));
+    folder.write("config.json", serde_json::to_string(&config).expect("JSON"));
+    let notes = folder.assert_serves("headless");
+    let first: Vec<(bool, &str)> = notes
+        .iter()
+        .take(3)
+        .map(|note| (note.leads, note.text.as_str()))
+        .collect();
+    assert!(
+        matches!(&first[..], [(true, a), (true, b), (false, _)] if a.contains("LABEL_0, LABEL_1, LABEL_2") && b.contains("softmax")),
+        "{first:?}"
+    );
+    assert!(has(&notes, NoteKind::Doubtful, "without a head"), "{notes:?}");
+    let models = repository::open(folder.whole.path()).expect("a model");
+    assert!(
+        models[0].assumed().starts_with("assumed: the labels are LABEL_0"),
+        "{}",
+        models[0].assumed()
+    );
+    // Its remedies, carried out.
+    config.insert("id2label".to_owned(), serde_json::json!({"0": "a", "1": "b", "2": "c"}));
+    config.insert(
+        "problem_type".to_owned(),
+        serde_json::json!("multi_label_classification"),
+    );
+    folder.write("config.json", serde_json::to_string(&config).expect("JSON"));
+    let notes = folder.assert_serves("named");
+    assert!(
+        notes.iter().all(|note| !note.leads && note.kind != NoteKind::Doubtful),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn of_several_files_the_best_that_can_serve_does() {
+    let folder = Folder::of("plain");
+    fs::remove_file(folder.path.join("model.onnx")).expect("it was there");
+    folder.put("onnx/model_fp16.onnx", &graph("gives-half"));
+    folder.put("onnx/model_int8.onnx", &graph("plain"));
+    folder.put("onnx/model_uint8.onnx", &graph("plain"));
+    folder.put("onnx/model_bnb4.onnx", &graph("plain"));
+    let serving = || folder.examined().manifest.expect("it serves").onnx.file;
+    assert_eq!(serving(), "onnx/model_int8.onnx");
+    assert!(has(
+        &folder.assert_serves("8 bits"),
+        NoteKind::Assumed,
+        "quantised to 8 bits"
+    ));
+    // One that can't serve is passed over, and told of.
+    folder.put("onnx/model.onnx", &graph("embedding"));
+    folder.put("onnx/model_int8.onnx", &graph("tokens"));
+    assert_eq!(serving(), "onnx/model_uint8.onnx");
+    assert!(has(
+        &folder.assert_serves("passed over"),
+        NoteKind::Assumed,
+        "onnx/model.onnx can't serve"
+    ));
+    // The remedy: another one alone.
+    for file in ["model.onnx", "model_int8.onnx", "model_uint8.onnx", "model_fp16.onnx"] {
+        fs::remove_file(folder.path.join("onnx").join(file)).expect("it was there");
+    }
+    assert_eq!(serving(), "onnx/model_bnb4.onnx");
+    let notes = folder.assert_serves("4 bits");
+    assert!(
+        has(&notes, NoteKind::Found, "4 bits") && !notes.iter().any(|note| note.text.contains("full precision")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn files_that_stand_for_others_are_named() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    for file in ["model.onnx", "tokenizer.json", "config.json", "tokenizer_config.json"] {
+        for (text, words, remedy) in [
+            (pointer.as_bytes(), "is a pointer of Git LFS", "git lfs pull"),
+            (b"<!DOCTYPE html><html>".as_slice(), "is a web page", "hf download"),
+            (b"\xff\xfe{\0}\0".as_slice(), "is UTF-16", "iconv -f UTF-16 -t UTF-8"),
+        ] {
+            let folder = Folder::of("plain");
+            folder.write(file, text);
+            folder.assert_wrong(file, &format!("{file} {words}"), remedy);
+        }
+    }
+    let folder = Folder::of("plain");
+    copy_folder(&root().join("tests/data/hugging_face/xlm-roberta"), &folder.path);
+    folder.write("model.onnx_data", pointer);
+    folder.assert_wrong("weights", "is a pointer of Git LFS", "git lfs pull");
+}
