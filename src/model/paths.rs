@@ -1,6 +1,7 @@
 //! Paths of model files: by their true place, links resolved, none leaves its root.
 //!
-//! Links within the root are fine: Kubernetes mounts a ConfigMap as links to `..data`, which is one itself.
+//! Links within the root are fine: Kubernetes mounts a ConfigMap as links to `..data`, which is one itself. So are those of a
+//! snapshot in the cache of Hugging Face to the files of the same model beside it.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,13 +9,25 @@ use std::path::{Component, Path, PathBuf};
 pub fn inside(root: &Path, path: &Path) -> Result<PathBuf, String> {
     let root = root.canonicalize().map_err(|error| error.to_string())?;
     let path = path.canonicalize().map_err(|error| error.to_string())?;
-    if path.starts_with(&root) {
+    let blobs = cached(&root).map(|model| model.join("blobs"));
+    // What is called so and lies elsewhere is not the cache's.
+    let blobs = blobs.filter(|blobs| blobs.canonicalize().is_ok_and(|place| place == *blobs));
+    if path.starts_with(&root) || blobs.is_some_and(|blobs| path.starts_with(blobs)) {
         return Ok(path);
     }
     Err(format!(
         "it is a link out of {}; copy the file itself (cp -rL follows links)",
         root.display()
     ))
+}
+
+/// The folder of a model in the cache of Hugging Face (`models--<organisation>--<name>`) that `snapshot` is a snapshot of, by the true
+/// path of it; nothing if it is none.
+pub fn cached(snapshot: &Path) -> Option<&Path> {
+    let snapshots = snapshot.parent().filter(|folder| folder.ends_with("snapshots"))?;
+    let model = snapshots.parent()?;
+    let name = model.file_name()?.to_str()?;
+    name.starts_with("models--").then_some(model)
 }
 
 /// Whether a name is a relative path that only goes down.
@@ -50,6 +63,35 @@ mod tests {
         );
         assert!(inside(&root, &root.join("../secret")).is_err());
         assert!(inside(&root, &root.join("missing")).is_err());
+    }
+
+    #[test]
+    fn a_snapshot_may_link_to_the_blobs_of_its_own_model_alone() {
+        let cache = tempfile::tempdir().expect("temporary folder");
+        let cache = cache.path().canonicalize().expect("a path");
+        for model in ["models--a--x", "models--a--y", "other"] {
+            std::fs::create_dir_all(cache.join(model).join("snapshots/1")).expect("a folder");
+            std::fs::create_dir_all(cache.join(model).join("blobs")).expect("a folder");
+            std::fs::write(cache.join(model).join("blobs/f"), "x").expect("written");
+            symlink("../../blobs/f", cache.join(model).join("snapshots/1/own")).expect("a link");
+            symlink(
+                "../../../models--a--y/blobs/f",
+                cache.join(model).join("snapshots/1/others"),
+            )
+            .expect("a link");
+            symlink("../../secret", cache.join(model).join("snapshots/1/secret")).expect("a link");
+            std::fs::write(cache.join(model).join("secret"), "x").expect("written");
+        }
+        let snapshot = cache.join("models--a--x/snapshots/1");
+        assert!(inside(&snapshot, &snapshot.join("own")).is_ok());
+        assert!(inside(&snapshot, &snapshot.join("others")).is_err());
+        assert!(inside(&snapshot, &snapshot.join("secret")).is_err());
+        let other = cache.join("other/snapshots/1");
+        assert!(inside(&other, &other.join("own")).is_err(), "no cache");
+        // A link in the place of the blobs leads out.
+        std::fs::rename(cache.join("models--a--x/blobs"), cache.join("blobs")).expect("moved");
+        symlink("../blobs", cache.join("models--a--x/blobs")).expect("a link");
+        assert!(inside(&snapshot, &snapshot.join("own")).is_err());
     }
 
     #[test]

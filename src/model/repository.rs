@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::discover::{self, Discovered, Hints, Note};
-use super::manifest::Manifest;
+use super::manifest::{Manifest, is_name};
 use super::{ModelError, files, paths, scan};
 
 /// The name of the file that makes a folder a model.
@@ -61,28 +61,127 @@ pub fn open(root: &Path) -> Result<Vec<VerifiedModel>, ModelError> {
     models.collect()
 }
 
-/// Finds the newest version of each name in the repository at `root`: their folders, by name; at least one.
+/// Finds the newest version of each name in the repository at `root`: their folders, by name; at least one. What is no model, or
+/// has a name that none can have, is passed over with a warning.
 pub fn newest(root: &Path) -> Result<Vec<PathBuf>, ModelError> {
     let mut models = Vec::new();
+    let mut left_out = None;
+    let mut leave_out = |folder: &Path, what: &str| {
+        let problem = no_name(folder, what);
+        tracing::error!(folder = %folder.display(), problem, "passed over");
+        left_out.get_or_insert(ModelError::new(folder, problem));
+    };
     for name in folders_in(root)? {
-        models.extend(versions_in(&name)?.pop());
+        let (versions, nameless) = match all_versions_in(&name) {
+            Ok(versions) => versions,
+            // What can't be read and can't be a model is somebody else's.
+            Err(error) if !has_name(&name) => {
+                if name.file_name() != Some("lost+found".as_ref()) {
+                    tracing::warn!(folder = %name.display(), problem = error.problem, "passed over: it can't be read");
+                }
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let newest = versions.last().filter(|_| has_name(&name));
+        match (newest, nameless.first()) {
+            (Some(newest), _) => models.push(newest.clone()),
+            (None, _) if !has_name(&name) && !(versions.is_empty() && nameless.is_empty()) => {
+                leave_out(&name, "a model")
+            }
+            (None, Some(version)) => leave_out(version, "a version"),
+            (None, None) => continue,
+        }
+        let backups = versions
+            .iter()
+            .filter(|version| is_backup(&name_of(version)) && Some(*version) != newest);
+        for folder in nameless.iter().chain(backups).filter(|_| newest.is_some()) {
+            let problem = match has_name(folder) {
+                true => "by its name it is a backup: it serves only where its version is asked for".to_owned(),
+                false => no_name(folder, "a version"),
+            };
+            tracing::warn!(folder = %folder.display(), problem, "passed over");
+        }
     }
-    if models.is_empty() {
-        return Err(ModelError::new(
+    match (models.is_empty(), left_out) {
+        (false, _) => Ok(models),
+        (true, Some(error)) => Err(error),
+        (true, None) => Err(ModelError::new(
             root,
             format!("holds no model: expected <name>/<version>/ with {MANIFEST_FILE} or an export"),
-        ));
+        )),
     }
-    Ok(models)
 }
 
 /// The versions in the folder of a name, the newest last. A folder with neither a manifest nor an export is none: it may be on
-/// its way.
+/// its way. Nor is one with a name that no version can have.
 pub fn versions_in(name: &Path) -> Result<Vec<PathBuf>, ModelError> {
+    Ok(all_versions_in(name)?.0)
+}
+
+/// The same, and the folders that hold a model under a name which no version can have.
+fn all_versions_in(name: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), ModelError> {
     let mut versions = folders_in(name)?;
-    versions.retain(|version| version.join(MANIFEST_FILE).is_file() || discover::looks_like_model(version));
-    versions.sort_by_key(|version| version_key(version));
-    Ok(versions)
+    versions.retain(|version| {
+        let is_model = version.join(MANIFEST_FILE).is_file() || discover::looks_like_model(version);
+        is_model || has_name(version) && can_not_be_read(version)
+    });
+    versions.sort_by_cached_key(|version| version_order(&name_of(version)));
+    Ok(versions.into_iter().partition(|version| has_name(version)))
+}
+
+/// The versions of a folder's model that come before it, the newest first.
+pub fn older_than(folder: &Path) -> Vec<PathBuf> {
+    let order = version_order(&name_of(folder));
+    let versions = folder
+        .parent()
+        .and_then(|name| versions_in(name).ok())
+        .unwrap_or_default();
+    let older = versions.into_iter().rev();
+    older
+        .filter(|version| version_order(&name_of(version)) < order)
+        .collect()
+}
+
+fn name_of(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Whether a model or a version can be called as this folder is.
+fn has_name(folder: &Path) -> bool {
+    folder.file_name().and_then(|name| name.to_str()).is_some_and(is_name)
+}
+
+fn can_not_be_read(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+}
+
+/// What is told of a folder that holds a model under a name that none can have: how to rename it.
+fn no_name(folder: &Path, what: &str) -> String {
+    let name = name_of(folder);
+    let rule = format!("its name is none that {what} can have ([a-z0-9][a-z0-9_-]{{0,62}})");
+    let plain = discover::as_name(&name);
+    let free = std::iter::once(plain.clone()).chain((2..100).map(|at| format!("{plain}-{at}")));
+    let free = free
+        .map(|name| folder.with_file_name(name))
+        .find(|folder| !folder.exists());
+    let path = folder
+        .to_str()
+        .filter(|path| !path.contains(['\'', '\\']) && !path.contains(char::is_control));
+    match (path, free) {
+        (Some(path), Some(free)) => format!("{rule}; rename it: mv '{path}' '{}'", free.display()),
+        _ => format!("{rule}; rename it"),
+    }
+}
+
+/// Whether a folder is what people leave behind when they put something new in its place.
+fn is_backup(name: &str) -> bool {
+    const WORDS: [&str; 12] = [
+        "old", "bak", "backup", "copy", "orig", "original", "tmp", "temp", "save", "saved", "archive", "trash",
+    ];
+    let name = name.to_ascii_lowercase();
+    name.split(|between: char| !between.is_ascii_alphanumeric())
+        .any(|word| WORDS.contains(&word))
 }
 
 /// Verifies the model in `folder`, and that its folders carry its name and version.
@@ -235,7 +334,15 @@ fn fingerprint(manifest: &Manifest, manifest_text: Option<&str>) -> String {
 }
 
 fn folders_in(root: &Path) -> Result<Vec<PathBuf>, ModelError> {
-    let fail = |error| ModelError::new(root, error);
+    let fail = |error: std::io::Error| {
+        let remedy = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                format!("; let the server read it: chmod a+rx '{}'", root.display())
+            }
+            _ => String::new(),
+        };
+        ModelError::new(root, format!("{error}{remedy}"))
+    };
     let mut folders = Vec::new();
     for (at, entry) in std::fs::read_dir(root).map_err(fail)?.enumerate() {
         if at >= MOST_ENTRIES {
@@ -254,15 +361,11 @@ fn folders_in(root: &Path) -> Result<Vec<PathBuf>, ModelError> {
     Ok(folders)
 }
 
-fn version_key(folder: &Path) -> (bool, u64, String) {
-    let name = folder.file_name().map(|name| name.to_string_lossy());
-    version_order(&name.unwrap_or_default())
-}
-
-/// Orders versions: numbers as numbers, before names.
-pub fn version_order(version: &str) -> (bool, u64, String) {
+/// Orders versions: what is a backup by its name, then numbers as numbers, then names.
+pub fn version_order(version: &str) -> (u8, u64, String) {
     match version.parse() {
-        Ok(number) => (false, number, version.to_owned()),
-        Err(_) => (true, 0, version.to_owned()),
+        Ok(number) => (1, number, version.to_owned()),
+        Err(_) if is_backup(version) => (0, 0, version.to_owned()),
+        Err(_) => (2, 0, version.to_owned()),
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::reload::RefusedVersion;
 use super::rollout::watch::CanaryWatch;
 use super::slot::Slot;
 pub use super::slot::{ModelState, Serving};
@@ -18,6 +19,8 @@ pub struct Catalog {
     models: BTreeMap<String, Versions>,
     tasks: BTreeMap<String, Task>,
     default_task: Option<String>,
+    /// The newest versions that a start could not use; older ones serve in their place.
+    pub(super) refused: BTreeMap<String, RefusedVersion>,
 }
 
 /// What there is of one model.
@@ -109,6 +112,7 @@ impl Catalog {
             models,
             tasks,
             default_task,
+            refused: BTreeMap::new(),
         })
     }
 

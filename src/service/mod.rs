@@ -112,7 +112,11 @@ impl Deadlines {
 
 impl Service {
     /// A service over the models of `catalog`, none of them loaded yet.
-    pub fn new(settings: &Settings, catalog: Catalog, metrics: Metrics) -> Self {
+    pub fn new(settings: &Settings, mut catalog: Catalog, metrics: Metrics) -> Self {
+        let refused = std::mem::take(&mut catalog.refused);
+        refused
+            .keys()
+            .for_each(|name| metrics.versions().set_refused(name, true));
         let limits = RequestLimits {
             max_texts: settings.max_texts,
             max_text_bytes: settings.max_text_bytes,
@@ -130,7 +134,7 @@ impl Service {
                 bodies: Bodies::new(settings.room_size(), metrics.inflight_body_bytes()),
                 cache: AnswerCache::new(settings.cache_bytes),
                 health: HealthBoard::new(),
-                reloads: Reloads::default(),
+                reloads: Reloads::new(refused),
                 workers: OnceLock::new(),
                 rollouts: Rollouts::new(settings),
                 settings: settings.clone(),

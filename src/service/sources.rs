@@ -2,6 +2,7 @@
 //!
 //! Reads files only.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::config::Settings;
@@ -9,6 +10,8 @@ use crate::model::discover::Hints;
 use crate::model::limited::{self, LOAD_LIMIT};
 use crate::model::repository::{self, VerifiedModel};
 use crate::model::{ModelError, Tier};
+use crate::service::reload::RefusedVersion;
+use crate::service::reload::outcome::{Refusal, Stage};
 use crate::service::rollout::labels::Labels;
 
 /// Every folder that should be a model: the newest version of each in the repository, or those that were named.
@@ -72,13 +75,48 @@ fn read_here(settings: &Settings, folder: &Path) -> Result<VerifiedModel, ModelE
     Ok(model)
 }
 
-/// Reads and verifies every model, in the version that the labels choose, or else the newest.
-pub fn read_all(settings: &Settings, labels: &Labels) -> Result<Vec<VerifiedModel>, ModelError> {
-    let folders = folders(settings)?;
-    let models: Vec<VerifiedModel> = folders
-        .iter()
-        .map(|folder| read(settings, &labels.chosen(settings, folder), &|| false))
-        .collect::<Result<_, _>>()?;
+/// What a start reads.
+pub struct Opened {
+    /// Every model, verified.
+    pub models: Vec<VerifiedModel>,
+    /// The newest versions that can't be used, by model, where an older one is served in their place.
+    pub refused: BTreeMap<String, RefusedVersion>,
+}
+
+/// Reads and verifies every model, in the version that the labels choose, or else the newest. Where the newest can't be used, the one
+/// before it serves, as at a reload.
+pub fn read_all(settings: &Settings, labels: &Labels) -> Result<Opened, ModelError> {
+    let mut refused = BTreeMap::new();
+    let mut models = Vec::new();
+    for newest in folders(settings)? {
+        let folder = labels.chosen(settings, &newest);
+        let error = match read(settings, &folder, &|| false) {
+            Ok(model) => {
+                models.push(model);
+                continue;
+            }
+            Err(error) => error,
+        };
+        // What an operator named serves or nothing does.
+        if repository(settings).is_none() || folder != newest {
+            return Err(error);
+        }
+        let older = repository::older_than(&newest).into_iter();
+        let Some(model) = older.filter_map(|older| read(settings, &older, &|| false).ok()).next() else {
+            return Err(error);
+        };
+        let (name, version) = name_and_version(settings, &newest);
+        tracing::error!(
+            model = name,
+            version,
+            serving = model.manifest.version,
+            %error,
+            "the newest version can't be used, the one before it serves"
+        );
+        let refusal = Refusal::of_file(Stage::NotReady, &error, &newest);
+        refused.insert(name, RefusedVersion { version, refusal });
+        models.push(model);
+    }
     if let [deep, fast] = models.as_slice()
         && tier_of(settings, &deep.folder).is_some()
     {
@@ -99,7 +137,7 @@ pub fn read_all(settings: &Settings, labels: &Labels) -> Result<Vec<VerifiedMode
             ));
         }
     }
-    Ok(models)
+    Ok(Opened { models, refused })
 }
 
 /// The folders that were named one by one.

@@ -13,7 +13,7 @@ use super::rollout::judge::Bounds;
 use super::rollout::labels::{CanaryLabel, Labels};
 use super::rollout::watch::CanaryWatch;
 use super::slot::Slot;
-use super::sources;
+use super::sources::{self, Opened};
 use crate::batching::shares::Amount;
 use crate::batching::workers::{Workers, WorkersSettings};
 use crate::batching::{BatchLimits, Scheduler, SchedulerSettings};
@@ -22,7 +22,7 @@ use crate::model::discover::NoteKind;
 use crate::model::limited::{self, CallOff, LOAD_LIMIT, Stopped};
 use crate::model::load::{Around, Initialized, InstanceSettings, Limits, SHORTEST_LIMIT, initialize_in};
 use crate::model::memory::{self, Usage};
-use crate::model::{ModelError, Tier};
+use crate::model::{ModelError, Tier, repository};
 use crate::telemetry::logs::millis;
 
 /// How long preprocessing one text may take before it counts as the model's failure. No text that a model reads takes a
@@ -45,9 +45,10 @@ pub enum StartError {
 /// Reads and verifies the repository: manifests, checksums, tasks. Nothing is loaded.
 pub fn open_catalog(settings: &Settings) -> Result<Catalog, StartError> {
     let labels = Labels::read(settings).map_err(StartError::Catalog)?;
-    let models = sources::read_all(settings, &labels)?;
+    let Opened { models, refused } = sources::read_all(settings, &labels)?;
     let catalog = Catalog::new(models, settings).map_err(StartError::Catalog)?;
-    let catalog = with_canaries(catalog, &labels, settings);
+    let mut catalog = with_canaries(catalog, &labels, settings);
+    catalog.refused = refused;
     catalog.tell_unused_calibrations();
     Ok(catalog)
 }
@@ -112,10 +113,49 @@ impl Service {
                         tracing::error!(model, version, %error, "the canary could not be loaded, the stable version serves alone");
                     }
                 }
-                None => loaded?,
+                None => {
+                    if let Err(error) = loaded {
+                        self.fall_back(slot, error, settings)?;
+                    }
+                }
             }
         }
         Ok(())
+    }
+
+    /// Lets an older version serve where the newest could not be loaded, as at a reload; the error again where there is none. What
+    /// an operator named serves or nothing does.
+    fn fall_back(&self, slot: &Arc<Slot>, error: ModelError, settings: &Settings) -> Result<(), ModelError> {
+        let (name, version) = (&slot.verified.manifest.name, slot.version());
+        let pinned = self.inner.rollouts.labels.of(name).stable.is_some();
+        if pinned || sources::repository(settings).is_none() || self.is_draining() {
+            return Err(error);
+        }
+        for folder in repository::older_than(&slot.verified.folder) {
+            let Ok(verified) = sources::read(settings, &folder, &|| self.is_draining()) else {
+                continue;
+            };
+            let older = Arc::new(Slot::new(verified));
+            let mut models = self.catalog().models().clone();
+            if let Some(versions) = models.get_mut(name) {
+                versions.stable = Arc::clone(&older);
+            }
+            let Ok(next) = Catalog::over(models, settings) else {
+                continue;
+            };
+            if self.load_model(&older, settings).is_err() {
+                continue;
+            }
+            self.inner.catalog.store(Arc::new(next));
+            let refusal = Refusal::load(&error, &slot.verified.folder);
+            self.inner.reloads.refuse_at_start(name, version, refusal);
+            self.metrics().versions().set_refused(name, true);
+            let serving = older.version();
+            tracing::error!(model = name, version, serving, %error, "the newest version can't be loaded, the one before it serves");
+            self.retire(vec![Arc::clone(slot)]);
+            return Ok(());
+        }
+        Err(error)
     }
 
     /// The canary whose version this is.

@@ -2,16 +2,21 @@
 //! remedy that was carried out here.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use tandem::api::pb;
+use tandem::config::Settings;
 use tandem::model::ModelInput;
 use tandem::model::discover::{self, Examined, Hints, Note, NoteKind};
 use tandem::model::load::{Initialized, InstanceSettings, initialize};
-use tandem::model::repository;
+use tandem::model::{Manifest, files, repository};
+use tandem::service::start::open_catalog;
 use tempfile::TempDir;
 
 use crate::support::models::copy_folder;
-use crate::support::root;
+use crate::support::{TestServer, root};
 
 const ONE: InstanceSettings = InstanceSettings {
     count: 1,
@@ -483,4 +488,206 @@ fn files_that_stand_for_others_are_named() {
     copy_folder(&root().join("tests/data/hugging_face/xlm-roberta"), &folder.path);
     folder.write("model.onnx_data", pointer);
     folder.assert_wrong("weights", "is a pointer of Git LFS", "git lfs pull");
+}
+
+/// The folder with the manifest that it would have, changed by hand.
+fn write_manifest(folder: &Folder, like: &str, change: impl FnOnce(&mut Manifest)) {
+    let mut manifest = Folder::of(like).examined().manifest.expect("it serves");
+    let sum = files::sha256_of(&folder.path.join("model.onnx")).expect("hashed");
+    manifest.files.insert("model.onnx".to_owned(), sum);
+    manifest.name = "reviews".to_owned();
+    change(&mut manifest);
+    folder.write("manifest.toml", toml::to_string(&manifest).expect("TOML"));
+}
+
+#[test]
+fn a_manifest_says_what_names_do_not() {
+    let expected = Folder::of("plain").answers();
+    let folder = Folder::of("names-odd");
+    write_manifest(&folder, "plain", |manifest| {
+        let names = [("input_ids", "left"), ("attention_mask", "right")];
+        manifest.onnx.inputs = names.map(|(role, name)| (role.to_owned(), name.to_owned())).into();
+    });
+    assert_close(&folder.answers(), &expected, 1e-6, "inputs");
+    let folder = Folder::of("heads");
+    write_manifest(&folder, "plain", |manifest| manifest.onnx.output = "topic".to_owned());
+    assert_close(&folder.answers(), &expected, 1e-6, "output");
+    for (role, name, words) in [
+        ("ids", "left", "`ids` is none of input_ids"),
+        ("attention_mask", "left", "must name an input once"),
+    ] {
+        let folder = Folder::of("names-odd");
+        write_manifest(&folder, "plain", |manifest| {
+            manifest.onnx.inputs = [
+                ("input_ids".to_owned(), "left".to_owned()),
+                (role.to_owned(), name.to_owned()),
+            ]
+            .into();
+        });
+        let refused = repository::open(folder.whole.path()).expect_err("refused").to_string();
+        assert!(refused.contains(words), "{words} in {refused}");
+    }
+}
+
+#[test]
+fn a_snapshot_of_the_hugging_face_cache_serves_as_it_is() {
+    let cache = tempfile::tempdir().expect("a folder");
+    let model = cache.path().join("models--acme--Film-Reviews");
+    let snapshot = model.join("snapshots/0123abcd");
+    let export = root().join("tests/data/hugging_face/roberta");
+    copy_folder(&export, &snapshot);
+    fs::create_dir(model.join("blobs")).expect("a folder");
+    for (at, file) in ["config.json", "tokenizer.json", "onnx/model.onnx"].iter().enumerate() {
+        let blob = model.join("blobs").join(at.to_string());
+        fs::rename(snapshot.join(file), &blob).expect("moved");
+        let up = if file.contains('/') {
+            "../../../blobs"
+        } else {
+            "../../blobs"
+        };
+        symlink(Path::new(up).join(at.to_string()), snapshot.join(file)).expect("a link");
+    }
+    let read = repository::read(&snapshot, &Hints::of_folder(&snapshot)).expect("it serves");
+    assert_eq!(read.manifest.name, "film-reviews");
+    initialize(&read, ONE).expect("it loads");
+    // Outside of the model's own cache nothing is its own.
+    fs::rename(model.join("blobs/0"), cache.path().join("config.json")).expect("moved");
+    fs::remove_file(snapshot.join("config.json")).expect("it was there");
+    symlink("../../../config.json", snapshot.join("config.json")).expect("a link");
+    let refused = repository::read(&snapshot, &Hints::of_folder(&snapshot))
+        .expect_err("refused")
+        .to_string();
+    assert!(refused.contains("a link out of"), "{refused}");
+}
+
+/// Carries out the command that a remedy holds.
+fn carry_out(remedy: &str) {
+    let command = remedy.split_once("rename it: ").expect("a command").1;
+    let done = Command::new("sh").args(["-c", command]).status().expect("a shell");
+    assert!(done.success(), "{command}");
+}
+
+#[test]
+fn folders_with_names_that_none_can_have_are_passed_over_and_their_remedy_helps() {
+    for (odd, name, version) in [
+        ("KcELECTRA/1", "kcelectra", "1"),
+        ("kcbert.base/1", "kcbert-base", "1"),
+        ("한국어/1", "model", "1"),
+        ("film reviews/1", "film-reviews", "1"),
+        ("reviews/1.0.1", "reviews", "1-0-1"),
+        ("reviews/V2", "reviews", "v2"),
+    ] {
+        let repository = tempfile::tempdir().expect("a folder");
+        copy_folder(
+            &root().join("tests/data/hugging_face/bert"),
+            &repository.path().join(odd),
+        );
+        // Alone it is what is told of.
+        let alone = repository::open(repository.path()).expect_err(odd).to_string();
+        assert!(
+            alone.contains("its name is none that") && !alone.contains('\n'),
+            "{alone}"
+        );
+        // Beside others it stops nobody.
+        copy_folder(
+            &root().join("tests/data/hugging_face/bert"),
+            &repository.path().join("other/1"),
+        );
+        assert_eq!(repository::open(repository.path()).expect("the other").len(), 1);
+        carry_out(&alone);
+        let models = repository::open(repository.path()).expect("both");
+        let found = models
+            .iter()
+            .any(|model| (model.manifest.name.as_str(), model.manifest.version.as_str()) == (name, version));
+        assert!(found && models.len() == 2, "{odd} is {name}@{version}");
+    }
+}
+
+#[test]
+fn what_lies_beside_versions_is_not_taken_for_the_newest() {
+    let folder = Folder::of("plain");
+    let name = folder.path.parent().expect("a name");
+    for beside in ["1.bak", "old", "copy of 1", "2_old", "backup-3", ".git", "lost+found"] {
+        copy_folder(&folder.path, &name.join(beside));
+        copy_folder(&folder.path, &folder.whole.path().join(beside).join("x"));
+    }
+    for empty in ["lost+found", "@eaDir", "notes"] {
+        fs::create_dir_all(folder.whole.path().join("other").join(empty)).expect("a folder");
+    }
+    let models = repository::newest(folder.whole.path()).expect("models");
+    assert!(models.contains(&folder.path), "{models:?}");
+    assert!(
+        !models
+            .iter()
+            .any(|model| model.parent() == Some(name) && *model != folder.path),
+        "{models:?}"
+    );
+    // Where there is nothing else, a folder with a version's name serves whatever it means.
+    fs::rename(&folder.path, folder.whole.path().join("gone")).expect("moved");
+    fs::remove_dir_all(name.join("2_old")).expect("removed");
+    fs::remove_dir_all(name.join("backup-3")).expect("removed");
+    assert!(
+        repository::newest(folder.whole.path())
+            .expect("models")
+            .contains(&name.join("old"))
+    );
+}
+
+/// A repository with version 3 of a small model, good, and something newer that is not.
+fn with_newer(newer: impl FnOnce(&Path)) -> Folder {
+    let folder = Folder::of("plain");
+    fs::rename(&folder.path, folder.path.with_file_name("3")).expect("moved");
+    let newest = folder.path.with_file_name("4");
+    copy_folder(&folder.path.with_file_name("3"), &newest);
+    newer(&newest);
+    folder
+}
+
+#[tokio::test]
+async fn where_the_newest_version_is_broken_the_one_before_it_serves_from_the_start() {
+    let junk = |newest: &Path| fs::write(newest.join("model.onnx"), "junk").expect("written");
+    // Whole by its looks, and ONNX Runtime can't load it.
+    let unloadable = |newest: &Path| {
+        let graph = fs::read(newest.join("model.onnx")).expect("a graph");
+        let at = graph
+            .windows(9)
+            .position(|part| part == b"ReduceSum")
+            .expect("an operator");
+        let broken = [&graph[..at], b"ReduceSun", &graph[at + 9..]].concat();
+        fs::write(newest.join("model.onnx"), broken).expect("written");
+    };
+    let cases: [(&str, &dyn Fn(&Path), &str); 2] = [("junk", &junk, "not_ready"), ("unloadable", &unloadable, "load")];
+    for (case, newer, stage) in cases {
+        let folder = with_newer(newer);
+        let server = TestServer::builder()
+            .models(folder.whole.path().to_owned())
+            .start()
+            .await;
+        let health = server
+            .client()
+            .await
+            .health(pb::HealthRequest {})
+            .await
+            .expect("health")
+            .into_inner();
+        assert_eq!(health.state(), pb::ServingState::Serving, "{case}");
+        let model = &health.models[0];
+        assert_eq!(model.model.as_ref().expect("a name").version, "3", "{case}");
+        let told = format!("version `4` was refused ({stage})");
+        assert!(model.message.contains(&told), "{case}: {}", model.message);
+        assert!(!model.message.contains("/tmp"), "no paths: {}", model.message);
+        let metrics = server.service.metrics().render();
+        assert!(
+            metrics.contains("tandem_model_version_refused{model=\"reviews\"} 1"),
+            "{metrics}"
+        );
+    }
+    // Where none is good, nothing serves.
+    let folder = with_newer(junk);
+    junk(&folder.path.with_file_name("3"));
+    let settings = Settings {
+        models: folder.whole.path().to_owned(),
+        ..Settings::default()
+    };
+    assert!(open_catalog(&settings).is_err());
 }

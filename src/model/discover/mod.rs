@@ -42,14 +42,18 @@ pub struct Hints {
 }
 
 impl Hints {
-    /// The hints of a folder that stands alone: `…/<name>/<version>` where the last part is a number, else `…/<name>`.
+    /// The hints of a folder that stands alone: `…/<name>/<version>` where the last part is a number, else `…/<name>`; a
+    /// snapshot in the cache of Hugging Face is called as its model.
     pub fn of_folder(folder: &Path) -> Self {
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
         let part = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
         let last = part(&folder).unwrap_or_default();
         let above = folder.parent().and_then(part).unwrap_or_default();
         let numbered = last.parse::<u64>().is_ok() && !above.is_empty();
-        let (name, version) = if numbered {
+        let cached = paths::cached(&folder).and_then(part);
+        let (name, version) = if let Some(model) = cached {
+            (model.rsplit("--").next().unwrap_or_default().to_owned(), "1".to_owned())
+        } else if numbered {
             (above, last)
         } else {
             (last, "1".to_owned())
@@ -65,7 +69,7 @@ impl Hints {
 }
 
 /// A name made of what a folder is called.
-fn as_name(text: &str) -> String {
+pub(super) fn as_name(text: &str) -> String {
     let plain = |value: char| {
         let value = value.to_ascii_lowercase();
         if value.is_ascii_alphanumeric() || value == '_' {

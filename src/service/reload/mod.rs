@@ -82,6 +82,20 @@ impl Default for Reloads {
 }
 
 impl Reloads {
+    /// Nothing was reloaded yet; the start left out some versions.
+    pub(super) fn new(refused: BTreeMap<String, RefusedVersion>) -> Self {
+        Self {
+            refused: Mutex::new(refused),
+            ..Self::default()
+        }
+    }
+
+    /// Takes note of a version that a start left out.
+    pub(super) fn refuse_at_start(&self, name: &str, version: &str, refusal: Refusal) {
+        let version = version.to_owned();
+        locked(&self.refused).insert(name.to_owned(), RefusedVersion { version, refusal });
+    }
+
     /// Waits until nobody else loads models or exchanges them, and keeps it so.
     pub(super) fn loader(&self) -> MutexGuard<'_, Memory> {
         locked(&self.loader)
