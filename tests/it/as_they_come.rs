@@ -69,6 +69,16 @@ impl Folder {
         }
     }
 
+    /// Runs a command in the folder.
+    fn run(&self, command: &str) {
+        let done = Command::new("sh")
+            .args(["-c", command])
+            .current_dir(&self.path)
+            .status()
+            .expect("a shell");
+        assert!(done.success(), "{command}");
+    }
+
     fn examined(&self) -> Examined {
         discover::examine(&self.path, &Hints::of_folder(&self.path))
     }
@@ -690,4 +700,177 @@ async fn where_the_newest_version_is_broken_the_one_before_it_serves_from_the_st
         ..Settings::default()
     };
     assert!(open_catalog(&settings).is_err());
+}
+
+/// Each kind of folder that is wrong or in doubt, and its remedy carried out: it serves afterwards, and the note is gone. Those that
+/// need optimum, transformers, git or the network are not here: they are in the tests of what they say.
+#[test]
+fn every_remedy_that_can_be_carried_out_here_helps() {
+    type Step = fn(&Folder);
+    let cases: [(&str, &str, Step, &str, Step); 16] = [
+        (
+            "plain",
+            "labels are LABEL_0",
+            |folder| folder.config("id2label", None),
+            "name them in config.json: \"id2label\": {\"0\": \"NAME\", \"1\": \"NAME\", \"2\": \"NAME\"}",
+            |folder| folder.config("id2label", Some(r#"{"0": "a", "1": "b", "2": "c"}"#)),
+        ),
+        (
+            "plain",
+            "one of the labels is right (softmax): no file says",
+            |folder| folder.config("problem_type", None),
+            "\"problem_type\": \"single_label_classification\"; if several can be right: \"multi_label_classification\"",
+            |folder| folder.config("problem_type", Some("\"multi_label_classification\"")),
+        ),
+        (
+            "plain",
+            "label2id and id2label do not agree",
+            |folder| folder.config("label2id", Some(r#"{"bad": 2, "fair": 1, "good": 0}"#)),
+            "make them agree in config.json",
+            |folder| folder.config("label2id", Some(r#"{"bad": 0, "fair": 1, "good": 2}"#)),
+        ),
+        (
+            "plain",
+            "num_labels is 20000",
+            |folder| {
+                folder.config("id2label", None);
+                let text = fs::read_to_string(folder.path.join("config.json")).expect("text");
+                folder.write("config.json", format!("{{\"num_labels\": 20000, {}", &text[1..]));
+            },
+            "take the config.json of this very model",
+            |folder| folder.config("label2id", None),
+        ),
+        (
+            "plain",
+            "the output has 3 columns, config.json names 2 labels",
+            |folder| folder.config("id2label", Some(r#"{"0": "a", "1": "b"}"#)),
+            "name them in config.json: \"id2label\"",
+            |folder| folder.config("id2label", Some(r#"{"0": "a", "1": "b", "2": "c"}"#)),
+        ),
+        (
+            "plain",
+            "there is no config.json",
+            |folder| fs::remove_file(folder.path.join("config.json")).expect("it was there"),
+            "copy it from the folder that the model was exported from",
+            |folder| folder.config("label2id", None),
+        ),
+        (
+            "plain",
+            "not JSON, or cut off",
+            |folder| folder.write("config.json", "{\"id2label\": {"),
+            "copy it again",
+            |folder| folder.config("label2id", None),
+        ),
+        (
+            "plain",
+            "tokenizer_config.json: model_max_length: should be a number",
+            |folder| folder.write("tokenizer_config.json", r#"{"model_max_length": "long"}"#),
+            "write model_max_length so in tokenizer_config.json, or leave it out",
+            |folder| folder.write("tokenizer_config.json", "{}"),
+        ),
+        (
+            "plain",
+            "config.json is UTF-16",
+            |folder| {
+                let text = fs::read_to_string(folder.path.join("config.json")).expect("text");
+                let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+                folder.write("config.json", [b"\xff\xfe".as_slice(), &wide].concat());
+            },
+            "convert it: iconv -f UTF-16 -t UTF-8 config.json > NEW && mv NEW config.json",
+            |folder| folder.run("iconv -f UTF-16 -t UTF-8 config.json > NEW && mv NEW config.json"),
+        ),
+        (
+            "output-odd",
+            "an embedding model by its output `output`",
+            |folder| {
+                folder.config("id2label", None);
+                let text = fs::read_to_string(folder.path.join("config.json")).expect("text");
+                folder.write(
+                    "config.json",
+                    text.replace("BertForSequenceClassification", "BertModel"),
+                );
+            },
+            "name its labels in config.json (id2label)",
+            |folder| folder.config("id2label", Some(r#"{"0": "a", "1": "b", "2": "c"}"#)),
+        ),
+        (
+            "heads",
+            "several heads (intent, topic)",
+            |_| (),
+            "say in a manifest.toml which one is meant (onnx.output)",
+            |folder| write_manifest(folder, "plain", |manifest| manifest.onnx.output = "topic".to_owned()),
+        ),
+        (
+            "names-odd",
+            "an input `left`, which a tokenizer does not give by that name",
+            |_| (),
+            "say in a manifest.toml which input is which ([onnx.inputs]",
+            |folder| {
+                write_manifest(folder, "plain", |manifest| {
+                    let names = [("input_ids", "left"), ("attention_mask", "right")];
+                    manifest.onnx.inputs = names.map(|(role, name)| (role.to_owned(), name.to_owned())).into();
+                });
+            },
+        ),
+        (
+            "rows-5000",
+            "exactly 5000 texts",
+            |_| (),
+            "export it with open sizes",
+            |folder| folder.put("model.onnx", &graph("plain")),
+        ),
+        (
+            "plain",
+            "there is no ONNX file",
+            |folder| fs::remove_file(folder.path.join("model.onnx")).expect("it was there"),
+            "put model.onnx into the folder",
+            |folder| folder.put("model.onnx", &graph("plain")),
+        ),
+        (
+            "plain",
+            "is not an ONNX file, or a part of it is missing",
+            |folder| {
+                let whole = fs::read(folder.path.join("model.onnx")).expect("a graph");
+                folder.write("model.onnx", &whole[..whole.len() / 2]);
+            },
+            "copy it again from",
+            |folder| folder.put("model.onnx", &graph("plain")),
+        ),
+        (
+            "plain",
+            "a link out of",
+            |folder| {
+                let outside = folder
+                    .whole
+                    .path()
+                    .parent()
+                    .expect("a parent")
+                    .join(format!("{}.json", std::process::id()));
+                fs::rename(folder.path.join("config.json"), &outside).expect("moved");
+                symlink(&outside, folder.path.join("config.json")).expect("a link");
+            },
+            "copy the file itself (cp -rL follows links)",
+            |folder| {
+                let outside = fs::read_link(folder.path.join("config.json")).expect("a link");
+                folder.run("cp -rL . ../copy && rm config.json && mv ../copy/config.json . && rm -r ../copy");
+                fs::remove_file(outside).expect("removed");
+            },
+        ),
+    ];
+    for (graph, words, spoil, remedy, mend) in cases {
+        let folder = Folder::of(graph);
+        spoil(&folder);
+        let of = |notes: &[Note]| {
+            notes
+                .iter()
+                .find(|note| note.kind != NoteKind::Found && note.text.contains(words))
+                .cloned()
+        };
+        let told = of(&folder.examined().notes).unwrap_or_else(|| panic!("{words} in {:?}", folder.examined().notes));
+        let said = format!("{}; {}", told.text, told.remedy.unwrap_or_default());
+        assert!(said.contains(remedy), "{words}: {remedy} in: {said}");
+        mend(&folder);
+        let models = repository::open(folder.whole.path()).unwrap_or_else(|error| panic!("{words}: {error}"));
+        assert!(of(&models[0].notes).is_none(), "{words} is still told");
+    }
 }
