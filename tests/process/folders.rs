@@ -1,8 +1,10 @@
 //! `tandem serve --deep FOLDER` and `--fast FOLDER`: exports as they are, with nothing else, and what refuses to start.
 
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::{Value, json};
 
-use crate::support::command::{Finished, curl_get, finish, tandem};
+use crate::support::command::{Finished, clean, curl_get, finish, tandem};
 use crate::support::server::free_ports;
 use crate::support::{RunningServer, curl, root};
 
@@ -75,4 +77,64 @@ fn weights_that_lead_out_of_the_folder_are_refused_before_they_are_read() {
     let finished = refused(&["--deep", &export]);
     assert_eq!(finished.code, Some(2), "{finished:?}");
     assert!(finished.complaint().contains("a link out of"), "{finished:?}");
+}
+
+#[test]
+fn a_folder_of_the_file_system_that_can_not_be_read_stops_no_start() {
+    let repository = tempfile::tempdir().expect("a temporary folder");
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(repository.path(), open).expect("changed");
+    let model = repository.path().join("words/1");
+    std::fs::create_dir_all(&model).expect("folders");
+    let export = root().join("tests/data/scikit-learn/logistic-zipmap/model.onnx");
+    std::fs::copy(export, model.join("model.onnx")).expect("a copy");
+    let closed = std::fs::Permissions::from_mode(0o000);
+    for name in ["lost+found", "Private", "words/lost+found"] {
+        let folder = repository.path().join(name);
+        std::fs::create_dir(&folder).expect("a folder");
+        std::fs::set_permissions(&folder, closed.clone()).expect("changed");
+    }
+    let start = || {
+        let mut command = tandem();
+        if rustix::process::geteuid().is_root() {
+            // To whom nothing is closed: somebody else starts.
+            let program = command.get_program().to_owned();
+            command = clean("setpriv");
+            command
+                .args(["--reuid=65532", "--regid=65532", "--clear-groups"])
+                .arg(program);
+            command.current_dir("/");
+        }
+        finish(
+            command.args(["serve", "--check", "--models"]).arg(repository.path()),
+            b"",
+        )
+    };
+    let finished = start();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let told = |name: &str| {
+        finished
+            .stderr
+            .lines()
+            .any(|line| line.contains("passed over") && line.contains(name))
+    };
+    assert!(told("Private") && !told("lost+found"), "{finished:?}");
+    // A name that a model can have is one that is broken, and its remedy helps.
+    let named = repository.path().join("topics");
+    std::fs::create_dir(&named).expect("a folder");
+    std::fs::set_permissions(&named, closed).expect("changed");
+    let finished = start();
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    let command = finished
+        .complaint()
+        .split_once("let the server read it: ")
+        .expect("a remedy")
+        .1
+        .to_owned();
+    let done = std::process::Command::new("sh")
+        .args(["-c", &command])
+        .status()
+        .expect("a shell");
+    assert!(done.success(), "{command}");
+    assert_eq!(start().code, Some(0));
 }
