@@ -86,11 +86,9 @@ pub fn newest(root: &Path) -> Result<Vec<PathBuf>, ModelError> {
         let newest = versions.last().filter(|_| has_name(&name));
         match (newest, nameless.first()) {
             (Some(newest), _) => models.push(newest.clone()),
-            (None, _) if !has_name(&name) && !(versions.is_empty() && nameless.is_empty()) => {
-                leave_out(&name, "a model")
-            }
-            (None, Some(version)) => leave_out(version, "a version"),
-            (None, None) => continue,
+            (None, Some(version)) if has_name(&name) => leave_out(version, "a version"),
+            (None, None) if versions.is_empty() => {}
+            (None, _) => leave_out(&name, "a model"),
         }
         let backups = versions
             .iter()

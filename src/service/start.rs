@@ -138,7 +138,7 @@ impl Service {
             let older = Arc::new(Slot::new(verified));
             let mut models = self.catalog().models().clone();
             if let Some(versions) = models.get_mut(name) {
-                versions.stable = Arc::clone(&older);
+                versions.exchange(Arc::clone(&older));
             }
             let Ok(next) = Catalog::over(models, settings) else {
                 continue;
@@ -153,6 +153,7 @@ impl Service {
             let serving = older.version();
             tracing::error!(model = name, version, serving, %error, "the newest version can't be loaded, the one before it serves");
             self.retire(vec![Arc::clone(slot)]);
+            self.tell_health();
             return Ok(());
         }
         Err(error)

@@ -666,9 +666,10 @@ async fn where_the_newest_version_is_broken_the_one_before_it_serves_from_the_st
         let broken = [&graph[..at], b"ReduceSun", &graph[at + 9..]].concat();
         fs::write(newest.join("model.onnx"), broken).expect("written");
     };
-    let cases: [(&str, &dyn Fn(&Path), &str); 2] = [("junk", &junk, "not_ready"), ("unloadable", &unloadable, "load")];
-    for (case, newer, stage) in cases {
-        let folder = with_newer(newer);
+    for (case, folder, stage) in [
+        ("junk", with_newer(junk), "not_ready"),
+        ("unloadable", with_newer(unloadable), "load"),
+    ] {
         let server = TestServer::builder()
             .models(folder.whole.path().to_owned())
             .start()
