@@ -8,6 +8,7 @@ pub mod graph;
 mod hugging_face;
 mod json;
 mod onnx_file;
+mod place;
 mod sklearn;
 mod sklearn_graph;
 mod sklearn_probe;
@@ -18,13 +19,12 @@ mod transformer_inputs;
 mod transformer_outputs;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::manifest::{Manifest, Tier, is_name};
-use super::scan::{self, Scan};
-use super::{ModelError, files, paths};
+use super::{ModelError, paths};
 use onnx_file::{ChosenOnnx, Precision};
+use place::{Place, Problem};
 
 /// What the folder itself does not say.
 #[derive(Clone, Debug)]
@@ -162,24 +162,6 @@ impl Notes {
     }
 }
 
-/// What is wrong with a part of a folder.
-#[derive(Clone, Debug)]
-struct Problem {
-    /// One line; names the file.
-    text: String,
-    /// How to put it right.
-    remedy: String,
-}
-
-impl Problem {
-    fn new(text: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            remedy: remedy.into(),
-        }
-    }
-}
-
 /// A folder that can serve.
 #[derive(Clone, Debug)]
 pub struct Discovered {
@@ -196,81 +178,6 @@ pub struct Examined {
     pub manifest: Option<Manifest>,
     /// What was found, assumed and wrong.
     pub notes: Vec<Note>,
-}
-
-/// The folder, and what its owner said of it.
-pub(super) struct Place<'a> {
-    /// The folder.
-    pub folder: &'a Path,
-    /// The folder that no file may leave.
-    pub root: &'a Path,
-    /// What the folder itself does not say.
-    pub hints: &'a Hints,
-    /// The SHA-256 of what was read, by the file's name.
-    pub sums: RefCell<BTreeMap<String, String>>,
-}
-
-impl Place<'_> {
-    /// Whether the folder has this file.
-    pub fn has(&self, file: &str) -> bool {
-        self.folder.join(file).is_file()
-    }
-
-    /// The path of a file of the folder, if it is there and does not leave the root.
-    fn path(&self, file: &str) -> Result<PathBuf, Problem> {
-        paths::inside(self.root, &self.folder.join(file)).map_err(|problem| self.unreadable(file, problem))
-    }
-
-    /// Reads a file of the folder, and remembers its SHA-256.
-    fn read(&self, file: &str, most: u64) -> Result<Vec<u8>, Problem> {
-        let bytes = files::read(&self.path(file)?, most).map_err(|problem| self.unreadable(file, problem))?;
-        check_beginning(file, &bytes)?;
-        self.sums.borrow_mut().insert(file.to_owned(), files::sha256(&bytes));
-        Ok(bytes)
-    }
-
-    /// Walks through an ONNX file of the folder, and remembers its SHA-256.
-    fn scan(&self, file: &str) -> Result<Scan, Problem> {
-        self.check_is_itself(file)?;
-        let scan = scan::file(&self.path(file)?, true).map_err(|problem| self.unreadable(file, problem))?;
-        self.sums.borrow_mut().insert(file.to_owned(), scan.sha256.clone());
-        Ok(scan)
-    }
-
-    /// Whether a file is there itself, and not something that only says where it is.
-    fn check_is_itself(&self, file: &str) -> Result<(), Problem> {
-        let beginning = files::beginning(&self.path(file)?).map_err(|problem| self.unreadable(file, problem))?;
-        check_beginning(file, &beginning)
-    }
-
-    fn unreadable(&self, file: &str, problem: String) -> Problem {
-        let remedy = match problem.contains("Permission denied") {
-            true => format!("let the server read it: chmod a+r {}", self.folder.join(file).display()),
-            false => "copy it again from the folder that the model was exported from (cp -rL follows links)".to_owned(),
-        };
-        Problem::new(format!("{file}: {problem}"), remedy)
-    }
-
-    /// The files' SHA-256, as a manifest lists them: of what was read, where it was.
-    fn checksums(&self, files: &[String]) -> Result<BTreeMap<String, String>, Problem> {
-        let sum = |file: &String| {
-            let read = self.sums.borrow().get(file).cloned();
-            let sum = match read {
-                Some(sum) => sum,
-                None => files::sha256_of(&self.path(file)?).map_err(|problem| self.unreadable(file, problem))?,
-            };
-            Ok((file.clone(), sum))
-        };
-        files.iter().map(sum).collect()
-    }
-}
-
-/// Whether a file that begins like this is what its name says.
-fn check_beginning(file: &str, beginning: &[u8]) -> Result<(), Problem> {
-    match files::stand_in(beginning) {
-        Some((problem, remedy)) => Err(Problem::new(format!("{file} {problem}"), remedy.replace("FILE", file))),
-        None => Ok(()),
-    }
 }
 
 /// Whether a folder looks like somebody meant it to be a model, so that what is wrong with it is worth telling.
