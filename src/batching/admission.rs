@@ -178,6 +178,7 @@ mod tests {
             batch: BatchLimits {
                 max_rows: 2,
                 max_cells: 100,
+                same_width: false,
             },
             max_width: MAX_WIDTH,
             instances: 1,

@@ -22,6 +22,8 @@ pub struct BatchLimits {
     pub max_rows: usize,
     /// The most cells, rows × the widest row's width. A single row may be wider.
     pub max_cells: usize,
+    /// Whether all rows must have one width.
+    pub same_width: bool,
 }
 
 /// What decides how long a batch runs.
@@ -179,6 +181,7 @@ mod tests {
     const LIMITS: BatchLimits = BatchLimits {
         max_rows: 32,
         max_cells: 4096,
+        same_width: false,
     };
 
     fn shapes(took: impl Fn(usize, usize) -> f64) -> Vec<ShapeCost> {

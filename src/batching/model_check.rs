@@ -40,6 +40,7 @@ fn core(instances: usize) -> Arc<Core> {
     let batch = BatchLimits {
         max_rows: 4,
         max_cells: 100,
+        same_width: false,
     };
     let settings = QueueSettings {
         room: Amount { rows: 50, bytes: 5000 },

@@ -34,7 +34,9 @@ pub fn choose(widths: &[usize], bounds: Bounds, cost: &CostModel) -> Vec<usize> 
     };
     let share = widths.len().div_ceil(bounds.free_instances.max(1));
     let max_rows = bounds.limits.max_rows.min(share).max(1);
-    let mut others: Vec<usize> = (1..widths.len().min(WINDOW)).collect();
+    let mut others: Vec<usize> = (1..widths.len().min(WINDOW))
+        .filter(|&at| !bounds.limits.same_width || widths[at] == first)
+        .collect();
     others.sort_unstable_by_key(|&at| (widths[at].abs_diff(first), at));
     let mut chosen = vec![0];
     let mut widest = first;
@@ -79,6 +81,7 @@ mod tests {
     const LIMITS: BatchLimits = BatchLimits {
         max_rows: 32,
         max_cells: 1000,
+        same_width: false,
     };
 
     /// A run costs `fixed` and then a unit for each cell.
@@ -157,11 +160,12 @@ mod tests {
         fn a_batch_keeps_its_bounds_and_holds_the_first(
             widths in prop::collection::vec(1_usize..600, 1..300),
             max_rows in 1_usize..40,
+            same_width: bool,
             max_cells in 1_usize..5000,
             fixed in 0_u64..5000,
             free_instances in 1_usize..5,
         ) {
-            let limits = BatchLimits { max_rows, max_cells };
+            let limits = BatchLimits { max_rows, max_cells, same_width };
             let chosen = choose(&widths, Bounds { limits, max_cost: None, free_instances }, &cost(fixed));
             prop_assert_eq!(chosen[0], 0);
             prop_assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]));
@@ -169,6 +173,7 @@ mod tests {
             prop_assert!(chosen.len() <= widths.len().div_ceil(free_instances));
             let widest = chosen.iter().map(|&at| widths[at]).max().unwrap_or(0);
             prop_assert!(chosen.len() == 1 || chosen.len() * widest <= max_cells);
+            prop_assert!(!same_width || chosen.iter().all(|&at| widths[at] == widths[0]));
         }
 
         #[test]
@@ -176,7 +181,7 @@ mod tests {
             widths in prop::collection::vec(1_usize..100, 2..100),
             fixed in 0_u64..5000,
         ) {
-            let limits = BatchLimits { max_rows: 16, max_cells: usize::MAX };
+            let limits = BatchLimits { max_rows: 16, max_cells: usize::MAX, same_width: false };
             let chosen = choose(&widths, bounds(limits), &cost(fixed));
             let distance = |at: usize| widths[at].abs_diff(widths[0]);
             let farthest = chosen.iter().map(|&at| distance(at)).max().unwrap_or(0);

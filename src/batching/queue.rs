@@ -309,6 +309,7 @@ mod tests {
             batch: BatchLimits {
                 max_rows: 2,
                 max_cells: 100,
+                same_width: false,
             },
             max_width: 50,
             instances,

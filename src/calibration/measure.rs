@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::batching::BatchLimits;
 use crate::model::load::{Initialized, InstanceSettings, initialize};
+use crate::model::manifest::Batch;
 use crate::model::repository::VerifiedModel;
 use crate::model::{Encoding, ModelInput};
 use crate::service::start::max_cells;
@@ -44,6 +45,7 @@ pub fn run(
     let limits = BatchLimits {
         max_rows: model.manifest.limits.max_batch_size,
         max_cells: max_cells(model.tier()),
+        same_width: model.manifest.limits.batch == Some(Batch::SameLength),
     };
     let mut outputs: Vec<Option<Output>> = vec![None; texts.len()];
     for places in batches(&order, |at| encodings[at].0.input.width(), limits) {
@@ -70,7 +72,11 @@ fn batches(order: &[usize], width: impl Fn(usize) -> usize, limits: BatchLimits)
     let mut batches = Vec::new();
     let mut rest = order;
     while !rest.is_empty() {
-        let fits = |rows: usize| rows <= limits.max_rows && rows * width(rest[rows - 1]) <= limits.max_cells;
+        let fits = |rows: usize| {
+            let width_of_last = width(rest[rows - 1]);
+            let like = !limits.same_width || width_of_last == width(rest[0]);
+            rows <= limits.max_rows && rows * width_of_last <= limits.max_cells && like
+        };
         let rows = (1..=rest.len()).take_while(|&rows| rows == 1 || fits(rows)).count();
         let (batch, others) = rest.split_at(rows);
         batches.push(batch);

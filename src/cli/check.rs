@@ -10,7 +10,8 @@ use crate::config::Settings;
 use crate::model::discover::{self, Examined, Hints, Note, NoteKind};
 use crate::model::golden::Report;
 use crate::model::load::{InstanceSettings, initialize};
-use crate::model::manifest::{Golden, Manifest, OWN_GOLDEN, OutputKind};
+use crate::model::manifest::{Batch, Golden, Manifest, OWN_GOLDEN, OutputKind};
+use crate::model::neighbours::Neighbours;
 use crate::model::repository::{self, MANIFEST_FILE, VerifiedModel};
 
 /// The arguments of `tandem check`.
@@ -134,6 +135,7 @@ fn load(verified: &VerifiedModel, settings: &Settings, args: &CheckArgs) -> Exit
         Ok(initialized) => initialized,
         Err(error) => return fail(&error, Exit::Failure),
     };
+    describe_neighbours(initialized.neighbours);
     match &verified.manifest.golden {
         Some(golden) => describe_golden(initialized.golden, golden, verified.manifest.onnx.output_kind),
         None => outln!("golden       no examples: nobody compared its answers with those of its training framework"),
@@ -149,6 +151,30 @@ fn load(verified: &VerifiedModel, settings: &Settings, args: &CheckArgs) -> Exit
     }
     outln!("ok           in {:.0?}", started.elapsed());
     Exit::Success
+}
+
+/// Which texts share a batch, and how far answers move where they do.
+fn describe_neighbours(neighbours: Neighbours) {
+    let Neighbours {
+        batch,
+        told,
+        mixed,
+        same_length,
+        beyond,
+    } = neighbours;
+    let held = match batch {
+        Batch::Any => "texts of any length share a batch",
+        Batch::SameLength => "texts of as many tokens share a batch",
+        Batch::Alone => "each text runs alone",
+    };
+    let whose = if told { " (limits.batch of the manifest)" } else { "" };
+    println!("neighbours   {held}{whose}");
+    if beyond && batch == Batch::Any {
+        println!("  doubtful   an answer depends on the texts that share its batch");
+    }
+    println!(
+        "  moved      outputs by up to {mixed:.2e} among texts of any length, {same_length:.2e} among those of one"
+    );
 }
 
 fn describe_golden(report: Report, golden: &Golden, output_kind: OutputKind) {

@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::model::golden::Example;
 use crate::model::load::Initialized;
-use crate::model::manifest::{Golden, Manifest, OWN_GOLDEN};
+use crate::model::manifest::{Batch, Golden, Manifest, OWN_GOLDEN};
+use crate::model::neighbours::TEXTS;
 use crate::model::repository::MANIFEST_FILE;
 use crate::model::{ModelInput, Runner};
 
@@ -19,23 +20,8 @@ const TOLERANCE: f32 = 1e-3;
 /// How much further than seen now a logit may be in a batch.
 const HEADROOM: f32 = 4.0;
 
-/// Short and long texts, of several scripts, and none at all.
-const TEXTS: [&str; 12] = [
-    "",
-    "a",
-    "good",
-    "This is a plain sentence.",
-    "I loved every minute of it!",
-    "It was not bad, but not good either; I would not see it again.",
-    "재미있게 봤어요.",
-    "시간이 아까운 영화였다",
-    "日本語の文です。",
-    "Ünïcödé — and an emoji: 👍🏽",
-    "UPPER CASE, digits 0123456789 and\ttabs",
-    "A long text goes on and on, sentence after sentence, so that a model of few tokens has to cut it somewhere. It speaks of \
-     the weather, of a train that came late, of a meal that was fine, and of a film that nobody liked. Then it speaks of the \
-     weather again, since nothing else comes to mind, and it ends where it began.",
-];
+/// The most that may be written as the tolerance in a batch.
+const MOST_TOLERANCE: f32 = 0.05;
 
 /// Writes the manifest and the golden examples into the folder. The error is one line.
 pub fn write(folder: &Path, manifest: &Manifest, initialized: &mut Initialized, force: bool) -> Result<(), String> {
@@ -46,6 +32,14 @@ pub fn write(folder: &Path, manifest: &Manifest, initialized: &mut Initialized, 
         return Err(format!("{} is there already; --force overwrites it", there.display()));
     }
     let (examples, moved) = examples(initialized)?;
+    let tolerance = (moved * HEADROOM).max(TOLERANCE);
+    if tolerance.is_nan() || tolerance > MOST_TOLERANCE {
+        return Err(format!(
+            "a logit moves by {moved:.3} with the texts that share its batch, too far for golden examples \
+             (a tolerance of {MOST_TOLERANCE} is the most): limits.batch = \"alone\" in {MANIFEST_FILE} runs each alone"
+        ));
+    }
+    let batch = initialized.neighbours.batch;
     let mut lines = String::new();
     for example in &examples {
         let line = serde_json::to_string(example).map_err(|error| error.to_string())?;
@@ -56,7 +50,7 @@ pub fn write(folder: &Path, manifest: &Manifest, initialized: &mut Initialized, 
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let text = manifest_text(manifest, &sum, moved)?;
+    let text = manifest_text(manifest, &sum, tolerance, batch)?;
     // What was written must be read as it was meant.
     Manifest::parse(&text).map_err(|problem| format!("the manifest would not be readable: {problem}"))?;
     for (path, content) in paths.iter().zip([&lines, &text]) {
@@ -88,7 +82,10 @@ fn examples(initialized: &mut Initialized) -> Result<(Vec<Example>, f32), String
         inputs.push(encoding.input);
     }
     let mut moved: f32 = 0.0;
-    let most = model.manifest.limits.max_batch_size.min(8);
+    let most = match model.manifest.limits.batch {
+        Some(Batch::SameLength | Batch::Alone) => 1,
+        Some(Batch::Any) | None => model.manifest.limits.max_batch_size.min(8),
+    };
     for (texts, expected) in inputs.chunks(most).zip(examples.chunks(most)) {
         let texts: Vec<&ModelInput> = texts.iter().collect();
         let rows = runner.run(&texts).map_err(|error| error.to_string())?;
@@ -104,15 +101,19 @@ fn examples(initialized: &mut Initialized) -> Result<(Vec<Example>, f32), String
 }
 
 /// The manifest as people read it, with the golden examples in it.
-fn manifest_text(manifest: &Manifest, golden_sum: &str, moved: f32) -> Result<String, String> {
+fn manifest_text(manifest: &Manifest, golden_sum: &str, tolerance: f32, batch: Batch) -> Result<String, String> {
     let mut manifest = manifest.clone();
     manifest.files.insert(GOLDEN_FILE.to_owned(), golden_sum.to_owned());
     manifest.golden = Some(Golden {
         file: GOLDEN_FILE.to_owned(),
         source: OWN_GOLDEN.to_owned(),
         logit_tolerance: TOLERANCE,
-        batched_logit_tolerance: (moved * HEADROOM).max(TOLERANCE),
+        batched_logit_tolerance: tolerance,
     });
+    manifest.onnx.batch_invariant = batch == Batch::Any;
+    if batch != Batch::Any {
+        manifest.limits.batch = Some(batch);
+    }
     let text = toml::to_string(&manifest).map_err(|error| error.to_string())?;
     Ok(format!(
         "# Written by `tandem check --write-manifest`. The golden examples are Tandem's own (source = \"{OWN_GOLDEN}\"): they detect\n\

@@ -186,13 +186,23 @@ pub fn sample(preprocessor: &Preprocessor) -> Result<ModelInput, EncodeError> {
     Ok(encoding.input)
 }
 
-/// The input cut, or repeated, to a width. Texts stay as they are: each is one cell.
+/// The input cut, or repeated, to a width. Texts stay as they are: each is one cell. The first and the last token stay at
+/// their ends, the last one above all: some heads look for it, and can't run without.
 pub fn of_width(input: &ModelInput, width: usize) -> ModelInput {
     let cycle = |ids: &[u32]| ids.iter().copied().cycle().take(width).collect();
+    let framed = |ids: &[u32]| -> Vec<u32> {
+        let (&[first, ref body @ .., last], true) = (ids, width > 0) else {
+            return cycle(ids);
+        };
+        let body = if body.is_empty() { &ids[..1] } else { body };
+        let inner = body.iter().copied().cycle().take(width.saturating_sub(2));
+        let first = (width > 1).then_some(first);
+        first.into_iter().chain(inner).chain([last]).collect()
+    };
     match input {
         ModelInput::Tokens { ids, type_ids } => ModelInput::Tokens {
-            ids: cycle(ids),
-            type_ids: cycle(type_ids),
+            ids: framed(ids),
+            type_ids: framed(type_ids),
         },
         ModelInput::Features(ids) => ModelInput::Features(cycle(ids)),
         ModelInput::Text(text) => ModelInput::Text(text.clone()),
@@ -382,8 +392,9 @@ mod tests {
             type_ids: vec![0, 0, 1],
         };
         let wide = of_width(&tokens, 5);
-        assert_eq!(wide.ids(), [1, 2, 3, 1, 2]);
-        assert_eq!(of_width(&tokens, 2).ids(), [1, 2]);
+        assert_eq!(wide.ids(), [1, 2, 2, 2, 3]);
+        assert_eq!(of_width(&tokens, 2).ids(), [1, 3]);
+        assert_eq!(of_width(&tokens, 1).ids(), [3]);
         assert_eq!(of_width(&ModelInput::Text("a".into()), 1).width(), 1);
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{Golden, Manifest, OutputKind};
+use super::manifest::{Batch, Golden, Manifest, OutputKind};
 use super::postprocess::Postprocessor;
 use super::preprocess::{Encoding, ModelInput, Preprocessor};
 use super::{ModelError, Runner};
@@ -83,7 +83,10 @@ pub fn check(subject: Subject<'_>, examples: &[Example]) -> Result<Report, Strin
     by_width.sort_by_key(|&at| encodings[at].input.width());
     let golden = subject.golden;
     let alone = 1;
-    let batched = subject.manifest.limits.max_batch_size.min(8);
+    let batched = match subject.manifest.limits.batch {
+        Some(Batch::SameLength | Batch::Alone) => 1,
+        Some(Batch::Any) | None => subject.manifest.limits.max_batch_size.min(8),
+    };
     let mut report = Report {
         examples: examples.len(),
         ..Report::default()

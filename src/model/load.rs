@@ -13,7 +13,8 @@ use super::golden::{self, Report, Subject};
 use super::idle::{self, IdleRunner};
 use super::limited::{self, CallOff};
 use super::loaded::Model;
-use super::manifest::Preprocess;
+use super::manifest::{Batch, Manifest, Preprocess};
+use super::neighbours::{self, Neighbours};
 use super::onnx::{OnnxBytes, OnnxRunner, RunLimit, Runtime, SessionSettings, SharedWeights, Source};
 use super::postprocess::Postprocessor;
 use super::preprocess::{ModelInput, Preprocessor};
@@ -67,6 +68,8 @@ pub struct Initialized {
     pub model: Arc<Model>,
     /// Its instances.
     pub runners: Vec<Box<dyn Runner>>,
+    /// Whether a text's outputs depend on the texts that it runs with.
+    pub neighbours: Neighbours,
     /// How it did on its golden examples.
     pub golden: Report,
     /// What runs of an instance take on this machine, while nothing else runs; never empty.
@@ -158,7 +161,6 @@ fn try_initialize(
     let bytes = OnnxBytes::read(folder, manifest)?;
     let weights = share.then(|| SharedWeights::read(&bytes)).flatten();
     let longest = limit.get();
-    let bounds = ShapeBounds::new(manifest, settings.max_cells);
     let open = |preprocessor: &Preprocessor, intra_threads| {
         let source = Source {
             bytes: &bytes,
@@ -184,6 +186,15 @@ fn try_initialize(
             .collect::<Result<Vec<_>, _>>()?;
         times.sessions = lap();
         let postprocessor = Postprocessor::new(manifest);
+        let neighbours = neighbours::measure(
+            &mut patience.runner(&mut runners[0]),
+            &preprocessor,
+            &sample,
+            manifest.limits.max_batch_size,
+            manifest.limits.batch,
+        );
+        let manifest = &with_batch(manifest, neighbours.batch);
+        let bounds = ShapeBounds::new(manifest, settings.max_cells);
         let golden = match &manifest.golden {
             Some(expected) => {
                 let golden_path = folder.join(&expected.file);
@@ -219,6 +230,9 @@ fn try_initialize(
         let text_cost = cost::of_texts(&preprocessor, manifest.max_text_bytes(), own_clock());
         times.measuring = lap();
         Ok(Narrow {
+            manifest: manifest.clone(),
+            bounds,
+            neighbours,
             preprocessor,
             postprocessor,
             runners,
@@ -239,6 +253,9 @@ fn try_initialize(
         narrow
     };
     let Narrow {
+        manifest,
+        bounds,
+        neighbours,
         preprocessor,
         postprocessor,
         mut runners,
@@ -276,7 +293,7 @@ fn try_initialize(
     let runners = super::faults::wrap(runners, &preprocessor);
     Ok(Initialized {
         model: Arc::new(Model {
-            manifest: manifest.clone(),
+            manifest,
             fingerprint: fingerprint.clone(),
             preprocessor,
             postprocessor,
@@ -285,6 +302,7 @@ fn try_initialize(
         }),
         idle_from_cells,
         runners,
+        neighbours,
         golden,
         costs,
         times,
@@ -293,6 +311,9 @@ fn try_initialize(
 
 /// All of a model but the session for quiet moments.
 struct Narrow {
+    manifest: Manifest,
+    bounds: ShapeBounds,
+    neighbours: Neighbours,
     preprocessor: Arc<Preprocessor>,
     postprocessor: Postprocessor,
     runners: Vec<OnnxRunner>,
@@ -303,6 +324,16 @@ struct Narrow {
     /// The longest run of the warm-up.
     slowest: Duration,
     times: LoadTimes,
+}
+
+/// The manifest, with its limits as they hold.
+fn with_batch(manifest: &Manifest, batch: Batch) -> Manifest {
+    let mut manifest = manifest.clone();
+    manifest.limits.batch = Some(batch);
+    if batch == Batch::Alone {
+        manifest.limits.max_batch_size = 1;
+    }
+    manifest
 }
 
 /// The input that warm-up runs. A tokenizer that does not come to an end is given up.

@@ -11,7 +11,7 @@ use super::preprocess::{EncodeError, Encoding, Preprocessor};
 
 /// A loaded model: the handler's steps, but for inference, whose place is the scheduler.
 pub struct Model {
-    /// Its manifest.
+    /// Its manifest; `limits` say which texts may share a batch, as measured where the file does not say.
     pub manifest: Manifest,
     /// Its fingerprint.
     pub fingerprint: String,

@@ -19,6 +19,7 @@ pub mod load;
 pub mod loaded;
 pub mod manifest;
 pub mod memory;
+pub mod neighbours;
 pub mod onnx;
 pub mod paths;
 pub mod postprocess;

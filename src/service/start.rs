@@ -21,6 +21,7 @@ use crate::config::Settings;
 use crate::model::discover::NoteKind;
 use crate::model::limited::{self, CallOff, LOAD_LIMIT, Stopped};
 use crate::model::load::{Around, Initialized, InstanceSettings, Limits, SHORTEST_LIMIT, initialize_in};
+use crate::model::manifest::Batch;
 use crate::model::memory::{self, Usage};
 use crate::model::{ModelError, Tier, repository};
 use crate::telemetry::logs::millis;
@@ -212,8 +213,9 @@ impl Service {
                 bytes: settings.max_queue_bytes,
             },
             batch: BatchLimits {
-                max_rows: manifest.limits.max_batch_size,
+                max_rows: initialized.model.manifest.limits.max_batch_size,
                 max_cells: max_cells(manifest.tier),
+                same_width: initialized.model.manifest.limits.batch == Some(Batch::SameLength),
             },
             max_width: manifest.max_token_count(),
         };
@@ -300,7 +302,12 @@ impl Service {
 
 fn tell_loaded(slot: &Slot, instances: InstanceSettings, initialized: &Initialized, took: Duration, around: Around) {
     let manifest = &slot.verified.manifest;
-    let Initialized { golden, times, .. } = initialized;
+    let Initialized {
+        golden,
+        times,
+        neighbours,
+        ..
+    } = initialized;
     let assumed = slot.verified.assumed();
     if !assumed.is_empty() {
         tracing::warn!(model = manifest.name, version = manifest.version, "{assumed}");
@@ -327,6 +334,22 @@ fn tell_loaded(slot: &Slot, instances: InstanceSettings, initialized: &Initializ
         golden_ms = millis(times.golden),
         "{what}"
     );
+    if neighbours.batch != Batch::Any {
+        tracing::warn!(
+            model = manifest.name,
+            moved = neighbours.mixed,
+            moved_at_one_length = neighbours.same_length,
+            told = neighbours.told,
+            "texts of this model do not share batches as they come (limits.batch = {:?}): see docs/models.md",
+            neighbours.batch
+        );
+    } else if neighbours.beyond {
+        tracing::warn!(
+            model = manifest.name,
+            moved = neighbours.mixed,
+            "the answers of this model depend on the texts that share a batch, and its manifest lets any share one"
+        );
+    }
     if manifest.stand_in {
         tracing::warn!(
             model = manifest.name,

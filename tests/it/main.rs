@@ -34,6 +34,7 @@ mod keys;
 mod limits;
 mod model_service;
 mod nan;
+mod neighbours;
 mod ngrams;
 mod path_safety;
 mod pipelining;

@@ -77,6 +77,7 @@ pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -
         golden: None,
         limits: Limits {
             max_batch_size: inputs.rows.unwrap_or(Limits::default().max_batch_size),
+            batch: None,
         },
         training: toml::Table::new(),
         metrics: toml::Table::new(),

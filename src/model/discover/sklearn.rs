@@ -126,9 +126,10 @@ fn manifest(place: &Place<'_>, onnx: &ChosenOnnx, facts: &Facts, judged: Judged)
             ..Calibration::default()
         },
         golden: None,
-        limits: facts
-            .fixed_batch
-            .map_or_else(Limits::default, |max_batch_size| Limits { max_batch_size }),
+        limits: facts.fixed_batch.map_or_else(Limits::default, |max_batch_size| Limits {
+            max_batch_size,
+            batch: None,
+        }),
         training: toml::Table::new(),
         metrics: toml::Table::new(),
         files: std::collections::BTreeMap::new(),

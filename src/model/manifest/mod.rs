@@ -286,11 +286,30 @@ pub struct Golden {
 pub struct Limits {
     /// The most texts in one batch.
     pub max_batch_size: usize,
+    /// Which texts may share a batch; nothing: as the load measures it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
+}
+
+/// Which texts may share a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Batch {
+    /// Any.
+    #[default]
+    Any,
+    /// Those of as many tokens.
+    SameLength,
+    /// None: each runs alone.
+    Alone,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_batch_size: 32 }
+        Self {
+            max_batch_size: 32,
+            batch: None,
+        }
     }
 }
 

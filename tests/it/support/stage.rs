@@ -96,6 +96,7 @@ impl Stage {
             batch: BatchLimits {
                 max_rows: 8,
                 max_cells: 100,
+                same_width: false,
             },
             max_width: 1000,
         };

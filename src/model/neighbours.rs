@@ -1,0 +1,196 @@
+//! Whether a row's outputs depend on the rows that it runs with, and which rows may therefore share a batch.
+//!
+//! A graph that quantises as it runs takes one range for all rows; one without a mask reads its neighbours' padding; a head
+//! that looks for an end token looks in every row. None says so: the load runs rows alone and together, and compares.
+
+use super::manifest::{Batch, Truncation};
+use super::preprocess::{ModelInput, Preprocessor};
+use super::{Runner, cost};
+
+/// How far an output may move with its neighbours, as a share of the row's largest output, which counts as one at least:
+/// above what sums of 32-bit floats in another order give (some 1e-6 to 2e-5), and too little to move a probability by 1e-4.
+pub const BOUND: f32 = 1e-4;
+/// The most rows that are run together.
+const MOST_ROWS: usize = 8;
+/// The widths of the rows of one length.
+const WIDTHS: [usize; 2] = [6, 24];
+/// How many rows there are of each of those.
+const ROWS_OF_A_WIDTH: usize = 4;
+
+/// Short and long texts, of several scripts, and none at all.
+pub const TEXTS: [&str; 12] = [
+    "",
+    "a",
+    "good",
+    "This is a plain sentence.",
+    "I loved every minute of it!",
+    "It was not bad, but not good either; I would not see it again.",
+    "재미있게 봤어요.",
+    "시간이 아까운 영화였다",
+    "日本語の文です。",
+    "Ünïcödé — and an emoji: 👍🏽",
+    "UPPER CASE, digits 0123456789 and\ttabs",
+    "A long text goes on and on, sentence after sentence, so that a model of few tokens has to cut it somewhere. It speaks of \
+     the weather, of a train that came late, of a meal that was fine, and of a film that nobody liked. Then it speaks of the \
+     weather again, since nothing else comes to mind, and it ends where it began.",
+];
+
+/// What was measured, and what follows from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Neighbours {
+    /// Which rows may share a batch.
+    pub batch: Batch,
+    /// Whether the manifest says so, whatever was measured.
+    pub told: bool,
+    /// How far an output moved at most when rows of several lengths ran together; infinite where they can't.
+    pub mixed: f32,
+    /// The same for rows of one length.
+    pub same_length: f32,
+    /// Whether that is more than the bound.
+    pub beyond: bool,
+}
+
+/// Runs rows alone and together. `told` is what the manifest says, and overrules what is measured.
+/// A row that can't run is a finding: alone, it is passed over; with others, it runs alone.
+pub fn measure(
+    runner: &mut dyn Runner,
+    preprocessor: &Preprocessor,
+    sample: &ModelInput,
+    max_rows: usize,
+    told: Option<Batch>,
+) -> Neighbours {
+    let rows = max_rows.min(MOST_ROWS);
+    if rows < 2 {
+        return Neighbours {
+            batch: Batch::Alone,
+            told: told.is_some(),
+            ..Neighbours::default()
+        };
+    }
+    let texts = TEXTS
+        .iter()
+        .filter_map(|text| preprocessor.encode(text, None, Some(Truncation::End)).ok())
+        .map(|encoding| encoding.input);
+    let mut mixed = Apart::default();
+    let mut same = Apart::default();
+    let mut several = alone(runner, texts.collect());
+    for width in WIDTHS {
+        let of_one_length = alone(runner, of_one_length(sample, width));
+        for size in [2, rows.min(ROWS_OF_A_WIDTH)] {
+            same.compare(runner, &of_one_length, size);
+        }
+        several.extend(of_one_length.into_iter().take(2));
+    }
+    for size in [2, rows] {
+        mixed.compare(runner, &several, size);
+    }
+    // Together, wide and narrow rows: the widest beside the first, which are short.
+    several.sort_by_key(|(input, _)| std::cmp::Reverse(input.width()));
+    several.truncate(rows.div_ceil(2));
+    let short = alone(runner, vec![cost::of_width(sample, 3)]);
+    several.splice(0..0, short);
+    mixed.compare(runner, &several, rows);
+    let found = match (mixed.within && same.within, same.within) {
+        (true, _) => Batch::Any,
+        (false, true) if same.compared => Batch::SameLength,
+        (false, _) => Batch::Alone,
+    };
+    Neighbours {
+        batch: told.unwrap_or(found),
+        told: told.is_some(),
+        mixed: mixed.largest,
+        same_length: same.largest,
+        beyond: found != Batch::Any,
+    }
+}
+
+/// Rows that differ, all of a width, each with the sample's first and last token; the last holds the last token twice, as
+/// a text may in which a caller wrote that token.
+fn of_one_length(sample: &ModelInput, width: usize) -> Vec<ModelInput> {
+    let ModelInput::Tokens { ids, type_ids } = sample else {
+        return Vec::new();
+    };
+    let (Some(&first), Some(&last)) = (ids.first(), ids.last()) else {
+        return Vec::new();
+    };
+    if ids.len() < width {
+        return Vec::new();
+    }
+    let body = &ids[1..ids.len() - 1];
+    let inner = width - 2;
+    (0..ROWS_OF_A_WIDTH)
+        .map(|at| {
+            let own = body.iter().cycle().skip(at * inner).take(inner);
+            let mut ids: Vec<u32> = std::iter::once(first).chain(own.copied()).chain([last]).collect();
+            if at + 1 == ROWS_OF_A_WIDTH {
+                ids[width / 2] = last;
+            }
+            ModelInput::Tokens {
+                ids,
+                type_ids: type_ids[..width].to_vec(),
+            }
+        })
+        .collect()
+}
+
+/// The rows that can run alone, with their outputs.
+fn alone(runner: &mut dyn Runner, inputs: Vec<ModelInput>) -> Vec<(ModelInput, Vec<f32>)> {
+    inputs
+        .into_iter()
+        .filter_map(|input| {
+            let outputs = runner.run(&[&input]).ok()?.row(0).to_vec();
+            Some((input, outputs))
+        })
+        .collect()
+}
+
+/// How far outputs moved.
+struct Apart {
+    largest: f32,
+    within: bool,
+    compared: bool,
+}
+
+impl Default for Apart {
+    fn default() -> Self {
+        Self {
+            largest: 0.0,
+            within: true,
+            compared: false,
+        }
+    }
+}
+
+impl Apart {
+    /// Runs the rows in batches of a size and compares each with what it gave alone.
+    fn compare(&mut self, runner: &mut dyn Runner, rows: &[(ModelInput, Vec<f32>)], size: usize) {
+        for batch in rows.chunks(size).filter(|batch| batch.len() > 1) {
+            let inputs: Vec<&ModelInput> = batch.iter().map(|(input, _)| input).collect();
+            self.compared = true;
+            let Ok(outputs) = runner.run(&inputs) else {
+                self.largest = f32::INFINITY;
+                self.within = false;
+                continue;
+            };
+            for (row, (_, alone)) in outputs.rows().into_iter().zip(batch) {
+                let size = alone
+                    .iter()
+                    .filter(|value| value.is_finite())
+                    .fold(1.0_f32, |most, value| most.max(value.abs()));
+                for (&found, &expected) in row.iter().zip(alone) {
+                    let moved = difference(found, expected);
+                    self.largest = self.largest.max(moved);
+                    self.within &= moved <= BOUND * size;
+                }
+            }
+        }
+    }
+}
+
+fn difference(found: f32, expected: f32) -> f32 {
+    if found == expected || found.is_nan() && expected.is_nan() {
+        return 0.0;
+    }
+    let moved = (found - expected).abs();
+    if moved.is_nan() { f32::INFINITY } else { moved }
+}

@@ -1,0 +1,111 @@
+//! An answer does not depend on the texts that share its batch: models whose graphs would have it so run rows alone, or with
+//! rows of their length.
+
+use std::path::Path;
+
+use tandem::api::pb;
+use tandem::config::Settings;
+use tandem::model::discover::Hints;
+use tandem::model::load::{InstanceSettings, initialize};
+use tandem::model::manifest::{Batch, Manifest};
+use tandem::model::neighbours::Neighbours;
+use tandem::model::repository;
+
+use crate::support::models::copy_folder;
+use crate::support::{TestServer, root};
+
+const TEXTS: [&str; 8] = [
+    "good",
+    "This is a plain sentence.",
+    "It was not bad, but not good either; I would not see it again.",
+    "재미있게 봤어요.",
+    "bad",
+    "A long text goes on and on, sentence after sentence, so that it is much longer than the others are.",
+    "!",
+    "what a film",
+];
+
+/// A folder with a graph of tests/data/neighbours.
+fn folder(graph: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    copy_folder(&root().join("tests/data/hugging_face/minilm"), folder.path());
+    let graph = root().join("tests/data/neighbours").join(format!("{graph}.onnx"));
+    let model = folder.path().join("model.onnx");
+    std::fs::copy(graph, model).expect("copied");
+    folder
+}
+
+fn measured(folder: &Path, told: Option<Batch>) -> (Neighbours, Manifest) {
+    let mut verified = repository::read(folder, &Hints::of_folder(folder)).expect("a model");
+    verified.manifest.limits.batch = told;
+    let instances = InstanceSettings {
+        count: 1,
+        intra_threads: 1,
+        idle_threads: 1,
+        max_cells: 256,
+    };
+    let loaded = initialize(&verified, instances).expect("it loads");
+    (loaded.neighbours, loaded.model.manifest.clone())
+}
+
+#[test]
+fn a_model_whose_rows_are_exact_among_others_runs_them_together() {
+    let (found, manifest) = measured(folder("exact").path(), None);
+    assert_eq!(found.batch, Batch::Any, "{found:?}");
+    assert!(!found.beyond && found.mixed < 1e-5, "{found:?}");
+    assert_eq!(manifest.limits.max_batch_size, 32);
+}
+
+#[test]
+fn a_graph_that_quantises_as_it_runs_gets_one_row_at_a_time() {
+    let (found, manifest) = measured(folder("dynamic-int8").path(), None);
+    assert_eq!(found.batch, Batch::Alone, "{found:?}");
+    assert!(found.same_length > 1e-3, "{found:?}");
+    assert_eq!(manifest.limits.max_batch_size, 1);
+}
+
+#[test]
+fn a_graph_that_reads_padding_gets_rows_of_one_length() {
+    let (found, manifest) = measured(folder("reads-padding").path(), None);
+    assert_eq!(found.batch, Batch::SameLength, "{found:?}");
+    assert!(found.mixed > 1e-3 && found.same_length < 1e-5, "{found:?}");
+    assert_eq!(manifest.limits.max_batch_size, 32);
+}
+
+#[test]
+fn the_manifest_overrules_what_is_measured_and_that_is_told() {
+    let (found, manifest) = measured(folder("dynamic-int8").path(), Some(Batch::Any));
+    assert_eq!((found.batch, found.told, found.beyond), (Batch::Any, true, true));
+    assert_eq!(manifest.limits.max_batch_size, 32);
+}
+
+#[tokio::test]
+async fn texts_asked_together_are_answered_as_when_asked_alone() {
+    for graph in ["exact", "dynamic-int8", "reads-padding"] {
+        let folder = folder(graph);
+        let path = folder.path().to_owned();
+        let alone = move |settings: &mut Settings| {
+            settings.deep = Some(path);
+        };
+        let server = TestServer::builder().with(alone).start().await;
+        let mut client = server.client().await;
+        let request = |texts: &[&str]| pb::PredictRequest {
+            texts: texts.iter().map(ToString::to_string).collect(),
+            top_k: 100,
+            ..pb::PredictRequest::default()
+        };
+        let together = client
+            .predict(request(&TEXTS))
+            .await
+            .expect("answers")
+            .into_inner()
+            .predictions;
+        for (text, together) in TEXTS.iter().zip(together) {
+            let single = client.predict(request(&[text])).await.expect("an answer").into_inner();
+            for (one, other) in single.predictions[0].scores.iter().zip(&together.scores) {
+                let moved = (one.score - other.score).abs();
+                assert!(moved < 1e-6, "{graph}: {text}: {moved}");
+            }
+        }
+    }
+}
