@@ -12,6 +12,9 @@ use super::{RunError, Runner};
 /// The longest that measuring a model may take; the run that is under way when it ends comes on top.
 pub const BUDGET: Duration = Duration::from_millis(300);
 
+/// The widest row that is run before callers bring some: attention takes time and memory by the square of the width.
+const WIDEST_PROBE: usize = 512;
+
 /// How often each shape is run at most. The fastest run counts: whatever disturbs a run makes it slower.
 const SWEEPS: u32 = 8;
 
@@ -115,12 +118,14 @@ pub fn of_texts(preprocessor: &Preprocessor, max_bytes: usize, clock: impl Fn() 
 pub struct ShapeBounds {
     /// The most rows.
     pub rows: usize,
-    /// The widest row.
+    /// The widest row that is run.
     pub width: usize,
     /// The most cells, rows × width. A single row may have more.
     pub cells: usize,
     /// The width from which measuring goes up.
     first_width: usize,
+    /// How many times as wide the widest row that callers can bring is.
+    pub wider: usize,
 }
 
 impl ShapeBounds {
@@ -132,11 +137,16 @@ impl ShapeBounds {
             // The graph splits the text itself: a row is one cell.
             Preprocess::String { .. } => (1, 1),
         };
+        let probed = match &manifest.preprocess {
+            Preprocess::Tokenizer(_) => width.min(WIDEST_PROBE),
+            Preprocess::HashedNgrams(_) | Preprocess::String { .. } => width,
+        };
         Self {
             rows: manifest.limits.max_batch_size,
-            width,
+            width: probed,
             cells,
             first_width: first_width.min(width),
+            wider: width.div_ceil(probed.max(1)),
         }
     }
 
@@ -267,6 +277,7 @@ mod tests {
         width: 128,
         cells: 256,
         first_width: 8,
+        wider: 1,
     };
 
     /// A clock that stands still between runs.

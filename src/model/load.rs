@@ -288,7 +288,15 @@ fn try_initialize(
     let idle_from_cells = wide.as_ref().map(|(_, from_cells)| *from_cells);
     let runners = with_idle(runners, wide);
     let slowest = costs.iter().map(|cost| cost.took).fold(slowest, Duration::max);
-    limit.set((slowest * PATIENCE_WITH_RUNS).max(SHORTEST_LIMIT).min(longest));
+    // What is wider than was run takes longer by the square of it.
+    let square = u32::try_from(bounds.wider.saturating_mul(bounds.wider)).unwrap_or(u32::MAX);
+    let slowest = slowest.saturating_mul(square);
+    limit.set(
+        slowest
+            .saturating_mul(PATIENCE_WITH_RUNS)
+            .max(SHORTEST_LIMIT)
+            .min(longest),
+    );
     #[cfg(feature = "fault-injection")]
     let runners = super::faults::wrap(runners, &preprocessor);
     Ok(Initialized {

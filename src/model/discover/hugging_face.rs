@@ -19,6 +19,8 @@ use crate::model::manifest::{
 
 /// The length where nothing says another: that of BERT.
 const USUAL_POSITIONS: usize = 512;
+/// The most tokens where nobody asked for more: attention takes time and memory by their square.
+const UNASKED_TOKENS: usize = 512;
 /// Longer texts are cut to so many bytes for each token that the model reads, before they are tokenised.
 const BYTES_PER_TOKEN: usize = 16;
 
@@ -111,7 +113,7 @@ fn output_kind(output: &Port, notes: &mut Notes) -> OutputKind {
 
 /// What the first token's place counts as: the RoBERTa kind numbers tokens from the padding's id on.
 fn first_position(family: &str, pad_id: Option<u32>) -> u32 {
-    const FROM_PADDING: [&str; 8] = [
+    const FROM_PADDING: [&str; 16] = [
         "roberta",
         "xlm-roberta",
         "xlm-roberta-xl",
@@ -120,6 +122,14 @@ fn first_position(family: &str, pad_id: Option<u32>) -> u32 {
         "mpnet",
         "data2vec-text",
         "roberta-prelayernorm",
+        "ibert",
+        "xmod",
+        "luke",
+        "mluke",
+        "lilt",
+        "esm",
+        "markuplm",
+        "layoutlmv3",
     ];
     if FROM_PADDING.contains(&family) {
         pad_id.unwrap_or(1).saturating_add(1)
@@ -153,7 +163,14 @@ fn max_tokens(config: &Config, tokenizer: &TokenizerFacts, first_position: u32, 
             return USUAL_POSITIONS;
         }
     };
-    let kept = most.clamp(3, MOST_TOKENS);
+    if most > UNASKED_TOKENS {
+        notes.assumed(
+            format!("it reads {UNASKED_TOKENS} tokens of the {most} that it could ({why}): longer ones take time and memory by their square"),
+            "tandem check --write-manifest, then say how many in manifest.toml (preprocess.max_tokens)",
+        );
+        return UNASKED_TOKENS;
+    }
+    let kept = most.max(3);
     notes.found(format!("it reads up to {kept} tokens ({why})"));
     kept
 }
