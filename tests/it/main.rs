@@ -32,6 +32,7 @@ mod health;
 mod hugging_face;
 mod keys;
 mod limits;
+mod long_models;
 mod model_service;
 mod nan;
 mod neighbours;
