@@ -2,6 +2,7 @@
 //!
 //! Runs on worker threads, on the async ones only where that is sure to be short. Must not know of batches: padding is `onnx/`'s.
 
+mod expressions;
 mod growth;
 pub mod ngrams;
 pub mod tokenizer;

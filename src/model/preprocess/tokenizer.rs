@@ -11,7 +11,7 @@ use tokenizers::{
 };
 
 use super::wordpiece::WordPieces;
-use super::{EncodeError, Encoding, ModelInput, cut_bytes, growth};
+use super::{EncodeError, Encoding, ModelInput, cut_bytes, expressions, growth};
 use crate::model::files;
 use crate::model::manifest::{TokenizerSettings, Truncation};
 
@@ -40,7 +40,8 @@ impl TextTokenizer {
     }
 
     fn read(bytes: &[u8], settings: TokenizerSettings) -> Result<Self, String> {
-        let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|error| format!("not a usable tokenizer: {error}"))?;
+        let bytes = expressions::of_file(bytes)?;
+        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|error| format!("not a usable tokenizer: {error}"))?;
         let own = || tokenizer.get_padding().map(|padding| padding.pad_id);
         let pad_id = settings
             .pad_id
