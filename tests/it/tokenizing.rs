@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use tandem::model::manifest::{TokenizerSettings, Truncation};
+use tandem::model::manifest::{TokenizerOverrides, TokenizerSettings, Truncation};
 use tandem::model::preprocess::tokenizer::TextTokenizer;
 use tokenizers::utils::truncation::{TruncationStrategy, truncate_encodings};
 use tokenizers::{PostProcessor, Tokenizer, TruncationDirection, TruncationParams};
@@ -36,6 +36,8 @@ fn bounded(family: &str, max_tokens: usize) -> TextTokenizer {
         truncation: Truncation::End,
         text_pairs: true,
         pad_id: None,
+        overrides: TokenizerOverrides::default(),
+        token_types: true,
     };
     let bytes = std::fs::read(file(family)).expect("a file");
     TextTokenizer::load(&bytes, settings).expect("a tokenizer")

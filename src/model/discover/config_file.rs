@@ -34,6 +34,9 @@ pub(super) struct Config {
     pub max_position_embeddings: Option<i64>,
     #[serde(deserialize_with = "json::whole")]
     pub pad_token_id: Option<i64>,
+    pub type_vocab_size: Option<Value>,
+    pub tokenizer_class: Option<Value>,
+    pub transformers_version: Option<Value>,
 }
 
 impl Config {

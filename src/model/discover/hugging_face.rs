@@ -3,18 +3,20 @@
 //! Follows what transformers does with the same files: the labels and the kind of answer of `config.json`, and a length
 //! that both the tokenizer and the positions allow.
 
+use serde_json::Value;
+
 use super::config_file::{CONFIG_FILE, Config, labels, problem_type};
 use super::graph::Port;
 use super::json::read_json;
 use super::onnx_file::ChosenOnnx;
 use super::tokenizer_files::{
-    self, CONFIG_FILE as TOKENIZER_CONFIG, SPECIAL_TOKENS_FILE, TOKENIZER_FILE, TokenizerFacts,
+    self, ADDED_TOKENS_FILE, CONFIG_FILE as TOKENIZER_CONFIG, SPECIAL_TOKENS_FILE, TOKENIZER_FILE, TokenizerFacts,
 };
 use super::transformer_inputs::inputs;
 use super::transformer_outputs::output;
 use super::{Notes, Place};
 use crate::model::manifest::{
-    Calibration, Limits, MOST_TOKENS, Manifest, Onnx, OutputKind, Preprocess, SCHEMA_VERSION, Tier, TokenizerSettings,
+    Calibration, Limits, Manifest, Onnx, OutputKind, Preprocess, SCHEMA_VERSION, Tier, TokenizerSettings,
 };
 
 /// The length where nothing says another: that of BERT.
@@ -33,15 +35,22 @@ pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -
     let output = output(onnx, &config, notes)?;
     let labels = labels(&config, output, notes);
     let problem_type = problem_type(&config, labels.len(), notes);
-    let tokenizer = tokenizer_files::read(place, config.pad_id(), notes);
+    let tokenizer = tokenizer_files::read(place, &config, notes);
     let first_position = first_position(&family, config.pad_id());
     let tokenizer = tokenizer?;
     let max_tokens = max_tokens(&config, &tokenizer, first_position, notes);
     let max_tokens = inputs.width.map_or(max_tokens, |width| max_tokens.min(width));
+    let token_types = token_types(onnx, &config, &tokenizer, notes);
     note_quantised(onnx, notes);
     let hints = place.hints;
     let mut files = onnx.files.clone();
-    let described = [CONFIG_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG, SPECIAL_TOKENS_FILE];
+    let described = [
+        CONFIG_FILE,
+        TOKENIZER_FILE,
+        TOKENIZER_CONFIG,
+        SPECIAL_TOKENS_FILE,
+        ADDED_TOKENS_FILE,
+    ];
     files.extend(described.iter().filter(|file| place.has(file)).map(ToString::to_string));
     let files = place.checksums(&files).map_err(|problem| notes.problem(problem));
     Some(Manifest {
@@ -74,6 +83,8 @@ pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -
             truncation: tokenizer.truncation,
             text_pairs: tokenizer.text_pairs,
             pad_id: tokenizer.pad_id,
+            token_types,
+            overrides: tokenizer.reading.overrides,
         }),
         calibration: Calibration::default(),
         golden: None,
@@ -173,6 +184,21 @@ fn max_tokens(config: &Config, tokenizer: &TokenizerFacts, first_position: u32, 
     let kept = most.max(3);
     notes.found(format!("it reads up to {kept} tokens ({why})"));
     kept
+}
+
+/// Whether a graph that has an input for token types is given those of the tokenizer; else zeros.
+fn token_types(onnx: &ChosenOnnx, config: &Config, tokenizer: &TokenizerFacts, notes: &mut Notes) -> bool {
+    let single = config.type_vocab_size.as_ref().and_then(Value::as_f64) == Some(1.0);
+    let given = tokenizer.reading.token_types && !single;
+    if !given && onnx.graph.inputs.iter().any(|input| input.name == "token_type_ids") {
+        let why = if single {
+            "type_vocab_size is 1"
+        } else {
+            "the tokenizer does not list them (model_input_names)"
+        };
+        notes.found(format!("its token_type_ids are zeros, as in transformers: {why}"));
+    }
+    given
 }
 
 fn note_quantised(onnx: &ChosenOnnx, notes: &mut Notes) {

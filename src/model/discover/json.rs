@@ -135,6 +135,7 @@ pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, 
     }
 }
 
+/// The number that a value is, however it is written.
 fn number_of(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
@@ -147,13 +148,21 @@ fn number_of(value: &Value) -> Option<f64> {
 pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
     match Value::deserialize(from)? {
         Value::Null => Ok(None),
-        Value::Bool(flag) => Ok(Some(flag)),
-        Value::String(text) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
-        Value::String(text) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
-        value => match whole_of(&value) {
-            Some(number @ (0 | 1)) => Ok(Some(number == 1)),
-            _ => Err(D::Error::custom("should be true or false")),
-        },
+        value => flag_of(&value)
+            .map(Some)
+            .ok_or_else(|| D::Error::custom("should be true or false")),
+    }
+}
+
+/// The flag that a value is, also one that is written as a text or as 0 or 1.
+pub(super) fn flag_of(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
+        Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        value => whole_of(value)
+            .filter(|number| (0..=1).contains(number))
+            .map(|number| number == 1),
     }
 }
 

@@ -15,6 +15,9 @@ mod sklearn_probe;
 mod sklearn_traps;
 mod sklearn_words;
 mod tokenizer_files;
+mod tokenizer_overrides;
+mod tokenizer_special;
+mod tokenizer_steps;
 mod transformer_inputs;
 mod transformer_outputs;
 

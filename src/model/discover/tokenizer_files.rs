@@ -1,11 +1,14 @@
 //! What a folder's tokenizer files say: the length, the padding, from which end texts are cut, whether pairs are known.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::config_file;
 use super::json::{self, read_json};
+use super::tokenizer_overrides::{self, Reading};
+use super::tokenizer_special;
 use super::{Notes, Place};
-use crate::model::manifest::Truncation;
+use crate::model::manifest::{AddedToken, Truncation};
 
 /// The tokenizer itself.
 pub(super) const TOKENIZER_FILE: &str = "tokenizer.json";
@@ -13,6 +16,8 @@ pub(super) const TOKENIZER_FILE: &str = "tokenizer.json";
 pub(super) const CONFIG_FILE: &str = "tokenizer_config.json";
 /// Which tokens are special, in older exports.
 pub(super) const SPECIAL_TOKENS_FILE: &str = "special_tokens_map.json";
+/// Which tokens were added to the vocabulary, in older exports.
+pub(super) const ADDED_TOKENS_FILE: &str = "added_tokens.json";
 
 /// What the files say.
 pub(super) struct TokenizerFacts {
@@ -24,6 +29,8 @@ pub(super) struct TokenizerFacts {
     pub text_pairs: bool,
     /// The id that fills padded rows, if a file says.
     pub pad_id: Option<u32>,
+    /// What transformers takes from the other files.
+    pub reading: Reading,
 }
 
 /// What matters of `tokenizer.json`; the vocabulary is passed over.
@@ -31,52 +38,47 @@ pub(super) struct TokenizerFacts {
 struct Tokenizer {
     post_processor: Option<Value>,
     normalizer: Option<Value>,
+    pre_tokenizer: Option<Value>,
     padding: Option<Value>,
+    truncation: Option<Value>,
     #[serde(default)]
-    added_tokens: Vec<AddedToken>,
+    added_tokens: Vec<Value>,
 }
 
-#[derive(Deserialize)]
-struct AddedToken {
-    id: u32,
-    content: String,
-}
-
-/// What matters of `tokenizer_config.json`.
+/// What of `tokenizer_config.json` must be of its kind.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Config {
+struct Checked {
     #[serde(deserialize_with = "json::number")]
     model_max_length: Option<f64>,
+    #[serde(deserialize_with = "json::number")]
+    max_len: Option<f64>,
     #[serde(deserialize_with = "json::text")]
     truncation_side: Option<String>,
-    pad_token: Option<Value>,
+    /// Told where it is none; whoever follows it reads it for itself.
     #[serde(deserialize_with = "json::flag")]
     do_lower_case: Option<bool>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct SpecialTokens {
-    pad_token: Option<Value>,
-}
-
 /// Reads the files; what is wrong goes into the notes.
-pub(super) fn read(place: &Place<'_>, pad_id: Option<u32>, notes: &mut Notes) -> Option<TokenizerFacts> {
+pub(super) fn read(place: &Place<'_>, model: &config_file::Config, notes: &mut Notes) -> Option<TokenizerFacts> {
     if !place.has(TOKENIZER_FILE) {
         no_tokenizer(place, notes);
         return None;
     }
     let mut told = |problem| notes.problem(problem);
     let tokenizer: Tokenizer = read_json(place, TOKENIZER_FILE).map_err(&mut told).ok()?;
-    let mut config = Config::default();
+    let mut checked = Checked::default();
     if place.has(CONFIG_FILE) {
-        config = read_json(place, CONFIG_FILE).map_err(&mut told).ok()?;
+        checked = read_json(place, CONFIG_FILE).map_err(&mut told).ok()?;
     }
-    let mut special = SpecialTokens::default();
-    if place.has(SPECIAL_TOKENS_FILE) {
-        special = read_json(place, SPECIAL_TOKENS_FILE).map_err(&mut told).ok()?;
-    }
+    let mut others = [CONFIG_FILE, SPECIAL_TOKENS_FILE, ADDED_TOKENS_FILE].map(|file| match place.has(file) {
+        true => read_json::<Map<String, Value>>(place, file).map_err(&mut told),
+        false => Ok(Map::new()),
+    });
+    let [Ok(config), Ok(special), Ok(older)] = &mut others else {
+        return None;
+    };
     let text_pairs = tokenizer.post_processor.as_ref().is_some_and(knows_pairs);
     notes.found(format!(
         "{TOKENIZER_FILE}: {}",
@@ -91,28 +93,52 @@ pub(super) fn read(place: &Place<'_>, pad_id: Option<u32>, notes: &mut Notes) ->
             "{TOKENIZER_FILE}: its fixed padding is not used: texts are padded to the longest of their batch"
         ));
     }
-    check_case(&tokenizer, &config, notes);
-    let named = config.pad_token.or(special.pad_token);
-    let named = named.as_ref().and_then(content);
-    let by_name = || {
-        let tokens = &tokenizer.added_tokens;
-        tokens
-            .iter()
-            .find(|token| Some(token.content.as_str()) == named)
-            .map(|token| token.id)
+    let own = |token: &Value| {
+        let id = u32::try_from(token.get("id")?.as_u64()?).ok()?;
+        Some((id, tokenizer_special::whole(token, false)?))
     };
+    let added: Vec<(u32, AddedToken)> = tokenizer.added_tokens.iter().filter_map(own).collect();
+    let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_owned);
+    let (class, version) = (text(&model.tokenizer_class), text(&model.transformers_version));
+    let files = tokenizer_overrides::Files {
+        normalizer: tokenizer.normalizer.as_ref(),
+        pre_tokenizer: tokenizer.pre_tokenizer.as_ref(),
+        post_processor: tokenizer.post_processor.as_ref(),
+        added: &added,
+        config,
+        special,
+        older,
+        family: model.model_type.as_deref(),
+        class: class.as_deref(),
+        version: version.as_deref(),
+    };
+    let reading = tokenizer_overrides::read(&files, notes);
+    let named = config
+        .get("pad_token")
+        .or_else(|| special.get("pad_token"))
+        .and_then(content);
+    let by_name = || added.iter().find(|(_, token)| Some(token.content.as_str()) == named);
+    let length = checked.model_max_length.or(checked.max_len);
+    let own_side = tokenizer.truncation.as_ref().and_then(|own| own.get("direction"));
+    let own_side = own_side.and_then(Value::as_str);
+    let side = checked.truncation_side.as_deref().or(own_side);
+    if config.get("padding_side").and_then(Value::as_str) == Some("left") {
+        notes.found(format!(
+            "{CONFIG_FILE}: padding_side is not used: rows are padded at their end, where the mask hides it"
+        ));
+    }
     Some(TokenizerFacts {
         // Without a length transformers writes 10^30.
-        max_tokens: config
-            .model_max_length
+        max_tokens: length
             .filter(|length| (3.0..1e6).contains(length))
             .map(|length| length as usize),
-        truncation: match config.truncation_side.as_deref() {
-            Some("left") => Truncation::Start,
+        truncation: match side {
+            Some(side) if side.eq_ignore_ascii_case("left") => Truncation::Start,
             _ => Truncation::End,
         },
         text_pairs,
-        pad_id: pad_id.or_else(by_name),
+        pad_id: model.pad_id().or_else(|| by_name().map(|(id, _)| *id)),
+        reading,
     })
 }
 
@@ -134,22 +160,6 @@ fn knows_pairs(processor: &Value) -> bool {
             .and_then(Value::as_array)
             .is_some_and(|all| all.iter().any(knows_pairs)),
         _ => false,
-    }
-}
-
-/// transformers lets `do_lower_case` overrule the tokenizer's own normaliser.
-fn check_case(tokenizer: &Tokenizer, config: &Config, notes: &mut Notes) {
-    let own = tokenizer
-        .normalizer
-        .as_ref()
-        .and_then(|normalizer| normalizer.get("lowercase")?.as_bool());
-    if let (Some(own), Some(asked)) = (own, config.do_lower_case)
-        && own != asked
-    {
-        notes.wrong(
-            format!("{TOKENIZER_FILE} has lowercase = {own}, {CONFIG_FILE} has do_lower_case = {asked}"),
-            format!("save both anew: {}", SAVE.replace("FOLDER", ".")),
-        );
     }
 }
 

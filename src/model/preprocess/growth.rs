@@ -5,6 +5,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::model::manifest::TokenizerOverrides;
+
 /// The most times as long; the steps of known families make some thirty.
 const MOST: f64 = 1024.0;
 /// The most pieces of the template that special tokens are put around texts by.
@@ -19,21 +21,20 @@ struct Steps {
 }
 
 /// Refuses a tokenizer that makes texts too long. The error is a part of a line. What is no tokenizer is for its reader to say.
-pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
+pub(super) fn check(bytes: &[u8], overrides: &TokenizerOverrides) -> Result<(), String> {
     let Ok(steps) = serde_json::from_slice::<Steps>(bytes) else {
         return Ok(());
     };
-    let times: f64 = [&steps.normalizer, &steps.pre_tokenizer]
-        .into_iter()
-        .flatten()
-        .map(times)
-        .product();
+    let normalizer = overrides.normalizer.as_ref().or(steps.normalizer.as_ref());
+    let pre_tokenizer = overrides.pre_tokenizer.as_ref().or(steps.pre_tokenizer.as_ref());
+    let post_processor = overrides.post_processor.as_ref().or(steps.post_processor.as_ref());
+    let times: f64 = [normalizer, pre_tokenizer].into_iter().flatten().map(times).product();
     if times.is_nan() || times > MOST {
         return Err(format!(
             "its normalizers can make a text {times:.0} times as long, the most is {MOST:.0}"
         ));
     }
-    match steps.post_processor.as_ref().map_or(0, pieces) {
+    match post_processor.map_or(0, pieces) {
         found if found > MOST_PIECES => Err(format!(
             "its post_processor puts {found} pieces around a text, the most is {MOST_PIECES}"
         )),
@@ -88,7 +89,7 @@ mod tests {
 
     fn checked(normalizer: &Value, post_processor: &Value) -> Result<(), String> {
         let tokenizer = json!({"normalizer": normalizer, "post_processor": post_processor, "model": {"vocab": {}}});
-        check(tokenizer.to_string().as_bytes())
+        check(tokenizer.to_string().as_bytes(), &TokenizerOverrides::default())
     }
 
     #[test]
@@ -115,6 +116,11 @@ mod tests {
         let template = |pieces: usize| json!({"type": "TemplateProcessing", "single": vec!["$A"; pieces], "pair": []});
         assert_eq!(checked(&Value::Null, &template(3)), Ok(()));
         assert!(checked(&Value::Null, &template(65)).is_err());
+        let overrides = TokenizerOverrides {
+            post_processor: Some(template(65)),
+            ..TokenizerOverrides::default()
+        };
+        assert!(check(b"{}", &overrides).is_err());
         let chained = json!({"type": "Sequence", "processors": vec![template(3); 4]});
         assert!(checked(&Value::Null, &chained).is_err());
     }

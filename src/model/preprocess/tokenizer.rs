@@ -5,15 +5,18 @@
 //! bound in bytes. Padding and truncation that a tokenizer.json carries are cleared: padding is the batch's, truncation the
 //! manifest's or the request's.
 
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokenizers::utils::truncation::{TruncationStrategy, truncate_encodings};
 use tokenizers::{
-    Model, ModelWrapper, OffsetType, PostProcessor, PreTokenizer, Tokenizer, TruncationDirection, TruncationParams,
+    Model, ModelWrapper, NormalizerWrapper, OffsetType, PostProcessor, PostProcessorWrapper, PreTokenizer,
+    PreTokenizerWrapper, Tokenizer, TruncationDirection, TruncationParams,
 };
 
 use super::wordpiece::WordPieces;
 use super::{EncodeError, Encoding, ModelInput, cut_bytes, expressions, growth};
 use crate::model::files;
-use crate::model::manifest::{TokenizerSettings, Truncation};
+use crate::model::manifest::{TokenizerOverrides, TokenizerSettings, Truncation};
 
 /// A tokenizer with the model's limits.
 pub struct TextTokenizer {
@@ -32,7 +35,7 @@ impl TextTokenizer {
     /// Reads the bytes of a tokenizer.json. The error is one line.
     pub fn load(bytes: &[u8], settings: TokenizerSettings) -> Result<Self, String> {
         let bytes = files::without_mark(bytes);
-        growth::check(bytes)?;
+        growth::check(bytes, &settings.overrides)?;
         let read = || Self::read(bytes, settings);
         // The library takes some files for sound that are not, and panics.
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
@@ -41,13 +44,15 @@ impl TextTokenizer {
 
     fn read(bytes: &[u8], settings: TokenizerSettings) -> Result<Self, String> {
         let bytes = expressions::of_file(bytes)?;
-        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|error| format!("not a usable tokenizer: {error}"))?;
+        let mut tokenizer =
+            Tokenizer::from_bytes(&bytes).map_err(|error| format!("not a usable tokenizer: {error}"))?;
         let own = || tokenizer.get_padding().map(|padding| padding.pad_id);
         let pad_id = settings
             .pad_id
             .or_else(own)
             .or_else(|| ["[PAD]", "<pad>"].iter().find_map(|token| tokenizer.token_to_id(token)))
             .unwrap_or(0);
+        overrule(&mut tokenizer, &settings.overrides)?;
         tokenizer.with_padding(None);
         tokenizer
             .with_truncation(None)
@@ -160,7 +165,10 @@ impl TextTokenizer {
             truncated: cut || too_long,
             input: ModelInput::Tokens {
                 ids: encoded.get_ids().to_vec(),
-                type_ids: encoded.get_type_ids().to_vec(),
+                type_ids: match self.settings.token_types {
+                    true => encoded.get_type_ids().to_vec(),
+                    false => vec![0; encoded.len()],
+                },
             },
         })
     }
@@ -197,4 +205,39 @@ impl TextTokenizer {
             limit: format!("{} tokens", self.settings.max_tokens),
         }
     }
+}
+
+/// Does what the overrides say, in the order in which transformers does it: tokens are normalised as they are added.
+fn overrule(tokenizer: &mut Tokenizer, overrides: &TokenizerOverrides) -> Result<(), String> {
+    fn step<T: DeserializeOwned>(named: &str, value: Option<&Value>) -> Result<Option<T>, String> {
+        let Some(value) = value else {
+            return Ok(None);
+        };
+        let mut value = value.clone();
+        expressions::of_step(&mut value)?;
+        let step = T::deserialize(value);
+        step.map(Some)
+            .map_err(|error| format!("preprocess.overrides.{named}: {error}"))
+    }
+    tokenizer.set_encode_special_tokens(overrides.split_special_tokens);
+    let tokens = overrides.added_tokens.iter().map(|token| {
+        tokenizers::AddedToken::from(token.content.clone(), token.special)
+            .single_word(token.single_word)
+            .lstrip(token.lstrip)
+            .rstrip(token.rstrip)
+            .normalized(token.normalized)
+    });
+    let added = tokenizer.add_tokens(tokens.collect::<Vec<_>>());
+    added.map_err(|error| format!("preprocess.overrides.added_tokens: {error}"))?;
+    if let Some(found) = step::<NormalizerWrapper>("normalizer", overrides.normalizer.as_ref())? {
+        let set = tokenizer.with_normalizer(Some(found)).map(|_| ());
+        set.map_err(|error| format!("preprocess.overrides.normalizer: {error}"))?;
+    }
+    if let Some(found) = step::<PreTokenizerWrapper>("pre_tokenizer", overrides.pre_tokenizer.as_ref())? {
+        tokenizer.with_pre_tokenizer(Some(found));
+    }
+    if let Some(found) = step::<PostProcessorWrapper>("post_processor", overrides.post_processor.as_ref())? {
+        tokenizer.with_post_processor(Some(found));
+    }
+    Ok(())
 }
