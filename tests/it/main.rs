@@ -57,6 +57,7 @@ mod stream_reader_stops;
 mod taken_back;
 mod tls;
 mod tokenizing;
+mod tokens;
 mod unicode;
 mod unread_answers;
 mod wire;
