@@ -1,6 +1,5 @@
-//! The queue of one model: plain state, without threads, locks or clocks. Time is passed in.
-//!
-//! Rows whose caller has gone, was answered, or whose deadline has passed never leave it as part of a batch.
+//! The queue of one model: plain state, without threads, locks or clocks. Time is passed in. Rows whose caller has gone, was
+//! answered, or whose deadline has passed never leave it as part of a batch.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

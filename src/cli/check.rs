@@ -168,13 +168,11 @@ fn describe_neighbours(neighbours: Neighbours) {
         Batch::Alone => "each text runs alone",
     };
     let whose = if told { " (limits.batch of the manifest)" } else { "" };
-    println!("neighbours   {held}{whose}");
+    outln!("neighbours   {held}{whose}");
     if beyond && batch == Batch::Any {
-        println!("  doubtful   an answer depends on the texts that share its batch");
+        outln!("  doubtful   an answer depends on the texts that share its batch");
     }
-    println!(
-        "  moved      outputs by up to {mixed:.2e} among texts of any length, {same_length:.2e} among those of one"
-    );
+    outln!("  moved      outputs by up to {mixed:.2e} among texts of any length, {same_length:.2e} among those of one");
 }
 
 fn describe_golden(report: Report, golden: &Golden, output_kind: OutputKind) {

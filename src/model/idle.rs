@@ -79,6 +79,21 @@ pub fn confirmed(narrow: &mut dyn Runner, wide: &mut dyn Runner, row: &ModelInpu
     Ok(fastest[0].as_secs_f64() >= WORTHWHILE * fastest[1].as_secs_f64())
 }
 
+/// The instances, the first with the session for quiet moments if there is one.
+pub fn with_idle<R: Runner + 'static>(runners: Vec<R>, wide: Option<(R, usize)>) -> Vec<Box<dyn Runner>> {
+    let mut runners: Vec<Box<dyn Runner>> = runners
+        .into_iter()
+        .map(|runner| Box::new(runner) as Box<dyn Runner>)
+        .collect();
+    if let Some((wide, from_cells)) = wide {
+        let narrow = runners.swap_remove(0);
+        runners.push(Box::new(IdleRunner::new(narrow, Box::new(wide), from_cells)));
+        let last = runners.len() - 1;
+        runners.swap(0, last);
+    }
+    runners
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

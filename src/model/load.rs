@@ -7,19 +7,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cost::{self, ShapeBounds, ShapeCost, TextCost};
+use super::cost::{self, ShapeBounds, ShapeCost};
 use super::gently::{self, Patience};
 use super::golden::{self, Report, Subject};
-use super::idle::{self, IdleRunner};
+use super::idle::{self, with_idle};
 use super::limited::{self, CallOff};
 use super::loaded::Model;
-use super::manifest::{Batch, Manifest, Preprocess};
+use super::manifest::{Manifest, Preprocess};
 use super::neighbours::{self, Neighbours};
 use super::onnx::{OnnxBytes, OnnxRunner, RunLimit, Runtime, SessionSettings, SharedWeights, Source};
 use super::postprocess::Postprocessor;
 use super::preprocess::{ModelInput, Preprocessor};
 use super::repository::VerifiedModel;
-use super::thread_time::thread_time;
+use super::text_cost::{self, TextCost};
+use super::thread_time::own_clock;
 use super::{ModelError, RunError, Runner, files};
 
 /// A limit of runs is no shorter: the machine may be busy with something else.
@@ -193,7 +194,7 @@ fn try_initialize(
             manifest.limits.max_batch_size,
             manifest.limits.batch,
         );
-        let manifest = &with_batch(manifest, neighbours.batch);
+        let manifest = &manifest.with_batch(neighbours.batch);
         let bounds = ShapeBounds::new(manifest, settings.max_cells);
         let golden = match &manifest.golden {
             Some(expected) => {
@@ -227,7 +228,7 @@ fn try_initialize(
             clock,
         )
         .map_err(|error| failed(&error))?;
-        let text_cost = cost::of_texts(&preprocessor, manifest.max_text_bytes(), own_clock());
+        let text_cost = text_cost::of_texts(&preprocessor, manifest.max_text_bytes(), own_clock());
         times.measuring = lap();
         Ok(Narrow {
             manifest: manifest.clone(),
@@ -334,16 +335,6 @@ struct Narrow {
     times: LoadTimes,
 }
 
-/// The manifest, with its limits as they hold.
-fn with_batch(manifest: &Manifest, batch: Batch) -> Manifest {
-    let mut manifest = manifest.clone();
-    manifest.limits.batch = Some(batch);
-    if batch == Batch::Alone {
-        manifest.limits.max_batch_size = 1;
-    }
-    manifest
-}
-
 /// The input that warm-up runs. A tokenizer that does not come to an end is given up.
 fn sample(
     verified: &VerifiedModel,
@@ -390,27 +381,6 @@ fn clock_for(around: Around, intra_threads: usize) -> impl Fn() -> Instant {
         true => own(),
         false => Instant::now(),
     }
-}
-
-/// A clock that stands still while this thread does.
-fn own_clock() -> impl Fn() -> Instant {
-    let (start, own) = (Instant::now(), thread_time());
-    move || start + thread_time().saturating_sub(own)
-}
-
-/// The instances, the first with the session for quiet moments if there is one.
-fn with_idle(runners: Vec<OnnxRunner>, wide: Option<(OnnxRunner, usize)>) -> Vec<Box<dyn Runner>> {
-    let mut runners: Vec<Box<dyn Runner>> = runners
-        .into_iter()
-        .map(|runner| Box::new(runner) as Box<dyn Runner>)
-        .collect();
-    if let Some((wide, from_cells)) = wide {
-        let narrow = runners.swap_remove(0);
-        runners.push(Box::new(IdleRunner::new(narrow, Box::new(wide), from_cells)));
-        let last = runners.len() - 1;
-        runners.swap(0, last);
-    }
-    runners
 }
 
 /// Runs the smallest shape and the largest ones, so that the first caller does not pay for what ONNX Runtime does once,

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::cost::TextCost;
 use super::manifest::{Manifest, Tier, Truncation};
 use super::onnx::RunLimit;
 use super::postprocess::{Classification, NotFinite, Postprocessor};
 use super::preprocess::ngrams::NgramSpan;
 use super::preprocess::{EncodeError, Encoding, Preprocessor};
+use super::text_cost::TextCost;
 
 /// A loaded model: the handler's steps, but for inference, whose place is the scheduler.
 pub struct Model {

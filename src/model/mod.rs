@@ -2,7 +2,7 @@
 //! output becomes an answer.
 //!
 //! Knows nothing of requests, queues or protocols. In reading order:
-//! [`files`] → [`scan`] → [`manifest`] → [`repository`] → [`discover`] → [`limited`] → [`load`] → [`loaded`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`cost`] →
+//! [`files`] → [`scan`] → [`manifest`] → [`repository`] → [`discover`] → [`limited`] → [`load`] → [`loaded`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`cost`] → [`text_cost`] →
 //! [`idle`] → [`signature`] → [`memory`].
 
 pub mod cost;
@@ -27,6 +27,7 @@ pub mod preprocess;
 pub mod repository;
 pub mod scan;
 pub mod signature;
+pub mod text_cost;
 pub mod thread_time;
 
 pub use cost::ShapeCost;

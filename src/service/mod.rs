@@ -16,6 +16,7 @@ pub mod drift;
 pub mod explain;
 pub mod failures;
 pub mod health;
+mod loaded_line;
 pub mod models;
 pub mod observe;
 pub mod predict;

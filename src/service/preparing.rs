@@ -10,8 +10,8 @@ use crate::batching::job::{Owner, Part, Unfinished};
 use crate::batching::workers::{PART, Workers};
 use crate::error::{Error, Reason};
 use crate::model::Encoding;
-use crate::model::cost::TextCost;
 use crate::model::loaded::Model;
+use crate::model::text_cost::TextCost;
 
 /// The most that preprocessing may take on an async thread, by the hardest texts: what others wait for meanwhile, while two
 /// changes of thread would take half as long.

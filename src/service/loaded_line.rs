@@ -1,0 +1,88 @@
+//! The line of the log that tells of a model that was loaded.
+
+use std::time::Duration;
+
+use super::slot::Slot;
+use crate::model::discover::NoteKind;
+use crate::model::load::{Around, Initialized, InstanceSettings};
+use crate::model::manifest::Batch;
+use crate::telemetry::logs::millis;
+
+pub(super) fn tell_loaded(
+    slot: &Slot,
+    instances: InstanceSettings,
+    initialized: &Initialized,
+    took: Duration,
+    around: Around,
+) {
+    let manifest = &slot.verified.manifest;
+    let Initialized {
+        golden,
+        times,
+        neighbours,
+        ..
+    } = initialized;
+    let assumed = slot.verified.assumed();
+    if !assumed.is_empty() {
+        tracing::warn!(model = manifest.name, version = manifest.version, "{assumed}");
+    }
+    let what = match around {
+        Around::Quiet => "model serves",
+        Around::Busy { .. } => "a new version is loaded",
+    };
+    tracing::info!(
+        model = manifest.name,
+        version = manifest.version,
+        fingerprint = slot.verified.fingerprint,
+        tier = manifest.tier.name(),
+        instances = instances.count,
+        idle_from_cells = initialized.idle_from_cells,
+        golden_examples = golden.examples,
+        largest_logit_difference = golden.largest_difference,
+        largest_batched_logit_difference = golden.largest_batched_difference,
+        load_ms = millis(took),
+        preprocessor_ms = millis(times.preprocessor),
+        sessions_ms = millis(times.sessions),
+        warm_up_ms = millis(times.warm_up),
+        measuring_ms = millis(times.measuring),
+        golden_ms = millis(times.golden),
+        "{what}"
+    );
+    if neighbours.batch != Batch::Any {
+        tracing::warn!(
+            model = manifest.name,
+            moved = neighbours.mixed,
+            moved_at_one_length = neighbours.same_length,
+            told = neighbours.told,
+            "texts of this model do not share batches as they come (limits.batch = {:?}): see docs/models.md",
+            neighbours.batch
+        );
+    } else if neighbours.beyond {
+        tracing::warn!(
+            model = manifest.name,
+            moved = neighbours.mixed,
+            "the answers of this model depend on the texts that share a batch, and its manifest lets any share one"
+        );
+    }
+    if manifest.stand_in {
+        tracing::warn!(
+            model = manifest.name,
+            "this model is a stand-in: its answers are not meant for use"
+        );
+    }
+    if !slot.verified.verified {
+        tracing::warn!(
+            model = manifest.name,
+            version = manifest.version,
+            "not verified: nobody compared its answers with those of its training framework; see `tandem check`"
+        );
+    }
+    for note in slot.verified.notes.iter().filter(|note| !note.leads) {
+        let text = &note.text;
+        match note.kind {
+            NoteKind::Found => tracing::debug!(model = manifest.name, "{text}"),
+            NoteKind::Assumed => tracing::warn!(model = manifest.name, "assumed: {text}"),
+            NoteKind::Doubtful | NoteKind::Wrong => tracing::warn!(model = manifest.name, "{text}"),
+        }
+    }
+}
