@@ -206,8 +206,8 @@ fn settings_of_other_kinds_than_expected_are_passed_over() {
         serde_json::json!([{}, null, "x", {"content": 1}]),
         serde_json::json!({"a": {}, "1": {"content": "<y>"}, "2": 3}),
     ];
+    // Of do_lower_case, truncation_side and model_max_length it is told.
     let keys = [
-        "do_lower_case",
         "strip_accents",
         "tokenize_chinese_chars",
         "add_prefix_space",
@@ -216,9 +216,7 @@ fn settings_of_other_kinds_than_expected_are_passed_over() {
         "added_tokens_decoder",
         "additional_special_tokens",
         "extra_special_tokens",
-        "truncation_side",
         "padding_side",
-        "model_max_length",
         "tokenizer_class",
         "cls_token",
         "pad_token",
