@@ -12,7 +12,8 @@
 //! 8. [`error`]: the one list of failures, and what each is in gRPC, HTTP and metrics.
 //! 9. [`telemetry`]: logs, metrics, request ids.
 //!
-//! Beside the path of a request: [`calibration`] measures a cascade, for `tandem calibrate`.
+//! Beside the path of a request: [`offline`] reads files of texts, for the commands that take them; [`calibration`] measures a
+//! cascade, for `tandem calibrate`.
 //!
 //! Imports go one way: api → service → batching → model. `tests/architecture.rs` keeps it so.
 
@@ -35,6 +36,7 @@ pub mod cli;
 pub mod config;
 pub mod error;
 pub mod model;
+pub mod offline;
 pub mod server;
 pub mod service;
 pub mod telemetry;

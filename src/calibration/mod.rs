@@ -1,12 +1,11 @@
 //! Calibrating a cascade: both models over labelled texts, fits on one half of them, figures on the other.
 //!
-//! Knows no server: models run in this process. In reading order: [`labelled`] (the texts) → [`measure`] (what both models
-//! say, and what it costs) → [`fit`] (temperatures, blend) → [`curve`] (figures with their intervals) → [`target`]
+//! Knows no server: models run in this process. In reading order: [`crate::offline::labelled`] (the texts) → [`measure`] (what both
+//! models say, and what it costs) → [`fit`] (temperatures, blend) → [`curve`] (figures with their intervals) → [`target`]
 //! (the point that is wanted) → [`plot`] (the curve as SVG).
 
 pub mod curve;
 pub mod fit;
-pub mod labelled;
 pub mod measure;
 pub mod plot;
 pub mod target;

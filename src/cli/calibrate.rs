@@ -7,18 +7,22 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::calibration_report::Report;
-use super::{ConfigArgs, Exit, fail, output};
+use super::read_args::ReadArgs;
+use super::{ConfigArgs, Exit, complain, fail, output};
 use crate::calibration::curve::{Fitted, Interval, Judged, Point};
-use crate::calibration::labelled::{self, Columns, Labelled, in_fit_half};
 use crate::calibration::target::{AccuracyTarget, Target, choose};
 use crate::calibration::{Sample, fit, measure};
 use crate::config::Settings;
 use crate::model::repository::VerifiedModel;
+use crate::offline::labelled::{self, Labelled, LabelledTexts, Meanings, in_fit_half};
+use crate::offline::reader::Columns;
 use crate::service::calibration::{BlendWeights, file_of};
 use crate::service::start::open_catalog;
 
 /// The fewest labelled texts in a half: below it, nothing can be fitted.
 const LEAST_TEXTS: usize = 20;
+/// How many labels one message names.
+const MOST_NAMED: usize = 16;
 /// An interval of the accuracy that is wider than this, end to end, is worth a warning.
 const WIDE: f64 = 0.02;
 
@@ -31,15 +35,18 @@ pub struct CalibrateArgs {
     /// The task [default: the only task]
     #[arg(long, value_name = "TASK", default_value = "", hide_default_value = true)]
     task: String,
-    /// The column, or key, of the text
-    #[arg(long, value_name = "NAME", default_value = "text")]
-    text_column: String,
+    /// How the file is read.
+    #[command(flatten)]
+    reading: ReadArgs,
     /// The column, or key, of the label
     #[arg(long, value_name = "NAME", default_value = "label")]
     label_column: String,
     /// What a value of the label column means, if it is neither a label's name nor its place from 0; may be repeated
     #[arg(long, value_name = "VALUE=LABEL", value_parser = meaning)]
     map: Vec<(String, String)>,
+    /// Leave rows without a label out
+    #[arg(long)]
+    skip_unlabelled: bool,
     /// The cheapest point with this accuracy: 0.895, 89.5%, or against the deep model's: deep, deep-0.2pt [default: deep-0.2pt]
     #[arg(long, value_name = "ACCURACY", group = "target", allow_hyphen_values = true)]
     target_accuracy: Option<AccuracyTarget>,
@@ -91,7 +98,20 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
     let target = target(args)?;
     let Subject { task, fast, deep } = subject(args, &settings)?;
     let labels = &deep.manifest.labels;
+    let out = args.out.clone().unwrap_or_else(|| usual_place(&settings, &task));
+    if !args.dry_run {
+        check_place(&out)?;
+    }
     let texts = read(args, labels)?;
+    let halves = |wanted: bool| {
+        texts
+            .iter()
+            .filter(move |text| in_fit_half(&text.text, args.seed) == wanted)
+    };
+    let absent = check_halves([halves(true).collect(), halves(false).collect()], labels)?;
+    if let Some(absent) = absent {
+        complain(&format!("warning: {absent}"));
+    }
     let samples = measure(&texts, &fast, &deep, settings.intra_threads)?;
     let half = |wanted: bool| -> Vec<&Sample> {
         let pairs = texts.iter().zip(&samples);
@@ -101,8 +121,6 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
             .collect()
     };
     let (fitting, measuring) = (half(true), half(false));
-    check_halves(&fitting, &measuring, labels)?;
-
     let fitted = fit_on(&fitting);
     let (counts, fitting) = ((fitting.len(), measuring.len()), Judged::new(fitting, &fitted));
     let fine: Vec<_> = fitting
@@ -136,7 +154,6 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
     };
     output::record(report.print());
     if !args.dry_run {
-        let out = args.out.clone().unwrap_or_else(|| usual_place(&settings, &task));
         report.write(&out, [&fast, &deep]).map_err(failure)?;
     }
     Ok(())
@@ -199,14 +216,49 @@ fn usual_place(settings: &Settings, task: &str) -> PathBuf {
 }
 
 fn read(args: &CalibrateArgs, labels: &[String]) -> Outcome<Vec<Labelled>> {
-    let meanings: BTreeMap<String, String> = args.map.iter().cloned().collect();
+    let map: BTreeMap<String, String> = args.map.iter().cloned().collect();
     let columns = Columns {
-        text: &args.text_column,
-        label: &args.label_column,
-        labels,
-        meanings: &meanings,
+        text: args.reading.text_column.clone(),
+        pair: None,
+        label: Some(args.label_column.clone()),
     };
-    labelled::read(&args.file, &columns).map_err(|problem| usage(format!("{}: {problem}", args.file.display())))
+    let meanings = Meanings {
+        labels,
+        map: &map,
+        skip_unlabelled: args.skip_unlabelled,
+    };
+    let of_file = |told: &str| format!("{}: {told}", args.file.display());
+    let LabelledTexts { texts, notes } = labelled::read(&args.file, &args.reading.options(), columns, &meanings)
+        .map_err(|problem| usage(of_file(&problem)))?;
+    notes.iter().for_each(|note| complain(&of_file(note)));
+    Ok(texts)
+}
+
+/// Fails now where the files could not be written after all the measuring.
+fn check_place(out: &Path) -> Outcome<()> {
+    let folder = match out.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let problem = |problem: &dyn std::fmt::Display| {
+        usage(format!(
+            "{}: the calibration can't be written there: {problem}; name another place with --out, or write none with --dry-run",
+            folder.display()
+        ))
+    };
+    if !folder.is_dir() {
+        return Err(problem(&"no such folder"));
+    }
+    if out.is_dir() {
+        return Err(usage(format!(
+            "--out: {} is a folder, it must be a file",
+            out.display()
+        )));
+    }
+    // The only sure way to know whether files may be made is to make one; it goes again at once.
+    let trial = folder.join(format!(".tandem-{}", std::process::id()));
+    std::fs::write(&trial, "").map_err(|error| problem(&error))?;
+    std::fs::remove_file(&trial).map_err(|error| problem(&error))
 }
 
 /// Runs both models over every text.
@@ -248,23 +300,30 @@ fn progress(tier: &'static str, texts: usize) -> ProgressBar {
     ProgressBar::new(texts as u64).with_style(style).with_prefix(tier)
 }
 
-fn check_halves(fitting: &[&Sample], measuring: &[&Sample], labels: &[String]) -> Outcome<()> {
-    let least = fitting.len().min(measuring.len());
+/// Whether both halves are large enough; the labels that one of them lacks are told.
+fn check_halves(halves: [Vec<&Labelled>; 2], labels: &[String]) -> Outcome<Option<String>> {
+    let least = halves[0].len().min(halves[1].len());
     if least < LEAST_TEXTS {
         return Err(usage(format!(
             "too few labelled texts: a half has {least}, it must have at least {LEAST_TEXTS}"
         )));
     }
-    for (at, label) in labels.iter().enumerate() {
-        for half in [fitting, measuring] {
-            if !half.iter().any(|sample| sample.truth == at) {
-                return Err(usage(format!(
-                    "too few labelled texts: one half has none that is `{label}`"
-                )));
-            }
-        }
+    let has = |half: &[&Labelled], label: usize| half.iter().any(|text| text.label == label);
+    let lacking = labels.iter().enumerate();
+    let lacking = lacking.filter(|(at, _)| !halves.iter().all(|half| has(half, *at)));
+    let lacking: Vec<&str> = lacking.map(|(_, label)| label.as_str()).collect();
+    if lacking.is_empty() {
+        return Ok(None);
     }
-    Ok(())
+    let more = if lacking.len() > MOST_NAMED {
+        format!(" and {} more", lacking.len() - MOST_NAMED)
+    } else {
+        String::new()
+    };
+    let named = lacking.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+    Ok(Some(format!(
+        "a half of the texts has none of {named}{more}: the figures say nothing of them, and macro-F1 counts them as 0"
+    )))
 }
 
 fn fit_on(samples: &[&Sample]) -> Fitted {

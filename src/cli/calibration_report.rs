@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::complain;
 use super::output::outln;
+use super::terminal::{Cell, Style, Table, folded, width, wrap};
 use crate::calibration::curve::{Interval, Point};
 use crate::calibration::plot::{self, Plot};
 use crate::model::repository::VerifiedModel;
@@ -49,50 +49,61 @@ impl Report<'_> {
     pub fn print(&self) -> io::Result<()> {
         let mut out = io::stdout().lock();
         let [fast, deep] = self.micros_a_text;
-        writeln!(
-            out,
-            "task {}: fitted on {} texts of {}, measured on {} others (seed {})",
-            self.task, self.fitted_on, self.file, self.measured_on, self.seed
-        )?;
-        writeln!(
-            out,
-            "a text takes {fast:.1} µs (fast) and {deep:.1} µs (deep) here; cost = (fast for all + deep for the escalated) / deep for all"
-        )?;
-        let [fast, deep] = self.temperatures;
-        writeln!(out, "temperatures: fast {fast:.4}, deep {deep:.4}")?;
-        let bias: Vec<String> = self
-            .blend
-            .bias
-            .iter()
-            .map(|(label, bias)| format!("{label} {bias:+.4}"))
-            .collect();
-        writeln!(
-            out,
-            "escalated: softmax({:.4} × ln p_fast + {:.4} × ln p_deep + bias); bias: {}",
-            self.blend.fast,
-            self.blend.deep,
-            bias.join(", ")
-        )?;
-        writeln!(out, "{}", self.table())?;
+        let [fast_temperature, deep_temperature] = self.temperatures;
+        let bias = self.blend.bias.iter();
+        let bias: Vec<String> = bias.map(|(label, bias)| format!("{label} {bias:+.4}")).collect();
+        for paragraph in [
+            format!(
+                "task {}: fitted on {} texts of {}, measured on {} others (seed {})",
+                self.task, self.fitted_on, self.file, self.measured_on, self.seed
+            ),
+            format!(
+                "a text takes {fast:.1} µs (fast) and {deep:.1} µs (deep) here; cost = (fast for all + deep for the escalated) / deep for all"
+            ),
+            format!("temperatures: fast {fast_temperature:.4}, deep {deep_temperature:.4}"),
+            format!(
+                "escalated: softmax({:.4} × ln p_fast + {:.4} × ln p_deep + bias); bias: {}",
+                self.blend.fast,
+                self.blend.deep,
+                folded(bias.iter().map(String::as_str), width())
+            ),
+        ] {
+            for line in wrap(&paragraph, width()) {
+                writeln!(out, "{line}")?;
+            }
+        }
+        writeln!(out, "\n{}\n", self.table())?;
+        let Point {
+            accuracy,
+            above_deep,
+            macro_f1,
+            ece,
+            ..
+        } = self.chosen;
+        for line in [
+            format!(
+                "chosen: accuracy {}, minus deep's {}",
+                with_interval(accuracy, 100.0, 2),
+                with_interval(above_deep, 100.0, 2)
+            ),
+            format!(
+                "        macro-F1 {}, ECE {}",
+                with_interval(macro_f1, 1.0, 4),
+                with_interval(ece, 1.0, 4)
+            ),
+        ] {
+            writeln!(out, "{line}")?;
+        }
         if let Some(warning) = &self.warning {
             complain(&format!("warning: {warning}"));
         }
         out.flush()
     }
 
+    /// The curve, with what fits a line of 80; the report as JSON has every interval.
     fn table(&self) -> Table {
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header([
-            "",
-            "min confidence",
-            "escalated",
-            "cost",
-            "accuracy",
-            "minus deep",
-            "macro-F1",
-            "ECE",
-        ]);
+        let header = ["", "threshold", "escalated", "cost", "accuracy", "95%", "macro-F1"];
+        let mut table = Table::new(header).right(1..header.len());
         let last = self.curve.len().saturating_sub(1);
         let curve = self.curve.iter().enumerate().map(|(at, point)| {
             let name = match at {
@@ -103,18 +114,19 @@ impl Report<'_> {
             (name, point)
         });
         for (name, point) in curve.chain([("deep alone", &self.deep_alone), ("chosen", &self.chosen)]) {
-            table.add_row([
+            let Interval { value, low, high } = point.accuracy;
+            let threshold = point.min_confidence.map(|value| format!("{value:.4}"));
+            let style = if name == "chosen" { Style::Bold } else { Style::Plain };
+            let cells = [
                 name.to_owned(),
-                point
-                    .min_confidence
-                    .map_or(String::new(), |value| format!("{value:.4}")),
+                threshold.unwrap_or_default(),
                 format!("{:.1}%", point.escalated * 100.0),
                 format!("{:.3}", point.cost),
-                with_interval(point.accuracy, 100.0, 2),
-                with_interval(point.above_deep, 100.0, 2),
-                with_interval(point.macro_f1, 1.0, 4),
-                with_interval(point.ece, 1.0, 4),
-            ]);
+                format!("{:.2}", value * 100.0),
+                format!("{:.1} to {:.1}", low * 100.0, high * 100.0),
+                format!("{:.4}", point.macro_f1.value),
+            ];
+            table.row(cells.map(|cell| Cell::styled(cell, style)));
         }
         table
     }

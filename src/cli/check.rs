@@ -1,18 +1,24 @@
-//! `tandem check`: everything that a start of the server would verify of one model, and what came out. Of a folder without a
-//! manifest: what was found, what was assumed, what is wrong and how to put it right.
+//! `tandem check`: everything that a start of the server would verify of one model, and what came out. First what the model is, then
+//! what was assumed of a folder without a manifest, what is doubtful or wrong and how to put it right.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::output::outln;
+use serde::Serialize;
+
+use super::output;
+use super::terminal::{Style, folded, width, wrap};
 use super::{ConfigArgs, Exit, complain, fail, write_manifest};
 use crate::config::Settings;
 use crate::model::discover::{self, Examined, Hints, Note, NoteKind};
-use crate::model::golden::Report;
+use crate::model::golden;
 use crate::model::load::{InstanceSettings, initialize};
-use crate::model::manifest::{Batch, Golden, Manifest, OWN_GOLDEN, OutputKind};
+use crate::model::manifest::{Batch, Golden, OWN_GOLDEN, OutputKind};
 use crate::model::neighbours::Neighbours;
 use crate::model::repository::{self, MANIFEST_FILE, VerifiedModel};
+
+/// How wide the first column is.
+const MARGIN: usize = 13;
 
 /// The arguments of `tandem check`.
 #[derive(clap::Args)]
@@ -25,9 +31,63 @@ pub struct CheckArgs {
     /// Let --write-manifest overwrite a manifest and golden examples that are there, made anew from the export
     #[arg(long, requires = "write_manifest")]
     force: bool,
+    /// End with exit code 3 where something is doubtful
+    #[arg(long)]
+    strict: bool,
+    /// Print all of it as one JSON object
+    #[arg(long)]
+    json: bool,
     /// Where settings come from.
     #[command(flatten)]
     config: ConfigArgs,
+}
+
+/// All that is said of a model; also the JSON.
+#[derive(Default, Serialize)]
+struct Report {
+    folder: PathBuf,
+    /// Absent where something is wrong.
+    model: Option<ModelFacts>,
+    notes: Vec<NoteFacts>,
+    golden: Option<GoldenFacts>,
+    written: Vec<&'static str>,
+    /// What ended the check early.
+    problem: Option<String>,
+    seconds: Option<f64>,
+    outcome: &'static str,
+}
+
+#[derive(Serialize)]
+struct ModelFacts {
+    name: String,
+    version: String,
+    fingerprint: String,
+    task: String,
+    tier: &'static str,
+    labels: Vec<String>,
+    files: usize,
+    /// Whether a manifest holds each file to its SHA-256.
+    checksums: bool,
+    stand_in: bool,
+}
+
+#[derive(Serialize)]
+struct NoteFacts {
+    kind: &'static str,
+    text: String,
+    remedy: Option<String>,
+}
+
+#[derive(Serialize)]
+struct GoldenFacts {
+    examples: usize,
+    of: &'static str,
+    largest_difference: f32,
+    tolerance: f32,
+    largest_batched_difference: f32,
+    batched_tolerance: f32,
+    /// Whether they are by Tandem itself: they detect later change, not a wrong export.
+    own: bool,
 }
 
 /// Verifies one model.
@@ -40,23 +100,81 @@ pub fn run(args: &CheckArgs) -> Exit {
         Ok(folder) => folder,
         Err(problem) => return fail(&problem, Exit::Usage),
     };
+    let mut report = Report {
+        folder: folder.clone(),
+        ..Report::default()
+    };
+    let mut printer = Printer { json: args.json };
+    let exit = match check(&folder, &settings, args, &mut report, &mut printer) {
+        Ok(exit) => exit,
+        Err((problem, exit)) => {
+            complain(&problem);
+            report.outcome = "failed";
+            report.problem = Some(problem);
+            exit
+        }
+    };
+    if args.json {
+        let json = serde_json::to_string_pretty(&report).expect("names and numbers");
+        output::block(&json);
+    }
+    exit
+}
+
+fn check(
+    folder: &Path,
+    settings: &Settings,
+    args: &CheckArgs,
+    report: &mut Report,
+    printer: &mut Printer,
+) -> Result<Exit, (String, Exit)> {
     let has_manifest = folder.join(MANIFEST_FILE).is_file();
     if has_manifest && args.write_manifest && !args.force {
         let there = folder.join(MANIFEST_FILE);
-        return fail(
-            &format!("{} is there already; --force overwrites it", there.display()),
+        return Err((
+            format!("{} is there already; --force overwrites it", there.display()),
             Exit::Usage,
-        );
+        ));
     }
     let verified = if has_manifest && !args.write_manifest {
-        repository::verify(&folder).map_err(|error| fail(&error, Exit::Usage))
+        let verified = repository::verify(folder).map_err(|error| (error.to_string(), Exit::Usage))?;
+        report.notes = verified.notes.iter().map(NoteFacts::of).collect();
+        verified
     } else {
-        examined(&folder)
+        let Examined { manifest, notes } = discover::examine(folder, &hints(folder));
+        report.notes = notes.iter().map(NoteFacts::of).collect();
+        let Some(manifest) = manifest else {
+            printer.line(
+                "folder",
+                &format!("{} has no {MANIFEST_FILE}", folder.display()),
+                Style::Plain,
+            );
+            printer.notes(&report.notes);
+            report.outcome = "wrong";
+            let wrong = report.count("wrong");
+            let noun = if wrong == 1 { "thing is" } else { "things are" };
+            complain(&format!("{}: {wrong} {noun} wrong, see above", folder.display()));
+            return Ok(Exit::Usage);
+        };
+        repository::unverified(folder, manifest, notes)
     };
-    match verified {
-        Ok(verified) => load(&verified, &settings, args),
-        Err(exit) => exit,
+    let facts = ModelFacts::of(&verified, has_manifest && !args.write_manifest);
+    printer.model(&facts, folder);
+    report.model = Some(facts);
+    printer.notes(&report.notes);
+    load(&verified, settings, args, report, printer)?;
+    let doubtful = report.count("doubtful");
+    if doubtful == 0 {
+        report.outcome = "ok";
+        return Ok(Exit::Success);
     }
+    report.outcome = "doubtful";
+    if args.strict {
+        let noun = if doubtful == 1 { "thing is" } else { "things are" };
+        complain(&format!("{}: {doubtful} {noun} doubtful, see above", folder.display()));
+        return Ok(Exit::Doubtful);
+    }
+    Ok(Exit::Success)
 }
 
 /// The folder of a model: the one that is named, or the newest version in the repository.
@@ -64,40 +182,18 @@ fn find(model: &Path, repository: &Path) -> Result<PathBuf, String> {
     if model.is_dir() {
         return Ok(model.to_owned());
     }
-    let name = model.to_string_lossy();
-    let folders = repository::newest(repository).map_err(|error| error.to_string())?;
+    let name = model.display();
+    if model.is_file() {
+        return Err(format!("{name}: is a file; name the folder that it is in"));
+    }
+    let nowhere = |why: &str| format!("{name}: neither a folder nor a model in {}{why}", repository.display());
+    let folders = match repository::newest(repository) {
+        Ok(folders) => folders,
+        // A name may be meant for a repository that is broken; a path is not.
+        Err(error) => return Err(nowhere(&format!(" ({error})"))),
+    };
     let named = |folder: &PathBuf| folder.parent().and_then(Path::file_name) == Some(model.as_os_str());
-    folders
-        .into_iter()
-        .find(named)
-        .ok_or_else(|| format!("{name}: neither a folder nor a model in {}", repository.display()))
-}
-
-/// What a folder without a manifest is; tells everything that is to be told of it.
-fn examined(folder: &Path) -> Result<VerifiedModel, Exit> {
-    let hints = hints(folder);
-    let Examined { manifest, notes } = discover::examine(folder, &hints);
-    outln!("folder       {} has no {MANIFEST_FILE}", folder.display());
-    for (kind, heading) in [
-        (NoteKind::Found, "found"),
-        (NoteKind::Assumed, "assumed"),
-        (NoteKind::Doubtful, "doubtful"),
-        (NoteKind::Wrong, "wrong"),
-    ] {
-        notes
-            .iter()
-            .filter(|note| note.kind == kind)
-            .for_each(|note| tell(heading, note));
-    }
-    match manifest {
-        Some(manifest) => Ok(repository::unverified(folder, manifest, notes)),
-        None => {
-            let wrong = notes.iter().filter(|note| note.kind == NoteKind::Wrong).count();
-            let noun = if wrong == 1 { "thing is" } else { "things are" };
-            complain(&format!("{}: {wrong} {noun} wrong, see above", folder.display()));
-            Err(Exit::Usage)
-        }
-    }
+    folders.into_iter().find(named).ok_or_else(|| nowhere(""))
 }
 
 /// What the folder is called; a manifest that is about to be overwritten keeps its names.
@@ -115,15 +211,13 @@ fn hints(folder: &Path) -> Hints {
     }
 }
 
-fn tell(heading: &str, note: &Note) {
-    outln!("{heading:<12} {}", note.text);
-    if let Some(remedy) = &note.remedy {
-        outln!("  remedy     {remedy}");
-    }
-}
-
-fn load(verified: &VerifiedModel, settings: &Settings, args: &CheckArgs) -> Exit {
-    describe(verified);
+fn load(
+    verified: &VerifiedModel,
+    settings: &Settings,
+    args: &CheckArgs,
+    report: &mut Report,
+    printer: &mut Printer,
+) -> Result<(), (String, Exit)> {
     let started = Instant::now();
     let instances = InstanceSettings {
         count: 1,
@@ -131,30 +225,38 @@ fn load(verified: &VerifiedModel, settings: &Settings, args: &CheckArgs) -> Exit
         idle_threads: 1,
         max_cells: 256,
     };
-    let mut initialized = match initialize(verified, instances) {
-        Ok(initialized) => initialized,
-        Err(error) => return fail(&error, Exit::Failure),
-    };
-    describe_neighbours(initialized.neighbours);
+    let mut initialized = initialize(verified, instances).map_err(|error| (error.to_string(), Exit::Failure))?;
+    describe_neighbours(initialized.neighbours, printer);
     match &verified.manifest.golden {
-        Some(golden) => describe_golden(initialized.golden, golden, verified.manifest.onnx.output_kind),
-        None => outln!("golden       no examples: nobody compared its answers with those of its training framework"),
+        Some(golden) => {
+            let facts = GoldenFacts::of(initialized.golden, golden, verified.manifest.onnx.output_kind);
+            printer.golden(&facts);
+            report.golden = Some(facts);
+        }
+        None => printer.line(
+            "golden",
+            "no examples: nobody compared its answers with those of its training framework",
+            Style::Doubtful,
+        ),
     }
     if args.write_manifest {
-        let written = write_manifest::write(&verified.folder, &verified.manifest, &mut initialized, args.force);
-        if let Err(problem) = written {
-            return fail(&problem, Exit::Failure);
-        }
-        outln!("written      {MANIFEST_FILE} and golden.jsonl: later change is detected, a wrong export is not");
+        write_manifest::write(&verified.folder, &verified.manifest, &mut initialized, args.force)
+            .map_err(|problem| (problem, Exit::Failure))?;
+        report.written = vec![MANIFEST_FILE, "golden.jsonl"];
+        let written = format!("{MANIFEST_FILE} and golden.jsonl: later change is detected, a wrong export is not");
+        printer.line("written", &written, Style::Plain);
     } else if verified.manifest.golden.is_none() {
-        outln!("  remedy     --write-manifest writes {MANIFEST_FILE} with checksums and examples; see docs/models.md");
+        let remedy = format!("--write-manifest writes {MANIFEST_FILE} with checksums and examples; see docs/models.md");
+        printer.line("  remedy", &remedy, Style::Plain);
     }
-    outln!("ok           in {:.0?}", started.elapsed());
-    Exit::Success
+    let taken = started.elapsed();
+    report.seconds = Some(taken.as_secs_f64());
+    printer.verdict(report.count("doubtful"), &format!("{taken:.0?}"));
+    Ok(())
 }
 
 /// Which texts share a batch, and how far answers move where they do.
-fn describe_neighbours(neighbours: Neighbours) {
+fn describe_neighbours(neighbours: Neighbours, printer: &Printer) {
     let Neighbours {
         batch,
         told,
@@ -168,65 +270,166 @@ fn describe_neighbours(neighbours: Neighbours) {
         Batch::Alone => "each text runs alone",
     };
     let whose = if told { " (limits.batch of the manifest)" } else { "" };
-    outln!("neighbours   {held}{whose}");
+    printer.line("neighbours", &format!("{held}{whose}"), Style::Plain);
     if beyond && batch == Batch::Any {
-        outln!("  doubtful   an answer depends on the texts that share its batch");
+        let doubt = "an answer depends on the texts that share its batch";
+        printer.line("  doubtful", doubt, Style::Doubtful);
     }
-    outln!("  moved      outputs by up to {mixed:.2e} among texts of any length, {same_length:.2e} among those of one");
+    let moved =
+        format!("outputs by up to {mixed:.2e} among texts of any length, {same_length:.2e} among those of one");
+    printer.line("  moved", &moved, Style::Plain);
 }
 
-fn describe_golden(report: Report, golden: &Golden, output_kind: OutputKind) {
-    let of = match output_kind {
-        OutputKind::Logits => "logit",
-        OutputKind::Probabilities => "probability",
-    };
-    outln!("golden       {} examples, ids identical", report.examples);
-    outln!(
-        "  alone      largest {of} difference {:.2e}, tolerance {:.2e}",
-        report.largest_difference,
-        golden.logit_tolerance
-    );
-    outln!(
-        "  batched    largest {of} difference {:.2e}, tolerance {:.2e}",
-        report.largest_batched_difference,
-        golden.batched_logit_tolerance
-    );
-    if golden.source == OWN_GOLDEN {
-        outln!("  source     Tandem itself: they detect later change, not a wrong export");
+impl Report {
+    fn count(&self, kind: &str) -> usize {
+        self.notes.iter().filter(|note| note.kind == kind).count()
     }
 }
 
-fn describe(verified: &VerifiedModel) {
-    let VerifiedModel {
-        folder,
-        manifest,
-        fingerprint,
-        ..
-    } = verified;
-    let Manifest {
-        name,
-        version,
-        task,
-        tier,
-        labels,
-        ..
-    } = manifest;
-    outln!("model        {name}@{version} ({})", folder.display());
-    outln!("fingerprint  {fingerprint}");
-    outln!(
-        "task         {task}, tier {}, labels {}",
-        tier.name(),
-        labels.join(", ")
-    );
-    if folder.join(MANIFEST_FILE).is_file() {
-        outln!("files        {} with the right SHA-256", manifest.files.len());
-    } else {
-        outln!(
-            "files        {}, without a SHA-256 to hold them to",
-            manifest.files.len()
+impl NoteFacts {
+    fn of(note: &Note) -> Self {
+        let kind = match note.kind {
+            NoteKind::Found => "found",
+            NoteKind::Assumed => "assumed",
+            NoteKind::Doubtful => "doubtful",
+            NoteKind::Wrong => "wrong",
+        };
+        Self {
+            kind,
+            text: note.text.clone(),
+            remedy: note.remedy.clone(),
+        }
+    }
+}
+
+impl ModelFacts {
+    fn of(verified: &VerifiedModel, checksums: bool) -> Self {
+        let manifest = &verified.manifest;
+        Self {
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            fingerprint: verified.fingerprint.clone(),
+            task: manifest.task.clone(),
+            tier: manifest.tier.name(),
+            labels: manifest.labels.clone(),
+            files: manifest.files.len(),
+            checksums,
+            stand_in: manifest.stand_in,
+        }
+    }
+}
+
+impl GoldenFacts {
+    fn of(report: golden::Report, golden: &Golden, output_kind: OutputKind) -> Self {
+        Self {
+            examples: report.examples,
+            of: match output_kind {
+                OutputKind::Logits => "logit",
+                OutputKind::Probabilities => "probability",
+            },
+            largest_difference: report.largest_difference,
+            tolerance: golden.logit_tolerance,
+            largest_batched_difference: report.largest_batched_difference,
+            batched_tolerance: golden.batched_logit_tolerance,
+            own: golden.source == OWN_GOLDEN,
+        }
+    }
+}
+
+/// Writes for people, as it comes; nothing where JSON comes at the end.
+struct Printer {
+    json: bool,
+}
+
+impl Printer {
+    /// A heading, and what is said under it, in as many lines as it takes.
+    fn line(&self, heading: &str, text: &str, style: Style) {
+        if self.json {
+            return;
+        }
+        for (at, part) in wrap(text, width().saturating_sub(MARGIN)).iter().enumerate() {
+            let heading = if at == 0 { heading } else { "" };
+            output::styled(&format!("{}{part}", style.paint(&format!("{heading:<MARGIN$}"))));
+        }
+    }
+
+    fn model(&self, facts: &ModelFacts, folder: &Path) {
+        let ModelFacts { name, version, .. } = facts;
+        self.line(
+            "model",
+            &format!("{name}@{version} ({})", folder.display()),
+            Style::Bold,
         );
+        self.line("task", &format!("{}, tier {}", facts.task, facts.tier), Style::Plain);
+        let room = 2 * (width().saturating_sub(MARGIN)) - 20;
+        let labels = folded(facts.labels.iter().map(String::as_str), room);
+        self.line("labels", &labels, Style::Plain);
+        self.line("fingerprint", &facts.fingerprint, Style::Plain);
+        match (facts.checksums, facts.files) {
+            (true, files) => self.line("files", &format!("{files} with the right SHA-256"), Style::Plain),
+            (false, files) => {
+                let text = format!("{files}, without a SHA-256 to hold them to: there is no {MANIFEST_FILE}");
+                self.line("files", &text, Style::Plain);
+            }
+        }
+        if facts.stand_in {
+            self.line("stand-in", "its answers are not meant for use", Style::Doubtful);
+        }
     }
-    if manifest.stand_in {
-        outln!("stand-in     its answers are not meant for use");
+
+    /// What matters most comes first.
+    fn notes(&self, notes: &[NoteFacts]) {
+        for (kind, style) in [
+            ("wrong", Style::Bad),
+            ("doubtful", Style::Doubtful),
+            ("assumed", Style::Bold),
+            ("found", Style::Plain),
+        ] {
+            for note in notes.iter().filter(|note| note.kind == kind) {
+                self.line(kind, &note.text, style);
+                if let Some(remedy) = &note.remedy {
+                    self.line("  remedy", remedy, Style::Plain);
+                }
+            }
+        }
+    }
+
+    fn golden(&self, golden: &GoldenFacts) {
+        self.line(
+            "golden",
+            &format!("{} examples, ids identical", golden.examples),
+            Style::Plain,
+        );
+        let of = golden.of;
+        for (heading, difference, tolerance) in [
+            ("  alone", golden.largest_difference, golden.tolerance),
+            ("  batched", golden.largest_batched_difference, golden.batched_tolerance),
+        ] {
+            let text = format!("largest {of} difference {difference:.2e}, tolerance {tolerance:.2e}");
+            self.line(heading, &text, Style::Plain);
+        }
+        if golden.own {
+            self.line(
+                "  source",
+                "Tandem itself: they detect later change, not a wrong export",
+                Style::Plain,
+            );
+        }
+    }
+
+    fn verdict(&self, doubtful: usize, taken: &str) {
+        match doubtful {
+            0 => self.line("ok", &format!("in {taken}"), Style::Good),
+            1 => self.line(
+                "doubtful",
+                &format!("it serves, with 1 doubt, see above; in {taken}"),
+                Style::Doubtful,
+            ),
+            many => self.line(
+                "doubtful",
+                &format!("it serves, with {many} doubts, see above; in {taken}"),
+                Style::Doubtful,
+            ),
+        }
     }
 }

@@ -1,8 +1,18 @@
 //! A gRPC client for the commands that talk to a server.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error as TlsError, SignatureScheme};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -99,6 +109,82 @@ pub async fn connect_as(
         }
     };
     Ok(InterceptedService::new(channel, bearer))
+}
+
+/// Connects in TLS to the server of this machine, whose certificate and key are `pair`. It shows the same pair, for a server that asks
+/// for one; any certificate will do, so nothing secret may be sent. The error is one line.
+pub async fn connect_to_own(address: &str, (certificate, key): (&Path, &Path)) -> Result<Connection, String> {
+    let pem = |file: &Path, error: rustls_pki_types::pem::Error| format!("{}: {error}", file.display());
+    let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| pem(certificate, error))?;
+    let secret = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| pem(key, error))?;
+    let provider = Arc::new(ring::default_provider());
+    let tls = |error: TlsError| format!("{address}: TLS: {error}");
+    let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(tls)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_client_auth_cert(chain, secret)
+        .map_err(tls)?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let connector = TlsConnector::from(Arc::new(config));
+    let to = address.to_owned();
+    let connect = tower::service_fn(move |_| {
+        let (connector, to) = (connector.clone(), to.clone());
+        async move {
+            let stream = TcpStream::connect(&to).await?;
+            let name = ServerName::IpAddress(stream.peer_addr()?.ip().into());
+            Ok::<_, io::Error>(TokioIo::new(connector.connect(name, stream).await?))
+        }
+    });
+    // The scheme says nothing of TLS, which the connector speaks.
+    let channel = endpoint(address, "http")?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_with_connector(connect)
+        .await
+        .map_err(|error| format!("{address}: {}", innermost(&error)))?;
+    Ok(InterceptedService::new(channel, Bearer(None)))
+}
+
+/// Takes any certificate whose key the server has.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 /// `host:port` or a URL.

@@ -1,28 +1,26 @@
 //! `tandem healthcheck`: asks grpc.health.v1 once; for containers and scripts without a gRPC client.
+//!
+//! Reads what the server reads: a server that was told its address and its certificate by the environment or by tandem.toml is found
+//! by the same.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::client::{CredentialArgs, OwnCertificate, connect_as, describe};
+use super::client::{Connection, CredentialArgs, connect_as, connect_to_own, describe};
 use super::output::outln;
-use super::{Exit, complain};
+use super::{ConfigArgs, Exit, complain, fail};
+use crate::config::Settings;
 
 /// The arguments of `tandem healthcheck`.
 #[derive(clap::Args)]
 pub struct HealthcheckArgs {
-    /// The server's gRPC address; a wildcard address is asked on loopback
-    #[arg(
-        long,
-        env = "TANDEM_GRPC_ADDR",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:50051"
-    )]
-    addr: String,
+    /// The server's gRPC address [default: the one in the server's configuration]; a wildcard address is asked on loopback
+    #[arg(long, value_name = "ADDRESS")]
+    addr: Option<String>,
     /// What to ask for: a service or a model; empty for the whole server
     #[arg(long, value_name = "NAME", default_value = "")]
     service: String,
@@ -32,24 +30,25 @@ pub struct HealthcheckArgs {
     /// What the server is shown.
     #[command(flatten)]
     credentials: CredentialArgs,
-    /// The certificate by which this program shows itself, PEM
-    #[arg(long, env = "TANDEM_TLS_CERT", value_name = "FILE", requires = "tls_key")]
-    tls_cert: Option<PathBuf>,
-    /// Its key, PEM
-    #[arg(long, env = "TANDEM_TLS_KEY", value_name = "FILE")]
-    tls_key: Option<PathBuf>,
+    /// Where settings come from.
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 /// Asks once.
 pub fn run(args: &HealthcheckArgs) -> Exit {
+    let settings = match args.config.resolve() {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error, Exit::Usage),
+    };
+    let address = args.addr.clone().unwrap_or_else(|| settings.grpc_addr.to_string());
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let answer = match tokio {
         Ok(tokio) => tokio.block_on(async {
             let limit = Duration::from_millis(args.timeout_ms);
-            let own = args.tls_cert.as_deref().zip(args.tls_key.as_deref());
-            tokio::time::timeout(limit, ask(args, own))
+            tokio::time::timeout(limit, ask(args, &settings, &reachable(&address)))
                 .await
-                .unwrap_or_else(|_| Err(format!("{}: no answer within {limit:?}", args.addr)))
+                .unwrap_or_else(|_| Err(format!("{address}: no answer within {limit:?}")))
         }),
         Err(error) => Err(error.to_string()),
     };
@@ -69,14 +68,29 @@ pub fn run(args: &HealthcheckArgs) -> Exit {
     }
 }
 
-async fn ask(args: &HealthcheckArgs, own: OwnCertificate<'_>) -> Result<ServingStatus, String> {
-    let connection = connect_as(&reachable(&args.addr), &args.credentials, own).await?;
-    let mut client = HealthClient::new(connection);
+async fn ask(args: &HealthcheckArgs, settings: &Settings, address: &str) -> Result<ServingStatus, String> {
+    let mut client = HealthClient::new(connect(args, settings, address).await?);
     let request = HealthCheckRequest {
         service: args.service.clone(),
     };
     let answer = client.check(request).await.map_err(|status| describe(&status))?;
     Ok(answer.into_inner().status())
+}
+
+/// A server of this configuration is spoken to in TLS if it has a certificate. Its own machine need not be told whom to trust:
+/// no name is asked for there, and no token is sent.
+async fn connect(args: &HealthcheckArgs, settings: &Settings, address: &str) -> Result<Connection, String> {
+    let own = settings.tls_cert.as_deref().zip(settings.tls_key.as_deref());
+    let is_loopback = address
+        .parse::<SocketAddr>()
+        .is_ok_and(|address| address.ip().is_loopback());
+    let is_here = args.addr.is_none() || is_loopback;
+    match own {
+        Some(pair) if args.credentials.tls_ca.is_none() && is_here && !address.contains("://") => {
+            connect_to_own(address, pair).await
+        }
+        _ => connect_as(address, &args.credentials, own).await,
+    }
 }
 
 /// A server that listens on all addresses is reached on loopback.

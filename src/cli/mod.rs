@@ -5,14 +5,14 @@ pub mod calibrate;
 pub mod calibration_report;
 pub mod check;
 pub mod client;
-pub mod explain;
 pub mod healthcheck;
 pub mod models;
 pub mod output;
 pub mod predict;
+pub mod read_args;
 pub mod serve;
 pub mod signals;
-pub mod table;
+pub mod terminal;
 pub mod write_manifest;
 
 use std::path::PathBuf;
@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use clap::error::ContextValue;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use self::terminal::ColorChoice;
 use crate::config::{ConfigError, Options, Settings, resolve};
 use crate::model::onnx::Runtime;
 use crate::telemetry::stderr;
@@ -38,6 +39,8 @@ pub enum Exit {
     Failure = 1,
     /// What it was told can't be right: the command line, the configuration, a manifest, a checksum.
     Usage = 2,
+    /// It works and something is doubtful, where that was asked for.
+    Doubtful = 3,
 }
 
 /// A gRPC server for text classification: a fast and a deep model behind one API.
@@ -47,12 +50,16 @@ struct Cli {
     /// Print the versions of Tandem and of ONNX Runtime, and where that was found
     #[arg(short = 'V', long)]
     version: bool,
+    /// When colours are written; NO_COLOR in the environment means never
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", global = true)]
+    color: ColorChoice,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 success; 1 could not start or go on (a port in use, a model that fails its \
-checks, a server out of reach); 2 a mistake in the command line, the configuration, a manifest or a checksum.";
+checks, a server out of reach), or a text has no answer; 2 a mistake in the command line, the configuration, a manifest or a \
+checksum; 3 something is doubtful, for `check --strict`.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -70,7 +77,8 @@ enum Command {
     /// List the models of a server, roll versions out and back, by its admin port
     Models(Box<models::ModelsArgs>),
     /// Ask a server whether it serves; exit code 0 if so
-    Healthcheck(healthcheck::HealthcheckArgs),
+    #[command(mut_args = hide_all_but_tls)]
+    Healthcheck(Box<healthcheck::HealthcheckArgs>),
     /// Load a server and tell how fast it answers, alone or beside a reference
     #[command(mut_args = hide_server_settings)]
     Bench(Box<bench::args::BenchArgs>),
@@ -94,6 +102,12 @@ fn hide_server_settings(argument: clap::Arg) -> clap::Arg {
         Some("Listeners" | "Connections" | "Security" | "Roll-out" | "Logs")
     );
     argument.hide(server_only)
+}
+
+/// Takes the settings that do not tell how a server is reached out of a command's help.
+fn hide_all_but_tls(argument: clap::Arg) -> clap::Arg {
+    let other = argument.get_help_heading().is_some_and(|heading| heading != "TLS");
+    argument.hide(other)
 }
 
 /// Where settings come from.
@@ -135,6 +149,7 @@ fn listen_early() -> Result<Option<Signals>, Exit> {
 }
 
 fn run(cli: Cli, signals: Option<Signals>) -> Result<Exit, Exit> {
+    terminal::choose(cli.color);
     if cli.version {
         output::block(&version());
         return Ok(Exit::Success);

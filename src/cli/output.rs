@@ -32,6 +32,11 @@ pub fn block(text: &str) {
     text.split('\n').for_each(line);
 }
 
+/// Writes one line whose colours are ours, and whose strings were made visible before.
+pub fn styled(text: &str) {
+    raw(format!("{text}\n").as_bytes());
+}
+
 /// Writes bytes as they are.
 pub fn raw(bytes: &[u8]) {
     let mut out = io::stdout().lock();

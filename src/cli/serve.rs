@@ -1,5 +1,6 @@
 //! `tandem serve`: configuration → manifests and checksums → ports → accept → load, warm up, check → serve → drain.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::output::{self, outln};
@@ -11,6 +12,8 @@ use crate::model::onnx::Runtime;
 use crate::server::security::{Security, Tokens};
 use crate::server::{Addresses, Server};
 use crate::service::Service;
+use crate::service::catalog::Catalog;
+use crate::service::slot::Slot;
 use crate::service::start::open_catalog;
 use crate::telemetry::logs::{self, millis};
 use crate::telemetry::metrics::Metrics;
@@ -95,13 +98,30 @@ fn check(settings: &Settings, service: &Service) -> Exit {
     service.stop_models();
     match outcome {
         Ok(()) => {
-            let models = service.catalog().slots().count();
-            let noun = if models == 1 { "model" } else { "models" };
-            outln!("ok: {models} {noun} loaded and verified");
+            outln!("ok: {}", loaded(&service.catalog()));
             Exit::Success
         }
         Err(error) => fail(&error, Exit::Failure),
     }
+}
+
+/// How many models were loaded, and which of them nobody compared with their training framework.
+fn loaded(catalog: &Catalog) -> String {
+    let count = catalog.slots().count();
+    let of = |slot: &Arc<Slot>| (!slot.verified.verified).then(|| slot.verified.manifest.name.clone());
+    let unverified: Vec<String> = catalog.slots().filter_map(of).collect();
+    let noun = if count == 1 { "model" } else { "models" };
+    if unverified.is_empty() {
+        return format!("{count} {noun} loaded and verified");
+    }
+    let verified = match count - unverified.len() {
+        0 => String::new(),
+        verified => format!(", {verified} verified"),
+    };
+    format!(
+        "{count} {noun} loaded{verified}; not verified: {}",
+        unverified.join(", ")
+    )
 }
 
 async fn serve(settings: &Settings, security: Security, service: Service, signals: Signals) -> Exit {

@@ -130,7 +130,7 @@ fn what_can_not_be_calibrated_is_refused_in_one_line() {
         (
             vec!["calibrate", &odd],
             2,
-            "line 2: `good` is none of the labels negative, positive",
+            "`good` (line 2) is none of the labels negative, positive; say what it means: --map good=LABEL",
         ),
         (vec!["calibrate", &few], 2, "too few labelled texts"),
         (
@@ -158,4 +158,44 @@ fn what_can_not_be_calibrated_is_refused_in_one_line() {
     let dry = place.tandem(&["calibrate", &reviews, "--min-confidence", "0.8", "--dry-run"]);
     dry.success();
     assert!(!place.path().join("sentiment.cascade.toml").exists());
+}
+
+#[test]
+fn a_place_that_can_not_be_written_is_told_before_anything_is_read() {
+    let place = Workplace::new();
+    let nowhere = place.path().join("no/such/a.toml").display().to_string();
+    // The file is not there either: the place is looked at first.
+    let finished = place.tandem(&["calibrate", "/nowhere.tsv", "--out", &nowhere]);
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    let complaint = finished.complaint();
+    assert!(
+        complaint.contains("no such folder") && complaint.contains("--out"),
+        "{complaint}"
+    );
+}
+
+#[test]
+fn a_class_that_is_absent_and_rows_without_a_label_are_told_and_the_rest_is_measured() {
+    let place = Workplace::new();
+    let rows: String = (0..100).map(|at| format!("좋은 영화 {at},positive\n")).collect();
+    let one_class = place.file("one.csv", &format!("text,label\n{rows}이건 뭐지,\n"));
+    let refused = place.tandem(&["calibrate", &one_class, "--min-confidence", "0.8", "--dry-run"]);
+    assert!(
+        refused
+            .complaint()
+            .contains("1 row (line 102) without a label; --skip-unlabelled"),
+        "{refused:?}"
+    );
+    let finished = place.tandem(&[
+        "calibrate",
+        &one_class,
+        "--min-confidence",
+        "0.8",
+        "--dry-run",
+        "--skip-unlabelled",
+    ]);
+    assert!(finished.stderr.contains("left out: 1 row (line 102)"), "{finished:?}");
+    assert!(finished.stderr.contains("has none of negative"), "{finished:?}");
+    let report = finished.success();
+    assert!(report.lines().all(|line| line.chars().count() <= 80), "{report}");
 }

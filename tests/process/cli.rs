@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::support::command::{Finished, finish, tandem};
 use crate::support::models::FastModelCopy;
+use crate::support::server::free_ports;
 use crate::support::{RunningServer, root};
 
 fn check(model: &Path) -> Finished {
@@ -145,4 +146,105 @@ fn no_command_shows_the_help() {
     assert_eq!(finished.code, Some(2), "{finished:?}");
     let help = finish(tandem().arg("--help"), b"").success();
     assert_eq!(format!("{}{}", finished.stdout, finished.stderr), help);
+}
+
+#[test]
+fn healthcheck_reads_what_the_server_reads() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let certified = rcgen::generate_simple_self_signed(["somewhere.example".to_owned()]).expect("a certificate");
+    for (name, content) in [
+        ("cert.pem", certified.cert.pem()),
+        ("key.pem", certified.signing_key.serialize_pem()),
+    ] {
+        std::fs::write(folder.path().join(name), content).expect("written");
+    }
+    let pair = [("TANDEM_TLS_CERT", "cert.pem"), ("TANDEM_TLS_KEY", "key.pem")];
+    for by_tls in [false, true] {
+        let here = |mut command: std::process::Command| {
+            command.current_dir(folder.path());
+            if by_tls {
+                command.envs(pair);
+            }
+            command
+        };
+        let _ = std::fs::remove_file(folder.path().join("tandem.toml"));
+        let mut serve = here(tandem());
+        serve
+            .arg("serve")
+            .args(free_ports())
+            .arg("--models")
+            .arg(root().join("models"));
+        let server = RunningServer::spawn(serve);
+        server.wait_ready();
+        std::fs::write(
+            folder.path().join("tandem.toml"),
+            format!("grpc_addr = \"{}\"\n", server.grpc),
+        )
+        .expect("written");
+        let mut ask = here(tandem());
+        ask.args(["healthcheck", "--timeout-ms", "60000"]);
+        assert_eq!(finish(&mut ask, b"").success(), "SERVING\n", "TLS: {by_tls}");
+    }
+}
+
+#[test]
+fn check_says_first_what_a_model_is_and_all_of_it_as_json() {
+    let export = root().join("tests/data/hugging_face/bert");
+    let report = check(&export).success();
+    let place = |words: &str| report.find(words).unwrap_or_else(|| panic!("{words} in {report}"));
+    assert!(
+        place("model ") < place("assumed ") && place("assumed ") < place("found "),
+        "{report}"
+    );
+    // Words that are longer than a line, such as commands and paths, are not broken.
+    let long: Vec<&str> = report
+        .lines()
+        .filter(|line| line.chars().count() > 80 && line[13..].contains(' '))
+        .collect();
+    assert!(long.is_empty(), "{long:#?}");
+    let json = finish(tandem().args(["check", "--json"]).arg(&export), b"").json();
+    assert_eq!(
+        (&json["model"]["name"], &json["model"]["tier"]),
+        (&"bert".into(), &"deep".into()),
+        "{json}"
+    );
+    assert!(
+        json["notes"]
+            .as_array()
+            .is_some_and(|notes| notes.iter().any(|note| note["kind"] == "assumed")),
+        "{json}"
+    );
+}
+
+#[test]
+fn check_ends_with_3_under_strict_where_something_is_doubtful() {
+    let doubtful = root().join("tests/data/scikit-learn/trap-sublinear");
+    let loose = finish(tandem().args(["check", "--json"]).arg(&doubtful), b"").json();
+    assert_eq!(loose["outcome"], "doubtful", "{loose}");
+    let strict = finish(tandem().args(["check", "--strict"]).arg(&doubtful), b"");
+    assert_eq!(strict.code, Some(3), "{strict:?}");
+    let good = finish(
+        tandem()
+            .args(["check", "--strict"])
+            .arg(root().join("models/sentiment-fast/1")),
+        b"",
+    );
+    assert_eq!(good.code, Some(0), "{good:?}");
+}
+
+#[test]
+fn check_names_what_was_asked_for_where_there_is_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut command = tandem();
+    let finished = finish(
+        command.current_dir(folder.path()).args(["check", "no-such-folder"]),
+        b"",
+    );
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    assert!(
+        finished
+            .complaint()
+            .starts_with("tandem: no-such-folder: neither a folder nor a model"),
+        "{finished:?}"
+    );
 }

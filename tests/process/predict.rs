@@ -175,3 +175,151 @@ fn a_file_or_a_server_out_of_reach_exits_1_and_is_named() {
     assert_eq!(silent.code, Some(1), "{silent:?}");
     assert!(silent.complaint().starts_with("tandem: 127.0.0.1:0: "), "{silent:?}");
 }
+
+/// A file in a folder of its own.
+fn file(name: &str, content: &[u8]) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join(name);
+    fs::write(&path, content).expect("written");
+    let path = path.display().to_string();
+    (folder, path)
+}
+
+fn texts_of(output: Finished) -> Vec<String> {
+    let rows = json_lines(&output.success());
+    rows.iter()
+        .map(|row| row["text"].as_str().expect("a text").to_owned())
+        .collect()
+}
+
+#[test]
+fn files_with_columns_are_read_by_them_in_their_own_encoding() {
+    let korean = |text: &str| encoding_rs::EUC_KR.encode(text).0.into_owned();
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let quoted = BAD.replace('"', "\"\"");
+    let csv = format!("\u{feff}id,text,label\r\n1,{GOOD},1\r\n2,\"{quoted}\",0\r\n");
+    let pandas = format!("text\tlabel\n{GOOD}\t1\n\"{quoted}\"\t0\n");
+    let json = format!(
+        "{}\n{}\n",
+        serde_json::json!({ "text": GOOD }),
+        serde_json::json!({ "document": BAD })
+    );
+    for (name, content, said) in [
+        ("a.csv", csv.clone().into_bytes(), ""),
+        (
+            "a.csv",
+            korean(csv.trim_start_matches('\u{feff}')),
+            "converted from cp949",
+        ),
+        ("a.tsv", pandas.into_bytes(), "--quoted no"),
+        ("a.jsonl", utf16(&json), "converted from UTF-16LE"),
+        ("a.txt", format!("\u{feff}{GOOD}\r\n{BAD}\r\n").into_bytes(), ""),
+    ] {
+        let (_folder, path) = file(name, &content);
+        let output = predict_here(&["--route", "fast", "--file", &path], b"");
+        assert!(
+            output.stderr.contains(said) && output.stderr.is_empty() == said.is_empty(),
+            "{output:?}"
+        );
+        assert_eq!(texts_of(output), [GOOD, BAD], "{name}");
+    }
+    let stream = predict_here(&["--route", "fast", "--input-format", "csv", "-"], csv.as_bytes());
+    assert_eq!(texts_of(stream), [GOOD, BAD]);
+    let (_folder, path) = file("a.csv", b"review,star\na,1\n");
+    let refused = predict_here(&["--file", &path], b"");
+    assert!(refused.complaint().contains("there are: review, star"), "{refused:?}");
+    assert_eq!(
+        texts_of(predict_here(
+            &["--route", "fast", "--text-column", "review", "--file", &path],
+            b""
+        )),
+        ["a"]
+    );
+}
+
+#[test]
+fn a_bad_row_has_its_line_and_the_others_their_answers_here_and_by_a_server() {
+    let server = RunningServer::start(&[]);
+    let mut content = format!("{GOOD}\n").repeat(150).into_bytes();
+    content.extend(b"no \xff\n");
+    content.extend("가".repeat(6000).as_bytes());
+    content.extend(format!("\n{BAD}\n").as_bytes());
+    let (_folder, path) = file("a.txt", &content);
+    let args = ["--route", "fast", "--file", &path];
+    for output in [predict_here(&args, b""), predict_by(&server, &args, b"")] {
+        assert_eq!(output.code, Some(1), "{}", output.stderr);
+        let complaint = output.complaint().to_owned();
+        assert!(
+            complaint.contains("2 of 153 texts have no answer; the first, line 151: byte 4"),
+            "{complaint}"
+        );
+        let rows = json_lines(&output.stdout);
+        assert_eq!(rows.len(), 153);
+        assert_eq!((&rows[150]["line"], &rows[151]["line"]), (&151.into(), &152.into()));
+        let error = rows[151]["error"].as_str().expect("an error");
+        assert!(error.contains("18000 bytes") && !error.contains("texts["), "{error}");
+        assert_eq!(rows[152]["label"], "negative");
+    }
+}
+
+#[test]
+fn every_score_a_model_by_name_and_all_labels_are_shown_in_each_form() {
+    let args = ["--model", "sentiment-fast", "--scores", GOOD, BAD];
+    let rows = json_lines(&predict_here(&[&args[..], &["--json"]].concat(), b"").success());
+    for row in &rows {
+        let scores = row["scores"].as_array().expect("scores");
+        assert_eq!(scores.len(), 2);
+        assert_eq!((&scores[0]["label"], &row["labels"][0]), (&row["label"], &row["label"]));
+        assert_eq!(row["tier"], "fast");
+    }
+    let table = predict_here(&args, b"").success();
+    assert!(table.contains("positive") && table.lines().count() == 7, "{table}");
+    assert!(table.lines().all(|line| !line.contains('─')), "no rules: {table}");
+    let csv = predict_here(&[&args[..], &["--format", "csv"]].concat(), b"").success();
+    assert!(
+        csv.starts_with("text,label,confidence,tier,decision,token_count,truncated,score:negative,score:positive\n"),
+        "{csv}"
+    );
+    let unknown = predict_here(&["--model", "nobody", GOOD], b"");
+    assert!(
+        unknown.code == Some(1) && unknown.complaint().contains("nobody"),
+        "{unknown:?}"
+    );
+}
+
+#[test]
+fn an_explanation_shows_the_text_once_with_what_spoke_for_and_against() {
+    let plain = predict_here(&["--route", "fast", "--explain", GOOD], b"").success();
+    assert!(plain.lines().nth(1).is_some_and(|line| line.contains('[')), "{plain}");
+    assert!(!plain.contains("negative"), "no other label's mirror: {plain}");
+    assert!(plain.lines().count() < 20, "{plain}");
+    let colours = predict_here(&["--route", "fast", "--explain", "--color", "always", GOOD], b"").success();
+    assert!(
+        colours.contains("\u{1b}[7;32m") && !colours.contains("\u{1b}[40") && !colours.contains("\u{1b}[97"),
+        "{colours}"
+    );
+}
+
+#[test]
+fn a_value_and_several_labels_are_shown_as_what_they_are() {
+    let export = |name: &str| root().join("tests/data/scikit-learn").join(name).display().to_string();
+    let ask = |name: &str, args: &[&str]| {
+        let mut command = tandem();
+        command
+            .args(["predict", "--fast", &export(name), "great film"])
+            .args(args);
+        finish(&mut command, b"").success()
+    };
+    let row = &json_lines(&ask("regression", &["--json"]))[0];
+    assert!(row["value"].is_number() && row.get("label").is_none(), "{row}");
+    assert!(ask("regression", &[]).starts_with("value"));
+    assert!(ask("regression", &["--format", "csv"]).starts_with("text,value,tier"));
+    let row = &json_lines(&ask("each-label-tensor", &["--json", "--scores"]))[0];
+    let selected = |score: &&Value| score["selected"] == true;
+    let scores = row["scores"].as_array().expect("scores");
+    assert_eq!(
+        scores.iter().filter(selected).count(),
+        row["labels"].as_array().expect("labels").len(),
+        "{row}"
+    );
+}

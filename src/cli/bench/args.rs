@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use crate::api::pb;
 use crate::cli::ConfigArgs;
 use crate::cli::client::CredentialArgs;
+use crate::cli::read_args::ReadArgs;
 use crate::config::HumanDuration;
 use crate::config::settings::RouteSetting;
 
@@ -75,6 +76,9 @@ pub struct BenchArgs {
     /// Texts: one a line, or .tsv, .csv, .jsonl with a column or key `text` or `document` [default: 512 reviews]
     #[arg(long, value_name = "FILE", help_heading = "Calls")]
     pub texts: Option<PathBuf>,
+    /// How the file is read.
+    #[command(flatten)]
+    pub reading: ReadArgs,
     /// Texts in a call
     #[arg(long, value_name = "COUNT", help_heading = "Calls", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub batch_size: u64,

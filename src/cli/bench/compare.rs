@@ -149,6 +149,7 @@ fn onnx_arguments(args: &BenchArgs) -> Vec<String> {
     let mut arguments = vec!["bench-onnx".to_owned()];
     arguments.extend(flags(args.config.config.as_deref(), &args.config.options));
     arguments.extend(args.texts.iter().map(|file| format!("--texts={}", file.display())));
+    arguments.extend(args.reading.arguments());
     arguments.push(format!("--window={}", args.in_flight()));
     arguments.push(format!("--batch={}", args.reference_batch.unwrap_or(0)));
     arguments.push(format!("--model={}", args.model));

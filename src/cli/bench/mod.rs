@@ -32,7 +32,7 @@ use self::recorder::LatencySummary;
 use self::report::Report;
 use super::client::{Server, describe};
 use super::healthcheck::reachable;
-use super::{Exit, fail};
+use super::{Exit, complain, fail};
 use crate::api::pb;
 use crate::config::Settings;
 
@@ -75,7 +75,12 @@ async fn told_to_stop() -> String {
 }
 
 async fn bench(args: &BenchArgs, settings: &Settings) -> Result<Report, String> {
-    let texts = texts::load(args.texts.as_deref())?;
+    let texts::Texts { texts, notes } = texts::load(
+        args.texts.as_deref(),
+        &args.reading.options(),
+        args.reading.text_column.as_deref(),
+    )?;
+    notes.iter().for_each(|note| complain(note));
     let progress = Progress::open();
     let child = if args.spawn {
         Some(ServerChild::start(&args.config, args.server_cpus.as_deref()).await?)

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::recorder::Latencies;
 use super::texts;
 use crate::cli::output::outln;
+use crate::cli::read_args::ReadArgs;
 use crate::cli::{ConfigArgs, Exit, fail};
 use crate::config::Settings;
 use crate::config::settings::RouteSetting;
@@ -36,6 +37,9 @@ pub struct RawArgs {
     /// Which model runs, by its tier
     #[arg(long, value_name = "ROUTE")]
     pub route: Option<RouteSetting>,
+    /// How their file is read.
+    #[command(flatten)]
+    pub reading: ReadArgs,
     /// Which model runs, by its name
     #[arg(long, value_name = "NAME", default_value = "")]
     pub model: String,
@@ -133,7 +137,12 @@ impl Bare {
         let mut bare = Self {
             model: initialized.model,
             runners: initialized.runners,
-            texts: texts::load(args.texts.as_deref())?,
+            texts: texts::load(
+                args.texts.as_deref(),
+                &args.reading.options(),
+                args.reading.text_column.as_deref(),
+            )?
+            .texts,
             window: args.window.max(1),
             batch: args.batch,
             next_window: AtomicUsize::new(0),

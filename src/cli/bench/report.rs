@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -13,6 +12,7 @@ use super::overload::Overload;
 use super::probe::Leftover;
 use super::recorder::LatencySummary;
 use crate::api::pb;
+use crate::cli::terminal::Table;
 use crate::cli::{Exit, fail, output};
 
 /// Everything that was found.
@@ -179,7 +179,7 @@ fn measured_table(measured: &Measured) -> String {
     }
     for (name, summary) in rows {
         if let Some(summary) = summary {
-            table.add_row(latency_row(name, &summary));
+            table.row(latency_row(name, &summary));
         }
     }
     out += &format!("{table}\n");
@@ -243,7 +243,7 @@ fn comparison_table(comparison: &Comparison) -> String {
         ),
     ];
     for (name, figure, value) in figures {
-        table.add_row([
+        table.row([
             name.to_owned(),
             number(middle(&ours, figure)),
             number(middle(&theirs, figure)),
@@ -264,13 +264,7 @@ fn comparison_table(comparison: &Comparison) -> String {
 }
 
 fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(header);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
+    Table::new(header).right(1..N)
 }
 
 fn latency_row(name: String, summary: &LatencySummary) -> [String; 7] {

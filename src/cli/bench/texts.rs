@@ -1,76 +1,69 @@
 //! The texts of `tandem bench`: from a file, or the ones that are built in. Nothing here depends on time.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
+
+use crate::offline::reader::{Columns, Options, Rows};
 
 /// 512 reviews from the held-out part of the Naver sentiment movie corpus (CC0 1.0), the first of
 /// `tests/data/reviews.tsv`.
 const BUILT_IN: &str = include_str!("reviews.txt");
 
-/// The columns and keys that may hold the text, the first that is there.
-const NAMES: [&str; 2] = ["text", "document"];
+/// The texts, and what should be known of the file they came from.
+pub struct Texts {
+    /// The texts.
+    pub texts: Vec<String>,
+    /// Each in one line.
+    pub notes: Vec<String>,
+}
 
 /// Reads `file`, or gives the texts that are built in. The error is one line that names the file.
-pub fn load(file: Option<&Path>) -> Result<Vec<String>, String> {
+pub fn load(file: Option<&Path>, options: &Options, text_column: Option<&str>) -> Result<Texts, String> {
     let Some(path) = file else {
-        return Ok(BUILT_IN.lines().map(str::to_owned).collect());
+        return Ok(Texts {
+            texts: BUILT_IN.lines().map(str::to_owned).collect(),
+            notes: Vec::new(),
+        });
     };
-    let problem = |problem: String| format!("{}: {problem}", path.display());
-    let input = std::fs::File::open(path).map_err(|error| problem(error.to_string()))?;
-    let input = BufReader::new(input);
-    let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
-    let texts = match extension.as_ref().and_then(|extension| extension.to_str()) {
-        Some("tsv") => columns(input, b'\t'),
-        Some("csv") => columns(input, b','),
-        Some("jsonl" | "ndjson") => objects(input),
-        _ => input
-            .lines()
-            .map(|line| line.map_err(|error| error.to_string()))
-            .collect(),
+    let of_file = |told: String| format!("{}: {told}", path.display());
+    let columns = Columns {
+        text: text_column.map(str::to_owned),
+        ..Columns::default()
     };
-    let mut texts = texts.map_err(problem)?;
-    texts.retain(|text| !text.trim().is_empty());
+    let rows = Rows::open(path, options, columns).map_err(of_file)?;
+    let mut notes = rows.notes().to_vec();
+    let mut texts = Vec::new();
+    let (mut bad, mut first) = (0_u64, String::new());
+    for row in rows {
+        let row = row.map_err(|error| of_file(error.to_string()))?;
+        match row.fields {
+            Ok(fields) if fields.text.trim().is_empty() => {}
+            Ok(fields) => texts.push(fields.text),
+            Err(problem) => {
+                if bad == 0 {
+                    first = format!("line {}: {problem}", row.line);
+                }
+                bad += 1;
+            }
+        }
+    }
     if texts.is_empty() {
-        return Err(problem("it holds no texts".into()));
+        let problem = if bad > 0 { format!("; {first}") } else { String::new() };
+        return Err(of_file(format!("it holds no texts{problem}")));
     }
-    Ok(texts)
-}
-
-fn columns(input: impl BufRead, delimiter: u8) -> Result<Vec<String>, String> {
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
-        // Files with tabs are written without quotes.
-        .quoting(delimiter == b',')
-        .from_reader(input);
-    let header = reader.headers().map_err(|error| error.to_string())?.clone();
-    let column = NAMES
-        .iter()
-        .find_map(|name| header.iter().position(|found| found == *name));
-    let column = column.ok_or("its header names no column `text` or `document`")?;
-    let mut texts = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| error.to_string())?;
-        texts.push(record.get(column).unwrap_or_default().to_owned());
+    if bad > 0 {
+        notes.push(format!("left out: {bad} rows that can't be read; {first}"));
     }
-    Ok(texts)
-}
-
-fn objects(input: impl BufRead) -> Result<Vec<String>, String> {
-    let mut texts = Vec::new();
-    for (at, line) in input.lines().enumerate() {
-        let line = line.map_err(|error| error.to_string())?;
-        let object: serde_json::Value =
-            serde_json::from_str(&line).map_err(|error| format!("line {}: {error}", at + 1))?;
-        let text = NAMES.iter().find_map(|name| object.get(name)?.as_str());
-        let text = text.ok_or_else(|| format!("line {}: it has no string `text` or `document`", at + 1))?;
-        texts.push(text.to_owned());
-    }
-    Ok(texts)
+    let notes = notes.into_iter().map(of_file).collect();
+    Ok(Texts { texts, notes })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::load;
+    use super::*;
+
+    fn load(file: Option<&Path>) -> Result<Vec<String>, String> {
+        super::load(file, &Options::default(), None).map(|found| found.texts)
+    }
 
     #[test]
     fn texts_are_found_in_each_kind_of_file() {

@@ -1,10 +1,9 @@
 //! How `tandem models` writes what a server says: tables for people, proto3 JSON for programs.
 
-use comfy_table::{Table, presets};
-
 use crate::api::json;
 use crate::api::pb::{self, ReloadVerdict, ServingState, VersionRole};
 use crate::cli::output::{self, outln};
+use crate::cli::terminal::{Table, folded, width};
 
 /// Writes to standard output.
 pub struct Printer {
@@ -28,12 +27,12 @@ impl Printer {
         if self.as_json(answer) {
             return;
         }
-        let mut table = table([
+        let mut table = Table::new([
             "model", "version", "role", "state", "tier", "tasks", "verified", "message",
         ]);
         for model in &answer.models {
             let which = model.model.clone().unwrap_or_default();
-            table.add_row([
+            table.row([
                 &*which.name,
                 &which.version,
                 role(model.role()),
@@ -55,7 +54,7 @@ impl Printer {
         let model = answer.model.clone().unwrap_or_default();
         let which = model.model.clone().unwrap_or_default();
         let limits = model.limits.unwrap_or_default();
-        let mut facts = table(["model", &format!("{}@{}", which.name, which.version)]);
+        let mut facts = Table::new(["model", &format!("{}@{}", which.name, which.version)]);
         let temperature = model.calibration.unwrap_or_default().temperature.to_string();
         for (key, value) in [
             ("role", role(model.role()).to_owned()),
@@ -66,7 +65,10 @@ impl Printer {
             ("fingerprint", which.fingerprint.clone()),
             ("tier", tier(which.tier()).to_owned()),
             ("tasks", model.tasks.join(", ")),
-            ("labels", model.labels.join(", ")),
+            (
+                "labels",
+                folded(model.labels.iter().map(String::as_str), width().saturating_sub(20)),
+            ),
             ("texts in a batch", limits.max_batch_size.to_string()),
             ("tokens or features", limits.max_token_count.to_string()),
             ("preprocessing", preprocessing(&model).to_owned()),
@@ -74,7 +76,7 @@ impl Printer {
             ("verified", if model.verified { "yes" } else { "no" }.to_owned()),
         ] {
             if !value.is_empty() {
-                facts.add_row([key, &value]);
+                facts.row([key, &value]);
             }
         }
         output::block(&facts.to_string());
@@ -86,7 +88,7 @@ impl Printer {
         if self.as_json(report) {
             return;
         }
-        let mut table = table(["model", "version", "outcome", "message"]);
+        let mut table = Table::new(["model", "version", "outcome", "message"]);
         for outcome in &report.outcomes {
             let verdict = match outcome.verdict() {
                 ReloadVerdict::Unspecified => "",
@@ -102,7 +104,7 @@ impl Printer {
                 ("", replaced) => format!("in the place of {replaced}"),
                 (stage, _) => format!("{stage}: {}", outcome.message),
             };
-            table.add_row([&*outcome.name, &outcome.version, verdict, &message]);
+            table.row([&*outcome.name, &outcome.version, verdict, &message]);
         }
         output::block(&table.to_string());
         for task in &report.recalibrated_tasks {
@@ -122,9 +124,9 @@ impl Printer {
 
     fn versions(&self, versions: Option<&pb::ModelVersions>) {
         let Some(versions) = versions else { return };
-        let mut table = table(["version", "role", "state", "fingerprint", "message"]);
+        let mut table = Table::new(["version", "role", "state", "fingerprint", "message"]);
         for version in &versions.versions {
-            table.add_row([
+            table.row([
                 &*version.version,
                 role(version.role()),
                 state(version.state()),
@@ -168,20 +170,18 @@ fn told_of(canary: &pb::Canary) -> String {
     let (texts, differing) = (canary.compared_text_count, canary.differing_text_count);
     format!(
         "canary: version {} for {}% of the clients: {}, of the stable version {}; {differing} of {texts} compared texts \
-         got another label, in {:.2} times the time",
+         got another label{}",
         canary.version,
         100.0 * canary.share,
         tally(canary.canary),
         tally(canary.stable),
-        canary.time_ratio,
+        // Nothing was compared yet where there is no ratio.
+        if canary.time_ratio > 0.0 {
+            format!(", in {:.2} times the time", canary.time_ratio)
+        } else {
+            String::new()
+        },
     )
-}
-
-fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(header);
-    table
 }
 
 fn role(role: VersionRole) -> &'static str {

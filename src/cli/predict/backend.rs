@@ -1,0 +1,153 @@
+//! Who answers `tandem predict`: models in this process, or a server; and why a request was refused.
+
+use std::time::Instant;
+
+use tonic_types::StatusExt;
+
+use super::{Outcome, PredictArgs, failure};
+use crate::api::pb::prediction_service_client::PredictionServiceClient;
+use crate::api::{convert, pb};
+use crate::cli::Exit;
+use crate::cli::client::{Connection, describe};
+use crate::config::Settings;
+use crate::config::settings::RouteSetting;
+use crate::error::{Error, Reason};
+use crate::model::Tier;
+use crate::service::Service;
+use crate::service::models::ModelName;
+use crate::service::start::open_catalog;
+use crate::service::types::{CallTimes, ClientKey, Weight};
+use crate::telemetry::metrics::Metrics;
+
+/// Who answers.
+pub enum Backend {
+    /// This process.
+    Local(Service),
+    /// A server.
+    Remote(Box<PredictionServiceClient<Connection>>),
+}
+
+impl Backend {
+    /// Classifies.
+    pub async fn ask(&mut self, request: pb::PredictRequest) -> Result<pb::PredictResponse, Refusal> {
+        match self {
+            Backend::Local(service) => {
+                let input = convert::predict_input(request)?;
+                let output = service.handle(input, patient(service)).await?;
+                Ok(convert::predict_response(output))
+            }
+            Backend::Remote(client) => Ok(client.predict(request).await?.into_inner()),
+        }
+    }
+
+    /// Explains.
+    pub async fn explain(&mut self, request: pb::ExplainRequest) -> Result<pb::ExplainResponse, Refusal> {
+        match self {
+            Backend::Local(service) => {
+                let input = convert::explain_input(request)?;
+                let output = service.explain(input, patient(service)).await?;
+                Ok(convert::explain_response(output))
+            }
+            Backend::Remote(client) => Ok(client.explain(request).await?.into_inner()),
+        }
+    }
+}
+
+/// The times of a request for which nobody else is waiting: the longest deadline will do.
+fn patient(service: &Service) -> CallTimes {
+    let arrived = Instant::now();
+    CallTimes {
+        arrived,
+        deadline: arrived + service.deadlines().max_timeout,
+        client: ClientKey::default(),
+        weight: Weight::default(),
+    }
+}
+
+/// Loads the models that the route may ask.
+pub fn local(args: &PredictArgs, settings: &Settings) -> Outcome<Service> {
+    let catalog = open_catalog(settings).map_err(|error| (error.to_string(), Exit::Usage))?;
+    let service = Service::new(settings, catalog, Metrics::new(""));
+    let explained = (args.explain && args.model.is_empty()).then_some(RouteSetting::Fast);
+    let wanted = args.route.or(explained).and_then(|route| match route {
+        RouteSetting::Fast => Some(Tier::Fast),
+        RouteSetting::Deep if !args.allow_fallback => Some(Tier::Deep),
+        RouteSetting::Deep | RouteSetting::Cascade => None,
+    });
+    let named = ModelName::parse(&args.model);
+    let is_named = |name: &str| named.as_ref().is_none_or(|named| named.name == name);
+    for slot in service
+        .catalog()
+        .slots()
+        .filter(|slot| is_named(&slot.verified.manifest.name))
+    {
+        if wanted.is_none_or(|tier| slot.verified.manifest.tier == tier) {
+            service.load_model(slot, settings).map_err(failure)?;
+        }
+    }
+    Ok(service)
+}
+
+/// Why a request was not answered.
+pub struct Refusal {
+    /// What is told of the whole request.
+    pub message: String,
+    /// The texts at fault, by their places in the request, with what is wrong.
+    pub rows: Vec<(usize, String)>,
+    /// Whether one text, or their number, may be at fault and others would be answered.
+    pub of_some: bool,
+}
+
+impl Refusal {
+    fn new<'a>(message: String, of_some: bool, fields: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let (mut rows, mut too_many) = (Vec::new(), false);
+        for (field, problem) in fields {
+            let place = field.strip_suffix(']').and_then(|field| {
+                let pair = field.strip_prefix("text_pairs[");
+                pair.or_else(|| field.strip_prefix("texts["))?.parse().ok()
+            });
+            match place {
+                Some(place) => rows.push((place, format!("the text {problem}"))),
+                None if field == "texts" && problem.contains("the limit is") => too_many = true,
+                // Another field is at fault: so would every request be.
+                None => {
+                    return Self {
+                        message,
+                        rows: Vec::new(),
+                        of_some: false,
+                    };
+                }
+            }
+        }
+        Self {
+            message,
+            rows,
+            of_some: of_some || too_many,
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let of_some = matches!(error.reason, Reason::InferenceFailed | Reason::MessageTooLarge);
+        let fields = error.violations.iter();
+        let fields = fields.map(|violation| (violation.field.as_str(), violation.description.as_str()));
+        Self::new(error.to_string(), of_some, fields)
+    }
+}
+
+impl From<tonic::Status> for Refusal {
+    fn from(status: tonic::Status) -> Self {
+        let reason = status
+            .get_details_error_info()
+            .map(|info| info.reason)
+            .unwrap_or_default();
+        let of_some = [Reason::InferenceFailed, Reason::MessageTooLarge]
+            .map(Reason::label)
+            .contains(&&*reason);
+        let request = status.get_details_bad_request();
+        let fields = request.iter().flat_map(|request| &request.field_violations);
+        let fields = fields.map(|violation| (violation.field.as_str(), violation.description.as_str()));
+        Self::new(describe(&status), of_some, fields)
+    }
+}

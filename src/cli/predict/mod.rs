@@ -1,0 +1,320 @@
+//! `tandem predict`: classifies texts from the command line, a file or standard input, in this process or by a server.
+
+mod answers;
+mod backend;
+mod explain;
+mod source;
+
+use std::io;
+use std::path::PathBuf;
+
+use answers::{Answered, Format, Writer};
+use backend::{Backend, local};
+use source::Source;
+
+use super::client::{CredentialArgs, connect_as};
+use super::read_args::ReadArgs;
+use super::{ConfigArgs, Exit, complain, fail};
+use crate::api::pb;
+use crate::api::pb::prediction_service_client::PredictionServiceClient;
+use crate::config::Settings;
+use crate::config::settings::RouteSetting;
+use crate::offline::reader::Fields;
+
+/// The arguments of `tandem predict`.
+#[derive(clap::Args)]
+pub struct PredictArgs {
+    /// The texts; `-` reads standard input, one text a line or as --input-format says
+    #[arg(value_name = "TEXT", required_unless_present = "file", conflicts_with = "file")]
+    texts: Vec<String>,
+    /// Read texts from a file: one a line, or .tsv, .csv (both with a header), .jsonl
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The second text of a pair, for models that classify pairs; once for each text
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["file", "pair_column", "explain"])]
+    pair: Vec<String>,
+    /// How the file is read.
+    #[command(flatten)]
+    reading: ReadArgs,
+    /// The column, or key, of the second text of a pair
+    #[arg(long, value_name = "NAME", help_heading = "Reading", conflicts_with = "explain")]
+    pair_column: Option<String>,
+    /// Which model answers [default: the task's]
+    #[arg(long, value_name = "ROUTE")]
+    route: Option<RouteSetting>,
+    /// A model by its name, instead of a route
+    #[arg(long, value_name = "NAME[@VERSION]", default_value = "", hide_default_value = true, conflicts_with_all = ["route", "min_confidence", "allow_fallback"])]
+    model: String,
+    /// For the cascade: the confidence from 0 to 1 at which the fast answer stands [default: the task's]
+    #[arg(long, value_name = "CONFIDENCE")]
+    min_confidence: Option<f32>,
+    /// Let the fast model answer what the deep one can't in time or has no room for
+    #[arg(long)]
+    allow_fallback: bool,
+    /// Say which n-grams speak for and against the answer, instead of classifying; for models over n-grams
+    #[arg(long, conflicts_with_all = ["min_confidence", "allow_fallback", "scores"])]
+    explain: bool,
+    /// Write the score of each label, the highest first
+    #[arg(long)]
+    scores: bool,
+    /// The task [default: the server's]
+    #[arg(long, value_name = "TASK", default_value = "", hide_default_value = true)]
+    task: String,
+    /// Ask the server at this gRPC address instead of loading the models here
+    #[arg(long, value_name = "ADDRESS")]
+    addr: Option<String>,
+    /// What the server is shown.
+    #[command(flatten)]
+    credentials: CredentialArgs,
+    /// How answers are written [default: table for texts given here, jsonl otherwise]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// The same as --format jsonl
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Where settings come from.
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Classifies texts.
+pub fn run(args: &PredictArgs) -> Exit {
+    let settings = match args.config.resolve() {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error, Exit::Usage),
+    };
+    let tokio = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(tokio) => tokio,
+        Err(error) => return fail(&error, Exit::Failure),
+    };
+    match tokio.block_on(predict(args, &settings)) {
+        Ok(tally) => tally.tell(args),
+        // Whoever reads our output has read enough.
+        Err((_, Exit::Success)) => Exit::Success,
+        Err((problem, exit)) => fail(&problem, exit),
+    }
+}
+
+/// How many rows came, and which got no answer.
+#[derive(Default)]
+struct Tally {
+    rows: u64,
+    failed: u64,
+    first: Option<(Option<u64>, String)>,
+}
+
+impl Tally {
+    fn count(&mut self, line: Option<u64>, problem: Option<&String>) {
+        self.rows += 1;
+        if let Some(problem) = problem {
+            self.failed += 1;
+            self.first.get_or_insert_with(|| (line, problem.clone()));
+        }
+    }
+
+    /// Says how many texts have no answer, if some have none.
+    fn tell(self, args: &PredictArgs) -> Exit {
+        let Some((line, problem)) = self.first else {
+            return Exit::Success;
+        };
+        let file = args
+            .file
+            .as_ref()
+            .map(|file| format!("{}: ", file.display()))
+            .unwrap_or_default();
+        let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+        let first = if self.failed > 1 { "the first, " } else { "" };
+        let failed = self.failed;
+        let (noun, have) = if self.rows == 1 {
+            ("text", "has")
+        } else {
+            ("texts", if failed == 1 { "has" } else { "have" })
+        };
+        complain(&format!(
+            "{file}{failed} of {} {noun} {have} no answer; {first}{line}{problem}",
+            self.rows
+        ));
+        Exit::Failure
+    }
+}
+
+type Outcome<T> = Result<T, (String, Exit)>;
+
+fn failure<E: ToString>(error: E) -> (String, Exit) {
+    (error.to_string(), Exit::Failure)
+}
+
+async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<Tally> {
+    let mut source = Source::open(args)?;
+    let mut backend = match &args.addr {
+        Some(address) => {
+            let own = settings.tls_cert.as_deref().zip(settings.tls_key.as_deref());
+            let connection = connect_as(address, &args.credentials, own).await.map_err(failure)?;
+            // An answer holds every score of each text; it needs no bound of its own.
+            let client = PredictionServiceClient::new(connection).max_decoding_message_size(usize::MAX);
+            Backend::Remote(Box::new(client))
+        }
+        None => Backend::Local(local(args, settings)?),
+    };
+    let given = !args.texts.is_empty() && args.texts != ["-"];
+    let format = match (args.format, args.json, given) {
+        (Some(format), ..) => format,
+        (None, false, true) => Format::Table,
+        _ => Format::Jsonl,
+    };
+    let mut tally = Tally::default();
+    let mut writer = Writer::new(format, args.scores, io::stdout());
+    let progress = source.progress();
+    loop {
+        let most = if args.explain { 1 } else { settings.max_texts };
+        let (lines, rows): (Vec<_>, Vec<_>) = source.batch(most)?.into_iter().unzip();
+        if rows.is_empty() {
+            break;
+        }
+        progress.set_position(source.bytes_read());
+        if args.explain {
+            let (line, row) = (lines[0], rows.into_iter().next().expect("there is one"));
+            let text = row.as_ref().map(|fields| fields.text.clone()).unwrap_or_default();
+            let outcome = match row {
+                Ok(fields) => explained(args, &mut backend, fields).await?,
+                Err(problem) => Err(problem),
+            };
+            tally.count(line, outcome.as_ref().err());
+            let mut out = io::stdout().lock();
+            explain::write(&mut out, format, tally.rows == 1, line, &text, &outcome).map_err(not_written)?;
+            continue;
+        }
+        let outcomes = answers(args, &mut backend, &rows).await?;
+        let answered = lines
+            .into_iter()
+            .zip(rows)
+            .zip(outcomes)
+            .map(|((line, row), outcome)| Answered {
+                line,
+                fields: row.unwrap_or_default(),
+                outcome,
+            });
+        let answered: Vec<Answered> = answered.collect();
+        for answer in &answered {
+            tally.count(answer.line, answer.outcome.as_ref().err());
+        }
+        writer.write(&answered).map_err(not_written)?;
+    }
+    progress.finish_and_clear();
+    Ok(tally)
+}
+
+/// What came of each row: those at fault are told apart from the others, which are answered.
+async fn answers(
+    args: &PredictArgs,
+    backend: &mut Backend,
+    rows: &[Result<Fields, String>],
+) -> Outcome<Vec<Result<pb::Prediction, String>>> {
+    let mut outcomes: Vec<Option<Result<pb::Prediction, String>>> =
+        rows.iter().map(|row| row.as_ref().err().cloned().map(Err)).collect();
+    let readable = (0..rows.len()).filter(|at| rows[*at].is_ok()).collect();
+    let mut parts: Vec<Vec<usize>> = vec![readable];
+    while let Some(mut part) = parts.pop() {
+        if part.is_empty() {
+            continue;
+        }
+        let fields: Vec<&Fields> = part.iter().filter_map(|at| rows[*at].as_ref().ok()).collect();
+        match backend.ask(request(args, &fields)).await {
+            Ok(answer) if answer.predictions.len() == part.len() => {
+                for (at, prediction) in part.into_iter().zip(answer.predictions) {
+                    outcomes[at] = Some(Ok(prediction));
+                }
+            }
+            Ok(_) => {
+                return Err(failure(
+                    "the server gave another number of answers than it was asked for",
+                ));
+            }
+            Err(refusal) if !refusal.rows.is_empty() => {
+                for (at, problem) in &refusal.rows {
+                    if let Some(at) = part.get(*at) {
+                        outcomes[*at] = Some(Err(problem.clone()));
+                    }
+                }
+                let before = part.len();
+                part.retain(|at| outcomes[*at].is_none());
+                if part.len() == before {
+                    return Err(failure(refusal.message));
+                }
+                parts.push(part);
+            }
+            // Which of them it is, halves tell.
+            Err(refusal) if refusal.of_some && part.len() > 1 => {
+                parts.push(part.split_off(part.len() / 2));
+                parts.push(part);
+            }
+            Err(refusal) if refusal.of_some => outcomes[part[0]] = Some(Err(refusal.message)),
+            Err(refusal) => return Err(failure(refusal.message)),
+        }
+    }
+    let unanswered = || Err("no answer".to_owned());
+    Ok(outcomes
+        .into_iter()
+        .map(|outcome| outcome.unwrap_or_else(unanswered))
+        .collect())
+}
+
+async fn explained(
+    args: &PredictArgs,
+    backend: &mut Backend,
+    fields: Fields,
+) -> Outcome<Result<pb::Explanation, String>> {
+    let request = pb::ExplainRequest {
+        texts: vec![fields.text],
+        task: args.task.clone(),
+        route: route(args).into(),
+        model: args.model.clone(),
+        ..pb::ExplainRequest::default()
+    };
+    match backend.explain(request).await {
+        Ok(answer) => Ok(answer
+            .explanations
+            .into_iter()
+            .next()
+            .ok_or_else(|| "no answer".to_owned())),
+        Err(refusal) => match refusal.rows.into_iter().next() {
+            Some((_, problem)) => Ok(Err(problem)),
+            None if refusal.of_some => Ok(Err(refusal.message)),
+            None => Err(failure(refusal.message)),
+        },
+    }
+}
+
+fn request(args: &PredictArgs, fields: &[&Fields]) -> pb::PredictRequest {
+    let texts = fields.iter().map(|fields| fields.text.clone());
+    let pairs = fields.iter().filter_map(|fields| fields.pair.clone());
+    pb::PredictRequest {
+        texts: texts.collect(),
+        text_pairs: pairs.collect(),
+        task: args.task.clone(),
+        route: route(args).into(),
+        model: args.model.clone(),
+        // All of them: which labels a multi-label model selects is said there.
+        top_k: i32::MAX,
+        min_confidence: args.min_confidence,
+        allow_fallback: args.allow_fallback.then_some(true),
+        ..pb::PredictRequest::default()
+    }
+}
+
+fn route(args: &PredictArgs) -> pb::Route {
+    match args.route {
+        None => pb::Route::Unspecified,
+        Some(RouteSetting::Fast) => pb::Route::Fast,
+        Some(RouteSetting::Deep) => pb::Route::Deep,
+        Some(RouteSetting::Cascade) => pb::Route::Cascade,
+    }
+}
+
+/// Whoever reads our output may have read enough.
+fn not_written(error: io::Error) -> (String, Exit) {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => (String::new(), Exit::Success),
+        _ => failure(error),
+    }
+}

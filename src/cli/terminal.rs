@@ -1,0 +1,301 @@
+//! What is printed for people: how wide the terminal is, colours, texts that fit a line, tables.
+//!
+//! Colours are of the sixteen that each terminal chooses for its own ground, and never black or white.
+
+use std::fmt;
+use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
+
+use clap::ValueEnum;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::telemetry::visible::visible;
+
+/// The width where nothing tells it.
+const USUAL_WIDTH: usize = 80;
+
+/// When colours are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+static CHOICE: OnceLock<ColorChoice> = OnceLock::new();
+
+/// Settles it, once for the process.
+pub fn choose(choice: ColorChoice) {
+    let _ = CHOICE.set(choice);
+}
+
+/// Whether standard output takes colours.
+pub fn has_colours() -> bool {
+    match CHOICE.get().copied().unwrap_or_default() {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => {
+            let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+            io::stdout().is_terminal() && !refused && !dumb
+        }
+    }
+}
+
+/// How many columns a line has: what COLUMNS says, or the terminal; 80 elsewhere.
+pub fn width() -> usize {
+    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let asked = || {
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+        Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    };
+    said.or_else(asked).unwrap_or(USUAL_WIDTH).clamp(40, 400)
+}
+
+/// How something looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Style {
+    /// As everything else.
+    #[default]
+    Plain,
+    /// A heading.
+    Bold,
+    /// Of less weight.
+    Dim,
+    /// Good.
+    Good,
+    /// To be looked at.
+    Doubtful,
+    /// Bad.
+    Bad,
+    /// A part of a text that speaks for something.
+    For,
+    /// A part of a text that speaks against it.
+    Against,
+}
+
+impl Style {
+    /// The text in this style, if standard output takes colours.
+    pub fn paint(self, text: &str) -> String {
+        let code = match self {
+            Style::Plain => "",
+            Style::Bold => "1",
+            Style::Dim => "2",
+            Style::Good => "32",
+            Style::Doubtful => "33",
+            Style::Bad => "31",
+            // In reverse, the ground is coloured, and spaces are seen.
+            Style::For => "7;32",
+            Style::Against => "7;31",
+        };
+        if code.is_empty() || text.is_empty() || !has_colours() {
+            text.to_owned()
+        } else {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        }
+    }
+}
+
+/// A text on one line, without what would move the cursor.
+pub fn on_one_line(text: &str) -> String {
+    let plain = |value: char| if value.is_control() { ' ' } else { value };
+    visible(&text.chars().map(plain).collect::<String>()).into_owned()
+}
+
+/// A text on one line of at most `columns`, cut where it is longer.
+pub fn fit(text: &str, columns: usize) -> String {
+    let text = on_one_line(text);
+    if text.width() <= columns {
+        return text;
+    }
+    let mut shown = String::new();
+    let mut left = columns.saturating_sub(1);
+    for value in text.chars() {
+        let wide = value.width().unwrap_or(0);
+        if wide > left {
+            break;
+        }
+        left -= wide;
+        shown.push(value);
+    }
+    shown.push('…');
+    shown
+}
+
+/// The lines of a text that is broken between words at `columns`.
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(10);
+    let mut lines = vec![String::new()];
+    for word in on_one_line(text).split(' ') {
+        let line = lines.last_mut().expect("there is one");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.width() + 1 + word.width() <= columns {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
+/// The first names of a list on one line of at most `columns`, and how many more there are.
+pub fn folded<'a>(names: impl IntoIterator<Item = &'a str>, columns: usize) -> String {
+    let names: Vec<String> = names.into_iter().map(on_one_line).collect();
+    let all = names.join(", ");
+    if all.width() <= columns {
+        return all;
+    }
+    let mut shown = String::new();
+    for (at, name) in names.iter().enumerate() {
+        let more = format!(" and {} more, {} in all", names.len() - at, names.len());
+        let next = if at == 0 {
+            name.clone()
+        } else {
+            format!("{shown}, {name}")
+        };
+        if next.width() + more.width() > columns && at > 0 {
+            return shown + &more;
+        }
+        shown = next;
+    }
+    shown
+}
+
+/// A cell of a table.
+#[derive(Clone, Debug, Default)]
+pub struct Cell {
+    text: String,
+    style: Style,
+}
+
+impl Cell {
+    /// A cell in a style.
+    pub fn styled(text: impl Into<String>, style: Style) -> Self {
+        Self {
+            text: on_one_line(&text.into()),
+            style,
+        }
+    }
+}
+
+impl<T: AsRef<str>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self::styled(text.as_ref(), Style::Plain)
+    }
+}
+
+/// A table: a header, a line a row, columns two spaces apart. The last column takes what is left of the line, and goes on
+/// below itself where that is too little.
+pub struct Table {
+    rows: Vec<Vec<Cell>>,
+    /// Lines below a row, with the row's number.
+    below: Vec<(usize, String)>,
+    right: Vec<usize>,
+}
+
+impl Table {
+    /// A table with these columns.
+    pub fn new<T: AsRef<str>>(header: impl IntoIterator<Item = T>) -> Self {
+        let header = header.into_iter().map(|name| Cell::styled(name.as_ref(), Style::Bold));
+        Self {
+            rows: vec![header.collect()],
+            below: Vec::new(),
+            right: Vec::new(),
+        }
+    }
+
+    /// Puts columns of numbers to the right.
+    pub fn right(mut self, columns: impl IntoIterator<Item = usize>) -> Self {
+        self.right.extend(columns);
+        self
+    }
+
+    /// Adds a row.
+    pub fn row<T: Into<Cell>>(&mut self, cells: impl IntoIterator<Item = T>) {
+        self.rows.push(cells.into_iter().map(Into::into).collect());
+    }
+
+    /// Adds a line below the last row, outside the columns.
+    pub fn below(&mut self, line: String) {
+        self.below.push((self.rows.len() - 1, line));
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = self.rows[0].len();
+        let widest = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.text.width()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(widest).collect();
+        let last = columns.saturating_sub(1);
+        let indent: usize = widths[..last].iter().map(|width| width + 2).sum();
+        for (at, row) in self.rows.iter().enumerate() {
+            if at > 0 {
+                writeln!(out)?;
+            }
+            let mut line = String::new();
+            for (column, cell) in row.iter().enumerate() {
+                let gap = " ".repeat(widths[column].saturating_sub(cell.text.width()));
+                let to_right = self.right.contains(&column);
+                if to_right {
+                    line += &gap;
+                }
+                if column < last {
+                    line += &cell.style.paint(&cell.text);
+                    line += if to_right { "" } else { &gap };
+                    line += "  ";
+                    continue;
+                }
+                let lines = wrap(&cell.text, width().saturating_sub(indent).max(20));
+                for (at, part) in lines.iter().enumerate() {
+                    if at > 0 {
+                        line += "\n";
+                        line += &" ".repeat(indent);
+                    }
+                    line += &cell.style.paint(part);
+                }
+            }
+            out.write_str(line.trim_end())?;
+            for (_, line) in self.below.iter().filter(|(row, _)| *row == at) {
+                write!(out, "\n  {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn korean_takes_two_columns() {
+        assert_eq!(fit("정말 재미있게", 8), "정말 재…");
+        assert_eq!(fit("a\u{1b}[31m\nb", 80), "a [31m b");
+        let mut table = Table::new(["label", "n", "text"]).right([1]);
+        table.row(["긍정", "1", "a"]);
+        table.row(["no", "10", "b"]);
+        assert_eq!(table.to_string(), "label   n  text\n긍정    1  a\nno     10  b");
+    }
+
+    #[test]
+    fn long_lists_are_folded_with_a_count() {
+        let names: Vec<String> = (0..157).map(|at| format!("label-{at}")).collect();
+        let shown = folded(names.iter().map(String::as_str), 60);
+        assert!(shown.width() <= 60 && shown.ends_with("more, 157 in all"), "{shown}");
+        assert_eq!(folded(["a", "b"], 60), "a, b");
+    }
+
+    #[test]
+    fn the_last_column_goes_on_below_itself() {
+        assert_eq!(wrap("one two three four", 10), ["one two", "three four"]);
+    }
+}

@@ -1,0 +1,360 @@
+//! The one reader of files of texts: plain lines, TSV, CSV and JSON Lines, in whatever encoding it is sure of.
+//!
+//! In reading order: [`encoding`] (which one a file is in) → [`lines`] (its lines, with their numbers) → [`separated`] (records of
+//! TSV and CSV). Reads as it goes: what it holds at a time is bounded. A row that can't be read is an error with the number of
+//! its line, and the reader goes on after it.
+
+pub mod encoding;
+pub mod lines;
+pub mod separated;
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
+use std::path::Path;
+
+use encoding_rs::Encoding;
+use serde_json::Value;
+
+use encoding::Detector;
+use lines::{Lines, TEXT_BOUND};
+use separated::{Dialect, Header, Separated};
+
+/// How much of a stream is looked at before it is read. A file is looked at as a whole.
+const SAMPLE: u64 = 1 << 20;
+/// The columns and keys that hold the text where nobody names one, the first that is there.
+const USUAL: [&str; 2] = ["text", "document"];
+
+/// How a file is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// One text a line.
+    Lines,
+    /// Columns between tabs, with a header.
+    Tsv,
+    /// Columns between commas or semicolons, with a header.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+impl Format {
+    /// What the ending of a name says.
+    pub fn of_name(path: &Path) -> Self {
+        let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+        match ending.as_ref().and_then(|ending| ending.to_str()) {
+            Some("tsv" | "tab") => Self::Tsv,
+            Some("csv") => Self::Csv,
+            Some("jsonl" | "ndjson" | "json") => Self::Jsonl,
+            _ => Self::Lines,
+        }
+    }
+}
+
+/// What is told of a file; what is not told is looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The layout; if absent, what the name's ending says, and lines without one.
+    pub format: Option<Format>,
+    /// Whether fields stand in quotation marks; if absent, CSV has them, and TSV where the whole file fits that.
+    pub quoted: Option<bool>,
+    /// The encoding; if absent, the one that the file is surely in, else UTF-8.
+    pub encoding: Option<&'static Encoding>,
+}
+
+/// The columns, or keys, that are wanted. A file of lines has none.
+#[derive(Clone, Debug, Default)]
+pub struct Columns {
+    /// The text; if absent, `text` or else `document`.
+    pub text: Option<String>,
+    /// The second text of a pair.
+    pub pair: Option<String>,
+    /// The label.
+    pub label: Option<String>,
+}
+
+/// What one row holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields {
+    /// The text.
+    pub text: String,
+    /// The second text of a pair, where a column was named for it.
+    pub pair: Option<String>,
+    /// The label, where a column was named for it and it is not empty.
+    pub label: Option<String>,
+}
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The number of the line on which it begins, from 1.
+    pub line: u64,
+    /// What it holds, or why it can't be read.
+    pub fields: Result<Fields, String>,
+}
+
+/// The rows of a file, as they are read. An error ends them: the file itself can't be read any further.
+pub struct Rows {
+    kind: Kind,
+    columns: Columns,
+    notes: Vec<String>,
+    size: Option<u64>,
+}
+
+enum Kind {
+    Lines(Lines),
+    Objects(Lines),
+    Separated(Box<Separated>, Places),
+}
+
+/// Where the wanted columns stand.
+struct Places {
+    text: usize,
+    pair: Option<usize>,
+    label: Option<usize>,
+}
+
+impl Rows {
+    /// Opens a file. The error is one line that does not name it.
+    pub fn open(path: &Path, options: &Options, columns: Columns) -> Result<Self, String> {
+        let options = Options {
+            format: options.format.or(Some(Format::of_name(path))),
+            ..options.clone()
+        };
+        let told = |error: io::Error| error.to_string();
+        let mut file = File::open(path).map_err(told)?;
+        let about = file.metadata().map_err(told)?;
+        if about.is_dir() {
+            return Err("is a folder".to_owned());
+        }
+        if !about.is_file() {
+            return Self::stream(BufReader::new(file), &options, columns);
+        }
+        let mut detector = Detector::default();
+        detector.read(BufReader::new(&file)).map_err(told)?;
+        file.rewind().map_err(told)?;
+        let looked = || {
+            let file = File::open(path)?;
+            Ok((Box::new(BufReader::new(file)) as Box<dyn BufRead + Send>, true))
+        };
+        let mut rows = Self::start(Box::new(BufReader::new(file)), &detector, &options, columns, looked)?;
+        rows.size = Some(about.len());
+        Ok(rows)
+    }
+
+    /// Reads a stream, of lines where nothing else is told. The error is one line.
+    pub fn stream(
+        mut input: impl BufRead + Send + 'static,
+        options: &Options,
+        columns: Columns,
+    ) -> Result<Self, String> {
+        let told = |error: io::Error| error.to_string();
+        let sample = match options.format.unwrap_or(Format::Lines) {
+            // Whoever types lines wants an answer to each.
+            Format::Lines => {
+                let sample = input.fill_buf().map_err(told)?.to_vec();
+                input.consume(sample.len());
+                sample
+            }
+            _ => {
+                let mut sample = Vec::new();
+                input.by_ref().take(SAMPLE).read_to_end(&mut sample).map_err(told)?;
+                sample
+            }
+        };
+        let mut detector = Detector::default();
+        detector.read(&*sample).map_err(told)?;
+        let is_whole = (sample.len() as u64) < SAMPLE;
+        let looked = || {
+            Ok((
+                Box::new(Cursor::new(sample.clone())) as Box<dyn BufRead + Send>,
+                is_whole,
+            ))
+        };
+        let whole = Cursor::new(sample.clone()).chain(input);
+        Self::start(Box::new(whole), &detector, options, columns, looked)
+    }
+
+    /// `again` opens what was looked at once more, and says whether that is all.
+    fn start(
+        input: Box<dyn BufRead + Send>,
+        detector: &Detector,
+        options: &Options,
+        columns: Columns,
+        again: impl Fn() -> io::Result<(Box<dyn BufRead + Send>, bool)>,
+    ) -> Result<Self, String> {
+        let mut notes = Vec::new();
+        let found = detector.encoding()?;
+        let encoding = options.encoding.unwrap_or(found);
+        if options.encoding.is_none() && found != encoding_rs::UTF_8 {
+            notes.push(format!("converted from {}", encoding::name(found)));
+        }
+        let terminator = detector.terminator();
+        let lines = Lines::new(input, encoding, terminator);
+        let format = options.format.unwrap_or(Format::Lines);
+        if format == Format::Jsonl && detector.first_byte() == Some(b'[') {
+            return Err("is one JSON array; make it one object a line: jq -c '.[]' FILE > FILE.jsonl".to_owned());
+        }
+        let kind = match format {
+            Format::Lines => Kind::Lines(lines),
+            Format::Jsonl => Kind::Objects(lines),
+            Format::Csv | Format::Tsv => {
+                let quoted = match options.quoted {
+                    Some(quoted) => quoted,
+                    None if format == Format::Csv => true,
+                    None => {
+                        let (input, whole) = again().map_err(|error| error.to_string())?;
+                        let quoted = separated::looks_quoted(Lines::new(input, encoding, terminator), '\t', whole)?;
+                        if quoted {
+                            notes.push(
+                                "fields in quotation marks are read without them (--quoted no keeps them)".to_owned(),
+                            );
+                        }
+                        quoted
+                    }
+                };
+                let dialect = Dialect {
+                    delimiter: (format == Format::Tsv).then_some('\t'),
+                    quoted,
+                };
+                let (separated, header) = Separated::open(lines, dialect)?;
+                if format == Format::Csv && separated.delimiter() != ',' {
+                    notes.push(format!("columns are separated by {:?}", separated.delimiter()));
+                }
+                let places = places(&header, &columns)?;
+                Kind::Separated(Box::new(separated), places)
+            }
+        };
+        Ok(Self {
+            kind,
+            columns,
+            notes,
+            size: None,
+        })
+    }
+
+    /// What was found out about the file and should be known, each in one line.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The size of the file in bytes, if it has one.
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// How many bytes were read.
+    pub fn bytes_read(&self) -> u64 {
+        match &self.kind {
+            Kind::Lines(lines) | Kind::Objects(lines) => lines.bytes_read(),
+            Kind::Separated(separated, _) => separated.bytes_read(),
+        }
+    }
+}
+
+impl Iterator for Rows {
+    type Item = io::Result<Row>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = match &mut self.kind {
+            Kind::Lines(lines) => lines.next().map(|line| {
+                line.map(|line| Row {
+                    line: line.number,
+                    fields: line.text.map(|text| Fields {
+                        text,
+                        ..Fields::default()
+                    }),
+                })
+            }),
+            Kind::Objects(lines) => loop {
+                match lines.next() {
+                    Some(Ok(line)) if line.text.as_ref().is_ok_and(|text| text.trim().is_empty()) => {}
+                    line => {
+                        break line.map(|line| {
+                            line.map(|line| Row {
+                                line: line.number,
+                                fields: line.text.and_then(|text| of_object(&text, &self.columns)),
+                            })
+                        });
+                    }
+                }
+            },
+            Kind::Separated(separated, places) => separated.next().map(|record| {
+                record.map(|(line, fields)| Row {
+                    line,
+                    fields: fields.map(|fields| of_record(&fields, places)),
+                })
+            }),
+        }?;
+        Some(row.map(|row| Row {
+            fields: row.fields.and_then(bounded),
+            ..row
+        }))
+    }
+}
+
+/// A row that may be held: no text is over the bound.
+fn bounded(fields: Fields) -> Result<Fields, String> {
+    let longest = fields.text.len().max(fields.pair.as_ref().map_or(0, String::len));
+    if longest > TEXT_BOUND {
+        return Err(format!("the text has {longest} bytes, more than {TEXT_BOUND}"));
+    }
+    Ok(fields)
+}
+
+fn places(header: &Header, columns: &Columns) -> Result<Places, String> {
+    let text = match &columns.text {
+        Some(name) => header.place(name)?,
+        None => USUAL.iter().find_map(|name| header.find(name)).ok_or_else(|| {
+            let found = header.names();
+            format!("there is no column `text` or `document`; there are: {found}; name one with --text-column")
+        })?,
+    };
+    let named = |name: &Option<String>| name.as_deref().map(|name| header.place(name)).transpose();
+    Ok(Places {
+        text,
+        pair: named(&columns.pair)?,
+        label: named(&columns.label)?,
+    })
+}
+
+fn of_record(fields: &csv::StringRecord, places: &Places) -> Fields {
+    let field = |at: usize| fields.get(at).unwrap_or_default().to_owned();
+    Fields {
+        text: field(places.text),
+        pair: places.pair.map(field),
+        label: places.label.map(field).filter(|label| !label.trim().is_empty()),
+    }
+}
+
+fn of_object(line: &str, columns: &Columns) -> Result<Fields, String> {
+    // The place in the line is in the message, whose own line is always 1.
+    let told = |error: serde_json::Error| error.to_string().replace(" at line 1 column ", " at byte ");
+    let object: serde_json::Map<String, Value> = serde_json::from_str(line).map_err(told)?;
+    let string = |name: &str| match object.get(name) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(_) => Err(format!("`{name}` is not a string")),
+        None => Err(format!("there is no key `{name}`")),
+    };
+    let text = match &columns.text {
+        Some(name) => string(name)?,
+        None => match USUAL.iter().find(|name| object.contains_key(**name)) {
+            Some(name) => string(name)?,
+            None => return Err("there is no key `text` or `document`; name one with --text-column".to_owned()),
+        },
+    };
+    let label = match columns.label.as_deref().map(|name| (name, object.get(name))) {
+        None | Some((_, Some(Value::Null))) => None,
+        Some((_, Some(Value::String(label)))) => Some(label.clone()).filter(|label| !label.trim().is_empty()),
+        Some((_, Some(value @ (Value::Number(_) | Value::Bool(_))))) => Some(value.to_string()),
+        Some((name, Some(_))) => return Err(format!("`{name}` is neither a string nor a number")),
+        Some((name, None)) => return Err(format!("there is no key `{name}`")),
+    };
+    Ok(Fields {
+        text,
+        pair: columns.pair.as_deref().map(string).transpose()?,
+        label,
+    })
+}
+
+#[cfg(test)]
+mod tests;
