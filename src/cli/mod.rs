@@ -50,8 +50,15 @@ struct Cli {
     /// Print the versions of Tandem and of ONNX Runtime, and where that was found
     #[arg(short = 'V', long)]
     version: bool,
-    /// When colours are written; NO_COLOR in the environment means never
-    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", global = true)]
+    /// When colours are written: always, never, or auto: on a terminal, unless NO_COLOR is set
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true,
+        global = true
+    )]
     color: ColorChoice,
     #[command(subcommand)]
     command: Option<Command>,

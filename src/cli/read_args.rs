@@ -14,8 +14,14 @@ pub struct ReadArgs {
     /// The column, or key, of the text [default: text, else document]
     #[arg(long, value_name = "NAME", help_heading = "Reading")]
     pub text_column: Option<String>,
-    /// Whether fields stand in quotation marks [default: yes for CSV; for TSV, whether the whole file looks so]
-    #[arg(long, value_enum, value_name = "WHETHER", help_heading = "Reading")]
+    /// Whether fields stand in quotation marks, yes or no [default: yes for CSV; for TSV, whether the whole file looks so]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "YES|NO",
+        hide_possible_values = true,
+        help_heading = "Reading"
+    )]
     pub quoted: Option<Whether>,
     /// The encoding: cp949, utf-16le, shift_jis, windows-1252 and so on [default: the one that the file is surely in, else UTF-8]
     #[arg(long, value_name = "NAME", value_parser = encoding::named, help_heading = "Reading")]

@@ -48,12 +48,22 @@ pub fn has_colours() -> bool {
 
 /// How many columns a line has: what COLUMNS says, or the terminal; 80 elsewhere.
 pub fn width() -> usize {
+    told_width().unwrap_or(USUAL_WIDTH)
+}
+
+/// Where lines are broken between words: at the width of the terminal, and nowhere for programs, which look for whole sentences.
+pub fn breaking_width() -> usize {
+    told_width().unwrap_or(usize::MAX)
+}
+
+fn told_width() -> Option<usize> {
     let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let asked = || {
         let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
         Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
     };
-    said.or_else(asked).unwrap_or(USUAL_WIDTH).clamp(40, 400)
+    let width: Option<usize> = said.or_else(asked);
+    width.map(|width| width.clamp(40, 400))
 }
 
 /// How something looks.
@@ -254,7 +264,7 @@ impl fmt::Display for Table {
                     line += "  ";
                     continue;
                 }
-                let lines = wrap(&cell.text, width().saturating_sub(indent).max(20));
+                let lines = wrap(&cell.text, breaking_width().saturating_sub(indent).max(20));
                 for (at, part) in lines.iter().enumerate() {
                     if at > 0 {
                         line += "\n";

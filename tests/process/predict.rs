@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::support::command::{Finished, finish, tandem};
-use crate::support::{RunningServer, root};
+use crate::support::{RunningServer, curl, root};
 
 const GOOD: &str = "정말 재미있게 봤어요";
 const BAD: &str = "시간이 아까운 영화, \"돈\"도";
@@ -312,7 +312,7 @@ fn a_value_and_several_labels_are_shown_as_what_they_are() {
     };
     let row = &json_lines(&ask("regression", &["--json"]))[0];
     assert!(row["value"].is_number() && row.get("label").is_none(), "{row}");
-    assert!(ask("regression", &[]).starts_with("value"));
+    assert!(ask("regression", &[]).trim_start().starts_with("value"));
     assert!(ask("regression", &["--format", "csv"]).starts_with("text,value,tier"));
     let row = &json_lines(&ask("each-label-tensor", &["--json", "--scores"]))[0];
     let selected = |score: &&Value| score["selected"] == true;
@@ -322,4 +322,19 @@ fn a_value_and_several_labels_are_shown_as_what_they_are() {
         row["labels"].as_array().expect("labels").len(),
         "{row}"
     );
+}
+
+#[test]
+fn a_body_with_a_byte_order_mark_is_read_without_it() {
+    let server = RunningServer::start(&[]);
+    for (path, body) in [
+        (
+            "/v1/predict",
+            "\u{feff}{\"texts\": [\"좋다\"], \"route\": \"ROUTE_FAST\"}",
+        ),
+        ("/predict", "\u{feff}{\"text\": \"좋다\"}"),
+    ] {
+        let (status, answer) = curl(server.http(), path, &[], body.as_bytes());
+        assert_eq!(status, 200, "{path}: {answer}");
+    }
 }

@@ -84,6 +84,8 @@ pub async fn read_json<T: Send + 'static>(
 
 /// Decodes a document; what it becomes is counted before it does.
 fn decode<T>(json: &[u8], bounds: Bounds, held: &HeldBody, decoding: &Decoding<T>) -> Result<T, Error> {
+    // Some clients write a byte order mark first, which RFC 8259 lets us pass over.
+    let json = json.strip_prefix("\u{feff}".as_bytes()).unwrap_or(json);
     let size = measure(json, decoding.fields.clone(), bounds).map_err(malformed)?;
     held.grow_to(held_bytes(size.items, size.bytes))?;
     (decoding.build)(json).map_err(malformed)

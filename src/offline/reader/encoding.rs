@@ -107,6 +107,12 @@ impl Detector {
         Ok(UTF_8)
     }
 
+    /// Whether it begins with a byte order mark.
+    pub fn has_mark(&self) -> bool {
+        let marks: [&[u8]; 3] = [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"];
+        marks.iter().any(|mark| self.start.starts_with(mark))
+    }
+
     /// The byte that ends a line: a carriage return in files of old that have nothing else.
     pub fn terminator(&self) -> u8 {
         if self.line_feeds == 0 && self.carriage_returns > 0 {

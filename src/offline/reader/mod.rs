@@ -183,18 +183,31 @@ impl Rows {
         again: impl Fn() -> io::Result<(Box<dyn BufRead + Send>, bool)>,
     ) -> Result<Self, String> {
         let mut notes = Vec::new();
-        let found = detector.encoding()?;
-        let encoding = options.encoding.unwrap_or(found);
-        if options.encoding.is_none() && found != encoding_rs::UTF_8 {
-            notes.push(format!("converted from {}", encoding::name(found)));
-        }
+        // A byte order mark is surer than what anybody says.
+        let encoding = match options.encoding.filter(|_| !detector.has_mark()) {
+            Some(named) => named,
+            None => {
+                let found = detector.encoding()?;
+                if found != encoding_rs::UTF_8 {
+                    notes.push(format!("converted from {}", encoding::name(found)));
+                }
+                found
+            }
+        };
         let terminator = detector.terminator();
         let lines = Lines::new(input, encoding, terminator);
         let format = options.format.unwrap_or(Format::Lines);
         if format == Format::Jsonl && detector.first_byte() == Some(b'[') {
             return Err("is one JSON array; make it one object a line: jq -c '.[]' FILE > FILE.jsonl".to_owned());
         }
+        let named = [&columns.text, &columns.pair, &columns.label];
         let kind = match format {
+            Format::Lines if named.into_iter().any(Option::is_some) => {
+                return Err(
+                    "is read as one text a line, without columns; --input-format tsv, csv or jsonl reads them"
+                        .to_owned(),
+                );
+            }
             Format::Lines => Kind::Lines(lines),
             Format::Jsonl => Kind::Objects(lines),
             Format::Csv | Format::Tsv => {

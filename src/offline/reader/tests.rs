@@ -218,6 +218,12 @@ fn what_is_no_text_is_refused_as_a_whole() {
         let problem = rows_of("a.txt", content, &Options::default(), &Columns::default()).expect_err("refused");
         assert!(problem.contains(said), "{problem}");
     }
+    let columns = Columns {
+        text: Some("review".to_owned()),
+        ..Columns::default()
+    };
+    let lines = rows_of("a.txt", b"review,star\na,1", &Options::default(), &columns);
+    assert!(lines.expect_err("refused").contains("--input-format"));
     let array = rows_of(
         "a.json",
         b"[{\"text\": \"a\"}]",

@@ -1,24 +1,22 @@
 //! `tandem check`: everything that a start of the server would verify of one model, and what came out. First what the model is, then
 //! what was assumed of a folder without a manifest, what is doubtful or wrong and how to put it right.
 
+mod report;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use serde::Serialize;
+use report::{GoldenFacts, ModelFacts, NoteFacts, Printer, Report};
 
 use super::output;
-use super::terminal::{Style, folded, width, wrap};
+use super::terminal::Style;
 use super::{ConfigArgs, Exit, complain, fail, write_manifest};
 use crate::config::Settings;
-use crate::model::discover::{self, Examined, Hints, Note, NoteKind};
-use crate::model::golden;
+use crate::model::discover::{self, Examined, Hints};
 use crate::model::load::{InstanceSettings, initialize};
-use crate::model::manifest::{Batch, Golden, OWN_GOLDEN, OutputKind};
+use crate::model::manifest::Batch;
 use crate::model::neighbours::Neighbours;
 use crate::model::repository::{self, MANIFEST_FILE, VerifiedModel};
-
-/// How wide the first column is.
-const MARGIN: usize = 13;
 
 /// The arguments of `tandem check`.
 #[derive(clap::Args)]
@@ -40,54 +38,6 @@ pub struct CheckArgs {
     /// Where settings come from.
     #[command(flatten)]
     config: ConfigArgs,
-}
-
-/// All that is said of a model; also the JSON.
-#[derive(Default, Serialize)]
-struct Report {
-    folder: PathBuf,
-    /// Absent where something is wrong.
-    model: Option<ModelFacts>,
-    notes: Vec<NoteFacts>,
-    golden: Option<GoldenFacts>,
-    written: Vec<&'static str>,
-    /// What ended the check early.
-    problem: Option<String>,
-    seconds: Option<f64>,
-    outcome: &'static str,
-}
-
-#[derive(Serialize)]
-struct ModelFacts {
-    name: String,
-    version: String,
-    fingerprint: String,
-    task: String,
-    tier: &'static str,
-    labels: Vec<String>,
-    files: usize,
-    /// Whether a manifest holds each file to its SHA-256.
-    checksums: bool,
-    stand_in: bool,
-}
-
-#[derive(Serialize)]
-struct NoteFacts {
-    kind: &'static str,
-    text: String,
-    remedy: Option<String>,
-}
-
-#[derive(Serialize)]
-struct GoldenFacts {
-    examples: usize,
-    of: &'static str,
-    largest_difference: f32,
-    tolerance: f32,
-    largest_batched_difference: f32,
-    batched_tolerance: f32,
-    /// Whether they are by Tandem itself: they detect later change, not a wrong export.
-    own: bool,
 }
 
 /// Verifies one model.
@@ -275,161 +225,6 @@ fn describe_neighbours(neighbours: Neighbours, printer: &Printer) {
         let doubt = "an answer depends on the texts that share its batch";
         printer.line("  doubtful", doubt, Style::Doubtful);
     }
-    let moved =
-        format!("outputs by up to {mixed:.2e} among texts of any length, {same_length:.2e} among those of one");
+    let moved = format!("outputs by up to {mixed:.2e} among texts of any length, {same_length:.2e} among those of one");
     printer.line("  moved", &moved, Style::Plain);
-}
-
-impl Report {
-    fn count(&self, kind: &str) -> usize {
-        self.notes.iter().filter(|note| note.kind == kind).count()
-    }
-}
-
-impl NoteFacts {
-    fn of(note: &Note) -> Self {
-        let kind = match note.kind {
-            NoteKind::Found => "found",
-            NoteKind::Assumed => "assumed",
-            NoteKind::Doubtful => "doubtful",
-            NoteKind::Wrong => "wrong",
-        };
-        Self {
-            kind,
-            text: note.text.clone(),
-            remedy: note.remedy.clone(),
-        }
-    }
-}
-
-impl ModelFacts {
-    fn of(verified: &VerifiedModel, checksums: bool) -> Self {
-        let manifest = &verified.manifest;
-        Self {
-            name: manifest.name.clone(),
-            version: manifest.version.clone(),
-            fingerprint: verified.fingerprint.clone(),
-            task: manifest.task.clone(),
-            tier: manifest.tier.name(),
-            labels: manifest.labels.clone(),
-            files: manifest.files.len(),
-            checksums,
-            stand_in: manifest.stand_in,
-        }
-    }
-}
-
-impl GoldenFacts {
-    fn of(report: golden::Report, golden: &Golden, output_kind: OutputKind) -> Self {
-        Self {
-            examples: report.examples,
-            of: match output_kind {
-                OutputKind::Logits => "logit",
-                OutputKind::Probabilities => "probability",
-            },
-            largest_difference: report.largest_difference,
-            tolerance: golden.logit_tolerance,
-            largest_batched_difference: report.largest_batched_difference,
-            batched_tolerance: golden.batched_logit_tolerance,
-            own: golden.source == OWN_GOLDEN,
-        }
-    }
-}
-
-/// Writes for people, as it comes; nothing where JSON comes at the end.
-struct Printer {
-    json: bool,
-}
-
-impl Printer {
-    /// A heading, and what is said under it, in as many lines as it takes.
-    fn line(&self, heading: &str, text: &str, style: Style) {
-        if self.json {
-            return;
-        }
-        for (at, part) in wrap(text, width().saturating_sub(MARGIN)).iter().enumerate() {
-            let heading = if at == 0 { heading } else { "" };
-            output::styled(&format!("{}{part}", style.paint(&format!("{heading:<MARGIN$}"))));
-        }
-    }
-
-    fn model(&self, facts: &ModelFacts, folder: &Path) {
-        let ModelFacts { name, version, .. } = facts;
-        self.line(
-            "model",
-            &format!("{name}@{version} ({})", folder.display()),
-            Style::Bold,
-        );
-        self.line("task", &format!("{}, tier {}", facts.task, facts.tier), Style::Plain);
-        let room = 2 * (width().saturating_sub(MARGIN)) - 20;
-        let labels = folded(facts.labels.iter().map(String::as_str), room);
-        self.line("labels", &labels, Style::Plain);
-        self.line("fingerprint", &facts.fingerprint, Style::Plain);
-        match (facts.checksums, facts.files) {
-            (true, files) => self.line("files", &format!("{files} with the right SHA-256"), Style::Plain),
-            (false, files) => {
-                let text = format!("{files}, without a SHA-256 to hold them to: there is no {MANIFEST_FILE}");
-                self.line("files", &text, Style::Plain);
-            }
-        }
-        if facts.stand_in {
-            self.line("stand-in", "its answers are not meant for use", Style::Doubtful);
-        }
-    }
-
-    /// What matters most comes first.
-    fn notes(&self, notes: &[NoteFacts]) {
-        for (kind, style) in [
-            ("wrong", Style::Bad),
-            ("doubtful", Style::Doubtful),
-            ("assumed", Style::Bold),
-            ("found", Style::Plain),
-        ] {
-            for note in notes.iter().filter(|note| note.kind == kind) {
-                self.line(kind, &note.text, style);
-                if let Some(remedy) = &note.remedy {
-                    self.line("  remedy", remedy, Style::Plain);
-                }
-            }
-        }
-    }
-
-    fn golden(&self, golden: &GoldenFacts) {
-        self.line(
-            "golden",
-            &format!("{} examples, ids identical", golden.examples),
-            Style::Plain,
-        );
-        let of = golden.of;
-        for (heading, difference, tolerance) in [
-            ("  alone", golden.largest_difference, golden.tolerance),
-            ("  batched", golden.largest_batched_difference, golden.batched_tolerance),
-        ] {
-            let text = format!("largest {of} difference {difference:.2e}, tolerance {tolerance:.2e}");
-            self.line(heading, &text, Style::Plain);
-        }
-        if golden.own {
-            self.line(
-                "  source",
-                "Tandem itself: they detect later change, not a wrong export",
-                Style::Plain,
-            );
-        }
-    }
-
-    fn verdict(&self, doubtful: usize, taken: &str) {
-        match doubtful {
-            0 => self.line("ok", &format!("in {taken}"), Style::Good),
-            1 => self.line(
-                "doubtful",
-                &format!("it serves, with 1 doubt, see above; in {taken}"),
-                Style::Doubtful,
-            ),
-            many => self.line(
-                "doubtful",
-                &format!("it serves, with {many} doubts, see above; in {taken}"),
-                Style::Doubtful,
-            ),
-        }
-    }
 }
