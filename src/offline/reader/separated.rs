@@ -158,7 +158,7 @@ impl Separated {
         Ok(Err(format!(
             "{} where the header has {}",
             columns(fields.len()),
-            columns(self.columns)
+            self.columns
         )))
     }
 }
