@@ -110,9 +110,9 @@ impl Style {
     }
 }
 
-/// A text on one line, without what would move the cursor.
+/// A text on one line: line ends and tabs are spaces, and what would move the cursor is shown.
 pub fn on_one_line(text: &str) -> String {
-    let plain = |value: char| if value.is_control() { ' ' } else { value };
+    let plain = |value: char| if value.is_ascii_whitespace() { ' ' } else { value };
     visible(&text.chars().map(plain).collect::<String>()).into_owned()
 }
 

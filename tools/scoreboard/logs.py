@@ -33,11 +33,12 @@ def get(port, path):
     return answer.status, time.monotonic() - started
 
 
-def until_ready(port):
+def until_ready(port, grpc):
     for _ in range(2000):
         try:
             if get(port, "/readyz")[0] == 200:
-                return
+                # The gRPC port listens a moment later.
+                return socket.create_connection(("127.0.0.1", grpc), 1).close()
         except OSError:
             pass
         time.sleep(0.01)
@@ -58,7 +59,7 @@ def unwritten(options, kind, stderr):
     with tempfile.TemporaryDirectory() as models:
         process, grpc, gateway = started(options, models, stderr)
         try:
-            until_ready(gateway)
+            until_ready(gateway, grpc)
             connection = Connection(("127.0.0.1", grpc))
             bad = [connection.call(PREDICT, b"") for _ in range(count)]
             good = connection.call(PREDICT, request(b"a good film", 1))
