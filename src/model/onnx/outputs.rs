@@ -48,7 +48,7 @@ impl Places {
     /// The error is the first key that is no whole number.
     fn of_integers(keys: &[String]) -> Result<Self, &String> {
         let keys = keys.iter().enumerate();
-        let places = keys.map(|(at, key)| Ok((key.parse().map_err(|_| key)?, at)));
+        let places = keys.map(|(at, key)| key.parse().map(|key| (key, at)).map_err(|_| key));
         Ok(Self::Integers(places.collect::<Result<_, _>>()?))
     }
 }
