@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn korean_takes_two_columns() {
         assert_eq!(fit("정말 재미있게", 8), "정말 재…");
-        assert_eq!(fit("a\u{1b}[31m\nb", 80), "a [31m b");
+        assert_eq!(fit("a\u{1b}[31m\nb", 80), "a\\u001b[31m b");
         let mut table = Table::new(["label", "n", "text"]).right([1]);
         table.row(["긍정", "1", "a"]);
         table.row(["no", "10", "b"]);
