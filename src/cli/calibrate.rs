@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::calibration_report::Report;
 use super::read_args::ReadArgs;
-use super::{ConfigArgs, Exit, complain, fail, output};
+use super::{ConfigArgs, Exit, complain, fail};
 use crate::calibration::curve::{Fitted, Interval, Judged, Point};
 use crate::calibration::target::{AccuracyTarget, Target, choose};
 use crate::calibration::{Sample, fit, measure};
@@ -152,7 +152,7 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         deep_alone,
         curve,
     };
-    output::record(report.print());
+    report.print();
     if !args.dry_run {
         report.write(&out, [&fast, &deep]).map_err(failure)?;
     }

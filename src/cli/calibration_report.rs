@@ -1,13 +1,12 @@
 //! What `tandem calibrate` found: a table for people, and the files: the calibration, the report as JSON, the plot.
 
-use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::complain;
-use super::output::outln;
-use super::terminal::{Cell, Style, Table, folded, width, wrap};
+use super::output::{self, outln};
+use super::terminal::{Cell, Painted, Style, Table, folded, width, wrap};
 use crate::calibration::curve::{Interval, Point};
 use crate::calibration::plot::{self, Plot};
 use crate::model::repository::VerifiedModel;
@@ -46,8 +45,7 @@ pub struct Report<'a> {
 
 impl Report<'_> {
     /// Prints it for people.
-    pub fn print(&self) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+    pub fn print(&self) {
         let [fast, deep] = self.micros_a_text;
         let [fast_temperature, deep_temperature] = self.temperatures;
         let bias = self.blend.bias.iter();
@@ -68,11 +66,13 @@ impl Report<'_> {
                 folded(bias.iter().map(String::as_str), width())
             ),
         ] {
-            for line in wrap(&paragraph, width()) {
-                writeln!(out, "{line}")?;
-            }
+            wrap(&paragraph, width()).iter().for_each(|line| output::line(line));
         }
-        writeln!(out, "\n{}\n", self.table())?;
+        let mut table = Painted::default();
+        table.end_line();
+        table.append(&self.table().painted());
+        table.end_line();
+        output::painted(&table);
         let Point {
             accuracy,
             above_deep,
@@ -92,12 +92,11 @@ impl Report<'_> {
                 with_interval(ece, 1.0, 4)
             ),
         ] {
-            writeln!(out, "{line}")?;
+            outln!("{line}");
         }
         if let Some(warning) = &self.warning {
             complain(&format!("warning: {warning}"));
         }
-        out.flush()
     }
 
     /// The curve, with what fits a line of 80; the report as JSON has every interval.

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::sync::Mutex;
 
 use super::Exit;
+use super::terminal::Painted;
 use crate::telemetry::stderr;
 use crate::telemetry::visible::visible;
 
@@ -32,9 +33,9 @@ pub fn block(text: &str) {
     text.split('\n').for_each(line);
 }
 
-/// Writes one line whose colours are ours, and whose strings were made visible before.
-pub fn styled(text: &str) {
-    raw(format!("{text}\n").as_bytes());
+/// Writes lines with their colours.
+pub fn painted(lines: &Painted) {
+    raw(lines.as_str().as_bytes());
 }
 
 /// Writes bytes as they are.
@@ -49,6 +50,11 @@ pub fn record(outcome: io::Result<()>) {
     if let Ok(mut failed) = FAILED.lock() {
         failed.get_or_insert(error);
     }
+}
+
+/// Whether a write to standard output failed: nobody gets what would come next.
+pub fn failed() -> bool {
+    FAILED.lock().is_ok_and(|failed| failed.is_some())
 }
 
 /// What the program ends with, when the command ends with `exit`.

@@ -2,7 +2,6 @@
 //!
 //! Colours are of the sixteen that each terminal chooses for its own ground, and never black or white.
 
-use std::fmt;
 use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
 
@@ -90,7 +89,14 @@ pub enum Style {
 
 impl Style {
     /// The text in this style, if standard output takes colours.
-    pub fn paint(self, text: &str) -> String {
+    pub fn paint(self, text: &str) -> Painted {
+        let mut painted = Painted::default();
+        painted.push(self, text);
+        painted
+    }
+
+    /// The codes that begin and end it.
+    fn codes(self) -> Option<(String, &'static str)> {
         let code = match self {
             Style::Plain => "",
             Style::Bold => "1",
@@ -102,11 +108,45 @@ impl Style {
             Style::For => "7;32",
             Style::Against => "7;31",
         };
-        if code.is_empty() || text.is_empty() || !has_colours() {
-            text.to_owned()
-        } else {
-            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        (!code.is_empty()).then(|| (format!("\u{1b}[{code}m"), "\u{1b}[0m"))
+    }
+}
+
+/// What is printed for people. Only a [`Style`] colours it and only [`Painted::end_line`] ends a line, whatever strings it is
+/// made of.
+#[derive(Clone, Debug, Default)]
+pub struct Painted(String);
+
+impl Painted {
+    /// Adds a text in a style, if standard output takes colours.
+    pub fn push(&mut self, style: Style, text: &str) {
+        let text = visible(text);
+        match style.codes().filter(|_| !text.is_empty() && has_colours()) {
+            Some((begin, end)) => self.0.extend([&*begin, &*text, end]),
+            None => self.0 += &text,
         }
+    }
+
+    /// Adds a text that ends a line.
+    pub fn push_line(&mut self, text: &str) {
+        self.push(Style::Plain, text);
+        self.end_line();
+    }
+
+    /// Adds what was painted before.
+    pub fn append(&mut self, other: &Painted) {
+        self.0 += &other.0;
+    }
+
+    /// Ends a line, without the spaces at its end.
+    pub fn end_line(&mut self) {
+        self.0.truncate(self.0.trim_end_matches(' ').len());
+        self.0.push('\n');
+    }
+
+    /// All of it.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -205,7 +245,7 @@ impl<T: AsRef<str>> From<T> for Cell {
 pub struct Table {
     rows: Vec<Vec<Cell>>,
     /// Lines below a row, with the row's number.
-    below: Vec<(usize, String)>,
+    below: Vec<(usize, Painted)>,
     right: Vec<usize>,
 }
 
@@ -232,13 +272,14 @@ impl Table {
     }
 
     /// Adds a line below the last row, outside the columns.
-    pub fn below(&mut self, line: String) {
+    pub fn below(&mut self, line: Painted) {
         self.below.push((self.rows.len() - 1, line));
     }
 }
 
-impl fmt::Display for Table {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Table {
+    /// Its lines.
+    pub fn painted(&self) -> Painted {
         let columns = self.rows[0].len();
         let widest = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
@@ -247,38 +288,38 @@ impl fmt::Display for Table {
         let widths: Vec<usize> = (0..columns).map(widest).collect();
         let last = columns.saturating_sub(1);
         let indent: usize = widths[..last].iter().map(|width| width + 2).sum();
+        let space = |columns: usize| " ".repeat(columns);
+        let mut out = Painted::default();
         for (at, row) in self.rows.iter().enumerate() {
-            if at > 0 {
-                writeln!(out)?;
-            }
-            let mut line = String::new();
             for (column, cell) in row.iter().enumerate() {
-                let gap = " ".repeat(widths[column].saturating_sub(cell.text.width()));
+                let gap = space(widths[column].saturating_sub(cell.text.width()));
                 let to_right = self.right.contains(&column);
                 if to_right {
-                    line += &gap;
+                    out.push(Style::Plain, &gap);
                 }
                 if column < last {
-                    line += &cell.style.paint(&cell.text);
-                    line += if to_right { "" } else { &gap };
-                    line += "  ";
+                    out.push(cell.style, &cell.text);
+                    out.push(Style::Plain, if to_right { "" } else { &gap });
+                    out.push(Style::Plain, "  ");
                     continue;
                 }
                 let lines = wrap(&cell.text, breaking_width().saturating_sub(indent).max(20));
                 for (at, part) in lines.iter().enumerate() {
                     if at > 0 {
-                        line += "\n";
-                        line += &" ".repeat(indent);
+                        out.end_line();
+                        out.push(Style::Plain, &space(indent));
                     }
-                    line += &cell.style.paint(part);
+                    out.push(cell.style, part);
                 }
             }
-            out.write_str(line.trim_end())?;
+            out.end_line();
             for (_, line) in self.below.iter().filter(|(row, _)| *row == at) {
-                write!(out, "\n  {line}")?;
+                out.push(Style::Plain, "  ");
+                out.append(line);
+                out.end_line();
             }
         }
-        Ok(())
+        out
     }
 }
 
@@ -288,12 +329,16 @@ mod tests {
 
     #[test]
     fn korean_takes_two_columns() {
+        choose(ColorChoice::Never);
         assert_eq!(fit("정말 재미있게", 8), "정말 재…");
         assert_eq!(fit("a\u{1b}[31m\nb", 80), "a\\u001b[31m b");
         let mut table = Table::new(["label", "n", "text"]).right([1]);
         table.row(["긍정", "1", "a"]);
         table.row(["no", "10", "b"]);
-        assert_eq!(table.to_string(), "label   n  text\n긍정    1  a\nno     10  b");
+        assert_eq!(
+            table.painted().as_str(),
+            "label   n  text\n긍정    1  a\nno     10  b\n"
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tonic::Code;
 
 use crate::support::frames::{RawCall, frame};
+use crate::support::http::gzip;
 use crate::support::{Refusal, TestServer, fast};
 
 const BODY: &str = r#"{"texts": ["a"]}"#;
@@ -81,6 +82,19 @@ async fn json_is_utf8_whatever_its_type_says() {
             .as_u16(),
         415
     );
+    let marked = format!("\u{feff}{BODY}");
+    let large = format!("{marked}{}", " ".repeat(1 << 17));
+    for body in [marked.as_bytes(), large.as_bytes()] {
+        let answer = http.post("/v1/predict", body.to_vec()).await;
+        assert_eq!(answer.status.as_u16(), 200, "a byte order mark: {}", answer.text());
+        let packed = [("content-encoding", "gzip")];
+        let answer = http.post_with("/v1/predict", &packed, gzip(body)).await;
+        assert_eq!(answer.status.as_u16(), 200, "a byte order mark: {}", answer.text());
+    }
+    for body in [&b"\xef\xbb\xbf"[..], "\u{feff}\u{feff}{}".as_bytes(), b"\xef\xbb{}"] {
+        let answer = http.post("/v1/predict", body.to_vec()).await;
+        assert_eq!(answer.reason(), "MALFORMED_MESSAGE", "{body:?}");
+    }
     let utf16: Vec<u8> = BODY.encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert_eq!(http.post("/v1/predict", utf16).await.reason(), "MALFORMED_MESSAGE");
 }

@@ -196,9 +196,12 @@ fn people_get_a_table() {
         "fast",
         "--warm-up",
         "0s",
+        "--color",
+        "always",
     ]);
     assert_eq!(finished.stderr, "", "no progress bar off a terminal");
     let table = finished.success();
+    assert!(table.contains("\u{1b}[1m") && !table.contains('\\'), "{table}");
     for part in [
         "sentiment-fast@1",
         "8 calls answered",

@@ -46,6 +46,8 @@ fn an_operator_tries_promotes_and_rolls_back_a_version() {
 
     let list = operator.run(&["list"]).success();
     assert!(list.contains("sentiment-fast"), "{list:?}");
+    let coloured = operator.run(&["list", "--color", "always"]).success();
+    assert!(coloured.starts_with("\u{1b}[1mmodel\u{1b}[0m"), "{coloured:?}");
     let canary = operator
         .run(&["canary", "sentiment-fast@2", "--share", "0.25"])
         .success();

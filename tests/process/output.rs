@@ -17,7 +17,8 @@ fn commands(models: &FastModelCopy) -> Vec<Vec<String>> {
         words("completions bash"),
         words("completions fish"),
         words("serve --print-config"),
-        vec!["check".into(), model],
+        vec!["check".into(), model.clone()],
+        vec!["check".into(), "--json".into(), model],
         [
             words("serve --check --models"),
             vec![repository.clone()],
@@ -34,7 +35,21 @@ fn commands(models: &FastModelCopy) -> Vec<Vec<String>> {
             vec![repository.clone(), "좋다".into()],
         ]
         .concat(),
-        [words("predict --explain --models"), vec![repository, "좋다".into()]].concat(),
+        [
+            words("predict --format csv --route fast --models"),
+            vec![repository.clone(), "좋다".into()],
+        ]
+        .concat(),
+        [
+            words("predict --explain --models"),
+            vec![repository.clone(), "좋다".into()],
+        ]
+        .concat(),
+        [
+            words("predict --explain --format jsonl --models"),
+            vec![repository, "좋다".into()],
+        ]
+        .concat(),
     ]
 }
 
@@ -124,4 +139,34 @@ fn names_neither_split_nor_colour_what_is_said_of_them() {
     let checked = finish(tandem().arg("check").arg(inside), b"").success();
     assert!(harmless(&checked) && checked.contains("\\u001b[31m"), "{checked}");
     assert!(!checked.contains("\ntandem: all is well"), "{checked}");
+}
+
+#[test]
+fn texts_neither_split_nor_colour_the_lines_of_their_answers() {
+    // Not one of the codes that styles are written with.
+    let hostile = HOSTILE.replace("[31m", "[35m");
+    let models = FastModelCopy::new();
+    for args in [
+        &["--route", "fast"][..],
+        &["--route", "fast", "--scores"],
+        &["--route", "fast", "--format", "jsonl"],
+        &["--explain"],
+        &["--explain", "--format", "jsonl"],
+    ] {
+        for colours in ["never", "always"] {
+            let mut command = tandem();
+            command.args(["predict", "--color", colours]).args(args);
+            let output = finish(command.arg("--models").arg(models.repository()).arg(&hostile), b"").success();
+            assert!(!output.contains("\ntandem: all is well"), "{args:?}: {output}");
+            // Without what styles are written with.
+            let ours = ["1", "32", "31", "7;32", "7;31", "0"].map(|code| format!("\u{1b}[{code}m"));
+            let plain = ours.iter().fold(output.clone(), |left, code| left.replace(code, ""));
+            assert!(harmless(&plain), "{args:?}: {output:?}");
+            assert_eq!(
+                plain == output,
+                colours == "never" || args.contains(&"jsonl"),
+                "{args:?}"
+            );
+        }
+    }
 }

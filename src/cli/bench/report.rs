@@ -12,7 +12,7 @@ use super::overload::Overload;
 use super::probe::Leftover;
 use super::recorder::LatencySummary;
 use crate::api::pb;
-use crate::cli::terminal::Table;
+use crate::cli::terminal::{Painted, Table};
 use crate::cli::{Exit, fail, output};
 
 /// Everything that was found.
@@ -102,8 +102,11 @@ impl Report {
     fn write_figures(&self, json: Option<&Path>) -> Exit {
         let to_stdout = json.is_some_and(|file| file.as_os_str() == "-");
         let text = serde_json::to_string_pretty(self).expect("a report is plain values with names") + "\n";
-        let shown = if to_stdout { text.clone() } else { self.table() };
-        output::block(shown.trim_end());
+        if to_stdout {
+            output::block(text.trim_end());
+        } else {
+            output::painted(&self.table());
+        }
         match json {
             Some(file) if !to_stdout => match std::fs::write(file, text) {
                 Ok(()) => Exit::Success,
@@ -113,52 +116,54 @@ impl Report {
         }
     }
 
-    fn table(&self) -> String {
-        let mut out = format!("{} at {}\n", self.model, self.server);
+    fn table(&self) -> Painted {
+        let mut out = Painted::default();
+        out.push_line(&format!("{} at {}", self.model, self.server));
         if let Some(measured) = &self.measured {
-            out += &measured_table(measured);
+            out.append(&measured_table(measured));
         }
         if let Some(comparison) = &self.comparison {
             for measured in comparison.server.last().into_iter() {
-                out += "the server's last round:\n";
-                out += &measured_table(measured);
+                out.push_line("the server's last round:");
+                out.append(&measured_table(measured));
             }
-            out += &comparison_table(comparison);
+            out.append(&comparison_table(comparison));
         }
         if let Some(overload) = &self.overload {
-            out += &overload_table(overload);
+            out.append(&overload_table(overload));
         }
         if let Some(health) = &self.health {
-            out += &format!(
-                "health checks meanwhile: {:.3} ms at p99, {:.3} ms at most\n",
+            out.push_line(&format!(
+                "health checks meanwhile: {:.3} ms at p99, {:.3} ms at most",
                 health.p99_ms, health.max_ms
-            );
+            ));
         }
         if let Some(leftover) = &self.leftover {
-            out += &format!("texts still queued at the end: {}\n", leftover.queued_texts);
+            out.push_line(&format!("texts still queued at the end: {}", leftover.queued_texts));
         }
         out
     }
 }
 
-fn measured_table(measured: &Measured) -> String {
+fn measured_table(measured: &Measured) -> Painted {
     let rates = &measured.rates;
-    let mut out = format!(
-        "{:.1} s, {} calls answered, {} texts: {:.1} calls/s, {:.1} texts/s\n",
+    let mut out = Painted::default();
+    out.push_line(&format!(
+        "{:.1} s, {} calls answered, {} texts: {:.1} calls/s, {:.1} texts/s",
         measured.seconds,
         measured.calls_answered,
         measured.texts_answered,
         rates.calls_per_second,
         rates.texts_per_second
-    );
-    out += &format!(
-        "processor time: server {} a text, {} a call; this client {}\n",
+    ));
+    out.push_line(&format!(
+        "processor time: server {} a text, {} a call; this client {}",
         micros(rates.cpu_us_per_text),
         micros(rates.cpu_us_per_call),
         measured
             .client_cpu_seconds
             .map_or("unknown".into(), |seconds| format!("{seconds:.2} s")),
-    );
+    ));
     let mut table = table(["ms", "count", "p50", "p95", "p99", "p99.9", "max"]);
     let stages = &measured.stages;
     let mut rows = vec![
@@ -182,9 +187,9 @@ fn measured_table(measured: &Measured) -> String {
             table.row(latency_row(name, &summary));
         }
     }
-    out += &format!("{table}\n");
+    out.append(&table.painted());
     for failure in measured.failures.iter().filter(|failure| failure.reason == "client") {
-        out += &format!("{} client, for instance: {}\n", failure.code, failure.message);
+        out.push_line(&format!("{} client, for instance: {}", failure.code, failure.message));
     }
     for (count, what) in [
         (measured.calls_cancelled, "calls cancelled by this client"),
@@ -192,33 +197,32 @@ fn measured_table(measured: &Measured) -> String {
         (measured.wrong_answers, "wrong answers"),
     ] {
         if count > 0 {
-            out += &format!("{count} {what}\n");
+            out.push_line(&format!("{count} {what}"));
         }
     }
     out
 }
 
-fn overload_table(overload: &Overload) -> String {
-    let mut out = format!("the closed loop:\n{}", measured_table(&overload.capacity));
-    out += &format!(
-        "with {:.1} calls/s:\n{}",
-        overload.offered_calls_per_second,
-        measured_table(&overload.overloaded)
-    );
+fn overload_table(overload: &Overload) -> Painted {
+    let mut out = Painted::default();
+    out.push_line("the closed loop:");
+    out.append(&measured_table(&overload.capacity));
+    out.push_line(&format!("with {:.1} calls/s:", overload.offered_calls_per_second));
+    out.append(&measured_table(&overload.overloaded));
     let refusals = overload.overloaded.refusals;
-    out += &format!(
-        "answered in time: {:.1} texts/s, {:.3} of the closed loop; refusals at p99: {}\n",
+    out.push_line(&format!(
+        "answered in time: {:.1} texts/s, {:.3} of the closed loop; refusals at p99: {}",
         overload.overloaded.texts_in_time_per_second,
         overload.kept,
         refusals.map_or("none".into(), |refusals| format!("{:.3} ms", refusals.p99_ms)),
-    );
+    ));
     out
 }
 
 /// One figure of a round.
 type Figure = fn(&Rates) -> Option<f64>;
 
-fn comparison_table(comparison: &Comparison) -> String {
+fn comparison_table(comparison: &Comparison) -> Painted {
     let mut table = table(["median", "server", comparison.reference, "ratio"]);
     let ours: Vec<Rates> = comparison.server.iter().map(|round| round.rates).collect();
     let theirs: Vec<Rates> = comparison.reference_rounds.iter().map(|round| round.rates).collect();
@@ -250,15 +254,17 @@ fn comparison_table(comparison: &Comparison) -> String {
             ratio(value),
         ]);
     }
-    let mut out = format!("{} rounds; {}\n{table}\n", ours.len(), comparison.description);
+    let mut out = Painted::default();
+    out.push_line(&format!("{} rounds; {}", ours.len(), comparison.description));
+    out.append(&table.painted());
     if let Some(added) = comparison.ratios.added_p50_ms {
         let singles = || comparison.reference_rounds.iter().filter_map(|round| round.single);
         let middle = |figure: fn(&Single) -> f64| median(singles().map(|single| figure(&single))).unwrap_or_default();
-        out += &format!(
-            "added to the bare run of {:.3} ms (preprocessing of {:.3} ms apart): {added:.3} ms at p50\n",
+        out.push_line(&format!(
+            "added to the bare run of {:.3} ms (preprocessing of {:.3} ms apart): {added:.3} ms at p50",
             middle(Single::run_ms),
             middle(|single| single.preprocess_p50_ms),
-        );
+        ));
     }
     out
 }

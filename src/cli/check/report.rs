@@ -167,7 +167,9 @@ impl Printer {
         };
         for (at, part) in wrap(text, columns).iter().enumerate() {
             let heading = if at == 0 { heading } else { "" };
-            output::styled(&format!("{}{part}", style.paint(&format!("{heading:<MARGIN$}"))));
+            let mut line = style.paint(&format!("{heading:<MARGIN$}"));
+            line.push_line(part);
+            output::painted(&line);
         }
     }
 

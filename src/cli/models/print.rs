@@ -43,7 +43,7 @@ impl Printer {
                 &model.message,
             ]);
         }
-        output::block(&table.to_string());
+        output::painted(&table.painted());
     }
 
     /// One model.
@@ -79,7 +79,7 @@ impl Printer {
                 facts.row([key, &value]);
             }
         }
-        output::block(&facts.to_string());
+        output::painted(&facts.painted());
         self.versions(answer.versions.as_ref());
     }
 
@@ -106,7 +106,7 @@ impl Printer {
             };
             table.row([&*outcome.name, &outcome.version, verdict, &message]);
         }
-        output::block(&table.to_string());
+        output::painted(&table.painted());
         for task in &report.recalibrated_tasks {
             outln!("a new calibration is in use for the task {task}");
         }
@@ -134,7 +134,7 @@ impl Printer {
                 &version.message,
             ]);
         }
-        output::block(&table.to_string());
+        output::painted(&table.painted());
         if let Some(canary) = &versions.canary {
             outln!("{}", told_of(canary));
         }

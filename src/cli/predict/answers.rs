@@ -1,13 +1,12 @@
 //! How `tandem predict` writes its answers: a table for people, JSON lines or CSV for programs. A text that has no answer has
 //! its row too, with what was wrong.
 
-use std::io::{self, Write};
-
 use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::api::pb;
-use crate::cli::terminal::{Cell, Style, Table, fit, on_one_line, width};
+use crate::cli::output;
+use crate::cli::terminal::{Cell, Painted, Style, Table, fit, width};
 use crate::offline::reader::Fields;
 
 /// How answers are written.
@@ -70,11 +69,10 @@ struct Unanswered<'a> {
 }
 
 /// Writes answers as they come.
-pub struct Writer<W: Write> {
+pub struct Writer {
     format: Format,
     /// Whether each score is wanted.
     scores: bool,
-    out: W,
     header: Option<Header>,
 }
 
@@ -87,41 +85,36 @@ struct Header {
     labels: Vec<String>,
 }
 
-impl<W: Write> Writer<W> {
-    /// A writer to `out`.
-    pub fn new(format: Format, scores: bool, out: W) -> Self {
+impl Writer {
+    /// A writer to standard output.
+    pub fn new(format: Format, scores: bool) -> Self {
         Self {
             format,
             scores,
-            out,
             header: None,
         }
     }
 
     /// Writes what came of some texts.
-    pub fn write(&mut self, answers: &[Answered]) -> io::Result<()> {
+    pub fn write(&mut self, answers: &[Answered]) {
         match self.format {
-            Format::Csv => self.csv(answers)?,
-            Format::Jsonl => {
-                for answer in answers {
-                    let line = match &answer.outcome {
-                        Ok(prediction) => serde_json::to_string(&self.json(&answer.fields, prediction)),
-                        Err(error) => serde_json::to_string(&Unanswered {
-                            line: answer.line,
-                            text: &answer.fields.text,
-                            text_pair: answer.fields.pair.as_deref(),
-                            error,
-                        }),
-                    };
-                    writeln!(self.out, "{}", line.map_err(io::Error::other)?)?;
-                }
-            }
-            Format::Table => {
-                let table = self.table(answers);
-                writeln!(self.out, "{table}")?;
-            }
+            Format::Csv => output::raw(&self.csv(answers)),
+            Format::Jsonl => answers.iter().for_each(|answer| output::line(&self.json_line(answer))),
+            Format::Table => output::painted(&self.table(answers).painted()),
         }
-        self.out.flush()
+    }
+
+    fn json_line(&self, answer: &Answered) -> String {
+        let line = match &answer.outcome {
+            Ok(prediction) => serde_json::to_string(&self.json(&answer.fields, prediction)),
+            Err(error) => serde_json::to_string(&Unanswered {
+                line: answer.line,
+                text: &answer.fields.text,
+                text_pair: answer.fields.pair.as_deref(),
+                error,
+            }),
+        };
+        line.expect("strings and numbers")
     }
 
     fn json<'a>(&self, fields: &'a Fields, prediction: &'a pb::Prediction) -> Row<'a> {
@@ -146,21 +139,18 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    fn csv(&mut self, answers: &[Answered]) -> io::Result<()> {
-        let mut csv = csv::Writer::from_writer(&mut self.out);
-        if self.header.is_none() {
+    fn csv(&mut self, answers: &[Answered]) -> Vec<u8> {
+        let mut records = Vec::with_capacity(answers.len() + 1);
+        let header = self.header.get_or_insert_with(|| {
             let header = Header::of(answers, self.scores);
-            csv.write_record(header.names())?;
-            self.header = Some(header);
-        }
-        let header = self.header.as_ref().expect("it was just made");
-        for answer in answers {
-            csv.write_record(header.cells(answer))?;
-        }
-        csv.flush()
+            records.push(header.names());
+            header
+        });
+        records.extend(answers.iter().map(|answer| header.cells(answer)));
+        csv_lines(&records)
     }
 
-    fn table(&self, answers: &[Answered]) -> String {
+    fn table(&self, answers: &[Answered]) -> Table {
         let values = answers
             .iter()
             .any(|answer| matches!(&answer.outcome, Ok(answer) if answer.value.is_some()));
@@ -206,13 +196,22 @@ impl<W: Write> Writer<W> {
                 }
             }
         }
-        table.to_string()
+        table
     }
 }
 
-fn score_line(score: &pb::LabelScore) -> String {
-    let line = format!("{:.4}  {}", score.score, on_one_line(&score.label));
-    if score.selected { Style::Bold.paint(&line) } else { line }
+fn score_line(score: &pb::LabelScore) -> Painted {
+    let style = if score.selected { Style::Bold } else { Style::Plain };
+    style.paint(&format!("{:.4}  {}", score.score, score.label))
+}
+
+/// Records as comma-separated values.
+pub fn csv_lines(records: &[Vec<String>]) -> Vec<u8> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    for record in records {
+        csv.write_record(record).expect("memory takes records of one length");
+    }
+    csv.into_inner().expect("memory takes them")
 }
 
 fn width_of(text: &str) -> usize {

@@ -1,68 +1,74 @@
 //! How `tandem predict --explain` writes an explanation: the text once, with what speaks for and against the winner marked in it,
 //! and a short list; every label for programs, in JSON lines and CSV.
 
-use std::io::{self, Write};
+use std::collections::BTreeMap;
 
-use super::answers::Format;
+use super::answers::{Format, csv_lines};
 use crate::api::{json, pb};
-use crate::cli::terminal::{Cell, Style, Table, has_colours, on_one_line};
+use crate::cli::output;
+use crate::cli::terminal::{Cell, Painted, Style, Table, has_colours, on_one_line};
 
 /// How many n-grams for, and how many against, the table lists.
 const LISTED: usize = 5;
 
 /// Writes what is known of one text, or what was wrong with it. `first` is true for the first text of a run.
-pub fn write(
-    out: &mut impl Write,
-    format: Format,
-    first: bool,
-    line: Option<u64>,
-    text: &str,
-    outcome: &Result<pb::Explanation, String>,
-) -> io::Result<()> {
+pub fn write(format: Format, first: bool, line: Option<u64>, text: &str, outcome: &Result<pb::Explanation, String>) {
     match (format, outcome) {
-        (Format::Jsonl, Ok(explanation)) => {
-            out.write_all(&json::encode(explanation))?;
-            writeln!(out)?;
-        }
+        (Format::Jsonl, Ok(explanation)) => output::line(&String::from_utf8_lossy(&json::encode(explanation))),
         (Format::Jsonl, Err(problem)) => {
             let row = serde_json::json!({ "line": line, "text": text, "error": problem });
-            writeln!(out, "{row}")?;
+            output::line(&row.to_string());
         }
-        (Format::Csv, _) => write_csv(out, first, text, outcome.as_ref().ok())?,
+        (Format::Csv, _) => output::raw(&csv(first, text, outcome.as_ref().ok())),
         (Format::Table, Ok(explanation)) => {
+            let mut out = Painted::default();
             if !first {
-                writeln!(out)?;
+                out.end_line();
             }
-            let label = Style::Bold.paint(&on_one_line(&explanation.label));
-            writeln!(out, "{label} {:.4}", explanation.confidence)?;
-            writeln!(out, "{}", marked(text, explanation))?;
+            out.push(Style::Bold, &explanation.label);
+            out.push_line(&format!(" {:.4}", explanation.confidence));
+            out.append(&marked(text, explanation));
+            out.end_line();
             if let Some(winner) = winner(explanation) {
-                writeln!(out, "{}", table(text, winner))?;
+                out.append(&table(text, winner).painted());
             }
+            output::painted(&out);
         }
         (Format::Table, Err(problem)) => {
             let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-            writeln!(out, "{}", Style::Bad.paint(&format!("error: {line}{problem}")))?;
+            let mut out = Style::Bad.paint(&format!("error: {line}{problem}"));
+            out.end_line();
+            output::painted(&out);
         }
     }
-    out.flush()
 }
 
-fn write_csv(out: &mut impl Write, first: bool, text: &str, explanation: Option<&pb::Explanation>) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
+fn csv(first: bool, text: &str, explanation: Option<&pb::Explanation>) -> Vec<u8> {
+    let mut records = Vec::new();
     if first {
-        csv.write_record(["text", "label", "contribution", "ngram", "start_byte", "end_byte"])?;
+        records.push(
+            ["text", "label", "contribution", "ngram", "start_byte", "end_byte"]
+                .map(str::to_owned)
+                .to_vec(),
+        );
     }
     for label in explanation.iter().flat_map(|explanation| &explanation.labels) {
         for part in label.supporting.iter().chain(&label.opposing) {
             for span in &part.spans {
-                let (contribution, ngram) = (part.contribution.to_string(), cut(text, span));
+                let (contribution, ngram) = (part.contribution.to_string(), cut(text, span).to_owned());
                 let (start, end) = (span.start_byte.to_string(), span.end_byte.to_string());
-                csv.write_record([text, &label.label, &contribution, ngram, &start, &end])?;
+                records.push(vec![
+                    text.to_owned(),
+                    label.label.clone(),
+                    contribution,
+                    ngram,
+                    start,
+                    end,
+                ]);
             }
         }
     }
-    csv.flush()
+    csv_lines(&records)
 }
 
 /// The label that won.
@@ -78,14 +84,12 @@ fn table(text: &str, winner: &pb::LabelExplanation) -> Table {
         ("for", Style::Good, &winner.supporting),
         ("against", Style::Bad, &winner.opposing),
     ] {
-        for part in parts.iter().take(LISTED) {
-            let ngrams = part.spans.iter().map(|span| visible(cut(text, span)));
-            let mut ngrams: Vec<String> = ngrams.collect();
-            ngrams.dedup();
-            let adds = Cell::styled(format!("{:+.4}", part.contribution), style);
-            table.row([Cell::styled(name, style), adds, ngrams.join(" ").into()]);
+        let sums = sums(text, parts);
+        for (ngram, sum) in sums.iter().take(LISTED) {
+            let adds = Cell::styled(format!("{sum:+.4}"), style);
+            table.row([Cell::styled(name, style), adds, ngram.into()]);
         }
-        others += parts.iter().skip(LISTED).map(|part| part.contribution).sum::<f32>();
+        others += sums.iter().skip(LISTED).map(|(_, sum)| sum).sum::<f32>();
     }
     for (name, value) in [("all others", others), ("bias", winner.bias), ("= logit", winner.logit)] {
         table.row([name, &format!("{value:+.4}"), ""]);
@@ -93,11 +97,25 @@ fn table(text: &str, winner: &pb::LabelExplanation) -> Table {
     table
 }
 
+/// What n-grams add, the strongest first. Those that look alike are one: a word and its characters, say.
+fn sums(text: &str, parts: &[pb::Contribution]) -> Vec<(String, f32)> {
+    let mut sums = BTreeMap::new();
+    for part in parts {
+        let ngrams = part.spans.iter().map(|span| with_spaces(cut(text, span)));
+        let mut ngrams: Vec<String> = ngrams.collect();
+        ngrams.dedup();
+        *sums.entry(ngrams.join(" ")).or_insert(0.0) += part.contribution;
+    }
+    let mut sums: Vec<(String, f32)> = sums.into_iter().collect();
+    sums.sort_by(|(_, one), (_, other)| other.abs().total_cmp(&one.abs()));
+    sums
+}
+
 /// The text, each character marked by what the listed n-grams that hold it say of the winning label, all together: in colours
 /// where there are some, else `[for it]` and `{against it}`.
-fn marked(text: &str, explanation: &pb::Explanation) -> String {
+fn marked(text: &str, explanation: &pb::Explanation) -> Painted {
     let Some(winner) = winner(explanation) else {
-        return on_one_line(text);
+        return Style::Plain.paint(&on_one_line(text));
     };
     let mut weights = vec![0.0_f32; text.len()];
     for part in winner.supporting.iter().chain(&winner.opposing) {
@@ -115,24 +133,24 @@ fn marked(text: &str, explanation: &pb::Explanation) -> String {
         weight if weight < -strong => Style::Against,
         _ => Style::Plain,
     };
-    let mut shown = String::new();
+    let mut shown = Painted::default();
     let mut run = (0, Style::Plain);
     let ends = text.char_indices().map(|(at, _)| (at, style_at(at)));
     for (at, style) in ends.chain([(text.len(), Style::Dim)]) {
         if style != run.1 {
-            shown += &in_style(run.1, &on_one_line(&text[run.0..at]));
+            push_marked(&mut shown, run.1, &on_one_line(&text[run.0..at]));
             run = (at, style);
         }
     }
     shown
 }
 
-fn in_style(style: Style, part: &str) -> String {
+fn push_marked(shown: &mut Painted, style: Style, part: &str) {
     match style {
-        _ if has_colours() || part.is_empty() => style.paint(part),
-        Style::For => format!("[{part}]"),
-        Style::Against => format!("{{{part}}}"),
-        _ => part.to_owned(),
+        _ if has_colours() || part.is_empty() => shown.push(style, part),
+        Style::For => shown.push(Style::Plain, &format!("[{part}]")),
+        Style::Against => shown.push(Style::Plain, &format!("{{{part}}}")),
+        _ => shown.push(Style::Plain, part),
     }
 }
 
@@ -147,7 +165,7 @@ fn bound(byte: i32, text: &str) -> usize {
 }
 
 /// An n-gram in which spaces can be seen.
-fn visible(ngram: &str) -> String {
+fn with_spaces(ngram: &str) -> String {
     if ngram.is_empty() {
         return "␣".to_owned();
     }
@@ -168,9 +186,10 @@ mod tests {
 
     #[test]
     fn a_text_is_marked_by_what_speaks_for_and_against_the_winner() {
+        crate::cli::terminal::choose(crate::cli::terminal::ColorChoice::Never);
         let winner = pb::LabelExplanation {
             label: "positive".into(),
-            supporting: vec![part(1.0, 0, 6)],
+            supporting: vec![part(0.5, 0, 6), part(0.5, 0, 6)],
             opposing: vec![part(-1.0, 7, 10), part(-1.0, 900, -1)],
             ..pb::LabelExplanation::default()
         };
@@ -179,8 +198,9 @@ mod tests {
             labels: vec![winner.clone(), pb::LabelExplanation::default()],
             ..pb::Explanation::default()
         };
-        assert_eq!(marked("좋다 나", &explanation), "[좋다] {나}");
-        let listed = table("좋다 나", &winner).to_string();
+        assert_eq!(marked("좋다 나", &explanation).as_str(), "[좋다] {나}");
+        let listed = table("좋다 나", &winner).painted();
+        let listed = listed.as_str();
         assert!(
             listed.contains("+1.0000  좋다") && listed.contains("-1.0000  나"),
             "{listed}"

@@ -5,7 +5,6 @@ mod backend;
 mod explain;
 mod source;
 
-use std::io;
 use std::path::PathBuf;
 
 use answers::{Answered, Format, Writer};
@@ -88,9 +87,9 @@ pub fn run(args: &PredictArgs) -> Exit {
         Err(error) => return fail(&error, Exit::Failure),
     };
     match tokio.block_on(predict(args, &settings)) {
+        // Whoever has read enough need not be told what is missing.
+        Ok(_) if output::failed() => Exit::Success,
         Ok(tally) => tally.tell(args),
-        // Whoever reads our output has read enough.
-        Err((_, Exit::Success)) => Exit::Success,
         Err((problem, exit)) => fail(&problem, exit),
     }
 }
@@ -163,9 +162,10 @@ async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<Tally> {
         _ => Format::Jsonl,
     };
     let mut tally = Tally::default();
-    let mut writer = Writer::new(format, args.scores, io::stdout());
+    let mut writer = Writer::new(format, args.scores);
     let progress = source.progress();
-    loop {
+    // Once nobody gets what is written, nothing is worked out any more.
+    while !output::failed() {
         let most = if args.explain { 1 } else { settings.max_texts };
         let (lines, rows): (Vec<_>, Vec<_>) = source.batch(most)?.into_iter().unzip();
         if rows.is_empty() {
@@ -180,8 +180,7 @@ async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<Tally> {
                 Err(problem) => Err(problem),
             };
             tally.count(line, outcome.as_ref().err());
-            let mut out = io::stdout().lock();
-            explain::write(&mut out, format, tally.rows == 1, line, &text, &outcome).map_err(not_written)?;
+            explain::write(format, tally.rows == 1, line, &text, &outcome);
             continue;
         }
         let outcomes = answers(args, &mut backend, &rows).await?;
@@ -198,7 +197,7 @@ async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<Tally> {
         for answer in &answered {
             tally.count(answer.line, answer.outcome.as_ref().err());
         }
-        writer.write(&answered).map_err(not_written)?;
+        writer.write(&answered);
     }
     progress.finish_and_clear();
     Ok(tally)
@@ -309,10 +308,4 @@ fn route(args: &PredictArgs) -> pb::Route {
         Some(RouteSetting::Deep) => pb::Route::Deep,
         Some(RouteSetting::Cascade) => pb::Route::Cascade,
     }
-}
-
-/// A write that failed ends the command; what with, is settled where all commands end.
-fn not_written(error: io::Error) -> (String, Exit) {
-    output::record(Err(error));
-    (String::new(), Exit::Success)
 }
