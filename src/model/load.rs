@@ -292,7 +292,7 @@ fn try_initialize(
     // What is wider than was run takes longer by the square of it.
     let square = u32::try_from(bounds.wider.saturating_mul(bounds.wider)).unwrap_or(u32::MAX);
     let slowest = slowest.saturating_mul(square);
-    limit.set(
+    limit.serve(
         slowest
             .saturating_mul(PATIENCE_WITH_RUNS)
             .max(SHORTEST_LIMIT)

@@ -237,6 +237,11 @@ fn a_look_inside_a_graph_is_of_the_bytes_that_were_hashed_and_has_a_limit() {
     assert_eq!(probe.see("yes").expect("it ends"), [Seen::Numbers(vec![1.0])]);
     let ended = probe.see("endless").expect_err("it never ends by itself");
     assert!(ended.0.contains("the run was ended"), "{ended}");
+    let next = probe
+        .see("no")
+        .expect_err("the first run that takes too long is the last one of a load");
+    assert!(next.0.contains("the run was ended"), "{next}");
+    limit.serve(Duration::from_secs(1));
     assert_eq!(probe.see("no").expect("it ends"), [Seen::Numbers(vec![0.0])]);
 }
 

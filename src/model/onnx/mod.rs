@@ -220,13 +220,17 @@ fn run_within<'s, 'i, 'v: 'i, const N: usize>(
     inputs: impl Into<SessionInputs<'i, 'v, N>>,
 ) -> Result<SessionOutputs<'s>, RunError> {
     let fail = |error: ort::Error| RunError(error.to_string());
+    let ended = || RunError(format!("the run was ended: it may take {:?}", limit.get()));
+    if limit.is_spent() {
+        return Err(ended());
+    }
     let watched = Watched::new(Stoppable::Run(Arc::clone(options)), limit);
     let outputs = session.run_with_options(inputs, &**options);
     // What was ended says so in its own words; what ended by itself just in time counts.
     if watched.over() {
         options.unterminate().map_err(fail)?;
         if outputs.is_err() {
-            return Err(RunError(format!("the run was ended: it may take {:?}", limit.get())));
+            return Err(ended());
         }
     }
     outputs.map_err(fail)

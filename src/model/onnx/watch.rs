@@ -24,15 +24,18 @@ pub struct RunLimit(Arc<Shared>);
 struct Shared {
     ticks: AtomicU64,
     hit: AtomicBool,
+    serves: AtomicBool,
     off: CallOff,
 }
 
 impl RunLimit {
-    /// A limit, and the flag that calls everything off.
+    /// A limit for a model that loads, and the flag that calls everything off. The first run that takes longer ends the load: no
+    /// other is begun.
     pub fn new(limit: Duration, off: CallOff) -> Self {
         let shared = Shared {
             ticks: AtomicU64::new(0),
             hit: AtomicBool::new(false),
+            serves: AtomicBool::new(false),
             off,
         };
         let new = Self(Arc::new(shared));
@@ -47,6 +50,17 @@ impl RunLimit {
         self.0
             .ticks
             .store(u64::try_from(ticks).unwrap_or(u64::MAX), Ordering::Release);
+    }
+
+    /// The model serves from now on, within another limit: a run that takes longer says nothing about the next one.
+    pub fn serve(&self, limit: Duration) {
+        self.0.serves.store(true, Ordering::Release);
+        self.set(limit);
+    }
+
+    /// Whether no run may begin any more.
+    pub(super) fn is_spent(&self) -> bool {
+        self.was_hit() && !self.0.serves.load(Ordering::Acquire)
     }
 
     /// The limit.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use super::LIMIT;
 
@@ -61,6 +62,11 @@ pub fn clean(program: &str) -> Command {
 
 /// Runs a program to its end, with `stdin` as its input.
 pub fn finish(command: &mut Command, stdin: &[u8]) -> Finished {
+    finish_within(LIMIT, command, stdin)
+}
+
+/// The same for one that may take longer than others.
+pub fn finish_within(limit: Duration, command: &mut Command, stdin: &[u8]) -> Finished {
     let command = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -75,7 +81,7 @@ pub fn finish(command: &mut Command, stdin: &[u8]) -> Finished {
     thread::spawn(move || input.write_all(&stdin));
     let (send, ended) = mpsc::channel();
     thread::spawn(move || send.send(child.wait_with_output()));
-    let Ok(output) = ended.recv_timeout(LIMIT) else {
+    let Ok(output) = ended.recv_timeout(limit) else {
         signal("KILL", pid);
         panic!("{} does not end", command.get_program().display());
     };
