@@ -19,13 +19,16 @@ pub struct Output {
     pub cost: f64,
 }
 
-/// Runs every text, and tells `done` of each. The error is one line.
+/// How far below the largest a logit counts: its probability is nothing in 64 bits, and a label that a model rules out stays out.
+const LOWEST: f32 = 1000.0;
+
+/// Runs every text, and tells `done` of each; nothing for a text that the model does not answer. The error is one line.
 pub fn run(
     model: &VerifiedModel,
     texts: &[&str],
     intra_threads: usize,
     done: impl Fn(usize),
-) -> Result<Vec<Output>, String> {
+) -> Result<Vec<Option<Output>>, String> {
     let instances = InstanceSettings {
         count: 1,
         intra_threads,
@@ -34,37 +37,52 @@ pub fn run(
         max_cells: max_cells(model.manifest.tier),
     };
     let Initialized { model, mut runners, .. } = initialize(model, instances).map_err(|error| error.to_string())?;
-    let mut encodings: Vec<(Encoding, f64)> = Vec::with_capacity(texts.len());
+    let mut encodings: Vec<Option<(Encoding, f64)>> = Vec::with_capacity(texts.len());
     for text in texts {
         let started = Instant::now();
-        let encoding = model.preprocess(text, None).map_err(|error| error.to_string())?;
-        encodings.push((encoding, started.elapsed().as_secs_f64()));
+        let encoding = model.preprocess(text, None).ok();
+        encodings.push(encoding.map(|encoding| (encoding, started.elapsed().as_secs_f64())));
     }
-    let mut order: Vec<usize> = (0..texts.len()).collect();
-    order.sort_by_key(|&at| encodings[at].0.input.width());
+    let input = |at: usize| encodings[at].as_ref().map(|(encoding, _)| &encoding.input);
+    let width = |at: usize| input(at).map_or(0, ModelInput::width);
+    let mut order: Vec<usize> = (0..texts.len()).filter(|&at| input(at).is_some()).collect();
+    done(texts.len() - order.len());
+    order.sort_by_key(|&at| width(at));
     let limits = BatchLimits {
         max_rows: model.manifest.limits.max_batch_size,
         max_cells: max_cells(model.tier()),
         same_width: model.manifest.limits.batch == Some(Batch::SameLength),
     };
     let mut outputs: Vec<Option<Output>> = vec![None; texts.len()];
-    for places in batches(&order, |at| encodings[at].0.input.width(), limits) {
-        let inputs: Vec<&ModelInput> = places.iter().map(|&at| &encodings[at].0.input).collect();
+    for places in batches(&order, width, limits) {
+        let inputs: Vec<&ModelInput> = places.iter().filter_map(|&at| input(at)).collect();
         let started = Instant::now();
-        let rows = runners[0].run(&inputs).map_err(|error| error.to_string())?;
+        let mut rows: Vec<Option<Vec<f32>>> = match runners[0].run(&inputs) {
+            Ok(rows) => rows.rows().into_iter().map(|row| Some(row.to_vec())).collect(),
+            Err(_) => vec![None; inputs.len()],
+        };
         let share = started.elapsed().as_secs_f64() / places.len() as f64;
-        for (row, &at) in rows.rows().into_iter().zip(places) {
-            let answer = model
-                .postprocess(&row.to_vec(), None)
-                .map_err(|error| error.to_string())?;
-            outputs[at] = Some(Output {
-                logits: answer.logits.into_iter().map(f64::from).collect(),
-                cost: encodings[at].1 + share,
+        if rows.iter().all(Option::is_none) && inputs.len() > 1 {
+            // One bad row costs the others nothing, as in the server.
+            for (row, input) in rows.iter_mut().zip(&inputs) {
+                *row = runners[0].run(&[input]).ok().map(|rows| rows.row(0).to_vec());
+            }
+        }
+        for (row, &at) in rows.into_iter().zip(places) {
+            let answer = row.and_then(|row| model.postprocess(&row, None).ok());
+            outputs[at] = answer.map(|answer| Output {
+                logits: kept(&answer.logits),
+                cost: encodings[at].as_ref().map_or(0.0, |(_, cost)| *cost) + share,
             });
         }
         done(places.len());
     }
-    Ok(outputs.into_iter().flatten().collect())
+    Ok(outputs)
+}
+
+fn kept(logits: &[f32]) -> Vec<f64> {
+    let top = logits.iter().copied().fold(f32::MIN, f32::max);
+    logits.iter().map(|logit| f64::from(logit.max(top - LOWEST))).collect()
 }
 
 /// Cuts places that are sorted by width into batches within the bounds.

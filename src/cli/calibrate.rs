@@ -103,16 +103,17 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         check_place(&out)?;
     }
     let texts = read(args, labels)?;
-    let halves = |wanted: bool| {
-        texts
-            .iter()
-            .filter(move |text| in_fit_half(&text.text, args.seed) == wanted)
+    let halves = |texts: &[Labelled]| -> Outcome<Option<String>> {
+        let (fitting, measuring) = texts.iter().partition(|text| in_fit_half(&text.text, args.seed));
+        check_halves([fitting, measuring], labels)
     };
-    let absent = check_halves([halves(true).collect(), halves(false).collect()], labels)?;
+    let absent = halves(&texts)?;
     if let Some(absent) = absent {
         complain(&format!("warning: {absent}"));
     }
     let samples = measure(&texts, &fast, &deep, settings.intra_threads)?;
+    let (texts, samples) = answered(texts, samples);
+    halves(&texts)?;
     let half = |wanted: bool| -> Vec<&Sample> {
         let pairs = texts.iter().zip(&samples);
         pairs
@@ -267,7 +268,7 @@ fn measure(
     fast: &VerifiedModel,
     deep: &VerifiedModel,
     intra_threads: usize,
-) -> Outcome<Vec<Sample>> {
+) -> Outcome<Vec<Option<Sample>>> {
     let only: Vec<&str> = texts.iter().map(|text| text.text.as_str()).collect();
     let run = |model: &VerifiedModel| {
         let bar = progress(model.manifest.tier.name(), only.len());
@@ -280,14 +281,32 @@ fn measure(
     let fast_of_deep: Option<Vec<usize>> = deep.manifest.labels.iter().map(place).collect();
     let fast_of_deep = fast_of_deep.ok_or_else(|| usage("the labels of both models are not the same set"))?;
     let both = fast_outputs.into_iter().zip(deep_outputs);
-    let samples = texts.iter().zip(both).map(|(text, (fast, deep))| Sample {
-        truth: text.label,
-        fast: fast_of_deep.iter().map(|&label| fast.logits[label]).collect(),
-        deep: deep.logits,
-        fast_cost: fast.cost,
-        deep_cost: deep.cost,
+    let samples = texts.iter().zip(both).map(|(text, (fast, deep))| {
+        let (fast, deep) = (fast?, deep?);
+        Some(Sample {
+            truth: text.label,
+            fast: fast_of_deep.iter().map(|&label| fast.logits[label]).collect(),
+            deep: deep.logits,
+            fast_cost: fast.cost,
+            deep_cost: deep.cost,
+        })
     });
     Ok(samples.collect())
+}
+
+/// The texts that both models answered, and what they said; says how many others there are.
+fn answered(texts: Vec<Labelled>, samples: Vec<Option<Sample>>) -> (Vec<Labelled>, Vec<Sample>) {
+    let count = texts.len();
+    let both = texts.into_iter().zip(samples);
+    let (texts, samples): (Vec<Labelled>, Vec<Sample>) =
+        both.filter_map(|(text, sample)| Some((text, sample?))).unzip();
+    let lost = count - texts.len();
+    if lost > 0 {
+        complain(&format!(
+            "warning: {lost} of {count} texts are left out: one of the models does not answer them"
+        ));
+    }
+    (texts, samples)
 }
 
 /// A bar on a terminal, nothing elsewhere.

@@ -66,11 +66,16 @@ fn examples(initialized: &mut Initialized) -> Result<(Vec<Example>, f32), String
     let mut examples = Vec::new();
     let mut inputs = Vec::new();
     for text in TEXTS {
-        let encoding = model.preprocess(text, None).map_err(|error| error.to_string())?;
-        let rows = runner.run(&[&encoding.input]).map_err(|error| error.to_string())?;
-        let answer = model
-            .postprocess(&rows.row(0).to_vec(), None)
-            .map_err(|error| error.to_string())?;
+        // What it does not answer is no example of its answers.
+        let Ok(encoding) = model.preprocess(text, None) else {
+            continue;
+        };
+        let Ok(rows) = runner.run(&[&encoding.input]) else {
+            continue;
+        };
+        let Ok(answer) = model.postprocess(&rows.row(0).to_vec(), None) else {
+            continue;
+        };
         examples.push(Example {
             text: text.to_owned(),
             text_pair: None,
@@ -80,6 +85,9 @@ fn examples(initialized: &mut Initialized) -> Result<(Vec<Example>, f32), String
             probabilities: answer.probabilities,
         });
         inputs.push(encoding.input);
+    }
+    if examples.is_empty() {
+        return Err("it answers none of the texts that examples are made of".to_owned());
     }
     let mut moved: f32 = 0.0;
     let most = match model.manifest.limits.batch {

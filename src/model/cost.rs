@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::manifest::{Manifest, Preprocess, Truncation};
-use super::preprocess::{EncodeError, ModelInput, Preprocessor};
+use super::manifest::{Manifest, Preprocess};
+use super::preprocess::ModelInput;
 use super::{RunError, Runner};
 
 /// The longest that measuring a model may take; the run that is under way when it ends comes on top.
@@ -100,16 +100,6 @@ fn doubling(from: usize, most: usize) -> Vec<usize> {
     std::iter::successors(Some(from), |at| at.checked_mul(2))
         .take_while(|&at| at <= most)
         .collect()
-}
-
-/// A long input of the model, from which rows of any width are cut. Its ids are spread over the whole vocabulary or
-/// table as far as a text's can be, since rows of few ids would find the weights in the processor's caches.
-pub fn sample(preprocessor: &Preprocessor) -> Result<ModelInput, EncodeError> {
-    let words: Vec<String> = (0..400_u32)
-        .map(|at| format!("{:x}", at.wrapping_mul(0x9E37_79B1)))
-        .collect();
-    let encoding = preprocessor.encode(&words.join(" "), None, Some(Truncation::End))?;
-    Ok(encoding.input)
 }
 
 /// The input cut, or repeated, to a width. Texts stay as they are: each is one cell. The first and the last token stay at

@@ -11,9 +11,9 @@ use super::cost::{self, ShapeBounds, ShapeCost};
 use super::gently::{self, Patience};
 use super::golden::{self, Report, Subject};
 use super::idle::{self, with_idle};
-use super::limited::{self, CallOff};
+use super::limited::CallOff;
 use super::loaded::Model;
-use super::manifest::{Manifest, Preprocess};
+use super::manifest::Manifest;
 use super::neighbours::{self, Neighbours};
 use super::onnx::{OnnxBytes, OnnxRunner, RunLimit, Runtime, SessionSettings, SharedWeights, Source};
 use super::postprocess::Postprocessor;
@@ -21,7 +21,7 @@ use super::preprocess::{ModelInput, Preprocessor};
 use super::repository::VerifiedModel;
 use super::text_cost::{self, TextCost};
 use super::thread_time::own_clock;
-use super::{ModelError, RunError, Runner, files};
+use super::{ModelError, RunError, Runner, files, own_texts, sample, table};
 
 /// A limit of runs is no shorter: the machine may be busy with something else.
 pub const SHORTEST_LIMIT: Duration = Duration::from_secs(5);
@@ -29,8 +29,6 @@ pub const SHORTEST_LIMIT: Duration = Duration::from_secs(5);
 const USUAL_LIMIT: Duration = Duration::from_secs(60);
 /// How many times as long as the longest run that was measured a run may take.
 const PATIENCE_WITH_RUNS: u32 = 20;
-/// How long a tokenizer may take for a text of 400 words.
-const PATIENCE_WITH_TEXT: Duration = Duration::from_secs(20);
 
 /// What a load keeps to.
 #[derive(Clone, Debug)]
@@ -180,13 +178,16 @@ fn try_initialize(
         let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed();
         limit.set(longest.min(patience.left().unwrap_or(longest)));
         let preprocessor = Arc::new(Preprocessor::load(manifest, folder)?);
-        let sample = sample(verified, &preprocessor, limit)?;
+        let sample = sample::of(verified, &preprocessor, limit)?;
         times.preprocessor = lap();
         let mut runners = (0..settings.count.max(1))
             .map(|_| open(&preprocessor, settings.intra_threads))
             .collect::<Result<Vec<_>, _>>()?;
         times.sessions = lap();
         let postprocessor = Postprocessor::new(manifest);
+        let sample = table::fit(&mut patience.runner(&mut runners[0]), &preprocessor, sample, limit)
+            .map_err(|problem| ModelError::new(&path, problem))?;
+        let own_texts = own_texts::answered(&mut patience.runner(&mut runners[0]), &preprocessor, &postprocessor);
         let neighbours = neighbours::measure(
             &mut patience.runner(&mut runners[0]),
             &preprocessor,
@@ -234,6 +235,7 @@ fn try_initialize(
             manifest: manifest.clone(),
             bounds,
             neighbours,
+            own_texts,
             preprocessor,
             postprocessor,
             runners,
@@ -257,6 +259,7 @@ fn try_initialize(
         manifest,
         bounds,
         neighbours,
+        own_texts,
         preprocessor,
         postprocessor,
         mut runners,
@@ -307,6 +310,7 @@ fn try_initialize(
             preprocessor,
             postprocessor,
             text_cost,
+            own_texts,
             limit: limit.clone(),
         }),
         idle_from_cells,
@@ -323,6 +327,7 @@ struct Narrow {
     manifest: Manifest,
     bounds: ShapeBounds,
     neighbours: Neighbours,
+    own_texts: Vec<&'static str>,
     preprocessor: Arc<Preprocessor>,
     postprocessor: Postprocessor,
     runners: Vec<OnnxRunner>,
@@ -333,28 +338,6 @@ struct Narrow {
     /// The longest run of the warm-up.
     slowest: Duration,
     times: LoadTimes,
-}
-
-/// The input that warm-up runs. A tokenizer that does not come to an end is given up.
-fn sample(
-    verified: &VerifiedModel,
-    preprocessor: &Arc<Preprocessor>,
-    limit: &RunLimit,
-) -> Result<ModelInput, ModelError> {
-    let file = match &verified.manifest.preprocess {
-        Preprocess::Tokenizer(settings) => &settings.file,
-        Preprocess::HashedNgrams(_) | Preprocess::String { .. } => &verified.manifest.onnx.file,
-    };
-    let failed = |problem: String| {
-        let problem = format!("a text of 400 words can't be preprocessed: {problem}");
-        ModelError::new(&verified.folder.join(file), problem)
-    };
-    let own = Arc::clone(preprocessor);
-    limited::run("model-sample", PATIENCE_WITH_TEXT, &|| limit.is_off(), move |_| {
-        cost::sample(&own)
-    })
-    .map_err(|stopped| failed(stopped.to_string()))?
-    .map_err(|error| failed(error.to_string()))
 }
 
 /// The size of a batch, in cells, from which on more threads run what is alone; nothing if they do not pay.

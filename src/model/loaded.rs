@@ -6,6 +6,7 @@ use super::manifest::{Manifest, Tier, Truncation};
 use super::onnx::RunLimit;
 use super::postprocess::{Classification, NotFinite, Postprocessor};
 use super::preprocess::ngrams::NgramSpan;
+use super::preprocess::tokenizer::Beyond;
 use super::preprocess::{EncodeError, Encoding, Preprocessor};
 use super::text_cost::TextCost;
 
@@ -18,6 +19,7 @@ pub struct Model {
     pub(super) preprocessor: Arc<Preprocessor>,
     pub(super) postprocessor: Postprocessor,
     pub(super) text_cost: TextCost,
+    pub(super) own_texts: Vec<&'static str>,
     pub(super) limit: RunLimit,
 }
 
@@ -42,6 +44,16 @@ impl Model {
         #[cfg(feature = "fault-injection")]
         super::faults::before_preprocessing(text);
         self.preprocessor.encode(text, pair, truncation)
+    }
+
+    /// Texts of our own that it answered when it was loaded: while it is sound, it answers them.
+    pub fn own_texts(&self) -> &[&'static str] {
+        &self.own_texts
+    }
+
+    /// The tokens of its tokenizer that its graph does not know, if there are any.
+    pub fn tokens_beyond(&self) -> Option<Beyond> {
+        self.preprocessor.tokenizer()?.beyond()
     }
 
     /// Ends the runs of its instances, and those that come.

@@ -2,7 +2,7 @@
 //! output becomes an answer.
 //!
 //! Knows nothing of requests, queues or protocols. In reading order:
-//! [`files`] → [`scan`] → [`manifest`] → [`repository`] → [`discover`] → [`limited`] → [`load`] → [`loaded`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`cost`] → [`text_cost`] →
+//! [`files`] → [`scan`] → [`manifest`] → [`repository`] → [`discover`] → [`limited`] → [`load`] → [`loaded`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`sample`] → [`table`] → [`own_texts`] → [`cost`] → [`text_cost`] →
 //! [`idle`] → [`signature`] → [`memory`].
 
 pub mod cost;
@@ -21,12 +21,15 @@ pub mod manifest;
 pub mod memory;
 pub mod neighbours;
 pub mod onnx;
+pub mod own_texts;
 pub mod paths;
 pub mod postprocess;
 pub mod preprocess;
 pub mod repository;
+pub mod sample;
 pub mod scan;
 pub mod signature;
+pub mod table;
 pub mod text_cost;
 pub mod thread_time;
 

@@ -1,6 +1,7 @@
 //! Postprocessing: how a row of a model's raw outputs becomes an answer.
 //!
-//! Pure arithmetic on one row. Refuses rows that are not finite: a NaN never becomes an answer.
+//! Pure arithmetic on one row. Infinite outputs that have a meaning, like the −∞ of a label that is masked, are answered; a NaN
+//! never becomes an answer. What comes out is finite.
 
 use super::manifest::{Manifest, OutputKind, ProblemType};
 
@@ -110,9 +111,7 @@ impl Postprocessor {
             Some((named, row)) if self.names_winner => (row, Some(*named)),
             _ => (row, None),
         };
-        if row.is_empty() || row.iter().any(|value| !value.is_finite()) {
-            return Err(NotFinite);
-        }
+        let row = &self.finite(row)?;
         let logits: Vec<f32> = match (self.problem_type, self.output_kind) {
             (ProblemType::Regression, _) | (_, OutputKind::Logits) => row.to_vec(),
             (ProblemType::SingleLabel, _) => row.iter().map(|&value| value.max(f32::MIN_POSITIVE).ln()).collect(),
@@ -139,6 +138,24 @@ impl Postprocessor {
             logits,
             selection,
         })
+    }
+
+    /// The row in finite numbers. An infinite logit becomes the largest number of its sign, which has the same probability: 0 for
+    /// −∞ where others are not, 0 or 1 for either where each label is by itself. Anything else that is not finite is no answer.
+    fn finite(&self, row: &[f32]) -> Result<Vec<f32>, NotFinite> {
+        let has_meaning = |value: f32| match (self.problem_type, self.output_kind) {
+            (ProblemType::SingleLabel, OutputKind::Logits) => value.is_finite() || value == f32::NEG_INFINITY,
+            (ProblemType::MultiLabel, OutputKind::Logits) => !value.is_nan(),
+            _ => value.is_finite(),
+        };
+        let nothing = match self.problem_type {
+            ProblemType::SingleLabel => row.iter().all(|&value| value == f32::NEG_INFINITY),
+            ProblemType::MultiLabel | ProblemType::Regression => row.is_empty(),
+        };
+        if nothing || !row.iter().all(|&value| has_meaning(value)) {
+            return Err(NotFinite);
+        }
+        Ok(row.iter().map(|value| value.clamp(f32::MIN, f32::MAX)).collect())
     }
 
     fn select(&self, probabilities: &[f32]) -> Vec<bool> {
@@ -226,6 +243,42 @@ mod tests {
         assert_eq!(PLAIN.classify(&[f32::NAN, 0.0]), Err(NotFinite));
         assert_eq!(PLAIN.classify(&[f32::INFINITY, 0.0]), Err(NotFinite));
         assert_eq!(PLAIN.classify(&[]), Err(NotFinite));
+    }
+
+    #[test]
+    fn infinite_logits_that_have_a_meaning_are_answered_in_finite_numbers() {
+        let answer = PLAIN.classify(&[f32::NEG_INFINITY, 1.0, 0.0]).expect("masked");
+        assert_eq!((answer.winner, answer.probabilities[0]), (1, 0.0));
+        assert_eq!(answer.logits[0], f32::MIN);
+        assert!((answer.probabilities[1] - 0.731_058_6).abs() < 1e-6);
+        for temperature in [0.01, 100.0] {
+            let answer = PLAIN
+                .classify_at(&[f32::NEG_INFINITY, f32::MAX], temperature)
+                .expect("masked");
+            assert_eq!(answer.probabilities, [0.0, 1.0], "{temperature}");
+        }
+        // Nothing is left to choose.
+        assert_eq!(PLAIN.classify(&[f32::NEG_INFINITY; 2]), Err(NotFinite));
+        let each = Postprocessor {
+            problem_type: ProblemType::MultiLabel,
+            ..PLAIN
+        };
+        let answer = each.classify(&[f32::INFINITY, f32::NEG_INFINITY]).expect("sure");
+        assert_eq!(answer.probabilities, [1.0, 0.0]);
+        assert_eq!(answer.logits, [f32::MAX, f32::MIN]);
+        assert_eq!(each.classify(&[f32::NAN, 0.0]), Err(NotFinite));
+        for (problem_type, output_kind) in [
+            (ProblemType::Regression, OutputKind::Logits),
+            (ProblemType::SingleLabel, OutputKind::Probabilities),
+            (ProblemType::MultiLabel, OutputKind::Probabilities),
+        ] {
+            let post = Postprocessor {
+                problem_type,
+                output_kind,
+                ..PLAIN
+            };
+            assert_eq!(post.classify(&[f32::NEG_INFINITY, 0.5]), Err(NotFinite));
+        }
     }
 
     #[test]

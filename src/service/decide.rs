@@ -42,7 +42,8 @@ impl Blend {
         Classification {
             winner,
             probabilities: logs.iter().map(|value| value.exp() as f32).collect(),
-            logits: logs.iter().map(|&value| value as f32).collect(),
+            // The logarithm of a probability of next to nothing may be beyond the range of 32 bits.
+            logits: logs.iter().map(|&value| (value as f32).max(f32::MIN)).collect(),
             selection: Selection::Winner,
         }
     }
@@ -91,6 +92,22 @@ pub fn escalation_deadline(now: Instant, deadline: Instant) -> Instant {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_label_that_both_models_rule_out_stays_out_in_finite_numbers() {
+        let masked = log_softmax(&[f64::from(f32::MIN), 0.0, 1.0], 0.05);
+        let blend = Blend {
+            fast: 3.0,
+            deep: 1.0,
+            bias: vec![0.0; 3],
+        };
+        let answer = blend.classify(&masked, &masked);
+        assert_eq!(
+            (answer.winner, answer.probabilities[0], answer.logits[0]),
+            (2, 0.0, f32::MIN)
+        );
+        assert!(answer.probabilities.iter().all(|value| value.is_finite()));
+    }
 
     #[test]
     fn an_answer_exactly_at_the_threshold_stands() {

@@ -64,6 +64,10 @@ pub(super) fn tell_loaded(
             "the answers of this model depend on the texts that share a batch, and its manifest lets any share one"
         );
     }
+    if let Some(beyond) = initialized.model.tokens_beyond() {
+        let doubt = beyond.doubt();
+        tracing::warn!(model = manifest.name, version = manifest.version, "{doubt}");
+    }
     if manifest.stand_in {
         tracing::warn!(
             model = manifest.name,

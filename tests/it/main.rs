@@ -11,6 +11,7 @@ mod body_room;
 mod bounds;
 mod cache;
 mod cache_flights;
+mod caller_texts;
 mod canary;
 mod caps;
 mod cascade;

@@ -16,6 +16,7 @@ use crate::model::discover::{self, Examined, Hints};
 use crate::model::load::{InstanceSettings, initialize};
 use crate::model::manifest::Batch;
 use crate::model::neighbours::Neighbours;
+use crate::model::preprocess::tokenizer::Beyond;
 use crate::model::repository::{self, MANIFEST_FILE, VerifiedModel};
 
 /// The arguments of `tandem check`.
@@ -177,6 +178,15 @@ fn load(
     };
     let mut initialized = initialize(verified, instances).map_err(|error| (error.to_string(), Exit::Failure))?;
     describe_neighbours(initialized.neighbours, printer);
+    if let Some(beyond) = initialized.model.tokens_beyond() {
+        let doubt = NoteFacts {
+            kind: "doubtful",
+            text: beyond.doubt(),
+            remedy: Some(Beyond::REMEDY.to_owned()),
+        };
+        printer.notes(std::slice::from_ref(&doubt));
+        report.notes.push(doubt);
+    }
     match &verified.manifest.golden {
         Some(golden) => {
             let facts = GoldenFacts::of(initialized.golden, golden, verified.manifest.onnx.output_kind);

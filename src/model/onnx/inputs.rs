@@ -60,7 +60,8 @@ pub(super) fn tensor_for(
     let inputs = all;
     let rows = inputs.len();
     let widest = inputs.iter().map(|input| input.width()).max().unwrap_or(0);
-    let width = fixed.width.unwrap_or(widest);
+    // A row has a cell at least, be it padding: not every graph can run on none.
+    let width = fixed.width.unwrap_or(widest).max(1);
     let shape = [rows, width];
     Ok(match kind {
         FeedKind::TokenIds => {

@@ -125,8 +125,11 @@ impl OutputReader {
     fn both(&self, value: f32) -> [f32; 2] {
         match self.kind {
             OutputKind::Probabilities => [1.0 - value, value],
-            // The softmax of these is the logistic function of the one.
-            _ => [-value / 2.0, value / 2.0],
+            // The softmax of these is the logistic function of the one; that of an infinite one is 0 or 1.
+            _ => {
+                let half = value.clamp(f32::MIN, f32::MAX) / 2.0;
+                [-half, half]
+            }
         }
     }
 

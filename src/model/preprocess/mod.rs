@@ -5,6 +5,7 @@
 mod expressions;
 mod growth;
 pub mod ngrams;
+mod stand_ins;
 pub mod tokenizer;
 pub mod wordpiece;
 
@@ -75,6 +76,20 @@ pub enum EncodeError {
     /// The model takes single texts only.
     #[error("the model does not classify pairs of texts")]
     NoPairs,
+    /// The tokenizer can't cut the text into tokens: it holds what the vocabulary does not, and there is no token for the unknown.
+    #[error("the tokenizer can't cut the text into tokens")]
+    Untokenizable,
+    /// The tokenizer finds no tokens in the text, and has none that could stand for it.
+    #[error("the text has no tokens")]
+    NoTokens,
+    /// The text has a token for which the graph has no embedding, and there is none for the unknown.
+    #[error("the text has the token {id}, and the graph knows {rows}")]
+    BeyondTable {
+        /// The token's id.
+        id: u32,
+        /// How many ids the graph knows, from 0 on.
+        rows: u32,
+    },
     /// The tokenizer failed.
     #[error("tokenizing failed")]
     Failed,
@@ -139,6 +154,14 @@ impl Preprocessor {
         match self {
             Self::Tokenizer(tokenizer) => tokenizer.takes_pairs(),
             Self::Ngrams(_) | Self::Text { .. } => false,
+        }
+    }
+
+    /// The tokenizer, if it has one.
+    pub fn tokenizer(&self) -> Option<&tokenizer::TextTokenizer> {
+        match self {
+            Self::Tokenizer(tokenizer) => Some(tokenizer),
+            Self::Ngrams(_) | Self::Text { .. } => None,
         }
     }
 

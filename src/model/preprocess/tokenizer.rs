@@ -13,10 +13,57 @@ use tokenizers::{
     PreTokenizerWrapper, Tokenizer, TruncationDirection, TruncationParams,
 };
 
+use super::stand_ins::StandIns;
 use super::wordpiece::WordPieces;
 use super::{EncodeError, Encoding, ModelInput, cut_bytes, expressions, growth};
 use crate::model::files;
 use crate::model::manifest::{TokenizerOverrides, TokenizerSettings, Truncation};
+
+/// How many of its own tokens a tokenizer is tried on.
+const OWN_TOKENS: usize = 1000;
+
+/// The tokens of a tokenizer that the graph's table of embeddings does not reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beyond {
+    /// How many ids the table holds.
+    pub rows: u32,
+    /// The tokens, by their ids.
+    pub tokens: Vec<String>,
+    /// The token that stands for them; where there is none, a text with one of them is refused.
+    pub unknown: Option<String>,
+}
+
+/// How many tokens beyond the table are named, and the most characters of each.
+const NAMED: (usize, usize) = (5, 40);
+
+impl Beyond {
+    /// What to say of it, in one line.
+    pub fn doubt(&self) -> String {
+        let (most, chars) = NAMED;
+        let name = |token: &String| {
+            let kept: String = token.chars().take(chars).collect();
+            format!("`{}`", kept.escape_debug())
+        };
+        let names: Vec<String> = self.tokens.iter().take(most).map(name).collect();
+        let count = self.tokens.len();
+        let more = match count.saturating_sub(most) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let then = match &self.unknown {
+            Some(unknown) => format!("they are read as `{unknown}`"),
+            None => "a text with one of them is refused, since there is no token for the unknown".to_owned(),
+        };
+        let rows = self.rows;
+        format!(
+            "the tokenizer has {count} tokens that the graph does not know, whose table has {rows} rows: {}{more}; {then}",
+            names.join(", ")
+        )
+    }
+
+    /// What helps.
+    pub const REMEDY: &str = "export the model after model.resize_token_embeddings(len(tokenizer)), or with the tokenizer that it was trained with";
+}
 
 /// A tokenizer with the model's limits.
 pub struct TextTokenizer {
@@ -29,6 +76,7 @@ pub struct TextTokenizer {
     /// The same for two texts together.
     max_pair_tokens: usize,
     pad_id: u32,
+    stand_ins: StandIns,
 }
 
 impl TextTokenizer {
@@ -50,8 +98,7 @@ impl TextTokenizer {
         let pad_id = settings
             .pad_id
             .or_else(own)
-            .or_else(|| ["[PAD]", "<pad>"].iter().find_map(|token| tokenizer.token_to_id(token)))
-            .unwrap_or(0);
+            .or_else(|| ["[PAD]", "<pad>"].iter().find_map(|token| tokenizer.token_to_id(token)));
         overrule(&mut tokenizer, &settings.overrides)?;
         tokenizer.with_padding(None);
         tokenizer
@@ -85,12 +132,13 @@ impl TextTokenizer {
             ));
         }
         Ok(Self {
-            tokenizer,
             word_pieces,
             max_text_tokens: settings.max_tokens - special,
             max_pair_tokens: settings.max_tokens.saturating_sub(special_of_pair),
             settings,
-            pad_id,
+            pad_id: pad_id.unwrap_or(0),
+            stand_ins: StandIns::of(&tokenizer, pad_id),
+            tokenizer,
         })
     }
 
@@ -160,17 +208,56 @@ impl TextTokenizer {
         if encoded.len() > self.settings.max_tokens {
             return Err(EncodeError::Failed);
         }
+        let mut ids = encoded.get_ids().to_vec();
+        self.stand_ins.fit(&mut ids, encoded.get_special_tokens_mask())?;
+        let mut type_ids = match self.settings.token_types {
+            true => encoded.get_type_ids().to_vec(),
+            false => vec![0; ids.len()],
+        };
+        if ids.is_empty() {
+            (ids, type_ids) = (vec![self.stand_ins.for_nothing()?], vec![0]);
+        }
         Ok(Encoding {
-            token_count: encoded.len(),
+            token_count: ids.len(),
             truncated: cut || too_long,
-            input: ModelInput::Tokens {
-                ids: encoded.get_ids().to_vec(),
-                type_ids: match self.settings.token_types {
-                    true => encoded.get_type_ids().to_vec(),
-                    false => vec![0; encoded.len()],
-                },
-            },
+            input: ModelInput::Tokens { ids, type_ids },
         })
+    }
+
+    /// The greatest id that it knows, added tokens included.
+    pub fn greatest_id(&self) -> Option<u32> {
+        self.tokenizer.get_vocab(true).into_values().max()
+    }
+
+    /// From now on gives the first `rows` ids alone: the token for the unknown stands for the others, or the text is refused. The
+    /// first call counts.
+    pub fn keep_below(&self, rows: u32) {
+        self.stand_ins.keep_below(rows);
+    }
+
+    /// What it does not give any more, if anything.
+    pub fn beyond(&self) -> Option<Beyond> {
+        let rows = self.stand_ins.rows()?;
+        let mut tokens: Vec<(u32, String)> = self
+            .tokenizer
+            .get_vocab(true)
+            .into_iter()
+            .map(|(token, id)| (id, token))
+            .collect();
+        tokens.retain(|(id, _)| *id >= rows);
+        tokens.sort_unstable();
+        Some(Beyond {
+            rows,
+            tokens: tokens.into_iter().map(|(_, token)| token).collect(),
+            unknown: self.stand_ins.unknown().and_then(|id| self.tokenizer.id_to_token(id)),
+        })
+    }
+
+    /// What it makes of one of its own tokens, if there is one that it knows again in a text.
+    pub fn of_own_token(&self) -> Option<Encoding> {
+        let vocabulary = self.tokenizer.get_vocab(true);
+        let mut texts = vocabulary.keys().take(OWN_TOKENS);
+        texts.find_map(|text| self.encode(text, None, Some(Truncation::End)).ok())
     }
 
     /// The tokens of a text without the special ones; of one with more than `enough` at least as many, from the end that
@@ -185,7 +272,9 @@ impl TextTokenizer {
         let normalizer = tokenizer.get_normalizer();
         let mut words = tokenizer.get_added_vocabulary().extract_and_normalize(normalizer, text);
         if let Some(splitter) = tokenizer.get_pre_tokenizer() {
-            splitter.pre_tokenize(&mut words).map_err(|_| EncodeError::Failed)?;
+            splitter
+                .pre_tokenize(&mut words)
+                .map_err(|_| EncodeError::Untokenizable)?;
         }
         let of_word = |word: &str| match &self.word_pieces {
             Some(pieces) => pieces.tokenize(word).ok_or_else(|| "no token for the unknown".into()),
@@ -195,7 +284,7 @@ impl TextTokenizer {
         words
             .tokenize_with_limit(|word| of_word(word.get()), enough, direction)
             .and_then(|()| words.into_encoding(None, 0, OffsetType::None))
-            .map_err(|_| EncodeError::Failed)
+            .map_err(|_| EncodeError::Untokenizable)
     }
 
     fn too_long(&self, text_tokens: usize, most: usize) -> EncodeError {

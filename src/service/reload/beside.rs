@@ -126,9 +126,8 @@ fn both(old: &Serving, new: &Serving, by_old: &RowOutput, by_new: &RowOutput) ->
 }
 
 fn label<'a>(version: &'a Serving, output: &RowOutput) -> Option<&'a String> {
-    let values = output.values.iter().enumerate();
-    let (largest, _) = values.max_by(|a, b| a.1.total_cmp(b.1))?;
-    version.model.manifest.labels.get(largest)
+    let answer = version.model.postprocess(&output.values, None).ok()?;
+    version.model.manifest.labels.get(answer.winner)
 }
 
 /// The batch that held `output`, as wide as it would have been for the model of `there`, which reads the same text otherwise.

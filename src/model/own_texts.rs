@@ -1,0 +1,28 @@
+//! Texts of our own that a model is asked when callers' texts fail: if it answers these, the texts are at fault and not the model.
+
+use super::Runner;
+use super::manifest::Truncation;
+use super::postprocess::Postprocessor;
+use super::preprocess::Preprocessor;
+
+/// A short text of each of two scripts, and a longer one.
+const TEXTS: [&str; 3] = [
+    "good",
+    "재미있게 봤어요.",
+    "A text of some length, as people write them: it speaks of the weather, of a train that came late, of a meal that was fine, and \
+     of a film that nobody liked.",
+];
+
+/// Those that a model answers, as it was loaded.
+pub fn answered(
+    runner: &mut dyn Runner,
+    preprocessor: &Preprocessor,
+    postprocessor: &Postprocessor,
+) -> Vec<&'static str> {
+    let mut is_answered = |text: &&str| {
+        let encoding = preprocessor.encode(text, None, Some(Truncation::End)).ok()?;
+        let rows = runner.run(&[&encoding.input]).ok()?;
+        postprocessor.classify(&rows.row(0).to_vec()).ok()
+    };
+    TEXTS.into_iter().filter(|text| is_answered(text).is_some()).collect()
+}

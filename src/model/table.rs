@@ -1,0 +1,77 @@
+//! Which ids of a tokenizer a graph knows. Tokens may have been added to the one and not to the other: `Gather` fails on ids
+//! beyond its table, and with it every row of the batch.
+//!
+//! The graph itself is asked, with rows of three tokens: its table may be quantised, tied, or behind other nodes.
+
+use super::onnx::RunLimit;
+use super::preprocess::{ModelInput, Preprocessor};
+use super::{Runner, cost, sample};
+
+/// Has the tokenizer keep to the ids that the graph knows, and gives the sample that it makes then. The error is a part of a line.
+pub fn fit(
+    runner: &mut dyn Runner,
+    preprocessor: &Preprocessor,
+    sample: ModelInput,
+    limit: &RunLimit,
+) -> Result<ModelInput, String> {
+    let Some(tokenizer) = preprocessor.tokenizer() else {
+        return Ok(sample);
+    };
+    // What is put around texts may be in no vocabulary.
+    let greatest = tokenizer.greatest_id().max(sample.ids().iter().max().copied());
+    let rows = greatest.and_then(|greatest| known(runner, &sample, greatest));
+    // What was ended for want of time tells nothing of ids.
+    let Some(rows) = rows.filter(|_| !limit.was_hit()) else {
+        return Ok(sample);
+    };
+    tokenizer.keep_below(rows);
+    let sample = sample::of_words(preprocessor).map_err(|error| error.to_string())?;
+    match sample.ids().iter().find(|&&id| id >= rows) {
+        Some(id) => Err(format!(
+            "its table of embeddings has {rows} rows, and the tokenizer puts the token with the id {id} around every text: \
+             export the model after model.resize_token_embeddings(len(tokenizer))"
+        )),
+        None => Ok(sample),
+    }
+}
+
+/// How many ids the graph knows, if not all up to the greatest.
+fn known(runner: &mut dyn Runner, sample: &ModelInput, greatest: u32) -> Option<u32> {
+    let framed = cost::of_width(sample, 3);
+    // Its special tokens may be beyond the table themselves.
+    let frames = [framed.clone(), with(&framed, &[0, 1, 2], 0)?];
+    for frame in frames {
+        let mut runs = |id: u32| with(&frame, &[1], id).is_some_and(|row| runner.run(&[&row]).is_ok());
+        if runs(greatest) {
+            return None;
+        }
+        if runs(0) {
+            let (mut good, mut bad) = (0, greatest);
+            while bad - good > 1 {
+                let middle = good + (bad - good) / 2;
+                if runs(middle) {
+                    good = middle;
+                } else {
+                    bad = middle;
+                }
+            }
+            return Some(bad);
+        }
+    }
+    None
+}
+
+/// The row with this id at some places.
+fn with(row: &ModelInput, places: &[usize], id: u32) -> Option<ModelInput> {
+    let ModelInput::Tokens { ids, type_ids } = row else {
+        return None;
+    };
+    let mut ids = ids.clone();
+    for &place in places {
+        *ids.get_mut(place)? = id;
+    }
+    Some(ModelInput::Tokens {
+        ids,
+        type_ids: type_ids.clone(),
+    })
+}
