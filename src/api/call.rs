@@ -1,6 +1,7 @@
 //! A call: what is known before its message is read: its id, its arrival, its deadline. And its end: one log line, one
 //! count.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -23,7 +24,23 @@ pub const CACHE_HITS_HEADER: &str = "x-tandem-cache-hits";
 
 /// Which connection a request came on; the server puts it beside each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnectionId(pub u64);
+pub struct ConnectionId {
+    /// Its number.
+    pub number: u64,
+    /// Whose it is, by the peer's address.
+    pub peer: ClientKey,
+}
+
+impl ConnectionId {
+    /// The connection of that number, from that address. A network of IPv6 is given to one machine at least by its first 64 bits.
+    pub fn new(number: u64, peer: IpAddr) -> Self {
+        let peer = match peer.to_canonical() {
+            IpAddr::V4(address) => ClientKey::of(&address.octets()),
+            IpAddr::V6(address) => ClientKey::of(&address.octets()[..8]),
+        };
+        Self { number, peer }
+    }
+}
 
 /// How much is known of whoever is behind a connection; the server puts it beside each request. Cheap to clone.
 ///
@@ -120,6 +137,7 @@ pub struct Call {
     /// The bytes of its body, held until it is answered; it knows who holds those of its answer.
     pub body: Arc<HeldBody>,
     client: ClientKey,
+    caller: ClientKey,
     weight: Weight,
     allowance: Option<Arc<Allowance>>,
     trace_id: Option<Arc<str>>,
@@ -135,6 +153,7 @@ impl Call {
             timeout,
             body: Arc::new(HeldBody::new(service.bodies().open_to_all(0))),
             client: ClientKey::default(),
+            caller: ClientKey::default(),
             weight: Weight::default(),
             allowance: None,
             trace_id: trace_id(headers).map(Arc::from),
@@ -152,7 +171,9 @@ impl Call {
         headers: &HeaderMap,
         extensions: &Extensions,
     ) -> Self {
-        let connection = extensions.get::<ConnectionId>().map_or(0, |connection| connection.0);
+        let connection = extensions.get::<ConnectionId>();
+        let peer = connection.map(|connection| connection.peer).unwrap_or_default();
+        let connection = connection.map_or(0, |connection| connection.number);
         let bodies = service.bodies();
         let (Access::Keyed, Ok(key)) = (access, admitted) else {
             let holder = bodies.open_to_all(connection);
@@ -176,6 +197,7 @@ impl Call {
         let holder = bodies.caller(connection, owner, named.map(|_| client), weight);
         Self {
             client,
+            caller: owner.unwrap_or(peer),
             weight,
             allowance: key.as_ref().and_then(|owner| owner.allowance.clone()),
             body: Arc::new(HeldBody::new(holder)),
@@ -207,6 +229,7 @@ impl Call {
             arrived,
             deadline,
             client: self.client,
+            caller: self.caller,
             weight: self.weight,
         }
     }

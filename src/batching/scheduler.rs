@@ -41,6 +41,7 @@ pub struct Scheduler {
 
 struct Inner {
     core: Arc<Core>,
+    instances: usize,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -70,6 +71,7 @@ impl Scheduler {
         let core = Arc::new(Core::new(Queue::new(queue, cost), metrics));
         let inner = Arc::new(Inner {
             core: Arc::clone(&core),
+            instances: runners.len(),
             threads: Mutex::new(Vec::new()),
         });
         for (at, runner) in runners.into_iter().enumerate() {
@@ -133,6 +135,11 @@ impl Scheduler {
     /// How many rows wait for a place in a batch.
     pub fn queued_rows(&self) -> usize {
         self.inner.core.with_queue(Queue::len)
+    }
+
+    /// How many instances it was started with.
+    pub fn instances(&self) -> usize {
+        self.inner.instances
     }
 
     /// What a batch is expected to take.

@@ -327,7 +327,7 @@ struct Narrow {
     manifest: Manifest,
     bounds: ShapeBounds,
     neighbours: Neighbours,
-    own_texts: Vec<&'static str>,
+    own_texts: Vec<String>,
     preprocessor: Arc<Preprocessor>,
     postprocessor: Postprocessor,
     runners: Vec<OnnxRunner>,

@@ -19,7 +19,7 @@ pub struct Model {
     pub(super) preprocessor: Arc<Preprocessor>,
     pub(super) postprocessor: Postprocessor,
     pub(super) text_cost: TextCost,
-    pub(super) own_texts: Vec<&'static str>,
+    pub(super) own_texts: Vec<String>,
     pub(super) limit: RunLimit,
 }
 
@@ -47,7 +47,7 @@ impl Model {
     }
 
     /// Texts of our own that it answered when it was loaded: while it is sound, it answers them.
-    pub fn own_texts(&self) -> &[&'static str] {
+    pub fn own_texts(&self) -> &[String] {
         &self.own_texts
     }
 

@@ -4,6 +4,7 @@ use super::Runner;
 use super::manifest::Truncation;
 use super::postprocess::Postprocessor;
 use super::preprocess::Preprocessor;
+use super::preprocess::tokenizer::TextTokenizer;
 
 /// A short text of each of two scripts, and a longer one.
 const TEXTS: [&str; 3] = [
@@ -13,16 +14,18 @@ const TEXTS: [&str; 3] = [
      of a film that nobody liked.",
 ];
 
-/// Those that a model answers, as it was loaded.
-pub fn answered(
-    runner: &mut dyn Runner,
-    preprocessor: &Preprocessor,
-    postprocessor: &Postprocessor,
-) -> Vec<&'static str> {
-    let mut is_answered = |text: &&str| {
+/// Those that a model answers, as it was loaded; where it answers none of them, one of its tokenizer's own tokens, if it answers that.
+pub fn answered(runner: &mut dyn Runner, preprocessor: &Preprocessor, postprocessor: &Postprocessor) -> Vec<String> {
+    let mut is_answered = |text: &String| {
         let encoding = preprocessor.encode(text, None, Some(Truncation::End)).ok()?;
         let rows = runner.run(&[&encoding.input]).ok()?;
         postprocessor.classify(&rows.row(0).to_vec()).ok()
     };
-    TEXTS.into_iter().filter(|text| is_answered(text).is_some()).collect()
+    let own_token = || preprocessor.tokenizer().and_then(TextTokenizer::own_token);
+    let mut found: Vec<String> = TEXTS.map(str::to_owned).into();
+    found.retain(|text| is_answered(text).is_some());
+    if found.is_empty() {
+        found.extend(own_token().filter(|text| is_answered(text).is_some()));
+    }
+    found
 }

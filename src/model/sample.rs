@@ -7,6 +7,7 @@ use super::ModelError;
 use super::limited;
 use super::manifest::{Preprocess, Truncation};
 use super::onnx::RunLimit;
+use super::preprocess::tokenizer::TextTokenizer;
 use super::preprocess::{EncodeError, ModelInput, Preprocessor};
 use super::repository::VerifiedModel;
 
@@ -39,10 +40,10 @@ pub fn of_words(preprocessor: &Preprocessor) -> Result<ModelInput, EncodeError> 
     let words: Vec<String> = (0..400_u32)
         .map(|at| format!("{:x}", at.wrapping_mul(0x9E37_79B1)))
         .collect();
-    let encoded = preprocessor.encode(&words.join(" "), None, Some(Truncation::End));
-    let encoded = encoded.or_else(|error| {
-        let own = preprocessor.tokenizer().and_then(|tokenizer| tokenizer.of_own_token());
-        own.ok_or(error)
+    let encode = |text: &str| preprocessor.encode(text, None, Some(Truncation::End));
+    let encoded = encode(&words.join(" ")).or_else(|error| {
+        let own = preprocessor.tokenizer().and_then(TextTokenizer::own_token);
+        own.map_or(Err(error), |own| encode(&own))
     });
     Ok(encoded?.input)
 }

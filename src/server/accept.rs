@@ -3,6 +3,7 @@
 //! A listener's task ends when the drain starts, and what waits to be accepted has been.
 
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -85,16 +86,16 @@ impl Listener {
             () = self.accept_all(&places) => {}
             () = self.drain.cancelled() => {}
         }
-        while let (Some(permit), Some(Ok((stream, _)))) = (places.free(), self.socket.accept().now_or_never()) {
-            self.start(stream, permit, &places);
+        while let (Some(permit), Some(Ok((stream, from)))) = (places.free(), self.socket.accept().now_or_never()) {
+            self.start(stream, from.ip(), permit, &places);
         }
     }
 
     async fn accept_all(&self, places: &Places) {
         let mut failing = false;
         loop {
-            let stream = match self.socket.accept().await {
-                Ok((stream, _)) => stream,
+            let (stream, from) = match self.socket.accept().await {
+                Ok(accepted) => accepted,
                 // The peer went away before it was its turn.
                 Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {
                     continue;
@@ -114,11 +115,11 @@ impl Listener {
             // A peer that is gone already shows when its connection is read.
             let _ = stream.set_nodelay(true);
             let permit = places.find().await;
-            self.start(stream, permit, places);
+            self.start(stream, from.ip(), permit, places);
         }
     }
 
-    fn start(&self, stream: TcpStream, permit: OwnedSemaphorePermit, places: &Places) {
+    fn start(&self, stream: TcpStream, from: IpAddr, permit: OwnedSemaphorePermit, places: &Places) {
         let number = NEXT_CONNECTION.fetch_add(1, Ordering::Relaxed);
         let peer = Peer {
             activity: Activity::new(self.limits.max_rapid_resets),
@@ -126,7 +127,7 @@ impl Listener {
         };
         let counted = self.metrics.connected(self.protocol.name());
         let connection = Connection {
-            id: ConnectionId(number),
+            id: ConnectionId::new(number, from),
             router: self.router.clone(),
             protocol: self.protocol,
             limits: self.limits,

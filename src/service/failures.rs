@@ -1,9 +1,13 @@
-//! When failures of a model are so many that it should get no more requests: a state machine without a clock.
+//! When a model has failed so often that it should be examined, and for how long it gets no more requests if it is broken: a state
+//! machine without a clock.
 //!
-//! A burst turns a model out, one failure does not, and it comes back by time alone: a model that is asked nothing can
-//! prove nothing. A relapse right after that keeps it out for longer.
+//! Failures prove nothing by themselves: one caller's texts may be at fault. So a burst of them only has the model examined on
+//! texts of our own ([`super::examine`]). One that fails those is out, and comes back by time alone: a model that is asked nothing
+//! can prove nothing. A relapse right after that keeps it out for longer.
 
 use std::time::{Duration, Instant};
+
+use super::examine::Finding;
 
 /// Over what time failures count as one burst.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -12,6 +16,8 @@ const BURST: u32 = 5;
 /// How long a model is out for its first burst; for each relapse twice as long, up to the most.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long after an examination the next one may begin: what callers' texts can make us do.
+pub const REST: Duration = Duration::from_secs(5);
 
 /// The failures of one model.
 #[derive(Debug)]
@@ -19,6 +25,9 @@ pub struct Failures {
     window_started: Instant,
     answered: u32,
     failed: u32,
+    /// Whether it is examined just now.
+    examined: bool,
+    rests_until: Option<Instant>,
     out_until: Option<Instant>,
     next_pause: Duration,
 }
@@ -30,6 +39,8 @@ impl Failures {
             window_started: now,
             answered: 0,
             failed: 0,
+            examined: false,
+            rests_until: None,
             out_until: None,
             next_pause: FIRST_PAUSE,
         }
@@ -41,13 +52,25 @@ impl Failures {
         self.answered += 1;
     }
 
-    /// Takes note of a request that the model failed on; says for how long the model is turned out, if it is just now.
-    pub fn failed(&mut self, now: Instant) -> Option<Duration> {
+    /// Takes note of a request that the model failed on; says whether it is to be examined. Then [`Failures::found`] must be told.
+    pub fn failed(&mut self, now: Instant) -> bool {
         self.move_window(now);
         self.failed += 1;
-        let out = self.back_at(now).is_some();
+        let rests = self.examined || self.rests_until.is_some_and(|until| now < until);
         // Some bad requests among many good ones are the requests' fault.
-        if out || self.failed < BURST || self.failed < self.answered {
+        if rests || self.back_at(now).is_some() || self.failed < BURST || self.failed < self.answered {
+            return false;
+        }
+        self.examined = true;
+        true
+    }
+
+    /// Takes note of what an examination found that was called for at `now`; says for how long the model is turned out, if it is.
+    pub fn found(&mut self, finding: Finding, now: Instant) -> Option<Duration> {
+        self.examined = false;
+        if finding != Finding::Broken {
+            self.rests_until = Some(now + REST);
+            self.start_window(now);
             return None;
         }
         let pause = self.next_pause;
@@ -66,7 +89,7 @@ impl Failures {
 
     /// Whether there is nothing to remember any more.
     pub fn forgotten(&self, now: Instant) -> bool {
-        self.back_at(now).is_none() && now.saturating_duration_since(self.window_started) >= WINDOW
+        !self.examined && self.back_at(now).is_none() && now.saturating_duration_since(self.window_started) >= WINDOW
     }
 
     fn move_window(&mut self, now: Instant) {
@@ -88,25 +111,42 @@ impl Failures {
 mod tests {
     use super::*;
 
-    fn burst(failures: &mut Failures, at: Instant) -> Option<Duration> {
-        (0..BURST).filter_map(|_| failures.failed(at)).next()
+    /// Whether a burst calls for an examination.
+    fn burst(failures: &mut Failures, at: Instant) -> bool {
+        (0..BURST).any(|_| failures.failed(at))
     }
 
     #[test]
-    fn a_burst_turns_a_model_out_and_time_brings_it_back() {
+    fn a_burst_has_a_model_examined_and_one_that_is_broken_is_out_until_time_brings_it_back() {
         let start = Instant::now();
         let mut failures = Failures::new(start);
         for _ in 1..BURST {
-            assert_eq!(failures.failed(start), None);
+            assert!(!failures.failed(start));
         }
-        assert_eq!(failures.failed(start), Some(FIRST_PAUSE));
-        assert_eq!(failures.failed(start), None, "it is out already");
-        assert!(
-            failures
-                .back_at(start + FIRST_PAUSE - Duration::from_millis(1))
-                .is_some()
-        );
+        assert!(failures.failed(start));
+        assert!(!burst(&mut failures, start), "it is examined already");
+        assert_eq!(failures.back_at(start), None, "it serves meanwhile");
+        assert!(!failures.forgotten(start + 2 * WINDOW), "the finding is still to come");
+        assert_eq!(failures.found(Finding::Broken, start), Some(FIRST_PAUSE));
+        assert!(!burst(&mut failures, start), "it is out already");
+        let last = start + FIRST_PAUSE - Duration::from_millis(1);
+        assert!(failures.back_at(last).is_some());
         assert_eq!(failures.back_at(start + FIRST_PAUSE), None);
+    }
+
+    #[test]
+    fn one_that_is_sound_stays_however_often_it_fails_and_is_left_alone_for_a_while() {
+        let mut now = Instant::now();
+        let mut failures = Failures::new(now);
+        for finding in [Finding::Sound, Finding::Unknown, Finding::Sound] {
+            assert!(burst(&mut failures, now));
+            assert_eq!(failures.found(finding, now), None);
+            assert_eq!(failures.back_at(now), None);
+            for _ in 0..100 {
+                assert!(!failures.failed(now + REST - Duration::from_millis(1)));
+            }
+            now += REST;
+        }
     }
 
     #[test]
@@ -114,13 +154,13 @@ mod tests {
         let start = Instant::now();
         let mut failures = Failures::new(start);
         for times in 0..100 {
-            assert_eq!(failures.failed(start + times * Duration::from_secs(3)), None);
+            assert!(!failures.failed(start + times * Duration::from_secs(3)));
         }
         let mut failures = Failures::new(start);
         for _ in 0..100 {
             failures.answered(start);
         }
-        assert_eq!(burst(&mut failures, start), None);
+        assert!(!burst(&mut failures, start));
     }
 
     #[test]
@@ -129,7 +169,8 @@ mod tests {
         let mut failures = Failures::new(now);
         let mut pauses = Vec::new();
         for _ in 0..6 {
-            let pause = burst(&mut failures, now).expect("a burst");
+            assert!(burst(&mut failures, now));
+            let pause = failures.found(Finding::Broken, now).expect("it is broken");
             pauses.push(pause.as_secs());
             now += pause;
         }
@@ -137,6 +178,7 @@ mod tests {
         assert!(!failures.forgotten(now));
         now += WINDOW;
         assert!(failures.forgotten(now));
-        assert_eq!(burst(&mut failures, now), Some(FIRST_PAUSE));
+        assert!(burst(&mut failures, now));
+        assert_eq!(failures.found(Finding::Broken, now), Some(FIRST_PAUSE));
     }
 }

@@ -115,7 +115,8 @@ impl Service {
         }
     }
 
-    /// Takes note of how a request ended: a model that fails too often turns NOT_SERVING for a while.
+    /// Takes note of how a request ended: a model that fails too often is examined, and turns NOT_SERVING for a while if it is
+    /// broken. Within tokio's runtime.
     pub fn observe(&self, outcome: Result<&[ModelRef], &Error>, now: Instant) {
         let remembers = &self.inner.health.remembers;
         match outcome {
@@ -133,17 +134,10 @@ impl Service {
                 let Some(slot) = blamed(error, &self.catalog()) else {
                     return;
                 };
-                let turned_out = slot.failed(now);
+                let examine = slot.failed(now);
                 remembers.store(true, Ordering::Relaxed);
-                if let Some(pause) = turned_out {
-                    let ModelRef { name, version, .. } = slot.model_ref();
-                    tracing::error!(
-                        model = name,
-                        version,
-                        ?pause,
-                        "the model fails too often, health says NOT_SERVING"
-                    );
-                    self.tell_health();
+                if examine {
+                    self.examine(slot, now);
                 }
             }
             Err(_) => {}

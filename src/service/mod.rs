@@ -4,7 +4,7 @@
 //! if it can) → [`preparing`] (its texts, in turns) → [`cascade`] (both models' parts) → [`decide`] (what it decides, pure) → [`calibration`] (what it works
 //! with) → [`observe`] and [`drift`] (what is seen of it) → [`explain`] → [`catalog`]
 //! (which models there are: a [`slot`] each, and a [`task`] for what they decide) → [`start`] (loading them)
-//! → [`reload`] (putting new versions in their place) → [`rollout`] (as operators say, and a share at a time) → [`health`] and [`models`] (what is told of them).
+//! → [`reload`] (putting new versions in their place) → [`rollout`] (as operators say, and a share at a time) → [`failures`] and [`examine`] (which of them are broken) → [`health`] and [`models`] (what is told of them).
 
 pub mod bodies;
 pub mod cache;
@@ -13,6 +13,7 @@ pub mod cascade;
 pub mod catalog;
 pub mod decide;
 pub mod drift;
+pub mod examine;
 pub mod explain;
 pub mod failures;
 pub mod health;

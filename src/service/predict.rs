@@ -22,7 +22,7 @@ impl Service {
             Plan::Tandem(tandem) => tandem.answer(chosen, terms).await,
         };
         if let Some(arm) = &arm {
-            self.note_arm(arm, answers.as_ref());
+            self.note_arm(arm, answers.as_ref(), times.caller);
         }
         let answers = answers?;
         self.count(&plan, &answers);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 use super::cache::AnswerCache;
+use super::examine::Finding;
 use super::failures::Failures;
 use super::preparing::Preparation;
 use super::reload::LoadedBytes;
@@ -110,11 +111,17 @@ impl Slot {
         self.remembers.store(failures.is_some(), Ordering::Relaxed);
     }
 
-    /// Takes note of a request that the model failed on; says for how long the model is turned out, if it is just now.
-    pub(super) fn failed(&self, now: Instant) -> Option<Duration> {
+    /// Takes note of a request that the model failed on; says whether it is to be examined.
+    pub(super) fn failed(&self, now: Instant) -> bool {
         let mut failures = self.failures();
         self.remembers.store(true, Ordering::Relaxed);
         failures.get_or_insert_with(|| Failures::new(now)).failed(now)
+    }
+
+    /// Takes note of what an examination found; says for how long the model is turned out, if it is.
+    pub(super) fn found(&self, finding: Finding, now: Instant) -> Option<Duration> {
+        let mut failures = self.failures();
+        failures.get_or_insert_with(|| Failures::new(now)).found(finding, now)
     }
 
     /// When the model is back after too many failures; nothing if it is not out.

@@ -138,6 +138,8 @@ pub struct CallTimes {
     pub deadline: Instant,
     /// Who asks, for fair shares.
     pub client: ClientKey,
+    /// Who is behind that, and can't make itself many: the key's owner, or else the peer's address.
+    pub caller: ClientKey,
     /// The client's part beside others.
     pub weight: Weight,
 }

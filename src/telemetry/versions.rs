@@ -51,6 +51,7 @@ pub struct VersionMetrics {
     verified: Family<VersionLabels, Gauge>,
     reloads: Family<OutcomeLabels, Counter>,
     refused: Family<NameLabels, Gauge>,
+    examinations: Family<OutcomeLabels, Counter>,
     canary_requests: Family<ArmLabels, Counter>,
     canary_rollbacks: Family<FaultLabels, Counter>,
 }
@@ -63,6 +64,7 @@ impl VersionMetrics {
             verified: Family::default(),
             reloads: Family::default(),
             refused: Family::default(),
+            examinations: Family::default(),
             canary_requests: Family::default(),
             canary_rollbacks: Family::default(),
         };
@@ -85,6 +87,11 @@ impl VersionMetrics {
             "model_version_refused",
             "1 while the newest version of a model in the repository was refused and another one serves",
             metrics.refused.clone(),
+        );
+        registry.register(
+            "model_examinations",
+            "Examinations of a model that failed on callers' texts, by what was found",
+            metrics.examinations.clone(),
         );
         registry.register(
             "canary_requests",
@@ -134,6 +141,14 @@ impl VersionMetrics {
     pub fn reloaded(&self, model: &str, outcome: &'static str) {
         let model = model.to_owned();
         self.reloads
+            .get_or_create_owned(&OutcomeLabels { model, outcome })
+            .inc();
+    }
+
+    /// Counts an examination of a model: what was found.
+    pub fn examined(&self, model: &str, outcome: &'static str) {
+        let model = model.to_owned();
+        self.examinations
             .get_or_create_owned(&OutcomeLabels { model, outcome })
             .inc();
     }

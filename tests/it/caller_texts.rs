@@ -17,7 +17,7 @@ use crate::support::models::copy_folder;
 use crate::support::{Refusal, TestServer, root};
 
 /// A folder of BERT's kind with a small graph of 320 tokens, and a changed tokenizer that is read as it is.
-fn folder(graph: &str, change: impl FnOnce(&mut Value)) -> TempDir {
+pub fn folder(graph: &str, change: impl FnOnce(&mut Value)) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     copy_folder(&root().join("tests/data/hugging_face/bert"), folder.path());
     let graph = root().join("tests/data/as_they_come").join(format!("{graph}.onnx"));

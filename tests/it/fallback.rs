@@ -115,6 +115,7 @@ async fn behind_a_long_queue_the_fast_answer_comes_before_the_deadline() {
                     arrived,
                     deadline: arrived + Duration::from_secs(3600),
                     client: tandem::batching::ClientKey::default(),
+                    caller: tandem::batching::ClientKey::default(),
                     weight: tandem::batching::Weight::default(),
                 };
                 let input = tandem::api::convert::predict_input(request).expect("known");

@@ -107,6 +107,7 @@ async fn handle_runs_all_steps_for_both_models() {
             arrived,
             deadline: arrived + Duration::from_secs(60),
             client: ClientKey::default(),
+            caller: ClientKey::default(),
             weight: Weight::default(),
         };
         let output = server.service.handle(input, times).await.expect("an answer");
@@ -133,6 +134,7 @@ async fn the_fast_model_is_right_on_more_than_four_fifths_of_the_reviews() {
             arrived,
             deadline: arrived + Duration::from_secs(60),
             client: ClientKey::default(),
+            caller: ClientKey::default(),
             weight: Weight::default(),
         };
         let output = server.service.handle(input, times).await.expect("an answer");

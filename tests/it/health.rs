@@ -3,12 +3,27 @@
 use std::time::{Duration, Instant};
 
 use tandem::error::{Error, MODEL_FACT, Reason};
+use tandem::service::catalog::ModelState;
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::support::{Refusal, TestServer};
+
+/// From now on every run of the model fails.
+pub fn break_model(server: &TestServer, name: &str) {
+    let slot = server.service.catalog().slot(name).expect("it is there");
+    end_runs(&slot.state());
+}
+
+/// From now on every run of this version fails.
+pub fn end_runs(state: &ModelState) {
+    let ModelState::Serving(serving) = state else {
+        panic!("it serves")
+    };
+    serving.model.end_runs();
+}
 
 fn about(service: &str) -> HealthCheckRequest {
     HealthCheckRequest {
@@ -56,8 +71,9 @@ async fn watch_on_an_unknown_name_says_so_and_stays_open_to_the_drain() {
 }
 
 #[tokio::test]
-async fn a_burst_of_failures_turns_a_model_not_serving_and_one_failure_does_not() {
+async fn a_burst_of_failures_turns_a_model_that_is_broken_not_serving_and_one_failure_does_not() {
     let server = TestServer::builder().fast_only().start().await;
+    break_model(&server, "sentiment-fast");
     let mut health = HealthClient::new(server.channel().await);
     let mut watched = health
         .watch(about("sentiment-fast"))
@@ -68,7 +84,7 @@ async fn a_burst_of_failures_turns_a_model_not_serving_and_one_failure_does_not(
     assert_eq!(first.status(), ServingStatus::Serving);
     let failed = Error::new(Reason::InferenceFailed, "it failed").with_fact(MODEL_FACT, "sentiment-fast");
     // Long ago, so that the end of the pause is in the test's time.
-    let before = Instant::now() - Duration::from_millis(4500);
+    let before = Instant::now() - Duration::from_millis(1000);
     server.service.observe(Err(&failed), before);
     for name in ["", "sentiment-fast"] {
         let answer = health.check(about(name)).await.expect("an answer").into_inner();

@@ -20,6 +20,7 @@ mod content_types;
 mod decoded_size;
 mod discover;
 mod error_details;
+mod examined;
 mod explain;
 mod fairness;
 mod fallback;

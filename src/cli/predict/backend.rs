@@ -60,6 +60,7 @@ fn patient(service: &Service) -> CallTimes {
         arrived,
         deadline: arrived + service.deadlines().max_timeout,
         client: ClientKey::default(),
+        caller: ClientKey::default(),
         weight: Weight::default(),
     }
 }

@@ -60,7 +60,7 @@ impl RunLimit {
 
     /// Whether no run may begin any more.
     pub(super) fn is_spent(&self) -> bool {
-        self.was_hit() && !self.0.serves.load(Ordering::Acquire)
+        self.is_off() || self.was_hit() && !self.0.serves.load(Ordering::Acquire)
     }
 
     /// The limit.

@@ -253,11 +253,11 @@ impl TextTokenizer {
         })
     }
 
-    /// What it makes of one of its own tokens, if there is one that it knows again in a text.
-    pub fn of_own_token(&self) -> Option<Encoding> {
+    /// One of its own tokens that it knows again in a text, if there is one.
+    pub fn own_token(&self) -> Option<String> {
         let vocabulary = self.tokenizer.get_vocab(true);
-        let mut texts = vocabulary.keys().take(OWN_TOKENS);
-        texts.find_map(|text| self.encode(text, None, Some(Truncation::End)).ok())
+        let mut texts = vocabulary.into_keys().take(OWN_TOKENS);
+        texts.find(|text| self.encode(text, None, Some(Truncation::End)).is_ok())
     }
 
     /// The tokens of a text without the special ones; of one with more than `enough` at least as many, from the end that

@@ -58,6 +58,8 @@ impl Tap {
 pub struct ComparedText {
     /// Whether the new version gives another label, or none.
     pub differs: bool,
+    /// Whether that is because it failed.
+    pub failed: bool,
     /// The processor's time for the new version's batch that held the text: who else wants the processor does not count.
     pub took: Duration,
     /// The same of the old version for such a batch, by what its own took.
@@ -79,6 +81,7 @@ pub async fn compare(old: &Serving, new: &Serving, chosen: Chosen) -> Vec<Compar
         (Ok(_), Err(error)) if error.reason == Reason::InferenceFailed => {
             let failed = ComparedText {
                 differs: true,
+                failed: true,
                 took: Duration::ZERO,
                 expected: Duration::ZERO,
             };
@@ -120,6 +123,7 @@ fn both(old: &Serving, new: &Serving, by_old: &RowOutput, by_new: &RowOutput) ->
     let larger = if ran > 0.0 { would_run / ran } else { 1.0 };
     ComparedText {
         differs: label(old, by_old) != label(new, by_new),
+        failed: false,
         took: by_new.worked_for,
         expected: by_old.worked_for.mul_f64(larger),
     }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,10 +11,16 @@ use super::judge::{Bounds, Fault, Seen, Tally};
 use super::labels::RolledBack;
 use crate::error::{Error, MODEL_FACT, Reason};
 use crate::service::Service;
+use crate::service::examine::Finding;
+use crate::service::failures::REST;
+use crate::service::slot::ModelState;
 use crate::service::tier::Answers;
+use crate::service::types::ClientKey;
 
 /// After so many times the least count, what was seen counts half.
 const FORGET_AFTER: u64 = 8;
+/// A canary that fails so many callers is at fault, whatever it says to texts of our own.
+const SEVERAL: usize = 3;
 
 /// What is kept of a canary.
 pub struct CanaryWatch {
@@ -36,6 +43,11 @@ struct Counts {
     total: Seen,
     /// Of late.
     recent: Seen,
+    /// Some of those whom it failed of late, up to [`SEVERAL`].
+    failed: Vec<ClientKey>,
+    /// Whether it is examined just now.
+    examined: bool,
+    rests_until: Option<Instant>,
 }
 
 /// Which version of a model with a canary a request got.
@@ -91,8 +103,39 @@ impl CanaryWatch {
         let most = FORGET_AFTER * self.bounds.least_count.max(1);
         if counts.recent.canary.requests.max(counts.recent.compared.texts) >= most {
             counts.recent = counts.recent.halved();
+            if counts.recent.canary.failed == 0 {
+                counts.failed.clear();
+            }
         }
         fault
+    }
+
+    /// Takes note of a caller whom it failed.
+    fn failed(&self, caller: ClientKey) {
+        let failed = &mut self.counts().failed;
+        if failed.len() < SEVERAL && !failed.contains(&caller) {
+            failed.push(caller);
+        }
+    }
+
+    /// Whether it failed several callers of late.
+    fn failed_several(&self) -> bool {
+        self.counts().failed.len() >= SEVERAL
+    }
+
+    /// Whether it is to be examined at `now`. Then [`CanaryWatch::examined`] must be told.
+    fn examine(&self, now: Instant) -> bool {
+        let mut counts = self.counts();
+        let rests = counts.examined || counts.rests_until.is_some_and(|until| now < until);
+        counts.examined |= !rests;
+        !rests
+    }
+
+    /// It was examined.
+    fn examined(&self, now: Instant) {
+        let mut counts = self.counts();
+        counts.examined = false;
+        counts.rests_until = Some(now + REST);
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -102,8 +145,8 @@ impl CanaryWatch {
 }
 
 impl Service {
-    /// Takes note of how a request went on the version that it got.
-    pub(in crate::service) fn note_arm(&self, arm: &Arm, outcome: Result<&Answers, &Error>) {
+    /// Takes note of how a caller's request went on the version that it got.
+    pub(in crate::service) fn note_arm(&self, arm: &Arm, outcome: Result<&Answers, &Error>, caller: ClientKey) {
         let watch = &arm.watch;
         if watch.ended() {
             return;
@@ -123,14 +166,56 @@ impl Service {
         self.metrics()
             .versions()
             .canary_request(&watch.model, arm.canary, failed);
+        if failed && arm.canary {
+            watch.failed(caller);
+        }
         let fault = watch.note(|seen| {
             let tally = if arm.canary { &mut seen.canary } else { &mut seen.stable };
             tally.requests += 1;
             tally.failed += u64::from(failed);
         });
         if let Some((fault, why)) = fault {
-            self.roll_back_canary(watch, fault, why);
+            self.judge_canary(watch, fault, why);
         }
+    }
+
+    /// Ends a canary that did badly. Where it failed few callers, their texts may be at fault: then it is first examined on texts
+    /// that the stable version answers.
+    pub(super) fn judge_canary(&self, watch: &Arc<CanaryWatch>, fault: Fault, why: String) {
+        if fault != Fault::Failures || watch.failed_several() {
+            self.roll_back_canary(watch, fault, why);
+            return;
+        }
+        if !watch.examine(Instant::now()) {
+            return;
+        }
+        let (service, watch) = (self.clone(), Arc::clone(watch));
+        // It ends with the examination, which has a limit.
+        tokio::spawn(async move {
+            let catalog = service.catalog();
+            let stable = catalog.slot(&watch.model).map(|slot| slot.state());
+            let canary = catalog.version(&watch.model, &watch.version);
+            let (Some(ModelState::Serving(stable)), Some(canary)) = (stable.as_deref(), canary) else {
+                watch.examined(Instant::now());
+                return;
+            };
+            let finding = service.examined(&canary, stable.model.own_texts()).await;
+            watch.examined(Instant::now());
+            if finding == Finding::Broken {
+                let why = format!("{why}, and it fails on texts of the server's own");
+                service.roll_back_canary(&watch, fault, why);
+                return;
+            }
+            let CanaryWatch { model, version, .. } = &*watch;
+            let finding = finding.name();
+            tracing::warn!(
+                model,
+                version,
+                why,
+                finding,
+                "the canary failed few callers, and was examined: it stays"
+            );
+        });
     }
 
     /// Ends a canary that did badly: from this moment nobody gets it but who names it. It is not made canary again until told.
