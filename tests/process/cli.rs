@@ -239,6 +239,28 @@ fn check_ends_with_3_under_strict_where_something_is_doubtful() {
 }
 
 #[test]
+fn check_names_the_tokens_that_the_graph_does_not_know() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let copy = |from: &str, to: &str| {
+        std::fs::copy(root().join("tests/data").join(from), folder.path().join(to)).expect("a copy");
+    };
+    copy("hugging_face/bert/config.json", "config.json");
+    copy("hugging_face/bert/tokenizer.json", "tokenizer.json");
+    copy("as_they_come/plain.onnx", "model.onnx");
+    let more: serde_json::Map<String, serde_json::Value> =
+        (320..327).map(|id| (format!("<more-{id}>"), id.into())).collect();
+    let more = serde_json::to_string(&more).expect("JSON");
+    std::fs::write(folder.path().join("added_tokens.json"), more).expect("written");
+    let strict = finish(tandem().args(["check", "--strict", "--json"]).arg(folder.path()), b"");
+    assert_eq!(strict.code, Some(3), "{strict:?}");
+    let report: serde_json::Value = serde_json::from_str(&strict.stdout).expect("JSON");
+    let told = report["notes"].to_string();
+    for words in ["7 tokens", "320 rows", "`<more-320>`", " and 2 more", "read as `[UNK]`"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+}
+
+#[test]
 fn check_names_what_was_asked_for_where_there_is_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut command = tandem();
