@@ -259,7 +259,7 @@ enum Fate {
     Refused(&'static str),
 }
 
-const MATRIX: [(&str, Fate); 30] = [
+const MATRIX: [(&str, Fate); 37] = [
     ("svc-2-text-tensor", Fate::Equal("")),
     ("svc-2-text-map", Fate::Equal("")),
     ("svc-2-integers-map", Fate::Equal("")),
@@ -293,6 +293,25 @@ const MATRIX: [(&str, Fate); 30] = [
     ("k-means-2-text-map", Fate::Refused("names itself")),
     ("one-class-svm-2-text-map", Fate::Refused("names a class that is none")),
     ("multi-output-2-text-tensor", Fate::Refused("several answers")),
+    (
+        "labels-svc-2-text-map",
+        Fate::Refused("one a label, are exported with their scores"),
+    ),
+    (
+        "labels-svc-probability-2-text-tensor",
+        Fate::Refused("with probability=True, one a label"),
+    ),
+    ("labels-svc-2-text-raw", Fate::Doubtful("gives scores")),
+    ("labels-linear-svc-2-text-map", Fate::Doubtful("gives scores")),
+    ("spaces-ascii-logistic-2", Fate::Doubtful("spaces of ASCII")),
+    (
+        "two-values",
+        Fate::Refused("several numbers for each text and no classes"),
+    ),
+    (
+        "no-classifier",
+        Fate::Refused("several numbers for each text and no classes"),
+    ),
     ("union-lost-logistic-2", Fate::Refused("its vectorizer")),
     ("union-words-lost-logistic-2", Fate::Refused("its vectorizer")),
     ("one-letter-lost-logistic-2", Fate::Refused("are lost")),
@@ -383,6 +402,15 @@ fn several_classes_with_the_same_probability_are_named() {
         NoteKind::Doubtful,
         &["modified_huber", "log_loss"],
     );
+}
+
+#[test]
+fn two_classes_by_softmax_may_have_other_probabilities() {
+    let folder = matrix_folder("linear-discriminant-2-text-tensor");
+    let Examined { notes, .. } = discover::examine(&folder, &Hints::of_folder(&folder));
+    let assumed =
+        |note: &discover::Note| note.kind == NoteKind::Assumed && note.text.contains("LinearDiscriminantAnalysis");
+    assert!(notes.iter().any(assumed), "{notes:#?}");
 }
 
 #[test]

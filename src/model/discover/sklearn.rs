@@ -69,7 +69,7 @@ fn note_numbers(facts: &Facts, numbers: Numbers, notes: &mut Notes) {
     };
     match (facts.problem_type, numbers) {
         (ProblemType::Regression, _) => notes.found(format!("a regression: {from}")),
-        (ProblemType::MultiLabel, _) => notes.found(format!("each label by itself: probabilities from {from}")),
+        (ProblemType::MultiLabel, Numbers::Probabilities) => notes.found(format!("each label by itself: probabilities from {from}")),
         (_, Numbers::Probabilities) => notes.found(format!("probabilities from {from}")),
         (_, Numbers::Shares) => notes.assumed(
             format!("{from} gives numbers from 0 to 1 that do not sum to one: each is divided by their sum"),
@@ -242,6 +242,19 @@ fn numbers_of(graph: &Graph, label: Option<&Port>, notes: &mut Notes) -> Option<
             notes.wrong(
                 "it gives labels alone",
                 "export a classifier with probabilities or scores",
+            );
+            None
+        }
+        // skl2onnx gives this name to what no classifier makes.
+        [output]
+            if label.is_none()
+                && output.name == "variable"
+                && matches!(output.shape[..], [_, Some(columns)] if columns > 1) =>
+        {
+            notes.wrong(
+                "it gives several numbers for each text and no classes: a regression of several values, or a pipeline without its \
+                 classifier",
+                "export the whole pipeline, with a classifier at its end, or with a regression of one value",
             );
             None
         }

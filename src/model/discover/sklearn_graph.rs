@@ -142,14 +142,14 @@ impl Branch<'_> {
 
     /// The expression by which texts are split into tokens, in RE2's syntax.
     pub(super) fn token_pattern(&self) -> Option<String> {
-        text(self.tokenizer?, "tokenexp")
+        self.tokenizer?.text("tokenexp")
     }
 
     /// The locale by whose rules texts are folded to one case, if they are.
     pub(super) fn folding_locale(&self) -> Option<String> {
-        let folds = |node: &&&Node| text(node, "case_change_action").is_some_and(|action| action != "NONE");
+        let folds = |node: &&&Node| node.text("case_change_action").is_some_and(|action| action != "NONE");
         let node = self.normalizers.iter().find(folds)?;
-        Some(text(node, "locale").unwrap_or_else(|| USUAL_LOCALE.to_owned()))
+        Some(node.text("locale").unwrap_or_else(|| USUAL_LOCALE.to_owned()))
     }
 
     /// Whether it has a list of stop words.
@@ -203,9 +203,12 @@ impl Branch<'_> {
     }
 }
 
-fn text(node: &Node, name: &str) -> Option<String> {
-    let attribute = node.attribute(name)?;
-    Some(String::from_utf8_lossy(&attribute.s).into_owned())
+impl Node {
+    /// A setting that is a text.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        let attribute = self.attribute(name)?;
+        Some(String::from_utf8_lossy(&attribute.s).into_owned())
+    }
 }
 
 fn classes(node: &Node) -> Option<Vec<String>> {

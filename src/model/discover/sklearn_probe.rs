@@ -95,6 +95,7 @@ pub(super) fn examine(folder: &Path, graph: &Graph, facts: &Facts, raw: Manifest
             .all(|row| mirrored(&row.numbers) && (0.0..=1.0).contains(&row.numbers[1])),
         tied: rows.iter().filter(|row| tied(&row.numbers)).count(),
         classes: facts.classes.len(),
+        each: facts.problem_type == ProblemType::MultiLabel,
         by_machine: by_machine(graph, facts),
         texts: &texts[..rows.len()],
     };

@@ -31,6 +31,8 @@ pub(super) struct Shown<'a> {
     pub tied: usize,
     /// How many classes it has.
     pub classes: usize,
+    /// Whether each label is asked for by itself.
+    pub each: bool,
     /// Whether a support vector machine itself names the label.
     pub by_machine: bool,
     /// The texts that were run.
@@ -84,6 +86,16 @@ pub(super) fn note(open: OpenProbe<'_>, graph: &Graph, shown: &Shown<'_>, notes:
             "export it without raw_scores",
         );
     }
+    let softmax =
+        |node: &Node| node.op_type == "LinearClassifier" && node.text("post_transform").as_deref() == Some("SOFTMAX");
+    if shown.classes == 2 && !shown.each && graph.nodes.iter().any(softmax) {
+        notes.assumed(
+            "the probabilities of its two classes are the softmax of a score and its opposite: so it is with \
+             LogisticRegression(multi_class=\"multinomial\"); LinearDiscriminantAnalysis is exported like that too, and its own \
+             probabilities are nearer to one half",
+            "put CalibratedClassifierCV around LinearDiscriminantAnalysis",
+        );
+    }
     let tuned = |node: &Node| node.output.iter().any(|name| name.starts_with("label_tuned"));
     if graph.nodes.iter().any(tuned) {
         notes.doubtful(
@@ -107,6 +119,9 @@ fn note_machines(graph: &Graph, shown: &Shown<'_>, notes: &mut Notes) -> bool {
             .any(|to| graph.flows(from, through, to))
     };
     let scores = |node: &Node| machine(node) && node.attribute("prob_a").is_none();
+    if shown.each {
+        return note_machines_of_labels(graph, notes);
+    }
     let voting = [
         &GATHERING[..],
         &["Neg", "Sum", "Add", "Div", "Abs", "Less", "ReduceMean"],
@@ -129,6 +144,28 @@ fn note_machines(graph: &Graph, shown: &Shown<'_>, notes: &mut Notes) -> bool {
         );
     }
     true
+}
+
+/// The same for a machine a label, where nothing chooses among their scores. With raw_scores they are exported the right way round.
+fn note_machines_of_labels(graph: &Graph, notes: &mut Notes) -> bool {
+    let reaches = |from: &dyn Fn(&Node) -> bool| graph.flows(from, &GATHERING, "Concat");
+    let of = |probabilities: bool| {
+        move |node: &Node| node.op_type == "SVMClassifier" && node.attribute("prob_a").is_some() == probabilities
+    };
+    let raw = graph.has_path("SVMClassifier", &["Cast", "Mul"]);
+    if reaches(&of(true)) {
+        notes.wrong(
+            "support vector machines with probability=True, one a label, are exported by other numbers than those that \
+             scikit-learn decides by: labels are not scikit-learn's",
+            CALIBRATE,
+        );
+    } else if reaches(&of(false)) && !raw {
+        notes.wrong(
+            "support vector machines, one a label, are exported with their scores turned round: labels are not scikit-learn's",
+            "export it with raw_scores",
+        );
+    }
+    reaches(&of(true)) || reaches(&of(false))
 }
 
 /// Tells of other classifiers inside others whose scores are taken for probabilities: by one against the rest, and by votes.

@@ -55,6 +55,7 @@ pub(super) fn note(open: OpenProbe<'_>, graph: &Graph, notes: &mut Notes) -> Res
         let found = looked
             .note_lost(notes)
             .and_then(|()| looked.note_one_letter(notes))
+            .and_then(|()| looked.note_spaces(notes))
             .and_then(|()| looked.note_case(notes));
         found.map_err(|error| error.to_string())?;
     }
@@ -163,6 +164,27 @@ impl Looked<'_> {
         Ok(())
     }
 
+    /// Tells of a token pattern that parts words at the spaces of ASCII alone: its `\s` is narrower than Python's.
+    fn note_spaces(&mut self, notes: &mut Notes) -> Result<(), RunError> {
+        let Some(pattern) = self.branch.token_pattern() else {
+            return Ok(());
+        };
+        let parted =
+            |tokens: &[String]| !tokens.is_empty() && tokens.iter().all(|token| !token.contains(char::is_whitespace));
+        // Some patterns keep the white space between two words, as training did.
+        if parted(&self.tokens("가가 나나 aa bb")?) && !parted(&self.tokens("가가\u{3000}나나 aa\u{a0}bb")?) {
+            notes.doubtful(
+                format!(
+                    "{}its token pattern `{pattern}` parts words at the spaces of ASCII alone, scikit-learn's `\\S` at every white \
+                     space (U+3000, U+00A0)",
+                    self.which
+                ),
+                r#"export it with the vectorizer's option tokenexp=r"[^\s\pZ]+""#,
+            );
+        }
+        Ok(())
+    }
+
     /// Tells of a model of ASCII words that no other words would reach.
     fn note_ascii(&mut self, pattern: &str, notes: &mut Notes) -> Result<(), RunError> {
         let tokens = self.tokens("재미있는 영화 привет κόσμε")?;
@@ -266,7 +288,7 @@ fn expression(lost: &[&str]) -> &'static str {
     let words = || lost.iter().flat_map(|text| text.split(' '));
     let letters = |word: &str| word.chars().all(|value| value.is_alphanumeric() || value == '_');
     if !words().all(letters) {
-        r"[^\s]+"
+        r"[^\s\pZ]+"
     } else if words().any(|word| word.chars().count() == 1) {
         r"[\pL\pN_]+"
     } else {
