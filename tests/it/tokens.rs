@@ -163,6 +163,25 @@ fn what_is_followed_is_said() {
 }
 
 #[test]
+fn classes_whose_steps_are_not_known_are_named() {
+    let notes = notes_on("bert.own-False.4", "config.json", |config| {
+        config["model_type"] = "herbert".into();
+        config["tokenizer_class"] = "HerbertTokenizer".into();
+        config["transformers_version"] = "5.24.0".into();
+    });
+    let words = ["HerbertTokenizer", "transformers 5", "steps of its own"];
+    assert!(
+        !has(&notes, NoteKind::Assumed, &words),
+        "the other file names the class: {notes:#?}"
+    );
+    let notes = notes_on("bert.no-config.4", "config.json", |config| {
+        config["tokenizer_class"] = "HerbertTokenizer".into();
+        config["transformers_version"] = "5.24.0".into();
+    });
+    assert!(has(&notes, NoteKind::Assumed, &words), "{notes:#?}");
+}
+
+#[test]
 fn a_model_of_one_token_type_is_given_zeros() {
     let notes = notes_on("bert.added.4", "config.json", |config| {
         config["type_vocab_size"] = 1.into()

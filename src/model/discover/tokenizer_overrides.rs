@@ -79,6 +79,8 @@ pub(super) struct Reading {
     pub overrides: TokenizerOverrides,
     /// Whether the model is given token types.
     pub token_types: bool,
+    /// Whether the class does more to tokenizer.json than is known here.
+    pub more: bool,
 }
 
 /// Reads the folder as the version of transformers that wrote it does, and says where the other one differs.
@@ -116,6 +118,15 @@ pub(super) fn read(files: &Files<'_>, notes: &mut Notes) -> Reading {
         );
         return files.untouched();
     };
+    if chosen.more {
+        notes.assumed(
+            format!(
+                "{TOKENIZER_FILE} is as transformers {major} wrote it: the tokenizer class ({name}) sets steps of its own, which are not \
+                 set anew here"
+            ),
+            "load the folder with transformers and save it again (save_pretrained), or compare the tokens of some texts",
+        );
+    }
     files.tell(&chosen, major, notes);
     if let Some((other_major, Some(other))) = known.next() {
         let differ = differences(&chosen.overrides, &other.overrides);
@@ -159,6 +170,7 @@ impl Files<'_> {
         Reading {
             overrides: TokenizerOverrides::default(),
             token_types: self.listed_token_types().unwrap_or(true),
+            more: false,
         }
     }
 
@@ -184,14 +196,18 @@ impl Files<'_> {
         let Some(class) = version.classes.get(name)? else {
             return Some(None);
         };
-        let mut overrides = match newer {
-            false => self.version_4(class),
-            true => self.version_5(class),
+        let (mut overrides, more) = match newer {
+            false => (self.version_4(class), class.more),
+            true => self.version_5(class).map_or_else(
+                |overrides| (overrides, class.built_as.is_some()),
+                |overrides| (overrides, false),
+            ),
         };
         overrides.split_special_tokens = self.flag("split_special_tokens").unwrap_or(false);
         Some(Some(Reading {
             overrides,
             token_types: self.listed_token_types().unwrap_or(class.token_types),
+            more,
         }))
     }
 

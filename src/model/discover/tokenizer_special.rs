@@ -35,6 +35,20 @@ impl Named {
     }
 }
 
+impl Class {
+    /// A special token of which the text alone is known.
+    fn token(&self, name: &str, text: &str) -> Named {
+        if name == "mask_token" && self.mask_takes_space {
+            Named::Whole(AddedToken {
+                lstrip: true,
+                ..special(text)
+            })
+        } else {
+            Named::Text(text.to_owned())
+        }
+    }
+}
+
 impl Files<'_> {
     /// The special tokens that have names, by the files, else by the class.
     pub(super) fn named(&self, class: &Class) -> Vec<(&'static str, Named)> {
@@ -46,21 +60,17 @@ impl Files<'_> {
             let mapped = self.special.get(name).filter(|_| !self.has_decoder());
             let written = mapped.or_else(|| self.config.get(name));
             let token = match written {
-                Some(Value::String(text)) => {
-                    let whole = by_text.get(text.as_str());
-                    whole.map_or_else(|| Named::Text(text.clone()), |token| Named::Whole((*token).clone()))
-                }
+                Some(Value::String(text)) => match by_text.get(text.as_str()) {
+                    Some(token) => Named::Whole((*token).clone()),
+                    None => class.token(name, text),
+                },
                 Some(written @ Value::Object(_)) => match whole(written, true) {
                     Some(token) => Named::Whole(token),
                     None => continue,
                 },
                 Some(_) => continue,
                 None => match class.defaults.get(name).and_then(Value::as_str) {
-                    Some(text) if name == "mask_token" && class.mask_takes_space => Named::Whole(AddedToken {
-                        lstrip: true,
-                        ..special(text)
-                    }),
-                    Some(text) => Named::Text(text.to_owned()),
+                    Some(text) => class.token(name, text),
                     None => continue,
                 },
             };
