@@ -96,6 +96,23 @@ fn weights_without_an_onnx_file_are_told_the_command_that_exports_them() {
 }
 
 #[test]
+fn a_pipeline_as_python_keeps_it_is_told_how_to_export_it() {
+    for file in ["model.joblib", "pipeline.pkl"] {
+        let export = Export::of("bert");
+        export.remove("model.onnx");
+        fs::write(export.file(file), "pickled").expect("written");
+        export.assert_wrong(&format!("no ONNX file, but {file}"), "skl2onnx");
+    }
+    let export = Export::of("bert");
+    export.remove("model.onnx");
+    fs::write(export.file("model-00001-of-00002.safetensors"), "weights").expect("written");
+    export.assert_wrong(
+        "no ONNX file, but model-00001-of-00002.safetensors",
+        "optimum-cli export onnx",
+    );
+}
+
+#[test]
 fn an_older_tokenizer_is_told_the_command_that_makes_the_newer_file() {
     let export = Export::of("bert");
     export.remove("tokenizer.json");

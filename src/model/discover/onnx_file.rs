@@ -82,15 +82,20 @@ impl Precision {
     }
 }
 
+/// The names in a folder, those beyond a bound left out; none if it can't be read.
+fn names(folder: &Path) -> impl Iterator<Item = String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .take(MOST_ENTRIES)
+        .filter_map(|entry| entry.file_name().into_string().ok())
+}
+
 /// The folder's ONNX files, the one to serve first.
 pub(super) fn candidates(folder: &Path) -> Vec<(Precision, String)> {
     let mut found: Vec<(Precision, String)> = Vec::new();
     for below in ["", "onnx/"] {
-        let entries = std::fs::read_dir(folder.join(below)).into_iter().flatten().flatten();
-        let entries = entries.take(MOST_ENTRIES);
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         found.extend(
-            names
+            names(&folder.join(below))
                 // Those with a point are what a system keeps of its own beside a file.
                 .filter(|name| name.ends_with(".onnx") && !name.starts_with('.'))
                 .map(|name| (Precision::of(&name), format!("{below}{name}"))),
@@ -155,24 +160,43 @@ fn external(place: &Place<'_>, onnx: &str, location: &str) -> Result<String, Pro
     Ok(file)
 }
 
+/// How the files of a trained pipeline of scikit-learn end.
+const PICKLED: [&str; 4] = [".joblib", ".pkl", ".pickle", ".skops"];
+/// How files with the weights of a transformer end.
+const WEIGHTS: [&str; 7] = [
+    ".safetensors",
+    ".safetensors.index.json",
+    ".bin",
+    ".bin.index.json",
+    ".h5",
+    ".pt",
+    ".pth",
+];
+
 /// What is to be said where there is no ONNX file at all.
 pub(super) fn no_onnx(place: &Place<'_>, notes: &mut Notes) {
-    let weights = [
-        "model.safetensors",
-        "pytorch_model.bin",
-        "tf_model.h5",
-        "model.safetensors.index.json",
-    ];
     let folder = place.folder.display().to_string();
     let folder = folder.trim_end_matches('/');
-    match weights.iter().find(|file| place.has(file)) {
-        Some(file) => notes.wrong(
+    let mut files: Vec<String> = names(place.folder).collect();
+    files.sort();
+    let ending = |endings: &[&str]| {
+        files
+            .iter()
+            .find(|file| endings.iter().any(|ending| file.ends_with(ending)))
+    };
+    match (ending(&PICKLED), ending(&WEIGHTS)) {
+        (Some(file), _) => notes.wrong(
+            format!("there is no ONNX file, but {file}, a pipeline of scikit-learn as Python keeps it"),
+            "load it where it was trained and export it with skl2onnx (docs/models-sklearn.md shows how)",
+        ),
+        (None, Some(file)) => notes.wrong(
             format!("there is no ONNX file, but {file}"),
             format!(
-                "export it: pip install 'optimum[onnx]' && optimum-cli export onnx --model {folder} --task text-classification {folder}-onnx"
+                "export it: pip install 'optimum[onnx]' && optimum-cli export onnx --model '{folder}' --task text-classification \
+                 '{folder}-onnx'"
             ),
         ),
-        None => notes.wrong("there is no ONNX file", "put model.onnx into the folder"),
+        (None, None) => notes.wrong("there is no ONNX file", "put model.onnx into the folder"),
     }
 }
 
