@@ -198,10 +198,7 @@ impl Files<'_> {
         };
         let (mut overrides, more) = match newer {
             false => (self.version_4(class), class.more),
-            true => self.version_5(class).map_or_else(
-                |overrides| (overrides, class.built_as.is_some()),
-                |overrides| (overrides, false),
-            ),
+            true => self.version_5(class),
         };
         overrides.split_special_tokens = self.flag("split_special_tokens").unwrap_or(false);
         Some(Some(Reading {

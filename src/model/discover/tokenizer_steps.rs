@@ -6,8 +6,9 @@ use super::tokenizer_overrides::{Class, Files, kind, without_nulls};
 use crate::model::manifest::TokenizerOverrides;
 
 impl Files<'_> {
-    /// Version 5 builds the steps of some classes anew, from their settings alone. The error is what is known of the others.
-    pub(super) fn version_5(&self, class: &Class) -> Result<TokenizerOverrides, TokenizerOverrides> {
+    /// Version 5 builds the steps of some classes anew, from their settings alone. Gives also whether it builds others than are
+    /// known here.
+    pub(super) fn version_5(&self, class: &Class) -> (TokenizerOverrides, bool) {
         let mut overrides = TokenizerOverrides::default();
         let named = self.named(class);
         overrides.added_tokens = self.added(&named, true);
@@ -38,7 +39,7 @@ impl Files<'_> {
                 Some("AlbertTokenizer") => (self.albert(class), self.pieces(class, "never"), &bert, 3, 3),
                 Some("DebertaV2Tokenizer") => (self.deberta(class), self.deberta_words(class), &bert, 3, 3),
                 Some("LlamaTokenizer") => (None, self.llama_words(), &[], 0, 0),
-                _ => return Err(overrides),
+                built_as => return (overrides, built_as.is_some()),
             };
         let normalizer = normalizer.unwrap_or_else(|| json!({"type": "Sequence", "normalizers": []}));
         if plain(self.normalizer) != plain(Some(&normalizer)) {
@@ -50,7 +51,7 @@ impl Files<'_> {
         if !pair.is_empty() {
             overrides.post_processor = self.template(&pair[..single], pair, second_at);
         }
-        Ok(overrides)
+        (overrides, false)
     }
 
     /// The text as BERT wants it.
