@@ -3,7 +3,7 @@
 //! Only SHA-256 digests are kept, and all of them are compared in constant time. No token may get into a log or an error.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq;
 
 use super::allowance::{Allowance, Limits};
 use super::key_lines::{Line, MAX_TOKEN_BYTES, parse_file, parse_variable};
+use crate::config::given::Given;
 use crate::error::{Error, Reason};
 use crate::service::types::ClientKey;
 
@@ -23,7 +24,7 @@ const MAX_KEYS: usize = 256;
 /// The keys that are known; none admits everybody.
 #[derive(Default)]
 pub struct Keys {
-    file: Option<PathBuf>,
+    file: Option<Given>,
     variable: Option<Variable>,
     known: ArcSwap<Vec<Key>>,
 }
@@ -65,21 +66,35 @@ impl Keys {
     /// The keys of a file and of a variable's value: `name:token` and the name's limits a line, in the variable between commas
     /// too. The error is one line.
     pub fn load(file: Option<&Path>, variable: Option<Variable>) -> Result<Self, String> {
+        let named = |file: &Path, problem: String| format!("{}: {problem}", file.display());
+        let read = |file: &Path| Given::open(file).map_err(|problem| named(file, problem));
+        let (file, content) = file.map(read).transpose()?.unzip();
         let keys = Self {
-            file: file.map(Path::to_owned),
+            file,
             variable,
             known: ArcSwap::default(),
         };
-        keys.reload()?;
+        keys.take(content)?;
         Ok(keys)
     }
 
-    /// Reads the file again; says whether something changed. After an error, the keys are those from before.
+    /// Reads the file again; says whether something changed. After an error, the keys are those from before; so are those that
+    /// came by a pipe.
     pub fn reload(&self) -> Result<bool, String> {
+        let Some(file) = &self.file else { return Ok(false) };
+        match file.again() {
+            Ok(None) => Ok(false),
+            Ok(content) => self.take(content),
+            Err(problem) => Err(format!("{}: {problem}", file.path().display())),
+        }
+    }
+
+    /// The keys are those of this content of the file, and of the variable, from now on.
+    fn take(&self, content: Option<Vec<u8>>) -> Result<bool, String> {
         let mut known = Vec::new();
-        if let Some(file) = &self.file {
-            let problem = |problem: String| format!("{}: {problem}", file.display());
-            let text = std::fs::read_to_string(file).map_err(|error| problem(error.to_string()))?;
+        if let Some((file, content)) = self.file.as_ref().zip(content) {
+            let problem = |problem: String| format!("{}: {problem}", file.path().display());
+            let text = String::from_utf8(content).map_err(|_| problem("is not UTF-8".into()))?;
             known.extend(parse_file(&text).map_err(problem)?);
             if known.is_empty() {
                 // An empty file must not open the door to everybody.

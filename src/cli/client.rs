@@ -19,6 +19,8 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Status};
 
+use crate::config::given;
+
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -112,8 +114,14 @@ pub async fn connect_as(
 }
 
 /// Connects in TLS to the server of this machine, whose certificate and key are `pair`. It shows the same pair, for a server that asks
-/// for one; any certificate will do, so nothing secret may be sent. The error is one line.
-pub async fn connect_to_own(address: &str, (certificate, key): (&Path, &Path)) -> Result<Connection, String> {
+/// for one. With a token, which is a secret, the server must show the very certificate of the pair; without one any will do. The
+/// error is one line.
+pub async fn connect_to_own(
+    address: &str,
+    (certificate, key): (&Path, &Path),
+    token: Option<&str>,
+) -> Result<Connection, String> {
+    let bearer = token.map(bearer).transpose()?;
     let pem = |file: &Path, error: rustls_pki_types::pem::Error| format!("{}: {error}", file.display());
     let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
         .collect::<Result<Vec<_>, _>>()
@@ -121,11 +129,15 @@ pub async fn connect_to_own(address: &str, (certificate, key): (&Path, &Path)) -
     let secret = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| pem(key, error))?;
     let provider = Arc::new(ring::default_provider());
     let tls = |error: TlsError| format!("{address}: TLS: {error}");
+    let verifier = OwnCertificates {
+        provider: Arc::clone(&provider),
+        wanted: bearer.is_some().then(|| chain.first().cloned()).flatten(),
+    };
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(tls)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_auth_cert(chain, secret)
         .map_err(tls)?;
     config.alpn_protocols = vec![b"h2".to_vec()];
@@ -145,23 +157,32 @@ pub async fn connect_to_own(address: &str, (certificate, key): (&Path, &Path)) -
         .connect_with_connector(connect)
         .await
         .map_err(|error| format!("{address}: {}", innermost(&error)))?;
-    Ok(InterceptedService::new(channel, Bearer(None)))
+    Ok(InterceptedService::new(channel, Bearer(bearer)))
 }
 
-/// Takes any certificate whose key the server has.
+/// Takes one certificate, or any, whose key the server has.
 #[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
+struct OwnCertificates {
+    provider: Arc<CryptoProvider>,
+    /// The only one that is taken.
+    wanted: Option<CertificateDer<'static>>,
+}
 
-impl ServerCertVerifier for AnyCertificate {
+impl ServerCertVerifier for OwnCertificates {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
+        shown: &CertificateDer<'_>,
         _: &[CertificateDer<'_>],
         _: &ServerName<'_>,
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
-        Ok(ServerCertVerified::assertion())
+        match &self.wanted {
+            Some(wanted) if wanted != shown => Err(TlsError::General(
+                "it shows another certificate than tls_cert; say whom to trust with --tls-ca".to_owned(),
+            )),
+            _ => Ok(ServerCertVerified::assertion()),
+        }
     }
 
     fn verify_tls12_signature(
@@ -170,7 +191,12 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            certificate,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -179,11 +205,16 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -214,7 +245,7 @@ fn bearer(token: &str) -> Result<MetadataValue<Ascii>, String> {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))
+    given::read(file).map_err(|problem| format!("{}: {problem}", file.display()))
 }
 
 /// A failed call, in one line.

@@ -69,7 +69,9 @@ pub fn run(args: &HealthcheckArgs) -> Exit {
 }
 
 async fn ask(args: &HealthcheckArgs, settings: &Settings, address: &str) -> Result<ServingStatus, String> {
-    let mut client = HealthClient::new(connect(args, settings, address).await?);
+    let mut client = HealthClient::new(
+        connect_as_configured(address, args.addr.is_none(), &args.credentials, None, settings).await?,
+    );
     let request = HealthCheckRequest {
         service: args.service.clone(),
     };
@@ -77,19 +79,27 @@ async fn ask(args: &HealthcheckArgs, settings: &Settings, address: &str) -> Resu
     Ok(answer.into_inner().status())
 }
 
-/// A server of this configuration is spoken to in TLS if it has a certificate. Its own machine need not be told whom to trust:
-/// no name is asked for there, and no token is sent.
-async fn connect(args: &HealthcheckArgs, settings: &Settings, address: &str) -> Result<Connection, String> {
+/// Connects to an address that the server's configuration says (`is_configured`) or the command line. A server of this configuration
+/// is spoken to in TLS if it has a certificate. Its own machine need not be told whom to trust: no name is asked for there, and
+/// no token is sent to it but `token`.
+pub async fn connect_as_configured(
+    address: &str,
+    is_configured: bool,
+    credentials: &CredentialArgs,
+    token: Option<&str>,
+    settings: &Settings,
+) -> Result<Connection, String> {
     let own = settings.tls_cert.as_deref().zip(settings.tls_key.as_deref());
     let is_loopback = address
         .parse::<SocketAddr>()
         .is_ok_and(|address| address.ip().is_loopback());
-    let is_here = args.addr.is_none() || is_loopback;
+    // A token is given to the holder of the configured key alone, wherever that is.
+    let is_here = is_configured || is_loopback || token.is_some();
     match own {
-        Some(pair) if args.credentials.tls_ca.is_none() && is_here && !address.contains("://") => {
-            connect_to_own(address, pair).await
+        Some(pair) if credentials.tls_ca.is_none() && is_here && !address.contains("://") => {
+            connect_to_own(address, pair, token).await
         }
-        _ => connect_as(address, &args.credentials, own).await,
+        _ => connect_as(address, credentials, own).await,
     }
 }
 

@@ -82,6 +82,7 @@ enum Command {
     #[command(mut_args = hide_server_settings)]
     Check(check::CheckArgs),
     /// List the models of a server, roll versions out and back, by its admin port
+    #[command(mut_args = |argument| models::setting(hide_all_but_tls(argument)))]
     Models(Box<models::ModelsArgs>),
     /// Ask a server whether it serves; exit code 0 if so
     #[command(mut_args = hide_all_but_tls)]
@@ -140,35 +141,38 @@ pub fn main() -> ExitCode {
     // SAFETY: no other thread runs yet.
     unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
     let _last_lines = output::LastLines;
-    let exit = listen_early().and_then(|signals| match Cli::try_parse() {
-        Ok(cli) => run(cli, signals),
+    let exit = listen().and_then(|signals| match Cli::try_parse() {
+        Ok(cli) => run(cli, &signals),
         Err(error) => Err(tell_usage(error)),
     });
     let exit = exit.unwrap_or_else(|exit| exit);
     ExitCode::from(output::settle(exit) as u8)
 }
 
-/// The signals of a server, which count before its command line is read, since that takes some milliseconds; nothing for other
-/// commands, which they end.
-fn listen_early() -> Result<Option<Signals>, Exit> {
-    let serves = std::env::args_os().nth(1).is_some_and(|command| command == "serve");
-    serves.then(Signals::listen).transpose()
+/// Listens for signals before the command line is read, since that takes some milliseconds. A server that is told to stop by then
+/// ends well.
+fn listen() -> Result<Signals, Exit> {
+    let signals = Signals::listen()?;
+    if std::env::args_os().nth(1).is_some_and(|command| command == "serve") {
+        signals.nothing_served();
+    }
+    Ok(signals)
 }
 
-fn run(cli: Cli, signals: Option<Signals>) -> Result<Exit, Exit> {
+fn run(cli: Cli, signals: &Signals) -> Result<Exit, Exit> {
     terminal::choose(cli.color);
     if cli.version {
         output::block(&version());
         return Ok(Exit::Success);
     }
     Ok(match cli.command {
-        Some(Command::Serve(args)) => serve::run(&args, signals.map_or_else(Signals::listen, Ok)?),
+        Some(Command::Serve(args)) => serve::run(&args, signals.clone()),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Calibrate(args)) => calibrate::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Models(args)) => models::run(&args),
         Some(Command::Healthcheck(args)) => healthcheck::run(&args),
-        Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args, signals),
         Some(Command::BenchOnnx(args)) => bench::raw::run(&args),
         Some(Command::BenchEcho(args)) => bench::echo::run(&args),
         Some(Command::Completions { shell }) => {

@@ -1,5 +1,7 @@
-//! SIGTERM, SIGINT and SIGHUP, from the first moment of `tandem serve` on: before its command line is read, and as process 1
+//! SIGTERM, SIGINT and SIGHUP, from the first moment of every command on: before its command line is read, and as process 1
 //! too, whose signals count for nothing until somebody listens.
+//!
+//! A command that has nothing to put in order ends as a program does that does not listen; `serve` and `bench` say what they want.
 //!
 //! A thread of its own listens, so that nothing else can keep it from ending the process: not a model that loads for ever, not a
 //! call that is stuck, not a log that nobody reads. It ends with the process.
@@ -15,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::output::{complain, end};
 use super::{Exit, fail};
+use crate::telemetry::stderr;
 
 /// What an end that is asked for may take beyond the pause and the grace of the drain.
 const AFTER_GRACE: Duration = Duration::from_secs(3);
@@ -34,7 +37,11 @@ pub struct Signals {
 }
 
 /// What the first signal to stop does.
+#[derive(Clone, Copy)]
 enum End {
+    /// What it does to a program that does not listen: ends it by that signal, unless it was started with the signal ignored.
+    /// SIGHUP is such a signal then.
+    AsUsual,
     /// Ends the process with this code: there is nothing to drain yet.
     AtOnce(Exit),
     /// Starts a drain, which may take so long in all.
@@ -43,20 +50,28 @@ enum End {
 
 /// The signals as they arrive.
 struct Arriving {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
+    terminate: Heard,
+    interrupt: Heard,
+    hang_up: Heard,
+}
+
+/// A signal that is listened to.
+struct Heard {
+    signal: Signal,
+    kind: SignalKind,
+    /// Whoever started the program had it ignored, as nohup does.
+    was_ignored: bool,
 }
 
 impl Signals {
-    /// Listens from now on. Until [`Signals::begin`], the first signal to stop ends the process well: nothing was served.
+    /// Listens from now on. A signal ends the process as usual, until a command says otherwise.
     pub fn listen() -> Result<Self, Exit> {
         let (hang_ups, hang_up) = watch::channel(0);
         let signals = Self {
             stop: CancellationToken::new(),
             hurry: CancellationToken::new(),
             hang_up,
-            end: Arc::new(Mutex::new(End::AtOnce(Exit::Success))),
+            end: Arc::new(Mutex::new(End::AsUsual)),
         };
         let (ready, listening) = mpsc::channel();
         let own = signals.clone();
@@ -85,20 +100,31 @@ impl Signals {
 
     /// From now on a signal to stop starts a drain, whose pause and grace are `drain` in all.
     pub fn begin(&self, drain: Duration) {
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = End::Drain(drain);
+        self.set(End::Drain(drain));
+    }
+
+    /// From now on a signal to stop ends the process well: nothing was served yet.
+    pub fn nothing_served(&self) {
+        self.set(End::AtOnce(Exit::Success));
     }
 
     /// From now on a signal to stop is a failure: what was asked for is not done.
     pub fn nothing_to_serve(&self) {
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = End::AtOnce(Exit::Failure);
+        self.set(End::AtOnce(Exit::Failure));
+    }
+
+    fn set(&self, end: End) {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
     }
 
     async fn hear(self, mut arriving: Arriving, hang_ups: watch::Sender<u64>) {
-        arriving.told_to_stop(&hang_ups).await;
-        let drain = {
+        let drain = loop {
+            let (heard, stops) = arriving.next().await;
             // Held until the process has ended, so that no drain can begin in between.
             match *self.end.lock().unwrap_or_else(PoisonError::into_inner) {
-                End::Drain(drain) => drain,
+                End::AsUsual => heard.as_usual(),
+                _ if !stops => hang_ups.send_modify(|count| *count += 1),
+                End::Drain(drain) => break drain,
                 End::AtOnce(exit) => {
                     tracing::info!("told to stop before anything was served");
                     end(exit);
@@ -106,8 +132,13 @@ impl Signals {
             }
         };
         self.stop.cancel();
+        let again = async {
+            while !arriving.next().await.1 {
+                hang_ups.send_modify(|count| *count += 1);
+            }
+        };
         tokio::select! {
-            () = arriving.told_to_stop(&hang_ups) => {
+            () = again => {
                 self.hurry.cancel();
                 sleep(AFTER_HURRY).await;
             }
@@ -121,20 +152,56 @@ impl Signals {
 impl Arriving {
     fn open() -> std::io::Result<Self> {
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
+            terminate: Heard::open(SignalKind::terminate())?,
+            interrupt: Heard::open(SignalKind::interrupt())?,
+            hang_up: Heard::open(SignalKind::hangup())?,
         })
     }
 
-    /// Waits for SIGTERM or SIGINT, and passes each SIGHUP on meanwhile.
-    async fn told_to_stop(&mut self, hang_ups: &watch::Sender<u64>) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => hang_ups.send_modify(|count| *count += 1),
-            }
+    /// The next signal, and whether it is one to stop.
+    async fn next(&mut self) -> (&Heard, bool) {
+        tokio::select! {
+            _ = self.terminate.signal.recv() => (&self.terminate, true),
+            _ = self.interrupt.signal.recv() => (&self.interrupt, true),
+            _ = self.hang_up.signal.recv() => (&self.hang_up, false),
         }
+    }
+}
+
+impl Heard {
+    fn open(kind: SignalKind) -> std::io::Result<Self> {
+        let was_ignored = is_ignored(kind.as_raw_value());
+        let signal = signal(kind)?;
+        Ok(Self {
+            signal,
+            kind,
+            was_ignored,
+        })
+    }
+
+    /// Does what the signal does where nobody listens.
+    fn as_usual(&self) {
+        if !self.was_ignored {
+            stderr::flush();
+            by_signal(self.kind.as_raw_value());
+        }
+    }
+}
+
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: all zeroes are a disposition, and with no new one the call only fills in the present one.
+    unsafe {
+        let mut present: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &mut present) == 0 && present.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Ends the process by a signal; process 1, which outlives those it does not listen to, with the code that shells give that.
+fn by_signal(signal: i32) -> ! {
+    // SAFETY: nothing of ours runs after the first of these calls that ends the process; the others change nothing in memory.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+        libc::_exit(128 + signal)
     }
 }

@@ -6,6 +6,7 @@
 pub mod bodies;
 pub mod connections;
 pub mod duration;
+pub mod given;
 pub mod listen;
 pub mod options;
 pub mod profile;

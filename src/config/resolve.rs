@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use super::given;
 use super::options::Options;
 use super::profile::Profile;
 use super::settings::{Settings, TaskSettings};
@@ -63,7 +64,7 @@ fn default_models() -> PathBuf {
 }
 
 fn read(file: &Path) -> Result<Table, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let text = String::from_utf8(given::read(file)?).map_err(|_| "is not UTF-8")?;
     let table: Table = text.parse().map_err(|error: toml::de::Error| describe(&error, &text))?;
     check_keys(&table)?;
     // The types of the file's values are checked here, where the line is known.

@@ -42,7 +42,8 @@ pub fn open(path: &Path, most: u64) -> Result<File, String> {
     }
 }
 
-fn too_large(most: u64) -> String {
+/// Says so of a file, as a part of a line.
+pub fn too_large(most: u64) -> String {
     match most >> 20 {
         0 => format!("is larger than {most} bytes"),
         mib => format!("is larger than {mib} MiB"),

@@ -1,6 +1,7 @@
 //! Labelled texts from a file: TSV, CSV or JSON Lines, by the names of two columns.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -45,29 +46,35 @@ pub fn read(
     columns: Columns,
     meanings: &Meanings<'_>,
 ) -> Result<LabelledTexts, String> {
-    let rows = Rows::open(path, options, columns)?;
+    let mut rows = Rows::open(path, options, columns)?;
     let mut notes = rows.notes().to_vec();
-    let (mut labelled, mut unlabelled, mut bad) = (Vec::new(), Vec::new(), Vec::new());
-    for row in rows {
+    let (mut labelled, mut unlabelled, mut bad) = (Vec::new(), Places::default(), Places::default());
+    let mut first_problem = String::new();
+    while let Some(row) = rows.next() {
+        rows.may_hold(labelled.len())?;
         let row = row.map_err(|error| error.to_string())?;
         match row.fields {
             Ok(fields) => match fields.label {
                 Some(label) => labelled.push((row.line, fields.text, label)),
-                None => unlabelled.push(row.line),
+                None => unlabelled.add(row.line),
             },
-            Err(problem) => bad.push((row.line, problem)),
+            Err(problem) => {
+                if bad.count == 0 {
+                    first_problem = format!("line {}: {problem}", row.line);
+                }
+                bad.add(row.line);
+            }
         }
     }
-    if let Some((line, problem)) = bad.first() {
-        let lines: Vec<u64> = bad.iter().map(|(line, _)| *line).collect();
-        let told = format!("{} can't be read; line {line}: {problem}", rows_at(&lines));
+    if bad.count > 0 {
+        let told = format!("{bad} can't be read; {first_problem}");
         if labelled.is_empty() {
             return Err(told);
         }
         notes.push(format!("left out: {told}"));
     }
-    if !unlabelled.is_empty() {
-        let told = format!("{} without a label", rows_at(&unlabelled));
+    if unlabelled.count > 0 {
+        let told = format!("{unlabelled} without a label");
         if !meanings.skip_unlabelled {
             return Err(format!("{told}; --skip-unlabelled leaves them out"));
         }
@@ -78,15 +85,31 @@ pub fn read(
 }
 
 /// How many rows, and where the first of them begin.
-fn rows_at(lines: &[u64]) -> String {
-    let named: Vec<String> = lines.iter().take(NAMED).map(u64::to_string).collect();
-    let (noun, line) = if lines.len() == 1 {
-        ("row", "line")
-    } else {
-        ("rows", "lines")
-    };
-    let more = if lines.len() > NAMED { ", …" } else { "" };
-    format!("{} {noun} ({line} {}{more})", lines.len(), named.join(", "))
+#[derive(Default)]
+struct Places {
+    count: u64,
+    first: Vec<String>,
+}
+
+impl Places {
+    fn add(&mut self, line: u64) {
+        self.count += 1;
+        if self.first.len() < NAMED {
+            self.first.push(line.to_string());
+        }
+    }
+}
+
+impl fmt::Display for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (noun, line) = if self.count == 1 {
+            ("row", "line")
+        } else {
+            ("rows", "lines")
+        };
+        let more = if self.count > NAMED as u64 { ", …" } else { "" };
+        write!(f, "{} {noun} ({line} {}{more})", self.count, self.first.join(", "))
+    }
 }
 
 /// The number of its line, the text, the value of the label.

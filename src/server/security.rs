@@ -97,7 +97,7 @@ impl Security {
         }
     }
 
-    /// Looks at the files once; the problem, if there is one.
+    /// Looks at the files once; the problems, if there are any.
     fn reload(&self) -> Option<String> {
         let keys = self.keys.reload();
         let admin_keys = self.admin_keys.reload();
@@ -108,7 +108,8 @@ impl Security {
         if tls == Ok(true) {
             tracing::info!("new certificates are in use");
         }
-        keys.err().or(admin_keys.err()).or(tls.err())
+        let problems: Vec<String> = [keys, admin_keys, tls].into_iter().filter_map(Result::err).collect();
+        (!problems.is_empty()).then(|| problems.join("; "))
     }
 }
 

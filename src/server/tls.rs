@@ -2,13 +2,12 @@
 //!
 //! A pair that can't be used leaves the one in use alone. Connections keep what they were opened with.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use sha2::{Digest, Sha256};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
@@ -16,23 +15,24 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::accept::Protocol;
 use crate::config::Settings;
-use crate::model::files;
+use crate::config::given::Given;
 
 /// The certificates in use.
 pub struct Tls {
     files: Files,
     used: ArcSwap<Acceptors>,
     /// What the files held that are in use.
-    seen: Mutex<[u8; 32]>,
+    seen: Mutex<Contents>,
 }
 
 struct Files {
-    cert: PathBuf,
-    key: PathBuf,
-    client_ca: Option<PathBuf>,
+    cert: Given,
+    key: Given,
+    client_ca: Option<Given>,
 }
 
 /// What the files held.
+#[derive(PartialEq, Eq)]
 struct Contents {
     cert: Vec<u8>,
     key: Vec<u8>,
@@ -52,29 +52,31 @@ impl Tls {
         let (Some(cert), Some(key)) = (&settings.tls_cert, &settings.tls_key) else {
             return Ok(None);
         };
+        let open = |file: &Path| Given::open(file).map_err(|problem| named(file, &problem));
+        let ((cert_file, cert), (key_file, key)) = (open(cert)?, open(key)?);
+        let (client_ca_file, client_ca) = settings.tls_client_ca.as_deref().map(open).transpose()?.unzip();
         let files = Files {
-            cert: cert.clone(),
-            key: key.clone(),
-            client_ca: settings.tls_client_ca.clone(),
+            cert: cert_file,
+            key: key_file,
+            client_ca: client_ca_file,
         };
-        let contents = files.read()?;
+        let contents = Contents { cert, key, client_ca };
         Ok(Some(Self {
             used: ArcSwap::from_pointee(files.acceptors(&contents)?),
-            seen: Mutex::new(contents.digest()),
+            seen: Mutex::new(contents),
             files,
         }))
     }
 
     /// Looks at the files again; says whether new certificates are in use. After an error, those from before are.
     pub fn reload(&self) -> Result<bool, String> {
-        let contents = self.files.read()?;
-        let digest = contents.digest();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if *seen == digest {
+        let contents = self.files.read_again(&seen)?;
+        if *seen == contents {
             return Ok(false);
         }
         self.used.store(Arc::new(self.files.acceptors(&contents)?));
-        *seen = digest;
+        *seen = contents;
         Ok(true)
     }
 
@@ -90,22 +92,24 @@ impl Tls {
 }
 
 impl Files {
-    fn read(&self) -> Result<Contents, String> {
-        let read = |file: &Path| {
-            files::read(file, files::MOST_OF_TOML).map_err(|problem| format!("{}: {problem}", file.display()))
+    /// What the files hold now; what came by a pipe is as before.
+    fn read_again(&self, before: &Contents) -> Result<Contents, String> {
+        let read = |file: &Given, before: &Vec<u8>| match file.again() {
+            Ok(now) => Ok(now.unwrap_or_else(|| before.clone())),
+            Err(problem) => Err(named(file.path(), &problem)),
         };
+        let client_ca = self.client_ca.as_ref().zip(before.client_ca.as_ref());
         Ok(Contents {
-            cert: read(&self.cert)?,
-            key: read(&self.key)?,
-            client_ca: self.client_ca.as_deref().map(read).transpose()?,
+            cert: read(&self.cert, &before.cert)?,
+            key: read(&self.key, &before.key)?,
+            client_ca: client_ca.map(|(file, before)| read(file, before)).transpose()?,
         })
     }
 
     fn acceptors(&self, contents: &Contents) -> Result<Acceptors, String> {
-        let named = |file: &Path, problem: &dyn std::fmt::Display| format!("{}: {problem}", file.display());
-        let chain = certificates(&contents.cert).map_err(|problem| named(&self.cert, &problem))?;
+        let chain = certificates(&contents.cert).map_err(|problem| named(self.cert.path(), &problem))?;
         let key = PrivateKeyDer::from_pem_slice(&contents.key)
-            .map_err(|_| named(&self.key, &"holds no private key in PEM that can be read"))?;
+            .map_err(|_| named(self.key.path(), &"holds no private key in PEM that can be read"))?;
         let provider = Arc::new(ring::default_provider());
         let config = |demanding: bool, protocols: &[&str]| -> Result<TlsAcceptor, String> {
             let builder = ServerConfig::builder_with_provider(provider.clone())
@@ -113,14 +117,14 @@ impl Files {
                 .map_err(|error| error.to_string())?;
             let builder = match (&self.client_ca, &contents.client_ca) {
                 (Some(file), Some(pem)) if demanding => {
-                    let verifier = client_verifier(pem, &provider).map_err(|problem| named(file, &problem))?;
+                    let verifier = client_verifier(pem, &provider).map_err(|problem| named(file.path(), &problem))?;
                     builder.with_client_cert_verifier(verifier)
                 }
                 _ => builder.with_no_client_auth(),
             };
             let mut config = builder
                 .with_single_cert(chain.clone(), key.clone_key())
-                .map_err(|error| named(&self.cert, &error))?;
+                .map_err(|error| named(self.cert.path(), &error))?;
             config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
             Ok(TlsAcceptor::from(Arc::new(config)))
         };
@@ -133,14 +137,8 @@ impl Files {
     }
 }
 
-impl Contents {
-    fn digest(&self) -> [u8; 32] {
-        let mut digest = Sha256::new();
-        for part in [Some(&self.cert), Some(&self.key), self.client_ca.as_ref()] {
-            digest.update(part.map_or([0; 32], |part| Sha256::digest(part).into()));
-        }
-        digest.finalize().into()
-    }
+fn named(file: &Path, problem: &dyn std::fmt::Display) -> String {
+    format!("{}: {problem}", file.display())
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {

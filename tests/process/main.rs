@@ -15,6 +15,7 @@ mod models;
 mod namespaces;
 mod onnxruntime;
 mod output;
+mod pipes;
 mod predict;
 mod reload;
 mod scoreboard;

@@ -6,6 +6,8 @@ use crate::support::RunningServer;
 use crate::support::command::{Finished, finish, tandem};
 use crate::support::models::{FAST_ONLY, FastModelCopy};
 
+use super::security::write_certificates;
+
 const TOKEN: &str = "operator-0123456789";
 
 struct Operator {
@@ -115,4 +117,52 @@ fn what_can_not_be_done_is_one_line_and_exit_code_1() {
     assert!(reload.stdout.contains("refused"), "{reload:?}");
     let stranger = finish(tandem().args(["models", "list", "--addr", &operator.address]), b"");
     assert!(stranger.complaint().contains("Unauthenticated"), "{stranger:?}");
+}
+
+#[test]
+fn the_server_is_found_by_its_own_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_certificates(folder.path(), &[]);
+    let models = FastModelCopy::new();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let tls = format!("tls_cert = {:?}\ntls_key = {:?}\n", path("cert.pem"), path("key.pem"));
+    for tls in [String::new(), tls] {
+        std::fs::write(folder.path().join("tandem.toml"), &tls).expect("written");
+        let own = |args: &[&str], token: Option<&str>| {
+            let mut command = tandem();
+            command.current_dir(folder.path()).args(args);
+            if let Some(token) = token {
+                command.env("TANDEM_ADMIN_TOKEN", token);
+            }
+            command
+        };
+        let mut command = own(&["serve", "--admin-addr", "127.0.0.1:0"], None);
+        command.args(crate::support::server::free_ports()).args(FAST_ONLY);
+        command.arg("--models").arg(models.repository());
+        command.env("TANDEM_ADMIN_TOKENS", format!("operator:{TOKEN}"));
+        let server = RunningServer::spawn(command);
+        server.wait_ready();
+        let address = server.admin.expect("the admin port is open");
+        std::fs::write(
+            folder.path().join("tandem.toml"),
+            format!("admin_addr = \"{address}\"\n{tls}"),
+        )
+        .expect("written");
+
+        let list = finish(&mut own(&["models", "list"], Some(TOKEN)), b"").success();
+        assert!(list.contains("sentiment-fast"), "{list:?}");
+        let named = ["models", "list", "--config", &path("tandem.toml")];
+        finish(tandem().args(named).env("TANDEM_ADMIN_TOKEN", TOKEN), b"").success();
+        let stranger = finish(&mut own(&["models", "list"], None), b"");
+        assert!(stranger.complaint().contains("Unauthenticated"), "{stranger:?}");
+        if !tls.is_empty() {
+            // The token is for the holder of this key, not for whoever listens there.
+            write_certificates(folder.path(), &[]);
+            let other = finish(&mut own(&["models", "list"], Some(TOKEN)), b"");
+            assert!(
+                other.complaint().contains("another certificate than tls_cert"),
+                "{other:?}"
+            );
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Signals that come before there is anything to serve, and as process 1.
 
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -33,8 +34,12 @@ impl LateConfiguration {
 }
 
 fn serve(program: Command, config: &Path, args: &[&str]) -> Child {
-    let mut program = program;
-    program.args(["serve", "--config"]).arg(config).args(args);
+    start(program, config, &[&["serve"], args].concat())
+}
+
+/// Starts a command that waits for its configuration.
+fn start(mut program: Command, config: &Path, command: &[&str]) -> Child {
+    program.args(command).arg("--config").arg(config);
     let quiet = program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.spawn().expect("the program under test")
 }
@@ -56,22 +61,77 @@ fn a_signal_to_stop_ends_a_start_that_waits_for_its_configuration() {
 }
 
 #[test]
-fn process_1_hears_signals_from_the_start_too() {
+fn process_1_hears_signals_from_the_start_of_every_command() {
+    for (command, code) in commands() {
+        let late = LateConfiguration::new();
+        let Some(namespace) = namespace() else { return };
+        let mut outer = start(namespace, &late.path, &command);
+        let _writer = late.is_read();
+        signal("TERM", child_of(outer.id()));
+        assert_eq!(outer.wait().expect("an outcome").code(), Some(code), "{command:?}");
+    }
+}
+
+#[test]
+fn a_short_command_ends_by_the_signal_itself_where_it_is_not_process_1() {
+    for (name, number) in [("TERM", 15), ("INT", 2), ("HUP", 1)] {
+        let late = LateConfiguration::new();
+        let mut child = start(tandem(), &late.path, &["predict", "좋아요"]);
+        let _writer = late.is_read();
+        signal(name, child.id());
+        let status = child.wait().expect("an outcome");
+        assert_eq!(status.signal(), Some(number), "{name}: {status:?}");
+    }
+}
+
+#[test]
+fn a_signal_that_was_ignored_before_is_ignored() {
     let late = LateConfiguration::new();
-    let mut namespace = clean("unshare");
-    namespace.args(["--pid", "--fork", "--kill-child"]);
+    let mut shell = clean("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tandem")]);
+    let mut child = start(shell, &late.path, &["check", "/nowhere"]);
+    let mut writer = late.is_read();
+    signal("HUP", child.id());
+    writer.write_all(b"max_texts = 0\n").expect("written");
+    drop(writer);
+    let status = child.wait().expect("an outcome");
+    assert_eq!(status.code(), Some(2), "it went on to its configuration: {status:?}");
+}
+
+/// Every command that reads the configuration, and what a signal to stop makes of it as process 1.
+fn commands() -> Vec<(Vec<&'static str>, i32)> {
+    let mut commands = vec![(vec!["serve"], 0)];
+    for command in [
+        &["check", "/nowhere"][..],
+        &["calibrate", "/nowhere.tsv"],
+        &["predict", "좋아요"],
+        &["bench"],
+        &["models", "list"],
+        &["healthcheck"],
+    ] {
+        commands.push((command.to_vec(), 128 + 15));
+    }
+    commands
+}
+
+/// A program whose first argument is run as process 1; nothing where that is not allowed.
+fn namespace() -> Option<Command> {
     let may = Command::new("unshare").args(["--pid", "--fork", "true"]).output();
     if !may.as_ref().is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: no process namespaces here: {may:?}");
-        return;
+        return None;
     }
+    let mut namespace = clean("unshare");
+    namespace.args(["--pid", "--fork", "--kill-child"]);
     namespace.arg(env!("CARGO_BIN_EXE_tandem"));
-    let mut outer = serve(namespace, &late.path, &[]);
-    let _writer = late.is_read();
-    let children = format!("/proc/{0}/task/{0}/children", outer.id());
-    let inner = std::fs::read_to_string(children).expect("the children of a process");
-    signal("TERM", inner.trim().parse().expect("one child"));
-    assert_eq!(outer.wait().expect("an outcome").code(), Some(0));
+    namespace.current_dir(env!("CARGO_TARGET_TMPDIR"));
+    Some(namespace)
+}
+
+fn child_of(parent: u32) -> u32 {
+    let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+    let children = children.expect("the children of a process");
+    children.trim().parse().expect("one child")
 }
 
 #[test]

@@ -20,8 +20,6 @@ pub mod texts;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use self::args::BenchArgs;
 use self::child::ServerChild;
 use self::compare::{Rival, Rounds};
@@ -32,12 +30,13 @@ use self::recorder::LatencySummary;
 use self::report::Report;
 use super::client::{Server, describe};
 use super::healthcheck::reachable;
+use super::signals::Signals;
 use super::{Exit, complain, fail};
 use crate::api::pb;
 use crate::config::Settings;
 
-/// Measures a server.
-pub fn run(args: &BenchArgs) -> Exit {
+/// Measures a server. What it started ends with it, also at a signal.
+pub fn run(args: &BenchArgs, signals: &Signals) -> Exit {
     let settings = match args.config.resolve() {
         Ok(settings) => settings,
         Err(error) => return fail(&error, Exit::Usage),
@@ -46,12 +45,13 @@ pub fn run(args: &BenchArgs) -> Exit {
         .worker_threads(usize::try_from(args.client_threads).unwrap_or(1))
         .enable_all()
         .build();
+    signals.begin(Duration::ZERO);
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(async {
             tokio::select! {
                 outcome = bench(args, &settings) => outcome,
                 // What was started ends with its handles.
-                problem = told_to_stop() => Err(problem),
+                () = signals.stop.cancelled() => Err("told to stop".into()),
             }
         }),
         Err(error) => Err(error.to_string()),
@@ -60,18 +60,6 @@ pub fn run(args: &BenchArgs) -> Exit {
         Ok(report) => report.write(args.json.as_deref()),
         Err(problem) => fail(&problem, Exit::Failure),
     }
-}
-
-async fn told_to_stop() -> String {
-    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
-        return "can't listen for signals".into();
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    "told to stop".into()
 }
 
 async fn bench(args: &BenchArgs, settings: &Settings) -> Result<Report, String> {

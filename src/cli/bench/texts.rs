@@ -29,11 +29,12 @@ pub fn load(file: Option<&Path>, options: &Options, text_column: Option<&str>) -
         text: text_column.map(str::to_owned),
         ..Columns::default()
     };
-    let rows = Rows::open(path, options, columns).map_err(of_file)?;
+    let mut rows = Rows::open(path, options, columns).map_err(of_file)?;
     let mut notes = rows.notes().to_vec();
     let mut texts = Vec::new();
     let (mut bad, mut first) = (0_u64, String::new());
-    for row in rows {
+    while let Some(row) = rows.next() {
+        rows.may_hold(texts.len()).map_err(of_file)?;
         let row = row.map_err(|error| of_file(error.to_string()))?;
         match row.fields {
             Ok(fields) if fields.text.trim().is_empty() => {}

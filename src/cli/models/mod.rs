@@ -7,30 +7,28 @@ use std::time::Duration;
 
 use tonic::{Response, Status};
 
-use super::client::{Connection, CredentialArgs, connect_as, describe};
-use super::healthcheck::reachable;
-use super::{Exit, complain};
+use super::client::{Connection, CredentialArgs, describe};
+use super::healthcheck::{connect_as_configured, reachable};
+use super::{ConfigArgs, Exit, complain};
 use crate::api::pb;
 use crate::api::pb::admin_service_client::AdminServiceClient;
 use crate::api::pb::model_service_client::ModelServiceClient;
-use crate::config::HumanDuration;
+use crate::config::{HumanDuration, Settings};
 use crate::service::models::ModelName;
 use print::Printer;
+
+/// Where the admin port is asked for when no configuration names one.
+const USUAL_ADDRESS: &str = "127.0.0.1:50052";
 
 /// The arguments of `tandem models`.
 #[derive(clap::Args)]
 pub struct ModelsArgs {
     #[command(subcommand)]
     action: Action,
-    /// The server's admin address; a wildcard address is asked on loopback
-    #[arg(
-        long,
-        env = "TANDEM_ADMIN_ADDR",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:50052",
-        global = true
-    )]
-    addr: String,
+    /// The server's admin address [default: the one in the server's configuration, or 127.0.0.1:50052]; a wildcard address is
+    /// asked on loopback
+    #[arg(long, env = "TANDEM_ADMIN_ADDR", value_name = "ADDRESS", global = true)]
+    addr: Option<String>,
     /// How long to wait for it to be done
     #[arg(long, value_name = "DURATION", default_value = "10m", global = true)]
     timeout: HumanDuration,
@@ -52,18 +50,9 @@ pub struct ModelsArgs {
     /// The name in the server's certificate [default: the host of the address]
     #[arg(long, env = "TANDEM_TLS_NAME", value_name = "NAME", global = true)]
     tls_name: Option<String>,
-    /// The certificate by which this program shows itself, PEM
-    #[arg(
-        long,
-        env = "TANDEM_TLS_CERT",
-        value_name = "FILE",
-        requires = "tls_key",
-        global = true
-    )]
-    tls_cert: Option<PathBuf>,
-    /// Its key, PEM
-    #[arg(long, env = "TANDEM_TLS_KEY", value_name = "FILE", global = true)]
-    tls_key: Option<PathBuf>,
+    /// Where settings come from.
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 #[derive(clap::Subcommand)]
@@ -130,14 +119,29 @@ fn version(text: &str) -> Result<ModelName, String> {
     }
 }
 
+/// The server's settings among the arguments: they are accepted wherever they stand, and shown if they tell how the server is
+/// reached.
+pub fn setting(argument: clap::Arg) -> clap::Arg {
+    let argument = argument.global(true);
+    match argument.get_id().as_str() {
+        // The variable is that of `--addr`, which takes URLs too.
+        "admin_addr" => argument.env(None::<&str>).hide(true),
+        _ => argument,
+    }
+}
+
 /// Asks the server, prints what it says.
 pub fn run(args: &ModelsArgs) -> Exit {
+    let settings = match args.config.resolve() {
+        Ok(settings) => settings,
+        Err(error) => return super::fail(&error, Exit::Usage),
+    };
     let tokio = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(tokio) => tokio,
         Err(error) => return super::fail(&error, Exit::Failure),
     };
     let printer = Printer { json: args.json };
-    match tokio.block_on(act(args, &printer)) {
+    match tokio.block_on(act(args, &settings, &printer)) {
         Ok(exit) => exit,
         Err(problem) => super::fail(&problem, Exit::Failure),
     }
@@ -150,14 +154,20 @@ struct Clients {
     timeout: Duration,
 }
 
-async fn act(args: &ModelsArgs, printer: &Printer) -> Result<Exit, String> {
+async fn act(args: &ModelsArgs, settings: &Settings, printer: &Printer) -> Result<Exit, String> {
     let credentials = CredentialArgs {
         token: args.token.clone(),
         tls_ca: args.tls_ca.clone(),
         tls_name: args.tls_name.clone(),
     };
-    let own = args.tls_cert.as_deref().zip(args.tls_key.as_deref());
-    let connection = connect_as(&reachable(&args.addr), &credentials, own).await?;
+    let configured = || {
+        settings
+            .admin_addr
+            .map_or(USUAL_ADDRESS.to_owned(), |address| address.to_string())
+    };
+    let address = reachable(&args.addr.clone().unwrap_or_else(configured));
+    let (is_configured, token) = (args.addr.is_none(), args.token.as_deref());
+    let connection = connect_as_configured(&address, is_configured, &credentials, token, settings).await?;
     let mut clients = Clients {
         models: ModelServiceClient::new(connection.clone()),
         admin: AdminServiceClient::new(connection),

@@ -9,6 +9,9 @@ pub const TEXT_BOUND: usize = 16 << 20;
 /// The longest line, in bytes: room for a text with every character escaped, and for other columns.
 const LINE_BOUND: usize = 4 * TEXT_BOUND;
 
+/// The longest line that is passed over, in bytes. Past it, nobody knows whether it ever ends.
+const END_BOUND: usize = 4 * LINE_BOUND;
+
 /// One line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Line {
@@ -84,6 +87,10 @@ impl Lines {
             }
             if ended || at_end {
                 return Ok(Some((length <= LINE_BOUND).then_some(bytes)));
+            }
+            if length > END_BOUND {
+                let problem = format!("line {} does not end within {} MiB", self.number + 1, END_BOUND >> 20);
+                return Err(io::Error::other(problem));
             }
             if length > LINE_BOUND {
                 // What is passed over is not kept; two bytes keep the place within a unit.

@@ -21,6 +21,9 @@ use separated::{Dialect, Header, Separated};
 
 /// How much of a stream is looked at before it is read. A file is looked at as a whole.
 const SAMPLE: u64 = 1 << 20;
+/// The most texts of a file that are held at a time, and the most bytes of it.
+const MOST_HELD: usize = 2_000_000;
+const MOST_BYTES_HELD: u64 = 1 << 30;
 /// The columns and keys that hold the text where nobody names one, the first that is there.
 const USUAL: [&str; 2] = ["text", "document"];
 
@@ -253,6 +256,18 @@ impl Rows {
     /// The size of the file in bytes, if it has one.
     pub fn size(&self) -> Option<u64> {
         self.size
+    }
+
+    /// Whether as many texts as `count`, all that were read, may be held at a time. The error is a part of a line.
+    pub fn may_hold(&self, count: usize) -> Result<(), String> {
+        if count <= MOST_HELD && self.bytes_read() <= MOST_BYTES_HELD {
+            return Ok(());
+        }
+        Err(format!(
+            "has more than {MOST_HELD} texts or {} MiB, and all of them would be held at a time; take a part of it: \
+             head -n 100000 FILE > PART",
+            MOST_BYTES_HELD >> 20
+        ))
     }
 
     /// How many bytes were read.

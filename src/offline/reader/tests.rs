@@ -247,3 +247,23 @@ fn a_stream_is_read_as_a_file_is() {
         "두 줄\n입니다 그리고 이것은"
     );
 }
+
+#[test]
+fn a_line_that_does_not_end_ends_the_reading() {
+    let endless = BufReader::new(Cursor::new("a\n").chain(io::repeat(b'a')));
+    let mut rows = Rows::stream(endless, &Options::default(), Columns::default()).expect("opened");
+    assert_eq!(rows.next().expect("a row").expect("read").line, 1);
+    let problem = rows.next().expect("an end").expect_err("no row");
+    assert_eq!(problem.to_string(), "line 2 does not end within 256 MiB");
+}
+
+#[test]
+fn texts_are_held_to_a_bound() {
+    let rows = Rows::stream(Cursor::new("a\n"), &Options::default(), Columns::default()).expect("opened");
+    assert_eq!(rows.may_hold(MOST_HELD), Ok(()));
+    let problem = rows.may_hold(MOST_HELD + 1).expect_err("too many");
+    assert!(
+        problem.starts_with("has more than 2000000 texts or 1024 MiB"),
+        "{problem}"
+    );
+}

@@ -102,6 +102,11 @@ impl RunningServer {
         signal(name, self.child.id());
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for its end: its exit code and all that it wrote.
     pub fn wait_exit(mut self) -> (Option<i32>, Vec<String>) {
         assert!(self.log.wait_closed(), "does not end: {:#?}", self.log.lines());
