@@ -3,7 +3,8 @@
 
 use serde::Serialize;
 
-use super::Sample;
+use super::recall::recalls;
+use super::{ROUNDS, Sample};
 use crate::service::decide::{Blend, log_softmax};
 
 /// How many times texts are drawn anew.
@@ -22,7 +23,7 @@ pub struct Fitted {
     pub blend: Blend,
 }
 
-/// A figure with its 95% interval.
+/// A figure with its interval: of 95%, or for what was timed the middle, the least and the most of the rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Interval {
     /// The figure.
@@ -40,8 +41,8 @@ pub struct Point {
     pub min_confidence: Option<f32>,
     /// The share of texts that the deep model answers.
     pub escalated: f64,
-    /// What it costs, the deep model alone being 1.
-    pub cost: f64,
+    /// What it costs, the deep model alone being 1: the middle, the least and the most of the rounds.
+    pub cost: Interval,
     /// The share of right answers.
     pub accuracy: Interval,
     /// The mean of the labels' F1.
@@ -50,6 +51,8 @@ pub struct Point {
     pub ece: Interval,
     /// The accuracy minus the deep model's, paired.
     pub above_deep: Interval,
+    /// The recall of each label, in the deep model's order: the share of its texts that get it. Nothing where no text has it.
+    pub recall: Vec<Option<Interval>>,
 }
 
 #[derive(Clone, Copy)]
@@ -140,16 +143,24 @@ impl<'a> Judged<'a> {
             .map(|(_, sample)| *sample)
     }
 
+    /// What a threshold costs, the deep model alone being 1, by the rounds.
+    fn cost(&self, min_confidence: f32) -> Interval {
+        let of_round = |round: usize| {
+            let cost = |sample: &Sample, tier: usize| sample.costs[round].map_or(0.0, |costs| costs[tier]);
+            let all = |tier: usize| -> f64 { self.samples.iter().map(|sample| cost(sample, tier)).sum() };
+            let escalated: f64 = self.escalated(min_confidence).map(|sample| cost(sample, 1)).sum();
+            let deep = all(1);
+            (deep > 0.0).then(|| (all(0) + escalated) / deep)
+        };
+        Interval::of_rounds((0..ROUNDS).filter_map(of_round).collect())
+    }
+
     /// The point figures at a threshold.
     pub fn plain(&self, min_confidence: f32) -> Plain {
-        let all = self.samples.len() as f64;
-        let deep: f64 = self.samples.iter().map(|sample| sample.deep_cost).sum();
-        let fast: f64 = self.samples.iter().map(|sample| sample.fast_cost).sum();
-        let escalated: f64 = self.escalated(min_confidence).map(|sample| sample.deep_cost).sum();
         Plain {
             min_confidence,
-            escalated: self.escalated(min_confidence).count() as f64 / all,
-            cost: (fast + escalated) / deep,
+            escalated: self.escalated(min_confidence).count() as f64 / self.samples.len() as f64,
+            cost: self.cost(min_confidence).value,
             accuracy: self.accuracy(&self.at(min_confidence)),
         }
     }
@@ -194,13 +205,18 @@ impl<'a> Judged<'a> {
                 high: values[DRAWS * 975 / 1000],
             }
         };
+        let truths: Vec<usize> = self.samples.iter().map(|sample| sample.truth).collect();
+        let labels = self.samples.first().map_or(0, |sample| sample.deep.len());
         (0..=last)
             .map(|way| {
-                let plain = thresholds.get(way).map(|&threshold| self.plain(threshold));
+                let threshold = thresholds.get(way).copied();
+                let found = ways[way].iter().map(|verdict| verdict.label);
+                let escalated = |threshold| self.escalated(threshold).count() as f64 / self.samples.len() as f64;
                 Point {
-                    min_confidence: thresholds.get(way).copied(),
-                    escalated: plain.map_or(1.0, |plain| plain.escalated),
-                    cost: plain.map_or(1.0, |plain| plain.cost),
+                    min_confidence: threshold,
+                    escalated: threshold.map_or(1.0, escalated),
+                    cost: threshold.map_or(Interval::exact(1.0), |threshold| self.cost(threshold)),
+                    recall: recalls(labels, truths.iter().copied().zip(found)),
                     accuracy: interval(&|figures| figures[way].accuracy),
                     macro_f1: interval(&|figures| figures[way].macro_f1),
                     ece: interval(&|figures| figures[way].ece),
@@ -239,6 +255,25 @@ impl<'a> Judged<'a> {
             accuracy: counts.iter().map(|count| count[0]).sum::<f64>() / all,
             macro_f1: counts.iter().map(f1).sum::<f64>() / labels as f64,
             ece: bins.iter().map(|[_, sure, right]| (sure - right).abs()).sum::<f64>() / all,
+        }
+    }
+}
+
+impl Interval {
+    /// A figure that nothing is unsure about.
+    pub fn exact(value: f64) -> Self {
+        let (low, high) = (value, value);
+        Self { value, low, high }
+    }
+
+    /// The middle, the least and the most of what rounds gave; zero of none.
+    pub fn of_rounds(mut rounds: Vec<f64>) -> Self {
+        rounds.sort_by(f64::total_cmp);
+        let at = |place: usize| rounds.get(place).copied().unwrap_or(0.0);
+        Self {
+            value: at(rounds.len() / 2),
+            low: at(0),
+            high: at(rounds.len().saturating_sub(1)),
         }
     }
 }
@@ -282,8 +317,8 @@ mod tests {
                 truth,
                 fast: if hard { side(-0.1) } else { side(2.0) },
                 deep: side(1.0),
-                fast_cost: 1.0,
-                deep_cost: 100.0,
+                // The machine was ten times as slow in one of the rounds for the fast model.
+                costs: [1.0, 1.0, 10.0, 1.0, 1.0].map(|fast| Some([fast, 100.0])),
             }
         };
         (0..500).map(sample).collect()
@@ -308,6 +343,8 @@ mod tests {
         assert!((some.cost - 0.21).abs() < 1e-12);
         let all = judged.plain(1.0);
         assert_eq!((all.escalated, all.accuracy), (1.0, 1.0));
+        let cost = judged.cost(0.0);
+        assert_eq!((cost.value, cost.low, cost.high), (0.01, 0.01, 0.1));
     }
 
     #[test]

@@ -177,8 +177,7 @@ mod tests {
                     truth: truth.unwrap_or(2),
                     fast,
                     deep,
-                    fast_cost: 0.0,
-                    deep_cost: 0.0,
+                    costs: Default::default(),
                 }
             })
             .collect()

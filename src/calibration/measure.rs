@@ -1,83 +1,152 @@
-//! What a model says of many texts, and what each costs: in this process, one session, in batches of like width, as the
+//! What both models say of many texts, and what each costs: in this process, one session each, in batches of like width, as the
 //! server runs them when it is busy.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::ROUNDS;
 use crate::batching::BatchLimits;
 use crate::model::load::{Initialized, InstanceSettings, initialize};
+use crate::model::loaded::Model;
 use crate::model::manifest::Batch;
 use crate::model::repository::VerifiedModel;
-use crate::model::{Encoding, ModelInput};
+use crate::model::{Encoding, ModelInput, Runner};
 use crate::service::start::max_cells;
 
-/// What a model said of one text.
-#[derive(Clone, Debug)]
-pub struct Output {
-    /// The logits, in the model's order.
-    pub logits: Vec<f64>,
-    /// Preprocessing, and the text's share of its batch, in seconds.
-    pub cost: f64,
+/// From so many texts on, each is a part of one round alone.
+const MANY: usize = 250;
+
+/// What both models said of one text.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    /// The logits of fast and deep, each in the model's own order.
+    pub logits: [Vec<f64>; 2],
+    /// What each took for it, in seconds, in the rounds that it was a part of.
+    pub costs: [Option<[f64; 2]>; ROUNDS],
 }
 
 /// How far below the largest a logit counts: its probability is nothing in 64 bits, and a label that a model rules out stays out.
 const LOWEST: f32 = 1000.0;
 
-/// Runs every text, and tells `done` of each; nothing for a text that the model does not answer. The error is one line.
+/// Runs every text by both models, in rounds of the one and then the other: what else the machine does meanwhile falls on both, and
+/// how far the rounds differ tells how sure the costs are. Many texts are split among the rounds. Tells `done` of each run of a
+/// text, of [`runs`] in all. Gives nothing for a text that one of them does not answer. The error is one line.
 pub fn run(
-    model: &VerifiedModel,
+    models: [&VerifiedModel; 2],
     texts: &[&str],
     intra_threads: usize,
     done: impl Fn(usize),
-) -> Result<Vec<Option<Output>>, String> {
-    let instances = InstanceSettings {
-        count: 1,
-        intra_threads,
-        // One thread does all, as on a busy server.
-        idle_threads: 1,
-        max_cells: max_cells(model.manifest.tier),
-    };
-    let Initialized { model, mut runners, .. } = initialize(model, instances).map_err(|error| error.to_string())?;
-    let mut encodings: Vec<Option<(Encoding, f64)>> = Vec::with_capacity(texts.len());
-    for text in texts {
-        let started = Instant::now();
-        let encoding = model.preprocess(text, None).ok();
-        encodings.push(encoding.map(|encoding| (encoding, started.elapsed().as_secs_f64())));
-    }
-    let input = |at: usize| encodings[at].as_ref().map(|(encoding, _)| &encoding.input);
-    let width = |at: usize| input(at).map_or(0, ModelInput::width);
-    let mut order: Vec<usize> = (0..texts.len()).filter(|&at| input(at).is_some()).collect();
-    done(texts.len() - order.len());
-    order.sort_by_key(|&at| width(at));
-    let limits = BatchLimits {
-        max_rows: model.manifest.limits.max_batch_size,
-        max_cells: max_cells(model.tier()),
-        same_width: model.manifest.limits.batch == Some(Batch::SameLength),
-    };
-    let mut outputs: Vec<Option<Output>> = vec![None; texts.len()];
-    for places in batches(&order, width, limits) {
-        let inputs: Vec<&ModelInput> = places.iter().filter_map(|&at| input(at)).collect();
-        let started = Instant::now();
-        let mut rows: Vec<Option<Vec<f32>>> = match runners[0].run(&inputs) {
-            Ok(rows) => rows.rows().into_iter().map(|row| Some(row.to_vec())).collect(),
-            Err(_) => vec![None; inputs.len()],
+) -> Result<Vec<Option<Said>>, String> {
+    let [fast, deep] = models;
+    let mut tiers = [Tier::load(fast, intra_threads)?, Tier::load(deep, intra_threads)?];
+    let mut said = vec![Some(Said::default()); texts.len()];
+    for round in 0..ROUNDS {
+        let places: Vec<usize> = match is_split(texts.len()) {
+            true => (round..texts.len()).step_by(ROUNDS).collect(),
+            false => (0..texts.len()).collect(),
         };
-        let share = started.elapsed().as_secs_f64() / places.len() as f64;
-        if rows.iter().all(Option::is_none) && inputs.len() > 1 {
-            // One bad row costs the others nothing, as in the server.
-            for (row, input) in rows.iter_mut().zip(&inputs) {
-                *row = runners[0].run(&[input]).ok().map(|rows| rows.row(0).to_vec());
+        let of_round: Vec<&str> = places.iter().map(|&at| texts[at]).collect();
+        for (tier, model) in tiers.iter_mut().enumerate() {
+            for (output, &at) in model.run(&of_round, &done)?.into_iter().zip(&places) {
+                let (Some(output), Some(of_text)) = (output, &mut said[at]) else {
+                    said[at] = None;
+                    continue;
+                };
+                of_text.costs[round].get_or_insert_default()[tier] = output.cost;
+                of_text.logits[tier] = output.logits;
             }
         }
-        for (row, &at) in rows.into_iter().zip(places) {
-            let answer = row.and_then(|row| model.postprocess(&row, None).ok());
-            outputs[at] = answer.map(|answer| Output {
-                logits: kept(&answer.logits),
-                cost: encodings[at].as_ref().map_or(0.0, |(_, cost)| *cost) + share,
-            });
-        }
-        done(places.len());
     }
-    Ok(outputs)
+    Ok(said)
+}
+
+/// How many runs of a text there are, by both models.
+pub fn runs(texts: usize) -> usize {
+    match is_split(texts) {
+        true => 2 * texts,
+        false => 2 * texts * ROUNDS,
+    }
+}
+
+/// Whether each text is a part of one round, not of all.
+fn is_split(texts: usize) -> bool {
+    texts >= MANY
+}
+
+/// What a model said of one text.
+#[derive(Clone, Debug)]
+struct Output {
+    logits: Vec<f64>,
+    /// Preprocessing, and the text's share of its batch, in seconds.
+    cost: f64,
+}
+
+/// A model in this process.
+struct Tier {
+    model: Arc<Model>,
+    runner: Box<dyn Runner>,
+    limits: BatchLimits,
+}
+
+impl Tier {
+    fn load(verified: &VerifiedModel, intra_threads: usize) -> Result<Self, String> {
+        let max_cells = max_cells(verified.manifest.tier);
+        let instances = InstanceSettings {
+            count: 1,
+            intra_threads,
+            // One thread does all, as on a busy server.
+            idle_threads: 1,
+            max_cells,
+        };
+        let Initialized { model, mut runners, .. } =
+            initialize(verified, instances).map_err(|error| error.to_string())?;
+        let limits = BatchLimits {
+            max_rows: model.manifest.limits.max_batch_size,
+            max_cells,
+            same_width: model.manifest.limits.batch == Some(Batch::SameLength),
+        };
+        let runner = runners.pop().ok_or("the model has no instance")?;
+        Ok(Self { model, runner, limits })
+    }
+
+    fn run(&mut self, texts: &[&str], done: impl Fn(usize)) -> Result<Vec<Option<Output>>, String> {
+        let mut encodings: Vec<Option<(Encoding, f64)>> = Vec::with_capacity(texts.len());
+        for text in texts {
+            let started = Instant::now();
+            let encoding = self.model.preprocess(text, None).ok();
+            encodings.push(encoding.map(|encoding| (encoding, started.elapsed().as_secs_f64())));
+        }
+        let input = |at: usize| encodings[at].as_ref().map(|(encoding, _)| &encoding.input);
+        let width = |at: usize| input(at).map_or(0, ModelInput::width);
+        let mut order: Vec<usize> = (0..texts.len()).filter(|&at| input(at).is_some()).collect();
+        done(texts.len() - order.len());
+        order.sort_by_key(|&at| width(at));
+        let mut outputs: Vec<Option<Output>> = vec![None; texts.len()];
+        for places in batches(&order, width, self.limits) {
+            let inputs: Vec<&ModelInput> = places.iter().filter_map(|&at| input(at)).collect();
+            let started = Instant::now();
+            let mut rows: Vec<Option<Vec<f32>>> = match self.runner.run(&inputs) {
+                Ok(rows) => rows.rows().into_iter().map(|row| Some(row.to_vec())).collect(),
+                Err(_) => vec![None; inputs.len()],
+            };
+            let share = started.elapsed().as_secs_f64() / places.len() as f64;
+            if rows.iter().all(Option::is_none) && inputs.len() > 1 {
+                // One bad row costs the others nothing, as in the server.
+                for (row, input) in rows.iter_mut().zip(&inputs) {
+                    *row = self.runner.run(&[input]).ok().map(|rows| rows.row(0).to_vec());
+                }
+            }
+            for (row, &at) in rows.into_iter().zip(places) {
+                let answer = row.and_then(|row| self.model.postprocess(&row, None).ok());
+                outputs[at] = answer.map(|answer| Output {
+                    logits: kept(&answer.logits),
+                    cost: encodings[at].as_ref().map_or(0.0, |(_, cost)| *cost) + share,
+                });
+            }
+            done(places.len());
+        }
+        Ok(outputs)
+    }
 }
 
 fn kept(logits: &[f32]) -> Vec<f64> {

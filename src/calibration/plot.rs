@@ -47,7 +47,7 @@ pub fn svg(plot: &Plot<'_>) -> String {
     let highest = all().map(|point| point.accuracy.high).fold(0.0, f64::max);
     let margin = ((highest - lowest) * 0.08).max(0.001);
     let scale = Scale {
-        cost: all().map(|point| point.cost).fold(1.0, f64::max) * 1.03,
+        cost: all().map(|point| point.cost.value).fold(1.0, f64::max) * 1.03,
         low: lowest - margin,
         high: highest + margin,
     };
@@ -97,8 +97,8 @@ fn axes(out: &mut String, scale: &Scale) {
 
 fn band(out: &mut String, scale: &Scale, curve: &[Point]) {
     let mut outline = String::new();
-    let upper = curve.iter().map(|point| (point.cost, point.accuracy.high));
-    let lower = curve.iter().rev().map(|point| (point.cost, point.accuracy.low));
+    let upper = curve.iter().map(|point| (point.cost.value, point.accuracy.high));
+    let lower = curve.iter().rev().map(|point| (point.cost.value, point.accuracy.low));
     for (cost, accuracy) in upper.chain(lower) {
         let _ = write!(outline, "{:.1},{:.1} ", scale.x(cost), scale.y(accuracy));
     }
@@ -108,7 +108,7 @@ fn band(out: &mut String, scale: &Scale, curve: &[Point]) {
     );
     let mut path = String::new();
     for point in curve {
-        let (x, y) = (scale.x(point.cost), scale.y(point.accuracy.value));
+        let (x, y) = (scale.x(point.cost.value), scale.y(point.accuracy.value));
         let _ = write!(path, "{x:.1},{y:.1} ");
         let _ = writeln!(out, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\" fill=\"#3060b0\"/>");
     }
@@ -120,13 +120,13 @@ fn band(out: &mut String, scale: &Scale, curve: &[Point]) {
 
 fn mark(out: &mut String, scale: &Scale, point: Option<&Point>, name: &str, colour: &str) {
     let Some(point) = point else { return };
-    let (x, y) = (scale.x(point.cost), scale.y(point.accuracy.value));
+    let (x, y) = (scale.x(point.cost.value), scale.y(point.accuracy.value));
     let (top, bottom) = (scale.y(point.accuracy.high), scale.y(point.accuracy.low));
     let _ = writeln!(
         out,
         "<path d=\"M{x:.1} {top:.1}V{bottom:.1}\" stroke=\"{colour}\"/><circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\" fill=\"{colour}\"/>"
     );
-    let (anchor, at) = if point.cost > scale.cost * 0.7 {
+    let (anchor, at) = if point.cost.value > scale.cost * 0.7 {
         ("end", x - 9.0)
     } else {
         ("start", x + 9.0)

@@ -10,8 +10,9 @@ use super::calibration_report::Report;
 use super::read_args::ReadArgs;
 use super::{ConfigArgs, Exit, complain, fail};
 use crate::calibration::curve::{Fitted, Interval, Judged, Point};
+use crate::calibration::measure::{self, Said};
 use crate::calibration::target::{AccuracyTarget, Target, choose};
-use crate::calibration::{Sample, fit, measure};
+use crate::calibration::{ROUNDS, Sample, fit, recall};
 use crate::config::Settings;
 use crate::model::repository::VerifiedModel;
 use crate::offline::labelled::{self, Labelled, LabelledTexts, Meanings, in_fit_half};
@@ -123,6 +124,8 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
     };
     let (fitting, measuring) = (half(true), half(false));
     let fitted = fit_on(&fitting);
+    let mut texts_of_labels = vec![0; labels.len()];
+    measuring.iter().for_each(|one| texts_of_labels[one.truth] += 1);
     let (counts, fitting) = ((fitting.len(), measuring.len()), Judged::new(fitting, &fitted));
     let fine: Vec<_> = fitting
         .thresholds(0..=100)
@@ -142,13 +145,12 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         seed: args.seed,
         fitted_on: counts.0,
         measured_on: counts.1,
-        micros_a_text: [
-            mean_micros(&samples, |one| one.fast_cost),
-            mean_micros(&samples, |one| one.deep_cost),
-        ],
+        micros_a_text: [micros(&samples, 0), micros(&samples, 1)],
+        labels,
+        texts_of_labels: texts_of_labels.clone(),
         temperatures: fitted.temperatures,
         blend: weights(&fitted, labels),
-        warning: warning(&chosen, counts.1),
+        warning: warning(&chosen, &deep_alone, labels, &texts_of_labels),
         chosen,
         deep_alone,
         curve,
@@ -270,25 +272,23 @@ fn measure(
     intra_threads: usize,
 ) -> Outcome<Vec<Option<Sample>>> {
     let only: Vec<&str> = texts.iter().map(|text| text.text.as_str()).collect();
-    let run = |model: &VerifiedModel| {
-        let bar = progress(model.manifest.tier.name(), only.len());
-        let outputs = measure::run(model, &only, intra_threads, |rows| bar.inc(rows as u64));
-        bar.finish_and_clear();
-        outputs.map_err(failure)
-    };
-    let (fast_outputs, deep_outputs) = (run(fast)?, run(deep)?);
+    let bar = progress(measure::runs(only.len()));
+    let said = measure::run([fast, deep], &only, intra_threads, |runs| bar.inc(runs as u64));
+    bar.finish_and_clear();
+    let said = said.map_err(failure)?;
     let place = |label: &String| fast.manifest.labels.iter().position(|other| other == label);
     let fast_of_deep: Option<Vec<usize>> = deep.manifest.labels.iter().map(place).collect();
     let fast_of_deep = fast_of_deep.ok_or_else(|| usage("the labels of both models are not the same set"))?;
-    let both = fast_outputs.into_iter().zip(deep_outputs);
-    let samples = texts.iter().zip(both).map(|(text, (fast, deep))| {
-        let (fast, deep) = (fast?, deep?);
+    let samples = texts.iter().zip(said).map(|(text, said)| {
+        let Said {
+            logits: [fast, deep],
+            costs,
+        } = said?;
         Some(Sample {
             truth: text.label,
-            fast: fast_of_deep.iter().map(|&label| fast.logits[label]).collect(),
-            deep: deep.logits,
-            fast_cost: fast.cost,
-            deep_cost: deep.cost,
+            fast: fast_of_deep.iter().map(|&label| fast[label]).collect(),
+            deep,
+            costs,
         })
     });
     Ok(samples.collect())
@@ -310,13 +310,13 @@ fn answered(texts: Vec<Labelled>, samples: Vec<Option<Sample>>) -> (Vec<Labelled
 }
 
 /// A bar on a terminal, nothing elsewhere.
-fn progress(tier: &'static str, texts: usize) -> ProgressBar {
+fn progress(runs: usize) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{prefix:4} {bar:40} {pos}/{len} texts, {eta} left")
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {eta} left")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(texts as u64).with_style(style).with_prefix(tier)
+    ProgressBar::new(runs as u64).with_style(style)
 }
 
 /// Whether both halves are large enough; the labels that one of them lacks are told.
@@ -362,19 +362,35 @@ fn weights(fitted: &Fitted, labels: &[String]) -> BlendWeights {
     }
 }
 
-fn mean_micros(samples: &[Sample], cost: impl Fn(&Sample) -> f64) -> f64 {
-    samples.iter().map(cost).sum::<f64>() / samples.len() as f64 * 1e6
+/// What a text takes in a tier, in microseconds, by the rounds.
+fn micros(samples: &[Sample], tier: usize) -> Interval {
+    let of_round = |round: usize| {
+        let costs: Vec<f64> = samples.iter().filter_map(|one| Some(one.costs[round]?[tier])).collect();
+        (!costs.is_empty()).then(|| costs.iter().sum::<f64>() / costs.len() as f64 * 1e6)
+    };
+    Interval::of_rounds((0..ROUNDS).filter_map(of_round).collect())
 }
 
-fn warning(chosen: &Point, measured_on: usize) -> Option<String> {
+/// What should be known before the figures are believed.
+fn warning(chosen: &Point, deep: &Point, labels: &[String], texts: &[usize]) -> Option<String> {
     let Interval { low, high, .. } = chosen.accuracy;
-    (high - low > WIDE).then(|| {
+    let measured_on: usize = texts.iter().sum();
+    let few = (high - low > WIDE).then(|| {
         let wanted = (measured_on as f64 * ((high - low) / WIDE).powi(2) * 2.0 / 100.0).ceil() * 100.0;
         format!(
             "few labelled texts: the accuracy at the chosen point is between {low:.3} and {high:.3}, and the point may be \
              chosen by chance; about {wanted} texts in all make that two points"
         )
-    })
+    });
+    let lost = recall::loser(chosen, deep, texts).map(|(label, here, alone)| {
+        format!(
+            "the recall of {} is {here:.3} at the chosen point, {alone:.3} with the deep model alone: if that label matters, take \
+             a point with a higher one by --min-confidence",
+            labels[label]
+        )
+    });
+    let all: Vec<String> = [few, lost].into_iter().flatten().collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 fn name_of(path: &Path) -> String {

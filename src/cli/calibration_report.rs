@@ -6,13 +6,18 @@ use serde::Serialize;
 
 use super::complain;
 use super::output::{self, outln};
-use super::terminal::{Cell, Painted, Style, Table, folded, width, wrap};
+use super::terminal::{Cell, Painted, Style, Table, fit, folded, width, wrap};
+use crate::calibration::ROUNDS;
 use crate::calibration::curve::{Interval, Point};
 use crate::calibration::plot::{self, Plot};
 use crate::model::repository::VerifiedModel;
 use crate::service::calibration::{
     BlendWeights, CalibratedModel, Calibration, CurvePoint, DataFacts, EscalationRange, SCHEMA_VERSION,
 };
+
+/// How many labels have their recall printed, and how many columns a label takes.
+const MOST_LABELS: usize = 10;
+const LABEL_COLUMNS: usize = 24;
 
 /// All that was found; also the JSON.
 #[derive(Serialize)]
@@ -27,8 +32,12 @@ pub struct Report<'a> {
     pub fitted_on: usize,
     /// How many others were measured on.
     pub measured_on: usize,
-    /// What fast and deep take for a text on this machine, on one core.
-    pub micros_a_text: [f64; 2],
+    /// What fast and deep take for a text on this machine, on one core, by the rounds.
+    pub micros_a_text: [Interval; 2],
+    /// The labels, in the order of each point's `recall`.
+    pub labels: &'a [String],
+    /// How many of the texts that were measured on have each.
+    pub texts_of_labels: Vec<usize>,
     /// The temperatures of fast and deep.
     pub temperatures: [f64; 2],
     /// How an escalated answer is made of both.
@@ -56,7 +65,10 @@ impl Report<'_> {
                 self.task, self.fitted_on, self.file, self.measured_on, self.seed
             ),
             format!(
-                "a text takes {fast:.1} µs (fast) and {deep:.1} µs (deep) here; cost = (fast for all + deep for the escalated) / deep for all"
+                "a text takes {} µs (fast) and {} µs (deep) here; cost = (fast for all + deep for the escalated) / deep for all; \
+                 what was timed is the middle of {ROUNDS} rounds (the least to the most)",
+                with_interval(fast, 1.0, 1),
+                with_interval(deep, 1.0, 1)
             ),
             format!("temperatures: fast {fast_temperature:.4}, deep {deep_temperature:.4}"),
             format!(
@@ -78,6 +90,7 @@ impl Report<'_> {
             above_deep,
             macro_f1,
             ece,
+            cost,
             ..
         } = self.chosen;
         for line in [
@@ -91,9 +104,12 @@ impl Report<'_> {
                 with_interval(macro_f1, 1.0, 4),
                 with_interval(ece, 1.0, 4)
             ),
+            format!("        cost {}", with_interval(cost, 1.0, 3)),
+            String::new(),
         ] {
             outln!("{line}");
         }
+        output::painted(&self.recalls());
         if let Some(warning) = &self.warning {
             complain(&format!("warning: {warning}"));
         }
@@ -120,7 +136,7 @@ impl Report<'_> {
                 name.to_owned(),
                 threshold.unwrap_or_default(),
                 format!("{:.1}%", point.escalated * 100.0),
-                format!("{:.3}", point.cost),
+                format!("{:.3}", point.cost.value),
                 format!("{:.2}", value * 100.0),
                 format!("{:.1} to {:.1}", low * 100.0, high * 100.0),
                 format!("{:.4}", point.macro_f1.value),
@@ -128,6 +144,46 @@ impl Report<'_> {
             table.row(cells.map(|cell| Cell::styled(cell, style)));
         }
         table
+    }
+
+    /// The recall of each label, the lowest first and the others folded where they are many.
+    fn recalls(&self) -> Painted {
+        let header = ["recall of", "texts", "chosen", "95%", "fast alone", "deep alone"];
+        let mut table = Table::new(header).right(1..header.len());
+        let fast_alone = self.curve.first().unwrap_or(&self.chosen);
+        let chosen = |label: usize| self.chosen.recall.get(label).copied().flatten();
+        let mut labels: Vec<usize> = (0..self.labels.len())
+            .filter(|&label| chosen(label).is_some())
+            .collect();
+        let all = labels.len();
+        if all > MOST_LABELS {
+            let value = |label: usize| chosen(label).map_or(0.0, |recall| recall.value);
+            labels.sort_by(|&a, &b| value(a).total_cmp(&value(b)));
+            labels.truncate(MOST_LABELS);
+        }
+        for label in labels {
+            let Some(Interval { value, low, high }) = chosen(label) else {
+                continue;
+            };
+            let of = |point: &Point| {
+                let recall = point.recall.get(label).copied().flatten();
+                recall.map_or(String::new(), |recall| format!("{:.3}", recall.value))
+            };
+            table.row([
+                fit(&self.labels[label], LABEL_COLUMNS),
+                self.texts_of_labels[label].to_string(),
+                format!("{value:.3}"),
+                format!("{low:.3} to {high:.3}"),
+                of(fast_alone),
+                of(&self.deep_alone),
+            ]);
+        }
+        let mut painted = table.painted();
+        if all > MOST_LABELS {
+            painted.push_line(&format!("the lowest of {all}; all of them are in the .json"));
+        }
+        painted.end_line();
+        painted
     }
 
     fn calibration(&self, models: [&VerifiedModel; 2]) -> Calibration {
@@ -140,7 +196,9 @@ impl Report<'_> {
         let point = |point: &Point| CurvePoint {
             min_confidence: point.min_confidence.unwrap_or(1.0),
             escalated: point.escalated,
-            cost: rounded(point.cost),
+            cost: rounded(point.cost.value),
+            cost_low: Some(rounded(point.cost.low)),
+            cost_high: Some(rounded(point.cost.high)),
             accuracy: rounded(point.accuracy.value),
             accuracy_low: rounded(point.accuracy.low),
             accuracy_high: rounded(point.accuracy.high),

@@ -114,6 +114,12 @@ pub struct CurvePoint {
     pub escalated: f64,
     /// What it costs, deep alone being 1.
     pub cost: f64,
+    /// The least of the rounds that it is the middle of; files of before do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_low: Option<f64>,
+    /// The most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_high: Option<f64>,
     /// The share of right answers.
     pub accuracy: f64,
     /// The lower end of its 95% interval.

@@ -81,6 +81,8 @@ fn what_it_writes_is_what_the_next_start_uses() {
         "deep alone",
         "chosen",
         "temperatures",
+        "the middle of 5 rounds",
+        "recall of",
         "sentiment.cascade.toml",
     ] {
         assert!(table.contains(part), "{part} in {table}");
@@ -96,6 +98,22 @@ fn what_it_writes_is_what_the_next_start_uses() {
     assert!(report["curve"].as_array().expect("a curve").len() > 10);
     let accuracy = &report["chosen"]["accuracy"];
     assert!(accuracy["low"].as_f64() <= accuracy["value"].as_f64());
+    let cost = &report["chosen"]["cost"];
+    let (low, value, high) = (cost["low"].as_f64(), cost["value"].as_f64(), cost["high"].as_f64());
+    assert!(Some(0.0) < low && low <= value && value <= high, "{cost}");
+    let texts = report["texts_of_labels"].as_array().expect("a list");
+    assert_eq!(
+        texts.iter().map(|count| count.as_u64().expect("a count")).sum::<u64>(),
+        report["measured_on"].as_u64().expect("a count")
+    );
+    for label in [0, 1] {
+        let recall = &report["chosen"]["recall"][label];
+        assert!(recall["low"].as_f64() <= recall["value"].as_f64(), "{recall}");
+    }
+    let written: toml::Table = toml::from_str(&place.read("sentiment.cascade.toml")).expect("TOML");
+    let point = written["curve"][3].as_table().expect("a point");
+    let figure = |name: &str| point[name].as_float().expect(name);
+    assert!(figure("cost_low") <= figure("cost") && figure("cost") <= figure("cost_high"));
     let plot = place.read("sentiment.cascade.svg");
     assert!(plot.starts_with("<svg") && plot.contains("fast alone") && plot.contains("deep alone"));
 

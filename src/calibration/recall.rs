@@ -1,0 +1,83 @@
+//! The recall of each label: the share of its texts that get it. Accuracy alone hides a rare label that is never found. Pure.
+
+use super::curve::{Interval, Point};
+
+/// The fewest texts of a label of which a recall tells something.
+const LEAST_TEXTS: usize = 10;
+/// A recall that is lower than the deep model's by more than this is worth a warning.
+const MUCH: f64 = 0.05;
+
+/// The recalls of labels by pairs of the right label and the one that was found, with Wilson's 95% intervals.
+pub fn recalls(labels: usize, pairs: impl Iterator<Item = (usize, usize)>) -> Vec<Option<Interval>> {
+    let mut counts = vec![(0_usize, 0_usize); labels];
+    for (truth, found) in pairs {
+        counts[truth].0 += 1;
+        counts[truth].1 += usize::from(truth == found);
+    }
+    let share = |(texts, right): (usize, usize)| (texts > 0).then(|| wilson(right as f64, texts as f64));
+    counts.into_iter().map(share).collect()
+}
+
+fn wilson(right: f64, all: f64) -> Interval {
+    let z = 1.96;
+    let share = right / all;
+    let (middle, spread) = (
+        share + z * z / (2.0 * all),
+        z * (share * (1.0 - share) / all + z * z / (4.0 * all * all)).sqrt(),
+    );
+    let scale = 1.0 + z * z / all;
+    Interval {
+        value: share,
+        low: ((middle - spread) / scale).max(0.0),
+        high: ((middle + spread) / scale).min(1.0),
+    }
+}
+
+/// The label that loses most by a point, where it loses much against the deep model, with both recalls.
+pub fn loser(chosen: &Point, deep: &Point, texts: &[usize]) -> Option<(usize, f64, f64)> {
+    let both = chosen.recall.iter().zip(&deep.recall).enumerate();
+    let many = both.filter(|(label, _)| texts.get(*label).is_some_and(|&texts| texts >= LEAST_TEXTS));
+    let lost = many.filter_map(|(label, (chosen, deep))| Some((label, chosen.as_ref()?.value, deep.as_ref()?.value)));
+    lost.filter(|(_, chosen, deep)| deep - chosen > MUCH)
+        .max_by(|a, b| (a.2 - a.1).total_cmp(&(b.2 - b.1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rare_label_that_is_never_found_is_seen() {
+        let pairs = (0..100).map(|at| if at < 90 { (0, 0) } else { (1, 0) });
+        let [common, rare, absent] = &recalls(3, pairs)[..] else {
+            panic!("one of each label")
+        };
+        assert_eq!(common.expect("it has texts").value, 1.0);
+        let rare = rare.expect("it has texts");
+        // Wilson's interval of 0 of 10, by the formula: from 0 to z² / (n + z²).
+        assert_eq!((rare.value, rare.low), (0.0, 0.0));
+        assert!((rare.high - 3.8416 / 13.8416).abs() < 1e-9, "{rare:?}");
+        assert_eq!(*absent, None);
+    }
+    fn point(recall: Vec<Option<Interval>>) -> Point {
+        let zero = Interval::exact(0.0);
+        Point {
+            min_confidence: None,
+            escalated: 0.0,
+            cost: zero,
+            accuracy: zero,
+            macro_f1: zero,
+            ece: zero,
+            above_deep: zero,
+            recall,
+        }
+    }
+
+    #[test]
+    fn the_label_that_loses_most_is_named_if_it_has_texts_enough() {
+        let recalls = |all: [f64; 3]| point(all.map(|value| Some(Interval::exact(value))).to_vec());
+        let (chosen, deep) = (recalls([0.95, 0.15, 0.0]), recalls([0.96, 0.61, 1.0]));
+        assert_eq!(loser(&chosen, &deep, &[500, 40, 9]), Some((1, 0.15, 0.61)));
+        assert_eq!(loser(&deep, &deep, &[500, 40, 9]), None);
+    }
+}
