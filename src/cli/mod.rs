@@ -141,6 +141,7 @@ pub fn main() -> ExitCode {
     // SAFETY: no other thread runs yet.
     unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
     let _last_lines = output::LastLines;
+    terminal::choose_early(std::env::args_os());
     let exit = listen().and_then(|signals| match Cli::try_parse() {
         Ok(cli) => run(cli, &signals),
         Err(error) => Err(tell_usage(error)),
@@ -201,7 +202,11 @@ fn tell_usage(mut error: clap::Error) -> Exit {
             .for_each(|line| stderr::line(&visible(line)));
         return Exit::Usage;
     }
-    output::record(error.print());
+    let help = error.render();
+    match terminal::has_colours() {
+        true => output::raw(help.ansi().to_string().as_bytes()),
+        false => output::raw(help.to_string().as_bytes()),
+    }
     Exit::Success
 }
 

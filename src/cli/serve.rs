@@ -1,10 +1,12 @@
 //! `tandem serve`: configuration → manifests and checksums → ports → accept → load, warm up, check → serve → drain.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::output::{self, outln};
 use super::signals::Signals;
+use super::terminal::takes_colours;
 use super::{ConfigArgs, Exit, complain, fail};
 use crate::config::Settings;
 use crate::model::ModelError;
@@ -53,7 +55,7 @@ pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
         );
         return Exit::Success;
     }
-    if let Err(problem) = logs::start(settings.log_format, &settings.log_filter) {
+    if let Err(problem) = logs::start(settings.log_format, &settings.log_filter, takes_colours(&io::stderr())) {
         return fail(&problem, Exit::Usage);
     }
     logs::log_panics();

@@ -1,7 +1,9 @@
 //! What is printed for people: how wide the terminal is, colours, texts that fit a line, tables.
 //!
-//! Colours are of the sixteen that each terminal chooses for its own ground, and never black or white.
+//! Colours are of the sixteen that each terminal chooses, and such as can be read on a light ground and on a dark one: red and magenta
+//! by themselves; green, which is faint on white, as a ground of its own under black.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
 
@@ -32,15 +34,37 @@ pub fn choose(choice: ColorChoice) {
     let _ = CHOICE.set(choice);
 }
 
+/// Settles it by the arguments before they are parsed: the help, and what is wrong with them, may be coloured too.
+pub fn choose_early(arguments: impl Iterator<Item = OsString>) {
+    let words = arguments.map(|word| word.to_string_lossy().into_owned());
+    let words: Vec<String> = words.take_while(|word| word != "--").collect();
+    let after = words
+        .iter()
+        .position(|word| word == "--color")
+        .and_then(|at| words.get(at + 1));
+    let said = words
+        .iter()
+        .find_map(|word| word.strip_prefix("--color="))
+        .or(after.map(String::as_str));
+    if let Some(choice) = said.and_then(|said| ColorChoice::from_str(said, false).ok()) {
+        choose(choice);
+    }
+}
+
 /// Whether standard output takes colours.
 pub fn has_colours() -> bool {
+    takes_colours(&io::stdout())
+}
+
+/// Whether a stream takes colours.
+pub fn takes_colours(stream: &impl IsTerminal) -> bool {
     match CHOICE.get().copied().unwrap_or_default() {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
         ColorChoice::Auto => {
             let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
             let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-            io::stdout().is_terminal() && !refused && !dumb
+            stream.is_terminal() && !refused && !dumb
         }
     }
 }
@@ -101,12 +125,11 @@ impl Style {
             Style::Plain => "",
             Style::Bold => "1",
             Style::Dim => "2",
-            Style::Good => "32",
-            Style::Doubtful => "33",
+            Style::Doubtful => "35",
             Style::Bad => "31",
-            // In reverse, the ground is coloured, and spaces are seen.
-            Style::For => "7;32",
-            Style::Against => "7;31",
+            // With a ground, spaces are seen too. Both of its colours are named, since neither is the terminal's own.
+            Style::Good | Style::For => "30;42",
+            Style::Against => "37;41",
         };
         (!code.is_empty()).then(|| (format!("\u{1b}[{code}m"), "\u{1b}[0m"))
     }

@@ -29,8 +29,8 @@ pub enum LogFormat {
 }
 
 /// Starts logging for the process. `filter` is a level (`info`) or a filter (`tandem=debug,h2=warn`).
-/// The error is one line.
-pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
+/// Lines for people are coloured if `colours` says so. The error is one line.
+pub fn start(format: LogFormat, filter: &str, colours: bool) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("log filter `{filter}`: {error}"))?;
     // What can't be written is counted where it is lost; the subscriber would say so on standard error, and panic if it can't.
     let builder = tracing_subscriber::fmt()
@@ -53,7 +53,7 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
     } else {
         builder
             .with_target(false)
-            .with_ansi(std::io::stderr().is_terminal())
+            .with_ansi(colours)
             .fmt_fields(plain_fields())
             .with_writer(|| PrettyLine)
             .try_init()

@@ -159,7 +159,7 @@ fn texts_neither_split_nor_colour_the_lines_of_their_answers() {
             let output = finish(command.arg("--models").arg(models.repository()).arg(&hostile), b"").success();
             assert!(!output.contains("\ntandem: all is well"), "{args:?}: {output}");
             // Without what styles are written with.
-            let ours = ["1", "32", "31", "7;32", "7;31", "0"].map(|code| format!("\u{1b}[{code}m"));
+            let ours = ["1", "31", "30;42", "37;41", "0"].map(|code| format!("\u{1b}[{code}m"));
             let plain = ours.iter().fold(output.clone(), |left, code| left.replace(code, ""));
             assert!(harmless(&plain), "{args:?}: {output:?}");
             assert_eq!(
@@ -169,4 +169,24 @@ fn texts_neither_split_nor_colour_the_lines_of_their_answers() {
             );
         }
     }
+}
+
+#[test]
+fn help_is_coloured_where_it_is_asked_for() {
+    for args in [
+        &["--color", "always", "--help"][..],
+        &["predict", "--help", "--color=always"],
+    ] {
+        let help = finish(tandem().args(args), b"").success();
+        assert!(help.contains("\u{1b}["), "{args:?}: {help:?}");
+        let plain = args.iter().map(|arg| arg.replace("always", "never"));
+        let help = finish(tandem().args(plain), b"").success();
+        assert!(!help.contains('\u{1b}'), "{args:?}: {help:?}");
+    }
+    // After `--` it is a text.
+    let text = finish(
+        tandem().args(["check", "/nowhere", "--color", "never", "--", "--color=always"]),
+        b"",
+    );
+    assert!(!text.stderr.contains('\u{1b}'), "{text:?}");
 }

@@ -167,7 +167,8 @@ impl Printer {
         };
         for (at, part) in wrap(text, columns).iter().enumerate() {
             let heading = if at == 0 { heading } else { "" };
-            let mut line = style.paint(&format!("{heading:<MARGIN$}"));
+            let mut line = style.paint(heading);
+            line.push(Style::Plain, &" ".repeat(MARGIN.saturating_sub(heading.len())));
             line.push_line(part);
             output::painted(&line);
         }

@@ -81,8 +81,8 @@ fn table(text: &str, winner: &pb::LabelExplanation) -> Table {
     let mut table = Table::new(["", "adds", "n-gram"]).right([1]);
     let mut others = winner.other_contribution;
     for (name, style, parts) in [
-        ("for", Style::Good, &winner.supporting),
-        ("against", Style::Bad, &winner.opposing),
+        ("for", Style::For, &winner.supporting),
+        ("against", Style::Against, &winner.opposing),
     ] {
         let sums = sums(text, parts);
         for (ngram, sum) in sums.iter().take(LISTED) {

@@ -14,6 +14,8 @@ use crate::model::manifest::{
 
 /// How a pipeline is exported so that any number of texts can run at once.
 const OPEN_BATCH: &str = "export it with initial_types=[(\"text\", StringTensorType([None, 1]))]";
+/// How many labels are named in one line.
+const NAMED: usize = 16;
 const BY_HAND: &str = "write a manifest.toml (docs/models-sklearn.md)";
 
 /// What the graph says of itself.
@@ -161,7 +163,12 @@ fn facts(graph: &Graph, notes: &mut Notes) -> Option<Facts> {
         );
         return None;
     }
-    notes.found(format!("labels: {}", found.classes.join(", ")));
+    let more = match found.classes.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named = found.classes.iter().take(NAMED).cloned().collect::<Vec<_>>();
+    notes.found(format!("labels: {}{more}", named.join(", ")));
     let single = found.problem_type == ProblemType::SingleLabel;
     Some(Facts {
         input: input.name.clone(),
