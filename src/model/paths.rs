@@ -30,6 +30,16 @@ pub fn cached(snapshot: &Path) -> Option<&Path> {
     name.starts_with("models--").then_some(model)
 }
 
+/// A word as a shell takes it.
+pub fn quoted(word: &str) -> String {
+    let plain = |value: char| value.is_ascii_alphanumeric() || "-_=.,/:+@%".contains(value);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// Whether a name is a relative path that only goes down.
 pub fn goes_down(name: &str) -> bool {
     !name.is_empty()

@@ -7,6 +7,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::reader::{Columns, Options, Rows};
+use crate::model::paths::quoted;
 
 /// How many values, or rows, are named in one message.
 const NAMED: usize = 16;
@@ -187,16 +188,6 @@ fn short(value: &str) -> String {
         shown.push('…');
     }
     shown
-}
-
-/// A word as a shell takes it.
-pub fn quoted(word: &str) -> String {
-    let plain = |value: char| value.is_ascii_alphanumeric() || "-_=.,/:+@%".contains(value);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 /// Splits texts into the half to fit on and the half to measure on, by a seed. Equal texts go into the same half: no text

@@ -875,3 +875,67 @@ fn every_remedy_that_can_be_carried_out_here_helps() {
         assert!(of(&models[0].notes).is_none(), "{words} is still told");
     }
 }
+
+#[test]
+fn weights_that_were_never_exported_are_told_as_what_they_are() {
+    let folder = Folder::of("plain");
+    fs::remove_file(folder.path.join("model.onnx")).expect("it was there");
+    folder.write("pytorch_model.bin", "");
+    for (architecture, kind) in [
+        ("BertForTokenClassification", "a token classifier"),
+        ("BertForQuestionAnswering", "question answering"),
+        ("BertForMultipleChoice", "multiple choice"),
+        ("GPT2LMHeadModel", "a language model"),
+        ("BertModel", "an embedding model"),
+    ] {
+        folder.config("architectures", Some(&format!("[\"{architecture}\"]")));
+        folder.assert_wrong(
+            architecture,
+            &format!("but pytorch_model.bin, of {kind}"),
+            "serve another model",
+        );
+    }
+    folder.config("architectures", Some("[\"BertForSequenceClassification\"]"));
+    folder.assert_wrong("a classifier", "but pytorch_model.bin", "--task text-classification");
+
+    fs::remove_file(folder.path.join("pytorch_model.bin")).expect("it was there");
+    folder.write("classifier.joblib", "");
+    folder.assert_wrong("a pickle", "but classifier.joblib", "pip install skl2onnx");
+}
+
+#[test]
+fn commands_of_remedies_are_quoted_for_a_shell() {
+    let whole = tempfile::tempdir().expect("a temporary folder");
+    let path = whole.path().join("my 'new' $model");
+    fs::create_dir(&path).expect("a folder");
+    fs::write(path.join("model.safetensors"), "").expect("written");
+    // What the shell makes of the command, by programs that write what they are given.
+    let words = |path: &Path, after: &str| {
+        let notes = discover::examine(path, &Hints::of_folder(path)).notes;
+        let wrong = notes
+            .into_iter()
+            .find(|note| note.kind == NoteKind::Wrong)
+            .expect("wrong");
+        let remedy = wrong.remedy.expect("a remedy");
+        let command = remedy.split_once(after).expect("a command").1.to_owned();
+        let script = format!("printf '%s\\n' {command}");
+        let output = Command::new("sh").args(["-c", &script]).output().expect("a shell");
+        let text = String::from_utf8(output.stdout).expect("text");
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let name = path.display().to_string();
+    for given in [path.clone(), path.join(""), path.join(".")] {
+        let shown = words(&given, "optimum-cli export onnx --model ");
+        assert_eq!(
+            shown,
+            [&name, "--task", "text-classification", &format!("{name}-onnx")],
+            "{given:?}"
+        );
+    }
+    fs::copy(graph("plain"), path.join("model.onnx")).expect("a copy");
+    let config = root().join("tests/data/hugging_face/bert/config.json");
+    fs::copy(config, path.join("config.json")).expect("a copy");
+    fs::write(path.join("vocab.txt"), "").expect("written");
+    let shown = words(&path, "make it: ");
+    assert_eq!(shown.last(), Some(&name), "{shown:?}");
+}

@@ -1,11 +1,13 @@
 //! Which of a folder's ONNX files may serve, the best first, and whether all of one is there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::config_file::CONFIG_FILE;
 use super::graph::Graph;
+use super::transformer_outputs::{CLASSIFIERS, other_kind};
 use super::{Notes, Place, Problem};
-use crate::model::paths;
 use crate::model::repository::beside;
+use crate::model::{files, paths};
 
 /// An ONNX file that may serve.
 pub(super) struct ChosenOnnx {
@@ -160,44 +162,67 @@ fn external(place: &Place<'_>, onnx: &str, location: &str) -> Result<String, Pro
     Ok(file)
 }
 
-/// How the files of a trained pipeline of scikit-learn end.
+/// How the files of a pipeline end that Python keeps as its own objects.
 const PICKLED: [&str; 4] = [".joblib", ".pkl", ".pickle", ".skops"];
 /// How files with the weights of a transformer end.
-const WEIGHTS: [&str; 7] = [
+const WEIGHTS: [&str; 8] = [
     ".safetensors",
     ".safetensors.index.json",
     ".bin",
     ".bin.index.json",
     ".h5",
+    ".msgpack",
     ".pt",
     ".pth",
 ];
 
 /// What is to be said where there is no ONNX file at all.
 pub(super) fn no_onnx(place: &Place<'_>, notes: &mut Notes) {
-    let folder = place.folder.display().to_string();
-    let folder = folder.trim_end_matches('/');
-    let mut files: Vec<String> = names(place.folder).collect();
-    files.sort();
     let ending = |endings: &[&str]| {
-        files
-            .iter()
-            .find(|file| endings.iter().any(|ending| file.ends_with(ending)))
+        names(place.folder)
+            .filter(|name| endings.iter().any(|ending| name.ends_with(ending)))
+            .min()
     };
-    match (ending(&PICKLED), ending(&WEIGHTS)) {
-        (Some(file), _) => notes.wrong(
-            format!("there is no ONNX file, but {file}, a pipeline of scikit-learn as Python keeps it"),
-            "load it where it was trained and export it with skl2onnx (docs/models-sklearn.md shows how)",
-        ),
-        (None, Some(file)) => notes.wrong(
-            format!("there is no ONNX file, but {file}"),
-            format!(
-                "export it: pip install 'optimum[onnx]' && optimum-cli export onnx --model '{folder}' --task text-classification \
-                 '{folder}-onnx'"
+    if let Some(file) = ending(&PICKLED) {
+        notes.wrong(
+            format!("there is no ONNX file, but {file}, which only Python can load"),
+            "export the pipeline that is in it, the vectorizer together with the classifier: pip install skl2onnx, and the lines of \
+             docs/models-sklearn.md",
+        );
+    } else if let Some(file) = ending(&WEIGHTS) {
+        let text = format!("there is no ONNX file, but {file}");
+        match other_kind(&architecture(place)) {
+            Some(kind) => notes.wrong(
+                format!("{text}, of {kind} by {CONFIG_FILE} (architectures)"),
+                CLASSIFIERS,
             ),
-        ),
-        (None, None) => notes.wrong("there is no ONNX file", "put model.onnx into the folder"),
+            None => notes.wrong(text, export(place)),
+        }
+    } else {
+        notes.wrong("there is no ONNX file", "put model.onnx into the folder");
     }
+}
+
+/// The command that exports the weights of the folder.
+fn export(place: &Place<'_>) -> String {
+    let folder: PathBuf = place.folder.components().collect();
+    let to = match folder.file_name() {
+        Some(name) => folder.with_file_name(format!("{}-onnx", name.display())),
+        None => folder.join("onnx"),
+    };
+    format!(
+        "export it: pip install 'optimum[onnx]' && optimum-cli export onnx --model {} --task text-classification {}",
+        place.quoted(""),
+        paths::quoted(&to.display().to_string())
+    )
+}
+
+/// What the weights were trained as; empty if nothing says.
+fn architecture(place: &Place<'_>) -> String {
+    let config = place.read(CONFIG_FILE, files::MOST_OF_JSON).ok();
+    let config: Option<serde_json::Value> = config.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let named = config.as_ref().and_then(|config| config["architectures"][0].as_str());
+    named.unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

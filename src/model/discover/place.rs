@@ -72,9 +72,16 @@ impl Place<'_> {
         check_beginning(file, &beginning)
     }
 
+    /// The path of a file of the folder as a shell takes it; of the folder itself without a name.
+    pub fn quoted(&self, file: &str) -> String {
+        // Without a slash at its end, and without the dots that say nothing.
+        let path: PathBuf = self.folder.join(file).components().collect();
+        paths::quoted(&path.display().to_string())
+    }
+
     fn unreadable(&self, file: &str, problem: String) -> Problem {
         let remedy = match problem.contains("Permission denied") {
-            true => format!("let the server read it: chmod a+r {}", self.folder.join(file).display()),
+            true => format!("let the server read it: chmod a+r {}", self.quoted(file)),
             false => "copy it again from the folder that the model was exported from (cp -rL follows links)".to_owned(),
         };
         Problem::new(format!("{file}: {problem}"), remedy)

@@ -164,7 +164,7 @@ fn knows_pairs(processor: &Value) -> bool {
 }
 
 /// Writes `tokenizer.json` from what older tokenizers are kept in.
-const SAVE: &str = "python -c \"from transformers import AutoTokenizer; AutoTokenizer.from_pretrained('FOLDER').save_pretrained('FOLDER')\"";
+const SAVE: &str = "python -c 'import sys; from transformers import AutoTokenizer as T; T.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])'";
 
 fn no_tokenizer(place: &Place<'_>, notes: &mut Notes) {
     let older = [
@@ -174,11 +174,10 @@ fn no_tokenizer(place: &Place<'_>, notes: &mut Notes) {
         "spm.model",
         "spiece.model",
     ];
-    let folder = place.folder.display().to_string();
     match older.iter().find(|file| place.has(file)) {
         Some(file) => notes.wrong(
             format!("there is no {TOKENIZER_FILE}, but {file}"),
-            format!("make it: {}", SAVE.replace("FOLDER", &folder)),
+            format!("make it: {SAVE} {}", place.quoted("")),
         ),
         None => notes.wrong(
             format!("there is no {TOKENIZER_FILE}"),

@@ -6,7 +6,7 @@ use super::graph::{Element, Port, PortKind};
 use super::onnx_file::ChosenOnnx;
 
 /// What is told of models of other kinds.
-const CLASSIFIERS: &str = "Tandem serves classifiers of whole texts (optimum-cli export onnx --task text-classification); serve another model";
+pub(super) const CLASSIFIERS: &str = "Tandem serves classifiers of whole texts (optimum-cli export onnx --task text-classification); serve another model";
 
 /// The output to read: `logits`, or the only one that has a row a text.
 pub(super) fn output<'a>(onnx: &'a ChosenOnnx, config: &Config, notes: &mut Notes) -> Option<&'a Port> {
@@ -91,6 +91,21 @@ pub(super) fn output<'a>(onnx: &'a ChosenOnnx, config: &Config, notes: &mut Note
     }
 }
 
+/// What a model was trained as that gives no answer for a whole text, by the name of its architecture.
+pub(super) fn other_kind(architecture: &str) -> Option<&'static str> {
+    let is = |kind: &str| architecture.contains(kind);
+    match () {
+        () if is("ForTokenClassification") => Some("a token classifier"),
+        () if is("ForQuestionAnswering") => Some("question answering"),
+        () if is("ForMultipleChoice") => Some("multiple choice"),
+        () if is("ForCausalLM") || is("ForMaskedLM") || is("LMHead") || is("ForConditionalGeneration") => {
+            Some("a language model")
+        }
+        () if architecture.ends_with("Model") => Some("an embedding model"),
+        () => None,
+    }
+}
+
 /// What a model is that gives no answer for a whole text, and how that is known.
 fn no_classifier(onnx: &ChosenOnnx, config: &Config) -> Option<(&'static str, String)> {
     let graph = &onnx.graph;
@@ -120,16 +135,13 @@ fn no_classifier(onnx: &ChosenOnnx, config: &Config) -> Option<(&'static str, St
                 .and_then(|output| output.shape[2])
                 .is_some_and(|last| last >= 1000)
         };
-        return Some(match () {
-            () if is("ForTokenClassification") => ("a token classifier", known()),
-            () if is("ForCausalLM") || is("ForMaskedLM") || is("LMHead") || is("ForConditionalGeneration") => {
-                ("a language model", known())
-            }
-            () if wide() => (
+        return Some(match other_kind(architecture) {
+            Some(kind @ ("a token classifier" | "a language model")) => (kind, known()),
+            _ if wide() => (
                 "a language model",
                 "it gives a number for each word of a vocabulary, at each token".to_owned(),
             ),
-            () => ("a token classifier", "it gives a row for each token".to_owned()),
+            _ => ("a token classifier", "it gives a row for each token".to_owned()),
         });
     }
     if is("ForMultipleChoice") {
