@@ -91,7 +91,9 @@ fn model(details: ModelDetails) -> pb::Model {
         report,
         role: gets,
     } = details;
-    let manifest = &slot.verified.manifest;
+    // What is in force may be less than what its folder says.
+    let loaded = slot.loaded();
+    let manifest = loaded.as_ref().map_or(&slot.verified.manifest, |model| &model.manifest);
     pb::Model {
         model: Some(model_ref(report.model)),
         role: role(gets).into(),

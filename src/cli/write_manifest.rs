@@ -39,7 +39,7 @@ pub fn write(folder: &Path, manifest: &Manifest, initialized: &mut Initialized, 
              (a tolerance of {MOST_TOLERANCE} is the most): limits.batch = \"alone\" in {MANIFEST_FILE} runs each alone"
         ));
     }
-    let batch = initialized.neighbours.batch;
+    let batch = initialized.model.neighbours.batch;
     let mut lines = String::new();
     for example in &examples {
         let line = serde_json::to_string(example).map_err(|error| error.to_string())?;

@@ -117,6 +117,10 @@ pub struct Options {
     #[arg(long, env = "TANDEM_MAX_MODEL_MEMORY", value_name = "BYTES", help_heading = "Models")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_model_memory: Option<u64>,
+    /// The most tokens that a transformer reads of a text; 0 leaves it to its folder, and to 512 without a manifest [default: 0]
+    #[arg(long, env = "TANDEM_MAX_TOKENS", value_name = "COUNT", help_heading = "Models")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<usize>,
     /// How many live texts a new version runs beside the old one before it takes its place; 0 for none [default: 0]
     #[arg(long, env = "TANDEM_SHADOW_TEXTS", value_name = "COUNT", help_heading = "Models")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -189,6 +189,8 @@ mod tests {
                 "default_timeout is 2m, it must be at most max_timeout (1m)",
             ),
             ("default_timeout = \"0s\"", "default_timeout is 0s"),
+            ("max_tokens = 2", "max_tokens is 2, it must be from 3 to 8192, or 0"),
+            ("max_tokens = 8193", "max_tokens is 8193, it must be from 3 to 8192"),
         ] {
             let error = resolve_file(text).expect_err(text);
             assert!(error.contains(expected), "{error}");

@@ -14,6 +14,7 @@ use super::listen::Listen;
 use super::profile::Profile;
 use super::rollout;
 use super::security;
+use crate::model::manifest::{LEAST_TOKENS, MOST_TOKENS};
 use crate::telemetry::logs::LogFormat;
 
 /// The settings of a server. The keys of `tandem.toml` are the names of these fields.
@@ -71,6 +72,9 @@ pub struct Settings {
     /// The bytes that loaded models may be expected to take, two versions in an exchange included; 0 leaves it to the control
     /// group's limit.
     pub max_model_memory: u64,
+    /// The most tokens that a transformer reads of a text: fewer than its folder says, or more than the 512 that one without a
+    /// manifest reads, as far as its files go. 0 leaves it to the folder.
+    pub max_tokens: usize,
     /// How many texts of live requests a new version runs beside the one that serves before it takes its place; 0 for none.
     pub shadow_texts: usize,
     /// The longest that this may take; then what was seen counts.
@@ -237,6 +241,7 @@ impl Default for Settings {
             fast: None,
             models_poll_interval: HumanDuration(Duration::ZERO),
             max_model_memory: 0,
+            max_tokens: 0,
             shadow_texts: 0,
             shadow_time: HumanDuration(Duration::from_secs(60)),
             shadow_max_disagreement: 0.05,
@@ -285,6 +290,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The most tokens that a transformer may read of a text, where somebody said it.
+    pub fn asked_tokens(&self) -> Option<usize> {
+        (self.max_tokens > 0).then_some(self.max_tokens)
+    }
+
     /// Checks each value, and the values that must fit each other. The error names the key and the limit.
     pub fn check(&self) -> Result<(), String> {
         let bounds = [
@@ -309,6 +319,15 @@ impl Settings {
             if !(least..=most).contains(&value) {
                 return Err(format!("{key} is {value}, it must be from {least} to {most}"));
             }
+        }
+        if self
+            .asked_tokens()
+            .is_some_and(|tokens| !(LEAST_TOKENS..=MOST_TOKENS).contains(&tokens))
+        {
+            return Err(format!(
+                "max_tokens is {}, it must be from {LEAST_TOKENS} to {MOST_TOKENS}, or 0 for what each folder says",
+                self.max_tokens
+            ));
         }
         if self.max_queue_texts < self.max_texts {
             return Err(format!(

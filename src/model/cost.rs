@@ -13,7 +13,7 @@ use super::{RunError, Runner};
 pub const BUDGET: Duration = Duration::from_millis(300);
 
 /// The widest row that is run before callers bring some: attention takes time and memory by the square of the width.
-const WIDEST_PROBE: usize = 512;
+pub const WIDEST_PROBE: usize = 512;
 
 /// How often each shape is run at most. The fastest run counts: whatever disturbs a run makes it slower.
 const SWEEPS: u32 = 8;

@@ -3,11 +3,12 @@
 //! A model whose ids differ, or whose logits leave the manifest's tolerance, does not serve: a broken file, another
 //! tokenizer or a processor that rounds differently shows here and not in a wrong answer.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{Batch, Golden, Manifest, OutputKind};
+use super::manifest::{Batch, Golden, Manifest, OutputKind, Preprocess};
 use super::postprocess::Postprocessor;
 use super::preprocess::{Encoding, ModelInput, Preprocessor};
 use super::{ModelError, Runner};
@@ -73,14 +74,23 @@ pub struct Subject<'a> {
 
 /// Compares the model with its golden examples. The error is one line that names the example by its line.
 pub fn check(subject: Subject<'_>, examples: &[Example]) -> Result<Report, String> {
-    let mut encodings = Vec::with_capacity(examples.len());
-    for (at, example) in examples.iter().enumerate() {
-        encodings
-            .push(check_ids(subject.preprocessor, example).map_err(|problem| format!("line {}: {problem}", at + 1))?);
+    // Where fewer tokens are read than in training, what is longer tells nothing.
+    let most = match subject.manifest.preprocess {
+        Preprocess::Tokenizer(_) => subject.manifest.max_token_count(),
+        Preprocess::HashedNgrams(_) | Preprocess::String { .. } => usize::MAX,
+    };
+    let mut encodings = BTreeMap::new();
+    for (at, example) in examples
+        .iter()
+        .enumerate()
+        .filter(|(_, example)| example.ids.len() <= most)
+    {
+        let encoding = check_ids(subject.preprocessor, example);
+        encodings.insert(at, encoding.map_err(|problem| format!("line {}: {problem}", at + 1))?);
     }
     // Neighbours in width still differ in it, so padding is checked, and little of the time goes into padding.
-    let mut by_width: Vec<usize> = (0..examples.len()).collect();
-    by_width.sort_by_key(|&at| encodings[at].input.width());
+    let mut by_width: Vec<usize> = encodings.keys().copied().collect();
+    by_width.sort_by_key(|at| encodings[at].input.width());
     let golden = subject.golden;
     let alone = 1;
     let batched = match subject.manifest.limits.batch {
@@ -88,7 +98,7 @@ pub fn check(subject: Subject<'_>, examples: &[Example]) -> Result<Report, Strin
         Some(Batch::Any) | None => subject.manifest.limits.max_batch_size.min(8),
     };
     let mut report = Report {
-        examples: examples.len(),
+        examples: encodings.len(),
         ..Report::default()
     };
     for (size, tolerance, largest) in [
@@ -100,7 +110,7 @@ pub fn check(subject: Subject<'_>, examples: &[Example]) -> Result<Report, Strin
         ),
     ] {
         for places in by_width.chunks(size) {
-            let inputs: Vec<&ModelInput> = places.iter().map(|&at| &encodings[at].input).collect();
+            let inputs: Vec<&ModelInput> = places.iter().map(|at| &encodings[at].input).collect();
             let rows = subject.runner.run(&inputs).map_err(|error| error.to_string())?;
             for (row, &at) in rows.rows().into_iter().zip(places) {
                 let difference = check_row(subject.postprocessor, &row.to_vec(), &examples[at], tolerance)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ndarray::Array2;
 
-use super::cost::ShapeCost;
+use super::cost::{self, ShapeBounds, ShapeCost};
 use super::{ModelInput, RunError, Runner};
 
 /// How many times sooner a run must end to be worth the other cores.
@@ -77,6 +77,22 @@ pub fn confirmed(narrow: &mut dyn Runner, wide: &mut dyn Runner, row: &ModelInpu
         fastest = [time(narrow)?.min(fastest[0]), time(wide)?.min(fastest[1])];
     }
     Ok(fastest[0].as_secs_f64() >= WORTHWHILE * fastest[1].as_secs_f64())
+}
+
+/// The size of a batch, in cells, from which on more threads run what is alone; nothing if they do not pay.
+pub fn pays(
+    narrow: &mut dyn Runner,
+    wide: &mut dyn Runner,
+    costs: &[ShapeCost],
+    sample: &ModelInput,
+    bounds: ShapeBounds,
+) -> Result<Option<usize>, RunError> {
+    let singles = cost::measure(wide, sample, bounds.single_rows(), cost::BUDGET / 3, Instant::now)?;
+    let Some(from_cells) = worthwhile_from(costs, &singles) else {
+        return Ok(None);
+    };
+    let pays = confirmed(narrow, wide, &cost::of_width(sample, from_cells))?;
+    Ok(pays.then_some(from_cells))
 }
 
 /// The instances, the first with the session for quiet moments if there is one.

@@ -13,7 +13,7 @@ use super::golden::{self, Report, Subject};
 use super::idle::{self, with_idle};
 use super::limited::CallOff;
 use super::loaded::Model;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, Preprocess};
 use super::neighbours::{self, Neighbours};
 use super::onnx::{OnnxBytes, OnnxRunner, RunLimit, Runtime, SessionSettings, SharedWeights, Source};
 use super::postprocess::Postprocessor;
@@ -21,7 +21,8 @@ use super::preprocess::{ModelInput, Preprocessor};
 use super::repository::VerifiedModel;
 use super::text_cost::{self, TextCost};
 use super::thread_time::own_clock;
-use super::{ModelError, RunError, Runner, files, own_texts, sample, table};
+use super::warm_up::{PATIENCE_WITH_POSITIONS, fewer_tokens, tokens_taken, warm_up};
+use super::{ModelError, Runner, files, own_texts, sample, table};
 
 /// A limit of runs is no shorter: the machine may be busy with something else.
 pub const SHORTEST_LIMIT: Duration = Duration::from_secs(5);
@@ -67,8 +68,6 @@ pub struct Initialized {
     pub model: Arc<Model>,
     /// Its instances.
     pub runners: Vec<Box<dyn Runner>>,
-    /// Whether a text's outputs depend on the texts that it runs with.
-    pub neighbours: Neighbours,
     /// How it did on its golden examples.
     pub golden: Report,
     /// What runs of an instance take on this machine, while nothing else runs; never empty.
@@ -150,20 +149,20 @@ fn try_initialize(
 ) -> Result<Initialized, ModelError> {
     let VerifiedModel {
         folder,
-        manifest,
+        manifest: told,
         fingerprint,
         ..
     } = verified;
     let runtime = Runtime::get().map_err(|problem| ModelError::new(folder, problem))?;
     let try_wide = settings.idle_threads > settings.intra_threads;
-    let path = folder.join(&manifest.onnx.file);
-    let bytes = OnnxBytes::read(folder, manifest)?;
+    let path = folder.join(&told.onnx.file);
+    let bytes = OnnxBytes::read(folder, told)?;
     let weights = share.then(|| SharedWeights::read(&bytes)).flatten();
     let longest = limit.get();
-    let open = |preprocessor: &Preprocessor, intra_threads| {
+    let open_within = |limit: &RunLimit, preprocessor: &Preprocessor, intra_threads| {
         let source = Source {
             bytes: &bytes,
-            manifest,
+            manifest: told,
             pad_id: preprocessor.pad_id(),
             weights: weights.as_ref(),
             limit,
@@ -171,24 +170,45 @@ fn try_initialize(
         OnnxRunner::load(runtime, source, SessionSettings { intra_threads })
             .map_err(|problem| ModelError::new(&path, problem))
     };
+    let open = |preprocessor: &Preprocessor, intra_threads| open_within(limit, preprocessor, intra_threads);
     let failed = |problem: &dyn std::fmt::Display| ModelError::new(&path, format!("warm-up failed: {problem}"));
     let attempt = |patience: &Patience| {
         let mut times = LoadTimes::default();
         let mut clock = Instant::now();
         let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed();
         limit.set(longest.min(patience.left().unwrap_or(longest)));
-        let preprocessor = Arc::new(Preprocessor::load(manifest, folder)?);
+        let mut preprocessor = Arc::new(Preprocessor::load(told, folder)?);
         let sample = sample::of(verified, &preprocessor, limit)?;
         times.preprocessor = lap();
         let mut runners = (0..settings.count.max(1))
             .map(|_| open(&preprocessor, settings.intra_threads))
             .collect::<Result<Vec<_>, _>>()?;
+        let fit = |runner: &mut OnnxRunner, preprocessor: &Preprocessor, sample| {
+            table::fit(&mut patience.runner(runner), preprocessor, sample, limit)
+                .map_err(|problem| ModelError::new(&path, problem))
+        };
+        let sample = fit(&mut runners[0], &preprocessor, sample)?;
+        let mut manifest = told.clone();
+        if let Preprocess::Tokenizer(reading) = &mut manifest.preprocess {
+            let told = reading.max_tokens;
+            let taken = if told > cost::WIDEST_PROBE {
+                // Such a row leaves much memory with its session, and goes with it.
+                let short = limit.beside(longest.min(PATIENCE_WITH_POSITIONS));
+                let mut other = open_within(&short, &preprocessor, settings.intra_threads)?;
+                tokens_taken(&mut patience.runner(&mut other), &sample, told, || short.was_hit())
+            } else {
+                tokens_taken(&mut patience.runner(&mut runners[0]), &sample, told, || limit.was_hit())
+            };
+            reading.max_tokens = taken.map_err(|error| failed(&error))?;
+            if reading.max_tokens < told {
+                preprocessor = Arc::new(Preprocessor::load(&manifest, folder)?);
+                fit(&mut runners[0], &preprocessor, sample.clone())?;
+            }
+        }
         times.sessions = lap();
-        let postprocessor = Postprocessor::new(manifest);
-        let sample = table::fit(&mut patience.runner(&mut runners[0]), &preprocessor, sample, limit)
-            .map_err(|problem| ModelError::new(&path, problem))?;
+        let postprocessor = Postprocessor::new(told);
         let own_texts = own_texts::answered(&mut patience.runner(&mut runners[0]), &preprocessor, &postprocessor);
-        let neighbours = neighbours::measure(
+        let (neighbours, alone) = neighbours::measure(
             &mut patience.runner(&mut runners[0]),
             &preprocessor,
             &sample,
@@ -236,6 +256,7 @@ fn try_initialize(
             bounds,
             neighbours,
             own_texts,
+            alone,
             preprocessor,
             postprocessor,
             runners,
@@ -260,6 +281,7 @@ fn try_initialize(
         bounds,
         neighbours,
         own_texts,
+        alone,
         preprocessor,
         postprocessor,
         mut runners,
@@ -283,9 +305,19 @@ fn try_initialize(
         let from_cells = match around {
             Around::Busy { idle_from_cells } => idle_from_cells,
             Around::Quiet => {
-                wide_pays(&mut runners[0], &mut runner, &costs, &sample, bounds).map_err(|error| failed(&error))?
+                idle::pays(&mut runners[0], &mut runner, &costs, &sample, bounds).map_err(|error| failed(&error))?
             }
         };
+        let moved = from_cells.and_then(|_| neighbours::moved_elsewhere(&mut runner, &alone, neighbours));
+        if let Some(moved) = moved {
+            let model = &manifest.name;
+            tracing::warn!(
+                model,
+                moved,
+                "its answers move with the number of threads, so idle_threads is 1 for it"
+            );
+        }
+        let from_cells = from_cells.filter(|_| moved.is_none());
         wide = from_cells.map(|from_cells| (runner, from_cells));
     }
     times.measuring += clock.elapsed();
@@ -301,6 +333,7 @@ fn try_initialize(
             .max(SHORTEST_LIMIT)
             .min(longest),
     );
+    let fewer = (manifest.max_token_count() < told.max_token_count()).then(|| fewer_tokens(&manifest, told));
     #[cfg(feature = "fault-injection")]
     let runners = super::faults::wrap(runners, &preprocessor);
     Ok(Initialized {
@@ -312,10 +345,11 @@ fn try_initialize(
             text_cost,
             own_texts,
             limit: limit.clone(),
+            neighbours,
+            fewer,
         }),
         idle_from_cells,
         runners,
-        neighbours,
         golden,
         costs,
         times,
@@ -328,6 +362,8 @@ struct Narrow {
     bounds: ShapeBounds,
     neighbours: Neighbours,
     own_texts: Vec<String>,
+    /// Rows with their outputs on the first session.
+    alone: Vec<neighbours::Alone>,
     preprocessor: Arc<Preprocessor>,
     postprocessor: Postprocessor,
     runners: Vec<OnnxRunner>,
@@ -340,22 +376,6 @@ struct Narrow {
     times: LoadTimes,
 }
 
-/// The size of a batch, in cells, from which on more threads run what is alone; nothing if they do not pay.
-fn wide_pays(
-    narrow: &mut dyn Runner,
-    wide: &mut dyn Runner,
-    costs: &[ShapeCost],
-    sample: &ModelInput,
-    bounds: ShapeBounds,
-) -> Result<Option<usize>, RunError> {
-    let singles = cost::measure(wide, sample, bounds.single_rows(), cost::BUDGET / 3, Instant::now)?;
-    let Some(from_cells) = idle::worthwhile_from(costs, &singles) else {
-        return Ok(None);
-    };
-    let pays = idle::confirmed(narrow, wide, &cost::of_width(sample, from_cells))?;
-    Ok(pays.then_some(from_cells))
-}
-
 /// The clock for runs of an instance. The processor's time of this thread is all of a run only where no other thread helps.
 fn clock_for(around: Around, intra_threads: usize) -> impl Fn() -> Instant {
     let own = own_clock();
@@ -364,18 +384,4 @@ fn clock_for(around: Around, intra_threads: usize) -> impl Fn() -> Instant {
         true => own(),
         false => Instant::now(),
     }
-}
-
-/// Runs the smallest shape and the largest ones, so that the first caller does not pay for what ONNX Runtime does once,
-/// and so that the memory which the process needs is its own before it serves. Says how long the longest run took.
-fn warm_up(runner: &mut dyn Runner, sample: &ModelInput, bounds: ShapeBounds) -> Result<Duration, RunError> {
-    let mut slowest = Duration::ZERO;
-    for (rows, width) in bounds.largest().into_iter().chain([(1, 1)]) {
-        let row = cost::of_width(sample, width);
-        let batch: Vec<&ModelInput> = std::iter::repeat_n(&row, rows).collect();
-        let started = Instant::now();
-        runner.run(&batch)?;
-        slowest = slowest.max(started.elapsed());
-    }
-    Ok(slowest)
 }

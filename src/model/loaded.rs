@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::discover::Note;
 use super::manifest::{Manifest, Tier, Truncation};
+use super::neighbours::Neighbours;
 use super::onnx::RunLimit;
 use super::postprocess::{Classification, NotFinite, Postprocessor};
 use super::preprocess::ngrams::NgramSpan;
@@ -12,7 +14,8 @@ use super::text_cost::TextCost;
 
 /// A loaded model: the handler's steps, but for inference, whose place is the scheduler.
 pub struct Model {
-    /// Its manifest; `limits` say which texts may share a batch, as measured where the file does not say.
+    /// Its manifest as it is in force: `limits` say which texts may share a batch, as measured where the file does not say, and it
+    /// reads as many tokens as the graph takes.
     pub manifest: Manifest,
     /// Its fingerprint.
     pub fingerprint: String,
@@ -21,9 +24,20 @@ pub struct Model {
     pub(super) text_cost: TextCost,
     pub(super) own_texts: Vec<String>,
     pub(super) limit: RunLimit,
+    /// Whether a text's outputs depend on the texts that it runs with.
+    pub neighbours: Neighbours,
+    /// Where it takes fewer tokens than its folder says: that, and what to do.
+    pub fewer: Option<Note>,
 }
 
 impl Model {
+    /// What the load found that whoever asks for the model should know; empty if there is nothing.
+    pub fn remarks(&self) -> String {
+        let fewer = self.fewer.as_ref().map(|note| note.text.clone());
+        let remarks: Vec<String> = self.neighbours.remark().into_iter().chain(fewer).collect();
+        remarks.join("; ")
+    }
+
     /// The tier that it serves.
     pub fn tier(&self) -> Tier {
         self.manifest.tier

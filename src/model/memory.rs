@@ -1,5 +1,5 @@
-//! Whether a model fits into memory, told before it is loaded: what it will take, by the size of its files, and what is
-//! left.
+//! Whether a model fits into memory, told before it is loaded: what it will take, by the size of its files and the length of its
+//! texts, and what is left.
 //!
 //! Reads figures only. Who is refused for them is for the service to say.
 
@@ -7,22 +7,104 @@ use std::fs;
 use std::path::Path;
 
 use super::load::InstanceSettings;
+use super::manifest::Tier;
 use super::repository::VerifiedModel;
+use super::run_memory::RunSize;
 
 /// What a model takes for each byte of its files: the weights, their packed copy, and what reading them leaves behind.
 const PER_FILE_BYTE: f64 = 2.2;
 /// What each further instance takes for each byte of the files, where weights are shared.
 const PER_INSTANCE_BYTE: f64 = 0.15;
-/// What each instance takes for its runs.
+/// What each instance takes for its runs, at least.
 const PER_INSTANCE: u64 = 12 << 20;
+/// The steps in which a bound on tokens is looked for that fits.
+const TOKENS_STEP: u64 = 64;
 
-/// What a model is expected to take, in bytes.
-pub fn expected_bytes(verified: &VerifiedModel, instances: InstanceSettings) -> u64 {
-    let size = |file: &String| fs::metadata(verified.folder.join(file)).map_or(0, |file| file.len());
-    let files: u64 = verified.manifest.files.keys().map(size).sum();
-    let count = instances.count.max(1) as u64 + u64::from(instances.idle_threads > instances.intra_threads);
-    let factor = PER_FILE_BYTE + PER_INSTANCE_BYTE * (count - 1) as f64;
-    (files as f64 * factor) as u64 + count * PER_INSTANCE
+/// What a model is expected to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The bytes of its files.
+    files: u64,
+    /// Its sessions, each of which keeps what its largest run took.
+    sessions: u64,
+    /// The tier that it serves.
+    tier: Tier,
+    /// What a run takes, for a model that reads tokens.
+    run: Option<RunSize>,
+}
+
+impl Expected {
+    /// Of a verified model.
+    pub fn of(verified: &VerifiedModel, instances: InstanceSettings) -> Self {
+        let size = |file: &String| fs::metadata(verified.folder.join(file)).map_or(0, |file| file.len());
+        Self {
+            files: verified.manifest.files.keys().map(size).sum(),
+            sessions: instances.count.max(1) as u64 + u64::from(instances.idle_threads > instances.intra_threads),
+            tier: verified.manifest.tier,
+            run: RunSize::of(verified, instances.max_cells),
+        }
+    }
+
+    /// All of it, in bytes.
+    pub fn bytes(self) -> u64 {
+        let factor = PER_FILE_BYTE + PER_INSTANCE_BYTE * (self.sessions - 1) as f64;
+        (self.files as f64 * factor) as u64 + self.sessions * self.run_bytes()
+    }
+
+    fn run_bytes(self) -> u64 {
+        self.run.map_or(0, RunSize::bytes).max(PER_INSTANCE)
+    }
+
+    /// What is told where it does not fit into what is left, with how it would; nothing where it fits.
+    pub fn too_much(self, usage: Usage, whose: &str) -> Option<String> {
+        let Usage { used, limit } = usage;
+        if used.saturating_add(self.bytes()) <= limit {
+            return None;
+        }
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let problem = format!(
+            "it needs about {} MiB, {} MiB of {whose} {} MiB are in use",
+            mib(self.bytes()),
+            mib(used),
+            mib(limit)
+        );
+        let remedy = self.remedy(limit.saturating_sub(used));
+        Some(match remedy.is_empty() {
+            true => problem,
+            false => format!("{problem}: {remedy}"),
+        })
+    }
+
+    /// How it would fit into so many bytes, for people: with shorter texts, or with one session. Empty where neither does.
+    fn remedy(self, left: u64) -> String {
+        let Some(run) = self.run.filter(|_| self.run_bytes() > PER_INSTANCE) else {
+            return String::new();
+        };
+        let each = self.run_bytes() >> 20;
+        let what = format!(
+            "each of its {} sessions takes {each} MiB for a text of {} tokens, by the square of them",
+            self.sessions, run.tokens
+        );
+        let shorter = (1..run.tokens.div_ceil(TOKENS_STEP))
+            .rev()
+            .map(|step| step * TOKENS_STEP);
+        let with_tokens = |tokens: u64| Self {
+            run: Some(run.with_tokens(tokens)),
+            ..self
+        };
+        let shorter = shorter
+            .filter(|&tokens| with_tokens(tokens).bytes() <= left)
+            .map(|tokens| format!("max_tokens = {tokens}"))
+            .next();
+        let alone = Self { sessions: 1, ..self };
+        let alone = (self.sessions > 1 && alone.bytes() <= left)
+            .then(|| format!("{}_instances = 1 and idle_threads = 1", self.tier.name()));
+        let ways: Vec<String> = shorter.into_iter().chain(alone).collect();
+        match ways.is_empty() {
+            true => what,
+            false => format!("{what}; it fits with {}", ways.join(", or with ")),
+        }
+    }
 }
 
 /// What is used of something bounded, in bytes.

@@ -50,6 +50,33 @@ pub struct Neighbours {
     pub beyond: bool,
 }
 
+impl Neighbours {
+    /// What should be known of it, with its figures, for people; nothing where any texts share a batch and nothing moves.
+    pub fn remark(&self) -> Option<String> {
+        let Self { mixed, same_length, .. } = self;
+        let held = match self.batch {
+            Batch::Any if self.beyond => "an answer depends on the texts that share its batch (limits.batch = \"any\")",
+            Batch::Any => return None,
+            Batch::SameLength => "texts of as many tokens alone share a batch",
+            Batch::Alone => "each text runs alone",
+        };
+        // One row at a time was never compared with others.
+        let figures = match (self.beyond, self.told) {
+            (true, _) => {
+                format!(
+                    ": outputs move by up to {mixed:.1e} with other texts, {same_length:.1e} with those of its length"
+                )
+            }
+            (false, true) => ": limits.batch of its manifest says so".to_owned(),
+            (false, false) => ": it takes one at a time".to_owned(),
+        };
+        Some(format!("{held}{figures}"))
+    }
+}
+
+/// A row, and its outputs when it ran alone.
+pub type Alone = (ModelInput, Vec<f32>);
+
 /// Runs rows alone and together. `told` is what the manifest says, and overrules what is measured.
 /// A row that can't run is a finding: alone, it is passed over; with others, it runs alone.
 pub fn measure(
@@ -58,15 +85,8 @@ pub fn measure(
     sample: &ModelInput,
     max_rows: usize,
     told: Option<Batch>,
-) -> Neighbours {
+) -> (Neighbours, Vec<Alone>) {
     let rows = max_rows.min(MOST_ROWS);
-    if rows < 2 {
-        return Neighbours {
-            batch: Batch::Alone,
-            told: told.is_some(),
-            ..Neighbours::default()
-        };
-    }
     let texts = TEXTS
         .iter()
         .filter_map(|text| preprocessor.encode(text, None, Some(Truncation::End)).ok())
@@ -76,10 +96,19 @@ pub fn measure(
     let mut several = alone(runner, texts.collect());
     for width in WIDTHS {
         let of_one_length = alone(runner, of_one_length(sample, width));
-        for size in [2, rows.min(ROWS_OF_A_WIDTH)] {
+        for size in [2, rows.min(ROWS_OF_A_WIDTH)].into_iter().filter(|_| rows > 1) {
             same.compare(runner, &of_one_length, size);
         }
         several.extend(of_one_length.into_iter().take(2));
+    }
+    let reference = several.clone();
+    if rows < 2 {
+        let alone = Neighbours {
+            batch: Batch::Alone,
+            told: told.is_some(),
+            ..Neighbours::default()
+        };
+        return (alone, reference);
     }
     for size in [2, rows] {
         mixed.compare(runner, &several, size);
@@ -95,13 +124,32 @@ pub fn measure(
         (false, true) if same.compared => Batch::SameLength,
         (false, _) => Batch::Alone,
     };
-    Neighbours {
+    let found = Neighbours {
         batch: told.unwrap_or(found),
         told: told.is_some(),
         mixed: mixed.largest,
         same_length: same.largest,
         beyond: found != Batch::Any,
+    };
+    (found, reference)
+}
+
+/// How far outputs move on another session of the model, alone and in the batches that `neighbours` lets rows share; nothing
+/// within the bound. More threads may add in another order, or quantise in other parts.
+pub fn moved_elsewhere(runner: &mut dyn Runner, rows: &[Alone], neighbours: Neighbours) -> Option<f32> {
+    let mut apart = Apart::default();
+    apart.compare(runner, rows, 1);
+    match neighbours.batch {
+        // Where they move anyway, there is nothing to hold to.
+        Batch::Any if !neighbours.beyond => apart.compare(runner, rows, MOST_ROWS),
+        Batch::SameLength if !neighbours.told => {
+            for of_one_length in rows.chunk_by(|(one, _), (other, _)| one.width() == other.width()) {
+                apart.compare(runner, of_one_length, ROWS_OF_A_WIDTH);
+            }
+        }
+        Batch::Any | Batch::SameLength | Batch::Alone => {}
     }
+    (!apart.within).then_some(apart.largest)
 }
 
 /// Rows that differ, all of a width, each with the sample's first and last token; the last holds the last token twice, as
@@ -134,7 +182,7 @@ fn of_one_length(sample: &ModelInput, width: usize) -> Vec<ModelInput> {
 }
 
 /// The rows that can run alone, with their outputs.
-fn alone(runner: &mut dyn Runner, inputs: Vec<ModelInput>) -> Vec<(ModelInput, Vec<f32>)> {
+fn alone(runner: &mut dyn Runner, inputs: Vec<ModelInput>) -> Vec<Alone> {
     inputs
         .into_iter()
         .filter_map(|input| {
@@ -163,8 +211,8 @@ impl Default for Apart {
 
 impl Apart {
     /// Runs the rows in batches of a size and compares each with what it gave alone.
-    fn compare(&mut self, runner: &mut dyn Runner, rows: &[(ModelInput, Vec<f32>)], size: usize) {
-        for batch in rows.chunks(size).filter(|batch| batch.len() > 1) {
+    fn compare(&mut self, runner: &mut dyn Runner, rows: &[Alone], size: usize) {
+        for batch in rows.chunks(size).filter(|batch| batch.len() > 1 || size == 1) {
             let inputs: Vec<&ModelInput> = batch.iter().map(|(input, _)| input).collect();
             self.compared = true;
             let Ok(outputs) = runner.run(&inputs) else {
@@ -193,4 +241,44 @@ fn difference(found: f32, expected: f32) -> f32 {
     }
     let moved = (found - expected).abs();
     if moved.is_nan() { f32::INFINITY } else { moved }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RunError;
+
+    /// Gives each row its width, and moves all of it, or rows in company alone.
+    struct Moving {
+        all: f32,
+        company: f32,
+    }
+
+    impl Runner for Moving {
+        fn run(&mut self, inputs: &[&ModelInput]) -> Result<ndarray::Array2<f32>, RunError> {
+            let moved = if inputs.len() > 1 { self.company } else { self.all };
+            let rows = inputs.iter().map(|input| input.width() as f32 + moved).collect();
+            ndarray::Array2::from_shape_vec((inputs.len(), 1), rows).map_err(|error| RunError(error.to_string()))
+        }
+    }
+
+    #[test]
+    fn another_session_is_compared_alone_and_in_the_batches_that_rows_may_share() {
+        let row = |width| ModelInput::Features(vec![1; width]);
+        let rows: Vec<Alone> = [3, 3, 5, 5].map(|width| (row(width), vec![width as f32])).into();
+        let moved = |all, company, batch| {
+            let neighbours = Neighbours {
+                batch,
+                ..Neighbours::default()
+            };
+            moved_elsewhere(&mut Moving { all, company }, &rows, neighbours)
+        };
+        for batch in [Batch::Any, Batch::SameLength, Batch::Alone] {
+            assert_eq!(moved(0.0, 0.0, batch), None);
+            assert!(moved(0.01, 0.0, batch).is_some_and(|moved| moved > 0.009), "{batch:?}");
+        }
+        assert!(moved(0.0, 0.01, Batch::Any).is_some());
+        assert!(moved(0.0, 0.01, Batch::SameLength).is_some());
+        assert_eq!(moved(0.0, 0.01, Batch::Alone), None, "no batch is ever shared");
+    }
 }

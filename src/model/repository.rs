@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::discover::{self, Discovered, Hints, Note};
-use super::manifest::{Manifest, is_name};
+use super::manifest::{Manifest, UNASKED_TOKENS, is_name};
+use super::max_tokens::of_tokens;
 use super::{ModelError, files, paths, scan};
 
 /// The name of the file that makes a folder a model.
@@ -57,7 +58,7 @@ impl VerifiedModel {
 /// is taken for what its files say.
 pub fn open(root: &Path) -> Result<Vec<VerifiedModel>, ModelError> {
     let newest = newest(root)?;
-    let models = newest.iter().map(|folder| verify_in_repository(folder));
+    let models = newest.iter().map(|folder| verify_in_repository(folder, None));
     models.collect()
 }
 
@@ -182,8 +183,8 @@ fn is_backup(name: &str) -> bool {
         .any(|word| WORDS.contains(&word))
 }
 
-/// Verifies the model in `folder`, and that its folders carry its name and version.
-pub fn verify_in_repository(folder: &Path) -> Result<VerifiedModel, ModelError> {
+/// Verifies the model in `folder`, and that its folders carry its name and version. `max_tokens` is as in [`Hints`].
+pub fn verify_in_repository(folder: &Path, max_tokens: Option<usize>) -> Result<VerifiedModel, ModelError> {
     let version = folder.file_name().map(|name| name.to_string_lossy());
     let name = folder
         .parent()
@@ -194,6 +195,7 @@ pub fn verify_in_repository(folder: &Path) -> Result<VerifiedModel, ModelError> 
         version: version.as_deref().unwrap_or_default().to_owned(),
         task: None,
         tier: None,
+        max_tokens,
         root: folder.parent().and_then(Path::parent).map(Path::to_path_buf),
     };
     let model = read(folder, &hints)?;
@@ -217,17 +219,22 @@ pub fn verify_in_repository(folder: &Path) -> Result<VerifiedModel, ModelError> 
 pub fn read(folder: &Path, hints: &Hints) -> Result<VerifiedModel, ModelError> {
     let root = hints.root.as_deref().unwrap_or(folder);
     if folder.join(MANIFEST_FILE).is_file() {
-        return verify_under(root, folder);
+        return Ok(verify_under(root, folder)?.reading_at_most(hints.max_tokens));
     }
     let Discovered { manifest, notes } = discover::discover(folder, hints)?;
-    Ok(unverified(folder, manifest, notes))
+    Ok(unverified(folder, manifest, notes, hints))
 }
 
 /// A model that was found in a folder without a manifest.
-pub fn unverified(folder: &Path, manifest: Manifest, notes: Vec<Note>) -> VerifiedModel {
+pub fn unverified(folder: &Path, manifest: Manifest, notes: Vec<Note>, hints: &Hints) -> VerifiedModel {
+    let mut own = fingerprint(&manifest, None);
+    let asked = hints.max_tokens.filter(|&asked| asked != UNASKED_TOKENS);
+    if asked == Some(manifest.max_token_count()) {
+        own = of_tokens(&own, manifest.max_token_count());
+    }
     VerifiedModel {
         folder: folder.to_path_buf(),
-        fingerprint: fingerprint(&manifest, None),
+        fingerprint: own,
         manifest,
         verified: false,
         notes,

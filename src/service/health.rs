@@ -227,6 +227,7 @@ impl Service {
         } else {
             self.state_of(slot)
         };
+        let in_force = slot.loaded();
         let (message, queued_texts) = match &*slot.state() {
             ModelState::Serving(serving) => (self.remark(slot, catalog), serving.scheduler.queued_rows()),
             ModelState::Loading => ("being loaded".to_owned(), 0),
@@ -238,7 +239,8 @@ impl Service {
             message,
             queued_texts,
             labels: manifest.labels.clone(),
-            max_token_count: manifest.max_token_count(),
+            max_token_count: in_force
+                .map_or_else(|| manifest.max_token_count(), |model| model.manifest.max_token_count()),
             tasks: catalog.tasks_of(slot).into_iter().map(str::to_owned).collect(),
             verified: slot.verified.verified,
         }
@@ -267,7 +269,8 @@ impl Service {
         {
             return format!("version `{version}` was rolled back: {reason}");
         }
-        match () {
+        let remarks = slot.loaded().map(|model| model.remarks()).unwrap_or_default();
+        let known = match () {
             () if manifest.stand_in => "a stand-in: a placeholder for a model still to come".to_owned(),
             () if !slot.verified.verified => {
                 let unverified = "not verified: nobody compared its answers with those of its training framework";
@@ -278,6 +281,10 @@ impl Service {
                 }
             }
             () => String::new(),
+        };
+        match known.is_empty() || remarks.is_empty() {
+            true => known + &remarks,
+            false => format!("{known}; {remarks}"),
         }
     }
 }

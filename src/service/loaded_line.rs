@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::slot::Slot;
 use crate::model::discover::NoteKind;
 use crate::model::load::{Around, Initialized, InstanceSettings};
-use crate::model::manifest::Batch;
 use crate::telemetry::logs::millis;
 
 pub(super) fn tell_loaded(
@@ -14,14 +13,11 @@ pub(super) fn tell_loaded(
     initialized: &Initialized,
     took: Duration,
     around: Around,
+    asked_tokens: Option<usize>,
 ) {
     let manifest = &slot.verified.manifest;
-    let Initialized {
-        golden,
-        times,
-        neighbours,
-        ..
-    } = initialized;
+    let Initialized { golden, times, .. } = initialized;
+    let neighbours = initialized.model.neighbours;
     let assumed = slot.verified.assumed();
     if !assumed.is_empty() {
         tracing::warn!(model = manifest.name, version = manifest.version, "{assumed}");
@@ -48,25 +44,24 @@ pub(super) fn tell_loaded(
         golden_ms = millis(times.golden),
         "{what}"
     );
-    if neighbours.batch != Batch::Any {
+    if let Some(remark) = neighbours.remark() {
         tracing::warn!(
             model = manifest.name,
             moved = neighbours.mixed,
             moved_at_one_length = neighbours.same_length,
             told = neighbours.told,
-            "texts of this model do not share batches as they come (limits.batch = {:?}): see docs/models.md",
-            neighbours.batch
-        );
-    } else if neighbours.beyond {
-        tracing::warn!(
-            model = manifest.name,
-            moved = neighbours.mixed,
-            "the answers of this model depend on the texts that share a batch, and its manifest lets any share one"
+            "{remark}; see docs/models.md"
         );
     }
     if let Some(beyond) = initialized.model.tokens_beyond() {
         let doubt = beyond.doubt();
         tracing::warn!(model = manifest.name, version = manifest.version, "{doubt}");
+    }
+    if let Some(fewer) = &initialized.model.fewer {
+        tracing::warn!(model = manifest.name, "{}", fewer.text);
+    }
+    if let Some(problem) = slot.verified.asked_too_many(asked_tokens) {
+        tracing::warn!(model = manifest.name, "{problem}");
     }
     if manifest.stand_in {
         tracing::warn!(

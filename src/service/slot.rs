@@ -80,6 +80,14 @@ impl Slot {
         self.state.load_full()
     }
 
+    /// The model, where it is loaded.
+    pub fn loaded(&self) -> Option<Arc<Model>> {
+        match &*self.state() {
+            ModelState::Serving(serving) => Some(Arc::clone(&serving.model)),
+            ModelState::Loading | ModelState::Failed(_) => None,
+        }
+    }
+
     /// Changes the state; `Service::set_model_state` tells those who watch.
     pub(super) fn set_state(&self, state: ModelState) {
         self.state.store(Arc::new(state));

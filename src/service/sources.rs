@@ -64,7 +64,7 @@ pub fn read(settings: &Settings, folder: &Path, called_off: &dyn Fn() -> bool) -
 
 fn read_here(settings: &Settings, folder: &Path) -> Result<VerifiedModel, ModelError> {
     let Some(tier) = tier_of(settings, folder) else {
-        return repository::verify_in_repository(folder);
+        return repository::verify_in_repository(folder, settings.asked_tokens());
     };
     let model = repository::read(folder, &hints(settings, folder, tier))?;
     let found = model.manifest.tier;
@@ -171,6 +171,7 @@ fn hints(settings: &Settings, folder: &Path, tier: Tier) -> Hints {
     }
     Hints {
         tier: Some(tier),
+        max_tokens: settings.asked_tokens(),
         ..hints
     }
 }

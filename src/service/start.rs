@@ -22,7 +22,7 @@ use crate::config::Settings;
 use crate::model::limited::{self, CallOff, LOAD_LIMIT, Stopped};
 use crate::model::load::{Around, Initialized, InstanceSettings, Limits, SHORTEST_LIMIT, initialize_in};
 use crate::model::manifest::Batch;
-use crate::model::memory::{self, Usage};
+use crate::model::memory::{self, Expected, Usage};
 use crate::model::{ModelError, Tier, repository};
 
 /// How long preprocessing one text may take before it counts as the model's failure. No text that a model reads takes a
@@ -182,8 +182,8 @@ impl Service {
     pub(super) fn load_slot(&self, slot: &Slot, settings: &Settings, around: Around) -> Result<Serving, Refusal> {
         let manifest = &slot.verified.manifest;
         let instances = instances(manifest.tier, settings);
-        let expected_bytes = memory::expected_bytes(&slot.verified, instances);
-        self.check_memory(expected_bytes, settings)?;
+        let expected = Expected::of(&slot.verified, instances);
+        self.check_memory(expected, settings)?;
         let started = Instant::now();
         let verified = slot.verified.clone();
         let longest_run = settings.max_timeout.0.max(SHORTEST_LIMIT);
@@ -204,7 +204,8 @@ impl Service {
             stopped => Refusal::new(Stage::Load, format!("loading it: {stopped}")),
         })??;
         let initialized = initialized.map_err(|error| Refusal::load(&error, &slot.verified.folder))?;
-        tell_loaded(slot, instances, &initialized, started.elapsed(), around);
+        let (took, asked) = (started.elapsed(), settings.asked_tokens());
+        tell_loaded(slot, instances, &initialized, took, around, asked);
         let metrics = self.metrics().for_model(&manifest.name, manifest.tier.name());
         let scheduler_settings = SchedulerSettings {
             room: Amount {
@@ -216,7 +217,7 @@ impl Service {
                 max_cells: max_cells(manifest.tier),
                 same_width: initialized.model.manifest.limits.batch == Some(Batch::SameLength),
             },
-            max_width: manifest.max_token_count(),
+            max_width: initialized.model.manifest.max_token_count(),
         };
         let Initialized {
             model, runners, costs, ..
@@ -233,7 +234,7 @@ impl Service {
             cache: self.cache(),
             idle_from_cells: initialized.idle_from_cells,
             tap: Tap::default(),
-            _counted: Arc::new(self.inner.reloads.count(expected_bytes)),
+            _counted: Arc::new(self.inner.reloads.count(expected.bytes())),
         })
     }
 
@@ -252,25 +253,16 @@ impl Service {
         Ok(self.inner.workers.get_or_init(|| workers).clone())
     }
 
-    /// Refuses what would not fit beside what is loaded.
-    fn check_memory(&self, expected: u64, settings: &Settings) -> Result<(), Refusal> {
-        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-        let refuse = |used: u64, limit: u64, whose: &str| {
-            let (expected, used, limit) = (mib(expected), mib(used), mib(limit));
-            let problem = format!("it needs about {expected} MiB, {used} MiB of {whose} {limit} MiB are in use");
-            Err(Refusal::new(Stage::Memory, problem))
-        };
-        let configured = settings.max_model_memory;
-        if configured > 0 {
-            let loaded: u64 = self.inner.reloads.expected_bytes();
-            if loaded + expected > configured {
-                return refuse(loaded, configured, "max_model_memory's");
-            }
-        }
-        match memory::of_cgroup() {
-            Some(Usage { used, limit }) if used + expected > limit => refuse(used, limit, "the control group's"),
-            _ => Ok(()),
-        }
+    /// Refuses what would not fit beside what is loaded, and says how it would.
+    fn check_memory(&self, expected: Expected, settings: &Settings) -> Result<(), Refusal> {
+        let configured = (settings.max_model_memory > 0).then(|| Usage {
+            used: self.inner.reloads.expected_bytes(),
+            limit: settings.max_model_memory,
+        });
+        let problem = configured
+            .and_then(|usage| expected.too_much(usage, "max_model_memory's"))
+            .or_else(|| expected.too_much(memory::of_cgroup()?, "the control group's"));
+        problem.map_or(Ok(()), |problem| Err(Refusal::new(Stage::Memory, problem)))
     }
 
     /// Lets every model finish what it accepted and waits until its threads have ended; a reload that is under way is called

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use tandem::api::pb;
+use tandem::api::pb::model_service_client::ModelServiceClient;
 use tandem::config::Settings;
 use tandem::model::discover::Hints;
 use tandem::model::load::{InstanceSettings, initialize};
@@ -14,7 +15,8 @@ use tandem::model::repository;
 use crate::support::models::copy_folder;
 use crate::support::{TestServer, root};
 
-const TEXTS: [&str; 8] = [
+const TEXTS: [&str; 9] = [
+    "a [SEP] that a caller [SEP] wrote",
     "good",
     "This is a plain sentence.",
     "It was not bad, but not good either; I would not see it again.",
@@ -45,7 +47,7 @@ fn measured(folder: &Path, told: Option<Batch>) -> (Neighbours, Manifest) {
         max_cells: 256,
     };
     let loaded = initialize(&verified, instances).expect("it loads");
-    (loaded.neighbours, loaded.model.manifest.clone())
+    (loaded.model.neighbours, loaded.model.manifest.clone())
 }
 
 #[test]
@@ -73,6 +75,15 @@ fn a_graph_that_reads_padding_gets_rows_of_one_length() {
 }
 
 #[test]
+fn a_head_that_looks_for_the_end_token_loads_and_gets_one_row_at_a_time() {
+    // One text that spells the end token out would fail the batch, or move the others' answers.
+    let (found, manifest) = measured(folder("reads-end").path(), None);
+    assert_eq!(found.batch, Batch::Alone, "{found:?}");
+    assert!(found.same_length.is_infinite(), "{found:?}");
+    assert_eq!(manifest.limits.max_batch_size, 1);
+}
+
+#[test]
 fn the_manifest_overrules_what_is_measured_and_that_is_told() {
     let (found, manifest) = measured(folder("dynamic-int8").path(), Some(Batch::Any));
     assert_eq!((found.batch, found.told, found.beyond), (Batch::Any, true, true));
@@ -80,8 +91,37 @@ fn the_manifest_overrules_what_is_measured_and_that_is_told() {
 }
 
 #[tokio::test]
+async fn what_is_in_force_is_told_with_its_figures() {
+    for (graph, rows, message) in [
+        ("dynamic-int8", 1, "each text runs alone: outputs move by up to"),
+        (
+            "reads-padding",
+            32,
+            "texts of as many tokens alone share a batch: outputs move",
+        ),
+        ("exact", 32, "not verified: nobody compared"),
+    ] {
+        let folder = folder(graph);
+        let path = folder.path().to_owned();
+        let alone = move |settings: &mut Settings| settings.deep = Some(path);
+        let server = TestServer::builder().with(alone).start().await;
+        let mut client = server.client().await;
+        let health = client.health(pb::HealthRequest::default()).await.expect("an answer");
+        let health = health.into_inner().models.remove(0);
+        assert!(health.message.contains(message), "{graph}: {}", health.message);
+        assert_eq!(health.message.contains("outputs move"), graph != "exact");
+        let mut models = ModelServiceClient::new(server.channel().await);
+        let name = health.model.expect("named").name;
+        let model = models.get_model(pb::GetModelRequest { name }).await.expect("an answer");
+        let model = model.into_inner().model.expect("the model");
+        assert_eq!(model.limits.expect("limits").max_batch_size, rows, "{graph}");
+        assert_eq!(model.message, health.message);
+    }
+}
+
+#[tokio::test]
 async fn texts_asked_together_are_answered_as_when_asked_alone() {
-    for graph in ["exact", "dynamic-int8", "reads-padding"] {
+    for graph in ["exact", "dynamic-int8", "reads-padding", "reads-end"] {
         let folder = folder(graph);
         let path = folder.path().to_owned();
         let alone = move |settings: &mut Settings| {

@@ -138,3 +138,76 @@ fn a_folder_of_the_file_system_that_can_not_be_read_stops_no_start() {
     assert!(done.success(), "{command}");
     assert_eq!(start().code, Some(0));
 }
+
+/// A transformer that could read 1,024 tokens.
+fn long_export() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = |from: &str, to: &str| {
+        std::fs::copy(root().join("tests/data").join(from), folder.path().join(to)).expect("copied");
+    };
+    place("long/attention.onnx", "model.onnx");
+    place("hugging_face/minilm/tokenizer.json", "tokenizer.json");
+    let config = std::fs::read_to_string(root().join("tests/data/hugging_face/minilm/config.json")).expect("a config");
+    let config = config
+        .replace("\"max_position_embeddings\": 24", "\"max_position_embeddings\": 1024")
+        .replace("\"num_attention_heads\": 2", "\"num_attention_heads\": 12");
+    std::fs::write(folder.path().join("config.json"), config).expect("written");
+    folder
+}
+
+#[test]
+fn what_check_says_of_long_texts_can_be_done() {
+    let folder = long_export();
+    let path = folder.path().display().to_string();
+    let check = |more: &[&str]| {
+        let finished = finish(tandem().arg("check").arg(&path).args(more), b"");
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        finished.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let said = check(&[]);
+    assert!(said.contains("it reads 512 tokens of the 1024 that it could"), "{said}");
+    assert!(
+        said.contains("--max-tokens 1024, or max_tokens = 1024 in tandem.toml"),
+        "{said}"
+    );
+    assert!(check(&["--max-tokens", "1024"]).contains("it reads up to 1024 tokens (max_tokens)"));
+    let file = folder.path().join("tandem.toml");
+    std::fs::write(&file, "max_tokens = 1024").expect("written");
+    let said = check(&["--config", &file.display().to_string()]);
+    assert!(said.contains("it reads up to 1024 tokens (max_tokens)"), "{said}");
+}
+
+#[test]
+fn a_model_that_needs_more_than_there_is_says_what_in_one_line() {
+    let folder = long_export();
+    let path = folder.path().display().to_string();
+    let limits = [
+        "--max-model-memory",
+        "67108864",
+        "--idle-threads",
+        "1",
+        "--deep-instances",
+        "1",
+    ];
+    let mut command = tandem();
+    command
+        .env("TANDEM_MAX_TOKENS", "1024")
+        .args(["serve", "--deep", &path])
+        .args(limits);
+    let finished = finish(command.args(free_ports()), b"");
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    let complaint = finished.complaint();
+    let (said, remedy) = complaint.split_once("; it fits with ").expect("a remedy");
+    assert!(
+        said.contains("MiB of max_model_memory's 64 MiB are in use"),
+        "{complaint}"
+    );
+    let tokens = remedy
+        .trim()
+        .strip_prefix("max_tokens = ")
+        .expect("a number of tokens")
+        .to_owned();
+    let mut more = vec!["--deep", &path, "--max-tokens", &tokens];
+    more.extend(limits);
+    drop(RunningServer::start_with(&more));
+}

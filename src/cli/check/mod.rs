@@ -6,7 +6,7 @@ mod report;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use report::{GoldenFacts, ModelFacts, NoteFacts, Printer, Report};
+use report::{GoldenFacts, ModelFacts, NeighbourFacts, NoteFacts, Printer, Report};
 
 use super::output;
 use super::terminal::Style;
@@ -15,6 +15,7 @@ use crate::config::Settings;
 use crate::model::discover::{self, Examined, Hints};
 use crate::model::load::{InstanceSettings, initialize};
 use crate::model::manifest::Batch;
+use crate::model::memory::{self, Expected};
 use crate::model::neighbours::Neighbours;
 use crate::model::preprocess::tokenizer::Beyond;
 use crate::model::repository::{self, MANIFEST_FILE, VerifiedModel};
@@ -89,10 +90,12 @@ fn check(
     }
     let verified = if has_manifest && !args.write_manifest {
         let verified = repository::verify(folder).map_err(|error| (error.to_string(), Exit::Usage))?;
+        let verified = verified.reading_at_most(settings.asked_tokens());
         report.notes = verified.notes.iter().map(NoteFacts::of).collect();
         verified
     } else {
-        let Examined { manifest, notes } = discover::examine(folder, &hints(folder));
+        let hints = hints(folder, settings);
+        let Examined { manifest, notes } = discover::examine(folder, &hints);
         report.notes = notes.iter().map(NoteFacts::of).collect();
         let Some(manifest) = manifest else {
             printer.line(
@@ -107,11 +110,15 @@ fn check(
             complain(&format!("{}: {wrong} {noun} wrong, see above", folder.display()));
             return Ok(Exit::Usage);
         };
-        repository::unverified(folder, manifest, notes)
+        repository::unverified(folder, manifest, notes, &hints)
     };
     let facts = ModelFacts::of(&verified, has_manifest && !args.write_manifest);
     printer.model(&facts, folder);
     report.model = Some(facts);
+    let too_many = verified.asked_too_many(settings.asked_tokens());
+    report
+        .notes
+        .extend(too_many.map(|text| NoteFacts::of_kind("assumed", text)));
     printer.notes(&report.notes);
     load(&verified, settings, args, report, printer)?;
     let doubtful = report.count("doubtful");
@@ -148,8 +155,11 @@ fn find(model: &Path, repository: &Path) -> Result<PathBuf, String> {
 }
 
 /// What the folder is called; a manifest that is about to be overwritten keeps its names.
-fn hints(folder: &Path) -> Hints {
-    let by_folder = Hints::of_folder(folder);
+fn hints(folder: &Path, settings: &Settings) -> Hints {
+    let by_folder = Hints {
+        max_tokens: settings.asked_tokens(),
+        ..Hints::of_folder(folder)
+    };
     match repository::manifest_in(folder) {
         Some(manifest) => Hints {
             name: manifest.name,
@@ -176,13 +186,26 @@ fn load(
         idle_threads: 1,
         max_cells: 256,
     };
+    let expected = Expected::of(verified, instances);
+    if let Some(problem) = memory::of_cgroup().and_then(|usage| expected.too_much(usage, "the control group's")) {
+        return Err((format!("{}: {problem}", verified.folder.display()), Exit::Failure));
+    }
     let mut initialized = initialize(verified, instances).map_err(|error| (error.to_string(), Exit::Failure))?;
-    describe_neighbours(initialized.neighbours, printer);
+    let found: Vec<NoteFacts> = initialized.model.fewer.iter().map(NoteFacts::of).collect();
+    printer.notes(&found);
+    report.notes.extend(found);
+    let neighbours = initialized.model.neighbours;
+    describe_neighbours(neighbours, printer);
+    if neighbours.beyond && neighbours.batch == Batch::Any {
+        report
+            .notes
+            .extend(neighbours.remark().map(|text| NoteFacts::of_kind("doubtful", text)));
+    }
+    report.neighbours = Some(NeighbourFacts::of(neighbours));
     if let Some(beyond) = initialized.model.tokens_beyond() {
         let doubt = NoteFacts {
-            kind: "doubtful",
-            text: beyond.doubt(),
             remedy: Some(Beyond::REMEDY.to_owned()),
+            ..NoteFacts::of_kind("doubtful", beyond.doubt())
         };
         printer.notes(std::slice::from_ref(&doubt));
         report.notes.push(doubt);
@@ -200,7 +223,9 @@ fn load(
         ),
     }
     if args.write_manifest {
-        write_manifest::write(&verified.folder, &verified.manifest, &mut initialized, args.force)
+        let mut manifest = verified.manifest.clone();
+        manifest.preprocess = initialized.model.manifest.preprocess.clone();
+        write_manifest::write(&verified.folder, &manifest, &mut initialized, args.force)
             .map_err(|problem| (problem, Exit::Failure))?;
         report.written = vec![MANIFEST_FILE, "golden.jsonl"];
         let written = format!("{MANIFEST_FILE} and golden.jsonl: later change is detected, a wrong export is not");

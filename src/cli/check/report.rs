@@ -8,7 +8,8 @@ use crate::cli::output;
 use crate::cli::terminal::{Style, breaking_width, folded, width, wrap};
 use crate::model::discover::{Note, NoteKind};
 use crate::model::golden;
-use crate::model::manifest::{Golden, OWN_GOLDEN, OutputKind};
+use crate::model::manifest::{Batch, Golden, OWN_GOLDEN, OutputKind};
+use crate::model::neighbours::Neighbours;
 use crate::model::repository::{MANIFEST_FILE, VerifiedModel};
 
 /// How wide the first column is.
@@ -23,6 +24,8 @@ pub struct Report {
     pub model: Option<ModelFacts>,
     /// What was found, assumed, doubtful and wrong.
     pub notes: Vec<NoteFacts>,
+    /// Which texts share a batch, and how far their answers move; absent where nothing was loaded.
+    pub neighbours: Option<NeighbourFacts>,
     /// What came of the golden examples, if there are some.
     pub golden: Option<GoldenFacts>,
     /// The files that were written.
@@ -69,6 +72,32 @@ pub struct NoteFacts {
     pub remedy: Option<String>,
 }
 
+/// Which texts share a batch, and why.
+#[derive(Serialize)]
+pub struct NeighbourFacts {
+    /// any, same-length or alone.
+    pub batch: Batch,
+    /// Whether the manifest says so.
+    pub told: bool,
+    /// How far an output moved at most among texts of any length; absent where they can't run together.
+    pub moved: Option<f32>,
+    /// The same among texts of one length.
+    pub moved_at_one_length: Option<f32>,
+}
+
+impl NeighbourFacts {
+    /// The facts.
+    pub fn of(neighbours: Neighbours) -> Self {
+        let number = |moved: f32| moved.is_finite().then_some(moved);
+        Self {
+            batch: neighbours.batch,
+            told: neighbours.told,
+            moved: number(neighbours.mixed),
+            moved_at_one_length: number(neighbours.same_length),
+        }
+    }
+}
+
 /// How far answers are from the golden examples.
 #[derive(Serialize)]
 pub struct GoldenFacts {
@@ -96,6 +125,12 @@ impl Report {
 }
 
 impl NoteFacts {
+    /// Something that no file says.
+    pub fn of_kind(kind: &'static str, text: String) -> Self {
+        let remedy = None;
+        Self { kind, text, remedy }
+    }
+
     /// The facts.
     pub fn of(note: &Note) -> Self {
         let kind = match note.kind {

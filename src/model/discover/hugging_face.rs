@@ -16,13 +16,12 @@ use super::transformer_inputs::inputs;
 use super::transformer_outputs::output;
 use super::{Notes, Place};
 use crate::model::manifest::{
-    Calibration, Limits, Manifest, Onnx, OutputKind, Preprocess, SCHEMA_VERSION, Tier, TokenizerSettings,
+    Calibration, LEAST_TOKENS, Limits, MOST_TOKENS, Manifest, Onnx, OutputKind, Preprocess, SCHEMA_VERSION, Tier,
+    TokenizerSettings, UNASKED_TOKENS,
 };
 
 /// The length where nothing says another: that of BERT.
 const USUAL_POSITIONS: usize = 512;
-/// The most tokens where nobody asked for more: attention takes time and memory by their square.
-const UNASKED_TOKENS: usize = 512;
 /// Longer texts are cut to so many bytes for each token that the model reads, before they are tokenised.
 const BYTES_PER_TOKEN: usize = 16;
 
@@ -38,8 +37,17 @@ pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -
     let tokenizer = tokenizer_files::read(place, &config, notes);
     let first_position = first_position(&family, config.pad_id());
     let tokenizer = tokenizer?;
-    let max_tokens = max_tokens(&config, &tokenizer, first_position, notes);
-    let max_tokens = inputs.width.map_or(max_tokens, |width| max_tokens.min(width));
+    let (most, why) = most_tokens(&config, &tokenizer, first_position, inputs.width, notes);
+    let max_tokens = max_tokens(most, &why, place.hints.max_tokens, notes);
+    if let Some(own) = tokenizer.own_length
+        && own < max_tokens
+        && place.hints.max_tokens.is_none()
+    {
+        notes.assumed(
+            format!("texts are cut at {max_tokens} tokens, as in transformers, though {TOKENIZER_FILE} by itself cuts them at {own}"),
+            format!("where the model was used with the tokenizers library alone: --max-tokens {own}"),
+        );
+    }
     let token_types = token_types(onnx, &config, &tokenizer, notes);
     note_quantised(onnx, notes);
     let hints = place.hints;
@@ -124,7 +132,7 @@ fn output_kind(output: &Port, notes: &mut Notes) -> OutputKind {
 
 /// What the first token's place counts as: the RoBERTa kind numbers tokens from the padding's id on.
 fn first_position(family: &str, pad_id: Option<u32>) -> u32 {
-    const FROM_PADDING: [&str; 16] = [
+    const FROM_PADDING: [&str; 17] = [
         "roberta",
         "xlm-roberta",
         "xlm-roberta-xl",
@@ -141,6 +149,7 @@ fn first_position(family: &str, pad_id: Option<u32>) -> u32 {
         "esm",
         "markuplm",
         "layoutlmv3",
+        "ernie_m",
     ];
     if FROM_PADDING.contains(&family) {
         pad_id.unwrap_or(1).saturating_add(1)
@@ -149,8 +158,15 @@ fn first_position(family: &str, pad_id: Option<u32>) -> u32 {
     }
 }
 
-/// The most tokens: what the tokenizer says, as far as there are positions for them.
-fn max_tokens(config: &Config, tokenizer: &TokenizerFacts, first_position: u32, notes: &mut Notes) -> usize {
+/// The most tokens that it could read, and by what: what the tokenizer says, as far as there are positions for them and the graph
+/// takes them.
+fn most_tokens(
+    config: &Config,
+    tokenizer: &TokenizerFacts,
+    first_position: u32,
+    width: Option<usize>,
+    notes: &mut Notes,
+) -> (usize, String) {
     let positions = config
         .max_position_embeddings
         .and_then(|positions| usize::try_from(positions).ok())
@@ -168,22 +184,46 @@ fn max_tokens(config: &Config, tokenizer: &TokenizerFacts, first_position: u32, 
         (Some(tokens), None) => (tokens, format!("{TOKENIZER_CONFIG}: model_max_length")),
         (None, None) => {
             notes.assumed(
-                format!("it reads {USUAL_POSITIONS} tokens: no file says how many"),
+                format!("it can read {USUAL_POSITIONS} tokens: no file says how many"),
                 format!("say it in {TOKENIZER_CONFIG} (model_max_length)"),
             );
-            return USUAL_POSITIONS;
+            (USUAL_POSITIONS, "the usual length".to_owned())
         }
     };
-    if most > UNASKED_TOKENS {
-        notes.assumed(
-            format!("it reads {UNASKED_TOKENS} tokens of the {most} that it could ({why}): longer ones take time and memory by their square"),
-            "tandem check --write-manifest, then say how many in manifest.toml (preprocess.max_tokens)",
-        );
-        return UNASKED_TOKENS;
+    match width {
+        Some(width) if width < most => (width, "the graph takes so many and no more".to_owned()),
+        _ if most > MOST_TOKENS => (MOST_TOKENS, "the most that any model is given".to_owned()),
+        _ => (most, why),
     }
-    let kept = most.max(3);
-    notes.found(format!("it reads up to {kept} tokens ({why})"));
-    kept
+}
+
+/// How many tokens it reads of those that it could: as many as were asked for, and a moderate number where nobody asked.
+fn max_tokens(most: usize, why: &str, asked: Option<usize>, notes: &mut Notes) -> usize {
+    match asked {
+        Some(asked) if asked > most => {
+            notes.assumed(
+                format!("it reads {most} tokens ({why}), though max_tokens is {asked}"),
+                format!("lower max_tokens to {most}, or leave it out"),
+            );
+            most
+        }
+        Some(asked) => {
+            notes.found(format!("it reads up to {asked} tokens (max_tokens), it could {most} ({why})"));
+            asked
+        }
+        None if most > UNASKED_TOKENS => {
+            notes.assumed(
+                format!("it reads {UNASKED_TOKENS} tokens of the {most} that it could ({why}): longer texts take time and memory by the square of their length"),
+                format!("to let it read them all: --max-tokens {most}, or max_tokens = {most} in tandem.toml"),
+            );
+            UNASKED_TOKENS
+        }
+        None => {
+            notes.found(format!("it reads up to {most} tokens ({why})"));
+            most
+        }
+    }
+    .max(LEAST_TOKENS)
 }
 
 /// Whether a graph that has an input for token types is given those of the tokenizer; else zeros.
@@ -216,7 +256,7 @@ fn note_quantised(onnx: &ChosenOnnx, notes: &mut Notes) {
         .any(|node| quantised.contains(&node.op_type.as_str()))
     {
         notes.found(format!(
-            "{}: it is quantised: faster, and its probabilities differ a little from training's and with what is in the batch",
+            "{}: it is quantised: faster, and its probabilities differ a little from training's",
             onnx.file
         ));
     }

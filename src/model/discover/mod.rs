@@ -40,6 +40,8 @@ pub struct Hints {
     pub task: Option<String>,
     /// The tier that it serves; if absent, deep for a transformer and fast for a graph that reads strings.
     pub tier: Option<Tier>,
+    /// The most tokens that it may read of a text, where somebody said it: overrules the usual bound.
+    pub max_tokens: Option<usize>,
     /// The folder that no file may leave, by link or by name: the model's own if absent.
     pub root: Option<PathBuf>,
 }
@@ -66,6 +68,7 @@ impl Hints {
             version,
             task: None,
             tier: None,
+            max_tokens: None,
             root: None,
         }
     }

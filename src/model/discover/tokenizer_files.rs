@@ -27,6 +27,8 @@ pub(super) struct TokenizerFacts {
     pub truncation: Truncation,
     /// Whether pairs of texts have a template.
     pub text_pairs: bool,
+    /// The tokens at which tokenizer.json cuts texts by itself, if it does; transformers passes it over.
+    pub own_length: Option<usize>,
     /// The id that fills padded rows, if a file says.
     pub pad_id: Option<u32>,
     /// What transformers takes from the other files.
@@ -121,6 +123,8 @@ pub(super) fn read(place: &Place<'_>, model: &config_file::Config, notes: &mut N
     let length = checked.model_max_length.or(checked.max_len);
     let own_side = tokenizer.truncation.as_ref().and_then(|own| own.get("direction"));
     let own_side = own_side.and_then(Value::as_str);
+    let own_length = tokenizer.truncation.as_ref().and_then(|own| own.get("max_length"));
+    let own_length = own_length.and_then(Value::as_u64);
     let side = checked.truncation_side.as_deref().or(own_side);
     if config.get("padding_side").and_then(Value::as_str) == Some("left") {
         notes.found(format!(
@@ -137,6 +141,7 @@ pub(super) fn read(place: &Place<'_>, model: &config_file::Config, notes: &mut N
             _ => Truncation::End,
         },
         text_pairs,
+        own_length: own_length.and_then(|length| usize::try_from(length).ok()),
         pad_id: model.pad_id().or_else(|| by_name().map(|(id, _)| *id)),
         reading,
     })

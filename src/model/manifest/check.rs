@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::{
-    INPUT_ROLES, LONGEST_LABEL, MOST_BATCH, MOST_LABELS, MOST_TOKENS, Manifest, Onnx, Preprocess, ProblemType,
-    SCHEMA_VERSION, is_name,
+    INPUT_ROLES, LEAST_TOKENS, LONGEST_LABEL, MOST_BATCH, MOST_LABELS, MOST_TOKENS, Manifest, Onnx, Preprocess,
+    ProblemType, SCHEMA_VERSION, is_name,
 };
 use crate::model::paths::goes_down;
 
@@ -98,8 +98,10 @@ impl Manifest {
                 }
             }
             Preprocess::Tokenizer(settings) => {
-                if !(3..=MOST_TOKENS).contains(&settings.max_tokens) {
-                    return Err(format!("preprocess.max_tokens must be from 3 to {MOST_TOKENS}"));
+                if !(LEAST_TOKENS..=MOST_TOKENS).contains(&settings.max_tokens) {
+                    return Err(format!(
+                        "preprocess.max_tokens must be from {LEAST_TOKENS} to {MOST_TOKENS}"
+                    ));
                 }
                 if !(16..=MOST_TEXT_BYTES).contains(&settings.max_bytes) {
                     return Err(text_bytes());

@@ -39,6 +39,11 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const MOST_LABELS: usize = 10_000;
 /// The most texts of a batch.
 pub const MOST_BATCH: usize = 1024;
+/// The fewest tokens that a model may be told to read of a text.
+pub const LEAST_TOKENS: usize = 3;
+/// The most tokens of a text that a model without a manifest reads unless more are asked for: attention takes time and memory by
+/// their square.
+pub const UNASKED_TOKENS: usize = 512;
 /// The most tokens that a model reads of a text.
 pub const MOST_TOKENS: usize = 8192;
 /// What a transformer may be fed, in the names that transformers gives its inputs.

@@ -43,6 +43,11 @@ impl RunLimit {
         new
     }
 
+    /// Another limit, which is called off with this one.
+    pub fn beside(&self, limit: Duration) -> Self {
+        Self::new(limit, self.0.off.clone())
+    }
+
     /// Changes the limit, for runs that are under way too, and forgets that it was hit.
     pub fn set(&self, limit: Duration) {
         self.0.hit.store(false, Ordering::Release);
