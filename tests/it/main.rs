@@ -53,6 +53,7 @@ mod sessions;
 mod shutdown;
 mod silent_peers;
 mod sklearn;
+mod special_tokens;
 mod start_order;
 mod stream;
 mod stream_reader_stops;
