@@ -32,11 +32,13 @@ pub struct ConnectionId {
 }
 
 impl ConnectionId {
-    /// The connection of that number, from that address. A network of IPv6 is given to one machine at least by its first 64 bits.
-    pub fn new(number: u64, peer: IpAddr) -> Self {
-        let peer = match peer.to_canonical() {
-            IpAddr::V4(address) => ClientKey::of(&address.octets()),
-            IpAddr::V6(address) => ClientKey::of(&address.octets()[..8]),
+    /// The connection of that number, from that address; none for peers on this host, by a Unix socket, who count as one. A network
+    /// of IPv6 is given to one machine at least by its first 64 bits.
+    pub fn new(number: u64, peer: Option<IpAddr>) -> Self {
+        let peer = match peer.map(|address| address.to_canonical()) {
+            Some(IpAddr::V4(address)) => ClientKey::of(&address.octets()),
+            Some(IpAddr::V6(address)) => ClientKey::of(&address.octets()[..8]),
+            None => ClientKey::of(b"unix"),
         };
         Self { number, peer }
     }

@@ -1,5 +1,6 @@
 //! A gRPC client for the commands that talk to a server.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,18 +9,19 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error as TlsError, SignatureScheme};
+use tokio_util::either::Either;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Status};
 
-use crate::config::given;
+use crate::config::{Address, given};
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,10 +60,10 @@ impl Interceptor for Bearer {
 }
 
 /// A server that is asked over several connections, and what it is shown.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Server {
-    /// `host:port` or a URL.
-    pub address: String,
+    /// Where it is asked.
+    pub address: ServerAddress,
     /// What it is shown.
     pub credentials: CredentialArgs,
     /// The client's certificate and its key.
@@ -70,10 +72,11 @@ pub struct Server {
 
 impl Server {
     /// One in plaintext, that wants to be shown nothing.
-    pub fn plain(address: &str) -> Self {
+    pub fn plain(address: ServerAddress) -> Self {
         Self {
-            address: address.to_owned(),
-            ..Self::default()
+            address,
+            credentials: CredentialArgs::default(),
+            own: None,
         }
     }
 
@@ -85,15 +88,15 @@ impl Server {
     }
 }
 
-/// Connects to `address` with credentials. The error is one line.
+/// Connects to `server` with credentials. The error is one line.
 pub async fn connect_as(
-    address: &str,
+    server: &ServerAddress,
     credentials: &CredentialArgs,
     own: OwnCertificate<'_>,
 ) -> Result<Connection, String> {
     let bearer = Bearer(credentials.token.as_deref().map(bearer).transpose()?);
     let channel = match &credentials.tls_ca {
-        None => open(endpoint(address, "http")?, address).await?,
+        None => server.open(server.endpoint("http")?).await?,
         Some(authorities) => {
             let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(authorities)?));
             if let Some((certificate, key)) = own {
@@ -102,12 +105,10 @@ pub async fn connect_as(
             if let Some(name) = &credentials.tls_name {
                 tls = tls.domain_name(name);
             }
-            let endpoint = endpoint(address, "https")?.tls_config(tls);
-            open(
-                endpoint.map_err(|error| format!("TLS: {}", innermost(&error)))?,
-                address,
-            )
-            .await?
+            let endpoint = server.endpoint("https")?.tls_config(tls);
+            server
+                .open(endpoint.map_err(|error| format!("TLS: {}", innermost(&error)))?)
+                .await?
         }
     };
     Ok(InterceptedService::new(channel, bearer))
@@ -117,7 +118,7 @@ pub async fn connect_as(
 /// for one. With a token, which is a secret, the server must show the very certificate of the pair; without one any will do. The
 /// error is one line.
 pub async fn connect_to_own(
-    address: &str,
+    server: &ServerAddress,
     (certificate, key): (&Path, &Path),
     token: Option<&str>,
 ) -> Result<Connection, String> {
@@ -128,7 +129,7 @@ pub async fn connect_to_own(
         .map_err(|error| pem(certificate, error))?;
     let secret = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| pem(key, error))?;
     let provider = Arc::new(ring::default_provider());
-    let tls = |error: TlsError| format!("{address}: TLS: {error}");
+    let tls = |error: TlsError| format!("{server}: TLS: {error}");
     let verifier = OwnCertificates {
         provider: Arc::clone(&provider),
         wanted: bearer.is_some().then(|| chain.first().cloned()).flatten(),
@@ -142,21 +143,25 @@ pub async fn connect_to_own(
         .map_err(tls)?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     let connector = TlsConnector::from(Arc::new(config));
-    let to = address.to_owned();
+    let (path, to) = (server.unix_path(), server.to_string());
     let connect = tower::service_fn(move |_| {
-        let (connector, to) = (connector.clone(), to.clone());
+        let (connector, path, to) = (connector.clone(), path.clone(), to.clone());
         async move {
-            let stream = TcpStream::connect(&to).await?;
-            let name = ServerName::IpAddress(stream.peer_addr()?.ip().into());
+            let stream = match path {
+                Some(path) => Either::Right(UnixStream::connect(path).await?),
+                None => Either::Left(TcpStream::connect(&to).await?),
+            };
+            let name = ServerName::try_from("localhost").expect("a name");
             Ok::<_, io::Error>(TokioIo::new(connector.connect(name, stream).await?))
         }
     });
     // The scheme says nothing of TLS, which the connector speaks.
-    let channel = endpoint(address, "http")?
+    let channel = server
+        .endpoint("http")?
         .connect_timeout(CONNECT_TIMEOUT)
         .connect_with_connector(connect)
         .await
-        .map_err(|error| format!("{address}: {}", innermost(&error)))?;
+        .map_err(|error| format!("{server}: {}", innermost(&error)))?;
     Ok(InterceptedService::new(channel, Bearer(bearer)))
 }
 
@@ -218,22 +223,75 @@ impl ServerCertVerifier for OwnCertificates {
     }
 }
 
-/// `host:port` or a URL.
-fn endpoint(address: &str, scheme: &str) -> Result<Endpoint, String> {
-    let url = if address.contains("://") {
-        address.to_owned()
-    } else {
-        format!("{scheme}://{address}")
-    };
-    Endpoint::from_shared(url).map_err(|error| format!("{address}: {error}"))
+/// Where a server is asked.
+#[derive(Clone, Debug)]
+pub enum ServerAddress {
+    /// `http://host:port`.
+    Url(String),
+    /// What a server's own settings say.
+    Plain(Address),
 }
 
-async fn open(endpoint: Endpoint, address: &str) -> Result<Channel, String> {
-    endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .connect()
-        .await
-        .map_err(|error| format!("{address}: {}", innermost(&error)))
+impl ServerAddress {
+    /// Reads an address or a URL; a wildcard address is asked on loopback. The error is one line.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.contains("://") && !text.starts_with("unix:") {
+            true => Ok(Self::Url(text.to_owned())),
+            false => Ok(text.parse::<Address>()?.into()),
+        }
+    }
+
+    /// Whether only this host can reach it.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Plain(address) if address.is_local())
+    }
+
+    fn unix_path(&self) -> Option<PathBuf> {
+        match self {
+            Self::Url(_) => None,
+            Self::Plain(address) => address.unix_path(),
+        }
+    }
+
+    fn endpoint(&self, scheme: &str) -> Result<Endpoint, String> {
+        let url = match self {
+            Self::Url(url) => url.clone(),
+            // Whoever is behind a Unix socket is this host.
+            Self::Plain(address) if self.unix_path().is_some() => format!("{scheme}://localhost"),
+            Self::Plain(address) => format!("{scheme}://{address}"),
+        };
+        Endpoint::from_shared(url).map_err(|error| format!("{self}: {error}"))
+    }
+
+    async fn open(&self, endpoint: Endpoint) -> Result<Channel, String> {
+        let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT);
+        let opened = match self.unix_path() {
+            None => endpoint.connect().await,
+            Some(path) => {
+                let connect = tower::service_fn(move |_| {
+                    let path = path.clone();
+                    async move { Ok::<_, io::Error>(TokioIo::new(UnixStream::connect(path).await?)) }
+                });
+                endpoint.connect_with_connector(connect).await
+            }
+        };
+        opened.map_err(|error| format!("{self}: {}", innermost(&error)))
+    }
+}
+
+impl From<Address> for ServerAddress {
+    fn from(address: Address) -> Self {
+        Self::Plain(address.reachable())
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => url.fmt(formatter),
+            Self::Plain(address) => address.fmt(formatter),
+        }
+    }
 }
 
 fn bearer(token: &str) -> Result<MetadataValue<Ascii>, String> {

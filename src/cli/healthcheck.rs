@@ -3,14 +3,13 @@
 //! Reads what the server reads: a server that was told its address and its certificate by the environment or by tandem.toml is found
 //! by the same.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::client::{Connection, CredentialArgs, connect_as, connect_to_own, describe};
+use super::client::{Connection, CredentialArgs, ServerAddress, connect_as, connect_to_own, describe};
 use super::output::outln;
 use super::{ConfigArgs, Exit, complain, fail};
 use crate::config::Settings;
@@ -19,8 +18,8 @@ use crate::config::Settings;
 #[derive(clap::Args)]
 pub struct HealthcheckArgs {
     /// The server's gRPC address [default: the one in the server's configuration]; a wildcard address is asked on loopback
-    #[arg(long, value_name = "ADDRESS")]
-    addr: Option<String>,
+    #[arg(long, value_name = "ADDRESS", value_parser = ServerAddress::parse)]
+    addr: Option<ServerAddress>,
     /// What to ask for: a service or a model; empty for the whole server
     #[arg(long, value_name = "NAME", default_value = "")]
     service: String,
@@ -41,12 +40,12 @@ pub fn run(args: &HealthcheckArgs) -> Exit {
         Ok(settings) => settings,
         Err(error) => return fail(&error, Exit::Usage),
     };
-    let address = args.addr.clone().unwrap_or_else(|| settings.grpc_addr.to_string());
+    let address = args.addr.clone().unwrap_or_else(|| settings.grpc_addr.clone().into());
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let answer = match tokio {
         Ok(tokio) => tokio.block_on(async {
             let limit = Duration::from_millis(args.timeout_ms);
-            tokio::time::timeout(limit, ask(args, &settings, &reachable(&address)))
+            tokio::time::timeout(limit, ask(args, &settings, &address))
                 .await
                 .unwrap_or_else(|_| Err(format!("{address}: no answer within {limit:?}")))
         }),
@@ -68,7 +67,7 @@ pub fn run(args: &HealthcheckArgs) -> Exit {
     }
 }
 
-async fn ask(args: &HealthcheckArgs, settings: &Settings, address: &str) -> Result<ServingStatus, String> {
+async fn ask(args: &HealthcheckArgs, settings: &Settings, address: &ServerAddress) -> Result<ServingStatus, String> {
     let mut client = HealthClient::new(
         connect_as_configured(address, args.addr.is_none(), &args.credentials, None, settings).await?,
     );
@@ -83,50 +82,19 @@ async fn ask(args: &HealthcheckArgs, settings: &Settings, address: &str) -> Resu
 /// is spoken to in TLS if it has a certificate. Its own machine need not be told whom to trust: no name is asked for there, and
 /// no token is sent to it but `token`.
 pub async fn connect_as_configured(
-    address: &str,
+    address: &ServerAddress,
     is_configured: bool,
     credentials: &CredentialArgs,
     token: Option<&str>,
     settings: &Settings,
 ) -> Result<Connection, String> {
     let own = settings.tls_cert.as_deref().zip(settings.tls_key.as_deref());
-    let is_loopback = address
-        .parse::<SocketAddr>()
-        .is_ok_and(|address| address.ip().is_loopback());
     // A token is given to the holder of the configured key alone, wherever that is.
-    let is_here = is_configured || is_loopback || token.is_some();
-    match own {
-        Some(pair) if credentials.tls_ca.is_none() && is_here && !address.contains("://") => {
+    let is_here = is_configured || address.is_local() || token.is_some();
+    match (own, address) {
+        (Some(pair), ServerAddress::Plain(_)) if credentials.tls_ca.is_none() && is_here => {
             connect_to_own(address, pair, token).await
         }
         _ => connect_as(address, credentials, own).await,
-    }
-}
-
-/// A server that listens on all addresses is reached on loopback.
-pub fn reachable(address: &str) -> String {
-    match address.parse::<SocketAddr>() {
-        Ok(mut parsed) if parsed.ip().is_unspecified() => {
-            let loopback = if parsed.is_ipv4() {
-                IpAddr::V4(Ipv4Addr::LOCALHOST)
-            } else {
-                IpAddr::V6(Ipv6Addr::LOCALHOST)
-            };
-            parsed.set_ip(loopback);
-            parsed.to_string()
-        }
-        _ => address.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::reachable;
-
-    #[test]
-    fn a_wildcard_address_is_asked_on_loopback() {
-        assert_eq!(reachable("0.0.0.0:7"), "127.0.0.1:7");
-        assert_eq!(reachable("[::]:7"), "[::1]:7");
-        assert_eq!(reachable("server:7"), "server:7");
     }
 }

@@ -8,7 +8,7 @@ use super::output::{self, outln};
 use super::signals::Signals;
 use super::terminal::takes_colours;
 use super::{ConfigArgs, Exit, complain, fail};
-use crate::config::Settings;
+use crate::config::{Address, Settings};
 use crate::model::ModelError;
 use crate::model::onnx::Runtime;
 use crate::server::security::{Security, Tokens};
@@ -212,8 +212,7 @@ fn load(
 }
 
 fn announce(addresses: Addresses) {
-    let show =
-        |address: Option<std::net::SocketAddr>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());
+    let show = |address: Option<Address>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());
     tracing::info!(
         grpc = %addresses.grpc,
         http = show(addresses.http),

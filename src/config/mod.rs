@@ -3,6 +3,7 @@
 //! [`options`] holds the raw values as they were given, [`settings`] every setting with its default, and [`mod@resolve`]
 //! turns the first into the second. An unknown key is an error that names the nearest one.
 
+pub mod address;
 pub mod bodies;
 pub mod connections;
 pub mod duration;
@@ -15,6 +16,7 @@ mod rollout;
 pub mod security;
 pub mod settings;
 
+pub use address::Address;
 pub use duration::HumanDuration;
 pub use listen::Listen;
 pub use options::Options;

@@ -1,12 +1,12 @@
 //! The raw values: what was said on the command line or in the environment, or in the file. Nothing is checked here
 //! beyond each value's type.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use super::address::Address;
 use super::duration::HumanDuration;
 use super::listen::Listen;
 use super::profile::Profile;
@@ -24,7 +24,7 @@ pub struct Options {
     /// Where gRPC listens [default: 127.0.0.1:50051]
     #[arg(long, env = "TANDEM_GRPC_ADDR", value_name = "ADDRESS", help_heading = "Listeners")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub grpc_addr: Option<SocketAddr>,
+    pub grpc_addr: Option<Address>,
     /// When the gRPC port takes connections: once every model serves, or from the start [default: when-ready]
     #[arg(long, env = "TANDEM_LISTEN", value_name = "WHEN", help_heading = "Listeners")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +32,7 @@ pub struct Options {
     /// Where the HTTP gateway listens [default: 127.0.0.1:5000]
     #[arg(long, env = "TANDEM_HTTP_ADDR", value_name = "ADDRESS", help_heading = "Listeners")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub http_addr: Option<SocketAddr>,
+    pub http_addr: Option<Address>,
     /// Turn the HTTP gateway off
     #[arg(long, env = "TANDEM_NO_HTTP", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Listeners")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,11 +45,11 @@ pub struct Options {
         help_heading = "Listeners"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub metrics_addr: Option<SocketAddr>,
+    pub metrics_addr: Option<Address>,
     /// Serve the admin API, which changes the models that serve, on an address of its own [default: off]
     #[arg(long, env = "TANDEM_ADMIN_ADDR", value_name = "ADDRESS", help_heading = "Listeners")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub admin_addr: Option<SocketAddr>,
+    pub admin_addr: Option<Address>,
     /// Serve addresses other than loopback without TLS
     #[arg(long, env = "TANDEM_ALLOW_PLAINTEXT", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Security")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -73,12 +73,15 @@ fn read(file: &Path) -> Result<Table, String> {
 }
 
 fn describe(error: &toml::de::Error, text: &str) -> String {
-    let line = error
-        .span()
-        .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-    match line {
-        Some(line) => format!("line {line}: {}", error.message().replace('\n', " ")),
-        None => error.message().replace('\n', " "),
+    let problem = error.message().replace('\n', " ");
+    let Some(span) = error.span() else { return problem };
+    let before = &text[..text.floor_char_boundary(span.start.min(text.len()))];
+    let line = before.matches('\n').count() + 1;
+    // The setting whose value is at fault.
+    let start = before.rsplit('\n').next().unwrap_or_default();
+    match start.split_once('=').map(|(key, _)| key.trim()) {
+        Some(key) => format!("line {line}: {key}: {problem}"),
+        None => format!("line {line}: {problem}"),
     }
 }
 
@@ -171,7 +174,16 @@ mod tests {
     fn a_wrong_type_names_the_line() {
         let error = resolve_file("\nmax_texts = \"many\"").expect_err("wrong type");
         assert!(
-            error.starts_with("/tandem.toml: line 2: invalid type: string"),
+            error.starts_with("/tandem.toml: line 2: max_texts: invalid type: string"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_address_names_its_setting() {
+        let error = resolve_file("max_texts = 1\nhttp_addr = \"5000\"").expect_err("no address");
+        assert!(
+            error.starts_with("/tandem.toml: line 2: http_addr: `5000` is no address: write host:port"),
             "{error}"
         );
     }

@@ -1,9 +1,8 @@
 //! The checks of the settings of transport security.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::Settings;
+use super::{Address, Settings};
 
 /// Checks that TLS is whole, and that nothing but loopback is served without it by accident.
 pub fn check(settings: &Settings) -> Result<(), String> {
@@ -26,15 +25,15 @@ pub fn check(settings: &Settings) -> Result<(), String> {
     if settings.allow_plaintext {
         return Ok(());
     }
-    let addresses: [(&str, Option<SocketAddr>); 4] = [
-        ("grpc_addr", Some(settings.grpc_addr)),
-        ("http_addr", (!settings.no_http).then_some(settings.http_addr)),
-        ("metrics_addr", settings.metrics_addr),
-        ("admin_addr", settings.admin_addr),
+    let addresses: [(&str, Option<&Address>); 4] = [
+        ("grpc_addr", Some(&settings.grpc_addr)),
+        ("http_addr", (!settings.no_http).then_some(&settings.http_addr)),
+        ("metrics_addr", settings.metrics_addr.as_ref()),
+        ("admin_addr", settings.admin_addr.as_ref()),
     ];
     let open = addresses
         .into_iter()
-        .find_map(|(key, address)| Some((key, address.filter(|address| !address.ip().is_loopback())?)));
+        .find_map(|(key, address)| Some((key, address.filter(|address| !address.is_local())?)));
     match open {
         None => Ok(()),
         Some((key, address)) => Err(format!(
@@ -59,9 +58,9 @@ mod tests {
         assert!(problem(|settings| settings.tls_cert = Some("a".into())).starts_with("tls_cert needs tls_key"));
         assert!(problem(|settings| settings.tls_key = Some("a".into())).starts_with("tls_key needs tls_cert"));
         assert!(problem(|settings| settings.tls_client_ca = Some("a".into())).starts_with("tls_client_ca needs"));
-        let everywhere = "0.0.0.0:1".parse().expect("an address");
-        assert!(problem(|settings| settings.grpc_addr = everywhere).starts_with("grpc_addr is 0.0.0.0:1"));
-        assert!(problem(|settings| settings.metrics_addr = Some(everywhere)).starts_with("metrics_addr is"));
+        let everywhere: Address = "0.0.0.0:1".parse().expect("an address");
+        assert!(problem(|settings| settings.grpc_addr = everywhere.clone()).starts_with("grpc_addr is 0.0.0.0:1"));
+        assert!(problem(|settings| settings.metrics_addr = Some(everywhere.clone())).starts_with("metrics_addr is"));
         assert!(problem(|settings| settings.admin_addr = Some(everywhere)).starts_with("admin_addr is"));
     }
 

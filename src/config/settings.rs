@@ -1,12 +1,12 @@
 //! Every setting, with its default, and the checks that a value alone must pass.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::address::Address;
 use super::bodies;
 use super::connections;
 use super::duration::HumanDuration;
@@ -24,19 +24,19 @@ pub struct Settings {
     /// The values of the settings that nobody gave.
     pub profile: Profile,
     /// Where gRPC listens.
-    pub grpc_addr: SocketAddr,
+    pub grpc_addr: Address,
     /// When the gRPC port takes connections.
     pub listen: Listen,
     /// Where the HTTP gateway listens.
-    pub http_addr: SocketAddr,
+    pub http_addr: Address,
     /// Turns the HTTP gateway off.
     pub no_http: bool,
     /// Where `/metrics`, `/healthz` and `/readyz` are served apart; nowhere if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metrics_addr: Option<SocketAddr>,
+    pub metrics_addr: Option<Address>,
     /// Where `tandem.v1.AdminService` is served; nowhere if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub admin_addr: Option<SocketAddr>,
+    pub admin_addr: Option<Address>,
     /// Lets addresses other than loopback be served without TLS.
     pub allow_plaintext: bool,
     /// The certificates by which the server shows itself, PEM; no TLS if absent.
@@ -222,9 +222,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             profile: Profile::Standard,
-            grpc_addr: SocketAddr::from(([127, 0, 0, 1], 50051)),
+            grpc_addr: Address::Ip(([127, 0, 0, 1], 50051).into()),
             listen: Listen::WhenReady,
-            http_addr: SocketAddr::from(([127, 0, 0, 1], 5000)),
+            http_addr: Address::Ip(([127, 0, 0, 1], 5000).into()),
             no_http: false,
             metrics_addr: None,
             admin_addr: None,

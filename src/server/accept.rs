@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use axum::Router;
 use futures::FutureExt;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::activity::Activity;
 use super::connection::{Connection, ConnectionLimits};
 use super::places::{Peer, Places};
+use super::socket::{Socket, Stream};
 use super::tls::Tls;
 use crate::api::call::{ConnectionId, Standing};
 use crate::telemetry::metrics::Metrics;
@@ -56,7 +56,7 @@ impl Protocol {
 /// A port and what answers on it.
 pub struct Listener {
     /// The port.
-    pub socket: TcpListener,
+    pub socket: Socket,
     /// What answers.
     pub router: Router,
     /// What it speaks.
@@ -87,7 +87,7 @@ impl Listener {
             () = self.drain.cancelled() => {}
         }
         while let (Some(permit), Some(Ok((stream, from)))) = (places.free(), self.socket.accept().now_or_never()) {
-            self.start(stream, from.ip(), permit, &places);
+            self.start(stream, from, permit, &places);
         }
     }
 
@@ -112,14 +112,12 @@ impl Listener {
             if std::mem::take(&mut failing) {
                 tracing::info!(door = self.protocol.name(), "connections are accepted again");
             }
-            // A peer that is gone already shows when its connection is read.
-            let _ = stream.set_nodelay(true);
             let permit = places.find().await;
-            self.start(stream, from.ip(), permit, places);
+            self.start(stream, from, permit, places);
         }
     }
 
-    fn start(&self, stream: TcpStream, from: IpAddr, permit: OwnedSemaphorePermit, places: &Places) {
+    fn start(&self, stream: Stream, from: Option<IpAddr>, permit: OwnedSemaphorePermit, places: &Places) {
         let number = NEXT_CONNECTION.fetch_add(1, Ordering::Relaxed);
         let peer = Peer {
             activity: Activity::new(self.limits.max_rapid_resets),

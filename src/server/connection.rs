@@ -13,7 +13,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,6 +22,7 @@ use super::accept::Protocol;
 use super::activity::Activity;
 use super::bodies::{AnswerBody, CallBody};
 use super::places::Place;
+use super::socket::Stream;
 use super::stream::HeardStream;
 use crate::api::call::ConnectionId;
 use crate::config::Settings;
@@ -135,7 +135,7 @@ where
 
 impl Connection {
     /// Serves it to its end.
-    pub async fn serve(self, stream: TcpStream) {
+    pub async fn serve(self, stream: Stream) {
         let limit = self.limits.handshake;
         let Some(acceptor) = &self.tls else {
             return self.speak_http(stream, limit).await;

@@ -12,36 +12,32 @@ mod memory;
 pub mod places;
 mod rollout;
 pub mod security;
+pub mod socket;
 pub mod stream;
 pub mod tls;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::{grpc, http};
-use crate::config::{Listen, Settings};
+use crate::config::{Address, Listen, Settings};
 use crate::service::Service;
 use accept::{Listener, Protocol};
 use connection::ConnectionLimits;
 use security::Security;
+use socket::{Socket, Taken};
 
-/// The connections that the system keeps for us to accept; with the usual 128, a client that comes in a rush of others waits
-/// a second for its second try.
-const BACKLOG: u32 = 4096;
-
-/// A port that can't be opened, in one line.
+/// An address that can't be opened, in one line.
 #[derive(Debug, thiserror::Error)]
 #[error("can't listen on {address} ({key}): {problem}")]
 pub struct BindError {
     key: &'static str,
-    address: SocketAddr,
+    address: Address,
     problem: std::io::Error,
 }
 
@@ -60,45 +56,48 @@ pub struct Server {
 
 struct Sockets {
     grpc: GrpcSocket,
-    http: Option<TcpListener>,
-    metrics: Option<TcpListener>,
-    admin: Option<TcpListener>,
+    http: Option<Socket>,
+    metrics: Option<Socket>,
+    admin: Option<Socket>,
 }
 
 /// The gRPC port.
 enum GrpcSocket {
     /// Takes connections.
-    Listening(TcpListener),
+    Listening(Socket),
     /// Refuses connections until it listens.
-    Bound(TcpSocket),
+    Bound(Address, Taken),
 }
 
 /// Where a server listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// gRPC.
-    pub grpc: SocketAddr,
+    pub grpc: Address,
     /// The HTTP gateway, unless it is off.
-    pub http: Option<SocketAddr>,
+    pub http: Option<Address>,
     /// Metrics and probes on a port of their own, if asked for.
-    pub metrics: Option<SocketAddr>,
+    pub metrics: Option<Address>,
     /// The admin API, if asked for.
-    pub admin: Option<SocketAddr>,
+    pub admin: Option<Address>,
 }
 
 impl Server {
     /// Takes every port, or none. Each takes connections from now on, but for the gRPC port, for which the settings say when.
     pub async fn bind(settings: &Settings, security: Security, service: Service) -> Result<Self, BindError> {
-        let grpc = bind(GRPC, settings.grpc_addr)?;
+        let address = &settings.grpc_addr;
+        let grpc = take(GRPC, address).await?;
         let grpc = match settings.listen {
-            Listen::AtStart => GrpcSocket::Listening(listen(GRPC, grpc)?),
-            Listen::WhenReady => GrpcSocket::Bound(grpc),
+            Listen::AtStart => GrpcSocket::Listening(listen(GRPC, address, grpc)?),
+            Listen::WhenReady => {
+                service.close();
+                GrpcSocket::Bound(address.clone(), grpc)
+            }
         };
-        let open = |key, address| listen(key, bind(key, address)?);
-        let http = (!settings.no_http).then(|| open("http_addr", settings.http_addr));
-        let metrics = settings.metrics_addr.map(|address| open("metrics_addr", address));
-        let admin = settings.admin_addr.map(|address| open("admin_addr", address));
-        let (http, metrics, admin) = (http.transpose()?, metrics.transpose()?, admin.transpose()?);
+        let http = Some(&settings.http_addr).filter(|_| !settings.no_http);
+        let http = open("http_addr", http).await?;
+        let metrics = open("metrics_addr", settings.metrics_addr.as_ref()).await?;
+        let admin = open("admin_addr", settings.admin_addr.as_ref()).await?;
         Ok(Self {
             service,
             security,
@@ -119,15 +118,15 @@ impl Server {
 
     /// Where it listens, with the ports that were chosen for port 0.
     pub fn addresses(&self) -> std::io::Result<Addresses> {
-        let of = |socket: &Option<TcpListener>| socket.as_ref().map(TcpListener::local_addr).transpose();
+        let of = |socket: &Option<Socket>| socket.as_ref().map(|socket| socket.address().clone());
         Ok(Addresses {
             grpc: match &self.sockets.grpc {
-                GrpcSocket::Listening(socket) => socket.local_addr()?,
-                GrpcSocket::Bound(socket) => socket.local_addr()?,
+                GrpcSocket::Listening(socket) => socket.address().clone(),
+                GrpcSocket::Bound(_, taken) => taken.address()?,
             },
-            http: of(&self.sockets.http)?,
-            metrics: of(&self.sockets.metrics)?,
-            admin: of(&self.sockets.admin)?,
+            http: of(&self.sockets.http),
+            metrics: of(&self.sockets.metrics),
+            admin: of(&self.sockets.admin),
         })
     }
 
@@ -250,15 +249,17 @@ impl Server {
         async move {
             let socket = match sockets.grpc {
                 GrpcSocket::Listening(socket) => Ok(socket),
-                GrpcSocket::Bound(socket) => {
+                GrpcSocket::Bound(address, taken) => {
                     service.until_loaded().await;
-                    listen(GRPC, socket)
+                    listen(GRPC, &address, taken)
                 }
             };
             match socket {
                 Ok(socket) => serve(socket, router, Protocol::Grpc),
                 Err(error) => return error,
             }
+            // Only now, so that whoever reads "ready" can connect.
+            service.open();
             listening.cancel();
             std::future::pending().await
         }
@@ -268,27 +269,28 @@ impl Server {
 /// The key of the gRPC port's address.
 const GRPC: &str = "grpc_addr";
 
-/// Takes a port. Connections are refused until it listens.
-fn bind(key: &'static str, address: SocketAddr) -> Result<TcpSocket, BindError> {
-    let open = || {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4()?,
-            SocketAddr::V6(_) => TcpSocket::new_v6()?,
-        };
-        // A restart need not wait for the remains of old connections.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        Ok(socket)
-    };
-    open().map_err(|problem| BindError { key, address, problem })
-}
-
-/// Begins to take connections.
-fn listen(key: &'static str, socket: TcpSocket) -> Result<TcpListener, BindError> {
-    let address = socket.local_addr();
-    socket.listen(BACKLOG).map_err(|problem| BindError {
+/// Takes an address. Connections are refused until it listens.
+async fn take(key: &'static str, address: &Address) -> Result<Taken, BindError> {
+    Taken::take(address).await.map_err(|problem| BindError {
         key,
-        address: address.unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0))),
+        address: address.clone(),
         problem,
     })
+}
+
+/// Begins to take connections at `address`.
+fn listen(key: &'static str, address: &Address, taken: Taken) -> Result<Socket, BindError> {
+    taken.listen().map_err(|problem| BindError {
+        key,
+        address: address.clone(),
+        problem,
+    })
+}
+
+/// Takes the address of a door that is not off, and begins to take connections.
+async fn open(key: &'static str, address: Option<&Address>) -> Result<Option<Socket>, BindError> {
+    match address {
+        Some(address) => listen(key, address, take(key, address).await?).map(Some),
+        None => Ok(None),
+    }
 }

@@ -115,10 +115,10 @@ impl Security {
 
 /// Who can change the models that serve must be known, unless it is anybody on this host where callers need no key either.
 fn check_admin(settings: &Settings, keys: &Keys, admin_keys: &Keys) -> Result<(), String> {
-    let Some(address) = settings.admin_addr.filter(|_| admin_keys.admits_everybody()) else {
+    let Some(address) = settings.admin_addr.as_ref().filter(|_| admin_keys.admits_everybody()) else {
         return Ok(());
     };
-    let among_friends = address.ip().is_loopback() && keys.admits_everybody() && settings.profile != Profile::Hardened;
+    let among_friends = address.is_local() && keys.admits_everybody() && settings.profile != Profile::Hardened;
     match among_friends {
         true => Ok(()),
         false => Err(format!(

@@ -48,6 +48,8 @@ impl ServingState {
 /// Tells those who watch that something changed.
 pub struct HealthBoard {
     draining: watch::Sender<bool>,
+    /// Whether a door that waits for the models is still closed.
+    closed: AtomicBool,
     /// Whether any model remembers a failure, for the many answers that need not look.
     remembers: AtomicBool,
 }
@@ -57,6 +59,7 @@ impl HealthBoard {
     pub fn new() -> Self {
         Self {
             draining: watch::Sender::new(false),
+            closed: AtomicBool::new(false),
             remembers: AtomicBool::new(false),
         }
     }
@@ -98,6 +101,17 @@ impl Service {
     /// From now on every state reads as draining, and those who watch hear it.
     pub fn start_draining(&self) {
         self.inner.health.draining.send_replace(true);
+    }
+
+    /// From now on the server reads as loading until [`Self::open`]: a door takes no calls yet, which waits for the models.
+    pub fn close(&self) {
+        self.inner.health.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Every door takes calls: the server serves once its models do, and those who watch hear it.
+    pub fn open(&self) {
+        self.inner.health.closed.store(false, Ordering::Relaxed);
+        self.tell_health();
     }
 
     /// Hears of every change of state; the value says whether the server is draining.
@@ -183,7 +197,7 @@ impl Service {
         self.tell_health();
     }
 
-    /// The state of the server: serving when every model of every task is, in its stable version.
+    /// The state of the server: serving when every door takes calls and every model of every task serves, in its stable version.
     pub fn state(&self) -> ServingState {
         if self.is_draining() {
             return ServingState::Draining;
@@ -194,7 +208,7 @@ impl Service {
         let any = |state| states.contains(&state);
         if any(ServingState::Failed) {
             ServingState::Failed
-        } else if any(ServingState::Loading) {
+        } else if any(ServingState::Loading) || self.inner.health.closed.load(Ordering::Relaxed) {
             ServingState::Loading
         } else {
             ServingState::Serving

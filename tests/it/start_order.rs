@@ -1,15 +1,26 @@
 //! Ports are taken before models are loaded: those that probes ask say so, and the gRPC port refuses connections until all serve, unless
 //! it is to listen from the start.
 
+use std::net::SocketAddr;
+
 use serde_json::json;
-use tandem::config::Listen;
+use tandem::config::settings::RouteSetting;
+use tandem::config::{Address, Listen, Settings};
+use tandem::server::Server;
+use tandem::server::security::{Security, Tokens};
+use tandem::service::Service;
+use tandem::service::health::ServingState;
+use tandem::service::start::open_catalog;
+use tandem::telemetry::metrics::Metrics;
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::support::{Client, Refusal, TestServer, fast};
+use crate::support::models::copy_folder;
+use crate::support::{Client, Refusal, TestServer, fast, shipped_models};
 
 #[tokio::test]
 async fn before_loading_predict_is_unavailable_and_after_it_answers() {
@@ -53,6 +64,44 @@ async fn before_loading_health_is_not_serving_and_the_process_is_alive() {
     );
     server.load().await;
     assert_eq!(http.get("/readyz").await.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn the_server_is_ready_only_once_the_grpc_port_takes_connections() {
+    let repository = tempfile::tempdir().expect("a temporary folder");
+    let name = "sentiment-fast";
+    copy_folder(&shipped_models().join(name), &repository.path().join(name));
+    let any_port = Address::from(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let settings = Settings {
+        grpc_addr: any_port,
+        no_http: true,
+        models: repository.path().to_owned(),
+        default_route: RouteSetting::Fast,
+        ..Settings::default()
+    };
+    let catalog = open_catalog(&settings).expect("the repository is whole");
+    let service = Service::new(&settings, catalog, Metrics::new("test"));
+    let security = Security::load(&settings, Tokens::default()).expect("no files");
+    let server = Server::bind(&settings, security, service.clone()).await;
+    let server = server.expect("a free port");
+    service.load_models(&settings).expect("the model passes its checks");
+    // The models serve, and the port is still closed: it opens once the server runs.
+    assert_eq!(service.state(), ServingState::Loading);
+    assert_eq!(service.state_of_service(""), Some(ServingState::Loading));
+    let grpc = server.addresses().expect("addresses").grpc.ip().expect("a port");
+    let mut changes = service.watch_health();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let shutdown = async {
+        let _ = stopped.await;
+    };
+    let (_, no_hang_up) = tokio::sync::watch::channel(0);
+    let running = tokio::spawn(server.run(shutdown, no_hang_up, CancellationToken::new()));
+    while service.state() != ServingState::Serving {
+        changes.changed().await.expect("the service is there");
+    }
+    tokio::net::TcpStream::connect(grpc).await.expect("it listens");
+    stop.send(()).expect("it runs");
+    running.await.expect("no panic").expect("the port is ours");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod addresses;
 mod bench;
 mod calibrate;
 mod cli;

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use crate::api::pb;
 use crate::cli::ConfigArgs;
-use crate::cli::client::CredentialArgs;
+use crate::cli::client::{CredentialArgs, ServerAddress};
 use crate::cli::read_args::ReadArgs;
 use crate::config::HumanDuration;
 use crate::config::settings::RouteSetting;
@@ -15,8 +15,8 @@ use crate::config::settings::RouteSetting;
 #[derive(clap::Args)]
 pub struct BenchArgs {
     /// Ask the server at this gRPC address [default: 127.0.0.1:50051]
-    #[arg(long, value_name = "ADDRESS", help_heading = "Server", conflicts_with = "spawn")]
-    pub server: Option<String>,
+    #[arg(long, value_name = "ADDRESS", help_heading = "Server", conflicts_with = "spawn", value_parser = ServerAddress::parse)]
+    pub server: Option<ServerAddress>,
     /// What the server is shown.
     #[command(flatten)]
     pub credentials: CredentialArgs,

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::cli::ConfigArgs;
-use crate::config::Options;
+use crate::config::{Address, Options};
 
 /// How long a child may take until it is ready.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -79,9 +79,9 @@ fn settings(config: &ConfigArgs) -> Vec<String> {
         Some(asked) => format!("{asked},{ANNOUNCEMENTS}"),
         None => format!("warn,{ANNOUNCEMENTS}"),
     };
-    let any_port = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let any_port = Some(Address::Ip(([127, 0, 0, 1], 0).into()));
     let options = Options {
-        grpc_addr: any_port,
+        grpc_addr: any_port.clone(),
         http_addr: any_port,
         log_format: Some(crate::telemetry::logs::LogFormat::Json),
         log_filter: Some(filter),

@@ -14,7 +14,7 @@ use super::measure::{Measured, Rates, Target, measure, warm_up};
 use super::progress::Progress;
 use super::{connect_all, millis_of};
 use crate::api::pb;
-use crate::cli::client::Server;
+use crate::cli::client::{Server, ServerAddress};
 
 /// A reference, started.
 pub enum Rival {
@@ -92,7 +92,7 @@ impl Rival {
                 let address = child.ask(&echo::encode(answer)).await?;
                 let address = address["grpc"].as_str().ok_or("the reference tells no address")?;
                 let target = Target {
-                    clients: connect_all(&Server::plain(address), args.connections).await?,
+                    clients: connect_all(&Server::plain(ServerAddress::parse(address)?), args.connections).await?,
                     pid: child.pid(),
                 };
                 Ok(Self::Echo { target, _child: child })

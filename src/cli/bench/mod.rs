@@ -28,8 +28,7 @@ use self::measure::{Target, measure, warm_up};
 use self::progress::Progress;
 use self::recorder::LatencySummary;
 use self::report::Report;
-use super::client::{Server, describe};
-use super::healthcheck::reachable;
+use super::client::{Server, ServerAddress, describe};
 use super::signals::Signals;
 use super::{Exit, complain, fail};
 use crate::api::pb;
@@ -76,9 +75,9 @@ async fn bench(args: &BenchArgs, settings: &Settings) -> Result<Report, String> 
         None
     };
     let address = match (&child, &args.server) {
-        (Some(child), _) => child.grpc.to_string(),
-        (None, Some(address)) => reachable(address),
-        (None, None) => reachable(&settings.grpc_addr.to_string()),
+        (Some(child), _) => ServerAddress::Plain(child.grpc.into()),
+        (None, Some(address)) => address.clone(),
+        (None, None) => settings.grpc_addr.clone().into(),
     };
     let reached = Server {
         address: address.clone(),

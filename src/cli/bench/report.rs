@@ -12,6 +12,7 @@ use super::overload::Overload;
 use super::probe::Leftover;
 use super::recorder::LatencySummary;
 use crate::api::pb;
+use crate::cli::client::ServerAddress;
 use crate::cli::terminal::{Painted, Table};
 use crate::cli::{Exit, fail, output};
 
@@ -39,7 +40,7 @@ pub struct Report {
 
 impl Report {
     /// A report without figures.
-    pub fn new(args: &BenchArgs, address: &str, answer: &pb::PredictResponse) -> Self {
+    pub fn new(args: &BenchArgs, address: &ServerAddress, answer: &pb::PredictResponse) -> Self {
         let models: Vec<String> = answer
             .models
             .iter()
@@ -47,7 +48,7 @@ impl Report {
             .collect();
         Self {
             tandem: env!("CARGO_PKG_VERSION"),
-            server: address.to_owned(),
+            server: address.to_string(),
             model: models.join(", "),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             load: serde_json::json!({

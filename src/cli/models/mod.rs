@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tonic::{Response, Status};
 
-use super::client::{Connection, CredentialArgs, describe};
-use super::healthcheck::{connect_as_configured, reachable};
+use super::client::{Connection, CredentialArgs, ServerAddress, describe};
+use super::healthcheck::connect_as_configured;
 use super::{ConfigArgs, Exit, complain};
 use crate::api::pb;
 use crate::api::pb::admin_service_client::AdminServiceClient;
@@ -27,8 +27,8 @@ pub struct ModelsArgs {
     action: Action,
     /// The server's admin address [default: the one in the server's configuration, or 127.0.0.1:50052]; a wildcard address is
     /// asked on loopback
-    #[arg(long, env = "TANDEM_ADMIN_ADDR", value_name = "ADDRESS", global = true)]
-    addr: Option<String>,
+    #[arg(long, env = "TANDEM_ADMIN_ADDR", value_name = "ADDRESS", value_parser = ServerAddress::parse, global = true)]
+    addr: Option<ServerAddress>,
     /// How long to wait for it to be done
     #[arg(long, value_name = "DURATION", default_value = "10m", global = true)]
     timeout: HumanDuration,
@@ -160,12 +160,11 @@ async fn act(args: &ModelsArgs, settings: &Settings, printer: &Printer) -> Resul
         tls_ca: args.tls_ca.clone(),
         tls_name: args.tls_name.clone(),
     };
-    let configured = || {
-        settings
-            .admin_addr
-            .map_or(USUAL_ADDRESS.to_owned(), |address| address.to_string())
+    let configured = || match &settings.admin_addr {
+        Some(address) => Ok(address.clone().into()),
+        None => ServerAddress::parse(USUAL_ADDRESS),
     };
-    let address = reachable(&args.addr.clone().unwrap_or_else(configured));
+    let address = args.addr.clone().map_or_else(configured, Ok)?;
     let (is_configured, token) = (args.addr.is_none(), args.token.as_deref());
     let connection = connect_as_configured(&address, is_configured, &credentials, token, settings).await?;
     let mut clients = Clients {

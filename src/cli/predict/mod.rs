@@ -11,7 +11,7 @@ use answers::{Answered, Format, Writer};
 use backend::{Backend, local};
 use source::Source;
 
-use super::client::{CredentialArgs, connect_as};
+use super::client::{CredentialArgs, ServerAddress, connect_as};
 use super::read_args::ReadArgs;
 use super::{ConfigArgs, Exit, complain, fail, output};
 use crate::api::pb;
@@ -60,8 +60,8 @@ pub struct PredictArgs {
     #[arg(long, value_name = "TASK", default_value = "", hide_default_value = true)]
     task: String,
     /// Ask the server at this gRPC address instead of loading the models here
-    #[arg(long, value_name = "ADDRESS")]
-    addr: Option<String>,
+    #[arg(long, value_name = "ADDRESS", value_parser = ServerAddress::parse)]
+    addr: Option<ServerAddress>,
     /// What the server is shown.
     #[command(flatten)]
     credentials: CredentialArgs,

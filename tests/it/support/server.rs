@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tandem::config::duration::HumanDuration;
 use tandem::config::settings::RouteSetting;
-use tandem::config::{Listen, Settings, TaskSettings};
+use tandem::config::{Address, Listen, Settings, TaskSettings};
 use tandem::model::onnx::Runtime;
 use tandem::server::security::{Security, Tokens};
 use tandem::server::{Addresses, Server};
@@ -58,10 +58,10 @@ pub struct Builder {
 impl TestServer {
     /// A server of the shipped models, with default limits.
     pub fn builder() -> Builder {
-        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        let any_port = Address::from(SocketAddr::from(([127, 0, 0, 1], 0)));
         Builder {
             settings: Settings {
-                grpc_addr: any_port,
+                grpc_addr: any_port.clone(),
                 http_addr: any_port,
                 models: shipped_models(),
                 ..Settings::default()
@@ -88,7 +88,7 @@ impl TestServer {
 
     /// A new connection to the admin port.
     pub async fn admin_channel(&self) -> Channel {
-        let address = self.addresses.admin.expect("the port was asked for");
+        let address = self.addresses.admin.as_ref().expect("the port was asked for");
         let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
         endpoint.connect().await.expect("the port is open")
     }
@@ -119,17 +119,19 @@ impl TestServer {
 
     /// Where gRPC listens.
     pub fn grpc_addr(&self) -> SocketAddr {
-        self.addresses.grpc
+        self.addresses.grpc.ip().expect("a port")
     }
 
     /// Where the gateway listens.
     pub fn http_addr(&self) -> SocketAddr {
-        self.addresses.http.expect("the gateway is on")
+        let http = self.addresses.http.as_ref().expect("the gateway is on");
+        http.ip().expect("a port")
     }
 
     /// Where metrics and probes listen apart.
     pub fn metrics_addr(&self) -> SocketAddr {
-        self.addresses.metrics.expect("the port was asked for")
+        let metrics = self.addresses.metrics.as_ref().expect("the port was asked for");
+        metrics.ip().expect("a port")
     }
 
     /// Loads the models and waits until the server serves.
@@ -259,7 +261,7 @@ impl Builder {
 
     /// The admin API on a port of its own.
     pub fn admin_port(mut self) -> Self {
-        self.settings.admin_addr = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+        self.settings.admin_addr = Some(SocketAddr::from(([127, 0, 0, 1], 0)).into());
         self
     }
 
@@ -277,7 +279,7 @@ impl Builder {
 
     /// Metrics and probes on a port of their own too.
     pub fn metrics_port(mut self) -> Self {
-        self.settings.metrics_addr = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+        self.settings.metrics_addr = Some(SocketAddr::from(([127, 0, 0, 1], 0)).into());
         self
     }
 

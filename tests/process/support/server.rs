@@ -17,6 +17,7 @@ use super::{LIMIT, root, wait};
 pub struct RunningServer {
     child: Child,
     log: Log,
+    /// 0.0.0.0:0 where it is no address of the network.
     pub grpc: SocketAddr,
     pub http: Option<SocketAddr>,
     pub metrics: Option<SocketAddr>,
@@ -65,7 +66,7 @@ impl RunningServer {
         Self {
             child,
             log,
-            grpc: address("grpc").expect("the address of gRPC"),
+            grpc: address("grpc").unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))),
             http: address("http"),
             metrics: address("metrics"),
             admin: address("admin"),

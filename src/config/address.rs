@@ -1,0 +1,245 @@
+//! Where a door listens and where a server is found: `127.0.0.1:50051`, `localhost:50051`, `:50051`, `unix:/run/tandem.sock`.
+//!
+//! The one place that reads addresses. Unix sockets are named as gRPC's clients name them.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The most bytes in the path or the name of a Unix socket: Linux's bound, less the byte that ends it.
+const MAX_UNIX_BYTES: usize = 107;
+
+/// The most bytes in the name of a host.
+const MAX_HOST_BYTES: usize = 253;
+
+/// Where a door listens, or where a server is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// An address of the network and a port.
+    Ip(SocketAddr),
+    /// The name of a host and a port.
+    Name(String, u16),
+    /// A port on all addresses of this host: `:50051`.
+    Any(u16),
+    /// A Unix socket, by its path.
+    Unix(PathBuf),
+    /// A Unix socket without a file, by its name; Linux has them.
+    UnixAbstract(String),
+}
+
+impl Address {
+    /// Whether only this host can reach it: loopback, or a Unix socket. A name is taken at its word where it is `localhost`, which
+    /// then stands for loopback alone.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Ip(address) => address.ip().is_loopback(),
+            Self::Name(host, _) => is_localhost(host),
+            Self::Any(_) => false,
+            Self::Unix(_) | Self::UnixAbstract(_) => true,
+        }
+    }
+
+    /// Where a client on this host finds a server that listens here: all addresses are asked on loopback.
+    pub fn reachable(self) -> Self {
+        match self {
+            Self::Ip(SocketAddr::V6(address)) if address.ip().is_unspecified() => {
+                Self::Ip((Ipv6Addr::LOCALHOST, address.port()).into())
+            }
+            Self::Ip(SocketAddr::V4(address)) if address.ip().is_unspecified() => {
+                Self::Ip((Ipv4Addr::LOCALHOST, address.port()).into())
+            }
+            Self::Any(port) => Self::Ip((Ipv4Addr::LOCALHOST, port).into()),
+            other => other,
+        }
+    }
+
+    /// The address of the network, where it is one.
+    pub fn ip(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Ip(address) => Some(*address),
+            _ => None,
+        }
+    }
+
+    /// The path by which the system knows a Unix socket.
+    pub fn unix_path(&self) -> Option<PathBuf> {
+        match self {
+            Self::Unix(path) => Some(path.clone()),
+            // The system's own way of writing a name without a file.
+            Self::UnixAbstract(name) => Some(PathBuf::from(format!("\0{name}"))),
+            Self::Ip(_) | Self::Name(..) | Self::Any(_) => None,
+        }
+    }
+}
+
+/// Whether a name stands for loopback wherever it is asked (RFC 6761, section 6.3).
+pub fn is_localhost(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    host == "localhost" || host.ends_with(".localhost")
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::Ip(address)
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse(text).map_err(|problem| format!("`{}` is no address: {problem}", text.escape_debug()))
+    }
+}
+
+fn parse(text: &str) -> Result<Address, String> {
+    if let Some(name) = text.strip_prefix("unix-abstract:") {
+        return check_unix(name).map(|name| Address::UnixAbstract(name.to_owned()));
+    }
+    if let Some(path) = text.strip_prefix("unix:") {
+        let path = match path.strip_prefix("//") {
+            Some(path) if !path.starts_with('/') => return Err("write unix:PATH or unix:///PATH".into()),
+            Some(path) => path,
+            None => path,
+        };
+        return check_unix(path).map(|path| Address::Unix(PathBuf::from(path)));
+    }
+    if let Ok(address) = text.parse() {
+        return Ok(Address::Ip(address));
+    }
+    const FORMS: &str = "write host:port, :port for all addresses of this host, or unix:PATH";
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Err(format!("the port is missing; write [{text}]:PORT"));
+    }
+    if text.parse::<Ipv4Addr>().is_ok() {
+        return Err(format!("the port is missing; write {text}:PORT"));
+    }
+    let (host, port) = text.rsplit_once(':').ok_or(FORMS)?;
+    // No sign and no space, as a number alone would allow.
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    let port = port.parse().ok().filter(|_| digits);
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    match port {
+        _ if host.parse::<IpAddr>().is_ok_and(|host| host.is_ipv6()) => {
+            Err(format!("an address of IPv6 stands in brackets; write [{host}]:PORT"))
+        }
+        _ if !host.bytes().all(known) || host.len() > MAX_HOST_BYTES => Err(FORMS.into()),
+        None => Err("the port is a number from 0 to 65535".into()),
+        Some(port) if host.is_empty() => Ok(Address::Any(port)),
+        Some(port) => Ok(Address::Name(host.to_owned(), port)),
+    }
+}
+
+fn check_unix(name: &str) -> Result<&str, String> {
+    match () {
+        () if name.is_empty() => Err("the path of the Unix socket is missing".into()),
+        () if name.contains('\0') => Err("the path of a Unix socket holds no zero byte".into()),
+        () if name.len() > MAX_UNIX_BYTES => Err(format!(
+            "the path of a Unix socket has at most {MAX_UNIX_BYTES} bytes, this one has {}",
+            name.len()
+        )),
+        () if Path::new(name).file_name().is_none() => Err("the path of a Unix socket ends with its name".into()),
+        () => Ok(name),
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(formatter),
+            Self::Name(host, port) => write!(formatter, "{host}:{port}"),
+            Self::Any(port) => write!(formatter, ":{port}"),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+            Self::UnixAbstract(name) => write!(formatter, "unix-abstract:{name}"),
+        }
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Address {
+        text.parse().expect(text)
+    }
+
+    #[test]
+    fn addresses_are_read_as_people_write_them_and_written_so_again() {
+        for (text, local) in [
+            ("127.0.0.1:50051", true),
+            ("[::1]:50051", true),
+            ("0.0.0.0:50051", false),
+            ("[::]:0", false),
+            (":50051", false),
+            ("localhost:50051", true),
+            ("LocalHost.:50051", true),
+            ("tandem-1.example_org:5000", false),
+            ("unix:/run/tandem.sock", true),
+            ("unix:tandem.sock", true),
+            ("unix-abstract:tandem", true),
+        ] {
+            let address = read(text);
+            assert_eq!((address.to_string().as_str(), address.is_local()), (text, local));
+        }
+        assert_eq!(read("unix:///run/tandem.sock"), read("unix:/run/tandem.sock"));
+        assert!(!is_localhost("notlocalhost"));
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_what_to_write() {
+        let long = format!("unix:/{}", "a".repeat(MAX_UNIX_BYTES));
+        for (text, part) in [
+            ("", "write host:port"),
+            ("localhost", "write host:port"),
+            ("50051", "write host:port"),
+            ("127.0.0.1", "write 127.0.0.1:PORT"),
+            ("::1", "write [::1]:PORT"),
+            ("fe80::1:2:3:4:5:6:50051", "stands in brackets"),
+            ("localhost:", "from 0 to 65535"),
+            ("localhost:65536", "from 0 to 65535"),
+            ("localhost:+1", "from 0 to 65535"),
+            ("http://localhost:50051", "write host:port"),
+            ("a b:1", "write host:port"),
+            ("*:1", "write host:port"),
+            ("a\n:1", "`a\\n:1` is no address"),
+            ("unix:", "is missing"),
+            ("unix-abstract:", "is missing"),
+            ("unix://run/x", "unix:///PATH"),
+            ("unix:/run/..", "ends with its name"),
+            ("unix:/a\0b", "no zero byte"),
+            (&long, "at most 107 bytes, this one has 108"),
+        ] {
+            let problem = text.parse::<Address>().expect_err(text);
+            assert!(problem.contains(part), "{text}: {problem}");
+        }
+    }
+
+    #[test]
+    fn all_addresses_of_a_host_are_asked_on_loopback() {
+        for (listens, asked) in [
+            ("0.0.0.0:7", "127.0.0.1:7"),
+            ("[::]:7", "[::1]:7"),
+            (":7", "127.0.0.1:7"),
+            ("server:7", "server:7"),
+            ("unix:a", "unix:a"),
+        ] {
+            assert_eq!(read(listens).reachable(), read(asked));
+        }
+    }
+}
