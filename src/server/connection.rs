@@ -20,6 +20,7 @@ use tower::ServiceExt;
 
 use super::accept::Protocol;
 use super::activity::Activity;
+use super::authority::AnyAuthority;
 use super::bodies::{AnswerBody, CallBody};
 use super::places::Place;
 use super::socket::Stream;
@@ -138,7 +139,7 @@ impl Connection {
     pub async fn serve(self, stream: Stream) {
         let limit = self.limits.handshake;
         let Some(acceptor) = &self.tls else {
-            return self.speak_http(stream, limit).await;
+            return self.speak(stream, limit).await;
         };
         let started = Instant::now();
         let shaken = tokio::select! {
@@ -148,9 +149,17 @@ impl Connection {
         };
         let left = limit.saturating_sub(started.elapsed());
         match shaken {
-            Ok(Ok(stream)) => self.speak_http(stream, left).await,
+            Ok(Ok(stream)) => self.speak(stream, left).await,
             Ok(Err(error)) => tracing::debug!(door = self.protocol.name(), %error, "a TLS handshake failed"),
             Err(_) => tracing::debug!(door = self.protocol.name(), "a TLS handshake took too long"),
+        }
+    }
+
+    /// At the gRPC doors, nobody asks what a call's authority says.
+    async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, handshake: Duration) {
+        match self.protocol {
+            Protocol::Grpc | Protocol::Admin => self.speak_http(AnyAuthority::new(stream), handshake).await,
+            Protocol::Http | Protocol::Operations => self.speak_http(stream, handshake).await,
         }
     }
 

@@ -6,6 +6,7 @@
 
 pub mod accept;
 pub mod activity;
+mod authority;
 pub mod bodies;
 pub mod connection;
 mod memory;

@@ -1,0 +1,362 @@
+//! Takes the authority of gRPC calls whatever it says, since nothing here asks for it.
+//!
+//! gRPC's C core, which is behind Python, Ruby, PHP and C++, writes the target into `:authority`: the path of a Unix socket as
+//! `%2Frun%2Fa.sock`, a list of addresses as `10.0.0.1:1,10.0.0.2:1`. The HTTP/2 library resets such calls as malformed before anybody
+//! sees them. So each byte of it that no host has becomes `-` on its way in: as long as before, so that the compression of
+//! headers stays in step. Values that are packed by Huffman's code are left alone; the C core packs none of these.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The bytes before the first frame.
+const PREFACE_BYTES: usize = 24;
+/// The bytes before each frame's content.
+const HEAD_BYTES: usize = 9;
+const HEADERS: u8 = 1;
+const CONTINUATION: u8 = 9;
+const PADDED: u8 = 8;
+const PRIORITY: u8 = 0x20;
+/// The bytes of a priority.
+const PRIORITY_BYTES: usize = 5;
+
+const NAME: &[u8] = b":authority";
+/// Its number in the table that all peers know (RFC 7541, appendix A).
+const NAME_INDEX: u8 = 1;
+
+/// A stream of HTTP/2 in which authorities are such as the library takes.
+pub struct AnyAuthority<S> {
+    stream: S,
+    reader: Reader,
+}
+
+impl<S> AnyAuthority<S> {
+    /// Reads from `stream`, from its first byte on.
+    pub fn new(stream: S) -> Self {
+        Self {
+            stream,
+            reader: Reader::default(),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for AnyAuthority<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.reader.pass(&mut buffer.filled_mut()[before..]);
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for AnyAuthority<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Knows where in the frames it is, however the bytes are cut. Takes any bytes: what is no HTTP/2 is refused by the library anyway.
+struct Reader {
+    /// Bytes to pass over before the next thing.
+    skip: usize,
+    /// The head of a frame, and how much of it has come.
+    head: [u8; HEAD_BYTES],
+    got: usize,
+    /// Whether the next byte tells how much of the frame is padding.
+    padded: bool,
+    /// Whether a priority stands before the block.
+    priority: bool,
+    /// Bytes of the block of headers to come in this frame, and of padding after it.
+    block: usize,
+    padding: usize,
+    field: Field,
+}
+
+/// Where in a block of headers it is (RFC 7541, section 6).
+#[derive(Clone, Copy)]
+enum Field {
+    /// Before a field.
+    Start,
+    /// In a number that says nothing here; a value follows it, or the next field.
+    Number { value_follows: bool },
+    /// Before the length of a string.
+    Length(Text),
+    /// In the rest of that length: what it is so far, the place of its next bits, and whether the string is packed.
+    LongLength(Text, usize, u32, bool),
+    /// In a string, of which so many bytes are left.
+    Text(Text, usize),
+}
+
+/// A string of a field.
+#[derive(Clone, Copy)]
+enum Text {
+    /// A name, of which so many bytes were those of ours; none once one was not.
+    Name(Option<usize>),
+    /// A value; the authority's or not.
+    Value(bool),
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self {
+            skip: PREFACE_BYTES,
+            head: [0; HEAD_BYTES],
+            got: 0,
+            padded: false,
+            priority: false,
+            block: 0,
+            padding: 0,
+            field: Field::Start,
+        }
+    }
+}
+
+impl Reader {
+    fn pass(&mut self, mut bytes: &mut [u8]) {
+        loop {
+            let passed = self.skip.min(bytes.len());
+            self.skip -= passed;
+            let Some((byte, rest)) = bytes[passed..].split_first_mut() else {
+                return;
+            };
+            self.byte(byte);
+            bytes = rest;
+        }
+    }
+
+    fn byte(&mut self, byte: &mut u8) {
+        if self.padded {
+            self.padded = false;
+            self.padding = usize::from(*byte).min(self.block);
+            self.block -= self.padding;
+            self.begin_block();
+        } else if self.block > 0 {
+            self.block -= 1;
+            self.field = self.field.after(byte);
+        } else {
+            self.head[self.got] = *byte;
+            self.got += 1;
+            if self.got < HEAD_BYTES {
+                return;
+            }
+            self.got = 0;
+            self.begin_frame();
+        }
+        if self.block == 0 && !self.padded {
+            self.skip += std::mem::take(&mut self.padding);
+        }
+    }
+
+    fn begin_frame(&mut self) {
+        let [a, b, c, kind, flags, ..] = self.head;
+        let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        match kind {
+            HEADERS => {
+                self.field = Field::Start;
+                self.padded = flags & PADDED != 0 && length > 0;
+                self.priority = flags & PRIORITY != 0;
+                self.block = length - usize::from(self.padded);
+                if !self.padded {
+                    self.begin_block();
+                }
+            }
+            CONTINUATION => self.block = length,
+            _ => self.skip = length,
+        }
+    }
+
+    fn begin_block(&mut self) {
+        if self.priority {
+            self.skip = PRIORITY_BYTES.min(self.block);
+            self.block -= self.skip;
+        }
+    }
+}
+
+impl Field {
+    /// Where it is after one more byte, which is changed if it is one of an authority.
+    fn after(self, byte: &mut u8) -> Self {
+        match self {
+            Self::Start => Self::begin(*byte),
+            Self::Number { .. } if *byte & 0x80 != 0 => self,
+            Self::Number { value_follows: true } => Self::Length(Text::Value(false)),
+            Self::Number { value_follows: false } => Self::Start,
+            Self::Length(text) => match (*byte & 0x7f, *byte & 0x80 != 0) {
+                (0x7f, packed) => Self::LongLength(text, 0x7f, 0, packed),
+                (length, packed) => Self::string(text, length.into(), packed),
+            },
+            Self::LongLength(text, length, shift, packed) => {
+                // Longer ones than the library takes need not be right.
+                let more = usize::from(*byte & 0x7f).checked_shl(shift).unwrap_or(usize::MAX);
+                let length = length.saturating_add(more);
+                match *byte & 0x80 {
+                    0 => Self::string(text, length, packed),
+                    _ => Self::LongLength(text, length, shift.saturating_add(7), packed),
+                }
+            }
+            Self::Text(text, left) => Self::string(text.after(byte), left - 1, false),
+        }
+    }
+
+    /// The first byte of a field.
+    fn begin(byte: u8) -> Self {
+        // The bits of the number in it, and whether strings follow: a field of a table, a literal that is kept, the size of the
+        // table, and other literals.
+        let (mask, literal) = match byte {
+            0x80.. => (0x7f, false),
+            0x40.. => (0x3f, true),
+            0x20.. => (0x1f, false),
+            _ => (0x0f, true),
+        };
+        match byte & mask {
+            number if number == mask => Self::Number { value_follows: literal },
+            _ if !literal => Self::Start,
+            0 => Self::Length(Text::Name(Some(0))),
+            number => Self::Length(Text::Value(number == NAME_INDEX)),
+        }
+    }
+
+    /// In a string of so many bytes, or after it.
+    fn string(text: Text, left: usize, packed: bool) -> Self {
+        let text = match text {
+            _ if !packed => text,
+            Text::Name(_) => Text::Name(None),
+            Text::Value(_) => Text::Value(false),
+        };
+        match (left, text) {
+            (0, Text::Name(known)) => Self::Length(Text::Value(known == Some(NAME.len()))),
+            (0, Text::Value(_)) => Self::Start,
+            _ => Self::Text(text, left),
+        }
+    }
+}
+
+impl Text {
+    /// What is known of it after one more byte.
+    fn after(self, byte: &mut u8) -> Self {
+        match self {
+            Self::Name(known) => Self::Name(
+                known
+                    .filter(|&known| NAME.get(known) == Some(byte))
+                    .map(|known| known + 1),
+            ),
+            Self::Value(true) if !byte.is_ascii_alphanumeric() && !b"-._".contains(byte) => {
+                *byte = b'-';
+                self
+            }
+            Self::Value(_) => self,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, content: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(content.len()).expect("short").to_be_bytes();
+        [&length[1..], &[kind, flags, 0, 0, 0, 1], content].concat()
+    }
+
+    fn string(text: &str) -> Vec<u8> {
+        let (mut bytes, length) = (Vec::new(), text.len());
+        match length {
+            0..0x7f => bytes.push(u8::try_from(length).expect("short")),
+            _ => bytes.extend([0x7f, u8::try_from(length - 0x7f).expect("not so long")]),
+        }
+        [bytes, text.as_bytes().to_vec()].concat()
+    }
+
+    /// Headers around an authority with this first byte and name.
+    fn block(start: &[u8], authority: &str) -> Vec<u8> {
+        let path = [vec![0x04], string("/a,b%2F")].concat();
+        let other = [vec![0x40], string(":authoritx"), string("a,b")].concat();
+        // A field and a size from the tables, with numbers of several bytes.
+        let known = vec![0x83, 0xff, 0x80, 0x01, 0x3f, 0xe1, 0x1f, 0x7f, 0x01, 0x01, b','];
+        [known, path, start.to_vec(), string(authority), other].concat()
+    }
+
+    fn passed(bytes: &[u8], pieces: usize) -> Vec<u8> {
+        let (mut reader, mut bytes) = (Reader::default(), bytes.to_vec());
+        bytes.chunks_mut(pieces).for_each(|piece| reader.pass(piece));
+        bytes
+    }
+
+    #[test]
+    fn an_authority_is_made_a_host_and_nothing_else_is_changed() {
+        let name = [vec![0x40], string(":authority")].concat();
+        let long = "/x".repeat(100);
+        for start in [&[0x41][..], &[0x01], &[0x11], &name] {
+            for (said, becomes) in [
+                ("%2Frun%2Fa.sock", "-2Frun-2Fa.sock"),
+                ("10.0.0.1:1,10.0.0.2:1", "10.0.0.1-1-10.0.0.2-1"),
+                ("a b", "a-b"),
+                ("", ""),
+                (&long, &long.replace('/', "-")),
+            ] {
+                let write = |authority: &str| {
+                    let block = block(start, authority);
+                    let (first, second) = block.split_at(block.len() / 2);
+                    let padded = [&[3][..], &[b','; 5], first, &[b','; 3]].concat();
+                    [
+                        vec![b'%'; PREFACE_BYTES],
+                        frame(4, 0, b"\x41\x01,"),
+                        frame(HEADERS, PADDED | PRIORITY, &padded),
+                        frame(CONTINUATION, 4, second),
+                        frame(0, 1, b"\x41\x01,"),
+                        frame(HEADERS, 5, &block),
+                    ]
+                    .concat()
+                };
+                for pieces in [1, 7, 10_000] {
+                    assert_eq!(passed(&write(said), pieces), write(becomes), "{said} after {start:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_packed_value_is_left_alone() {
+        let bytes = [vec![0; PREFACE_BYTES], frame(HEADERS, 4, &[0x41, 0x82, b',', b','])].concat();
+        assert_eq!(passed(&bytes, 3), bytes);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_pass(bytes in proptest::collection::vec(any::<u8>(), 0..400), pieces in 1usize..50) {
+            let mut framed = vec![0; PREFACE_BYTES];
+            framed.extend(frame(HEADERS, bytes.first().copied().unwrap_or(0), &bytes));
+            framed.extend(&bytes);
+            prop_assert_eq!(passed(&framed, pieces).len(), framed.len());
+            prop_assert_eq!(passed(&framed, pieces), passed(&framed, 1));
+        }
+    }
+}
