@@ -6,12 +6,15 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
-use prost_reflect::{DynamicMessage, Kind, MessageDescriptor, SerializeOptions};
+use prost_reflect::{DynamicMessage, EnumDescriptor, Kind, MessageDescriptor, SerializeOptions};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::schema;
-use crate::error::Error;
+use crate::error::{Error, Reason};
 use crate::service::validate::too_many_texts;
+
+/// The most of a field's path that an error tells, in bytes.
+pub const MAX_PATH_BYTES: usize = 80;
 
 /// What a document may become.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +39,8 @@ pub struct Size {
 pub enum Refused {
     /// It can't be read as what it is meant to be.
     Malformed(serde_path_to_error::Error<serde_json::Error>),
-    /// It would become more than it may.
-    TooMuch(Error),
+    /// It would become more than it may, or a field of it is at fault.
+    Told(Error),
 }
 
 /// The fields that a document may have.
@@ -54,6 +57,8 @@ struct Field {
     number: usize,
     name: String,
     message: Option<MessageDescriptor>,
+    /// The values that it may have, if it is one of a few.
+    choices: Option<EnumDescriptor>,
 }
 
 impl Fields {
@@ -70,14 +75,28 @@ impl Fields {
                         Kind::Message(inner) if !field.is_map() => Some(inner),
                         _ => None,
                     },
+                    choices: match field.kind() {
+                        Kind::Enum(choices) => Some(choices),
+                        _ => None,
+                    },
                 })
             }
             Self::Named(names) => names.iter().position(|&name| name == key).map(|number| Field {
                 number,
                 name: key.to_owned(),
                 message: None,
+                choices: None,
             }),
         }
+    }
+
+    /// Their names as JSON has them.
+    fn names(&self) -> String {
+        let names: Vec<String> = match self {
+            Self::Of(message) => message.fields().map(|field| field.json_name().to_owned()).collect(),
+            Self::Named(names) => names.iter().map(|&name| name.to_owned()).collect(),
+        };
+        names.join(", ")
     }
 }
 
@@ -129,7 +148,7 @@ pub fn with_path<'de, S: DeserializeSeed<'de>>(
 /// Tells how large what a document holds is, and builds nothing. Refuses what is over the bounds as soon as it is seen, and a
 /// field that is set twice, under one spelling or under two (`topK` and `top_k`): what builds messages takes the last.
 ///
-/// Stops at a field that nobody knows: what reads the document next gets no further.
+/// A field that nobody knows, and a value that is none of a field's few, are refused with those that are known.
 pub fn measure(json: &[u8], fields: Fields, bounds: Bounds) -> Result<Size, Refused> {
     let mut seen = Seen {
         bounds,
@@ -139,8 +158,12 @@ pub fn measure(json: &[u8], fields: Fields, bounds: Bounds) -> Result<Size, Refu
     };
     let outcome = with_path(json, Object(fields, &mut seen));
     match (seen.stop, outcome) {
-        (Some(Stop::Unknown), _) | (None, Ok(())) => Ok(seen.size),
-        (Some(Stop::TooMuch(error)), _) => Err(Refused::TooMuch(error)),
+        (Some(Stop::Unreadable), _) | (None, Ok(())) => Ok(seen.size),
+        (Some(Stop::Field { name, problem }), outcome) => {
+            let path = outcome.err().map(|error| error.path().to_string()).unwrap_or_default();
+            Err(Refused::Told(at_fault(&path, name.as_deref(), problem)))
+        }
+        (Some(Stop::TooMuch(error)), _) => Err(Refused::Told(error)),
         (None, Err(error)) => Err(Refused::Malformed(error)),
     }
 }
@@ -156,8 +179,26 @@ struct Seen {
 }
 
 enum Stop {
-    Unknown,
+    /// What reads the document next gets no further.
+    Unreadable,
     TooMuch(Error),
+    /// A field is at fault: of this name, if it is not part of the path yet.
+    Field {
+        name: Option<String>,
+        problem: String,
+    },
+}
+
+/// A field at fault, by its path, of which only so much is told, and as one line.
+fn at_fault(path: &str, name: Option<&str>, problem: String) -> Error {
+    // A point or a question mark stands for a place before any field.
+    let parent = Some(path).filter(|path| !["", ".", "?"].contains(path));
+    let path: Vec<&str> = parent.into_iter().chain(name).collect();
+    let path = path.join(".").replace(char::is_control, "\u{fffd}");
+    Error {
+        reason: Reason::MalformedMessage,
+        ..Error::invalid_field(&path[..path.floor_char_boundary(MAX_PATH_BYTES)], problem)
+    }
 }
 
 impl Seen {
@@ -217,7 +258,9 @@ impl<'de> Visitor<'de> for Object<'_> {
         while let Some(key) = entries.next_key::<Cow<str>>()? {
             seen.name(key.len())?;
             let Some(field) = fields.find(&key) else {
-                return seen.stop(Stop::Unknown);
+                let problem = format!("is no field here; there are {}", fields.names());
+                let name = Some(key.into_owned());
+                return seen.stop(Stop::Field { name, problem });
             };
             if !set.insert(field.number) {
                 return Err(A::Error::custom(format_args!("field '{key}' is set twice")));
@@ -227,6 +270,7 @@ impl<'de> Visitor<'de> for Object<'_> {
                 None => entries.next_value_seed(Value {
                     seen,
                     list: Some(&field.name),
+                    choices: field.choices.as_ref(),
                 })?,
             }
         }
@@ -238,6 +282,7 @@ impl<'de> Visitor<'de> for Object<'_> {
 struct Value<'a> {
     seen: &'a mut Seen,
     list: Option<&'a str>,
+    choices: Option<&'a EnumDescriptor>,
 }
 
 impl<'de> DeserializeSeed<'de> for Value<'_> {
@@ -268,16 +313,31 @@ impl<'de> Visitor<'de> for Value<'_> {
         Ok(())
     }
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
-        self.seen.text(text.len())
+        self.seen.text(text.len())?;
+        match self.choices {
+            Some(choices) if choices.get_value_by_name(text).is_none() => {
+                let known: Vec<String> = choices.values().map(|value| value.name().to_owned()).collect();
+                let problem = format!("must be one of {}", known.join(", "));
+                self.seen.stop(Stop::Field { name: None, problem })
+            }
+            _ => Ok(()),
+        }
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let Self { seen, list } = self;
+        let Self { seen, list, choices } = self;
         // A list in a list is no type that a field has: what builds messages refuses it.
         let Some(name) = list else {
-            return seen.stop(Stop::Unknown);
+            return seen.stop(Stop::Unreadable);
         };
         let mut count = 0;
-        while items.next_element_seed(Value { seen, list: None })?.is_some() {
+        while items
+            .next_element_seed(Value {
+                seen,
+                list: None,
+                choices,
+            })?
+            .is_some()
+        {
             (count, seen.size.items) = (count + 1, seen.size.items + 1);
             if count > seen.bounds.items {
                 let problem = too_many_texts(seen.bounds.items);

@@ -249,10 +249,7 @@ impl Connection {
             .max_send_buf_size(limits.max_send_buffer)
             .keep_alive_interval(interval)
             .keep_alive_timeout(limits.keepalive_timeout);
-        match self.protocol {
-            Protocol::Grpc | Protocol::Admin => builder.http2_only(),
-            Protocol::Http | Protocol::Operations => builder,
-        }
+        builder
     }
 }
 

@@ -70,6 +70,16 @@ enum GrpcSocket {
     Bound(Address, Taken),
 }
 
+impl GrpcSocket {
+    /// Where it listens or will.
+    fn address(&self) -> std::io::Result<Address> {
+        match self {
+            Self::Listening(socket) => Ok(socket.address().clone()),
+            Self::Bound(_, taken) => taken.address(),
+        }
+    }
+}
+
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
@@ -121,10 +131,7 @@ impl Server {
     pub fn addresses(&self) -> std::io::Result<Addresses> {
         let of = |socket: &Option<Socket>| socket.as_ref().map(|socket| socket.address().clone());
         Ok(Addresses {
-            grpc: match &self.sockets.grpc {
-                GrpcSocket::Listening(socket) => socket.address().clone(),
-                GrpcSocket::Bound(_, taken) => taken.address()?,
-            },
+            grpc: self.sockets.grpc.address()?,
             http: of(&self.sockets.http),
             metrics: of(&self.sockets.metrics),
             admin: of(&self.sockets.admin),
@@ -225,8 +232,19 @@ impl Server {
             }
         };
         let keys = &security.keys;
+        let told = |address: Option<&Address>| match address {
+            Some(Address::Ip(address)) => format!("port {}", address.port()).into(),
+            Some(_) => "a Unix socket".into(),
+            None => "no port of this server".into(),
+        };
+        let at_http: Arc<str> = told(sockets.http.as_ref().map(Socket::address));
+        let over_http = http::Surroundings {
+            keys: keys.clone(),
+            grpc: told(sockets.grpc.address().ok().as_ref()),
+        };
         let surroundings = |keys| grpc::Surroundings {
             keys,
+            http: at_http.clone(),
             reflection: self.reflection,
             drain: drain.clone(),
             tasks: tasks.clone(),
@@ -236,12 +254,16 @@ impl Server {
             serve(socket, router, Protocol::Admin);
         }
         if let Some(socket) = sockets.http {
-            serve(socket, http::gateway(service.clone(), keys.clone()), Protocol::Http);
+            serve(
+                socket,
+                http::gateway(service.clone(), over_http.clone()),
+                Protocol::Http,
+            );
         }
         if let Some(socket) = sockets.metrics {
             serve(
                 socket,
-                http::operations(service.clone(), keys.clone()),
+                http::operations(service.clone(), over_http),
                 Protocol::Operations,
             );
         }

@@ -231,7 +231,7 @@ async fn over_http() {
             vec![json_type],
             json!({"textz": 1}).to_string(),
             Reason::MalformedMessage,
-            Tells::Reason,
+            Tells::Fields,
         ),
         (
             "no such task",

@@ -19,6 +19,7 @@ mod connections;
 mod content_types;
 mod decoded_size;
 mod discover;
+mod doors;
 mod error_details;
 mod examined;
 mod explain;

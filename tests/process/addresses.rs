@@ -204,6 +204,49 @@ fn a_name_and_all_addresses_of_the_host_are_addresses() {
 }
 
 #[test]
+fn a_client_at_the_wrong_port_hears_which_is_the_right_one() {
+    let models = FastModelCopy::new();
+    let server = RunningServer::start_with(&["--models", &models.repository().to_string_lossy()]);
+    let url = format!("http://{}/v1/predict", server.grpc);
+    let answer = finish(clean("curl").args(["--silent", "--data", "{}", &url]), b"").success();
+    let expected = format!("HTTP with JSON is at port {}\n", server.http().port());
+    assert!(answer.ends_with(&expected), "{answer}");
+    let asked = json!({"texts": ["재미있다"], "route": "ROUTE_FAST"}).to_string();
+    let mut client = python("grpcio_client.py");
+    let refused = finish(client.args(["classify", &server.http().to_string()]), asked.as_bytes());
+    let expected = format!("gRPC is at port {}", server.grpc.port());
+    assert!(
+        refused.stderr.contains("UNIMPLEMENTED") && refused.stderr.contains(&expected),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_body_over_the_limit_is_not_asked_for() {
+    let models = FastModelCopy::new();
+    let server = RunningServer::start_with(&["--models", &models.repository().to_string_lossy()]);
+    let mut command = clean("curl");
+    command.args([
+        "--silent",
+        "--verbose",
+        "--header",
+        "expect: 100-continue",
+        "--expect100-timeout",
+        "60",
+    ]);
+    command.args(["--header", "content-type: application/json", "--data-binary", "@-"]);
+    let answered = finish(
+        command.arg(format!("http://{}/v1/predict", server.http())),
+        &vec![b' '; 26 << 20],
+    );
+    assert!(answered.stdout.contains("MESSAGE_TOO_LARGE"), "{answered:?}");
+    assert!(
+        answered.stderr.contains("< HTTP/1.1 413") && !answered.stderr.contains("100 Continue"),
+        "{answered:?}"
+    );
+}
+
+#[test]
 fn what_is_no_address_is_refused_by_the_name_of_its_setting() {
     let folder = tempfile::tempdir().expect("a folder");
     for (args, parts) in [

@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use tonic::{Code, Status};
 
 use super::body::CountedBody;
@@ -24,14 +24,15 @@ use crate::error::{Error, Reason};
 use crate::service::Service;
 use crate::telemetry::request_id::REQUEST_ID_HEADER;
 
-/// How calls that reached no method are named in logs and metrics: paths from the network never become labels.
-const UNKNOWN_METHOD: &str = "unknown";
-
 /// A method that was reached answers at the deadline itself, and knows more; this is for those that were not.
 const AFTER_DEADLINE: Duration = Duration::from_millis(200);
 
 /// Runs one call.
-pub async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut request: Request, next: Next) -> Response {
+pub async fn around(
+    State((service, keys, http)): State<(Service, Arc<Keys>, Arc<str>)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let arrived = Instant::now();
     let timeout = timeout::parse(request.headers());
     let method = Method::at(request.uri().path(), service.limits());
@@ -48,12 +49,15 @@ pub async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut req
         request.headers(),
         request.extensions(),
     );
+    if request.version() != Version::HTTP_2 {
+        return refer_to_http(&service, &call, &http);
+    }
     let checked = check_request(&request)
         .and(admitted.map(drop))
         .and(timeout.map(drop))
         .and_then(|()| call.check_room());
     let mut response = match checked.and_then(|()| message::compressed(request.headers())) {
-        Err(error) => refuse(&service, &call, &error),
+        Err(error) => refuse(&service, &call, &method, &error),
         Ok(compressed) => {
             request.extensions_mut().insert(call.clone());
             let limit = unary_limit(&service, &call, &method);
@@ -65,9 +69,9 @@ pub async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut req
             });
             // What a handler leaves behind when it panics is dropped with it; what is shared is behind locks that bear it.
             match AssertUnwindSafe(within(limit, next.run(request))).catch_unwind().await {
-                Ok(Some(response)) => reword(&service, &call, response),
-                Ok(None) => refuse(&service, &call, &Error::deadline_exceeded()),
-                Err(_) => refuse(&service, &call, &Error::internal()),
+                Ok(Some(response)) => reword(&service, &call, &method, response),
+                Ok(None) => refuse(&service, &call, &method, &Error::deadline_exceeded()),
+                Err(_) => refuse(&service, &call, &method, &Error::internal()),
             }
         }
     };
@@ -112,8 +116,8 @@ fn check_request(request: &Request) -> Result<(), Error> {
 }
 
 /// Answers a call that is not gRPC: an HTTP status for HTTP clients, a gRPC status for the others.
-fn refuse(service: &Service, call: &Call, error: &Error) -> Response {
-    finish_unhandled(service, call, DOOR, UNKNOWN_METHOD, error);
+fn refuse(service: &Service, call: &Call, method: &Method, error: &Error) -> Response {
+    finish_unhandled(service, call, DOOR, method.name(), error);
     let mut response = into_response(to_status(error, Some(&call.request_id)));
     if matches!(error.reason, Reason::UnsupportedMediaType | Reason::MethodNotAllowed) {
         *response.status_mut() = StatusCode::from_u16(error.reason.http_status()).expect("a status of our own table");
@@ -126,8 +130,17 @@ fn refuse(service: &Service, call: &Call, error: &Error) -> Response {
     response
 }
 
+/// Tells a client of HTTP/1 that it came to the wrong door. gRPC is HTTP/2.
+fn refer_to_http(service: &Service, call: &Call, http: &str) -> Response {
+    let problem = format!("this is the gRPC port, which speaks HTTP/2; HTTP with JSON is at {http}\n");
+    let error = Error::new(Reason::MethodNotAllowed, problem.trim_end());
+    finish_unhandled(service, call, DOOR, "unknown", &error);
+    let close = [(header::CONNECTION, HeaderValue::from_static("close"))];
+    (StatusCode::BAD_REQUEST, close, problem).into_response()
+}
+
 /// Puts a failure that tonic made on its own, before our code was reached, into our words.
-fn reword(service: &Service, call: &Call, response: Response) -> Response {
+fn reword(service: &Service, call: &Call, method: &Method, response: Response) -> Response {
     let headers = response.headers();
     let Some(code) = headers
         .get(Status::GRPC_STATUS)
@@ -140,7 +153,7 @@ fn reword(service: &Service, call: &Call, response: Response) -> Response {
     }
     let status = Status::from_header_map(headers).unwrap_or_else(|| Status::new(code, ""));
     let error = error_behind(&status, service.limits().max_message_bytes());
-    finish_unhandled(service, call, DOOR, UNKNOWN_METHOD, &error);
+    finish_unhandled(service, call, DOOR, method.name(), &error);
     if named(&status) {
         return response;
     }

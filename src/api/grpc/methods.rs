@@ -41,6 +41,11 @@ pub struct Method {
 }
 
 impl Method {
+    /// Its name in logs and metrics. Paths from the network never become labels.
+    pub fn name(&self) -> &'static str {
+        self.descriptor.map_or("unknown", MethodDescriptor::name)
+    }
+
     /// The method at a path.
     pub fn at(path: &str, limits: RequestLimits) -> Self {
         let descriptor = schema::method(path);

@@ -54,6 +54,8 @@ const ADMIN_SERVICES: [&str; 3] = [
 pub struct Surroundings {
     /// Who may call.
     pub keys: Arc<Keys>,
+    /// Where the gateway is, for a client that looks for it here: `port 5000`.
+    pub http: Arc<str>,
     /// Whether reflection answers.
     pub reflection: bool,
     /// Streams that watch health end when this is cancelled, and idle streams of predictions soon after.
@@ -66,6 +68,7 @@ pub struct Surroundings {
 pub fn router(service: Service, surroundings: Surroundings) -> Router {
     let Surroundings {
         keys,
+        http,
         reflection: reflects,
         drain,
         tasks,
@@ -81,13 +84,14 @@ pub fn router(service: Service, surroundings: Surroundings) -> Router {
     if reflects {
         routes = with_reflection(routes, &PUBLIC_SERVICES);
     }
-    finish(routes, service, keys)
+    finish(routes, service, keys, http)
 }
 
 /// Everything that answers on the admin port.
 pub fn admin_router(service: Service, surroundings: Surroundings) -> Router {
     let Surroundings {
         keys,
+        http,
         reflection: reflects,
         drain,
         ..
@@ -101,14 +105,17 @@ pub fn admin_router(service: Service, surroundings: Surroundings) -> Router {
     if reflects {
         routes = with_reflection(routes, &ADMIN_SERVICES);
     }
-    finish(routes, service, keys)
+    finish(routes, service, keys, http)
 }
 
-fn finish(routes: Routes, service: Service, keys: Arc<Keys>) -> Router {
+fn finish(routes: Routes, service: Service, keys: Arc<Keys>, http: Arc<str>) -> Router {
     routes
         .prepare()
         .into_axum_router()
-        .layer(axum::middleware::from_fn_with_state((service, keys), layer::around))
+        .layer(axum::middleware::from_fn_with_state(
+            (service, keys, http),
+            layer::around,
+        ))
 }
 
 /// Adds reflection, in both versions: older clients speak the second only.

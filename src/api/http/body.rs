@@ -56,6 +56,10 @@ pub async fn read_json<T: Send + 'static>(
     let limit = service.limits().max_json_bytes();
     if declared <= limit {
         call.body.check(declared)?;
+    } else if request.headers().contains_key(header::EXPECT) {
+        // A client that waits for "100 Continue" need not send it. Others do already, and would not hear an answer that
+        // comes before they are done.
+        return Err(Error::message_too_large(limit));
     }
     let deadline = call.times(service.deadlines()).deadline;
     let bounds = Bounds {

@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::api::call::Call;
-use crate::api::json::Refused;
+use crate::api::json::{MAX_PATH_BYTES, Refused};
 use crate::error::{ERROR_DOMAIN, Error, Reason};
 
 /// A failure of one call.
@@ -101,7 +101,7 @@ fn document(error: &Error, call: &Call) -> serde_json::Value {
 /// A JSON document that was not read, in words that hold nothing of its values.
 pub fn malformed(refused: Refused) -> Error {
     let error = match refused {
-        Refused::TooMuch(error) => return error,
+        Refused::Told(error) => return error,
         Refused::Malformed(error) => error,
     };
     // The names of fields that it quotes may hold the end of a line.
@@ -113,7 +113,7 @@ pub fn malformed(refused: Refused) -> Error {
     }
     Error {
         reason: Reason::MalformedMessage,
-        ..Error::invalid_field(cut(&path, 80), problem)
+        ..Error::invalid_field(cut(&path, MAX_PATH_BYTES), problem)
     }
 }
 

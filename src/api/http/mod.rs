@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -28,7 +29,8 @@ use http_body_util::BodyExt;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
-use super::call::{Access, CACHE_HITS_HEADER, Call, CancelGuard, check_headers, only};
+use super::call::{Access, CACHE_HITS_HEADER, Call, CancelGuard, check_headers, media_type, only};
+use super::grpc::status::to_status;
 use super::keys::Keys;
 use crate::error::{Error, Reason};
 use crate::service::Service;
@@ -44,8 +46,40 @@ pub const TIMEOUT_HEADER: &str = "x-request-timeout-ms";
 /// Answers from this size on are compressed for clients that ask for it.
 const COMPRESS_FROM_BYTES: u64 = 1024;
 
+/// The paths, with the method that each takes.
+const PATHS: [(&str, &str); 9] = [
+    ("POST", "/predict"),
+    ("POST", "/v1/predict"),
+    ("POST", "/v1/explain"),
+    ("GET", "/v1/models"),
+    ("GET", MODEL_PATH),
+    ("GET", "/openapi.json"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+];
+
+/// The one path with a name in it.
+const MODEL_PATH: &str = "/v1/models/{name}";
+
+/// What stands around the paths. Cheap to clone.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Who may call.
+    pub keys: Arc<Keys>,
+    /// Where gRPC is, for a client that looks for it here: `port 50051`.
+    pub grpc: Arc<str>,
+}
+
+/// The name of a path in logs and metrics. Paths from the network never become labels.
+fn name_of(path: &str) -> &'static str {
+    let is_model = |known| known == MODEL_PATH && path.starts_with("/v1/models/");
+    let known = PATHS.iter().find(|(_, known)| *known == path || is_model(*known));
+    known.map_or("unknown", |(_, name)| name)
+}
+
 /// Everything that answers on the gateway's port.
-pub fn gateway(service: Service, keys: Arc<Keys>) -> Router {
+pub fn gateway(service: Service, surroundings: Surroundings) -> Router {
     let predict = Router::new()
         .route("/predict", post(tutorial::predict))
         .route("/v1/predict", post(predict::predict))
@@ -54,12 +88,12 @@ pub fn gateway(service: Service, keys: Arc<Keys>) -> Router {
         .route("/v1/models", get(models::list))
         .route("/v1/models/{name}", get(models::get))
         .route("/openapi.json", get(operations::openapi));
-    finish(predict.merge(told).merge(operations_routes()), service, keys)
+    finish(predict.merge(told).merge(operations_routes()), service, surroundings)
 }
 
 /// What answers on the port for operators.
-pub fn operations(service: Service, keys: Arc<Keys>) -> Router {
-    finish(operations_routes(), service, keys)
+pub fn operations(service: Service, surroundings: Surroundings) -> Router {
+    finish(operations_routes(), service, surroundings)
 }
 
 fn operations_routes() -> Router<Service> {
@@ -69,12 +103,12 @@ fn operations_routes() -> Router<Service> {
         .route("/metrics", get(operations::metrics))
 }
 
-fn finish(router: Router<Service>, service: Service, keys: Arc<Keys>) -> Router {
+fn finish(router: Router<Service>, service: Service, surroundings: Surroundings) -> Router {
     router
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_FROM_BYTES)))
-        .layer(from_fn_with_state((service.clone(), keys), around))
+        .layer(from_fn_with_state((service.clone(), surroundings), around))
         .with_state(service)
 }
 
@@ -82,8 +116,13 @@ fn finish(router: Router<Service>, service: Service, keys: Arc<Keys>) -> Router 
 const OPEN_TO_ALL: [&str; 2] = ["/healthz", "/readyz"];
 
 /// The layer around every call: its key, its id and its deadline.
-async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut request: Request, next: Next) -> Response {
+async fn around(
+    State((service, surroundings)): State<(Service, Surroundings)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let arrived = Instant::now();
+    let name = name_of(request.uri().path());
     let timeout = timeout(request.headers());
     let access = match OPEN_TO_ALL.contains(&request.uri().path()) {
         true => Access::Open,
@@ -91,11 +130,14 @@ async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut request
     };
     let admitted = match access {
         Access::Open => Ok(None),
-        Access::Keyed => keys.admit(request.headers()),
+        Access::Keyed => surroundings.keys.admit(request.headers()),
     };
     let given = timeout.as_ref().ok().copied().flatten();
     let call = Call::from_headers(&service, request.headers(), arrived, given);
     let call = call.by(&service, access, &admitted, request.headers(), request.extensions());
+    if is_grpc(request.headers()) {
+        return refer_to_grpc(&service, &call, &surroundings.grpc);
+    }
     request.extensions_mut().insert(call.clone());
     let small = check_headers(request.headers(), request.uri().path());
     let addressed = check_host(request.version(), request.headers());
@@ -116,11 +158,28 @@ async fn around(State((service, keys)): State<(Service, Arc<Keys>)>, mut request
     // For the connection, which counts what of an answer waits to be read.
     response.extensions_mut().insert(call.body.holder().clone());
     if let Some(error) = response.extensions().get::<Error>() {
-        call.finish(service.metrics(), DOOR, "unknown", Err(error));
+        call.finish(service.metrics(), DOOR, name, Err(error));
     }
     let name = HeaderName::from_static(REQUEST_ID_HEADER);
     response.headers_mut().insert(name, call.request_id.header_value());
     response
+}
+
+/// Whether a client speaks gRPC itself, rather than gRPC-Web.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let media_type = media_type(headers).to_ascii_lowercase();
+    media_type == "application/grpc" || media_type.starts_with("application/grpc+")
+}
+
+/// Tells a gRPC client, in its own words, that it came to the wrong door.
+fn refer_to_grpc(service: &Service, call: &Call, grpc: &str) -> Response {
+    let error = Error::new(
+        Reason::MethodNotFound,
+        format!("this is a port for HTTP with JSON; gRPC is at {grpc}"),
+    );
+    call.finish(service.metrics(), DOOR, "unknown", Err(&error));
+    let status = to_status(&error, Some(&call.request_id));
+    status.into_http::<tonic::body::Body>().map(Body::new)
 }
 
 /// Packs an answer that is to be packed, so that it is one piece of memory, of a size that is known.
@@ -170,11 +229,9 @@ fn timeout(headers: &HeaderMap) -> Result<Option<std::time::Duration>, Error> {
 }
 
 async fn no_such_path(State(service): State<Service>, request: Request) -> HttpError {
-    refuse(
-        &service,
-        &request,
-        Error::new(Reason::MethodNotFound, "there is no such path; see /openapi.json"),
-    )
+    let paths = PATHS.map(|(method, path)| format!("{method} {path}")).join(", ");
+    let problem = format!("there is no such path; a gateway has {paths}");
+    refuse(&service, &request, Error::new(Reason::MethodNotFound, problem))
 }
 
 async fn method_not_allowed(State(service): State<Service>, request: Request) -> HttpError {

@@ -1,0 +1,166 @@
+//! Who comes to the wrong door, or with the wrong words, is told what would be right; and what is refused early is counted by its name.
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tonic::Code;
+
+use crate::support::frames::{PREDICT, RawCall};
+use crate::support::http::HttpClient;
+use crate::support::{Refusal, TestServer, fast};
+
+const KEY: &str = "a-key-of-32-characters-0123456789";
+
+#[tokio::test]
+async fn a_grpc_client_at_the_http_port_hears_in_grpc_where_grpc_is() {
+    let server = TestServer::builder().fast_only().metrics_port().start().await;
+    for address in [server.http_addr(), server.metrics_addr()] {
+        let answer = RawCall::predict(b"").send(address).await;
+        assert_eq!(
+            (answer.http_status.as_u16(), answer.status.code()),
+            (200, Code::Unimplemented)
+        );
+        let said = answer.status.message();
+        let expected = format!("gRPC is at port {}", server.grpc_addr().port());
+        assert!(said.ends_with(&expected), "{said}");
+        assert_eq!(answer.headers["content-type"], "application/grpc");
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_http_1_at_the_grpc_port_hears_where_json_is() {
+    let server = TestServer::builder().fast_only().admin_port().start().await;
+    let client = HttpClient::new(server.grpc_addr());
+    for answer in [
+        client.get("/healthz").await,
+        client.post("/v1/predict", r#"{"texts": ["a"]}"#).await,
+    ] {
+        assert_eq!((answer.status.as_u16(), answer.header("connection")), (400, "close"));
+        let expected = format!("HTTP with JSON is at port {}\n", server.http_addr().port());
+        assert!(answer.text().ends_with(&expected), "{}", answer.text());
+    }
+    // And whoever speaks gRPC is served.
+    server.client().await.predict(fast(&["a"])).await.expect("an answer");
+}
+
+#[tokio::test]
+async fn a_path_that_is_none_names_those_that_are() {
+    let server = TestServer::shared().await;
+    for path in ["/", "/v2/predict"] {
+        let answer = server.http().get(path).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.reason().as_str()),
+            (404, "METHOD_NOT_FOUND")
+        );
+        for known in [
+            "POST /v1/predict",
+            "GET /v1/models/{name}",
+            "GET /readyz",
+            "GET /openapi.json",
+        ] {
+            assert!(answer.text().contains(known), "{}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_is_none_of_a_few_and_an_unknown_field_are_named_with_those_that_are() {
+    let server = TestServer::shared().await;
+    let text = json!(["a"]);
+    for (path, body, field, known) in [
+        (
+            "/v1/predict",
+            json!({"texts": text, "route": "fast"}),
+            "route",
+            "ROUTE_FAST",
+        ),
+        (
+            "/v1/predict",
+            json!({"texts": text, "priority": "HIGH"}),
+            "priority",
+            "PRIORITY_BULK",
+        ),
+        ("/v1/predict", json!({"texts": text, "top": 1}), "top", "topK"),
+        ("/v1/explain", json!({"texts": text, "rout": 1}), "rout", "texts"),
+        ("/predict", json!({"text": text, "dofast": true}), "dofast", "do_fast"),
+    ] {
+        let answer = server.http().post(path, body.to_string()).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.reason().as_str()),
+            (400, "MALFORMED_MESSAGE"),
+            "{body}"
+        );
+        assert_eq!(answer.fields(), [field], "{}", answer.text());
+        assert!(answer.text().contains(known), "{}", answer.text());
+    }
+    // A name from the network is told in part, and as one line.
+    let long = json!({ format!("a\n{}", "b".repeat(5000)): 1 });
+    let answer = server.http().post("/v1/predict", long.to_string()).await;
+    let [field] = &answer.fields()[..] else {
+        panic!("one field")
+    };
+    assert!(field.len() <= 80 && !field.contains('\n'), "{field}");
+}
+
+#[tokio::test]
+async fn what_is_refused_before_its_handler_is_counted_by_its_name() {
+    let server = TestServer::builder()
+        .fast_only()
+        .tokens(&format!("me:{KEY}"))
+        .start()
+        .await;
+    let http = server.http();
+    let bearer = format!("Bearer {KEY}");
+    let key = ("authorization", bearer.as_str());
+    assert_eq!(http.post("/v1/predict", "{}").await.status.as_u16(), 401);
+    assert_eq!(http.get("/v1/models/any").await.status.as_u16(), 401);
+    assert_eq!(http.get("/any/path").await.status.as_u16(), 401);
+    let refused = |call: RawCall| async { Refusal::of(&call.send(server.grpc_addr()).await.status).reason };
+    assert_eq!(refused(RawCall::predict(b"")).await, "UNAUTHENTICATED");
+    let mut other = RawCall::predict(b"").header(key.0, key.1);
+    other.content_type = "application/json".into();
+    assert_eq!(refused(other).await, "UNSUPPORTED_MEDIA_TYPE");
+    let mut nowhere = RawCall::predict(b"").header(key.0, key.1);
+    nowhere.path = format!("{PREDICT}Nowhere");
+    assert_eq!(refused(nowhere).await, "METHOD_NOT_FOUND");
+    let metrics = server.service.metrics().render();
+    for (door, method, reason) in [
+        ("http", "/v1/predict", "UNAUTHENTICATED"),
+        ("http", "/v1/models/{name}", "UNAUTHENTICATED"),
+        ("http", "unknown", "UNAUTHENTICATED"),
+        ("grpc", "Predict", "UNAUTHENTICATED"),
+        ("grpc", "Predict", "UNSUPPORTED_MEDIA_TYPE"),
+        ("grpc", "unknown", "METHOD_NOT_FOUND"),
+    ] {
+        let labels = [
+            format!("door=\"{door}\""),
+            format!("method=\"{method}\""),
+            format!("\"{reason}\""),
+        ];
+        let counted = metrics
+            .lines()
+            .any(|line| labels.iter().all(|label| line.contains(label)));
+        assert!(counted, "{labels:?} in {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_says_it_is_too_large_is_refused_before_it_is_asked_for() {
+    let server = TestServer::builder().fast_only().start().await;
+    let limit = server.service.limits().max_json_bytes();
+    for (bytes, expected) in [
+        (limit + 1, "HTTP/1.1 413"),
+        (limit, "HTTP/1.1 100"),
+        (limit * 4, "HTTP/1.1 413"),
+    ] {
+        let mut connection = TcpStream::connect(server.http_addr()).await.expect("open");
+        let head = format!(
+            "POST /v1/predict HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {bytes}\r\n\
+             expect: 100-continue\r\n\r\n"
+        );
+        connection.write_all(head.as_bytes()).await.expect("sent");
+        let mut first = vec![0; expected.len()];
+        connection.read_exact(&mut first).await.expect("an answer");
+        assert_eq!(String::from_utf8_lossy(&first), expected, "{bytes}");
+    }
+}
