@@ -4,11 +4,14 @@
 //! a time limit passes, or when everything is cut.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::pin::pin;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
+use governor::clock::MonotonicClock;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -28,6 +31,7 @@ use super::stream::HeardStream;
 use crate::api::call::ConnectionId;
 use crate::config::Settings;
 use crate::service::bodies::Holder;
+use crate::telemetry::line_limit::LineLimit;
 
 /// The largest request headers that are read, in bytes: twice what a call may have, so that most of those who send more are
 /// told so in our words (`api/call.rs`).
@@ -57,6 +61,11 @@ const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// How long the first words of a peer may be on their way when a drain begins: about a round trip.
 const FIRST_WORDS: Duration = Duration::from_millis(100);
+
+/// What the HTTP/2 library says where it reset more calls of a connection than it may (ENHANCE_YOUR_CALM).
+const TOO_MANY_RESETS: &str = "excessive load";
+// The log is the process's, and so is the bound on these lines.
+static MALFORMED_LINES: LazyLock<LineLimit> = LazyLock::new(|| LineLimit::new(MonotonicClock));
 
 /// The bounds on connections. Durations of zero stand for no bound where the settings allow them.
 #[derive(Clone, Copy, Debug)]
@@ -291,8 +300,18 @@ fn stuck(protocol: Protocol) {
     );
 }
 
-fn ended<E: std::fmt::Display>(protocol: Protocol, outcome: Result<(), E>) {
-    if let Err(error) = outcome {
-        tracing::debug!(door = protocol.name(), %error, "a connection ended with an error");
+fn ended(protocol: Protocol, outcome: Result<(), axum::BoxError>) {
+    let Err(error) = outcome else { return };
+    tracing::debug!(door = protocol.name(), %error, "a connection ended with an error");
+    let mut causes = std::iter::successors(Some(&*error as &dyn Error), |&cause| cause.source());
+    if causes.any(|cause| cause.to_string().contains(TOO_MANY_RESETS))
+        && let Some(unlogged) = MALFORMED_LINES.take()
+    {
+        let unlogged = (unlogged > 0).then_some(unlogged);
+        tracing::warn!(
+            door = protocol.name(),
+            unlogged,
+            "a connection was ended: too many of its calls were reset, malformed (their :authority, say) or taken back at once"
+        );
     }
 }

@@ -271,7 +271,10 @@ async fn every_path_of_the_openapi_document_is_there() {
             assert_ne!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
         }
     }
-    assert_eq!(document["servers"][0]["url"], "/", "whoever reads it knows where it comes from");
+    assert_eq!(
+        document["servers"][0]["url"], "/",
+        "whoever reads it knows where it comes from"
+    );
     let reasons = document.to_string();
     // Generators take a field with a default for one that is always there.
     assert!(!reasons.contains("\"default\":"));

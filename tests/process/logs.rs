@@ -1,5 +1,6 @@
 //! What the log and the metrics say, and what they never say: the texts of requests.
 
+use std::io::Write;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::support::command::curl_get;
+use crate::support::models::FastModelCopy;
 use crate::support::{RunningServer, curl, runtime, wait};
 
 /// Stands for what people write: in every place of a request that takes a string.
@@ -206,4 +208,31 @@ fn refused_calls_beyond_a_hundred_a_second_are_counted_instead_of_logged() {
     assert!(logged <= 100 + 100 * seconds, "{logged} in {seconds} s");
     let unlogged: u64 = refused.iter().filter_map(|line| line["unlogged"].as_u64()).sum();
     assert!(logged + unlogged <= CALLS, "{logged} and {unlogged}");
+}
+
+#[test]
+fn a_connection_that_ends_for_its_malformed_calls_leaves_a_line() {
+    let models = FastModelCopy::new();
+    let server = RunningServer::start_with(&[
+        "--models",
+        &models.repository().to_string_lossy(),
+        "--log-filter",
+        "info,tandem::server=debug",
+    ]);
+    // Calls with a method and nothing else, one more than may be reset.
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    for call in 0..=128_u32 {
+        bytes.extend_from_slice(b"\0\0\x01\x01\x05");
+        bytes.extend_from_slice(&(2 * call + 1).to_be_bytes());
+        bytes.push(0x83);
+    }
+    let mut connection = std::net::TcpStream::connect(server.grpc).expect("open");
+    connection.write_all(&bytes).expect("sent");
+    let line = server
+        .logged("a connection was ended: too many of its calls were reset, malformed (their :authority, say) or taken back at once");
+    assert_eq!(
+        (&line["level"], &line["door"]),
+        (&"WARN".into(), &"grpc".into()),
+        "{line}"
+    );
 }
