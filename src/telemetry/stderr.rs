@@ -10,12 +10,16 @@ use std::os::fd::AsFd;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 /// The most bytes that wait to be written.
 pub const MAX_QUEUED_BYTES: usize = 4 << 20;
 /// The most lines that wait to be written.
 pub const MAX_QUEUED_LINES: usize = 16_384;
 /// How long the end of the process, or of a thread that panics, waits for lines to be written.
 const LAST_LINES: Duration = Duration::from_millis(200);
+/// The same where standard error takes bytes: nobody is slow to read, the machine is busy and the thread that writes has not run.
+const LAST_LINES_IF_TAKEN: Duration = Duration::from_secs(5);
 /// How often a reader that set the pipe to not block is asked whether there is room.
 const RETRY: Duration = Duration::from_millis(10);
 
@@ -61,16 +65,23 @@ pub fn line(line: &str) {
     }
 }
 
-/// Waits until all lines are written, 200 ms at most.
+/// Waits until all lines are written, 200 ms at most; 5 s where standard error takes bytes.
 pub fn flush() {
-    STDERR.flush(LAST_LINES);
+    STDERR.flush(is_taken);
+}
+
+/// Whether standard error takes bytes at this moment.
+fn is_taken() -> bool {
+    let stderr = io::stderr();
+    let mut asked = [PollFd::new(&stderr, PollFlags::OUT)];
+    poll(&mut asked, Some(&Timespec::default())).is_ok() && asked[0].revents().contains(PollFlags::OUT)
 }
 
 /// The same, but at once if nobody has read since a flush was in vain: for a thread that panics, whose process may abort next
 /// or go on serving.
 pub fn flush_if_read() {
     if !STDERR.lock().stalled {
-        STDERR.flush(LAST_LINES);
+        STDERR.flush(is_taken);
     }
 }
 
@@ -127,18 +138,16 @@ impl Lines {
         !std::mem::replace(&mut state.thread, true)
     }
 
-    fn flush(&self, limit: Duration) {
-        let until = Instant::now() + limit;
+    fn flush(&self, is_taken: impl Fn() -> bool) {
+        let started = Instant::now();
         let mut state = self.lock();
         while !state.queue.is_empty() {
-            let Some(left) = until
-                .checked_duration_since(Instant::now())
-                .filter(|left| !left.is_zero())
-            else {
+            let waited = started.elapsed();
+            if waited >= LAST_LINES_IF_TAKEN || waited >= LAST_LINES && !is_taken() {
                 state.stalled = true;
                 return;
-            };
-            let waited = self.written.wait_timeout(state, left);
+            }
+            let waited = self.written.wait_timeout(state, LAST_LINES);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -243,7 +252,7 @@ mod tests {
         }
         assert_eq!(counts(&lines), (MAX_QUEUED_LINES, 3));
         assert_eq!(lines.lock().untold, 3);
-        lines.flush(Duration::ZERO);
+        lines.flush(|| false);
         assert!(lines.lock().stalled, "nobody writes");
     }
 
@@ -285,7 +294,7 @@ mod tests {
                 got,
             });
         });
-        lines.flush(Duration::from_secs(60));
+        lines.flush(|| true);
         assert_eq!(written.try_iter().flatten().collect::<Vec<u8>>(), b"tor\nwhole\n");
         assert_eq!(lines.lock().lost, 1);
     }
