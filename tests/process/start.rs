@@ -273,6 +273,11 @@ fn a_server_that_is_given_one_core_runs_one_session_and_no_thread_of_onnx_runtim
     server.wait_ready();
     let serves = server.logged("model serves");
     assert_eq!(serves["instances"], 1, "{serves}");
+    // A thread has its name from its first moment on a processor: both have run once they answered.
+    for do_fast in [true, false] {
+        let body = format!(r#"{{"text": "영화", "do_fast": {do_fast}}}"#);
+        assert_eq!(curl(server.http(), "/predict", &[], body.as_bytes()).0, 200);
+    }
     let mut threads = server.threads();
     let ours = [
         "tokio-",
