@@ -54,6 +54,7 @@ mod sessions;
 mod shutdown;
 mod silent_peers;
 mod sklearn;
+mod sklearn_matrix;
 mod special_tokens;
 mod start_order;
 mod stream;

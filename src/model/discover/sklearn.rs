@@ -16,6 +16,8 @@ use crate::model::manifest::{
 const OPEN_BATCH: &str = "export it with initial_types=[(\"text\", StringTensorType([None, 1]))]";
 /// How many labels are named in one line.
 const NAMED: usize = 16;
+/// From this probability on scikit-learn selects a label: all its rules ask for more than one half, so the next number above it.
+const ABOVE_HALF: f32 = 0.5_f32.next_up();
 const BY_HAND: &str = "write a manifest.toml (docs/models-sklearn.md)";
 
 /// What the graph says of itself.
@@ -125,7 +127,10 @@ fn manifest(place: &Place<'_>, onnx: &ChosenOnnx, facts: &Facts, judged: Judged)
         preprocess: Preprocess::String { max_bytes: 8192 },
         calibration: Calibration {
             temperature,
-            ..Calibration::default()
+            thresholds: match facts.problem_type {
+                ProblemType::MultiLabel => vec![ABOVE_HALF; facts.classes.len()],
+                ProblemType::SingleLabel | ProblemType::Regression => Vec::new(),
+            },
         },
         golden: None,
         limits: facts.fixed_batch.map_or_else(Limits::default, |max_batch_size| Limits {
@@ -156,6 +161,13 @@ fn facts(graph: &Graph, notes: &mut Notes) -> Option<Facts> {
     let label = graph.outputs.iter().find(|output| is_label(output));
     let found = numbers_of(graph, label, notes)?;
     let count = found.classes.len();
+    if label.is_some_and(|label| binarized(graph, label)) && count < 3 {
+        notes.wrong(
+            "it is a MLPClassifier or a RidgeClassifier on two labels a text, which skl2onnx exports as if they were two classes",
+            "train OneVsRestClassifier around it on the labels (around RidgeClassifier, export that with raw_scores)",
+        );
+        return None;
+    }
     if count > MOST_LABELS {
         notes.wrong(
             format!("it has {count} classes, the most is {MOST_LABELS}"),
@@ -208,6 +220,13 @@ fn is_label(output: &Port) -> bool {
     kind && output.name != "class_labels"
 }
 
+/// Whether the label is a decision for each label, made by a threshold: what skl2onnx writes for a classifier that itself was
+/// trained on several labels a text, and declares as one label.
+fn binarized(graph: &Graph, label: &Port) -> bool {
+    let maker = graph.maker_of(&label.name);
+    maker.is_some_and(|node| node.op_type == "Binarizer")
+}
+
 fn is_numbers(output: &&Port) -> bool {
     matches!(output.kind, PortKind::Tensor(Element::F32 | Element::F64))
 }
@@ -216,7 +235,8 @@ fn is_numbers(output: &&Port) -> bool {
 fn numbers_of(graph: &Graph, label: Option<&Port>, notes: &mut Notes) -> Option<Facts> {
     let of_label = label.and_then(|label| graph.classes_of(&label.name));
     // A decision for each label is a row of them.
-    let each = label.is_some_and(|label| matches!(label.shape[..], [_, Some(labels)] if labels > 1));
+    let each = label
+        .is_some_and(|label| matches!(label.shape[..], [_, Some(labels)] if labels > 1) || binarized(graph, label));
     let problem_type = if each {
         ProblemType::MultiLabel
     } else {
@@ -224,8 +244,19 @@ fn numbers_of(graph: &Graph, label: Option<&Port>, notes: &mut Notes) -> Option<
     };
     let numbers: Vec<&Port> = graph.outputs.iter().filter(is_numbers).collect();
     let unnamed = |notes: &mut Notes| notes.wrong("it names no classes", BY_HAND);
+    let several = |notes: &mut Notes| {
+        notes.wrong(
+            "it gives several answers for each text (MultiOutputClassifier, ClassifierChain, nearest neighbours and trees on several \
+             labels)",
+            "train OneVsRestClassifier around it on the labels, or export each of its classifiers (estimators_) by itself",
+        );
+    };
     if let Some(output) = graph.outputs.iter().find(|output| output.kind == PortKind::ListOfMaps) {
         let classes = graph.classes_of(&output.name).or(of_label);
+        if each && classes.is_none() {
+            several(notes);
+            return None;
+        }
         return Some(Facts {
             output: output.name.clone(),
             classes: classes.or_else(|| {
@@ -239,10 +270,12 @@ fn numbers_of(graph: &Graph, label: Option<&Port>, notes: &mut Notes) -> Option<
     }
     match numbers[..] {
         [] if each || graph.outputs.iter().any(|output| output.kind == PortKind::Other) => {
-            notes.wrong(
-                "it gives several answers for each text (MultiOutputClassifier, ClassifierChain, a classifier of several outputs)",
-                "export each of its classifiers (estimators_) by itself, or train OneVsRestClassifier on the labels",
-            );
+            several(notes);
+            None
+        }
+        // For each label a table of its two classes.
+        [output] if each && output.shape.len() == 3 => {
+            several(notes);
             None
         }
         [] => {

@@ -96,6 +96,7 @@ pub(super) fn examine(folder: &Path, graph: &Graph, facts: &Facts, raw: Manifest
         tied: rows.iter().filter(|row| tied(&row.numbers)).count(),
         classes: facts.classes.len(),
         each: facts.problem_type == ProblemType::MultiLabel,
+        like_labels: like_labels(facts, &rows),
         by_machine: by_machine(graph, facts),
         texts: &texts[..rows.len()],
     };
@@ -185,6 +186,23 @@ fn numbers(facts: &Facts, rows: &[Row]) -> Numbers {
 /// Whether there are two numbers of which one is the other's opposite.
 fn mirrored(row: &[f32]) -> bool {
     row.len() == 2 && (row[0] + row[1]).abs() <= 1e-4 * (1.0 + row[0].abs())
+}
+
+/// For how many texts several scores or none are above 0, where classes are numbered like labels; none where the scores of a text
+/// have a fixed sum, as those of one label among several have after a regression.
+fn like_labels(facts: &Facts, rows: &[Row]) -> usize {
+    let numbered = facts
+        .classes
+        .iter()
+        .enumerate()
+        .all(|(at, class)| *class == at.to_string());
+    let sums = || rows.iter().map(|row| row.numbers.iter().sum::<f32>());
+    let spread = sums().fold(f32::MIN, f32::max) - sums().fold(f32::MAX, f32::min);
+    if !numbered || spread < 0.02 {
+        return 0;
+    }
+    let above = |row: &&Row| row.numbers.iter().filter(|&&score| score > 0.0).count() != 1;
+    rows.iter().filter(above).count()
 }
 
 /// Compares the class that the graph names with the one that has the highest number, and tells where they differ. Gives whether

@@ -33,6 +33,8 @@ pub(super) struct Shown<'a> {
     pub classes: usize,
     /// Whether each label is asked for by itself.
     pub each: bool,
+    /// For how many of the texts the scores would name several labels or none, if it was trained on several labels a text.
+    pub like_labels: usize,
     /// Whether a support vector machine itself names the label.
     pub by_machine: bool,
     /// The texts that were run.
@@ -84,6 +86,20 @@ pub(super) fn note(open: OpenProbe<'_>, graph: &Graph, shown: &Shown<'_>, notes:
             "one classifier against the rest is exported with raw_scores so that a probability above 0 is the second class, where \
              scikit-learn takes one above 0.5: labels are not scikit-learn's",
             "export it without raw_scores",
+        );
+    }
+    let linear =
+        |node: &Node| node.op_type == "LinearClassifier" && node.text("post_transform").as_deref() == Some("NONE");
+    if shown.classes > 2 && !shown.each && shown.like_labels > 0 && graph.nodes.iter().any(linear) {
+        notes.doubtful(
+            format!(
+                "skl2onnx exports RidgeClassifier on several labels a text with raw_scores as it does LinearSVC with the classes \
+                 0, 1, 2, …: if it is the former, answers have one label where scikit-learn gives several or none, as for {} of {} \
+                 texts made of its words",
+                shown.like_labels,
+                shown.texts.len()
+            ),
+            "export RidgeClassifier without raw_scores; train LinearSVC on classes that have names",
         );
     }
     let softmax =
