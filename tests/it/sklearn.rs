@@ -139,6 +139,32 @@ async fn every_export_dropped_in_answers_as_scikit_learn_does() {
     }
 }
 
+#[tokio::test]
+async fn a_nul_is_one_more_unknown_character() {
+    let names = ["characters".to_owned()];
+    let repository = repository(&names);
+    let server = TestServer::builder().models(repository.path().to_owned()).start().await;
+    let mut client = server.client().await;
+    let mut scores = async |text: &str| {
+        let row = Expected {
+            text: text.to_owned(),
+            label: String::new(),
+            probabilities: HashMap::new(),
+            selected: Some(Vec::new()),
+            value: None,
+        };
+        ask(&mut client, "characters", &[row]).await.remove(0).scores
+    };
+    // A space is a character that the vocabulary knows.
+    let (nul, unknown, space) = (
+        scores("영화\0별로").await,
+        scores("영화\u{e000}별로").await,
+        scores("영화 별로").await,
+    );
+    assert_eq!(nul, unknown);
+    assert_ne!(nul, space);
+}
+
 /// Asserts that one note of that kind, with its remedy, holds every one of `words`, and that all are single lines.
 fn assert_noted(name: &str, kind: NoteKind, words: &[&str]) {
     let Examined { notes, .. } = examine(name);

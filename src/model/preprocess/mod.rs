@@ -140,8 +140,9 @@ impl Preprocessor {
             Self::Text { max_bytes } => {
                 let (kept, truncated) = cut_bytes(text, *max_bytes, truncation.unwrap_or_default())?;
                 Ok(Encoding {
-                    // ONNX Runtime takes strings that end at the first NUL; a space separates words as well.
-                    input: ModelInput::Text(kept.replace('\0', " ").into()),
+                    // ONNX Runtime takes strings that end at the first NUL. Another control character is as unknown to a
+                    // vocabulary, and like NUL no letter and no white space.
+                    input: ModelInput::Text(kept.replace('\0', "\u{1}").into()),
                     token_count: kept.len(),
                     truncated,
                 })
