@@ -19,7 +19,7 @@ enum Fate {
     Refused(&'static str),
 }
 
-const MATRIX: [(&str, Fate); 52] = [
+const MATRIX: [(&str, Fate); 55] = [
     ("svc-2-text-tensor", Fate::Equal("")),
     ("svc-2-text-map", Fate::Equal("")),
     ("svc-2-integers-map", Fate::Equal("")),
@@ -33,6 +33,9 @@ const MATRIX: [(&str, Fate); 52] = [
     ("one-letter-logistic-2", Fate::Equal("")),
     ("usual-locale-logistic-2", Fate::Equal("")),
     ("bigrams-one-letter-logistic-2", Fate::Doubtful("of one letter")),
+    ("bigrams-three-letters-logistic-2", Fate::Doubtful("of 2 letters")),
+    ("bigrams-three-letters-said-logistic-2", Fate::Equal("")),
+    ("bigrams-alone-three-letters-logistic-2", Fate::Doubtful("of 2 letters")),
     ("calibrated-isotonic-2-text-tensor", Fate::Doubtful("isotonic")),
     ("tuned-threshold-2-text-tensor", Fate::Doubtful("threshold")),
     ("knn-distance-2-text-tensor", Fate::Doubtful("weights")),

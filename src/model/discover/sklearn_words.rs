@@ -16,7 +16,7 @@ const MAX_WORDS: usize = 200;
 const ENOUGH: Duration = Duration::from_secs(1);
 /// From this share of lost words on (one in so many), a model is broken.
 const MANY: usize = 10;
-/// From so many words on, one of one letter should be among them, if they are counted at all.
+/// From so many words on, short ones should be among them, if they are counted at all.
 const SOME: usize = 20;
 /// From so many English words on, some of the commonest should be among them.
 const ENGLISH: usize = 100;
@@ -54,7 +54,7 @@ pub(super) fn note(open: OpenProbe<'_>, graph: &Graph, notes: &mut Notes) -> Res
         looked.note_stop_words(notes);
         let found = looked
             .note_lost(notes)
-            .and_then(|()| looked.note_one_letter(notes))
+            .and_then(|()| looked.note_short(notes))
             .and_then(|()| looked.note_spaces(notes))
             .and_then(|()| looked.note_case(notes));
         found.map_err(|error| error.to_string())?;
@@ -139,26 +139,37 @@ impl Looked<'_> {
         Ok(())
     }
 
-    /// Tells of a token pattern that finds words of one letter where training's did not: they stand between the others.
-    fn note_one_letter(&mut self, notes: &mut Notes) -> Result<(), RunError> {
+    /// Tells of a token pattern that finds shorter words than any that training kept: they stand between the others.
+    fn note_short(&mut self, notes: &mut Notes) -> Result<(), RunError> {
         let branch = self.branch;
         let Some(pattern) = branch.token_pattern() else {
             return Ok(());
         };
-        let short = |word: &Ngram| word.text.split(' ').any(|word| word.chars().count() == 1);
-        let words = branch.shortest();
-        if branch.longest() < 2 || branch.counts_characters() || words.len() < SOME || words.iter().any(short) {
+        let ngrams = branch.shortest();
+        if branch.longest() < 2 || branch.counts_characters() || ngrams.len() < SOME {
             return Ok(());
         }
-        let tokens = self.tokens("a b c")?;
-        if tokens.iter().any(|token| token == "b") {
+        let letters = |word: &&str| word.chars().count();
+        let words = ngrams.iter().flat_map(|ngram| ngram.text.split(' '));
+        let Some(shortest) = words.filter(|word| !word.is_empty()).min_by_key(letters) else {
+            return Ok(());
+        };
+        let least = letters(&shortest);
+        // The beginning of one of its own words is in its own script.
+        let beginning: String = shortest.chars().take(least - 1).collect();
+        let tokens = self.tokens(&format!("{shortest} {beginning} {shortest}"))?;
+        if least > 1 && tokens.contains(&beginning) {
+            let short = match least - 1 {
+                1 => "one letter".to_owned(),
+                some => format!("{some} letters"),
+            };
             notes.doubtful(
                 format!(
-                    "{}its token pattern `{pattern}` finds words of one letter, of which its vocabulary has none: they stand between \
+                    "{}its token pattern `{pattern}` finds words of {short}, of which its vocabulary has none: they stand between \
                      the words of a run, which training most likely left them out of",
                     self.which
                 ),
-                format!("export it with the vectorizer's option tokenexp=r\"{}\"", expression(&[])),
+                format!("export it with the vectorizer's option tokenexp=r\"{}\"", of_letters(least)),
             );
         }
         Ok(())
@@ -277,8 +288,8 @@ impl Looked<'_> {
             return;
         }
         notes.found(format!(
-            "{which}counts runs of up to {longest} words; whether training took stop words out of them, which the export would not, the file \
-             does not tell (docs/models-sklearn.md)"
+            "{which}counts runs of up to {longest} words; whether training took stop words out of them, or others that token_pattern \
+             leaves out (numbers, short words), which the export would not, the file does not tell (docs/models-sklearn.md)"
         ));
     }
 }
@@ -293,6 +304,14 @@ fn expression(lost: &[&str]) -> &'static str {
         r"[\pL\pN_]+"
     } else {
         r"[\pL\pN_][\pL\pN_]+"
+    }
+}
+
+/// The usual token pattern, in RE2's words, of words of so many letters and more.
+fn of_letters(least: usize) -> String {
+    match least {
+        2 => expression(&[]).to_owned(),
+        _ => format!(r"[\pL\pN_]{{{least},}}"),
     }
 }
 
