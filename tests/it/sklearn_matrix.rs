@@ -19,7 +19,7 @@ enum Fate {
     Refused(&'static str),
 }
 
-const MATRIX: [(&str, Fate); 55] = [
+const MATRIX: [(&str, Fate); 56] = [
     ("svc-2-text-tensor", Fate::Equal("")),
     ("svc-2-text-map", Fate::Equal("")),
     ("svc-2-integers-map", Fate::Equal("")),
@@ -67,6 +67,7 @@ const MATRIX: [(&str, Fate); 55] = [
     ("labels-svc-2-text-raw", Fate::Equal("gives scores")),
     ("labels-linear-svc-2-text-map", Fate::Equal("gives scores")),
     ("labels-nb-2-text-tensor", Fate::Equal("")),
+    ("labels-contradicted", Fate::Refused("above one half")),
     ("labels-complement-nb-2-text-map", Fate::Equal("")),
     ("labels-no-intercept-2-text-tensor", Fate::Equal("")),
     ("labels-linear-svc-no-intercept-2-text-map", Fate::Equal("gives scores")),

@@ -158,7 +158,7 @@ fn facts(graph: &Graph, notes: &mut Notes) -> Option<Facts> {
         return None;
     };
     let fixed_batch = batch_of(input, notes)?;
-    let label = graph.outputs.iter().find(|output| is_label(output));
+    let label = graph.label();
     let found = numbers_of(graph, label, notes)?;
     let count = found.classes.len();
     if label.is_some_and(|label| binarized(graph, label)) && count < 3 {
@@ -209,15 +209,6 @@ fn batch_of(input: &Port, notes: &mut Notes) -> Option<Option<usize>> {
         _ => return Some(None),
     }
     None
-}
-
-/// The output that names the winner; `class_labels` lists all.
-fn is_label(output: &Port) -> bool {
-    let kind = matches!(
-        output.kind,
-        PortKind::Tensor(Element::Text | Element::I64 | Element::I32)
-    );
-    kind && output.name != "class_labels"
 }
 
 /// Whether the label is a decision for each label, made by a threshold: what skl2onnx writes for a classifier that itself was

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use super::graph::{Graph, Node, decimal, texts};
+use super::graph::{Element, Graph, Node, Port, PortKind, decimal, texts};
 use crate::model::onnx::USUAL_LOCALE;
 
 /// Operations that hand on the labels which they are given.
@@ -14,6 +14,13 @@ const PASSING_ON: [&str; 6] = ["Identity", "Cast", "Reshape", "Squeeze", "Unsque
 const MAX_BRANCHES: usize = 16;
 
 impl Graph {
+    /// The output that names the winner, or decides of each label; `class_labels` lists all.
+    pub(super) fn label(&self) -> Option<&Port> {
+        let whole_or_text = |kind| matches!(kind, PortKind::Tensor(Element::Text | Element::I64 | Element::I32));
+        let mut outputs = self.outputs.iter();
+        outputs.find(|output| whole_or_text(output.kind) && output.name != "class_labels")
+    }
+
     /// The classes among which `output` chooses or whose values it maps, in the order of the columns: as the classifier or
     /// the `ZipMap` that makes it lists them. Whole numbers are written in decimal form.
     pub(super) fn classes_of(&self, output: &str) -> Option<Vec<String>> {

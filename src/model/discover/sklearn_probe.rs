@@ -13,7 +13,7 @@ use super::sklearn_traps::Shown;
 use super::{Notes, sklearn_traps, sklearn_words};
 use crate::model::limited::CallOff;
 use crate::model::manifest::{Manifest, ProblemType};
-use crate::model::onnx::{OnnxBytes, OnnxRunner, Probe, RunLimit, Runtime, SessionSettings, Source};
+use crate::model::onnx::{OnnxBytes, OnnxRunner, Probe, RunLimit, Runtime, Seen, SessionSettings, Source};
 use crate::model::{ModelInput, RunError, Runner};
 
 /// The longest that a run of one short text may take.
@@ -101,8 +101,16 @@ pub(super) fn examine(folder: &Path, graph: &Graph, facts: &Facts, raw: Manifest
         texts: &texts[..rows.len()],
     };
     let open = |values: &[&str]| Probe::open(Runtime::get()?, &bytes, values, &limit);
-    let looked =
-        sklearn_traps::note(&open, graph, &shown, notes).and_then(|()| sklearn_words::note(&open, graph, notes));
+    let tried = || texts.iter().zip(&rows);
+    let each = shown.each && numbers == Numbers::Probabilities;
+    let looked = if each {
+        note_each(&open, graph, tried(), notes)
+    } else {
+        Ok(())
+    };
+    let looked = looked
+        .and_then(|()| sklearn_traps::note(&open, graph, &shown, notes))
+        .and_then(|()| sklearn_words::note(&open, graph, notes));
     if let Err(error) = looked {
         notes.wrong(format!("it does not run: {error}"), "export it again");
     }
@@ -252,6 +260,49 @@ fn note_labels(graph: &Graph, facts: &Facts, numbers: Numbers, rows: &[Row], not
         );
     }
     turned
+}
+
+/// Compares what the graph decides of each label with the probabilities above one half, and tells where they differ. (Where it
+/// gives scores, skl2onnx decides by another threshold than scikit-learn, which is no fault of the scores.)
+fn note_each<'a>(
+    open: OpenProbe<'_>,
+    graph: &Graph,
+    tried: impl Iterator<Item = (&'a String, &'a Row)>,
+    notes: &mut Notes,
+) -> Result<(), String> {
+    let made = graph
+        .label()
+        .and_then(|label| graph.maker_of(&label.name)?.output.first());
+    let Some(made) = made.filter(|made| graph.output(made).is_none()) else {
+        return Ok(());
+    };
+    let mut probe = open(&[made])?;
+    let (mut differ, mut count, mut tries) = (0, 0, Tries::new(ENOUGH));
+    for (text, row) in tried {
+        let seen = probe.see(text).map_err(|error| error.to_string())?;
+        let above = |seen: &Seen| match seen {
+            Seen::Numbers(decided) => decided
+                .iter()
+                .map(|&one| one > 0.5)
+                .eq(row.numbers.iter().map(|&one| one > 0.5)),
+            Seen::Texts(_) | Seen::Other => false,
+        };
+        differ += usize::from(!seen.iter().all(above));
+        count += 1;
+        if tries.are_enough() {
+            break;
+        }
+    }
+    if differ > 0 {
+        notes.wrong(
+            format!(
+                "the labels that it names itself are not those with a probability above one half for {differ} of {count} texts made of \
+                 its words: one of the two is wrong, and the file does not tell which"
+            ),
+            "export OneVsRestClassifier on the labels, around a classifier with probabilities",
+        );
+    }
+    Ok(())
 }
 
 /// Whether a support vector machine itself names the label.

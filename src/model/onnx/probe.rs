@@ -10,7 +10,7 @@ use super::{OnnxBytes, Opener, RunError, RunLimit, Runtime, SessionSettings, loa
 /// What one value of a graph is, for one text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen {
-    /// A tensor of numbers, flattened.
+    /// A tensor of numbers, whole ones included, flattened.
     Numbers(Vec<f32>),
     /// A tensor of texts, flattened.
     Texts(Vec<String>),
@@ -68,10 +68,14 @@ impl Probe {
         let seen = self.values.iter().map(|name| {
             let value = outputs.get(name);
             let numbers = value.and_then(|value| value.try_extract_tensor::<f32>().ok());
+            let whole = || value.and_then(|value| value.try_extract_tensor::<i64>().ok());
             let texts = || value.and_then(|value| value.try_extract_strings().ok());
-            match numbers {
-                Some((_, numbers)) => Seen::Numbers(numbers.to_vec()),
-                None => texts().map_or(Seen::Other, |(_, texts)| Seen::Texts(texts)),
+            if let Some((_, numbers)) = numbers {
+                Seen::Numbers(numbers.to_vec())
+            } else if let Some((_, numbers)) = whole() {
+                Seen::Numbers(numbers.iter().map(|&number| number as f32).collect())
+            } else {
+                texts().map_or(Seen::Other, |(_, texts)| Seen::Texts(texts))
             }
         });
         Ok(seen.collect())
