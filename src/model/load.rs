@@ -190,14 +190,18 @@ fn try_initialize(
         let sample = fit(&mut runners[0], &preprocessor, sample)?;
         let mut manifest = told.clone();
         if let Preprocess::Tokenizer(reading) = &mut manifest.preprocess {
-            let told = reading.max_tokens;
+            let (told, pad_id) = (reading.max_tokens, preprocessor.pad_id());
             let taken = if told > cost::WIDEST_PROBE {
                 // Such a row leaves much memory with its session, and goes with it.
                 let short = limit.beside(longest.min(PATIENCE_WITH_POSITIONS));
                 let mut other = open_within(&short, &preprocessor, settings.intra_threads)?;
-                tokens_taken(&mut patience.runner(&mut other), &sample, told, || short.was_hit())
+                tokens_taken(&mut patience.runner(&mut other), &sample, told, pad_id, || {
+                    short.was_hit()
+                })
             } else {
-                tokens_taken(&mut patience.runner(&mut runners[0]), &sample, told, || limit.was_hit())
+                tokens_taken(&mut patience.runner(&mut runners[0]), &sample, told, pad_id, || {
+                    limit.was_hit()
+                })
             };
             reading.max_tokens = taken.map_err(|error| failed(&error))?;
             if reading.max_tokens < told {

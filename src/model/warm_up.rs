@@ -10,16 +10,18 @@ use super::{RunError, Runner};
 
 /// How long a row of more tokens than are measured runs: positions are looked up first, and attention to so many would take minutes.
 pub const PATIENCE_WITH_POSITIONS: Duration = Duration::from_secs(1);
-/// How many positions may be left unused before the first token's: as many as the padding's id and one.
+/// How many positions may be left unused before the first token's, where the padding's id is not known: it is 0 or 1 as a rule.
 const UNUSED_POSITIONS: [usize; 2] = [1, 2];
 
-/// How many tokens the graph takes of the `told` ones: fewer where its table of positions ends one or two before, since families
-/// that number them from the padding on leave the first ones unused. The error is that of the row of all, where none of these run.
+/// How many tokens the graph takes of the `told` ones: fewer where its table of positions ends before, since families that number
+/// them from the padding on leave the first ones unused, as many as its id and one. The error is that of the row of all, where none
+/// of these run.
 /// What else may be wrong with a row that `ended` says was ended for its time is for warm-up to find.
 pub fn tokens_taken(
     runner: &mut dyn Runner,
     sample: &ModelInput,
     told: usize,
+    pad_id: u32,
     ended: impl Fn() -> bool,
 ) -> Result<usize, RunError> {
     let mut fails = |tokens: usize| {
@@ -29,12 +31,15 @@ pub fn tokens_taken(
     let Some(error) = fails(told) else {
         return Ok(told);
     };
+    let after_padding = usize::try_from(pad_id).unwrap_or(told).saturating_add(1);
     let fewer = UNUSED_POSITIONS
         .into_iter()
+        .chain([after_padding])
         .filter_map(|unused| told.checked_sub(unused));
     let taken = fewer
         .filter(|&tokens| tokens > 0)
-        .find(|&tokens| fails(tokens).is_none());
+        // One more does not run: so the table ends right there, and nothing else is wrong with long rows.
+        .find(|&tokens| fails(tokens).is_none() && fails(tokens + 1).is_some());
     taken.ok_or(error)
 }
 
@@ -66,4 +71,49 @@ pub fn warm_up(runner: &mut dyn Runner, sample: &ModelInput, bounds: ShapeBounds
         slowest = slowest.max(started.elapsed());
     }
     Ok(slowest)
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+
+    use super::*;
+
+    /// A graph whose table of positions takes so many tokens.
+    struct Table(usize);
+
+    impl Runner for Table {
+        fn run(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
+            match inputs[0].width() > self.0 {
+                true => Err(RunError("out of data bounds".into())),
+                false => Ok(Array2::zeros((1, 2))),
+            }
+        }
+    }
+
+    fn taken(table: usize, pad_id: u32) -> Option<usize> {
+        let sample = ModelInput::Tokens {
+            ids: vec![2, 5, 3],
+            type_ids: vec![0; 3],
+        };
+        tokens_taken(&mut Table(table), &sample, 66, pad_id, || false).ok()
+    }
+
+    #[test]
+    fn positions_may_begin_after_a_padding_of_any_id() {
+        for (table, pad_id, tokens) in [
+            (66, 9, Some(66)),
+            (65, 9, Some(65)),
+            (64, 9, Some(64)),
+            (56, 9, Some(56)),
+            // It ends elsewhere: that has another cause, which is told as an error.
+            (60, 9, None),
+            (50, 9, None),
+            (56, 1, None),
+            (56, 66, None),
+            (56, u32::MAX, None),
+        ] {
+            assert_eq!(taken(table, pad_id), tokens, "{table} {pad_id}");
+        }
+    }
 }

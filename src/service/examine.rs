@@ -39,8 +39,8 @@ impl Finding {
 }
 
 impl Service {
-    /// Examines a version of which `now` is the moment of a burst of failures; turns it out if it is broken. Ends by itself.
-    pub(super) fn examine(&self, slot: Arc<Slot>, now: Instant) {
+    /// Examines a version that had a burst of failures; turns it out if it is broken. Ends by itself.
+    pub(super) fn examine(&self, slot: Arc<Slot>) {
         let service = self.clone();
         let examination = async move {
             let texts = match &*slot.state() {
@@ -48,7 +48,8 @@ impl Service {
                 ModelState::Loading | ModelState::Failed(_) => Vec::new(),
             };
             let finding = service.examined(&slot, &texts).await;
-            service.found(&slot, finding, now);
+            // An examination may take longer than the rest after it, or than the pause: both begin when it ends.
+            service.found(&slot, finding, Instant::now());
         };
         // Every request comes from within a runtime.
         tokio::spawn(examination);

@@ -65,7 +65,7 @@ impl Failures {
         true
     }
 
-    /// Takes note of what an examination found that was called for at `now`; says for how long the model is turned out, if it is.
+    /// Takes note of what an examination found that ended at `now`; says for how long the model is turned out, if it is.
     pub fn found(&mut self, finding: Finding, now: Instant) -> Option<Duration> {
         self.examined = false;
         if finding != Finding::Broken {

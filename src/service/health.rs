@@ -151,7 +151,7 @@ impl Service {
                 let examine = slot.failed(now);
                 remembers.store(true, Ordering::Relaxed);
                 if examine {
-                    self.examine(slot, now);
+                    self.examine(slot);
                 }
             }
             Err(_) => {}

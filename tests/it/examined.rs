@@ -2,7 +2,7 @@
 //! and only one that fails those is broken.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tandem::api::pb;
 use tandem::api::pb::model_service_client::ModelServiceClient;
@@ -109,6 +109,27 @@ async fn a_model_that_fails_on_texts_of_our_own_too_is_out() {
 }
 
 #[tokio::test]
+async fn a_broken_model_is_out_from_the_end_of_its_examination_on() {
+    let repository = repository();
+    let server = server(repository.path()).await;
+    break_model(&server, NAME);
+    let mut health = server.service.watch_health();
+    // The burst was long ago: so long did the examination wait for an instance.
+    let burst = Instant::now();
+    let burst = burst.checked_sub(Duration::from_secs(19)).unwrap_or(burst);
+    let error = Error::new(Reason::InferenceFailed, "it failed").with_fact(MODEL_FACT, NAME);
+    for _ in 0..5 {
+        server.service.observe(Err(&error), burst);
+    }
+    let out = async {
+        while server.service.next_recovery(Instant::now()).is_none() {
+            health.changed().await.expect("the service is there");
+        }
+    };
+    tokio::time::timeout(HANG, out).await.expect("it is out");
+}
+
+#[tokio::test]
 async fn calls_that_are_late_cancelled_or_refused_say_nothing_of_the_model() {
     let server = TestServer::builder().fast_only().start().await;
     let client = server.client().await;
@@ -127,7 +148,7 @@ async fn calls_that_are_late_cancelled_or_refused_say_nothing_of_the_model() {
     {
         let error = Error::new(reason, "it failed").with_fact(MODEL_FACT, "sentiment-fast");
         for _ in 0..20 {
-            server.service.observe(Err(&error), std::time::Instant::now());
+            server.service.observe(Err(&error), Instant::now());
         }
     }
     assert_eq!(server.service.state(), ServingState::Serving);
