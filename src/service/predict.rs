@@ -8,6 +8,12 @@ use super::types::{CallTimes, LabelScore, PredictInput, PredictOutput, Predictio
 use super::validate::{AnswerOptions, validate};
 use super::{Service, observe};
 use crate::error::Error;
+use crate::model::manifest::LONGEST_LABEL;
+
+/// The most bytes of an answer's scores, each with its label's name: what one caller can have us build, and hold until it has read it.
+const MOST_ANSWER_BYTES: usize = 16 << 20;
+/// What a score takes beside its label's name, in bytes.
+const SCORE_BYTES: usize = 20;
 
 impl Service {
     /// Answers one request: validate → route → preprocess → inference → postprocess, the two in the middle once a tier.
@@ -15,6 +21,9 @@ impl Service {
         let input = validate(input, self.limits())?;
         let (plan, arm) = plan(&input, &self.catalog(), times.client)?;
         let options = input.options;
+        for asked in plan.asked() {
+            check_size(&asked.serving.model.manifest.labels, input.texts.len(), options.top_k)?;
+        }
         let chosen = Chosen::all(input.texts, input.text_pairs, options.truncation);
         let terms = times.terms(input.priority);
         let answers = match &plan {
@@ -39,6 +48,25 @@ impl Service {
             observe::record(tandem, answers, self.metrics().cascade(), Instant::now());
         }
     }
+}
+
+/// Refuses scores that would be too many bytes together.
+fn check_size(labels: &[String], texts: usize, top_k: usize) -> Result<(), Error> {
+    let scores = texts * top_k.min(labels.len());
+    if scores * (LONGEST_LABEL + SCORE_BYTES) <= MOST_ANSWER_BYTES {
+        return Ok(());
+    }
+    let longest = labels.iter().map(String::len).max().unwrap_or_default();
+    if scores * (longest + SCORE_BYTES) <= MOST_ANSWER_BYTES {
+        return Ok(());
+    }
+    let most = MOST_ANSWER_BYTES / (longest + SCORE_BYTES) / texts.max(1);
+    Err(Error::invalid_field(
+        "top_k",
+        format!(
+            "asks for {scores} scores, which are more than {MOST_ANSWER_BYTES} bytes with their labels; with so many texts the most is {most}"
+        ),
+    ))
 }
 
 fn finish(answers: Answers, options: AnswerOptions, times: CallTimes) -> PredictOutput {
@@ -93,5 +121,37 @@ fn postprocess(text: &Answer, options: AnswerOptions) -> Prediction {
         token_count: text.token_count,
         truncated: text.truncated,
         value: answer.value(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(count: usize, bytes: usize) -> Vec<String> {
+        (0..count).map(|at| format!("{at:0bytes$}")).collect()
+    }
+
+    #[test]
+    fn scores_are_bounded_by_their_bytes() {
+        for (count, bytes, texts, top_k, most) in [
+            (4_000, 10, 128, 4_000, None),
+            (4_000, 10, 128, usize::MAX, None),
+            (10_000, 256, 6, 10_000, None),
+            (10_000, 256, 7, 10_000, Some(8_683)),
+            (10_000, 256, 7, 8_683, None),
+            (10_000, 256, 128, usize::MAX, Some(474)),
+            (10_000, 256, 128, 474, None),
+            (10_000, 256, 128, 475, Some(474)),
+            (2, 8, 128, usize::MAX, None),
+            (0, 8, 128, usize::MAX, None),
+        ] {
+            let refused = check_size(&labels(count, bytes), texts, top_k).err();
+            let told = most.map(|most| format!("the most is {most}"));
+            assert_eq!(refused.is_some(), told.is_some(), "{count} {bytes} {texts} {top_k}");
+            if let (Some(error), Some(told)) = (refused, told) {
+                assert!(error.message.ends_with(&told), "{}", error.message);
+            }
+        }
     }
 }

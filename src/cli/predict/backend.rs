@@ -110,6 +110,8 @@ impl Refusal {
             match place {
                 Some(place) => rows.push((place, format!("the text {problem}"))),
                 None if field == "texts" && problem.contains("the limit is") => too_many = true,
+                // All scores of so many texts are too much for one answer.
+                None if field == "top_k" => too_many = true,
                 // Another field is at fault: so would every request be.
                 None => {
                     return Self {
