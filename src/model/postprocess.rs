@@ -55,15 +55,25 @@ impl Classification {
         }
     }
 
-    /// Label indices: the winner, if there is one, then the likeliest first; ties in the order of the labels.
-    pub fn ranking(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.probabilities.len()).collect();
-        order.sort_by(|&a, &b| self.logits[b].total_cmp(&self.logits[a]));
+    /// The first `most` label indices: the winner, if there is one, then the likeliest first; ties in the order of the labels.
+    pub fn ranking(&self, most: usize) -> Vec<usize> {
+        let most = most.min(self.logits.len());
+        if most == 0 {
+            return Vec::new();
+        }
+        let mut order: Vec<usize> = (0..self.logits.len()).collect();
         if self.selection == Selection::Winner {
             // A graph that names the winner itself may name another than the likeliest.
-            let place = order.iter().position(|&label| label == self.winner).unwrap_or(0);
-            order[..=place].rotate_right(1);
+            order[..=self.winner].rotate_right(1);
         }
+        let first = usize::from(self.selection == Selection::Winner);
+        let likelier = |&a: &usize, &b: &usize| self.logits[b].total_cmp(&self.logits[a]).then(a.cmp(&b));
+        // Of ten thousand labels few are asked for.
+        if (first + 1..order.len()).contains(&most) {
+            order[first..].select_nth_unstable_by(most - first - 1, likelier);
+        }
+        order.truncate(most);
+        order[first..].sort_unstable_by(likelier);
         order
     }
 }
@@ -214,7 +224,7 @@ mod tests {
     fn a_row_becomes_probabilities_that_sum_to_one() {
         let answer = PLAIN.classify(&[1.0, 3.0, 2.0]).expect("finite");
         assert_eq!(answer.winner, 1);
-        assert_eq!(answer.ranking(), [1, 2, 0]);
+        assert_eq!(answer.ranking(3), [1, 2, 0]);
         assert!((answer.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
         assert!((answer.confidence() - 0.665_240_9).abs() < 1e-6);
     }
@@ -282,6 +292,25 @@ mod tests {
     }
 
     #[test]
+    fn the_first_of_many_labels_are_those_of_the_whole_ranking() {
+        let mut answer = PLAIN.classify(&[0.0; 60]).expect("finite");
+        // With ties, and a winner that is not the likeliest.
+        answer.logits = (0..60).map(|at| ((at * 37 % 60) / 4) as f32).collect();
+        answer.winner = 7;
+        for selection in [Selection::Winner, Selection::Each(vec![false; 60])] {
+            answer.selection = selection;
+            let whole = answer.ranking(usize::MAX);
+            assert_eq!(whole.len(), 60);
+            for most in 0..=61 {
+                assert_eq!(answer.ranking(most), whole[..most.min(60)], "{most}");
+            }
+        }
+        assert_eq!(answer.ranking(2), [8, 21], "the likeliest first, of equals the first");
+        answer.selection = Selection::Winner;
+        assert_eq!(answer.ranking(3), [7, 8, 21]);
+    }
+
+    #[test]
     fn probabilities_pass_through() {
         let post = Postprocessor {
             output_kind: OutputKind::Probabilities,
@@ -323,7 +352,7 @@ mod tests {
         };
         let answer = post.classify(&[1.0, 3.0, 2.0, 0.0]).expect("finite");
         assert_eq!((answer.winner, answer.logits.len()), (0, 3));
-        assert_eq!(answer.ranking(), [0, 1, 2]);
+        assert_eq!(answer.ranking(3), [0, 1, 2]);
         assert!(answer.confidence() < answer.probabilities[1]);
         for named in [3.0, -1.0, f32::NAN] {
             assert_eq!(post.classify(&[1.0, 3.0, 2.0, named]), Err(NotFinite));

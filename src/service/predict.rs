@@ -94,18 +94,14 @@ fn finish(answers: Answers, options: AnswerOptions, times: CallTimes) -> Predict
 fn postprocess(text: &Answer, options: AnswerOptions) -> Prediction {
     let answer = &text.answer;
     let labels = &text.model.manifest.labels;
-    let scores = answer
-        .ranking()
-        .into_iter()
-        .take(options.top_k)
-        .map(|label| LabelScore {
-            label: labels[label].clone(),
-            score: match options.score_kind {
-                ScoreKind::Probability => answer.probabilities[label],
-                ScoreKind::Logit => answer.logits[label],
-            },
-            selected: answer.selects(label),
-        });
+    let scores = answer.ranking(options.top_k).into_iter().map(|label| LabelScore {
+        label: labels[label].clone(),
+        score: match options.score_kind {
+            ScoreKind::Probability => answer.probabilities[label],
+            ScoreKind::Logit => answer.logits[label],
+        },
+        selected: answer.selects(label),
+    });
     // A multi-label model may select none; of a regression, the label is the name of its value.
     let named = answer.selects(answer.winner) || answer.value().is_some();
     Prediction {
