@@ -149,6 +149,12 @@ impl Catalog {
         self.models.values().flat_map(Versions::slots)
     }
 
+    /// Whether this is the stable version of its model.
+    pub fn is_stable(&self, slot: &Slot) -> bool {
+        let versions = self.models.get(&slot.verified.manifest.name);
+        versions.is_some_and(|versions| std::ptr::eq(&*versions.stable, slot))
+    }
+
     /// The stable version of a model.
     pub fn slot(&self, name: &str) -> Option<Arc<Slot>> {
         self.models.get(name).map(|versions| Arc::clone(&versions.stable))

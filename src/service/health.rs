@@ -76,6 +76,8 @@ impl Default for HealthBoard {
 pub struct ModelReport {
     /// Which model.
     pub model: ModelRef,
+    /// Whether it is the version that requests get which name none.
+    pub stable: bool,
     /// Its state.
     pub state: ServingState,
     /// Why it is not serving, or what should be known of it.
@@ -228,7 +230,7 @@ impl Service {
         })
     }
 
-    /// What is told of each model, by name.
+    /// What is told of every loaded version of each model, by name, the stable one first.
     pub fn model_reports(&self) -> Vec<ModelReport> {
         let catalog = self.catalog();
         catalog.slots().map(|slot| self.report(slot, &catalog)).collect()
@@ -249,6 +251,7 @@ impl Service {
         };
         ModelReport {
             model: slot.model_ref(),
+            stable: catalog.is_stable(slot),
             state,
             message,
             queued_texts,
@@ -267,7 +270,7 @@ impl Service {
         let manifest = &slot.verified.manifest;
         let name = &manifest.name;
         let versions = catalog.models().get(name);
-        let stable = versions.is_some_and(|versions| std::ptr::eq(&*versions.stable, slot));
+        let stable = catalog.is_stable(slot);
         if let Some(RefusedVersion { version, refusal }) = self.refused_versions().get(name).filter(|_| stable) {
             return format!("version `{version}` was refused ({}): {refusal}", refusal.stage.name());
         }

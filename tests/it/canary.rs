@@ -1,14 +1,18 @@
 //! The canary: a share of the clients gets another version, always the same ones, and one that does badly is rolled back.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tandem::api::pb::model_service_client::ModelServiceClient;
 use tandem::api::pb::{self, VersionRole};
 use tandem::config::Settings;
+use tandem::error::{Error, MODEL_FACT, MODEL_VERSION_FACT, Reason};
 use tonic::{Request, Status};
 
+use crate::health::end_runs;
 use crate::support::models::ModelCopy;
+use crate::support::server::HANG;
 use crate::support::{AdminClient, Client, Refusal, TestServer, fast, root};
 
 const NAME: &str = "sentiment-fast";
@@ -148,6 +152,36 @@ async fn a_canary_that_is_promoted_gets_everybody() {
         (None, 1, VersionRole::Stable)
     );
     assert!(got(&server, 50).await.iter().all(|version| version == "2"));
+}
+
+#[tokio::test]
+async fn readiness_tells_the_stable_version_by_the_models_name_and_any_other_with_its_version() {
+    let first = ModelCopy::of(NAME, "1");
+    let server = server_of(first.repository(), |_| {}).await;
+    let http = server.http();
+    let ready = json!({"state": "serving", "models": {NAME: "serving"}});
+    assert_eq!(http.get("/readyz").await.json(), ready);
+    first.version("2");
+    set_canary(&mut server.admin().await, "2", 0.5).await.expect("a canary");
+    let canary = server.service.catalog().version(NAME, "2").expect("it is loaded");
+    end_runs(&canary.state());
+    let failed = Error::new(Reason::InferenceFailed, "it failed")
+        .with_fact(MODEL_FACT, NAME)
+        .with_fact(MODEL_VERSION_FACT, "2");
+    let mut health = server.service.watch_health();
+    for _ in 0..5 {
+        server.service.observe(Err(&failed), Instant::now());
+    }
+    let found_broken = async {
+        while canary.back_at(Instant::now()).is_none() {
+            health.changed().await.expect("the service is there");
+        }
+    };
+    tokio::time::timeout(HANG, found_broken).await.expect("it is out");
+    let answer = http.get("/readyz").await;
+    assert_eq!(answer.status.as_u16(), 200, "the stable version serves");
+    let ready = json!({"state": "serving", "models": {NAME: "serving", "sentiment-fast@2": "failed"}});
+    assert_eq!(answer.json(), ready);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::service::Service;
 use crate::service::health::ServingState;
+use crate::service::types::ModelRef;
 use crate::telemetry::metrics;
 
 /// `GET /healthz`: the process answers. Restarting it is of no use while this is 200.
@@ -15,7 +16,8 @@ pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: 200 when requests are taken, 503 otherwise, with the state of each model.
+/// `GET /readyz`: 200 when requests are taken, 503 otherwise, with the state of each model: of its stable version under its name,
+/// of any other loaded version under `name@version`.
 pub async fn readyz(State(service): State<Service>) -> Response {
     let state = service.state();
     let status = if state == ServingState::Serving {
@@ -26,7 +28,15 @@ pub async fn readyz(State(service): State<Service>) -> Response {
     let models: serde_json::Map<_, _> = service
         .model_reports()
         .into_iter()
-        .map(|report| (report.model.name, json!(report.state.name())))
+        .map(|report| {
+            let ModelRef { name, version, .. } = report.model;
+            let key = if report.stable {
+                name
+            } else {
+                format!("{name}@{version}")
+            };
+            (key, json!(report.state.name()))
+        })
         .collect();
     (status, Json(json!({ "state": state.name(), "models": models }))).into_response()
 }
