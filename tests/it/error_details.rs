@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method};
 use prost::Message;
 use serde_json::{Value, json};
-use tandem::api::pb;
+use tandem::api::{DESCRIPTOR_SET, pb};
 use tandem::error::Reason;
 use tonic::Status;
 use tonic_types::StatusExt;
@@ -328,6 +328,18 @@ async fn over_http() {
         let fields = error["fieldViolations"].as_array().map_or(0, Vec::len);
         assert_eq!(fields > 0, tells == Tells::Fields, "{row}: {error}");
         assert_ne!(error["message"], Value::Null, "{row}");
+    }
+}
+
+#[test]
+fn the_contract_names_no_code_that_no_failure_has() {
+    let codes = "CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED RESOURCE_EXHAUSTED \
+        FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED";
+    // The comments of the protocol files are in it.
+    let contract = String::from_utf8_lossy(DESCRIPTOR_SET);
+    for code in codes.split_whitespace() {
+        let answered = Reason::ALL.iter().any(|reason| reason.grpc_name() == code);
+        assert!(answered || !contract.contains(&format!("`{code}`")), "{code}");
     }
 }
 
