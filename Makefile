@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: bench help build test faults lint docs proto-check proto-baseline deploy-check scoreboard fuzz dist tools ci clean-dist
+.PHONY: bench help build test model-check faults lint docs proto-check proto-baseline deploy-check scoreboard fuzz dist tools ci clean-dist
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -53,4 +53,4 @@ dist: ## makes dist/tandem-<version>-<arch>/, which runs wherever it is moved to
 clean-dist: ## removes dist/
 	rm -rf dist
 
-ci: lint docs proto-check deploy-check build model-check test ## everything that .ci/run checks
+ci: lint docs proto-check deploy-check build model-check faults test ## everything that .ci/run checks

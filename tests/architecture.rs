@@ -1,4 +1,4 @@
-//! The rules of the sources that a machine can check: who imports whom, and how a file looks.
+//! The rules of the sources that a machine can check: who imports whom, how a file looks, and how the recipes run cargo.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -161,4 +161,37 @@ fn no_file_is_longer_than_a_reader_can_hold() {
         .map(|source| format!("src/{}: {} lines", source.path, source.lines.len()))
         .collect();
     assert_none("a file has at most 400 lines", &faults);
+}
+
+#[test]
+fn every_recipe_is_phony_and_builds_what_is_locked() {
+    let read = |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("text");
+    let (makefile, ci) = (read("Makefile"), read(".ci/run"));
+    let recipe = |line: &str| {
+        let (name, _) = line.split_once(':')?;
+        let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        is_name.then(|| name.to_owned())
+    };
+    let mut recipes: Vec<String> = makefile.lines().filter_map(recipe).collect();
+    recipes.sort();
+    let mut phony: Vec<&str> = makefile
+        .lines()
+        .find_map(|line| line.strip_prefix(".PHONY:"))
+        .expect("there is a list")
+        .split_whitespace()
+        .collect();
+    phony.sort_unstable();
+    assert_eq!(phony, recipes, "the recipes of the Makefile, and its .PHONY");
+    // README's test command is run as it stands there.
+    let may_change_the_lock = |line: &&str| {
+        let runs_cargo = line.contains("cargo ") && !line.trim_start().starts_with('#') && !line.contains("cargo fmt");
+        runs_cargo && !line.contains("--locked") && *line != "step cargo test"
+    };
+    let faults: Vec<String> = makefile
+        .lines()
+        .chain(ci.lines())
+        .filter(may_change_the_lock)
+        .map(str::to_owned)
+        .collect();
+    assert_none("cargo is run with --locked", &faults);
 }
