@@ -76,6 +76,26 @@ async fn a_message_that_cannot_be_read_is_malformed() {
 }
 
 #[tokio::test]
+async fn a_call_without_its_message_is_malformed_whatever_the_method() {
+    for path in [
+        "/tandem.v1.PredictionService/Predict",
+        "/tandem.v1.PredictionService/Explain",
+        "/tandem.v1.ModelService/ListModels",
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+    ] {
+        let call = RawCall {
+            path: path.into(),
+            body: bytes::Bytes::new(),
+            ..RawCall::predict(b"")
+        };
+        let (_, refusal) = refused(call).await;
+        assert_eq!(refusal.reason, "MALFORMED_MESSAGE", "{path}");
+        assert_eq!(refusal.message, "the message can't be read: there is none", "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_path_is_unimplemented() {
     for path in ["/tandem.v1.PredictionService/Guess", "/no.such.Service/Predict", "/"] {
         let call = RawCall {

@@ -18,6 +18,11 @@ use crate::error::{Error, Reason};
 /// (`wire.rs`), so decoding is little more than copying: smaller ones are done before the other tasks would have been moved.
 const LARGE_BYTES: usize = 1 << 20;
 
+/// How prost begins every problem, and what it says of bytes that are not UTF-8. It tells the kind of a problem in words
+/// alone; a test fails when they change.
+const PROST_OPENING: &str = "failed to decode Protobuf message: ";
+const PROST_NOT_UTF8: &str = "invalid string value: data is not UTF-8 encoded";
+
 /// Encodes `T` and decodes `U`.
 #[derive(Debug)]
 pub struct ApiCodec<T, U> {
@@ -81,24 +86,48 @@ fn on_many_threads() -> bool {
 /// What prost says, which names messages and fields and never quotes their values, in our words.
 fn decode_error(error: &prost::DecodeError) -> Error {
     let problem = error.to_string();
-    let place = problem
-        .strip_prefix("failed to decode Protobuf message: ")
-        .unwrap_or(&problem);
-    if !place.contains("data is not UTF-8 encoded") {
+    let problem = problem.strip_prefix(PROST_OPENING).unwrap_or(&problem);
+    let Some(place) = problem.strip_suffix(PROST_NOT_UTF8) else {
         return Error::new(
             Reason::MalformedMessage,
-            format!("the message can't be decoded: {place}"),
+            format!("the message can't be decoded: {problem}"),
         );
-    }
-    // `PredictRequest.texts: invalid string value: …`, the innermost field last before the words.
+    };
+    // `PredictRequest.texts: PredictStreamRequest.request: `, the outermost field last.
     let field = place
-        .split(": ")
-        .take_while(|part| part.contains('.') && !part.contains(' '))
-        .last()
+        .trim_end_matches(": ")
+        .rsplit(": ")
+        .next()
         .and_then(|part| part.split_once('.'))
         .map_or("texts", |(_, field)| field);
     Error {
         reason: Reason::InvalidUtf8,
         ..Error::invalid_field(field, "holds bytes that are not UTF-8")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::pb::{PredictRequest, PredictStreamRequest};
+
+    #[test]
+    fn prost_says_what_is_wrong_in_the_words_that_are_read_here() {
+        let broken = PredictRequest::decode(&b"\xff"[..]).expect_err("half a number");
+        let words = broken.to_string();
+        assert!(words.starts_with(PROST_OPENING), "{words}");
+        assert_eq!(decode_error(&broken).reason, Reason::MalformedMessage);
+
+        let not_utf8 = PredictRequest::decode(&b"\x0a\x01\xff"[..]).expect_err("not UTF-8");
+        let words = format!("{PROST_OPENING}PredictRequest.texts: {PROST_NOT_UTF8}");
+        assert_eq!(not_utf8.to_string(), words);
+        let within = PredictStreamRequest::decode(&b"\x12\x03\x0a\x01\xff"[..]).expect_err("not UTF-8");
+        let words = format!("{PROST_OPENING}PredictRequest.texts: PredictStreamRequest.request: {PROST_NOT_UTF8}");
+        assert_eq!(within.to_string(), words);
+        for (problem, field) in [(not_utf8, "texts"), (within, "request")] {
+            let error = decode_error(&problem);
+            let told = (error.reason, error.violations[0].field.as_str());
+            assert_eq!(told, (Reason::InvalidUtf8, field));
+        }
     }
 }

@@ -56,6 +56,8 @@ pub struct Messages<B> {
     come: BytesMut,
     /// Nothing more comes.
     ended: bool,
+    /// The one message of the method is still to begin.
+    awaits_first: bool,
     unpacking: Option<Unpacking>,
     /// What is to be passed on next.
     ready: VecDeque<Bytes>,
@@ -77,11 +79,12 @@ struct Rules {
 impl<B> Messages<B> {
     /// The messages in `body`, which is one of `method`'s; `compressed` as the headers of the call say.
     pub fn new(body: B, call: &Call, method: &Method, compressed: bool, limits: RequestLimits) -> Self {
+        let single = method.descriptor.is_some() && !method.takes_stream;
         Self {
             body,
             rules: Rules {
                 message: method.descriptor.map(MethodDescriptor::input),
-                single: method.descriptor.is_some() && !method.takes_stream,
+                single,
                 compressed,
                 limits,
                 largest: method.largest,
@@ -90,17 +93,26 @@ impl<B> Messages<B> {
             request_id: call.request_id.clone(),
             come: BytesMut::new(),
             ended: false,
+            awaits_first: single,
             unpacking: None,
             ready: VecDeque::new(),
         }
     }
 
+    /// Ends after a failure: whoever asks again finds nothing.
+    fn end(&mut self) {
+        self.come.clear();
+        self.ended = true;
+        self.awaits_first = false;
+    }
+
     /// Begins with the next message, if all of it has come, and what must have come with it.
     fn begin(&mut self) -> Result<bool, Error> {
         let Some(&[flag, ref length @ ..]) = self.come.first_chunk::<HEAD_BYTES>() else {
-            return match self.ended && !self.come.is_empty() {
-                true => Err(Error::unreadable("it ends early")),
-                false => Ok(false),
+            return match self.ended {
+                true if !self.come.is_empty() => Err(Error::unreadable("it ends early")),
+                true if self.awaits_first => Err(Error::unreadable("there is none")),
+                _ => Ok(false),
             };
         };
         let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
@@ -123,6 +135,7 @@ impl<B> Messages<B> {
         if self.rules.single && !self.ended {
             return Ok(false);
         }
+        self.awaits_first = false;
         let framed = self.come.split_to(whole).freeze();
         let message = framed.slice(HEAD_BYTES..);
         if flag == 0 {
@@ -192,17 +205,14 @@ where
                 Ok(false) if this.ended => return Poll::Ready(None),
                 Ok(false) => {}
                 Err(error) => {
-                    // Whoever asks again after a failure finds nothing.
-                    this.come.clear();
-                    this.ended = true;
+                    this.end();
                     return Poll::Ready(Some(Err(to_status(&error, Some(&this.request_id)).into())));
                 }
             }
             match ready!(Pin::new(&mut this.body).poll_frame(context)) {
                 None => this.ended = true,
                 Some(Err(error)) => {
-                    this.come.clear();
-                    this.ended = true;
+                    this.end();
                     return Poll::Ready(Some(Err(error)));
                 }
                 Some(Ok(frame)) => {

@@ -44,23 +44,22 @@ pub fn to_status(error: &Error, request_id: Option<&RequestId>) -> Status {
     status
 }
 
-/// The failure behind a status that has no details of ours: tonic's own, told by its code and the words of its message.
-pub fn from_foreign_status(code: Code, message: &str, largest_message: usize) -> Error {
+/// The failure behind a status that has no details of ours: tonic's own, told by its code.
+pub fn from_foreign_status(code: Code, largest_message: usize) -> Error {
     match code {
         Code::OutOfRange | Code::ResourceExhausted => Error::message_too_large(largest_message),
         Code::Unimplemented => Error::new(Reason::MethodNotFound, "there is no such method"),
         Code::Cancelled => Error::new(Reason::Cancelled, "the call was cancelled"),
         // The request broke off: its connection was lost, by the caller or, past the grace limit of a drain, by us.
         Code::Unknown | Code::Unavailable => Error::new(Reason::Cancelled, "the connection ended within the call"),
-        Code::Internal if message.contains("Missing request message") => Error::unreadable("there is none"),
         _ => Error::internal(),
     }
 }
 
-/// The failure behind any status: ours by its details, tonic's own by its code and words.
+/// The failure behind any status: ours by its details, tonic's own by its code.
 pub fn error_behind(status: &Status, largest_message: usize) -> Error {
     if status.details().is_empty() {
-        return from_foreign_status(status.code(), status.message(), largest_message);
+        return from_foreign_status(status.code(), largest_message);
     }
     let details = status.get_error_details();
     let label = details.error_info().map_or("", |info| info.reason.as_str());

@@ -1,11 +1,12 @@
 //! What came of the calls: counts and latencies. Told the times, reads no clock.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
-use tonic::{Code, Status};
+use tonic::{Code, Status, TimeoutExpired};
 use tonic_types::StatusExt;
 
 use crate::api::pb;
@@ -70,8 +71,7 @@ impl Failure {
     /// Reads a status. A deadline that this side's timer kept is told from one that the server refused or missed.
     pub fn of(status: &Status, took: Duration, timeout: Option<Duration>) -> Self {
         let reason = status.get_details_error_info().map(|info| info.reason);
-        let expired_here =
-            reason.is_none() && status.code() == Code::Cancelled && status.message() == "Timeout expired";
+        let expired_here = reason.is_none() && timer_expired(status);
         let code = if expired_here {
             Code::DeadlineExceeded
         } else {
@@ -95,6 +95,11 @@ impl Failure {
         let turned_away = ["RESOURCE_EXHAUSTED", "UNAVAILABLE"].contains(&self.code) && self.reason != "client";
         turned_away || self.reason.ends_with(EARLY)
     }
+}
+
+/// Whether this side's timer ended the call; its status says CANCELLED.
+fn timer_expired(status: &Status) -> bool {
+    std::iter::successors(status.source(), |&error| error.source()).any(|error| error.is::<TimeoutExpired>())
 }
 
 fn name(code: Code) -> &'static str {
@@ -210,7 +215,10 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
+    use tonic::transport::Channel;
+
     use super::*;
+    use crate::api::pb::prediction_service_client::PredictionServiceClient;
 
     #[test]
     fn failures_are_told_apart_by_code_reason_and_time() {
@@ -227,10 +235,25 @@ mod tests {
             "DEADLINE_EXCEEDED DEADLINE_EXCEEDED, early"
         );
         assert_eq!(tell(&refused, second), "DEADLINE_EXCEEDED DEADLINE_EXCEEDED");
-        let here = Status::cancelled("Timeout expired");
+        let here = Status::from_error(Box::new(TimeoutExpired(())));
         assert_eq!(tell(&here, second), "DEADLINE_EXCEEDED client");
+        let by_words_alone = Status::cancelled("Timeout expired");
+        assert_eq!(tell(&by_words_alone, second), "CANCELLED client");
         let lost = Status::unavailable("");
         assert_eq!(tell(&lost, second), "UNAVAILABLE client");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_nobody_answers_in_time_is_told_as_a_missed_deadline() {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = format!("http://{}", nobody.local_addr().expect("an address"));
+        let channel = Channel::from_shared(address).expect("an address").connect_lazy();
+        let mut request = tonic::Request::new(pb::PredictRequest::default());
+        request.set_timeout(Duration::from_millis(1));
+        let mut client = PredictionServiceClient::new(channel);
+        let status = client.predict(request).await.expect_err("nobody answers");
+        let failure = Failure::of(&status, Duration::from_millis(1), None);
+        assert_eq!((failure.code, failure.reason.as_str()), ("DEADLINE_EXCEEDED", "client"));
     }
 
     #[test]
