@@ -11,10 +11,11 @@ use crate::support::{TestServer, deep};
 
 const TEXT: &str = "모두가 같은 것을 묻는다";
 
-/// A request for [`TEXT`] and for so much else that the deep model has work for a while.
+/// A request for [`TEXT`] and for so many others that the deep model has work for a while: for each about what an answer
+/// to [`TEXT`] takes when the machine is busy. A request that is called off leaves most of it undone.
 fn slow(name: usize) -> pb::PredictRequest {
     let mut texts = vec![TEXT.to_owned()];
-    texts.extend((0..24).map(|row| format!("{name} {row} ").repeat(60)));
+    texts.extend((0..100).map(|row| format!("{name} {row} ").repeat(60)));
     pb::PredictRequest {
         texts,
         priority: pb::Priority::Bulk.into(),
@@ -50,7 +51,7 @@ async fn who_asks_for_one_text_does_not_wait_for_all_that_another_asked_with_it(
     let mut other = server.client().await;
     other.predict(deep(&[TEXT])).await.expect("an answer of its own");
     assert!(!first.is_finished(), "the other request is still worked on");
-    first.await.expect("no panic").expect("an answer");
+    first.abort();
 }
 
 #[tokio::test]
