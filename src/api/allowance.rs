@@ -9,7 +9,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 use crate::error::{Error, Reason};
-use crate::service::types::Weight;
+use crate::service::messages::Weight;
 
 /// The most texts a second, and at once, that a limit may say: more is no limit.
 const MOST_TEXTS: u32 = 1_000_000;

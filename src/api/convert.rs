@@ -7,9 +7,11 @@ use super::pb;
 use crate::error::Error;
 use crate::model::Tier;
 use crate::model::manifest::Truncation;
-use crate::service::health::{ModelReport, ServingState};
-use crate::service::types::{self, ExplainInput, PredictInput, PredictOutput, Priority, Route, ScoreKind};
-use crate::service::{RequestLimits, Service};
+use crate::service::Service;
+use crate::service::catalog::health::ServingState;
+use crate::service::limits::RequestLimits;
+use crate::service::messages::{self, ExplainInput, PredictInput, PredictOutput, Priority, Route, ScoreKind};
+use crate::service::status::model_report::ModelReport;
 
 /// The memory that `count` texts with so many bytes in all take: each has a header of 24 bytes beside what it holds.
 pub fn held_bytes(count: usize, bytes: usize) -> usize {
@@ -94,7 +96,7 @@ pub fn predict_response(output: PredictOutput) -> pb::PredictResponse {
     }
 }
 
-fn prediction(prediction: types::Prediction) -> pb::Prediction {
+fn prediction(prediction: messages::Prediction) -> pb::Prediction {
     let scores = prediction.scores.into_iter().map(|score| pb::LabelScore {
         label: score.label,
         score: score.score,
@@ -112,20 +114,20 @@ fn prediction(prediction: types::Prediction) -> pb::Prediction {
     }
 }
 
-fn decision(decision: types::Decision) -> pb::Decision {
+fn decision(decision: messages::Decision) -> pb::Decision {
     match decision {
-        types::Decision::Requested => pb::Decision::Requested,
-        types::Decision::Confident => pb::Decision::Confident,
-        types::Decision::Escalated => pb::Decision::Escalated,
-        types::Decision::FallbackDeadline => pb::Decision::FallbackDeadline,
-        types::Decision::FallbackOverload => pb::Decision::FallbackOverload,
+        messages::Decision::Requested => pb::Decision::Requested,
+        messages::Decision::Confident => pb::Decision::Confident,
+        messages::Decision::Escalated => pb::Decision::Escalated,
+        messages::Decision::FallbackDeadline => pb::Decision::FallbackDeadline,
+        messages::Decision::FallbackOverload => pb::Decision::FallbackOverload,
     }
 }
 
 fn timing(output: &PredictOutput) -> pb::Timing {
     let timing = &output.timing;
     // Tiers run one after the other.
-    let all = |part: fn(&types::TierTiming) -> Duration| timing.tiers.iter().map(|(_, tier)| part(tier)).sum();
+    let all = |part: fn(&messages::TierTiming) -> Duration| timing.tiers.iter().map(|(_, tier)| part(tier)).sum();
     let tiers = timing.tiers.iter().map(|(which, timing)| pb::TierTiming {
         tier: tier(*which).into(),
         queue_duration: duration(timing.queue),
@@ -141,7 +143,7 @@ fn timing(output: &PredictOutput) -> pb::Timing {
     }
 }
 
-pub(super) fn model_ref(model: types::ModelRef) -> pb::ModelRef {
+pub(super) fn model_ref(model: messages::ModelRef) -> pb::ModelRef {
     pb::ModelRef {
         name: model.name,
         version: model.version,
@@ -158,7 +160,7 @@ pub(super) fn tier(tier: Tier) -> pb::Tier {
 }
 
 /// Explanations for the wire.
-pub fn explain_response(output: types::ExplainOutput) -> pb::ExplainResponse {
+pub fn explain_response(output: messages::ExplainOutput) -> pb::ExplainResponse {
     pb::ExplainResponse {
         explanations: output.explanations.into_iter().map(explanation).collect(),
         model: Some(model_ref(output.model)),
@@ -166,7 +168,7 @@ pub fn explain_response(output: types::ExplainOutput) -> pb::ExplainResponse {
     }
 }
 
-fn explanation(explanation: types::Explanation) -> pb::Explanation {
+fn explanation(explanation: messages::Explanation) -> pb::Explanation {
     let labels = explanation.labels.into_iter().map(|label| pb::LabelExplanation {
         label: label.label,
         logit: label.logit,
@@ -184,7 +186,7 @@ fn explanation(explanation: types::Explanation) -> pb::Explanation {
     }
 }
 
-fn contribution(contribution: types::Contribution) -> pb::Contribution {
+fn contribution(contribution: messages::Contribution) -> pb::Contribution {
     let spans = contribution.spans.iter().map(|span| pb::TextSpan {
         start_byte: count(span.start),
         end_byte: count(span.end),

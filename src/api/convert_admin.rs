@@ -1,7 +1,7 @@
 //! AdminService between the service and the wire: what became of a reload. Decides nothing.
 
 use super::pb;
-use crate::service::reload::outcome::{Outcome, ReloadReport, Verdict};
+use crate::service::lifecycle::report::{Outcome, ReloadReport, Verdict};
 
 /// What became of a reload, for the wire.
 pub fn reload_response(report: &ReloadReport) -> pb::ReloadModelsResponse {

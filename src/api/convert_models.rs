@@ -8,9 +8,9 @@ use prost_types::{ListValue, Struct, Value};
 use super::convert::{count, model_ref, serving_state};
 use super::pb;
 use crate::model::manifest::{Manifest, Preprocess, Truncation};
-use crate::service::catalog::Canary;
-use crate::service::models::{ModelDetails, ModelPage, ModelVersions, Role};
-use crate::service::rollout::judge::Tally;
+use crate::service::catalog::canary::verdict::Tally;
+use crate::service::catalog::versions::Canary;
+use crate::service::status::model_info::{ModelDetails, ModelPage, ModelVersions, Role};
 
 /// A page of models for the wire.
 pub fn list_models_response(page: ModelPage) -> pb::ListModelsResponse {
@@ -42,8 +42,8 @@ pub fn model_versions(versions: ModelVersions) -> pb::ModelVersions {
         versions: versions.loaded.into_iter().map(version).chain(refused).collect(),
         canary: versions.canary.as_ref().map(canary),
         previous_version: versions.previous.unwrap_or_default(),
-        pinned_version: versions.labels.stable.unwrap_or_default(),
-        last_rollback: versions.labels.rolled_back.map(|back| pb::CanaryRollback {
+        pinned_version: versions.pins.stable.unwrap_or_default(),
+        last_rollback: versions.pins.rolled_back.map(|back| pb::CanaryRollback {
             version: back.version,
             reason: back.reason,
         }),
@@ -53,7 +53,7 @@ pub fn model_versions(versions: ModelVersions) -> pb::ModelVersions {
 fn canary(canary: &Canary) -> pb::Canary {
     let seen = canary.watch.seen();
     pb::Canary {
-        version: canary.slot.version().to_owned(),
+        version: canary.version.version().to_owned(),
         share: canary.share,
         canary: Some(tally(seen.canary)),
         stable: Some(tally(seen.stable)),
@@ -87,13 +87,15 @@ fn version(details: ModelDetails) -> pb::ModelVersion {
 
 fn model(details: ModelDetails) -> pb::Model {
     let ModelDetails {
-        slot,
+        version,
         report,
         role: gets,
     } = details;
     // What is in force may be less than what its folder says.
-    let loaded = slot.loaded();
-    let manifest = loaded.as_ref().map_or(&slot.verified.manifest, |model| &model.manifest);
+    let loaded = version.model();
+    let manifest = loaded
+        .as_ref()
+        .map_or(&version.verified.manifest, |model| &model.manifest);
     pb::Model {
         model: Some(model_ref(report.model)),
         role: role(gets).into(),

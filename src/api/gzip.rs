@@ -73,7 +73,7 @@ mod tests {
     use super::*;
     use crate::config::bodies::RoomSize;
     use crate::service::bodies::Bodies;
-    use crate::service::types::Weight;
+    use crate::service::messages::Weight;
 
     fn packed(bytes: &[u8]) -> Vec<u8> {
         let mut packer = GzEncoder::new(Vec::new(), Compression::best());

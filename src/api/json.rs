@@ -11,7 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 
 use super::schema;
 use crate::error::{Error, Reason};
-use crate::service::validate::too_many_texts;
+use crate::service::pipeline::validate::too_many_texts;
 
 /// The most of a field's path that an error tells, in bytes.
 pub const MAX_PATH_BYTES: usize = 80;

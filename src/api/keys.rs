@@ -16,7 +16,7 @@ use super::allowance::{Allowance, Limits};
 use super::key_lines::{Line, MAX_TOKEN_BYTES, parse_file, parse_variable};
 use crate::config::given::Given;
 use crate::error::{Error, Reason};
-use crate::service::types::ClientKey;
+use crate::service::messages::ClientKey;
 
 /// The most keys: every call is compared with each.
 const MAX_KEYS: usize = 256;
@@ -200,7 +200,7 @@ fn client_of(name: &str) -> ClientKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::types::Weight;
+    use crate::service::messages::Weight;
 
     const FIRST: &str = "aaaaaaaaaaaaaaaa";
     const SECOND: &str = "bbbbbbbbbbbbbbbb";

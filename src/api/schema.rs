@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use prost_reflect::{DescriptorPool, MessageDescriptor, MethodDescriptor};
 
-use crate::service::RequestLimits;
-use crate::service::validate::MAX_EXPLAINED_TEXTS;
+use crate::service::limits::RequestLimits;
+use crate::service::pipeline::validate::MAX_EXPLAINED_TEXTS;
 
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     let mut pool = DescriptorPool::new();

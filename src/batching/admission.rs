@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::queue::{Hold, Queue};
 use super::shares::Amount;
-use super::ticket::{Failure, Terms};
+use super::ticket::{Failure, SubmitOptions};
 use crate::model::ModelInput;
 
 /// What a deadline must have to spare beyond the expected answer, as a part of that.
@@ -21,7 +21,7 @@ impl Queue {
     /// what has no room, and what can't be done in time.
     pub fn reserve(
         &mut self,
-        terms: Terms,
+        options: SubmitOptions,
         sizes: impl ExactSizeIterator<Item = usize>,
         ready_in: Duration,
         now: Instant,
@@ -38,15 +38,15 @@ impl Queue {
             amount.bytes += size;
             preparing += self.expected_cost(size);
         }
-        self.check_time(&terms, preparing, amount.rows, ready_in, now)?;
-        if !self.shares.take(terms.client, terms.weight, amount) {
+        self.check_time(&options, preparing, amount.rows, ready_in, now)?;
+        if !self.shares.take(options.client, options.weight, amount) {
             return Err(Failure::QueueFull {
                 retry_after: self.retry_after(preparing, ready_in, now),
             });
         }
-        self.add_work(&terms, preparing);
+        self.add_work(&options, preparing);
         Ok(Hold {
-            terms,
+            options,
             amount,
             preparing,
         })
@@ -56,18 +56,18 @@ impl Queue {
     /// be prepared in `ready_in`.
     pub fn admissible(
         &self,
-        terms: Terms,
+        options: SubmitOptions,
         wanted: usize,
         size: usize,
         ready_in: impl Fn(usize) -> Duration,
         now: Instant,
     ) -> usize {
         let row = self.expected_cost(size);
-        let (mut least, mut most) = (0, self.shares.room(terms.client, terms.weight, wanted, size));
+        let (mut least, mut most) = (0, self.shares.room(options.client, options.weight, wanted, size));
         while least < most {
             let rows = (least + most).div_ceil(2);
             let cost = row.saturating_mul(u32::try_from(rows).unwrap_or(u32::MAX));
-            match self.check_time(&terms, cost, rows, ready_in(rows), now) {
+            match self.check_time(&options, cost, rows, ready_in(rows), now) {
                 Ok(()) => least = rows,
                 Err(_) => most = rows - 1,
             }
@@ -76,10 +76,15 @@ impl Queue {
     }
 
     /// When a request of texts of these sizes in bytes would be answered, from now on, once they are prepared.
-    pub fn expected_of(&self, terms: &Terms, sizes: impl ExactSizeIterator<Item = usize>, now: Instant) -> Duration {
+    pub fn expected_of(
+        &self,
+        options: &SubmitOptions,
+        sizes: impl ExactSizeIterator<Item = usize>,
+        now: Instant,
+    ) -> Duration {
         let rows = sizes.len();
         let cost = sizes.map(|size| self.expected_cost(size)).sum();
-        self.expected(terms, cost, rows, Duration::ZERO, now)
+        self.expected(options, cost, rows, Duration::ZERO, now)
     }
 
     /// The expected cost of a text of so many bytes, which the model cuts to what it reads.
@@ -90,8 +95,15 @@ impl Queue {
 
     /// When the rows of a request would be answered, from now on: what runs and what waits ahead of it, or its own preparation
     /// where that takes longer, and itself.
-    fn expected(&self, terms: &Terms, cost: Duration, rows: usize, ready_in: Duration, now: Instant) -> Duration {
-        let lane = terms.priority.lane();
+    fn expected(
+        &self,
+        options: &SubmitOptions,
+        cost: Duration,
+        rows: usize,
+        ready_in: Duration,
+        now: Instant,
+    ) -> Duration {
+        let lane = options.priority.lane();
         let running: Duration = self
             .busy_until
             .iter()
@@ -99,7 +111,7 @@ impl Queue {
             .map(|until| until.saturating_duration_since(now))
             .sum();
         let higher: Duration = self.lanes[..lane].iter().map(|lane| lane.work).sum();
-        let ahead = running + higher + self.shares.work_ahead(terms.client, terms.weight, lane, cost);
+        let ahead = running + higher + self.shares.work_ahead(options.client, options.weight, lane, cost);
         let instances = self.settings.instances.max(1);
         (ahead / small(instances)).max(ready_in) + cost / small(instances.min(rows.max(1)))
     }
@@ -107,20 +119,20 @@ impl Queue {
     /// Whether it can be done in time. An idle server tries whatever has any time left, so that a wrong expectation mends.
     pub(super) fn check_time(
         &self,
-        terms: &Terms,
+        options: &SubmitOptions,
         cost: Duration,
         rows: usize,
         ready_in: Duration,
         now: Instant,
     ) -> Result<(), Failure> {
-        if terms.deadline <= now {
+        if options.deadline <= now {
             return Err(Failure::DeadlineExceeded);
         }
         let idle = ready_in.is_zero()
             && self.busy_until.iter().all(Option::is_none)
             && self.lanes.iter().all(|lane| lane.work.is_zero());
-        let expected = self.expected(terms, cost, rows, ready_in, now);
-        if !idle && now + expected + expected / MARGIN > terms.deadline {
+        let expected = self.expected(options, cost, rows, ready_in, now);
+        if !idle && now + expected + expected / MARGIN > options.deadline {
             return Err(Failure::DeadlineTooShort { expected });
         }
         Ok(())
@@ -188,8 +200,8 @@ mod tests {
         queue
     }
 
-    fn terms(now: Instant, nanos: u64) -> Terms {
-        Terms {
+    fn options(now: Instant, nanos: u64) -> SubmitOptions {
+        SubmitOptions {
             deadline: now + Duration::from_nanos(nanos),
             priority: Priority::Normal,
             client: ClientKey(1),
@@ -202,12 +214,12 @@ mod tests {
         let now = Instant::now();
         let mut queue = busy_queue(now, Duration::from_nanos(500));
         let refused = queue
-            .reserve(terms(now, 500), std::iter::once(10), Duration::ZERO, now)
+            .reserve(options(now, 500), std::iter::once(10), Duration::ZERO, now)
             .map(drop);
         assert!(matches!(refused, Err(Failure::DeadlineTooShort { .. })), "{refused:?}");
         assert!(
             queue
-                .reserve(terms(now, 2000), std::iter::once(10), Duration::ZERO, now)
+                .reserve(options(now, 2000), std::iter::once(10), Duration::ZERO, now)
                 .is_ok()
         );
     }
@@ -221,12 +233,12 @@ mod tests {
         let longest = u64::try_from(MAX_WIDTH).expect("small");
         let patience = 3 * longest;
         assert_eq!(
-            queue.admissible(terms(now, patience), 100, 16 * 1024, |_| Duration::ZERO, now),
+            queue.admissible(options(now, patience), 100, 16 * 1024, |_| Duration::ZERO, now),
             2
         );
         assert!(
             queue
-                .reserve(terms(now, patience), std::iter::once(16 * 1024), Duration::ZERO, now)
+                .reserve(options(now, patience), std::iter::once(16 * 1024), Duration::ZERO, now)
                 .is_ok()
         );
     }
@@ -262,13 +274,13 @@ mod tests {
         let nanos = Duration::from_nanos;
         let mut reserve = |ready_in| {
             queue
-                .reserve(terms(now, 500), std::iter::once(10), ready_in, now)
+                .reserve(options(now, 500), std::iter::once(10), ready_in, now)
                 .map(drop)
         };
         let refused = reserve(nanos(500));
         assert!(matches!(refused, Err(Failure::DeadlineTooShort { .. })), "{refused:?}");
         assert_eq!(reserve(nanos(400)), Ok(()));
         let ready_in = |texts: usize| nanos(100 * u64::try_from(texts).expect("small"));
-        assert_eq!(queue.admissible(terms(now, 500), 100, 10, ready_in, now), 4);
+        assert_eq!(queue.admissible(options(now, 500), 100, 10, ready_in, now), 4);
     }
 }

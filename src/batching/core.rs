@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::queue::{Batch, Hold, Key, Queue};
 use super::sync::{Arc, Condvar, Mutex, MutexGuard, lock};
-use super::ticket::{Failure, Terms, Ticket};
+use super::ticket::{Failure, SubmitOptions, Ticket};
 use crate::model::ModelInput;
 use crate::telemetry::metrics::ModelMetrics;
 
@@ -36,12 +36,12 @@ impl Core {
     /// Takes room for a request; see [`Queue::reserve`].
     pub fn reserve(
         &self,
-        terms: Terms,
+        options: SubmitOptions,
         sizes: impl ExactSizeIterator<Item = usize>,
         ready_in: Duration,
         now: Instant,
     ) -> Result<Hold, Failure> {
-        self.lock().queue.reserve(terms, sizes, ready_in, now)
+        self.lock().queue.reserve(options, sizes, ready_in, now)
     }
 
     /// Gives it back.

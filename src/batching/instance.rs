@@ -10,16 +10,14 @@ use super::core::Core;
 use super::cost::BatchShape;
 use super::queue::{Batch, Entry};
 use super::ticket::{Failure, RowOutput};
+use crate::model::low_priority::{Priority, give_way};
 use crate::model::thread_time::thread_time;
 use crate::model::{ModelInput, RunError, Runner};
 
-/// How far instances and workers stand back from the threads that talk to callers: a refusal or a health check takes
-/// microseconds, and should not wait for the end of a time slice of inference.
-const NICENESS: i32 = 5;
-
 /// Runs batches until there are no more.
 pub fn serve(core: &Core, instance: usize, mut runner: Box<dyn Runner>) {
-    give_way();
+    // A refusal or a health check takes microseconds, and should not wait for the end of a time slice of inference.
+    give_way(Priority::Runs);
     while let Some(batch) = core.next_batch(instance) {
         let (rows, width) = (batch.entries.len(), batch.width);
         let (started, worked_before) = (Instant::now(), thread_time());
@@ -38,12 +36,6 @@ pub fn serve(core: &Core, instance: usize, mut runner: Box<dyn Runner>) {
             Err(_) => run_one_by_one(core, &mut runner, batch.entries),
         }
     }
-}
-
-/// Lowers the priority of this thread. Where the system does not allow it, all threads are equal, as before.
-pub(super) fn give_way() {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
 }
 
 /// A batch failed: each row gets a run of its own, so that one bad row does not take its neighbours with it.

@@ -26,4 +26,4 @@ pub mod workers;
 
 pub use cost::{BatchLimits, BatchShape};
 pub use scheduler::{Scheduler, SchedulerSettings};
-pub use ticket::{ClientKey, Failure, Priority, RowOutput, Terms, Weight};
+pub use ticket::{ClientKey, Failure, Priority, RowOutput, SubmitOptions, Weight};

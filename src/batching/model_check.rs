@@ -12,7 +12,7 @@ use super::queue::{Queue, QueueSettings};
 use super::shares::Amount;
 use super::sync::atomic::{AtomicUsize, Ordering};
 use super::sync::{Arc, Mutex, lock};
-use super::ticket::{Answer, ClientKey, Failure, Priority, Terms, Ticket, Weight};
+use super::ticket::{ClientKey, Failure, Outcome, Priority, SubmitOptions, Ticket, Weight};
 use crate::model::{ModelInput, RunError, Runner};
 use crate::telemetry::metrics::ModelMetrics;
 
@@ -55,7 +55,7 @@ fn core(instances: usize) -> Arc<Core> {
 /// What a caller saw, and how often it was answered.
 #[derive(Clone)]
 struct Caller {
-    answer: Arc<Mutex<Option<Answer>>>,
+    answer: Arc<Mutex<Option<Outcome>>>,
     answers: Arc<AtomicUsize>,
 }
 
@@ -65,7 +65,7 @@ fn call(core: &Core, client: u64, ids: &[u32], leaves: bool) -> Caller {
         answer: Arc::new(Mutex::new(None)),
         answers: Arc::new(AtomicUsize::new(0)),
     };
-    let terms = Terms {
+    let options = SubmitOptions {
         deadline: Instant::now() + Duration::from_secs(3600),
         priority: Priority::Normal,
         client: ClientKey(client),
@@ -76,10 +76,10 @@ fn call(core: &Core, client: u64, ids: &[u32], leaves: bool) -> Caller {
         seen.answers.fetch_add(1, Ordering::SeqCst);
         *lock(&seen.answer) = Some(answer);
     };
-    let ticket = Arc::new(Ticket::new(ids.len(), terms.deadline, reply));
+    let ticket = Arc::new(Ticket::new(ids.len(), options.deadline, reply));
     let refuse = |failure| ticket.fail(failure);
     let sizes = ids.iter().map(|_| 10);
-    match core.reserve(terms, sizes, Duration::ZERO, Instant::now()) {
+    match core.reserve(options, sizes, Duration::ZERO, Instant::now()) {
         Err(failure) => refuse(failure),
         Ok(mut hold) => {
             shuttle::thread::yield_now();

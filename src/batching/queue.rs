@@ -8,7 +8,7 @@ use super::cost::{BatchLimits, BatchShape, CostModel};
 use super::policy::{self, Bounds};
 use super::shares::{Amount, Shares};
 use super::sync::Arc;
-use super::ticket::{ClientKey, Failure, Priority, Terms, Ticket};
+use super::ticket::{ClientKey, Failure, Priority, SubmitOptions, Ticket};
 use crate::model::ModelInput;
 
 /// The longest batch of bulk work: what a caller who waits may find running.
@@ -34,7 +34,7 @@ type Turn = (Duration, u64);
 /// Room that a request has, from its acceptance to its answer.
 #[derive(Debug)]
 pub struct Hold {
-    pub(super) terms: Terms,
+    pub(super) options: SubmitOptions,
     pub(super) amount: Amount,
     /// The expected cost of its rows while they are prepared.
     pub(super) preparing: Duration,
@@ -142,7 +142,7 @@ impl Queue {
     /// Gives a request's room back.
     pub fn release(&mut self, hold: &mut Hold) {
         self.prepared(hold);
-        self.shares.give_back(hold.terms.client, hold.amount);
+        self.shares.give_back(hold.options.client, hold.amount);
         hold.amount = Amount::default();
     }
 
@@ -158,16 +158,16 @@ impl Queue {
         if self.closed {
             return Err(Failure::Closed);
         }
-        let terms = hold.terms;
-        let lane = terms.priority.lane();
+        let options = hold.options;
+        let lane = options.priority.lane();
         self.learn_width(hold.amount.bytes, &inputs);
         let costs: Vec<Duration> = inputs.iter().map(|input| self.cost.of_row(input.width())).collect();
-        self.check_time(&terms, costs.iter().sum(), costs.len(), Duration::ZERO, now)?;
+        self.check_time(&options, costs.iter().sum(), costs.len(), Duration::ZERO, now)?;
         let mut keys = Vec::with_capacity(inputs.len());
         for (row, (input, cost)) in inputs.into_iter().zip(costs).enumerate() {
-            self.add_work(&terms, cost);
+            self.add_work(&options, cost);
             let clock = self.lanes[lane].clock;
-            let tag = self.shares.next_tag(terms.client, lane, clock, cost);
+            let tag = self.shares.next_tag(options.client, lane, clock, cost);
             let turn = (tag, self.rows_ever);
             self.rows_ever += 1;
             keys.push((lane, turn));
@@ -176,7 +176,7 @@ impl Queue {
                 ticket: Arc::clone(ticket),
                 row,
                 enqueued_at: now,
-                client: terms.client,
+                client: options.client,
                 cost,
             };
             self.lanes[lane].entries.insert(turn, entry);
@@ -250,13 +250,13 @@ impl Queue {
     /// The request's rows are no longer being prepared.
     fn prepared(&mut self, hold: &mut Hold) {
         let cost = std::mem::take(&mut hold.preparing);
-        self.remove_work(hold.terms.client, hold.terms.priority.lane(), cost);
+        self.remove_work(hold.options.client, hold.options.priority.lane(), cost);
     }
 
-    pub(super) fn add_work(&mut self, terms: &Terms, cost: Duration) {
-        let lane = terms.priority.lane();
+    pub(super) fn add_work(&mut self, options: &SubmitOptions, cost: Duration) {
+        let lane = options.priority.lane();
         self.lanes[lane].work += cost;
-        self.shares.add_work(terms.client, lane, cost);
+        self.shares.add_work(options.client, lane, cost);
     }
 
     fn remove_work(&mut self, client: ClientKey, lane: usize, cost: Duration) {
@@ -299,7 +299,7 @@ impl Queue {
 mod tests {
     use std::sync::mpsc::{Receiver, channel};
 
-    use super::super::ticket::{Answer, Weight};
+    use super::super::ticket::{Outcome, Weight};
     use super::*;
 
     fn queue(instances: usize) -> Queue {
@@ -321,21 +321,21 @@ mod tests {
         widths: &[usize],
         now: Instant,
         patience: Duration,
-    ) -> (Receiver<Answer>, Hold, Vec<Key>) {
-        let terms = Terms {
+    ) -> (Receiver<Outcome>, Hold, Vec<Key>) {
+        let options = SubmitOptions {
             deadline: now + patience,
             priority: Priority::Normal,
             client: ClientKey(1),
             weight: Weight::default(),
         };
         let (sender, answer) = channel();
-        let ticket = Ticket::new(widths.len(), terms.deadline, move |answer| drop(sender.send(answer)));
+        let ticket = Ticket::new(widths.len(), options.deadline, move |answer| drop(sender.send(answer)));
         let inputs = widths
             .iter()
             .map(|&width| ModelInput::Features(vec![1; width]))
             .collect();
         let mut hold = queue
-            .reserve(terms, widths.iter().copied(), Duration::ZERO, now)
+            .reserve(options, widths.iter().copied(), Duration::ZERO, now)
             .expect("room");
         let keys = queue.push(&mut hold, inputs, &Arc::new(ticket), now).expect("open");
         (answer, hold, keys)
@@ -378,7 +378,7 @@ mod tests {
         let (_answer, hold, _) = ask(&mut queue, &[4], now, SECOND);
         queue.close();
         let refused = queue
-            .reserve(hold.terms, std::iter::once(1), Duration::ZERO, now)
+            .reserve(hold.options, std::iter::once(1), Duration::ZERO, now)
             .map(drop);
         assert_eq!(refused, Err(Failure::Closed));
         assert!(queue.take_batch(0, 1, now).is_some());

@@ -14,7 +14,7 @@ use super::instance;
 use super::queue::{Hold, Key, Queue, QueueSettings};
 use super::shares::Amount;
 use super::sync::{Arc, Mutex, lock};
-use super::ticket::{Answer, Failure, Terms, Ticket};
+use super::ticket::{Failure, Outcome, SubmitOptions, Ticket};
 use crate::model::cost::ShapeCost;
 use crate::model::{ModelInput, Runner};
 use crate::telemetry::metrics::ModelMetrics;
@@ -86,34 +86,38 @@ impl Scheduler {
 
     /// Reserves room for a request of texts of these sizes in bytes, before they are preprocessed; refuses what has no
     /// room, and what can't be done before its deadline.
-    pub fn reserve(&self, terms: Terms, sizes: impl ExactSizeIterator<Item = usize>) -> Result<Reservation, Failure> {
-        self.reserve_ahead(terms, sizes, Duration::ZERO)
+    pub fn reserve(
+        &self,
+        options: SubmitOptions,
+        sizes: impl ExactSizeIterator<Item = usize>,
+    ) -> Result<Reservation, Failure> {
+        self.reserve_ahead(options, sizes, Duration::ZERO)
     }
 
     /// The same for texts that are expected to be preprocessed in so long, the wait for that included.
     pub fn reserve_ahead(
         &self,
-        terms: Terms,
+        options: SubmitOptions,
         sizes: impl ExactSizeIterator<Item = usize>,
         ready_in: Duration,
     ) -> Result<Reservation, Failure> {
-        let hold = self.inner.core.reserve(terms, sizes, ready_in, Instant::now())?;
+        let hold = self.inner.core.reserve(options, sizes, ready_in, Instant::now())?;
         Ok(Reservation {
             scheduler: self.clone(),
             hold,
-            deadline: terms.deadline,
+            deadline: options.deadline,
         })
     }
 
     /// How many of `wanted` texts of about `size` bytes could be reserved now and done in time. Others may be quicker.
-    pub fn admissible(&self, terms: Terms, wanted: usize, size: usize) -> usize {
-        self.admissible_ahead(terms, wanted, size, |_| Duration::ZERO)
+    pub fn admissible(&self, options: SubmitOptions, wanted: usize, size: usize) -> usize {
+        self.admissible_ahead(options, wanted, size, |_| Duration::ZERO)
     }
 
     /// The same where so many texts are expected to be preprocessed in `ready_in`, the wait for that included.
     pub fn admissible_ahead(
         &self,
-        terms: Terms,
+        options: SubmitOptions,
         wanted: usize,
         size: usize,
         ready_in: impl Fn(usize) -> Duration,
@@ -121,15 +125,15 @@ impl Scheduler {
         let now = Instant::now();
         self.inner
             .core
-            .with_queue(|queue| queue.admissible(terms, wanted, size, ready_in, now))
+            .with_queue(|queue| queue.admissible(options, wanted, size, ready_in, now))
     }
 
     /// How long a request of texts of these sizes in bytes is expected to take from now on.
-    pub fn expected(&self, terms: Terms, sizes: impl ExactSizeIterator<Item = usize>) -> Duration {
+    pub fn expected(&self, options: SubmitOptions, sizes: impl ExactSizeIterator<Item = usize>) -> Duration {
         let now = Instant::now();
         self.inner
             .core
-            .with_queue(|queue| queue.expected_of(&terms, sizes, now))
+            .with_queue(|queue| queue.expected_of(&options, sizes, now))
     }
 
     /// How many rows wait for a place in a batch.
@@ -189,7 +193,7 @@ impl Drop for Inner {
 
 impl Reservation {
     /// Runs the rows and waits for their outputs, in order. Dropping the future takes them out of the queue.
-    pub async fn submit(mut self, inputs: Vec<ModelInput>) -> Answer {
+    pub async fn submit(mut self, inputs: Vec<ModelInput>) -> Outcome {
         if inputs.is_empty() {
             return Ok(Vec::new());
         }

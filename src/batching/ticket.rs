@@ -59,7 +59,7 @@ impl ClientKey {
 
 /// What a request asks of the queue beside its rows.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms {
+pub struct SubmitOptions {
     /// When its caller stops waiting.
     pub deadline: Instant,
     /// Which requests go first.
@@ -114,9 +114,9 @@ pub enum Failure {
 }
 
 /// What a caller gets: a row for each input, in order.
-pub type Answer = Result<Vec<RowOutput>, Failure>;
+pub type Outcome = Result<Vec<RowOutput>, Failure>;
 
-type Reply = Box<dyn FnOnce(Answer) + Send>;
+type Reply = Box<dyn FnOnce(Outcome) + Send>;
 
 /// One request's rows.
 pub struct Ticket {
@@ -134,7 +134,7 @@ struct State {
 
 impl Ticket {
     /// A ticket for `rows` rows (at least one); `reply` is called at most once.
-    pub fn new(rows: usize, deadline: Instant, reply: impl FnOnce(Answer) + Send + 'static) -> Self {
+    pub fn new(rows: usize, deadline: Instant, reply: impl FnOnce(Outcome) + Send + 'static) -> Self {
         let state = State {
             rows: vec![None; rows],
             missing: rows,
@@ -178,7 +178,7 @@ impl Ticket {
         self.settled.store(true, Ordering::Release);
     }
 
-    fn settle(&self, reply: Option<Reply>, answer: Answer) {
+    fn settle(&self, reply: Option<Reply>, answer: Outcome) {
         self.settled.store(true, Ordering::Release);
         if let Some(reply) = reply {
             reply(answer);

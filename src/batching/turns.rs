@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::policy;
 use super::shares::{Amount, Shares};
-use super::ticket::{ClientKey, Priority, Terms, Weight};
+use super::ticket::{ClientKey, Priority, SubmitOptions, Weight};
 
 /// The number of a job, from the first on.
 pub type JobId = u64;
@@ -69,9 +69,9 @@ impl<J> Default for Turns<J> {
 
 impl<J> Turns<J> {
     /// Adds a job that is expected to take `cost`. A client's jobs follow each other at the distance of their cost.
-    pub fn add(&mut self, terms: &Terms, cost: Duration, job: J) -> JobId {
-        let Terms { client, weight, .. } = *terms;
-        let lane = terms.priority.lane();
+    pub fn add(&mut self, options: &SubmitOptions, cost: Duration, job: J) -> JobId {
+        let SubmitOptions { client, weight, .. } = *options;
+        let lane = options.priority.lane();
         self.shares.take(client, weight, Amount { rows: 1, bytes: 0 });
         self.shares.add_work(client, lane, cost);
         self.lanes[lane].left += cost;
@@ -127,10 +127,10 @@ impl<J> Turns<J> {
     }
 
     /// What is expected to be done before `cost` more of a client's is: what goes before it, and what it has itself.
-    pub fn ahead(&self, terms: &Terms, cost: Duration) -> Duration {
-        let lane = terms.priority.lane();
+    pub fn ahead(&self, options: &SubmitOptions, cost: Duration) -> Duration {
+        let lane = options.priority.lane();
         let higher: Duration = self.lanes[..lane].iter().map(|lane| lane.left).sum();
-        higher + self.shares.work_ahead(terms.client, terms.weight, lane, cost)
+        higher + self.shares.work_ahead(options.client, options.weight, lane, cost)
     }
 
     /// What is expected to be left of all jobs.
@@ -166,8 +166,8 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    fn terms(client: u64, priority: Priority) -> Terms {
-        Terms {
+    fn options(client: u64, priority: Priority) -> SubmitOptions {
+        SubmitOptions {
             deadline: Instant::now(),
             priority,
             client: ClientKey(client),
@@ -194,10 +194,10 @@ mod tests {
     #[test]
     fn clients_take_turns_part_by_part_however_much_one_of_them_brings() {
         let mut turns = Turns::default();
-        turns.add(&terms(1, Priority::Normal), millis(50), ('a', 50));
-        turns.add(&terms(1, Priority::Normal), millis(50), ('b', 50));
+        turns.add(&options(1, Priority::Normal), millis(50), ('a', 50));
+        turns.add(&options(1, Priority::Normal), millis(50), ('b', 50));
         assert_eq!(parts(&mut turns, 2, 10), "aa");
-        turns.add(&terms(2, Priority::Normal), millis(30), ('n', 30));
+        turns.add(&options(2, Priority::Normal), millis(30), ('n', 30));
         assert_eq!(parts(&mut turns, 6, 10), "nanana", "the newcomer waits for one part");
         assert_eq!(
             parts(&mut turns, 20, 10),
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn who_takes_longer_than_expected_pays_for_it_with_the_next_job() {
         let mut turns = Turns::default();
-        let each = |client| terms(client, Priority::Normal);
+        let each = |client| options(client, Priority::Normal);
         turns.add(&each(1), millis(1), ('a', 1));
         turns.add(&each(1), millis(1), ('b', 1));
         turns.add(&each(2), millis(40), ('n', 40));
@@ -224,20 +224,23 @@ mod tests {
     #[test]
     fn a_higher_priority_goes_first_and_a_lower_one_has_its_turn_when_it_was_patient() {
         let mut turns = Turns::default();
-        turns.add(&terms(1, Priority::Bulk), millis(20), ('z', 20));
-        turns.add(&terms(2, Priority::Interactive), millis(1000), ('i', 1000));
+        turns.add(&options(1, Priority::Bulk), millis(20), ('z', 20));
+        turns.add(&options(2, Priority::Interactive), millis(1000), ('i', 1000));
         assert_eq!(parts(&mut turns, 18, 10), format!("{}zii", "i".repeat(15)));
     }
 
     #[test]
     fn what_is_ahead_is_what_goes_before_and_leaves_with_its_job() {
         let mut turns = Turns::default();
-        let job = turns.add(&terms(1, Priority::Normal), millis(500), ('a', 500));
-        let newcomer = terms(2, Priority::Normal);
+        let job = turns.add(&options(1, Priority::Normal), millis(500), ('a', 500));
+        let newcomer = options(2, Priority::Normal);
         assert_eq!(turns.ahead(&newcomer, millis(3)), millis(3));
-        assert_eq!(turns.ahead(&terms(1, Priority::Normal), millis(3)), millis(500));
-        assert_eq!(turns.ahead(&terms(2, Priority::Interactive), millis(3)), Duration::ZERO);
-        assert_eq!(turns.ahead(&terms(2, Priority::Bulk), millis(3)), millis(500));
+        assert_eq!(turns.ahead(&options(1, Priority::Normal), millis(3)), millis(500));
+        assert_eq!(
+            turns.ahead(&options(2, Priority::Interactive), millis(3)),
+            Duration::ZERO
+        );
+        assert_eq!(turns.ahead(&options(2, Priority::Bulk), millis(3)), millis(500));
         assert_eq!(turns.remove(job), Some(('a', 500)));
         assert_eq!(turns.remove(job), None);
         assert_eq!(turns.left(), Duration::ZERO);

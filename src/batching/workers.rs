@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::instance::give_way;
 use super::job::{Caller, Job, Owner, Part, Reply, Unfinished};
 use super::sync::atomic::Ordering;
 use super::sync::{Arc, Condvar, Mutex, MutexGuard, lock};
-use super::ticket::Terms;
+use super::ticket::SubmitOptions;
 use super::turns::{Account, JobId, Turns};
+use crate::model::low_priority::{Priority, give_way};
 
 /// How long a part of a job should take: what others wait for. One text more comes on top.
 pub const PART: Duration = Duration::from_millis(1);
@@ -89,7 +89,7 @@ impl Workers {
     /// all. Dropping the future takes it out of the queue, or ends it after the part that is under way.
     pub async fn run<T: Send + 'static>(
         &self,
-        terms: Terms,
+        options: SubmitOptions,
         cost: Duration,
         owner: &Arc<Owner>,
         mut part: impl FnMut() -> Part<T> + Send + 'static,
@@ -99,7 +99,7 @@ impl Workers {
         let reply = Arc::new(Reply::new(sender));
         let caller = Arc::clone(&reply);
         let job = Job {
-            deadline: terms.deadline,
+            deadline: options.deadline,
             owner: Arc::clone(owner),
             caller,
             part: Box::new(move || match part() {
@@ -112,11 +112,11 @@ impl Workers {
         };
         let _leave = Leave {
             shared,
-            id: shared.add(&terms, cost, job)?,
+            id: shared.add(&options, cost, job)?,
         };
         loop {
             let look_again = Instant::now() + shared.settings.patience;
-            let until = terms.deadline.min(look_again);
+            let until = options.deadline.min(look_again);
             if let Ok(answered) = tokio::time::timeout_at(until.into(), &mut answer).await {
                 return answered.unwrap_or(Err(Unfinished::Closed));
             }
@@ -125,7 +125,7 @@ impl Workers {
             if let Ok(answered) = answer.try_recv() {
                 return answered;
             }
-            if now >= terms.deadline {
+            if now >= options.deadline {
                 return Err(Unfinished::DeadlineExceeded);
             }
         }
@@ -133,13 +133,13 @@ impl Workers {
 
     /// When a job of so much would be done, from now on; nothing where nobody else is at work, so that a wrong expectation
     /// mends.
-    pub fn expected(&self, terms: &Terms, cost: Duration) -> Duration {
+    pub fn expected(&self, options: &SubmitOptions, cost: Duration) -> Duration {
         let shared = &self.inner.shared;
         let state = shared.lock();
         if state.turns.left().is_zero() {
             return Duration::ZERO;
         }
-        state.turns.ahead(terms, cost) / shared.threads() + cost
+        state.turns.ahead(options, cost) / shared.threads() + cost
     }
 
     /// When all that waits would be done, from now on.
@@ -183,12 +183,12 @@ impl Shared {
         u32::try_from(self.settings.threads.max(1)).unwrap_or(u32::MAX)
     }
 
-    fn add(&self, terms: &Terms, cost: Duration, job: Job) -> Result<JobId, Unfinished> {
+    fn add(&self, options: &SubmitOptions, cost: Duration, job: Job) -> Result<JobId, Unfinished> {
         let mut state = self.lock();
         if state.closed {
             return Err(Unfinished::Closed);
         }
-        let id = state.turns.add(terms, cost, job);
+        let id = state.turns.add(options, cost, job);
         drop(state);
         self.work.notify_one();
         Ok(id)
@@ -336,7 +336,7 @@ impl Shared {
 
 /// The life of a worker: a part, then the next one, of whichever job has its turn.
 fn work(shared: &Shared, worker: usize) {
-    give_way();
+    give_way(Priority::Runs);
     while let Some((account, mut job)) = shared.next(worker) {
         let started = Instant::now();
         let left = std::panic::catch_unwind(AssertUnwindSafe(|| (job.part)())).map_err(drop);

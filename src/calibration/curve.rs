@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::recall::recalls;
 use super::{ROUNDS, Sample};
-use crate::service::decide::{Blend, log_softmax};
+use crate::model::blend::{Blend, log_softmax};
 
 /// How many times texts are drawn anew.
 const DRAWS: usize = 1000;

@@ -1,7 +1,7 @@
 //! The fits: a temperature for each model, and the weights of the blend. Both are small convex problems.
 
 use super::Sample;
-use crate::service::decide::{Blend, log_softmax};
+use crate::model::blend::{Blend, log_softmax};
 
 /// How strongly the weights are pulled to the deep model's answer alone, as if by so many texts.
 const PULL: f64 = 1.0;

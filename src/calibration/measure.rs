@@ -11,7 +11,6 @@ use crate::model::loaded::Model;
 use crate::model::manifest::Batch;
 use crate::model::repository::VerifiedModel;
 use crate::model::{Encoding, ModelInput, Runner};
-use crate::service::start::max_cells;
 
 /// From so many texts on, each is a part of one round alone.
 const MANY: usize = 250;
@@ -90,7 +89,7 @@ struct Tier {
 
 impl Tier {
     fn load(verified: &VerifiedModel, intra_threads: usize) -> Result<Self, String> {
-        let max_cells = max_cells(verified.manifest.tier);
+        let max_cells = verified.manifest.tier.max_cells();
         let instances = InstanceSettings {
             count: 1,
             intra_threads,

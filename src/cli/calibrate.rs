@@ -17,8 +17,8 @@ use crate::config::Settings;
 use crate::model::repository::VerifiedModel;
 use crate::offline::labelled::{self, Labelled, LabelledTexts, Meanings, in_fit_half};
 use crate::offline::reader::Columns;
-use crate::service::calibration::{BlendWeights, file_of};
-use crate::service::start::open_catalog;
+use crate::service::catalog::cascade_calibration::{BlendWeights, file_of};
+use crate::service::lifecycle::start::open_catalog;
 
 /// The fewest labelled texts in a half: below it, nothing can be fitted.
 const LEAST_TEXTS: usize = 20;
@@ -192,7 +192,7 @@ fn subject(args: &CalibrateArgs, settings: &Settings) -> Outcome<Subject> {
     for task in bare.tasks.values_mut() {
         task.cascade.calibration = None;
     }
-    let catalog = open_catalog(&bare).map_err(usage)?;
+    let catalog = open_catalog(&bare).map_err(usage)?.catalog;
     let known = catalog.task_names().collect::<Vec<_>>().join(", ");
     let Some(task) = catalog.task(&args.task) else {
         return Err(usage(format!("--task: name one of the tasks: {known}")));

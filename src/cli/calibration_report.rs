@@ -11,7 +11,7 @@ use crate::calibration::ROUNDS;
 use crate::calibration::curve::{Interval, Point};
 use crate::calibration::plot::{self, Plot};
 use crate::model::repository::VerifiedModel;
-use crate::service::calibration::{
+use crate::service::catalog::cascade_calibration::{
     BlendWeights, CalibratedModel, Calibration, CurvePoint, DataFacts, EscalationRange, SCHEMA_VERSION,
 };
 

@@ -15,8 +15,8 @@ use crate::server::security::{Security, Tokens};
 use crate::server::{Addresses, Server};
 use crate::service::Service;
 use crate::service::catalog::Catalog;
-use crate::service::slot::Slot;
-use crate::service::start::open_catalog;
+use crate::service::catalog::model_version::ModelVersion;
+use crate::service::lifecycle::start::open_catalog;
 use crate::telemetry::logs::{self, millis};
 use crate::telemetry::metrics::Metrics;
 
@@ -63,8 +63,8 @@ pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
         Ok(security) => security,
         Err(problem) => return fail(&problem, Exit::Usage),
     };
-    let catalog = match open_catalog(&settings) {
-        Ok(catalog) => catalog,
+    let opened = match open_catalog(&settings) {
+        Ok(opened) => opened,
         Err(error) => return fail(&error, Exit::Usage),
     };
     let runtime = match Runtime::get() {
@@ -77,9 +77,12 @@ pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
         library = %runtime.library.display(),
         "tandem starts"
     );
-    let service = Service::new(&settings, catalog, Metrics::new(&runtime.version));
+    let service = match Service::new(&settings, opened, Metrics::new(&runtime.version)) {
+        Ok(service) => service,
+        Err(error) => return fail(&error, Exit::Failure),
+    };
     if args.check {
-        return check(&settings, &service);
+        return check(&service);
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let tokio = tokio::runtime::Builder::new_multi_thread()
@@ -96,8 +99,8 @@ pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
 }
 
 /// Says whether a start would succeed. Whether the ports are free is not known without opening them.
-fn check(settings: &Settings, service: &Service) -> Exit {
-    let outcome = service.load_models(settings);
+fn check(service: &Service) -> Exit {
+    let outcome = service.load_models();
     service.stop_models();
     match outcome {
         Ok(()) => {
@@ -110,9 +113,9 @@ fn check(settings: &Settings, service: &Service) -> Exit {
 
 /// How many models were loaded, and which of them nobody compared with their training framework.
 fn loaded(catalog: &Catalog) -> String {
-    let count = catalog.slots().count();
-    let of = |slot: &Arc<Slot>| (!slot.verified.verified).then(|| slot.verified.manifest.name.clone());
-    let unverified: Vec<String> = catalog.slots().filter_map(of).collect();
+    let count = catalog.versions().count();
+    let of = |version: &Arc<ModelVersion>| (!version.verified.verified).then(|| version.name().to_owned());
+    let unverified: Vec<String> = catalog.versions().filter_map(of).collect();
     let noun = if count == 1 { "model" } else { "models" };
     if unverified.is_empty() {
         return format!("{count} {noun} loaded and verified");
@@ -139,7 +142,7 @@ async fn serve(settings: &Settings, security: Security, service: Service, signal
         Err(error) => return fail(&format!("can't tell the addresses in use: {error}"), Exit::Failure),
     }
     let (told, loaded) = tokio::sync::oneshot::channel();
-    let loader = load(settings.clone(), service.clone(), told);
+    let loader = load(service.clone(), told);
     let listening = server.listening();
     let mut exit = Exit::Success;
     let ready = async {
@@ -199,13 +202,12 @@ async fn hurried(signals: &Signals) {
 /// Loads the models on a thread of their own, and tells how long it took; it ends when all serve, when one fails, or when a drain
 /// starts.
 fn load(
-    settings: Settings,
     service: Service,
     told: tokio::sync::oneshot::Sender<Result<Duration, ModelError>>,
 ) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         let started = Instant::now();
-        let outcome = service.load_models(&settings).map(|()| started.elapsed());
+        let outcome = service.load_models().map(|()| started.elapsed());
         // Whoever wanted to know may be gone: the server is stopping.
         let _ = told.send(outcome);
     })

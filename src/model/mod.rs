@@ -5,6 +5,7 @@
 //! [`files`] → [`scan`] → [`manifest`] → [`repository`] → [`discover`] → [`limited`] → [`load`] → [`loaded`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`sample`] → [`table`] → [`own_texts`] → [`cost`] → [`text_cost`] →
 //! [`idle`] → [`signature`] → [`memory`].
 
+pub mod blend;
 pub mod cost;
 pub mod discover;
 #[cfg(feature = "fault-injection")]
@@ -17,6 +18,7 @@ pub mod library;
 pub mod limited;
 pub mod load;
 pub mod loaded;
+pub mod low_priority;
 pub mod manifest;
 mod max_tokens;
 pub mod memory;

@@ -210,6 +210,10 @@ impl Server {
                 .watch(self.reload_interval, hang_up.clone(), drain.clone()),
         );
         tasks.spawn(rollout::watch(service.clone(), hang_up.clone(), drain.clone()));
+        tasks.spawn({
+            let (service, drain) = (service.clone(), drain.clone());
+            async move { service.supervise(drain).await }
+        });
         let ebb = Arc::new(Notify::new());
         tasks.spawn(memory::watch(service.clone(), ebb.clone(), drain.clone()));
         let serve = {

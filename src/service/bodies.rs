@@ -16,8 +16,8 @@ use std::time::Duration;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Notify;
 
+use super::messages::{ClientKey, Weight};
 use super::room::{Caller, Held, OPEN_ROOM, Owner, Room};
-use super::types::{ClientKey, Weight};
 use crate::config::bodies::RoomSize;
 use crate::error::{Error, Reason};
 

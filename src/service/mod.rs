@@ -1,124 +1,75 @@
-//! The service: what both doors call. The flow of a request is [`predict`]; no tonic, no axum, no ort in here.
+//! The service: what all doors call. No tonic, no axum, no ort in here.
 //!
-//! In reading order: [`bodies`] (what requests and answers may hold, and of which [`room`]) → [`types`] → [`validate`] → [`route`] → [`predict`] → [`tier`] (one model's part; out of the [`cache`],
-//! if it can) → [`preparing`] (its texts, in turns) → [`cascade`] (both models' parts) → [`decide`] (what it decides, pure) → [`calibration`] (what it works
-//! with) → [`observe`] and [`drift`] (what is seen of it) → [`explain`] → [`catalog`]
-//! (which models there are: a [`slot`] each, and a [`task`] for what they decide) → [`start`] (loading them)
-//! → [`reload`] (putting new versions in their place) → [`rollout`] (as operators say, and a share at a time) → [`failures`] and [`examine`] (which of them are broken) → [`health`] and [`models`] (what is told of them).
+//! Two planes that do not know each other: the [`pipeline`] answers requests and counts, the [`lifecycle`] changes what serves. Both
+//! know the [`catalog`] (which versions there are and how each does) and [`inference`] (one loaded model). [`status`] tells of all of it.
+//! [`messages`] is what goes in and comes out, [`limits`] what a request may be, [`bodies`] what all of them may hold, and of which [`room`].
 
 pub mod bodies;
-pub mod cache;
-pub mod calibration;
-pub mod cascade;
 pub mod catalog;
-pub mod decide;
-pub mod drift;
-pub mod examine;
-pub mod explain;
-pub mod failures;
-pub mod health;
-mod loaded_line;
-pub mod models;
-pub mod observe;
-pub mod predict;
-pub mod preparing;
-pub mod reload;
-pub mod rollout;
+pub mod inference;
+pub mod lifecycle;
+pub mod limits;
+pub mod messages;
+pub mod pipeline;
 pub mod room;
-pub mod route;
-pub mod slot;
-pub mod sources;
-pub mod start;
-pub mod task;
-pub mod tier;
-pub mod types;
-pub mod validate;
+pub mod status;
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-use crate::batching::workers::Workers;
 use crate::config::Settings;
-use crate::config::bodies::{largest_json, largest_message};
 use crate::error::Error;
+use crate::model::ModelError;
+use crate::model::manifest::is_name;
 use crate::telemetry::metrics::Metrics;
 use bodies::Bodies;
-use cache::AnswerCache;
 use catalog::Catalog;
-use health::HealthBoard;
-use reload::Reloads;
-use rollout::Rollouts;
-use types::{CallTimes, ExplainInput, ExplainOutput, PredictInput, PredictOutput};
+use catalog::health::{Health, ServingState};
+use catalog::model_version::ModelVersion;
+use catalog::refusal::RefusedVersion;
+use catalog::store::CatalogStore;
+use inference::answer_cache::AnswerCache;
+use lifecycle::Lifecycle;
+use lifecycle::commands::{Operation, Warning};
+use lifecycle::owner::Handles;
+use lifecycle::report::ReloadReport;
+use lifecycle::start::{OpenedCatalog, StartError};
+use limits::{Deadlines, RequestLimits};
+use messages::{CallTimes, ExplainInput, ExplainOutput, PredictInput, PredictOutput};
+use pipeline::Pipeline;
+use status::Status;
+use status::model_info::{ModelDetails, ModelPage, ModelVersions};
+use status::model_report::ModelReport;
 
 /// The service; cheap to clone.
 #[derive(Clone)]
 pub struct Service {
-    inner: Arc<Inner>,
+    parts: Arc<Parts>,
 }
 
-struct Inner {
-    catalog: ArcSwap<Catalog>,
+struct Parts {
+    pipeline: Pipeline,
+    lifecycle: Arc<Lifecycle>,
+    status: Status,
+    catalog: CatalogStore,
+    health: Health,
     limits: RequestLimits,
     deadlines: Deadlines,
-    client_header: Option<String>,
     bodies: Bodies,
     cache: Option<Arc<AnswerCache>>,
-    health: HealthBoard,
-    reloads: Reloads,
-    /// The threads that preprocess; started with the first model.
-    workers: OnceLock<Workers>,
-    rollouts: Rollouts,
-    settings: Settings,
+    settings: Arc<Settings>,
     metrics: Metrics,
     started_at: Instant,
 }
 
-/// The limits on one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestLimits {
-    /// The most texts.
-    pub max_texts: usize,
-    /// The longest text, in bytes of UTF-8.
-    pub max_text_bytes: usize,
-}
-
-impl RequestLimits {
-    /// The largest Protobuf message that a legal request can be, in bytes.
-    pub fn max_message_bytes(&self) -> usize {
-        largest_message(self.max_texts, self.max_text_bytes)
-    }
-
-    /// The largest JSON document that a legal request can be, in bytes.
-    pub fn max_json_bytes(&self) -> usize {
-        largest_json(self.max_texts, self.max_text_bytes)
-    }
-}
-
-/// How long requests may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadlines {
-    /// For a request that does not say.
-    pub default_timeout: Duration,
-    /// The longest that is kept.
-    pub max_timeout: Duration,
-}
-
-impl Deadlines {
-    /// The deadline of a request that arrived at `arrived` and asked for `timeout`, if it did.
-    pub fn deadline(&self, arrived: Instant, timeout: Option<Duration>) -> Instant {
-        arrived + timeout.unwrap_or(self.default_timeout).min(self.max_timeout)
-    }
-}
-
 impl Service {
-    /// A service over the models of `catalog`, none of them loaded yet.
-    pub fn new(settings: &Settings, mut catalog: Catalog, metrics: Metrics) -> Self {
-        let refused = std::mem::take(&mut catalog.refused);
-        refused
-            .keys()
-            .for_each(|name| metrics.versions().set_refused(name, true));
+    /// A service over the models that a start opened, none of them loaded yet.
+    pub fn new(settings: &Settings, opened: OpenedCatalog, metrics: Metrics) -> Result<Self, StartError> {
+        let settings = Arc::new(settings.clone());
         let limits = RequestLimits {
             max_texts: settings.max_texts,
             max_text_bytes: settings.max_text_bytes,
@@ -127,63 +78,82 @@ impl Service {
             default_timeout: settings.default_timeout.0,
             max_timeout: settings.max_timeout.0,
         };
-        Self {
-            inner: Arc::new(Inner {
-                catalog: ArcSwap::from_pointee(catalog),
-                limits,
-                deadlines,
-                client_header: settings.client_header.clone(),
-                bodies: Bodies::new(settings.room_size(), metrics.inflight_body_bytes()),
-                cache: AnswerCache::new(settings.cache_bytes),
-                health: HealthBoard::new(),
-                reloads: Reloads::new(refused),
-                workers: OnceLock::new(),
-                rollouts: Rollouts::new(settings),
-                settings: settings.clone(),
-                metrics,
-                started_at: Instant::now(),
-            }),
-        }
+        let OpenedCatalog { catalog, pins, refused } = opened;
+        let catalog = CatalogStore::new(catalog);
+        let health = Health::new(catalog.clone());
+        let cache = AnswerCache::new(settings.cache_bytes);
+        let handles = Handles {
+            catalog: catalog.clone(),
+            health: health.clone(),
+            metrics: metrics.clone(),
+        };
+        let lifecycle = Arc::new(Lifecycle::start(
+            Arc::clone(&settings),
+            pins,
+            refused,
+            cache.clone(),
+            handles,
+        )?);
+        let parts = Parts {
+            pipeline: Pipeline::new(catalog.clone(), health.clone(), limits, metrics.clone()),
+            status: Status::new(
+                catalog.clone(),
+                health.clone(),
+                Arc::clone(&lifecycle),
+                Arc::clone(&settings),
+            ),
+            lifecycle,
+            catalog,
+            health,
+            limits,
+            deadlines,
+            bodies: Bodies::new(settings.room_size(), metrics.inflight_body_bytes()),
+            cache,
+            settings,
+            metrics,
+            started_at: Instant::now(),
+        };
+        Ok(Self { parts: Arc::new(parts) })
     }
 
     /// Answers one request, and takes note of how it ended.
     pub async fn answer(&self, input: PredictInput, times: CallTimes) -> Result<PredictOutput, Error> {
-        let outcome = self.handle(input, times).await;
-        self.observe(outcome.as_ref().map(|output| output.models.as_slice()), Instant::now());
-        outcome
+        self.parts.pipeline.predict(input, times).await
     }
 
     /// Explains the answers to texts, and takes note of how that ended.
     pub async fn explain(&self, input: ExplainInput, times: CallTimes) -> Result<ExplainOutput, Error> {
-        let outcome = self.handle_explain(input, times).await;
-        let models = outcome.as_ref().map(|output| std::slice::from_ref(&output.model));
-        self.observe(models, Instant::now());
-        outcome
+        self.parts.pipeline.explain(input, times).await
     }
 
     /// The models and tasks of this moment. Whoever needs several things of it asks once: the next one may differ.
     pub fn catalog(&self) -> Arc<Catalog> {
-        self.inner.catalog.load_full()
+        self.parts.catalog.load()
+    }
+
+    /// What the models add up to.
+    pub fn health(&self) -> &Health {
+        &self.parts.health
     }
 
     /// What it was set up with.
     pub fn settings(&self) -> &Settings {
-        &self.inner.settings
+        &self.parts.settings
     }
 
     /// The limits on one request.
     pub fn limits(&self) -> RequestLimits {
-        self.inner.limits
+        self.parts.limits
     }
 
     /// How long requests may take.
     pub fn deadlines(&self) -> Deadlines {
-        self.inner.deadlines
+        self.parts.deadlines
     }
 
     /// The header whose value tells clients apart; none if connections do.
     pub fn client_header(&self) -> Option<&str> {
-        self.inner.client_header.as_deref()
+        self.parts.settings.client_header.as_deref()
     }
 
     /// Gives back to the system what the allocator keeps of memory that was freed. May take some milliseconds.
@@ -193,21 +163,199 @@ impl Service {
 
     /// The bound on the bytes of bodies.
     pub fn bodies(&self) -> &Bodies {
-        &self.inner.bodies
+        &self.parts.bodies
     }
 
     /// Where answers are kept; none if they are not.
     pub fn cache(&self) -> Option<Arc<AnswerCache>> {
-        self.inner.cache.clone()
+        self.parts.cache.clone()
     }
 
     /// The metrics.
     pub fn metrics(&self) -> &Metrics {
-        &self.inner.metrics
+        &self.parts.metrics
     }
 
     /// Since when the service is there.
     pub fn uptime(&self) -> Duration {
-        self.inner.started_at.elapsed()
+        self.parts.started_at.elapsed()
     }
+}
+
+/// Health.
+impl Service {
+    /// Whether the server is finishing what it has.
+    pub fn is_draining(&self) -> bool {
+        self.parts.health.is_draining()
+    }
+
+    /// From now on every state reads as draining, and those who watch hear it.
+    pub fn start_draining(&self) {
+        self.parts.health.start_draining();
+    }
+
+    /// From now on the server reads as loading until [`Self::open`]: a door takes no calls yet, which waits for the models.
+    pub fn close(&self) {
+        self.parts.health.close();
+    }
+
+    /// Every door takes calls: the server serves once its models do, and those who watch hear it.
+    pub fn open(&self) {
+        self.parts.health.open();
+    }
+
+    /// Hears of every change; the value says whether the server is draining.
+    pub fn watch_health(&self) -> watch::Receiver<bool> {
+        self.parts.health.watch()
+    }
+
+    /// Waits until the start has loaded every model.
+    pub async fn until_loaded(&self) {
+        self.parts.health.until_loaded().await;
+    }
+
+    /// When a model that was turned out for its failures is back, the first of them.
+    pub fn next_recovery(&self, now: Instant) -> Option<Instant> {
+        self.parts.health.next_recovery(now)
+    }
+
+    /// The state of the server.
+    pub fn state(&self) -> ServingState {
+        self.parts.health.state()
+    }
+
+    /// The state of what `grpc.health.v1` calls a service: the server for `""`, one of [`catalog::health::SERVICES`], or a model.
+    pub fn state_of_service(&self, name: &str) -> Option<ServingState> {
+        self.parts.health.state_of_service(name)
+    }
+}
+
+/// What is told of the models.
+impl Service {
+    /// What is told of every loaded version of each model, by name, the stable one first.
+    pub fn model_reports(&self) -> Vec<ModelReport> {
+        self.parts.status.reports()
+    }
+
+    /// A page of all loaded versions, by name, then version.
+    pub fn list_models(&self, page_size: i32, page_token: &str) -> Result<ModelPage, Error> {
+        self.parts.status.list(page_size, page_token)
+    }
+
+    /// One version of a model by `name` or `name@version`, and all that there are.
+    pub fn get_model(&self, name: &str) -> Result<(ModelDetails, ModelVersions), Error> {
+        self.parts.status.get(name)
+    }
+
+    /// The newest versions that do not serve, by model, and why.
+    pub fn refused_versions(&self) -> BTreeMap<String, RefusedVersion> {
+        self.parts.lifecycle.refused().all()
+    }
+}
+
+/// What changes what serves.
+impl Service {
+    /// Loads every model, one after the other, and lets each serve as soon as it passed its checks. Blocks; ends at the first
+    /// failure, or when told to stop.
+    pub fn load_models(&self) -> Result<(), ModelError> {
+        self.parts.lifecycle.load_models()
+    }
+
+    /// The same with one version, for want of which no older one serves.
+    pub fn load_model(&self, version: &Arc<ModelVersion>) -> Result<(), ModelError> {
+        self.parts.lifecycle.load_version_alone(version)
+    }
+
+    /// Looks after canaries and failing versions until `end`; their tasks have ended when this returns.
+    pub async fn supervise(&self, end: CancellationToken) {
+        self.parts.lifecycle.supervise(end).await;
+    }
+
+    /// Looks for new versions and puts those that pass every check in the place of the old ones; what became of each.
+    pub async fn reload(&self) -> Arc<ReloadReport> {
+        self.parts.lifecycle.reload().await
+    }
+
+    /// Reloads if files changed and have been quiet since the last look; does not wait.
+    pub fn look_for_versions(&self) {
+        self.parts.lifecycle.look_for_versions();
+    }
+
+    /// Makes a version stable, and keeps it so; without one, the newest, now and from then on.
+    pub async fn promote(&self, name: &str, version: &str) -> Result<Warning, Error> {
+        let operation = match optional_name("version", version)? {
+            Some(version) => Operation::MakeStable { version },
+            None => Operation::FollowNewest,
+        };
+        let follows = operation == Operation::FollowNewest;
+        let warning = self.operate(name, operation).await?;
+        if follows {
+            self.reload().await;
+        }
+        Ok(warning)
+    }
+
+    /// Gets away from a version, or from the canary, or else from the stable version, where none is named.
+    pub async fn roll_back(&self, name: &str, version: &str) -> Result<Warning, Error> {
+        let version = optional_name("version", version)?;
+        self.operate(name, Operation::RollBack { version }).await
+    }
+
+    /// Gives a share of the clients to a version; 0 ends the canary.
+    pub async fn set_canary(&self, name: &str, version: &str, share: f64) -> Result<Warning, Error> {
+        name_in("name", name)?;
+        if !(0.0..=1.0).contains(&share) {
+            return Err(Error::invalid_field("share", "must be from 0 to 1"));
+        }
+        let operation = if share == 0.0 {
+            let version = version.to_owned();
+            Operation::EndCanary { version }
+        } else {
+            let version = name_in("version", version)?;
+            Operation::SetCanary { version, share }
+        };
+        self.operate(name, operation).await
+    }
+
+    /// Loads a version beside the stable one.
+    pub async fn load_version(&self, name: &str, version: &str) -> Result<Warning, Error> {
+        name_in("name", name)?;
+        let version = name_in("version", version)?;
+        self.operate(name, Operation::LoadBeside { version }).await
+    }
+
+    /// Lets a version go that is not stable.
+    pub async fn unload_version(&self, name: &str, version: &str) -> Result<Warning, Error> {
+        name_in("name", name)?;
+        let version = name_in("version", version)?;
+        self.operate(name, Operation::Unload { version }).await
+    }
+
+    async fn operate(&self, name: &str, operation: Operation) -> Result<Warning, Error> {
+        let name = name_in("name", name)?;
+        self.parts.lifecycle.operate(name, operation).await
+    }
+
+    /// Lets every model finish what it accepted and waits until its threads have ended; what changes what serves is called off
+    /// first. Waits for nobody longer than a few seconds. Blocks.
+    pub fn stop_models(&self) {
+        self.parts.lifecycle.stop();
+    }
+}
+
+/// A name that a field holds.
+fn name_in(field: &str, value: &str) -> Result<String, Error> {
+    if is_name(value) {
+        Ok(value.to_owned())
+    } else {
+        Err(Error::invalid_field(field, "must match [a-z0-9][a-z0-9_-]{0,62}"))
+    }
+}
+
+/// A name that a field holds; none where it is empty.
+fn optional_name(field: &str, value: &str) -> Result<Option<String>, Error> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    name_in(field, value).map(Some)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::types::{ClientKey, Weight};
+use super::messages::{ClientKey, Weight};
 use crate::batching::shares::free;
 use crate::config::bodies::RoomSize;
 

@@ -20,7 +20,7 @@ fn count() -> usize {
 }
 
 fn scheduler(server: &TestServer) -> Scheduler {
-    let slot = server.service.catalog().slot("sentiment-fast").expect("it is there");
+    let slot = server.service.catalog().stable("sentiment-fast").expect("it is there");
     match &*slot.state() {
         ModelState::Serving(serving) => serving.scheduler.clone(),
         ModelState::Loading | ModelState::Failed(_) => panic!("it serves"),

@@ -12,7 +12,7 @@ use tandem::model::ModelInput;
 use tandem::model::discover::{self, Examined, Hints, Note, NoteKind};
 use tandem::model::load::{Initialized, InstanceSettings, initialize};
 use tandem::model::{Manifest, files, repository};
-use tandem::service::start::open_catalog;
+use tandem::service::lifecycle::start::open_catalog;
 use tempfile::TempDir;
 
 use crate::support::models::copy_folder;

@@ -8,7 +8,7 @@ use tonic::Code;
 use tonic_types::StatusExt;
 
 use crate::support::frames::RawCall;
-use crate::support::stage::{sizes, terms};
+use crate::support::stage::{options, sizes};
 use crate::support::{Refusal, TestServer, fast};
 
 async fn small_server() -> TestServer {
@@ -99,7 +99,7 @@ async fn a_json_body_at_the_limit_is_read_and_one_byte_more_names_the_limit() {
 
 /// The queue and the instances of the fast model, to be filled or closed from the test.
 fn fast_scheduler(server: &TestServer) -> Scheduler {
-    let slot = server.service.catalog().slot("sentiment-fast").expect("it is there");
+    let slot = server.service.catalog().stable("sentiment-fast").expect("it is there");
     match &*slot.state() {
         ModelState::Serving(serving) => serving.scheduler.clone(),
         ModelState::Loading | ModelState::Failed(_) => panic!("it serves"),
@@ -109,7 +109,7 @@ fn fast_scheduler(server: &TestServer) -> Scheduler {
 #[tokio::test]
 async fn a_full_queue_refuses_at_both_doors_and_says_when_to_come_back() {
     let server = small_server().await;
-    let room = fast_scheduler(&server).reserve(terms(), sizes(1)).expect("room");
+    let room = fast_scheduler(&server).reserve(options(), sizes(1)).expect("room");
     let mut client = server.client().await;
     client.predict(fast(&["a"])).await.expect("there is room for one");
     let status = client.predict(fast(&["a", "b"])).await.expect_err("none for two");

@@ -30,7 +30,7 @@ async fn caching() -> TestServer {
 
 /// Waits until the deep model has accepted something.
 async fn at_work(server: &TestServer) {
-    let slot = server.service.catalog().slot("sentiment-deep").expect("it is there");
+    let slot = server.service.catalog().stable("sentiment-deep").expect("it is there");
     let ModelState::Serving(serving) = &*slot.state() else {
         panic!("it serves");
     };

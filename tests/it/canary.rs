@@ -7,7 +7,6 @@ use serde_json::json;
 use tandem::api::pb::model_service_client::ModelServiceClient;
 use tandem::api::pb::{self, VersionRole};
 use tandem::config::Settings;
-use tandem::error::{Error, MODEL_FACT, MODEL_VERSION_FACT, Reason};
 use tonic::{Request, Status};
 
 use crate::health::end_runs;
@@ -165,15 +164,12 @@ async fn readiness_tells_the_stable_version_by_the_models_name_and_any_other_wit
     set_canary(&mut server.admin().await, "2", 0.5).await.expect("a canary");
     let canary = server.service.catalog().version(NAME, "2").expect("it is loaded");
     end_runs(&canary.state());
-    let failed = Error::new(Reason::InferenceFailed, "it failed")
-        .with_fact(MODEL_FACT, NAME)
-        .with_fact(MODEL_VERSION_FACT, "2");
     let mut health = server.service.watch_health();
     for _ in 0..5 {
-        server.service.observe(Err(&failed), Instant::now());
+        server.service.health().failed(&canary, Instant::now());
     }
     let found_broken = async {
-        while canary.back_at(Instant::now()).is_none() {
+        while canary.breaker.back_at(Instant::now()).is_none() {
             health.changed().await.expect("the service is there");
         }
     };

@@ -7,7 +7,7 @@ use tandem::api::pb;
 use tandem::config::TaskSettings;
 use tandem::config::settings::{CascadeSettings, RouteSetting};
 use tandem::model::repository::{self, VerifiedModel};
-use tandem::service::calibration::{
+use tandem::service::catalog::cascade_calibration::{
     BlendWeights, CalibratedModel, Calibration, DataFacts, EscalationRange, SCHEMA_VERSION,
 };
 use tonic::Code;
@@ -406,7 +406,7 @@ fn open(file: &Path) -> Result<(), String> {
         )]),
         ..tandem::config::Settings::default()
     };
-    let opened = tandem::service::start::open_catalog(&settings);
+    let opened = tandem::service::lifecycle::start::open_catalog(&settings);
     opened.map(drop).map_err(|error| error.to_string())
 }
 

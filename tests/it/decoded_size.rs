@@ -5,7 +5,7 @@ use prost::Message;
 use tandem::api::pb;
 use tandem::api::pb::predict_stream_response::Outcome;
 use tandem::service::bodies::HeldBody;
-use tandem::service::types::Weight;
+use tandem::service::messages::Weight;
 use tonic::Code;
 
 use crate::support::frames::{RawCall, frame};

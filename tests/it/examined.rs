@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use tandem::api::pb;
 use tandem::api::pb::model_service_client::ModelServiceClient;
-use tandem::error::{Error, MODEL_FACT, Reason};
-use tandem::service::health::ServingState;
+use tandem::error::{Error, Reason};
+use tandem::service::catalog::health::ServingState;
+use tandem::service::messages::ClientKey;
+use tandem::service::pipeline::target::{ModelTarget, Recorder};
 use tonic::{Code, Request};
 
 use crate::caller_texts::folder;
@@ -117,9 +119,9 @@ async fn a_broken_model_is_out_from_the_end_of_its_examination_on() {
     // The burst was long ago: so long did the examination wait for an instance.
     let burst = Instant::now();
     let burst = burst.checked_sub(Duration::from_secs(19)).unwrap_or(burst);
-    let error = Error::new(Reason::InferenceFailed, "it failed").with_fact(MODEL_FACT, NAME);
+    let version = server.service.catalog().stable(NAME).expect("it is there");
     for _ in 0..5 {
-        server.service.observe(Err(&error), burst);
+        server.service.health().failed(&version, burst);
     }
     let out = async {
         while server.service.next_recovery(Instant::now()).is_none() {
@@ -146,9 +148,17 @@ async fn calls_that_are_late_cancelled_or_refused_say_nothing_of_the_model() {
         .into_iter()
         .filter(|reason| *reason != Reason::InferenceFailed)
     {
-        let error = Error::new(reason, "it failed").with_fact(MODEL_FACT, "sentiment-fast");
+        let version = server.service.catalog().stable("sentiment-fast").expect("it is there");
+        let target = ModelTarget {
+            loaded: version.serving().expect("it serves"),
+            model: version.model_ref(),
+            arm: None,
+            version,
+        };
+        let (health, metrics) = (server.service.health(), server.service.metrics());
+        let recorder = Recorder::new(health, metrics, ClientKey::default());
         for _ in 0..20 {
-            server.service.observe(Err(&error), Instant::now());
+            recorder.record::<()>(&target, &Err(Error::new(reason, "it failed")));
         }
     }
     assert_eq!(server.service.state(), ServingState::Serving);

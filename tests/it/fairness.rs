@@ -1,18 +1,18 @@
 //! Who goes first, and who may have how much: priorities, fair shares, room in bytes.
 
-use tandem::batching::{ClientKey, Failure, Priority, Terms};
+use tandem::batching::{ClientKey, Failure, Priority, SubmitOptions};
 
-use crate::support::stage::{Script, Stage, sizes, terms};
+use crate::support::stage::{Script, Stage, options, sizes};
 
-fn by(client: u64) -> Terms {
-    Terms {
+fn by(client: u64) -> SubmitOptions {
+    SubmitOptions {
         client: ClientKey(client),
-        ..terms()
+        ..options()
     }
 }
 
-fn with(priority: Priority) -> Terms {
-    Terms { priority, ..terms() }
+fn with(priority: Priority) -> SubmitOptions {
+    SubmitOptions { priority, ..options() }
 }
 
 #[tokio::test]

@@ -1,23 +1,25 @@
 //! Fallback: what the deep model can't answer in time, or has no room for, the fast one answers, and says so.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tandem::api::pb;
 use tandem::config::TaskSettings;
-use tandem::service::catalog::{ModelState, Serving};
+use tandem::service::inference::loaded_model::LoadedModel;
 use tonic::{Code, Request};
 
 use crate::support::frames::RawCall;
-use crate::support::stage::{sizes, terms};
+use crate::support::stage::{options, sizes};
 use crate::support::{Refusal, TestServer, by_route, reviews};
 
 /// The deep model of a server, to take its room away.
-fn deep_model(server: &TestServer) -> Serving {
-    let slot = server.service.catalog().slot("sentiment-deep").expect("the deep model");
-    match &*slot.state() {
-        ModelState::Serving(serving) => serving.clone(),
-        _ => panic!("it serves"),
-    }
+fn deep_model(server: &TestServer) -> Arc<LoadedModel> {
+    let version = server
+        .service
+        .catalog()
+        .stable("sentiment-deep")
+        .expect("the deep model");
+    version.serving().expect("it serves")
 }
 
 fn ask_all(route: pb::Route, texts: &[&str], allow_fallback: Option<bool>) -> pb::PredictRequest {
@@ -44,7 +46,10 @@ async fn without_room_the_surest_texts_fall_back_first() {
     let mut by_confidence: Vec<f32> = fast.get_ref().predictions.iter().map(|text| text.confidence).collect();
     by_confidence.sort_by(f32::total_cmp);
 
-    let taken = deep_model(&server).scheduler.reserve(terms(), sizes(7)).expect("room");
+    let taken = deep_model(&server)
+        .scheduler
+        .reserve(options(), sizes(7))
+        .expect("room");
     for (route, answered) in [
         (pb::Route::Cascade, pb::Decision::Escalated),
         (pb::Route::Deep, pb::Decision::Requested),
@@ -84,7 +89,10 @@ async fn without_room_the_surest_texts_fall_back_first() {
 async fn with_no_room_at_all_every_text_falls_back() {
     let server = TestServer::builder().max_texts(4).max_queue_texts(4).start().await;
     let mut client = server.client().await;
-    let taken = deep_model(&server).scheduler.reserve(terms(), sizes(4)).expect("room");
+    let taken = deep_model(&server)
+        .scheduler
+        .reserve(options(), sizes(4))
+        .expect("room");
     let texts = reviews::texts(3);
     let answer = client.predict(ask_all(pb::Route::Cascade, &texts, Some(true))).await;
     let answer = answer.expect("an answer").into_inner();
@@ -111,7 +119,7 @@ async fn behind_a_long_queue_the_fast_answer_comes_before_the_deadline() {
             let service = server.service.clone();
             tokio::spawn(async move {
                 let arrived = std::time::Instant::now();
-                let times = tandem::service::types::CallTimes {
+                let times = tandem::service::messages::CallTimes {
                     arrived,
                     deadline: arrived + Duration::from_secs(3600),
                     client: tandem::batching::ClientKey::default(),
@@ -119,7 +127,7 @@ async fn behind_a_long_queue_the_fast_answer_comes_before_the_deadline() {
                     weight: tandem::batching::Weight::default(),
                 };
                 let input = tandem::api::convert::predict_input(request).expect("known");
-                service.handle(input, times).await.map(drop)
+                service.answer(input, times).await.map(drop)
             })
         })
         .collect();
@@ -161,7 +169,10 @@ async fn a_task_may_allow_fallback_by_itself_and_a_request_may_refuse_it() {
     let builder = TestServer::builder().task("sentiment", task).max_texts(4);
     let server = builder.max_queue_texts(4).start().await;
     let mut client = server.client().await;
-    let taken = deep_model(&server).scheduler.reserve(terms(), sizes(4)).expect("room");
+    let taken = deep_model(&server)
+        .scheduler
+        .reserve(options(), sizes(4))
+        .expect("room");
     let answer = client.predict(ask_all(pb::Route::Unspecified, &["좋다"], None)).await;
     assert_eq!(
         decisions(&answer.expect("an answer").into_inner()),

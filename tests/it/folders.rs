@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tandem::api::pb;
 use tandem::config::settings::RouteSetting;
 use tandem::config::{Settings, TaskSettings};
-use tandem::service::start::open_catalog;
+use tandem::service::lifecycle::start::open_catalog;
 
 use crate::support::models::copy_folder;
 use crate::support::{Refusal, TestServer, by_route, root, shipped_models};
@@ -93,7 +93,7 @@ fn two_folders_must_agree() {
     let versions = repository(&[("a/words", words.clone()), ("b/words", words)]);
     let (fast, deep) = (versions.path().join("a/words"), versions.path().join("b/words"));
     let both = open_catalog(&folders(Some(&fast), Some(&deep))).expect("two models");
-    let names: Vec<&str> = both.slots().map(|slot| slot.verified.manifest.name.as_str()).collect();
+    let names: Vec<&str> = both.catalog.versions().map(|version| version.name()).collect();
     assert_eq!(names, ["words", "words-fast"]);
 }
 

@@ -20,8 +20,8 @@ use tandem::error::Reason;
 use tandem::model::manifest::{Manifest, Truncation};
 use tandem::model::preprocess::{EncodeError, Preprocessor};
 use tandem::model::repository;
-use tandem::service::RequestLimits;
-use tandem::service::validate::validate;
+use tandem::service::limits::RequestLimits;
+use tandem::service::pipeline::validate::validate;
 
 use crate::support::frames::{RawCall, frame};
 use crate::support::http::gzip;

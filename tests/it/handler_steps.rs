@@ -7,7 +7,7 @@ use tandem::model::load::{Initialized, InstanceSettings, initialize};
 use tandem::model::manifest::Truncation;
 use tandem::model::postprocess::NotFinite;
 use tandem::model::repository;
-use tandem::service::types::{CallTimes, ClientKey, PredictInput, Route, Weight};
+use tandem::service::messages::{CallTimes, ClientKey, PredictInput, Route, Weight};
 
 use crate::support::{TestServer, reviews, shipped_models};
 
@@ -110,7 +110,7 @@ async fn handle_runs_all_steps_for_both_models() {
             caller: ClientKey::default(),
             weight: Weight::default(),
         };
-        let output = server.service.handle(input, times).await.expect("an answer");
+        let output = server.service.answer(input, times).await.expect("an answer");
         let labels: Vec<&str> = output.predictions.iter().map(|answer| answer.label.as_str()).collect();
         assert_eq!(labels, ["positive", "negative"]);
         assert!(output.predictions.iter().all(|answer| answer.tier == tier));
@@ -137,7 +137,7 @@ async fn the_fast_model_is_right_on_more_than_four_fifths_of_the_reviews() {
             caller: ClientKey::default(),
             weight: Weight::default(),
         };
-        let output = server.service.handle(input, times).await.expect("an answer");
+        let output = server.service.answer(input, times).await.expect("an answer");
         let answers = output.predictions.iter().zip(chunk);
         right += answers.filter(|(answer, review)| answer.label == review.label).count();
     }

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use tandem::error::{Error, MODEL_FACT, Reason};
 use tandem::service::catalog::ModelState;
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
@@ -13,7 +12,7 @@ use crate::support::{Refusal, TestServer};
 
 /// From now on every run of the model fails.
 pub fn break_model(server: &TestServer, name: &str) {
-    let slot = server.service.catalog().slot(name).expect("it is there");
+    let slot = server.service.catalog().stable(name).expect("it is there");
     end_runs(&slot.state());
 }
 
@@ -82,16 +81,16 @@ async fn a_burst_of_failures_turns_a_model_that_is_broken_not_serving_and_one_fa
         .into_inner();
     let first = watched.message().await.expect("open").expect("a status");
     assert_eq!(first.status(), ServingStatus::Serving);
-    let failed = Error::new(Reason::InferenceFailed, "it failed").with_fact(MODEL_FACT, "sentiment-fast");
+    let version = server.service.catalog().stable("sentiment-fast").expect("it is there");
     // Long ago, so that the end of the pause is in the test's time.
     let before = Instant::now() - Duration::from_millis(1000);
-    server.service.observe(Err(&failed), before);
+    server.service.health().failed(&version, before);
     for name in ["", "sentiment-fast"] {
         let answer = health.check(about(name)).await.expect("an answer").into_inner();
         assert_eq!(answer.status(), ServingStatus::Serving, "{name}: one failure");
     }
     for _ in 0..4 {
-        server.service.observe(Err(&failed), before);
+        server.service.health().failed(&version, before);
     }
     let turned = watched.message().await.expect("open").expect("a status");
     assert_eq!(turned.status(), ServingStatus::NotServing);

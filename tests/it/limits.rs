@@ -7,7 +7,7 @@ use prost::Message;
 use tandem::api::pb;
 use tandem::config::HumanDuration;
 use tandem::service::bodies::HeldBody;
-use tandem::service::types::Weight;
+use tandem::service::messages::Weight;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 

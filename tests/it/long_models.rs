@@ -11,7 +11,7 @@ use tandem::model::load::{InstanceSettings, initialize};
 use tandem::model::manifest::Preprocess;
 use tandem::model::repository::{self, VerifiedModel};
 use tandem::service::Service;
-use tandem::service::start::open_catalog;
+use tandem::service::lifecycle::start::open_catalog;
 use tandem::telemetry::metrics::Metrics;
 
 use crate::support::models::copy_folder;
@@ -213,9 +213,9 @@ fn load(folder: &Path, change: impl FnOnce(&mut Settings)) -> Result<Service, St
     };
     change(&mut settings);
     settings.check().expect("sound settings");
-    let catalog = open_catalog(&settings).expect("a catalog");
-    let service = Service::new(&settings, catalog, Metrics::new(""));
-    service.load_models(&settings).map_err(|error| error.problem)?;
+    let opened = open_catalog(&settings).expect("a catalog");
+    let service = Service::new(&settings, opened, Metrics::new("")).expect("threads");
+    service.load_models().map_err(|error| error.problem)?;
     Ok(service)
 }
 

@@ -15,8 +15,9 @@ use tandem::model::limited::CallOff;
 use tandem::model::load::{Around, Initialized, InstanceSettings, Limits, initialize_in};
 use tandem::model::onnx::{OnnxBytes, Probe, RunLimit, Runtime, Seen};
 use tandem::model::repository::{self, VerifiedModel};
-use tandem::service::reload::outcome::{Stage, Verdict};
-use tandem::service::start::open_catalog;
+use tandem::service::catalog::refusal::Stage;
+use tandem::service::lifecycle::report::Verdict;
+use tandem::service::lifecycle::start::open_catalog;
 use tempfile::TempDir;
 
 use crate::support::models::{ModelCopy, copy_folder};

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use tandem::api::pb;
 use tandem::batching::job::{Owner, Part, Unfinished};
 use tandem::batching::workers::{Workers, WorkersSettings};
-use tandem::batching::{ClientKey, Priority, Terms};
+use tandem::batching::{ClientKey, Priority, SubmitOptions};
 use tandem::service::catalog::ModelState;
 use tokio::task::JoinHandle;
 
-use crate::support::stage::terms;
+use crate::support::stage::options;
 use crate::support::{TestServer, deep};
 
 /// Long enough for a test never to see it.
@@ -24,11 +24,11 @@ fn workers(threads: usize, patience: Duration) -> Workers {
     Workers::start(WorkersSettings { threads, patience }).expect("threads")
 }
 
-fn by(client: u64, priority: Priority) -> Terms {
-    Terms {
+fn by(client: u64, priority: Priority) -> SubmitOptions {
+    SubmitOptions {
         client: ClientKey(client),
         priority,
-        ..terms()
+        ..options()
     }
 }
 
@@ -54,7 +54,7 @@ impl Bench {
     }
 
     /// Submits a job of so many parts, each of which tells when it begins and goes on when it may; gives what lets them.
-    fn submit(&self, name: &'static str, parts: u32, terms: Terms) -> (Answer, Sender<()>) {
+    fn submit(&self, name: &'static str, parts: u32, options: SubmitOptions) -> (Answer, Sender<()>) {
         let (let_go, may_go) = channel();
         let (workers, owner, begin) = (self.workers.clone(), Arc::clone(&self.owner), self.begin.clone());
         let mut left = parts;
@@ -68,7 +68,7 @@ impl Bench {
                 left => Part::More(PART * left),
             }
         };
-        let job = async move { workers.run(terms, PART * parts, &owner, part).await };
+        let job = async move { workers.run(options, PART * parts, &owner, part).await };
         (tokio::spawn(job), let_go)
     }
 
@@ -133,9 +133,9 @@ async fn a_job_whose_deadline_passes_is_answered_and_never_begun() {
     let bench = Bench::new();
     let (_running, _) = bench.submit("running", 1, by(1, Priority::Normal));
     assert_eq!(bench.next().await, "running");
-    let soon = Terms {
+    let soon = SubmitOptions {
         deadline: Instant::now(),
-        ..terms()
+        ..options()
     };
     let (late, _) = bench.submit("late", 1, soon);
     assert_eq!(late.await.expect("no panic"), Err(Unfinished::DeadlineExceeded));
@@ -147,10 +147,10 @@ async fn a_job_that_panics_is_answered_and_its_thread_goes_on() {
     let owner = Owner::new("test");
     let panics = || -> Part<()> { panic!("injected") };
     assert_eq!(
-        workers.run(terms(), PART, &owner, panics).await,
+        workers.run(options(), PART, &owner, panics).await,
         Err(Unfinished::Panicked)
     );
-    assert_eq!(workers.run(terms(), PART, &owner, || Part::Done(7)).await, Ok(7));
+    assert_eq!(workers.run(options(), PART, &owner, || Part::Done(7)).await, Ok(7));
 }
 
 #[tokio::test]
@@ -162,17 +162,17 @@ async fn what_never_ends_is_given_up_and_only_its_owner_fails_until_it_does() {
         let _ = ends.recv();
         Part::Done(1)
     };
-    let failed = workers.run(terms(), PART, &stuck, endless).await;
+    let failed = workers.run(options(), PART, &stuck, endless).await;
     assert_eq!(failed, Err(Unfinished::GivenUp));
     assert_eq!(
-        workers.run(terms(), PART, &other, || Part::Done(2)).await,
+        workers.run(options(), PART, &other, || Part::Done(2)).await,
         Ok(2),
         "another thread took the place"
     );
-    let again = workers.run(terms(), PART, &stuck, || Part::Done(3)).await;
+    let again = workers.run(options(), PART, &stuck, || Part::Done(3)).await;
     assert_eq!(again, Err(Unfinished::GivenUp), "its owner has one that has not ended");
     drop(end);
-    while workers.run(terms(), PART, &stuck, || Part::Done(4)).await != Ok(4) {
+    while workers.run(options(), PART, &stuck, || Part::Done(4)).await != Ok(4) {
         tokio::task::yield_now().await;
     }
 }
@@ -229,7 +229,11 @@ async fn hard_texts_of_some_clients_keep_no_other_from_its_answers() {
 
 /// How many texts the deep model has accepted and not answered.
 fn held_texts(server: &TestServer) -> usize {
-    let slot = server.service.catalog().slot("sentiment-deep").expect("the deep model");
+    let slot = server
+        .service
+        .catalog()
+        .stable("sentiment-deep")
+        .expect("the deep model");
     match &*slot.state() {
         ModelState::Serving(serving) => serving.scheduler.held().rows,
         ModelState::Loading | ModelState::Failed(_) => panic!("it serves"),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tandem::api::pb;
 use tandem::config::duration::HumanDuration;
 use tandem::config::settings::RouteSetting;
-use tandem::service::reload::outcome::{ReloadReport, Verdict};
+use tandem::service::lifecycle::report::{ReloadReport, Verdict};
 
 use crate::support::models::ModelCopy;
 use crate::support::server::HANG;
@@ -211,13 +211,13 @@ async fn a_new_calibration_alone_is_taken_into_use_and_a_lost_one_is_kept() {
 async fn an_old_version_finishes_what_it_accepted_and_then_its_threads_end() {
     let first = ModelCopy::of(NAME, "1");
     let server = server_of(&first).await;
-    let old = server.service.catalog().slot(NAME).expect("it serves");
+    let old = server.service.catalog().stable(NAME).expect("it serves");
     let scheduler = match &*old.state() {
         tandem::service::catalog::ModelState::Serving(serving) => serving.scheduler.clone(),
         _ => panic!("it serves"),
     };
     drop(old);
-    let room = scheduler.reserve(crate::support::stage::terms(), crate::support::stage::sizes(1));
+    let room = scheduler.reserve(crate::support::stage::options(), crate::support::stage::sizes(1));
     let room = room.expect("room");
     drop(scheduler);
     first.version("2");
@@ -226,7 +226,7 @@ async fn an_old_version_finishes_what_it_accepted_and_then_its_threads_end() {
         let service = server.service.clone();
         async move { service.reload().await }
     });
-    while server.service.catalog().slot(NAME).expect("it serves").version() != "2" {
+    while server.service.catalog().stable(NAME).expect("it serves").version() != "2" {
         changes.changed().await.expect("the service is there");
     }
     let answer = room.submit(vec![tandem::model::ModelInput::Features(vec![1, 2])]).await;
@@ -273,7 +273,7 @@ async fn a_look_by_time_takes_files_that_have_been_quiet() {
         server
             .service
             .catalog()
-            .slot(NAME)
+            .stable(NAME)
             .expect("it serves")
             .version()
             .to_owned()

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use tandem::service::reload::outcome::{Stage, Verdict};
+use tandem::service::catalog::refusal::Stage;
+use tandem::service::lifecycle::report::Verdict;
 
 use crate::reload::{ask, of_fast, server_of};
 use crate::support::models::ModelCopy;
@@ -219,7 +220,12 @@ async fn a_version_that_does_worse_beside_the_old_one_is_refused() {
         "[\"negative\", \"positive\"]",
         "[\"positive\", \"negative\"]",
     );
-    assert_refused(&server, Stage::Shadow, "100.0% of 30 texts got another label").await;
+    assert_refused(
+        &server,
+        Stage::Shadow,
+        "it gave 30 of 30 texts another label than the stable version",
+    )
+    .await;
     assert_not_tried_again(&server).await;
     // The same answers pass.
     first.version("3");

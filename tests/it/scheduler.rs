@@ -2,27 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-use tandem::batching::{Failure, Terms};
+use tandem::batching::{Failure, SubmitOptions};
 
-use crate::support::stage::{RUN, Script, Stage, later, sizes, terms};
+use crate::support::stage::{RUN, Script, Stage, later, options, sizes};
 
 #[tokio::test]
 async fn the_bound_on_rows_in_flight_is_exact_and_says_when_to_come_back() {
     let stage = Stage::new(3);
-    let held = stage.scheduler.reserve(terms(), sizes(2)).expect("room");
+    let held = stage.scheduler.reserve(options(), sizes(2)).expect("room");
     assert!(matches!(
-        stage.scheduler.reserve(terms(), sizes(2)),
+        stage.scheduler.reserve(options(), sizes(2)),
         Err(Failure::QueueFull { retry_after }) if !retry_after.is_zero()
     ));
-    let last = stage.scheduler.reserve(terms(), sizes(1)).expect("room for one");
+    let last = stage.scheduler.reserve(options(), sizes(1)).expect("room for one");
     assert!(matches!(
-        stage.scheduler.reserve(terms(), sizes(1)),
+        stage.scheduler.reserve(options(), sizes(1)),
         Err(Failure::QueueFull { .. })
     ));
     drop(held);
     stage
         .scheduler
-        .reserve(terms(), sizes(2))
+        .reserve(options(), sizes(2))
         .map(drop)
         .expect("room again");
     drop(last);
@@ -33,14 +33,14 @@ async fn room_comes_back_with_the_answer() {
     let mut stage = Stage::new(1);
     let first = stage.occupy().await;
     assert!(matches!(
-        stage.scheduler.reserve(terms(), sizes(1)),
+        stage.scheduler.reserve(options(), sizes(1)),
         Err(Failure::QueueFull { .. })
     ));
     stage.go(Script::Answer);
     assert_eq!(first.await.expect("no panic"), Ok(vec![0.0]));
     stage
         .scheduler
-        .reserve(terms(), sizes(1))
+        .reserve(options(), sizes(1))
         .map(drop)
         .expect("room again");
 }
@@ -147,7 +147,7 @@ async fn work_that_cannot_be_done_in_time_is_refused_on_arrival_and_says_how_lon
     let mut stage = Stage::new(100);
     let _running = stage.occupy().await;
     let _waiting = stage.submit(&[1, 2], later()).await;
-    let soon = |deadline| Terms { deadline, ..terms() };
+    let soon = |deadline| SubmitOptions { deadline, ..options() };
     let refused = stage.scheduler.reserve(soon(Instant::now() + RUN), sizes(1)).map(drop);
     let Err(Failure::DeadlineTooShort { expected }) = refused else {
         panic!("{refused:?}");
@@ -162,9 +162,9 @@ async fn work_that_cannot_be_done_in_time_is_refused_on_arrival_and_says_how_lon
 #[tokio::test]
 async fn an_idle_server_tries_even_a_short_deadline() {
     let stage = Stage::new(10);
-    let short = Terms {
+    let short = SubmitOptions {
         deadline: Instant::now() + RUN / 2,
-        ..terms()
+        ..options()
     };
     let answer = stage.submit_as(&[5], short).await;
     stage.go(Script::Answer);

@@ -9,8 +9,8 @@ use tandem::config::{Address, Listen, Settings};
 use tandem::server::Server;
 use tandem::server::security::{Security, Tokens};
 use tandem::service::Service;
-use tandem::service::health::ServingState;
-use tandem::service::start::open_catalog;
+use tandem::service::catalog::health::ServingState;
+use tandem::service::lifecycle::start::open_catalog;
 use tandem::telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
@@ -79,12 +79,12 @@ async fn the_server_is_ready_only_once_the_grpc_port_takes_connections() {
         default_route: RouteSetting::Fast,
         ..Settings::default()
     };
-    let catalog = open_catalog(&settings).expect("the repository is whole");
-    let service = Service::new(&settings, catalog, Metrics::new("test"));
+    let opened = open_catalog(&settings).expect("the repository is whole");
+    let service = Service::new(&settings, opened, Metrics::new("test")).expect("threads");
     let security = Security::load(&settings, Tokens::default()).expect("no files");
     let server = Server::bind(&settings, security, service.clone()).await;
     let server = server.expect("a free port");
-    service.load_models(&settings).expect("the model passes its checks");
+    service.load_models().expect("the model passes its checks");
     // The models serve, and the port is still closed: it opens once the server runs.
     assert_eq!(service.state(), ServingState::Loading);
     assert_eq!(service.state_of_service(""), Some(ServingState::Loading));

@@ -63,7 +63,7 @@ async fn until(what: &str, mut so: impl FnMut() -> bool) {
 }
 
 fn held(server: &TestServer) -> Amount {
-    let slot = server.service.catalog().slot("sentiment-fast").expect("it is there");
+    let slot = server.service.catalog().stable("sentiment-fast").expect("it is there");
     let ModelState::Serving(serving) = &*slot.state() else {
         panic!("it serves");
     };

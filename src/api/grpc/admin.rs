@@ -12,7 +12,7 @@ use crate::api::pb::admin_service_server::AdminService;
 use crate::api::{convert_admin, convert_models, pb};
 use crate::error::Error;
 use crate::service::Service;
-use crate::service::rollout::operate::Warning;
+use crate::service::lifecycle::commands::Warning;
 
 /// How long a call may take that does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10 * 60);

@@ -19,8 +19,8 @@ use super::methods::Method;
 use super::status::to_status;
 use crate::api::call::Call;
 use crate::error::{Error, Reason};
-use crate::service::Deadlines;
 use crate::service::bodies::HeldBody;
+use crate::service::limits::Deadlines;
 use crate::telemetry::request_id::RequestId;
 
 /// The head of a message: whether it is compressed, and its length.

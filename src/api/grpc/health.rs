@@ -17,7 +17,7 @@ use super::status::to_status;
 use crate::api::call::Call;
 use crate::error::{Error, Reason};
 use crate::service::Service;
-use crate::service::health::ServingState;
+use crate::service::catalog::health::ServingState;
 
 /// The longest name that a model or a service has, in bytes.
 const MAX_NAME_BYTES: usize = 63;

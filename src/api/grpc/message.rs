@@ -22,8 +22,8 @@ use crate::api::call::Call;
 use crate::api::decoding::{elsewhere, unpack_small};
 use crate::api::gzip::unpack;
 use crate::error::{Error, Reason};
-use crate::service::RequestLimits;
 use crate::service::bodies::HeldBody;
+use crate::service::limits::RequestLimits;
 use crate::telemetry::request_id::RequestId;
 
 /// The header that names the compression of messages.

@@ -5,7 +5,7 @@ use prost_reflect::MethodDescriptor;
 
 use crate::api::call::Access;
 use crate::api::schema;
-use crate::service::RequestLimits;
+use crate::service::limits::RequestLimits;
 
 /// What may be asked without a key: load balancers have none.
 const OPEN_TO_ALL: &str = "/grpc.health.v1.Health/";

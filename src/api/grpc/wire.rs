@@ -8,7 +8,7 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
 use crate::api::schema::max_items;
 use crate::error::{Error, Reason};
-use crate::service::RequestLimits;
+use crate::service::limits::RequestLimits;
 
 /// The most fields of a message, items of lists left aside: each costs time, known or not.
 const MAX_FIELDS: usize = 1024;

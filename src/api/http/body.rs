@@ -16,8 +16,9 @@ use crate::api::gzip::unpack;
 use crate::api::json::{self, Bounds, Fields, Refused, measure};
 use crate::api::schema;
 use crate::error::{Error, Reason};
+use crate::service::Service;
 use crate::service::bodies::HeldBody;
-use crate::service::{RequestLimits, Service};
+use crate::service::limits::RequestLimits;
 
 /// How a JSON document becomes a `T`.
 pub struct Decoding<T> {

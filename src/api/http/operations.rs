@@ -7,8 +7,8 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use crate::service::Service;
-use crate::service::health::ServingState;
-use crate::service::types::ModelRef;
+use crate::service::catalog::health::ServingState;
+use crate::service::messages::ModelRef;
 use crate::telemetry::metrics;
 
 /// `GET /healthz`: the process answers. Restarting it is of no use while this is 200.

@@ -17,7 +17,7 @@ use crate::api::call::Call;
 use crate::api::json::{self, Fields, Refused};
 use crate::error::Error;
 use crate::service::Service;
-use crate::service::types::{PredictInput, Prediction, Route};
+use crate::service::messages::{PredictInput, Prediction, Route};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

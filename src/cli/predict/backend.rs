@@ -14,9 +14,9 @@ use crate::config::settings::RouteSetting;
 use crate::error::{Error, Reason};
 use crate::model::Tier;
 use crate::service::Service;
-use crate::service::models::ModelName;
-use crate::service::start::open_catalog;
-use crate::service::types::{CallTimes, ClientKey, Weight};
+use crate::service::lifecycle::start::open_catalog;
+use crate::service::messages::{CallTimes, ClientKey, Weight};
+use crate::service::status::model_info::ModelName;
 use crate::telemetry::metrics::Metrics;
 
 /// Who answers.
@@ -33,7 +33,7 @@ impl Backend {
         match self {
             Backend::Local(service) => {
                 let input = convert::predict_input(request)?;
-                let output = service.handle(input, patient(service)).await?;
+                let output = service.answer(input, patient(service)).await?;
                 Ok(convert::predict_response(output))
             }
             Backend::Remote(client) => Ok(client.predict(request).await?.into_inner()),
@@ -67,8 +67,8 @@ fn patient(service: &Service) -> CallTimes {
 
 /// Loads the models that the route may ask.
 pub fn local(args: &PredictArgs, settings: &Settings) -> Outcome<Service> {
-    let catalog = open_catalog(settings).map_err(|error| (error.to_string(), Exit::Usage))?;
-    let service = Service::new(settings, catalog, Metrics::new(""));
+    let opened = open_catalog(settings).map_err(|error| (error.to_string(), Exit::Usage))?;
+    let service = Service::new(settings, opened, Metrics::new("")).map_err(failure)?;
     let explained = (args.explain && args.model.is_empty()).then_some(RouteSetting::Fast);
     let wanted = args.route.or(explained).and_then(|route| match route {
         RouteSetting::Fast => Some(Tier::Fast),
@@ -77,13 +77,9 @@ pub fn local(args: &PredictArgs, settings: &Settings) -> Outcome<Service> {
     });
     let named = ModelName::parse(&args.model);
     let is_named = |name: &str| named.as_ref().is_none_or(|named| named.name == name);
-    for slot in service
-        .catalog()
-        .slots()
-        .filter(|slot| is_named(&slot.verified.manifest.name))
-    {
-        if wanted.is_none_or(|tier| slot.verified.manifest.tier == tier) {
-            service.load_model(slot, settings).map_err(failure)?;
+    for version in service.catalog().versions().filter(|version| is_named(version.name())) {
+        if wanted.is_none_or(|tier| version.verified.manifest.tier == tier) {
+            service.load_model(version).map_err(failure)?;
         }
     }
     Ok(service)

@@ -30,6 +30,14 @@ impl Tier {
             Tier::Deep => "deep",
         }
     }
+
+    /// The padded size of a batch at which a bigger one stops paying: tokens for a transformer, features for a sum.
+    pub fn max_cells(self) -> usize {
+        match self {
+            Tier::Fast => 32_768,
+            Tier::Deep => 256,
+        }
+    }
 }
 
 /// The version of the manifest format that this build reads.

@@ -12,8 +12,8 @@ use tandem::model::onnx::Runtime;
 use tandem::server::security::{Security, Tokens};
 use tandem::server::{Addresses, Server};
 use tandem::service::Service;
-use tandem::service::health::ServingState;
-use tandem::service::start::open_catalog;
+use tandem::service::catalog::health::ServingState;
+use tandem::service::lifecycle::start::open_catalog;
 use tandem::telemetry::metrics::Metrics;
 use tokio::sync::{OnceCell, oneshot};
 use tokio::task::JoinHandle;
@@ -39,7 +39,6 @@ static SHARED: OnceCell<TestServer> = OnceCell::const_new();
 pub struct TestServer {
     /// Its service.
     pub service: Service,
-    settings: Settings,
     addresses: Addresses,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
@@ -136,8 +135,8 @@ impl TestServer {
 
     /// Loads the models and waits until the server serves.
     pub async fn load(&self) {
-        let (service, settings) = (self.service.clone(), self.settings.clone());
-        let loaded = tokio::task::spawn_blocking(move || service.load_models(&settings));
+        let service = self.service.clone();
+        let loaded = tokio::task::spawn_blocking(move || service.load_models());
         let mut changes = self.service.watch_health();
         loaded.await.expect("no panic").expect("the models pass their checks");
         while self.service.state() != ServingState::Serving {
@@ -292,9 +291,9 @@ impl Builder {
             tokens,
         } = self;
         settings.check().expect("the settings are allowed");
-        let catalog = open_catalog(&settings).expect("the repository is whole");
+        let opened = open_catalog(&settings).expect("the repository is whole");
         let runtime = Runtime::get().expect("the library is there");
-        let service = Service::new(&settings, catalog, Metrics::new(&runtime.version));
+        let service = Service::new(&settings, opened, Metrics::new(&runtime.version)).expect("threads");
         let security = Security::load(&settings, tokens).expect("keys and certificates can be read");
         let (stop, stopped) = oneshot::channel::<()>();
         let (bound, addresses) = oneshot::channel();
@@ -322,7 +321,6 @@ impl Builder {
         let (addresses, listening) = addresses.await.expect("the server is bound");
         let server = TestServer {
             service,
-            settings,
             addresses,
             stop: Some(stop),
             running: Some(running),

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use ndarray::Array2;
 use tandem::batching::shares::Amount;
-use tandem::batching::{BatchLimits, ClientKey, Failure, Priority, Scheduler, SchedulerSettings, Terms, Weight};
+use tandem::batching::{
+    BatchLimits, ClientKey, Failure, Priority, Scheduler, SchedulerSettings, SubmitOptions, Weight,
+};
 use tandem::model::cost::ShapeCost;
 use tandem::model::{ModelInput, RunError, Runner};
 use tandem::telemetry::metrics::ModelMetrics;
@@ -120,9 +122,9 @@ impl Stage {
         }
     }
 
-    /// Submits rows under these terms, and waits until they are in the queue.
-    pub async fn submit_as(&self, ids: &[u32], terms: Terms) -> Answers {
-        let room = self.scheduler.reserve(terms, sizes(ids.len()));
+    /// Submits rows with these options, and waits until they are in the queue.
+    pub async fn submit_as(&self, ids: &[u32], options: SubmitOptions) -> Answers {
+        let room = self.scheduler.reserve(options, sizes(ids.len()));
         let inputs = ids.iter().map(|&id| ModelInput::Features(vec![id])).collect();
         let answer = tokio::spawn(async move {
             let rows = room?.submit(inputs).await?;
@@ -135,8 +137,8 @@ impl Stage {
 
     /// Submits rows of the one client that most tests have.
     pub async fn submit(&self, ids: &[u32], deadline: Instant) -> Answers {
-        let terms = Terms { deadline, ..terms() };
-        self.submit_as(ids, terms).await
+        let options = SubmitOptions { deadline, ..options() };
+        self.submit_as(ids, options).await
     }
 
     /// Submits a row that occupies an instance until the script goes on.
@@ -167,9 +169,9 @@ pub fn later() -> Instant {
     Instant::now() + Duration::from_secs(600)
 }
 
-/// The terms of an ordinary request, by a client that is no connection.
-pub fn terms() -> Terms {
-    Terms {
+/// The options of an ordinary request, by a client that is no connection.
+pub fn options() -> SubmitOptions {
+    SubmitOptions {
         deadline: later(),
         priority: Priority::Normal,
         client: ClientKey(u64::MAX),

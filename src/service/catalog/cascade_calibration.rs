@@ -1,0 +1,315 @@
+//! A cascade's calibration: the file that `tandem calibrate` writes and a start reads, and what the service takes from it.
+//!
+//! It holds for two models in the very versions that it was measured on: with others it is not used, and that is said.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Settings;
+use crate::model::blend::Blend;
+use crate::model::files;
+use crate::model::manifest::Manifest;
+use crate::model::repository::VerifiedModel;
+
+/// The version of the file's format that this build reads and writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The file: a point on a measured curve, and the curve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// The version of this format.
+    pub schema_version: u32,
+    /// The task.
+    pub task: String,
+    /// The calibrated confidence at which the fast answer stands.
+    pub min_confidence: f32,
+    /// The share of texts that was escalated there, and what it may be in service before it is said.
+    pub escalation: EscalationRange,
+    /// The fast model.
+    pub fast: CalibratedModel,
+    /// The deep model.
+    pub deep: CalibratedModel,
+    /// How an escalated answer is made of both.
+    pub blend: BlendWeights,
+    /// What it was measured on.
+    pub data: DataFacts,
+    /// The curve, from fast alone on, measured on texts that took part in no fit.
+    #[serde(default)]
+    pub curve: Vec<CurvePoint>,
+}
+
+/// A model that a calibration holds for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibratedModel {
+    /// The name.
+    pub model: String,
+    /// The version.
+    pub version: String,
+    /// The fingerprint.
+    pub fingerprint: String,
+    /// Logits are divided by this before softmax, in the cascade; the manifest's own temperature holds elsewhere.
+    pub temperature: f32,
+}
+
+/// The weights of [`Blend`], with the bias by label.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlendWeights {
+    /// The weight of the fast model's log-probabilities.
+    pub fast: f64,
+    /// The weight of the deep model's log-probabilities.
+    pub deep: f64,
+    /// What is added for each label.
+    pub bias: BTreeMap<String, f64>,
+}
+
+/// The share of escalated texts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EscalationRange {
+    /// What it was.
+    pub share: f64,
+    /// Below this it is said.
+    pub low: f64,
+    /// Above this it is said.
+    pub high: f64,
+}
+
+impl EscalationRange {
+    /// The range around a share that is expected: a quarter of it either way, and a point.
+    pub fn around(share: f64) -> Self {
+        Self {
+            share,
+            low: (share * 0.75 - 0.01).max(0.0),
+            high: (share * 1.25 + 0.01).min(1.0),
+        }
+    }
+}
+
+/// What a calibration was measured on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataFacts {
+    /// The labelled file's name, without its folder.
+    pub file: String,
+    /// How many texts temperatures, weights and threshold were fitted on.
+    pub fitted_on: usize,
+    /// How many others the curve was measured on.
+    pub measured_on: usize,
+    /// What the split was drawn with.
+    pub seed: u64,
+}
+
+/// One point of the curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CurvePoint {
+    /// The threshold.
+    pub min_confidence: f32,
+    /// The share of texts that it escalates.
+    pub escalated: f64,
+    /// What it costs, deep alone being 1.
+    pub cost: f64,
+    /// The least of the rounds that it is the middle of; files of before do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_low: Option<f64>,
+    /// The most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_high: Option<f64>,
+    /// The share of right answers.
+    pub accuracy: f64,
+    /// The lower end of its 95% interval.
+    pub accuracy_low: f64,
+    /// The upper end.
+    pub accuracy_high: f64,
+    /// Macro-F1.
+    pub macro_f1: f64,
+    /// Expected calibration error, 15 bins.
+    pub ece: f64,
+}
+
+impl Calibration {
+    /// Reads and checks a file. The error is one line without the path.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let text = files::read_text(path, files::MOST_OF_TOML)?;
+        let calibration: Self = toml::from_str(&text).map_err(|error| error.message().replace('\n', " "))?;
+        calibration.check()?;
+        Ok(calibration)
+    }
+
+    /// The text of the file.
+    pub fn to_toml(&self) -> String {
+        let body = toml::to_string(self).expect("numbers and names");
+        format!(
+            "# Written by `tandem calibrate`. min_confidence may be changed by hand, to any point of the curve below.\n{body}"
+        )
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.schema_version != SCHEMA_VERSION {
+            return Err(format!(
+                "schema_version is {}, this build reads {SCHEMA_VERSION}",
+                self.schema_version
+            ));
+        }
+        if !(0.0..=1.0).contains(&self.min_confidence) {
+            return Err("min_confidence must be from 0 to 1".into());
+        }
+        for (key, value) in [
+            ("fast.temperature", self.fast.temperature),
+            ("deep.temperature", self.deep.temperature),
+        ] {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(format!("{key} must be a number above 0"));
+            }
+        }
+        let weights = [self.blend.fast, self.blend.deep];
+        if !weights
+            .iter()
+            .chain(self.blend.bias.values())
+            .all(|value| value.is_finite())
+        {
+            return Err("blend must hold numbers".into());
+        }
+        let EscalationRange { low, high, .. } = self.escalation;
+        if !(low >= 0.0 && low <= high && high <= 1.0) {
+            return Err("escalation.low and high must satisfy 0 <= low <= high <= 1".into());
+        }
+        Ok(())
+    }
+
+    /// The share that a threshold is expected to escalate, by the curve; nothing if there is none.
+    fn expected_share(&self, min_confidence: f32) -> Option<f64> {
+        let above = self
+            .curve
+            .iter()
+            .position(|point| point.min_confidence >= min_confidence);
+        let above = above.unwrap_or(self.curve.len().checked_sub(1)?);
+        let (a, b) = (&self.curve[above.saturating_sub(1)], &self.curve[above]);
+        let width = f64::from(b.min_confidence - a.min_confidence);
+        if width <= 0.0 {
+            return Some(b.escalated);
+        }
+        let along = (f64::from(min_confidence - a.min_confidence) / width).clamp(0.0, 1.0);
+        Some(a.escalated + along * (b.escalated - a.escalated))
+    }
+}
+
+/// What a task's cascade works with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CascadeSetup {
+    /// The confidence at which the fast answer stands; absent where nothing was measured or set.
+    pub min_confidence: Option<f32>,
+    /// Temperatures of fast and deep.
+    pub temperatures: [f32; 2],
+    /// How an escalated answer is made of both.
+    pub blend: Blend,
+    /// For each of the deep model's labels, its place among the fast model's.
+    pub fast_of_deep: Vec<usize>,
+    /// The share of escalated texts at the threshold; absent where it was not measured.
+    pub escalation: Option<EscalationRange>,
+    /// Whether all that comes from a calibration.
+    pub calibrated: bool,
+    /// Why the calibration that was found is not used; nothing if it is, or if there is none.
+    pub unused: Option<String>,
+}
+
+impl CascadeSetup {
+    /// Reads the task's calibration, if there is one, and fits it to its models, whose labels are the same set. The error is
+    /// one line that names the file.
+    pub fn find(task: &str, settings: &Settings, fast: &VerifiedModel, deep: &VerifiedModel) -> Result<Self, String> {
+        let configured = settings.tasks.get(task).map(|task| &task.cascade);
+        let named = configured.and_then(|cascade| cascade.calibration.clone());
+        let usual = Some(file_of(&settings.models, task)).filter(|path| path.is_file());
+        let (mut found, mut unused) = (None, None);
+        if let Some(path) = named.or(usual) {
+            let told = |problem| format!("{}: {problem}", path.display());
+            let calibration = Calibration::read(&path).map_err(told)?;
+            let named = |why| match path.file_name() {
+                Some(name) => format!("{}: {why}", name.display()),
+                None => why,
+            };
+            unused = calibration.mismatch(task, fast, deep).map(named);
+            found = Some(calibration).filter(|_| unused.is_none());
+        }
+        let set = configured.and_then(|cascade| cascade.min_confidence);
+        let setup = Self::new(found.as_ref(), set, &fast.manifest, &deep.manifest)?;
+        Ok(Self { unused, ..setup })
+    }
+
+    fn new(
+        calibration: Option<&Calibration>,
+        set: Option<f32>,
+        fast: &Manifest,
+        deep: &Manifest,
+    ) -> Result<Self, String> {
+        let fast_of_deep = deep
+            .labels
+            .iter()
+            .map(|label| fast.labels.iter().position(|other| other == label))
+            .collect::<Option<Vec<_>>>()
+            .ok_or("the labels of both models are not the same set")?;
+        let Some(calibration) = calibration else {
+            return Ok(Self {
+                min_confidence: set,
+                temperatures: [fast.calibration.temperature, deep.calibration.temperature],
+                blend: Blend::deep_alone(deep.labels.len()),
+                fast_of_deep,
+                escalation: None,
+                calibrated: false,
+                unused: None,
+            });
+        };
+        let bias = |label: &String| calibration.blend.bias.get(label).copied().unwrap_or(0.0);
+        let escalation = match set {
+            None => Some(calibration.escalation),
+            Some(confidence) => calibration.expected_share(confidence).map(EscalationRange::around),
+        };
+        Ok(Self {
+            min_confidence: Some(set.unwrap_or(calibration.min_confidence)),
+            temperatures: [calibration.fast.temperature, calibration.deep.temperature],
+            blend: Blend {
+                fast: calibration.blend.fast,
+                deep: calibration.blend.deep,
+                bias: deep.labels.iter().map(bias).collect(),
+            },
+            fast_of_deep,
+            escalation,
+            calibrated: true,
+            unused: None,
+        })
+    }
+}
+
+impl Calibration {
+    /// Why it does not hold for these models; nothing if it does.
+    fn mismatch(&self, task: &str, fast: &VerifiedModel, deep: &VerifiedModel) -> Option<String> {
+        if self.task != task {
+            return Some(format!("it is for the task `{}`", self.task));
+        }
+        for (measured, serving) in [(&self.fast, fast), (&self.deep, deep)] {
+            let manifest = &serving.manifest;
+            if measured.fingerprint != serving.fingerprint {
+                return Some(format!(
+                    "it was measured on {}@{} with the fingerprint {}; {}@{} with {} serves",
+                    measured.model,
+                    measured.version,
+                    measured.fingerprint,
+                    manifest.name,
+                    manifest.version,
+                    serving.fingerprint
+                ));
+            }
+        }
+        None
+    }
+}
+
+/// Where a task's calibration is looked for, and written, unless another place is named.
+pub fn file_of(models: &Path, task: &str) -> PathBuf {
+    models.join(format!("{task}.cascade.toml"))
+}

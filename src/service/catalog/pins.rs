@@ -1,0 +1,223 @@
+//! Pins: which version of a model is stable, which is the canary, and what was rolled back, as operators said it. Kept in the file that
+//! `labels_file` names, so that a restart serves the same; written whole and exchanged in one step.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Settings;
+use crate::model::files;
+use crate::model::manifest::is_name;
+
+/// The name of the file, in the model repository unless the settings name another.
+pub const LABELS_FILE: &str = "labels.toml";
+
+const HEAD: &str = "# Which versions serve, as said by `tandem models` or the admin API. Written by the server.\n\n";
+
+/// What was said of all models, by name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pins {
+    /// By model.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, ModelPins>,
+}
+
+/// What was said of one model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelPins {
+    /// The version that is stable until somebody says otherwise; absent where the newest is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable: Option<String>,
+    /// The version that was stable before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+    /// The canary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryPin>,
+    /// The last canary that was rolled back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<RolledBack>,
+}
+
+/// A canary.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CanaryPin {
+    /// The version.
+    pub version: String,
+    /// Its share of the clients, above 0 and at most 1.
+    pub share: f64,
+}
+
+/// A version that was rolled back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolledBack {
+    /// The version.
+    pub version: String,
+    /// Why, for people.
+    pub reason: String,
+}
+
+impl Pins {
+    /// Reads the file of these settings; there need not be one. The error is one line that names the file.
+    pub fn read(settings: &Settings) -> Result<Self, String> {
+        let file = file_of(settings);
+        let told = |problem: String| format!("{}: {problem}", file.display());
+        if let Err(error) = file.metadata()
+            && error.kind() == std::io::ErrorKind::NotFound
+        {
+            return Ok(Self::default());
+        }
+        let text = files::read_text(&file, files::MOST_OF_TOML).map_err(told)?;
+        let pins: Self = toml::from_str(&text).map_err(|error| told(error.message().replace('\n', " ")))?;
+        pins.check().map_err(told)?;
+        Ok(pins)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        for (name, pins) in &self.models {
+            let canary = pins.canary.as_ref();
+            let versions = [&pins.stable, &pins.previous].into_iter().flatten();
+            let mut names = versions.chain(canary.map(|canary| &canary.version)).chain([name]);
+            if let Some(wrong) = names.find(|name| !is_name(name)) {
+                return Err(format!("models.{name}: `{wrong}` is no name of a model or a version"));
+            }
+            if canary.is_some_and(|canary| !(canary.share > 0.0 && canary.share <= 1.0)) {
+                return Err(format!("models.{name}.canary.share must be above 0 and at most 1"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The pins in use, and their file; cheap to clone.
+#[derive(Clone)]
+pub struct PinBook {
+    file: Arc<Path>,
+    pins: Arc<Mutex<Pins>>,
+}
+
+impl PinBook {
+    /// The pins that were read, with the file that changes go to.
+    pub fn new(settings: &Settings, pins: Pins) -> Self {
+        Self {
+            file: file_of(settings).into(),
+            pins: Arc::new(Mutex::new(pins)),
+        }
+    }
+
+    /// What is said now.
+    pub fn all(&self) -> Pins {
+        self.pins.lock().clone()
+    }
+
+    /// What is said of a model now.
+    pub fn of(&self, model: &str) -> ModelPins {
+        let pins = self.pins.lock();
+        pins.models.get(model).cloned().unwrap_or_default()
+    }
+
+    /// Says something else of a model, and writes the file if that changed anything. The error is for the operator: what was
+    /// said holds, and is lost at a restart. Blocks.
+    pub fn change(&self, model: &str, change: impl FnOnce(&mut ModelPins)) -> Result<(), String> {
+        let mut pins = self.pins.lock();
+        let before = pins.clone();
+        change(pins.models.entry(model.to_owned()).or_default());
+        pins.models.retain(|_, pins| *pins != ModelPins::default());
+        if *pins == before {
+            return Ok(());
+        }
+        // The lock is kept, so that files are written in the order of what was said.
+        write(&self.file, &pins).map_err(|error| {
+            tracing::warn!(file = %self.file.display(), %error, "labels could not be written, a restart will not know them");
+            format!("the labels could not be written ({error}): a restart will not know of this; see labels_file")
+        })
+    }
+}
+
+fn file_of(settings: &Settings) -> PathBuf {
+    let named = settings.labels_file.clone();
+    named.unwrap_or_else(|| settings.models.join(LABELS_FILE))
+}
+
+/// Writes a new file beside the old one, and puts it in its place.
+fn write(file: &Path, pins: &Pins) -> std::io::Result<()> {
+    let text = toml::to_string(pins).expect("pins are plain values with names");
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = file.with_file_name(name);
+    let mut written = std::fs::File::create(&new)?;
+    written.write_all(HEAD.as_bytes())?;
+    written.write_all(text.as_bytes())?;
+    written.sync_all()?;
+    std::fs::rename(&new, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(folder: &Path) -> Settings {
+        Settings {
+            models: folder.to_owned(),
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn what_was_said_is_there_after_a_restart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = settings(folder.path());
+        let book = PinBook::new(&settings, Pins::default());
+        let canary = CanaryPin {
+            version: "3".into(),
+            share: 0.25,
+        };
+        book.change("a", |pins| {
+            pins.stable = Some("2".into());
+            pins.canary = Some(canary.clone());
+        })
+        .expect("written");
+        let read = Pins::read(&settings).expect("read");
+        let again = PinBook::new(&settings, read).of("a");
+        assert_eq!((again.stable.as_deref(), again.canary), (Some("2"), Some(canary)));
+    }
+
+    #[test]
+    fn a_file_that_can_not_be_written_is_a_warning_and_what_was_said_holds() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let book = PinBook::new(&settings(&folder.path().join("no-such-folder")), Pins::default());
+        let warning = book.change("a", |pins| pins.stable = Some("2".into()));
+        assert!(warning.expect_err("not written").contains("labels_file"));
+        assert_eq!(book.of("a").stable.as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn a_broken_file_is_refused_by_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = settings(folder.path());
+        for (text, expected) in [
+            ("[models.a]\nstabel = \"1\"", "unknown field `stabel`"),
+            ("[models.a]\nstable = \"../1\"", "`../1` is no name"),
+            (
+                "[models.a]\ncanary = { version = \"1\", share = 1.5 }",
+                "canary.share must be",
+            ),
+            (
+                "[models.a]\ncanary = { version = \"1\", share = nan }",
+                "canary.share must be",
+            ),
+        ] {
+            std::fs::write(folder.path().join(LABELS_FILE), text).expect("written");
+            let error = Pins::read(&settings).expect_err(text);
+            assert!(error.contains("labels.toml: ") && error.contains(expected), "{error}");
+        }
+    }
+}

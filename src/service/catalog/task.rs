@@ -1,0 +1,263 @@
+//! The tasks: which models decide what, checked as a whole: tiers, labels, and the calibration of a cascade.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::canary::split::gets_canary;
+use super::canary::{Arm, CanaryWatch};
+use super::cascade_calibration::CascadeSetup;
+use super::escalation_drift::CascadeWatch;
+use super::model_version::ModelVersion;
+use super::versions::{Canary, Versions};
+use crate::config::settings::{RouteSetting, Settings, TaskSettings};
+use crate::model::Tier;
+use crate::service::messages::{ClientKey, Route};
+
+/// The models that decide one task.
+#[derive(Clone)]
+pub struct Task {
+    /// Its fast model.
+    pub fast: Option<Arc<ModelVersion>>,
+    /// Its deep model.
+    pub deep: Option<Arc<ModelVersion>>,
+    /// The route of requests that name none: never [`Route::Default`].
+    pub default_route: Route,
+    /// Whether the fast model may answer where the deep one can't, unless a request says.
+    pub allow_fallback: bool,
+    /// What its cascade works with; only and always where it has both tiers.
+    pub cascade: Option<Arc<CascadeSetup>>,
+    /// What is kept of its cascade.
+    pub watch: Arc<CascadeWatch>,
+    /// The same task with a canary in the place of a stable version, and who gets it.
+    pub trial: Option<Arc<Trial>>,
+}
+
+/// A task with a canary.
+pub struct Trial {
+    /// The share of the clients that get it.
+    pub share: f64,
+    /// How the canary does.
+    pub watch: Arc<CanaryWatch>,
+    /// The task as they get it.
+    pub task: Task,
+}
+
+impl Trial {
+    /// Whether a client gets the canary.
+    pub fn takes(&self, client: ClientKey) -> bool {
+        gets_canary(client, &self.watch.model, &self.watch.version, self.share)
+    }
+}
+
+/// Adds to the tasks what they are for clients that get a canary. The error is one line that names the key.
+pub fn add_trials(
+    tasks: &mut BTreeMap<String, Task>,
+    models: &BTreeMap<String, Versions>,
+    settings: &Settings,
+) -> Result<(), String> {
+    for (model, versions) in models {
+        let Some(Canary { version, share, watch }) = versions.live_canary() else {
+            continue;
+        };
+        let mut with_canary = models.clone();
+        with_canary.insert(model.clone(), Versions::only(Arc::clone(version)));
+        for (name, tried) in tasks_over(&with_canary, settings)? {
+            let concerned = tried.models().any(|other| Arc::ptr_eq(other, version));
+            let Some(task) = tasks.get_mut(&name).filter(|_| concerned) else {
+                continue;
+            };
+            if let Some(other) = &task.trial {
+                return Err(format!(
+                    "tasks.{name}: `{model}` and `{}` both have a canary",
+                    other.watch.model
+                ));
+            }
+            task.trial = Some(Arc::new(Trial {
+                share: *share,
+                watch: Arc::clone(watch),
+                task: tried,
+            }));
+        }
+    }
+    Ok(())
+}
+
+/// The tasks of a server over these models. The error is one line that names the key.
+pub fn tasks_over(models: &BTreeMap<String, Versions>, settings: &Settings) -> Result<BTreeMap<String, Task>, String> {
+    let mut tasks = BTreeMap::new();
+    for (name, configured) in &settings.tasks {
+        tasks.insert(name.clone(), configured_task(name, configured, settings, models)?);
+    }
+    for Versions { stable, .. } in models.values() {
+        let name = &stable.verified.manifest.task;
+        if settings.tasks.get(name).is_some_and(TaskSettings::names_models) {
+            continue;
+        }
+        // The task of a model without a manifest is a guess: where a task names the model, that is it.
+        let own = Some(stable.name().to_owned());
+        let names_it = |task: &TaskSettings| task.fast == own || task.deep == own;
+        if !stable.verified.has_manifest() && settings.tasks.values().any(names_it) {
+            continue;
+        }
+        let task = tasks
+            .entry(name.clone())
+            .or_insert_with(|| Task::empty(settings.default_route));
+        task.put(Arc::clone(stable)).map_err(|other| {
+            format!(
+                "tasks.{name}: `{other}` and `{}` are both {}; say in [tasks.{name}] which serves it",
+                stable.name(),
+                stable.verified.manifest.tier.name(),
+            )
+        })?;
+    }
+    for (name, task) in &mut tasks {
+        task.finish(name, settings)?;
+    }
+    Ok(tasks)
+}
+
+fn configured_task(
+    name: &str,
+    configured: &TaskSettings,
+    settings: &Settings,
+    models: &BTreeMap<String, Versions>,
+) -> Result<Task, String> {
+    let mut task = Task {
+        allow_fallback: configured.allow_fallback,
+        ..Task::empty(configured.default_route.unwrap_or(settings.default_route))
+    };
+    for (tier, model) in [(Tier::Fast, &configured.fast), (Tier::Deep, &configured.deep)] {
+        let Some(model) = model else { continue };
+        let key = format!("tasks.{name}.{}", tier.name());
+        let stable = models
+            .get(model)
+            .map(|versions| &versions.stable)
+            .ok_or_else(|| format!("{key}: there is no model `{model}` in the repository"))?;
+        let found = stable.verified.manifest.tier;
+        if found != tier {
+            return Err(format!(
+                "{key}: the manifest of `{model}` says that it is {}",
+                found.name()
+            ));
+        }
+        // Both tiers are empty before.
+        let _ = task.put(Arc::clone(stable));
+    }
+    Ok(task)
+}
+
+impl Task {
+    fn empty(default_route: RouteSetting) -> Self {
+        let default_route = match default_route {
+            RouteSetting::Fast => Route::Fast,
+            RouteSetting::Deep => Route::Deep,
+            RouteSetting::Cascade => Route::Cascade,
+        };
+        Self {
+            fast: None,
+            deep: None,
+            default_route,
+            allow_fallback: false,
+            cascade: None,
+            watch: Arc::default(),
+            trial: None,
+        }
+    }
+
+    /// Checks what only a whole task can be checked for, and sets its cascade up. The error names the key.
+    fn finish(&mut self, name: &str, settings: &Settings) -> Result<(), String> {
+        let told = |problem| format!("tasks.{name}: {problem}");
+        if self.models().next().is_none() {
+            return Err(told(
+                "no model's manifest is for this task, and it names none; set fast, deep or both".to_owned(),
+            ));
+        }
+        self.check_labels().map_err(told)?;
+        if settings.tasks.get(name).is_none_or(|task| task.default_route.is_none()) {
+            // One tier alone answers those who name none.
+            match (&self.fast, &self.deep) {
+                (Some(_), None) => self.default_route = Route::Fast,
+                (None, Some(_)) => self.default_route = Route::Deep,
+                _ => {}
+            }
+        }
+        match (&self.fast, &self.deep) {
+            (Some(fast), Some(deep)) => {
+                let setup = CascadeSetup::find(name, settings, &fast.verified, &deep.verified)?;
+                self.cascade = Some(Arc::new(setup));
+            }
+            _ if self.allow_fallback => {
+                return Err(format!("tasks.{name}.allow_fallback: the task has one tier only"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, model: Arc<ModelVersion>) -> Result<(), String> {
+        let place = match model.verified.manifest.tier {
+            Tier::Fast => &mut self.fast,
+            Tier::Deep => &mut self.deep,
+        };
+        match place {
+            Some(other) => Err(other.name().to_owned()),
+            None => {
+                *place = Some(model);
+                Ok(())
+            }
+        }
+    }
+
+    /// The task as a client gets it, and which version that is, while there is a canary.
+    pub fn for_client(&self, client: ClientKey) -> (&Task, Option<Arm>) {
+        match self.trial.as_ref().filter(|trial| !trial.watch.ended()) {
+            None => (self, None),
+            Some(trial) => {
+                let canary = trial.takes(client);
+                let watch = Arc::clone(&trial.watch);
+                (if canary { &trial.task } else { self }, Some(Arm { watch, canary }))
+            }
+        }
+    }
+
+    /// The models of the task.
+    pub fn models(&self) -> impl Iterator<Item = &Arc<ModelVersion>> {
+        self.fast.iter().chain(&self.deep)
+    }
+
+    /// Whether the same models decide it in the same way.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let same = |a: &Option<Arc<ModelVersion>>, b: &Option<Arc<ModelVersion>>| match (a, b) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        };
+        same(&self.fast, &other.fast) && same(&self.deep, &other.deep) && self.cascade == other.cascade
+    }
+
+    fn check_labels(&self) -> Result<(), String> {
+        let (Some(fast), Some(deep)) = (&self.fast, &self.deep) else {
+            return Ok(());
+        };
+        let sorted = |model: &ModelVersion| {
+            let mut labels = model.verified.manifest.labels.clone();
+            labels.sort();
+            labels
+        };
+        if fast.verified.manifest.problem_type != deep.verified.manifest.problem_type {
+            return Err(format!(
+                "`{}` and `{}` do not have the same problem_type",
+                fast.name(),
+                deep.name()
+            ));
+        }
+        if sorted(fast) == sorted(deep) {
+            return Ok(());
+        }
+        Err(format!(
+            "the labels of `{}` and `{}` are not the same set",
+            fast.name(),
+            deep.name()
+        ))
+    }
+}

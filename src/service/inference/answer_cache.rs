@@ -1,0 +1,197 @@
+//! The answer cache: what a model made of a text, for the next request with the same text; and single flight: a text that
+//! is being worked on is not worked on twice.
+//!
+//! Off unless the operator gives it room. Keyed on the model's fingerprint, the text and how it may be cut; everything else
+//! that a request asks is made of the raw outputs afterwards. Bounded in bytes. A row that failed is never kept.
+//!
+//! Who works on a text may be slow: a request of many texts, or one behind much of its client's own. So the others wait for it
+//! about as long as they would have without a cache, and then work on it themselves.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use quick_cache::Weighter;
+use quick_cache::sync::{Cache, GuardResult};
+
+use super::outputs::{ModelOutputs, TextOutput};
+use super::texts::TextSubset;
+use crate::batching::{BatchShape, RowOutput};
+use crate::error::Error;
+use crate::model::manifest::Truncation;
+
+/// What an entry takes beside its text: its key, its outputs, and the cache's own books, roughly.
+const ENTRY_BYTES: usize = 256;
+/// The size of an entry of a short text, to reckon how many there may be.
+const TYPICAL_BYTES: usize = 400;
+
+/// How much longer than for its own run a request waits for another's, at most: what a busy machine adds to a short run.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Raw outputs by text.
+pub struct AnswerCache {
+    rows: Cache<Key, Arc<Cached>, Bytes>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    fingerprint: Arc<str>,
+    truncation: Option<Truncation>,
+    text: Arc<str>,
+    pair: Option<Arc<str>>,
+}
+
+/// What is kept of a row.
+#[derive(Debug)]
+struct Cached {
+    values: Vec<f32>,
+    token_count: usize,
+    truncated: bool,
+}
+
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<Key, Arc<Cached>> for Bytes {
+    fn weight(&self, key: &Key, row: &Arc<Cached>) -> u64 {
+        (ENTRY_BYTES
+            + key.text.len()
+            + key.pair.as_ref().map_or(0, |pair| pair.len())
+            + size_of_val(row.values.as_slice())) as u64
+    }
+}
+
+impl AnswerCache {
+    /// A cache of so many bytes; none for nought.
+    pub fn new(bytes: usize) -> Option<Arc<Self>> {
+        let rows = || Cache::with_weighter((bytes / TYPICAL_BYTES).max(1), bytes as u64, Bytes);
+        (bytes > 0).then(|| Arc::new(Self { rows: rows() }))
+    }
+
+    /// How many bytes are in use.
+    pub fn bytes(&self) -> u64 {
+        self.rows.weight()
+    }
+}
+
+impl AnswerCache {
+    /// What a model, which is told by its fingerprint, makes of the texts. Those that are kept are not worked on; those that another
+    /// request is working on are waited for, as long as `expected` says of their sizes in bytes and a little longer; the others are
+    /// given to `run`, and kept.
+    pub async fn outputs<F: Future<Output = Result<ModelOutputs, Error>>>(
+        &self,
+        fingerprint: &str,
+        texts: TextSubset,
+        deadline: Instant,
+        run: impl Fn(TextSubset) -> F,
+        expected: impl Fn(Vec<usize>) -> Duration,
+    ) -> Result<ModelOutputs, Error> {
+        let fingerprint: Arc<str> = fingerprint.into();
+        let key = |place: usize| Key {
+            fingerprint: Arc::clone(&fingerprint),
+            truncation: texts.truncation,
+            text: texts.texts[place].as_str().into(),
+            pair: texts.pair(place).map(Into::into),
+        };
+        let keys: Vec<Key> = texts.places.iter().map(|&place| key(place)).collect();
+        let mut answer = Gathered::new(keys.len());
+        let mut open: Vec<usize> = (0..keys.len()).collect();
+        let mut waits_until = None;
+        while !open.is_empty() {
+            let waits = waits_until.is_none_or(|until| Instant::now() < until);
+            let mut own = Vec::new();
+            let mut elsewhere = Vec::new();
+            for at in open {
+                match self.rows.get_value_or_guard(&keys[at], Some(Duration::ZERO)) {
+                    GuardResult::Value(row) => answer.hit(at, &row),
+                    GuardResult::Guard(guard) => own.push((at, Some(guard))),
+                    GuardResult::Timeout if waits => elsewhere.push(at),
+                    GuardResult::Timeout => own.push((at, None)),
+                }
+            }
+            if !own.is_empty() {
+                let part = texts.at(own.iter().map(|&(at, _)| texts.places[at]).collect());
+                // On a failure the guards go, and whoever waits for these texts takes them over.
+                let ran = run(part).await?;
+                answer.preprocess += ran.preprocess;
+                for ((at, guard), row) in own.into_iter().zip(ran.rows) {
+                    let kept = Arc::new(Cached::of(&row));
+                    match guard {
+                        // An error means that the entry was replaced meanwhile: by the same.
+                        Some(guard) => drop(guard.insert(kept)),
+                        None => self.rows.insert(keys[at].clone(), kept),
+                    }
+                    answer.rows[at] = Some(row);
+                }
+            }
+            // Our own work is done before we wait for others', so no two requests wait for each other.
+            if let Some(&at) = elsewhere.first() {
+                let until = *waits_until.get_or_insert_with(|| {
+                    let sizes = elsewhere.iter().map(|&at| texts.bytes_at(texts.places[at]));
+                    let now = Instant::now();
+                    let own = expected(sizes.collect());
+                    now + (own + PATIENCE).min(deadline.saturating_duration_since(now) / 2)
+                });
+                let wait = self.rows.get_value_or_guard_async(&keys[at]);
+                // Past that time it is our own work.
+                let _ = tokio::time::timeout_at(until.into(), wait).await;
+            }
+            open = elsewhere;
+        }
+        Ok(answer.finish())
+    }
+}
+
+/// The rows of one request, as they come.
+struct Gathered {
+    rows: Vec<Option<TextOutput>>,
+    hits: usize,
+    preprocess: Duration,
+}
+
+impl Gathered {
+    fn new(rows: usize) -> Self {
+        Self {
+            rows: std::iter::repeat_with(|| None).take(rows).collect(),
+            hits: 0,
+            preprocess: Duration::ZERO,
+        }
+    }
+
+    fn hit(&mut self, at: usize, row: &Cached) {
+        self.hits += 1;
+        self.rows[at] = Some(row.to_row());
+    }
+
+    fn finish(self) -> ModelOutputs {
+        ModelOutputs {
+            rows: self.rows.into_iter().flatten().collect(),
+            preprocess: self.preprocess,
+            cache_hits: self.hits,
+        }
+    }
+}
+
+impl Cached {
+    fn of(row: &TextOutput) -> Self {
+        Self {
+            values: row.output.values.clone(),
+            token_count: row.token_count,
+            truncated: row.truncated,
+        }
+    }
+
+    fn to_row(&self) -> TextOutput {
+        TextOutput {
+            output: RowOutput {
+                values: self.values.clone(),
+                queued_for: Duration::ZERO,
+                ran_for: Duration::ZERO,
+                worked_for: Duration::ZERO,
+                width: 0,
+                batch: BatchShape::default(),
+            },
+            token_count: self.token_count,
+            truncated: self.truncated,
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What a caller is told where a model gives no answer.
+
+use crate::error::{Error, MODEL_FACT, MODEL_VERSION_FACT, Reason};
+use crate::model::loaded::Model;
+use crate::model::preprocess::EncodeError;
+
+/// The model failed; why is in the log.
+pub fn inference_failed(model: &Model) -> Error {
+    let name = &model.manifest.name;
+    Error::new(Reason::InferenceFailed, format!("the model `{name}` failed"))
+        .with_fact(MODEL_FACT, name)
+        .with_fact(MODEL_VERSION_FACT, &model.manifest.version)
+}
+
+/// The failure to encode the text at a place of the request.
+pub fn encode_error(place: usize, error: EncodeError) -> Error {
+    match error {
+        EncodeError::TooLong { found, limit } => Error::invalid_field(
+            format!("texts[{place}]"),
+            format!("is longer than the model reads: it has {found}, the limit is {limit}"),
+        ),
+        EncodeError::Untokenizable => Error::invalid_field(
+            format!("texts[{place}]"),
+            "can't be cut into tokens: it holds what the model's vocabulary does not, and that has no token for the unknown",
+        ),
+        EncodeError::NoTokens => Error::invalid_field(
+            format!("texts[{place}]"),
+            "has no tokens, and the model's vocabulary has none for the unknown, the padding or the end that could stand for it",
+        ),
+        EncodeError::BeyondTable { id, rows } => Error::invalid_field(
+            format!("texts[{place}]"),
+            format!(
+                "holds a token that the model was not made for: its id is {id}, the model knows those below {rows}, and it has no token for the unknown"
+            ),
+        ),
+        EncodeError::NoPairs => Error::invalid_field("text_pairs", "the model that was asked takes single texts"),
+        EncodeError::Failed => Error::new(Reason::Internal, "preprocessing failed"),
+    }
+}

@@ -1,0 +1,161 @@
+//! Preprocessing as a part of a request: on the spot where that is sure to be short, else by the workers, in turns.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::errors::{encode_error, inference_failed};
+use super::texts::TextSubset;
+use crate::batching::SubmitOptions;
+use crate::batching::job::{Owner, Part, Unfinished};
+use crate::batching::workers::{PART, Workers};
+use crate::error::{Error, Reason};
+use crate::model::Encoding;
+use crate::model::loaded::Model;
+use crate::model::text_cost::TextCost;
+
+/// The most that preprocessing may take on an async thread, by the hardest texts: what others wait for meanwhile, while two
+/// changes of thread would take half as long.
+const ON_THE_SPOT: Duration = Duration::from_micros(100);
+/// The share of one request in the moving average of what texts cost.
+const WEIGHT: f64 = 1.0 / 16.0;
+/// How far that may go from what hard texts cost when the model was loaded.
+const FACTOR_RANGE: (f64, f64) = (0.01, 20.0);
+
+/// A model's preprocessing, as requests see it; cheap to clone.
+#[derive(Clone)]
+pub struct Preparation {
+    workers: Workers,
+    owner: Arc<Owner>,
+    model: Arc<Model>,
+    cost: TextCost,
+    /// What texts cost of late, as a part of what hard ones cost: the bits of a float.
+    factor: Arc<AtomicU64>,
+}
+
+impl Preparation {
+    /// That of a model, by these workers.
+    pub fn new(model: Arc<Model>, workers: Workers) -> Self {
+        let cost = model.text_cost();
+        Self {
+            workers,
+            owner: Owner::new(&model.manifest.name),
+            model,
+            cost,
+            factor: Arc::new(AtomicU64::new(cost.usual.to_bits())),
+        }
+    }
+
+    /// When texts of these sizes in bytes would be ready, from now on; nothing where that is a moment.
+    pub fn expected(&self, sizes: impl Iterator<Item = usize>, options: &SubmitOptions) -> Duration {
+        let hardest = self.cost.of(sizes);
+        if self.is_a_moment(hardest) {
+            return Duration::ZERO;
+        }
+        self.workers.expected(options, self.usually(hardest))
+    }
+
+    /// Turns the texts into model inputs; says how long the work took, without the wait for a turn.
+    pub async fn encode(&self, texts: TextSubset, options: SubmitOptions) -> Result<(Vec<Encoding>, Duration), Error> {
+        let encode = |model: &Model, texts: &TextSubset, at: usize| {
+            let encoding = model.preprocess_pair(&texts.texts[at], texts.pair(at), texts.truncation);
+            encoding.map_err(|error| encode_error(at, error))
+        };
+        self.each(texts, options, encode).await
+    }
+
+    /// Does the same with each of the texts, in order, until one fails; says how long the work took, without the wait
+    /// for a turn.
+    pub async fn each<T: Send + 'static>(
+        &self,
+        subset: TextSubset,
+        options: SubmitOptions,
+        make: impl Fn(&Model, &TextSubset, usize) -> Result<T, Error> + Send + 'static,
+    ) -> Result<(Vec<T>, Duration), Error> {
+        let hardest = self.cost.of(subset.sizes());
+        let expected = self.usually(hardest);
+        let mut texts = Texts {
+            model: Arc::clone(&self.model),
+            made: Vec::with_capacity(subset.places.len()),
+            subset,
+            make,
+            worked: Duration::ZERO,
+        };
+        let (made, worked) = if self.is_a_moment(hardest) {
+            texts.go_on(Duration::MAX).map(|_| texts.take())?
+        } else {
+            let part = move || match texts.go_on(PART) {
+                Ok(false) => Part::More(expected.saturating_sub(expected.mul_f64(texts.done()))),
+                Ok(true) => Part::Done(Ok(texts.take())),
+                Err(error) => Part::Done(Err(error)),
+            };
+            let finished = self.workers.run(options, expected, &self.owner, part).await;
+            finished.map_err(|why| self.to_error(why))??
+        };
+        self.learn(hardest, worked);
+        Ok((made, worked))
+    }
+
+    /// Whether it is done on the spot.
+    fn is_a_moment(&self, hardest: Duration) -> bool {
+        hardest <= ON_THE_SPOT && self.model.preprocesses_predictably()
+    }
+
+    /// What texts cost of late that would cost so much if they were hard.
+    fn usually(&self, hardest: Duration) -> Duration {
+        hardest.mul_f64(f64::from_bits(self.factor.load(Ordering::Relaxed)))
+    }
+
+    fn learn(&self, hardest: Duration, took: Duration) {
+        let seen = took.as_secs_f64() / hardest.as_secs_f64().max(1e-9);
+        let factor = f64::from_bits(self.factor.load(Ordering::Relaxed));
+        let next = (factor + (seen - factor) * WEIGHT).clamp(FACTOR_RANGE.0, FACTOR_RANGE.1);
+        // Of two at the same time one may be lost: it is an average of many.
+        self.factor.store(next.to_bits(), Ordering::Relaxed);
+    }
+
+    fn to_error(&self, why: Unfinished) -> Error {
+        match why {
+            Unfinished::DeadlineExceeded => Error::deadline_exceeded(),
+            Unfinished::Closed => Error::new(Reason::ServerDraining, "the server is shutting down"),
+            Unfinished::GivenUp => inference_failed(&self.model),
+            Unfinished::Panicked => {
+                tracing::error!(model = self.model.manifest.name, "preprocessing panicked");
+                Error::new(Reason::Internal, "preprocessing failed")
+            }
+        }
+    }
+}
+
+/// The texts of a request while they are worked on.
+struct Texts<T, M> {
+    model: Arc<Model>,
+    subset: TextSubset,
+    make: M,
+    made: Vec<T>,
+    worked: Duration,
+}
+
+impl<T, M: Fn(&Model, &TextSubset, usize) -> Result<T, Error>> Texts<T, M> {
+    /// Makes the next ones, for about so long, at least one; whether all are made.
+    fn go_on(&mut self, about: Duration) -> Result<bool, Error> {
+        let started = Instant::now();
+        while let Some(&at) = self.subset.places.get(self.made.len()) {
+            self.made.push((self.make)(&self.model, &self.subset, at)?);
+            if started.elapsed() >= about {
+                break;
+            }
+        }
+        self.worked += started.elapsed();
+        Ok(self.made.len() == self.subset.places.len())
+    }
+
+    /// The part that is made, from nought to one.
+    fn done(&self) -> f64 {
+        self.made.len() as f64 / self.subset.places.len().max(1) as f64
+    }
+
+    fn take(&mut self) -> (Vec<T>, Duration) {
+        (std::mem::take(&mut self.made), self.worked)
+    }
+}

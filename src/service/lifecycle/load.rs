@@ -1,0 +1,235 @@
+//! Loading one version: read and verified files become a model that takes requests.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::loaded_line::tell_loaded;
+use crate::batching::shares::Amount;
+use crate::batching::workers::{Workers, WorkersSettings};
+use crate::config::Settings;
+use crate::model::limited::{self, CallOff, LOAD_LIMIT, Stopped};
+use crate::model::load::{Around, Initialized, InstanceSettings, Limits, SHORTEST_LIMIT, initialize_in};
+use crate::model::low_priority::{Priority, give_way};
+use crate::model::memory::{self, Expected, Usage};
+use crate::model::{ModelError, Tier};
+use crate::service::catalog::health::{Health, ServingState};
+use crate::service::catalog::model_version::{ModelState, ModelVersion};
+use crate::service::catalog::refusal::{Refusal, Stage};
+use crate::service::inference::answer_cache::AnswerCache;
+use crate::service::inference::loaded_model::{LoadedModel, Surroundings};
+use crate::service::inference::memory_budget::MemoryBudget;
+use crate::telemetry::metrics::Metrics;
+
+/// How long preprocessing one text may take before it counts as the model's failure. No text that a model reads takes a
+/// sound tokenizer more than some milliseconds.
+const LONGEST_TEXT: Duration = Duration::from_secs(5);
+
+/// The threads that preprocess, for all models together: started with the first model; cheap to clone.
+#[derive(Clone, Default)]
+pub struct SharedWorkers(Arc<OnceLock<Workers>>);
+
+impl SharedWorkers {
+    /// Starts them if they are not there yet. For the one thread that loads.
+    fn get(&self) -> std::io::Result<Workers> {
+        if let Some(workers) = self.0.get() {
+            return Ok(workers.clone());
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = Workers::start(WorkersSettings {
+            // More threads than cores would only take turns; with one alone, a text that never ends would be the last.
+            threads: cores.max(2),
+            patience: LONGEST_TEXT,
+        })?;
+        Ok(self.0.get_or_init(|| workers).clone())
+    }
+
+    /// Has them end; nobody waits for that.
+    pub fn close(&self) {
+        if let Some(workers) = self.0.get() {
+            workers.close();
+        }
+    }
+}
+
+/// What loading shares with others.
+pub struct Shared {
+    /// Where answers are kept; none if they are not.
+    pub cache: Option<Arc<AnswerCache>>,
+    /// The threads that preprocess.
+    pub workers: SharedWorkers,
+    /// Cancelled when the lifecycle ends.
+    pub stop: CancellationToken,
+}
+
+/// Loads versions.
+pub struct Loader {
+    settings: Arc<Settings>,
+    health: Health,
+    metrics: Metrics,
+    shared: Shared,
+    budget: MemoryBudget,
+}
+
+impl Loader {
+    /// A loader that has loaded nothing yet.
+    pub fn new(settings: Arc<Settings>, health: Health, metrics: Metrics, shared: Shared) -> Self {
+        Self {
+            settings,
+            health,
+            metrics,
+            shared,
+            budget: MemoryBudget::default(),
+        }
+    }
+
+    /// Whether nothing new should begin.
+    pub fn is_stopping(&self) -> bool {
+        self.health.is_draining() || self.shared.stop.is_cancelled()
+    }
+
+    /// Waits until nothing new should begin.
+    pub async fn until_stopping(&self) {
+        tokio::select! {
+            () = self.health.until_draining() => {}
+            () = self.shared.stop.cancelled() => {}
+        }
+    }
+
+    /// Loads a version while nothing serves yet, and lets it serve. Blocks.
+    pub fn load_first(&self, version: &ModelVersion) -> Result<(), ModelError> {
+        self.set_state(version, ModelState::Loading);
+        let loaded = self.load(version, Around::Quiet);
+        let loaded = loaded.map_err(|refusal| refusal.into_model_error(&version.verified.folder));
+        let loaded = loaded.inspect_err(|error| {
+            self.set_state(version, ModelState::Failed(error.problem.clone()));
+        })?;
+        self.set_state(version, ModelState::Serving(Arc::new(loaded)));
+        Ok(())
+    }
+
+    /// Loads a version beside those that serve, at low priority, with what was found of wide sessions when `before` was loaded. It is
+    /// in no catalog yet. Blocks.
+    pub fn load_beside(&self, version: &ModelVersion, before: Option<&ModelVersion>) -> Result<(), Refusal> {
+        if self.is_stopping() {
+            return Err(Refusal::new(Stage::Stopping, "the server is stopping"));
+        }
+        let before = before.and_then(ModelVersion::serving);
+        let idle_from_cells = before.and_then(|loaded| loaded.idle_from_cells);
+        self.set_state(version, ModelState::Loading);
+        let loaded = self.load(version, Around::Busy { idle_from_cells })?;
+        version.set_state(ModelState::Serving(Arc::new(loaded)));
+        Ok(())
+    }
+
+    /// Loads a version, with its queue and threads; its state stays as it is.
+    fn load(&self, version: &ModelVersion, around: Around) -> Result<LoadedModel, Refusal> {
+        let manifest = &version.verified.manifest;
+        let instances = instances(manifest.tier, &self.settings);
+        let expected = Expected::of(&version.verified, instances);
+        self.check_memory(expected)?;
+        let started = Instant::now();
+        let initialized = self.initialize(version, instances, around)?;
+        let (took, asked) = (started.elapsed(), self.settings.asked_tokens());
+        tell_loaded(version, instances, &initialized, took, around, asked);
+        let no_threads =
+            |error: std::io::Error| Refusal::new(Stage::Load, format!("its threads can't be started: {error}"));
+        let surroundings = Surroundings {
+            workers: self.shared.workers.get().map_err(no_threads)?,
+            room: Amount {
+                rows: self.settings.max_queue_texts,
+                bytes: self.settings.max_queue_bytes,
+            },
+            max_cells: manifest.tier.max_cells(),
+            metrics: self.metrics.for_model(&manifest.name, manifest.tier.name()),
+            cache: self.shared.cache.clone(),
+            counted: self.budget.count(expected.bytes()),
+        };
+        LoadedModel::start(initialized, surroundings).map_err(no_threads)
+    }
+
+    /// Reads the model on a thread that is given up when it takes too long or the server stops.
+    fn initialize(
+        &self,
+        version: &ModelVersion,
+        instances: InstanceSettings,
+        around: Around,
+    ) -> Result<Initialized, Refusal> {
+        let verified = version.verified.clone();
+        let run = self.settings.max_timeout.0.max(SHORTEST_LIMIT);
+        let priority = match around {
+            Around::Quiet => Priority::Usual,
+            // Threads of sessions keep the priority that they were started with.
+            Around::Busy { .. } if instances.intra_threads > 1 => Priority::Runs,
+            Around::Busy { .. } => Priority::Background,
+        };
+        let load = move |off: &CallOff| {
+            give_way(priority);
+            let off = off.clone();
+            initialize_in(&verified, instances, around, &Limits { run, off })
+        };
+        let loaded = limited::run("model-load", LOAD_LIMIT, &|| self.is_stopping(), load);
+        let initialized = loaded.map_err(|stopped| match stopped {
+            Stopped::CalledOff => Refusal::new(Stage::Stopping, "the server is stopping"),
+            stopped => Refusal::new(Stage::Load, format!("loading it: {stopped}")),
+        })?;
+        initialized.map_err(|error| Refusal::load(&error, &version.verified.folder))
+    }
+
+    /// Refuses what would not fit beside what is loaded, and says how it would.
+    fn check_memory(&self, expected: Expected) -> Result<(), Refusal> {
+        let configured = (self.settings.max_model_memory > 0).then(|| Usage {
+            used: self.budget.expected_bytes(),
+            limit: self.settings.max_model_memory,
+        });
+        let problem = configured
+            .and_then(|usage| expected.too_much(usage, "max_model_memory's"))
+            .or_else(|| expected.too_much(memory::of_cgroup()?, "the control group's"));
+        problem.map_or(Ok(()), |problem| Err(Refusal::new(Stage::Memory, problem)))
+    }
+
+    /// Changes the state of a version and tells those who watch.
+    fn set_state(&self, version: &ModelVersion, state: ModelState) {
+        version.set_state(state);
+        self.tell_state(version);
+    }
+
+    /// Tells those who watch the state of a version.
+    pub fn tell_state(&self, version: &ModelVersion) {
+        let model = version.model_ref();
+        let labels = [model.name.as_str(), &model.version, &model.fingerprint];
+        let state = ServingState::by_load(version).name();
+        let versions = self.metrics.versions();
+        versions.set_state(labels, state, &ServingState::NAMES);
+        versions.set_verified(&model.name, &model.version, Some(version.verified.verified));
+        self.health.tell();
+    }
+}
+
+/// Sessions of one thread each: on a full server they do more than fewer sessions of more threads.
+fn instances(tier: Tier, settings: &Settings) -> InstanceSettings {
+    const MOST_BY_DEFAULT: usize = 8;
+    // The standard library counts the processors of the affinity mask (cpusets too) and takes the quota of cgroup v2 or v1,
+    // rounded down to at least one, if that is less.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let asked = match tier {
+        Tier::Fast => settings.fast_instances,
+        Tier::Deep => settings.deep_instances,
+    };
+    let chosen = match tier {
+        Tier::Fast => 1,
+        Tier::Deep => (cores / settings.intra_threads).clamp(1, MOST_BY_DEFAULT),
+    };
+    InstanceSettings {
+        count: if asked == 0 { chosen } else { asked },
+        intra_threads: settings.intra_threads,
+        idle_threads: match tier {
+            // A run of a fast model is over before another thread wakes up.
+            Tier::Fast => 1,
+            Tier::Deep if settings.idle_threads == 0 => cores,
+            Tier::Deep => settings.idle_threads,
+        },
+        max_cells: tier.max_cells(),
+    }
+}

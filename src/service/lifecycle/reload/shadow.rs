@@ -1,0 +1,75 @@
+//! Trying a version beside the one that serves: copies of live requests are run on it too, and compared. Callers get the
+//! answers of the version that serves, and wait for nothing.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::service::catalog::canary::verdict::{Compared, ComparisonBounds};
+use crate::service::catalog::model_version::ModelVersion;
+use crate::service::catalog::refusal::{Refusal, Stage};
+use crate::service::inference::loaded_model::LoadedModel;
+use crate::service::inference::texts::TextSubset;
+use crate::service::lifecycle::candidate::Candidate;
+use crate::service::lifecycle::owner::Owner;
+use crate::service::lifecycle::version_comparison::{Failed, compare, counted};
+
+/// Runs copies of requests on a candidate until enough texts were compared, or the time is over; then judges. Nothing to
+/// do where it is off, or where no version serves yet. Blocks.
+pub fn try_beside(owner: &mut Owner, candidate: &Candidate) -> Result<(), Refusal> {
+    let old = candidate.replaces.as_deref().and_then(ModelVersion::serving);
+    let (Some(old), Some(new)) = (old, candidate.version.serving()) else {
+        return Ok(());
+    };
+    let settings = &owner.settings;
+    if settings.shadow_texts == 0 {
+        return Ok(());
+    }
+    let bounds = ComparisonBounds {
+        max_disagreement: settings.shadow_max_disagreement,
+        max_slowdown: settings.shadow_max_slowdown,
+    };
+    let copies = old.mirror.open();
+    let runtime = Arc::clone(&owner.runtime);
+    let compared = runtime.block_on(async {
+        let mut compared = Compared::default();
+        let until = tokio::time::Instant::now() + settings.shadow_time.0;
+        let comparing = compare_all(&mut compared, &old, &new, copies, settings.shadow_texts, &bounds);
+        tokio::select! {
+            () = comparing => {}
+            () = tokio::time::sleep_until(until) => {}
+            () = owner.loader.until_stopping() => {}
+        }
+        compared
+    });
+    old.mirror.close();
+    tracing::info!(
+        model = candidate.name,
+        version = candidate.version.version(),
+        texts = compared.texts,
+        disagreement = compared.disagreement(),
+        slowdown = compared.time_ratio(),
+        "a version was tried beside the one that serves"
+    );
+    match compared.fault(&bounds, 1) {
+        None => Ok(()),
+        Some((_, why)) => Err(Refusal::new(Stage::Shadow, why)),
+    }
+}
+
+/// Runs copies until `wanted` texts were compared.
+async fn compare_all(
+    compared: &mut Compared,
+    old: &LoadedModel,
+    new: &LoadedModel,
+    mut copies: mpsc::Receiver<TextSubset>,
+    wanted: usize,
+    bounds: &ComparisonBounds,
+) {
+    while compared.texts < wanted as u64 {
+        let Some(texts) = copies.recv().await else {
+            return;
+        };
+        compared.add(counted(&compare(old, new, texts).await, bounds, Failed::Differs));
+    }
+}

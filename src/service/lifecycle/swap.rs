@@ -1,0 +1,100 @@
+//! How a version comes in and goes: out of the repository with the checks of a reload, and a catalog put in the place of another.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::candidate::{self, Candidate};
+use super::owner::Owner;
+use crate::error::{Error, Reason};
+use crate::model::low_priority::Priority;
+use crate::model::repository;
+use crate::service::catalog::Catalog;
+use crate::service::catalog::model_version::ModelVersion;
+use crate::service::catalog::refusal::{Refusal, Stage};
+use crate::service::catalog::sources;
+use crate::service::catalog::versions::Versions;
+
+/// The version that is loaded, or else out of the repository, with all checks but the last: whether it fits the others.
+pub fn find_or_load(owner: &mut Owner, name: &str, version: &str) -> Result<Arc<ModelVersion>, Error> {
+    if let Some(found) = owner.catalog().version(name, version) {
+        if found.serving().is_some() {
+            return Ok(found);
+        }
+        let problem = format!("version `{version}` of `{name}` does not serve");
+        return Err(Error::new(Reason::RolloutConflict, problem));
+    }
+    let model = sources::repository(&owner.settings).map(|repository| repository.join(name));
+    let folders = model.and_then(|model| repository::versions_in(&model).ok());
+    let folder = folders
+        .unwrap_or_default()
+        .into_iter()
+        .find(|folder| folder.file_name() == Some(version.as_ref()));
+    let folder = folder.ok_or_else(|| {
+        let problem = format!("version: the repository has no version `{version}` of `{name}`");
+        Error::new(Reason::ModelNotFound, problem)
+    })?;
+    let candidate = read(owner, &folder).map_err(|refusal| refused(version, refusal))?;
+    let before = candidate.replaces.as_deref();
+    let loaded = candidate
+        .agrees()
+        .and_then(|()| owner.loader.load_beside(&candidate.version, before));
+    match loaded {
+        Ok(()) => Ok(candidate.version),
+        Err(refusal) => {
+            owner.retirement.retire(vec![candidate.version]);
+            Err(refused(version, refusal))
+        }
+    }
+}
+
+fn read(owner: &Owner, folder: &Path) -> Result<Candidate, Refusal> {
+    let verified = sources::read(&owner.settings, folder, Priority::Background, &|| owner.is_stopping());
+    let verified = verified.map_err(|error| Refusal::of_file(Stage::NotReady, &error, folder))?;
+    Ok(Candidate::new(verified, &owner.catalog()))
+}
+
+/// Puts a catalog in the place of the one that serves, with something changed about the versions of a model, and lets go what
+/// is not in it any more. Where it does not fit, all stays as it was, and `version` goes if it was new.
+pub fn change(owner: &mut Owner, version: Arc<ModelVersion>, change: impl FnOnce(&mut Versions)) -> Result<(), Error> {
+    let before = owner.catalog();
+    let mut models: BTreeMap<String, Versions> = before.models().clone();
+    if let Some(versions) = models.get_mut(version.name()) {
+        change(versions);
+    }
+    let outcome = candidate::over(models, &before, &owner.settings).map(Arc::new);
+    let (leaving, outcome) = match outcome {
+        Ok(next) => {
+            drop(owner.store.swap(Arc::clone(&next)));
+            owner.loader.tell_state(&version);
+            (gone(&before, &next), Ok(()))
+        }
+        Err(refusal) => {
+            let is_new = !before.holds(&version);
+            let leaving = is_new.then(|| Arc::clone(&version)).into_iter().collect();
+            (leaving, Err(refused(version.version(), refusal)))
+        }
+    };
+    // A version ends with the last that holds it.
+    drop((before, version));
+    owner.retirement.retire(leaving);
+    outcome
+}
+
+/// The versions that one catalog has and the next has not.
+pub fn gone(before: &Catalog, next: &Catalog) -> Vec<Arc<ModelVersion>> {
+    before
+        .versions()
+        .filter(|version| !next.holds(version))
+        .cloned()
+        .collect()
+}
+
+fn refused(version: &str, refusal: Refusal) -> Error {
+    let Refusal { stage, problem } = refusal;
+    Error::new(
+        Reason::VersionRefused,
+        format!("version `{version}` was refused ({}): {problem}", stage.name()),
+    )
+    .with_fact("stage", stage.name())
+}

@@ -1,0 +1,275 @@
+//! What goes into the service and what comes out, free of any protocol.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+pub use crate::batching::{ClientKey, Priority, SubmitOptions, Weight};
+use crate::model::Tier;
+use crate::model::manifest::Truncation;
+
+/// Which model a request asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Route {
+    /// The task's configured default.
+    #[default]
+    Default,
+    /// The fast model.
+    Fast,
+    /// The deep model.
+    Deep,
+    /// The fast model, and the deep one for the texts of which the fast one is not sure enough.
+    Cascade,
+}
+
+/// What a score is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScoreKind {
+    /// Calibrated probabilities.
+    #[default]
+    Probability,
+    /// The model's outputs before softmax, uncalibrated.
+    Logit,
+}
+
+/// A request as it came through a door, its enumerations known, nothing else checked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PredictInput {
+    /// The texts.
+    pub texts: Vec<String>,
+    /// The second texts, for models that classify pairs.
+    pub text_pairs: Vec<String>,
+    /// The task; empty for the default.
+    pub task: String,
+    /// Which model to ask.
+    pub route: Route,
+    /// A model to ask, `name` or `name@version`; empty for none.
+    pub model: String,
+    /// How many labels to list.
+    pub top_k: i32,
+    /// What the listed scores are.
+    pub score_kind: ScoreKind,
+    /// What happens to a text that is too long; absent for the model's own setting.
+    pub truncation: Option<Truncation>,
+    /// The confidence at which a cascade's fast answer stands.
+    pub min_confidence: Option<f32>,
+    /// Whether the fast model may answer where the deep one can't.
+    pub allow_fallback: Option<bool>,
+    /// Which requests go first.
+    pub priority: Priority,
+}
+
+/// A request for explanations as it came through a door.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExplainInput {
+    /// The texts.
+    pub texts: Vec<String>,
+    /// The task; empty for the default.
+    pub task: String,
+    /// Whose answer; the default is the fast model's.
+    pub route: Route,
+    /// A model, `name` or `name@version`; empty for none.
+    pub model: String,
+    /// How many n-grams to list for and against each label; 0 for ten.
+    pub max_contributions: i32,
+    /// What happens to a text that is too long; absent for the model's own setting.
+    pub truncation: Option<Truncation>,
+}
+
+/// Explanations.
+#[derive(Clone, Debug)]
+pub struct ExplainOutput {
+    /// One for each text, in order.
+    pub explanations: Vec<Explanation>,
+    /// Whose answers are explained.
+    pub model: ModelRef,
+    /// From arrival to answer.
+    pub total: Duration,
+}
+
+/// Why the answer to one text is what it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    /// The winning label.
+    pub label: String,
+    /// Its calibrated probability.
+    pub confidence: f32,
+    /// How many features the model saw.
+    pub feature_count: usize,
+    /// Whether it saw only a part of the text.
+    pub truncated: bool,
+    /// For each label, in the model's order.
+    pub labels: Vec<LabelExplanation>,
+}
+
+/// What makes up the logit of one label: `bias`, all listed contributions and `rest` add up to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelExplanation {
+    /// The label.
+    pub label: String,
+    /// Its logit.
+    pub logit: f32,
+    /// What the model says of no text.
+    pub bias: f32,
+    /// The contributions that are not listed, together.
+    pub rest: f32,
+    /// The largest positive ones, the largest first.
+    pub supporting: Vec<Contribution>,
+    /// The largest negative ones, the largest first.
+    pub opposing: Vec<Contribution>,
+}
+
+/// What a feature adds to a logit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contribution {
+    /// Amount added to the logit.
+    pub contribution: f32,
+    /// Where its n-grams stand in the text, in bytes of the original; the first of them.
+    pub spans: Vec<Range<usize>>,
+    /// How many places there are.
+    pub span_count: usize,
+}
+
+/// When a request arrived, when its caller stops waiting, and who that is.
+#[derive(Clone, Copy, Debug)]
+pub struct CallTimes {
+    /// The arrival.
+    pub arrived: Instant,
+    /// The end of the caller's patience.
+    pub deadline: Instant,
+    /// Who asks, for fair shares.
+    pub client: ClientKey,
+    /// Who is behind that, and can't make itself many: the key's owner, or else the peer's address.
+    pub caller: ClientKey,
+    /// The client's part beside others.
+    pub weight: Weight,
+}
+
+impl CallTimes {
+    /// What a request of this priority asks of a queue.
+    pub fn submit_options(self, priority: Priority) -> SubmitOptions {
+        SubmitOptions {
+            deadline: self.deadline,
+            priority,
+            client: self.client,
+            weight: self.weight,
+        }
+    }
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug)]
+pub struct PredictOutput {
+    /// One for each text, in order.
+    pub predictions: Vec<Prediction>,
+    /// The models that took part.
+    pub models: Vec<ModelRef>,
+    /// Where the time went.
+    pub timing: Timing,
+    /// How many texts were answered out of the cache; absent where there is none.
+    pub cache_hits: Option<usize>,
+}
+
+/// The answer for one text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The winning label.
+    pub label: String,
+    /// Its calibrated probability.
+    pub confidence: f32,
+    /// The tier that answered.
+    pub tier: Tier,
+    /// Why that tier.
+    pub decision: Decision,
+    /// The labels that were asked for, best first.
+    pub scores: Vec<LabelScore>,
+    /// How many tokens or features the model saw.
+    pub token_count: usize,
+    /// Whether the model saw only a part of the text.
+    pub truncated: bool,
+    /// The value that a regression model gives.
+    pub value: Option<f32>,
+}
+
+/// Why a tier answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The request, or the task's default route, fixed the tier.
+    Requested,
+    /// Cascade: the fast model was sure enough.
+    Confident,
+    /// Cascade: the fast model was not sure enough, so the deep one answered.
+    Escalated,
+    /// The deep model could not have answered before the deadline, so the fast one did.
+    FallbackDeadline,
+    /// The deep model had no room, so the fast one answered.
+    FallbackOverload,
+}
+
+impl Decision {
+    /// Every decision.
+    pub const ALL: [Decision; 5] = [
+        Decision::Requested,
+        Decision::Confident,
+        Decision::Escalated,
+        Decision::FallbackDeadline,
+        Decision::FallbackOverload,
+    ];
+
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Decision::Requested => "requested",
+            Decision::Confident => "confident",
+            Decision::Escalated => "escalated",
+            Decision::FallbackDeadline => "fallback_deadline",
+            Decision::FallbackOverload => "fallback_overload",
+        }
+    }
+}
+
+/// A label and its score.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelScore {
+    /// The label.
+    pub label: String,
+    /// A probability or a logit, as asked.
+    pub score: f32,
+    /// Whether it is part of the answer: the winner, or a label over its threshold.
+    pub selected: bool,
+}
+
+/// Names one version of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelRef {
+    /// The name.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// The first 16 hexadecimal digits of the SHA-256 over its files.
+    pub fingerprint: String,
+    /// The tier that it serves.
+    pub tier: Tier,
+}
+
+/// Where the time of one request went. The parts follow each other, so together they are at most the total; what is left of it is
+/// routing, changes of thread, and waiting for texts that another request works on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// From arrival to answer.
+    pub total: Duration,
+    /// Turning texts into model inputs; where two tiers did so one after the other, both together.
+    pub preprocess: Duration,
+    /// In each tier that took part, in the order in which they did.
+    pub tiers: Vec<(Tier, TierTiming)>,
+}
+
+/// Where the time went in one tier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TierTiming {
+    /// Waiting for a place in a batch.
+    pub queue: Duration,
+    /// The ONNX Runtime call.
+    pub inference: Duration,
+    /// How many texts the largest batch held.
+    pub batch_texts: usize,
+}

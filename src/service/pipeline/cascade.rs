@@ -1,0 +1,210 @@
+//! The cascade: the fast model answers every text, the deep one those that are not left to it, and what the deep one can't do
+//! in time, or has no room for, falls back to the fast answer where that is allowed.
+//!
+//! Moves texts between the tiers; what to decide is `escalation.rs`'s. The deep route with fallback is the same flow in which
+//! no fast answer stands.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::answer::{Answers, Observed, TextAnswer};
+use super::escalation;
+use super::target::{Classified, ModelTarget, Recorder};
+use crate::error::{Error, Reason};
+use crate::model::blend::log_softmax;
+use crate::model::postprocess::Classification;
+use crate::service::catalog::cascade_calibration::CascadeSetup;
+use crate::service::catalog::escalation_drift::CascadeWatch;
+use crate::service::inference::outputs::TextOutput;
+use crate::service::inference::texts::TextSubset;
+use crate::service::messages::{Decision, SubmitOptions};
+
+/// Longer than any deadline: tells a lack of room from a lack of time.
+const EVER: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Both tiers of a task, and how they share a request.
+#[derive(Clone)]
+pub struct CascadePlan {
+    /// The fast model.
+    pub fast: ModelTarget,
+    /// The deep model.
+    pub deep: ModelTarget,
+    /// What was calibrated.
+    pub setup: Arc<CascadeSetup>,
+    /// Which fast answers stand.
+    pub threshold: Threshold,
+    /// Whether a fast answer may take the place of a deep one.
+    pub allow_fallback: bool,
+    /// The task's name.
+    pub task: String,
+    /// Whether the threshold is the task's, not the request's.
+    pub own_threshold: bool,
+    /// What is kept of the task's cascade.
+    pub watch: Arc<CascadeWatch>,
+}
+
+/// Which fast answers stand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Threshold {
+    /// None: the deep model was asked for.
+    None,
+    /// Those at least as sure as this.
+    From(f32),
+}
+
+/// What became of the texts that the fast model does not answer by itself.
+struct Escalation {
+    /// What the deep model made of those that it got.
+    deep: Option<Classified>,
+    /// Their places, ascending.
+    places: Vec<usize>,
+    /// The places of those that fell back, with the reason.
+    fallen: Vec<(usize, Decision)>,
+}
+
+impl CascadePlan {
+    /// Answers the texts, in order.
+    pub async fn answer(
+        &self,
+        texts: TextSubset,
+        options: SubmitOptions,
+        recorder: &Recorder<'_>,
+    ) -> Result<Answers, Error> {
+        let [fast_temperature, _] = self.setup.temperatures;
+        let fast = self
+            .fast
+            .classify(texts.clone(), options, Some(fast_temperature), recorder)
+            .await?;
+        let confidences: Vec<f32> = fast.says.iter().map(Classification::confidence).collect();
+        let wanted = match self.threshold {
+            Threshold::None => (0..fast.says.len()).collect(),
+            Threshold::From(min_confidence) => escalation::uncertain(&confidences, min_confidence),
+        };
+        let mut observed = Observed {
+            wanted: wanted.len(),
+            ..Observed::default()
+        };
+        let Escalation { deep, places, fallen } = self.escalate(&confidences, wanted, texts, options, recorder).await?;
+
+        let mut answers: Vec<TextAnswer> = fast
+            .says
+            .iter()
+            .zip(&fast.outputs.rows)
+            .map(|(says, row)| self.fast.text_answer(says.clone(), row, Decision::Confident))
+            .collect();
+        for (place, reason) in fallen {
+            answers[place].decision = reason;
+        }
+        let mut parts = vec![self.fast.part(&fast.outputs)];
+        if let Some(deep) = deep {
+            parts.push(self.deep.part(&deep.outputs));
+            for ((says, row), place) in deep.says.into_iter().zip(&deep.outputs.rows).zip(places) {
+                if self.setup.fast_of_deep[says.winner] == fast.says[place].winner {
+                    observed.agree += 1;
+                } else {
+                    observed.differ += 1;
+                }
+                answers[place] = self.deep_answer(says, row, &fast.says[place]);
+            }
+        }
+        observed.fast_confidences = confidences;
+        Ok(Answers {
+            texts: answers,
+            parts,
+            observed,
+        })
+    }
+
+    /// Gives the deep model what it can take, all of it in one go. Where fallback is allowed, a lack of room or of time is no
+    /// failure, and enough time is left for the answer.
+    async fn escalate(
+        &self,
+        confidences: &[f32],
+        wanted: Vec<usize>,
+        texts: TextSubset,
+        options: SubmitOptions,
+        recorder: &Recorder<'_>,
+    ) -> Result<Escalation, Error> {
+        let now = Instant::now();
+        let (deadline, places, given_up) = if self.allow_fallback {
+            let deadline = escalation::escalation_deadline(now, options.deadline);
+            let admissible = self.admissible(&texts, wanted.len(), SubmitOptions { deadline, ..options });
+            let (places, given_up) = escalation::admit(confidences, wanted, admissible);
+            (deadline, places, given_up)
+        } else {
+            (options.deadline, wanted, Vec::new())
+        };
+        let mut escalation = Escalation {
+            deep: None,
+            places,
+            fallen: Vec::new(),
+        };
+        if !given_up.is_empty() {
+            let ever = SubmitOptions {
+                deadline: now + EVER,
+                ..options
+            };
+            let wanted = escalation.places.len() + given_up.len();
+            let short_of = if self.admissible(&texts, wanted, ever) < wanted {
+                Decision::FallbackOverload
+            } else {
+                Decision::FallbackDeadline
+            };
+            escalation.fallen = given_up.into_iter().map(|place| (place, short_of)).collect();
+        }
+        if escalation.places.is_empty() {
+            return Ok(escalation);
+        }
+        // Where its answer is not blended, the manifest's own temperature holds.
+        let temperature = match self.threshold {
+            Threshold::None => None,
+            Threshold::From(_) => Some(self.setup.temperatures[1]),
+        };
+        let texts = texts.at(escalation.places.clone());
+        let options = SubmitOptions { deadline, ..options };
+        match self.deep.classify(texts, options, temperature, recorder).await {
+            Ok(deep) => escalation.deep = Some(deep),
+            Err(error) => {
+                // What was admitted a moment ago may be refused now, or take longer than it looked.
+                let fallback = fallback_for(&error).filter(|_| self.allow_fallback).ok_or(error)?;
+                let places = std::mem::take(&mut escalation.places);
+                escalation
+                    .fallen
+                    .extend(places.into_iter().map(|place| (place, fallback)));
+            }
+        }
+        Ok(escalation)
+    }
+
+    /// How many of `wanted` texts of the request the deep model would take now, and do in time.
+    fn admissible(&self, texts: &TextSubset, wanted: usize, options: SubmitOptions) -> usize {
+        let size = texts.bytes().div_ceil(texts.places.len().max(1));
+        self.deep.loaded.admissible(options, wanted, size)
+    }
+
+    /// The answer to a text that the deep model got: its own, or both models' where they share the request.
+    fn deep_answer(&self, deep: Classification, row: &TextOutput, fast: &Classification) -> TextAnswer {
+        if self.threshold == Threshold::None {
+            return self.deep.text_answer(deep, row, Decision::Requested);
+        }
+        let [fast_temperature, deep_temperature] = self.setup.temperatures;
+        let logs = |logits: &mut dyn Iterator<Item = f32>, temperature: f32| {
+            log_softmax(&logits.map(f64::from).collect::<Vec<_>>(), f64::from(temperature))
+        };
+        let in_deep_order = &mut self.setup.fast_of_deep.iter().map(|&label| fast.logits[label]);
+        let blended = self.setup.blend.classify(
+            &logs(in_deep_order, fast_temperature),
+            &logs(&mut deep.logits.iter().copied(), deep_temperature),
+        );
+        self.deep.text_answer(blended, row, Decision::Escalated)
+    }
+}
+
+/// The fallback that answers a failure, if one does: the others are not for want of time or room.
+fn fallback_for(error: &Error) -> Option<Decision> {
+    match error.reason {
+        Reason::DeadlineExceeded => Some(Decision::FallbackDeadline),
+        Reason::QueueFull => Some(Decision::FallbackOverload),
+        _ => None,
+    }
+}

@@ -1,0 +1,54 @@
+//! The pipeline: answers requests. It reads what serves and counts how it went; it changes nothing.
+//!
+//! In reading order: [`validate`] (what a request alone must satisfy) → [`route`] (which model answers) → [`predict`] (the flow of one
+//! request) → [`target`] (one model's part) → [`cascade`] (both models' parts) → [`escalation`] (what it decides, pure) →
+//! [`answer`] (what comes out) → [`cascade_metrics`] (what is seen of it); beside them [`explain`].
+
+pub mod answer;
+pub mod cascade;
+pub mod cascade_metrics;
+pub mod escalation;
+pub mod explain;
+pub mod predict;
+pub mod route;
+pub mod target;
+pub mod validate;
+
+use super::catalog::health::Health;
+use super::catalog::store::CatalogStore;
+use super::limits::RequestLimits;
+use super::messages::{CallTimes, ExplainInput, ExplainOutput, PredictInput, PredictOutput};
+use crate::error::Error;
+use crate::telemetry::metrics::Metrics;
+
+/// Answers requests.
+pub struct Pipeline {
+    catalog: CatalogStore,
+    health: Health,
+    limits: RequestLimits,
+    metrics: Metrics,
+}
+
+impl Pipeline {
+    /// A pipeline over what a catalog holds.
+    pub fn new(catalog: CatalogStore, health: Health, limits: RequestLimits, metrics: Metrics) -> Self {
+        Self {
+            catalog,
+            health,
+            limits,
+            metrics,
+        }
+    }
+
+    /// Answers one request.
+    pub async fn predict(&self, input: PredictInput, times: CallTimes) -> Result<PredictOutput, Error> {
+        let recorder = target::Recorder::new(&self.health, &self.metrics, times.caller);
+        predict::predict(input, times, &self.catalog.load(), self.limits, &recorder).await
+    }
+
+    /// Explains the answers to texts.
+    pub async fn explain(&self, input: ExplainInput, times: CallTimes) -> Result<ExplainOutput, Error> {
+        let recorder = target::Recorder::new(&self.health, &self.metrics, times.caller);
+        explain::explain(input, times, &self.catalog.load(), self.limits, &recorder).await
+    }
+}

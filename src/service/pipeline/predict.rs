@@ -1,0 +1,158 @@
+//! The flow of one request: [`predict`] is all of it, each stage one line.
+
+use std::time::Instant;
+
+use super::answer::{Answers, TextAnswer};
+use super::cascade_metrics;
+use super::route::{Plan, plan};
+use super::target::Recorder;
+use super::validate::{AnswerOptions, validate};
+use crate::error::Error;
+use crate::model::manifest::LONGEST_LABEL;
+use crate::service::catalog::Catalog;
+use crate::service::inference::texts::TextSubset;
+use crate::service::limits::RequestLimits;
+use crate::service::messages::{CallTimes, LabelScore, PredictInput, PredictOutput, Prediction, ScoreKind, Timing};
+use crate::telemetry::metrics::Metrics;
+
+/// The most bytes of an answer's scores, each with its label's name: what one caller can have us build, and hold until it has read it.
+const MOST_ANSWER_BYTES: usize = 16 << 20;
+/// What a score takes beside its label's name, in bytes.
+const SCORE_BYTES: usize = 20;
+
+/// Answers one request: validate → route → preprocess → inference → postprocess, the two in the middle once a model.
+pub async fn predict(
+    input: PredictInput,
+    times: CallTimes,
+    catalog: &Catalog,
+    limits: RequestLimits,
+    recorder: &Recorder<'_>,
+) -> Result<PredictOutput, Error> {
+    let input = validate(input, limits)?;
+    let plan = plan(&input, catalog, times.client)?;
+    let options = input.options;
+    for target in plan.targets() {
+        check_size(&target.loaded.model.manifest.labels, input.texts.len(), options.top_k)?;
+    }
+    let texts = TextSubset::all(input.texts, input.text_pairs, options.truncation);
+    let submit = times.submit_options(input.priority);
+    let answers = match &plan {
+        Plan::Single(target) => target.answer(texts, submit, recorder).await?,
+        Plan::Cascade(cascade) => cascade.answer(texts, submit, recorder).await?,
+    };
+    count(&plan, &answers, recorder.metrics());
+    Ok(finish(answers, options, times))
+}
+
+fn count(plan: &Plan, answers: &Answers, metrics: &Metrics) {
+    for target in plan.targets() {
+        let tier = target.model.tier;
+        let by_it = answers.texts.iter().filter(|answer| answer.model.tier() == tier);
+        target.loaded.metrics.answered(by_it.count());
+    }
+    if let Plan::Cascade(cascade) = plan {
+        cascade_metrics::record(cascade, answers, metrics.cascade(), Instant::now());
+    }
+}
+
+/// Refuses scores that would be too many bytes together.
+fn check_size(labels: &[String], texts: usize, top_k: usize) -> Result<(), Error> {
+    let scores = texts * top_k.min(labels.len());
+    if scores * (LONGEST_LABEL + SCORE_BYTES) <= MOST_ANSWER_BYTES {
+        return Ok(());
+    }
+    let longest = labels.iter().map(String::len).max().unwrap_or_default();
+    if scores * (longest + SCORE_BYTES) <= MOST_ANSWER_BYTES {
+        return Ok(());
+    }
+    let most = MOST_ANSWER_BYTES / (longest + SCORE_BYTES) / texts.max(1);
+    Err(Error::invalid_field(
+        "top_k",
+        format!(
+            "asks for {scores} scores, which are more than {MOST_ANSWER_BYTES} bytes with their labels; with so many texts the most is {most}"
+        ),
+    ))
+}
+
+fn finish(answers: Answers, options: AnswerOptions, times: CallTimes) -> PredictOutput {
+    let predictions = answers.texts.iter().map(|answer| postprocess(answer, options));
+    PredictOutput {
+        predictions: predictions.collect(),
+        cache_hits: answers
+            .parts
+            .iter()
+            .filter_map(|part| part.cache_hits)
+            .reduce(|a, b| a + b),
+        timing: Timing {
+            total: times.arrived.elapsed(),
+            preprocess: answers.parts.iter().map(|part| part.preprocess).sum(),
+            tiers: answers
+                .parts
+                .iter()
+                .map(|part| (part.model.tier, part.timing))
+                .collect(),
+        },
+        models: answers.parts.into_iter().map(|part| part.model).collect(),
+    }
+}
+
+fn postprocess(text: &TextAnswer, options: AnswerOptions) -> Prediction {
+    let answer = &text.answer;
+    let labels = &text.model.manifest.labels;
+    let scores = answer.ranking(options.top_k).into_iter().map(|label| LabelScore {
+        label: labels[label].clone(),
+        score: match options.score_kind {
+            ScoreKind::Probability => answer.probabilities[label],
+            ScoreKind::Logit => answer.logits[label],
+        },
+        selected: answer.selects(label),
+    });
+    // A multi-label model may select none; of a regression, the label is the name of its value.
+    let named = answer.selects(answer.winner) || answer.value().is_some();
+    Prediction {
+        label: if named {
+            labels[answer.winner].clone()
+        } else {
+            String::new()
+        },
+        confidence: answer.confidence(),
+        tier: text.model.tier(),
+        decision: text.decision,
+        scores: scores.collect(),
+        token_count: text.token_count,
+        truncated: text.truncated,
+        value: answer.value(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(count: usize, bytes: usize) -> Vec<String> {
+        (0..count).map(|at| format!("{at:0bytes$}")).collect()
+    }
+
+    #[test]
+    fn scores_are_bounded_by_their_bytes() {
+        for (count, bytes, texts, top_k, most) in [
+            (4_000, 10, 128, 4_000, None),
+            (4_000, 10, 128, usize::MAX, None),
+            (10_000, 256, 6, 10_000, None),
+            (10_000, 256, 7, 10_000, Some(8_683)),
+            (10_000, 256, 7, 8_683, None),
+            (10_000, 256, 128, usize::MAX, Some(474)),
+            (10_000, 256, 128, 474, None),
+            (10_000, 256, 128, 475, Some(474)),
+            (2, 8, 128, usize::MAX, None),
+            (0, 8, 128, usize::MAX, None),
+        ] {
+            let refused = check_size(&labels(count, bytes), texts, top_k).err();
+            let told = most.map(|most| format!("the most is {most}"));
+            assert_eq!(refused.is_some(), told.is_some(), "{count} {bytes} {texts} {top_k}");
+            if let (Some(error), Some(told)) = (refused, told) {
+                assert!(error.message.ends_with(&told), "{}", error.message);
+            }
+        }
+    }
+}

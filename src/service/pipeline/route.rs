@@ -1,0 +1,270 @@
+//! Routing: which model answers a request, and why. Decides by names and configuration; the model's state comes last.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use super::cascade::{CascadePlan, Threshold};
+use super::target::ModelTarget;
+use super::validate::{Target, ValidExplain, ValidInput};
+use crate::error::{Error, Reason};
+use crate::model::Tier;
+use crate::model::manifest::ProblemType;
+use crate::service::catalog::Catalog;
+use crate::service::catalog::canary::Arm;
+use crate::service::catalog::canary::split::gets_canary;
+use crate::service::catalog::model_version::{ModelState, ModelVersion};
+use crate::service::catalog::task::Task;
+use crate::service::catalog::versions::{Canary, Versions};
+use crate::service::inference::loaded_model::LoadedModel;
+use crate::service::messages::{ClientKey, Route};
+
+/// The most models that an error names.
+const MAX_LISTED_MODELS: usize = 20;
+
+/// Who answers.
+pub enum Plan {
+    /// One model.
+    Single(ModelTarget),
+    /// Both tiers of a task.
+    Cascade(Box<CascadePlan>),
+}
+
+impl Plan {
+    /// The models that may be asked.
+    pub fn targets(&self) -> impl Iterator<Item = &ModelTarget> {
+        let (first, second) = match self {
+            Plan::Single(target) => (target, None),
+            Plan::Cascade(plan) => (&plan.fast, Some(&plan.deep)),
+        };
+        std::iter::once(first).chain(second)
+    }
+}
+
+/// Chooses who answers a request of a client.
+pub fn plan(input: &ValidInput, catalog: &Catalog, client: ClientKey) -> Result<Plan, Error> {
+    let plan = match &input.target {
+        Target::Model { name, version } => {
+            let (version, arm) = named(catalog, &input.task, name, version.as_deref(), client)?;
+            Plan::Single(target(&version, arm.as_ref())?)
+        }
+        Target::Route(route) => {
+            let (task, arm) = task(catalog, &input.task)?.for_client(client);
+            by_route(catalog, task, arm.as_ref(), input, *route)?
+        }
+    };
+    check_pairs(plan, input)
+}
+
+/// Whether every model that may be asked takes what is asked.
+fn check_pairs(plan: Plan, input: &ValidInput) -> Result<Plan, Error> {
+    let single = |target: &&ModelTarget| !target.loaded.model.takes_pairs();
+    if !input.text_pairs.is_empty()
+        && let Some(target) = plan.targets().find(single)
+    {
+        let problem = format!("the model `{}` takes single texts, not pairs", target.model.name);
+        return Err(Error::invalid_field("text_pairs", problem));
+    }
+    Ok(plan)
+}
+
+/// Chooses whose answers are explained: the model that is named, or the task's fast or deep one; the fast one by default.
+pub fn explained(input: &ValidExplain, catalog: &Catalog, client: ClientKey) -> Result<ModelTarget, Error> {
+    match &input.target {
+        Target::Model { name, version } => {
+            let (version, arm) = named(catalog, &input.task, name, version.as_deref(), client)?;
+            target(&version, arm.as_ref())
+        }
+        Target::Route(route) => {
+            let wanted = if *route == Route::Deep { Tier::Deep } else { Tier::Fast };
+            let (task, arm) = task(catalog, &input.task)?.for_client(client);
+            target(tier(task, &input.task, wanted)?, arm.as_ref())
+        }
+    }
+}
+
+fn task<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Task, Error> {
+    catalog.task(name).ok_or_else(|| {
+        let known = catalog.task_names().collect::<Vec<_>>().join(", ");
+        if name.is_empty() {
+            Error::invalid_field("task", format!("this server has several tasks, name one of: {known}"))
+        } else {
+            Error::new(
+                Reason::TaskNotFound,
+                format!("task: there is no task `{name}`, the tasks are: {known}"),
+            )
+        }
+    })
+}
+
+fn by_route(
+    catalog: &Catalog,
+    task: &Task,
+    arm: Option<&Arm>,
+    input: &ValidInput,
+    route: Route,
+) -> Result<Plan, Error> {
+    let route = if route == Route::Default {
+        task.default_route
+    } else {
+        route
+    };
+    let options = input.cascade;
+    if route != Route::Cascade && options.min_confidence.is_some() {
+        let problem = "applies to ROUTE_CASCADE only, which is not this task's default route";
+        return Err(Error::invalid_field("min_confidence", problem));
+    }
+    let allow_fallback = options.allow_fallback.unwrap_or(task.allow_fallback);
+    let asked_confidence = match route {
+        Route::Fast => return Ok(Plan::Single(target(tier(task, &input.task, Tier::Fast)?, arm)?)),
+        Route::Deep | Route::Default if !allow_fallback => {
+            return Ok(Plan::Single(target(tier(task, &input.task, Tier::Deep)?, arm)?));
+        }
+        Route::Deep | Route::Default => None,
+        Route::Cascade => options.min_confidence,
+    };
+    let (fast, deep) = (
+        tier(task, &input.task, Tier::Fast)?,
+        tier(task, &input.task, Tier::Deep)?,
+    );
+    let setup = task
+        .cascade
+        .clone()
+        .ok_or_else(|| Error::new(Reason::Internal, "a task of two tiers was not set up"))?;
+    if route == Route::Cascade && deep.verified.manifest.problem_type != ProblemType::SingleLabel {
+        return Err(Error::new(
+            Reason::CascadeNotCalibrated,
+            format!(
+                "route: {} has no cascade: only models of which one label is right can share a request; ask for the fast or the deep one",
+                spoken(&input.task)
+            ),
+        ));
+    }
+    let threshold = match (route, asked_confidence.or(setup.min_confidence)) {
+        (Route::Cascade, Some(min_confidence)) => Threshold::From(min_confidence),
+        (Route::Cascade, None) => return Err(not_calibrated(input)),
+        _ => Threshold::None,
+    };
+    Ok(Plan::Cascade(Box::new(CascadePlan {
+        fast: target(fast, arm)?,
+        deep: target(deep, arm)?,
+        setup,
+        threshold,
+        allow_fallback,
+        task: catalog.task_name(&input.task).unwrap_or_default().to_owned(),
+        own_threshold: options.min_confidence.is_none(),
+        watch: Arc::clone(&task.watch),
+    })))
+}
+
+fn tier<'a>(task: &'a Task, name: &str, tier: Tier) -> Result<&'a Arc<ModelVersion>, Error> {
+    let model = match tier {
+        Tier::Fast => &task.fast,
+        Tier::Deep => &task.deep,
+    };
+    model.as_ref().ok_or_else(|| {
+        Error::new(
+            Reason::TierNotConfigured,
+            format!("route: {} has no {} model", spoken(name), tier.name()),
+        )
+    })
+}
+
+fn not_calibrated(input: &ValidInput) -> Error {
+    Error::new(
+        Reason::CascadeNotCalibrated,
+        format!(
+            "route: the cascade of {} is not calibrated for its models; run `tandem calibrate`, or set min_confidence",
+            spoken(&input.task)
+        ),
+    )
+}
+
+fn spoken(task: &str) -> String {
+    if task.is_empty() {
+        "the default task".to_owned()
+    } else {
+        format!("the task `{task}`")
+    }
+}
+
+/// A version as a target; with the canary's arm, if the canary is of its model.
+fn target(version: &Arc<ModelVersion>, arm: Option<&Arm>) -> Result<ModelTarget, Error> {
+    Ok(ModelTarget {
+        loaded: serving(version)?,
+        model: version.model_ref(),
+        arm: arm.filter(|arm| arm.watch.model == version.name()).cloned(),
+        version: Arc::clone(version),
+    })
+}
+
+/// The model of that name, in the version that is named, or else the client's, if it serves `of_task`, where that is not empty.
+fn named(
+    catalog: &Catalog,
+    of_task: &str,
+    name: &str,
+    version: Option<&str>,
+    client: ClientKey,
+) -> Result<(Arc<ModelVersion>, Option<Arm>), Error> {
+    let (clients, arm) = match catalog.models().get(name).and_then(Versions::live_canary) {
+        Some(Canary {
+            version: tried,
+            share,
+            watch,
+        }) if version.is_none() => {
+            let canary = gets_canary(client, name, tried.version(), *share);
+            let watch = Arc::clone(watch);
+            (canary.then(|| Arc::clone(tried)), Some(Arm { watch, canary }))
+        }
+        _ => (None, None),
+    };
+    let stable = catalog.stable(name).ok_or_else(|| no_such_model(catalog, name))?;
+    let found = match version {
+        None => Some(clients.unwrap_or_else(|| Arc::clone(&stable))),
+        Some(version) => catalog.version(name, version),
+    };
+    let found = found.ok_or_else(|| {
+        let (version, serving) = (version.unwrap_or_default(), stable.version());
+        Error::new(
+            Reason::ModelNotFound,
+            format!("model: `{name}` has no version `{version}` here, version `{serving}` serves"),
+        )
+    })?;
+    if !of_task.is_empty() {
+        task(catalog, of_task)?;
+        if !catalog.tasks_of(&found).contains(&of_task) {
+            return Err(Error::invalid_field(
+                "model",
+                format!("does not serve the task `{of_task}`"),
+            ));
+        }
+    }
+    Ok((found, arm))
+}
+
+/// Names the models that there are, up to a bound: a repository may hold hundreds.
+fn no_such_model(catalog: &Catalog, name: &str) -> Error {
+    let known: Vec<&str> = catalog.models().keys().map(|known| &**known).collect();
+    let mut listed = known[..known.len().min(MAX_LISTED_MODELS)].join(", ");
+    if known.len() > MAX_LISTED_MODELS {
+        let _ = write!(listed, " and {} more", known.len() - MAX_LISTED_MODELS);
+    }
+    Error::new(
+        Reason::ModelNotFound,
+        format!("model: there is no model `{name}`, the models are: {listed}"),
+    )
+}
+
+fn serving(version: &ModelVersion) -> Result<Arc<LoadedModel>, Error> {
+    let name = version.name();
+    match &*version.state() {
+        ModelState::Serving(loaded) => Ok(Arc::clone(loaded)),
+        ModelState::Loading => Err(Error::new(
+            Reason::ModelLoading,
+            format!("the model `{name}` is being loaded"),
+        )),
+        ModelState::Failed(_) => Err(Error::new(
+            Reason::ModelFailed,
+            format!("the model `{name}` is not available"),
+        )),
+    }
+}

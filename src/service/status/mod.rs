@@ -1,0 +1,64 @@
+//! Status: what is told of the models: every loaded version, in pages, and one by its name. Changes nothing.
+//!
+//! In reading order: [`model_report`] (one version) → [`model_info`] (all of them).
+
+pub mod model_info;
+pub mod model_report;
+
+use std::sync::Arc;
+
+use super::catalog::health::Health;
+use super::catalog::store::CatalogStore;
+use super::lifecycle::Lifecycle;
+use crate::config::Settings;
+use crate::error::Error;
+use model_info::{Inventory, ModelDetails, ModelPage, ModelVersions};
+use model_report::{ModelReport, Reporter};
+
+/// Tells of the models.
+pub struct Status {
+    catalog: CatalogStore,
+    reporter: Reporter,
+    lifecycle: Arc<Lifecycle>,
+    settings: Arc<Settings>,
+}
+
+impl Status {
+    /// The status of what a lifecycle has loaded.
+    pub fn new(catalog: CatalogStore, health: Health, lifecycle: Arc<Lifecycle>, settings: Arc<Settings>) -> Self {
+        Self {
+            catalog,
+            reporter: Reporter::new(health, Arc::clone(&lifecycle)),
+            lifecycle,
+            settings,
+        }
+    }
+
+    /// What is told of every loaded version of each model, by name, the stable one first.
+    pub fn reports(&self) -> Vec<ModelReport> {
+        let catalog = self.catalog.load();
+        let reports = catalog
+            .versions()
+            .map(|version| self.reporter.report(version, &catalog));
+        reports.collect()
+    }
+
+    /// A page of all loaded versions, by name, then version. The token is the last version of the page before.
+    pub fn list(&self, page_size: i32, page_token: &str) -> Result<ModelPage, Error> {
+        self.of_now(|inventory| inventory.list(page_size, page_token))
+    }
+
+    /// One version of a model by `name` or `name@version`, and all that there are.
+    pub fn get(&self, name: &str) -> Result<(ModelDetails, ModelVersions), Error> {
+        self.of_now(|inventory| inventory.get(name))
+    }
+
+    fn of_now<T>(&self, tell: impl FnOnce(&Inventory<'_>) -> T) -> T {
+        tell(&Inventory {
+            catalog: &self.catalog.load(),
+            reporter: &self.reporter,
+            lifecycle: &self.lifecycle,
+            settings: &self.settings,
+        })
+    }
+}

@@ -1,0 +1,217 @@
+//! What is told of the models: every loaded version, in pages, and one by its name. Changes nothing.
+
+use std::sync::Arc;
+
+use super::model_report::{ModelReport, Reporter};
+use crate::config::Settings;
+use crate::error::{Error, Reason};
+use crate::model::manifest::is_name;
+use crate::model::repository::version_order;
+use crate::service::catalog::Catalog;
+use crate::service::catalog::model_version::ModelVersion;
+use crate::service::catalog::pins::ModelPins;
+use crate::service::catalog::refusal::RefusedVersion;
+use crate::service::catalog::versions::{Canary, Versions};
+use crate::service::lifecycle::Lifecycle;
+use crate::service::lifecycle::rollout::operations::previous_version;
+
+/// The versions on a page, where the request does not say.
+const DEFAULT_PAGE: usize = 50;
+/// The most versions on a page.
+const MAX_PAGE: usize = 200;
+
+/// Which requests a version gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Those that name no version.
+    Stable,
+    /// A share of those that name no version.
+    Canary,
+    /// Those that name it.
+    Pinned,
+}
+
+/// The versions of a model, and who gets which.
+pub struct ModelVersions {
+    /// The model.
+    pub name: String,
+    /// Every loaded version, the stable one first.
+    pub loaded: Vec<ModelDetails>,
+    /// The newest version, where it was refused.
+    pub refused: Option<RefusedVersion>,
+    /// The canary.
+    pub canary: Option<Canary>,
+    /// What operators said.
+    pub pins: ModelPins,
+    /// The version that a roll-back would go to.
+    pub previous: Option<String>,
+}
+
+/// One version, and what is told of it.
+pub struct ModelDetails {
+    /// Its files and manifest.
+    pub version: Arc<ModelVersion>,
+    /// Its state.
+    pub report: ModelReport,
+    /// Which requests it gets.
+    pub role: Role,
+}
+
+/// Some of the versions.
+pub struct ModelPage {
+    /// The versions.
+    pub models: Vec<ModelDetails>,
+    /// What to ask the next page with; empty on the last one.
+    pub next_page_token: String,
+}
+
+/// A model by name, or one version of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelName {
+    /// The model.
+    pub name: String,
+    /// The version, if one was named.
+    pub version: Option<String>,
+}
+
+impl ModelName {
+    /// Takes `name` or `name@version` apart; nothing if it is neither.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, version) = match text.split_once('@') {
+            None => (text, None),
+            Some((name, version)) => (name, Some(version)),
+        };
+        let named = is_name(name) && version.is_none_or(is_name);
+        named.then(|| Self {
+            name: name.to_owned(),
+            version: version.map(str::to_owned),
+        })
+    }
+}
+
+/// Tells of the models of one moment.
+pub struct Inventory<'a> {
+    /// The models.
+    pub catalog: &'a Catalog,
+    /// Who tells of one version.
+    pub reporter: &'a Reporter,
+    /// Who knows what was said of them, and what was refused.
+    pub lifecycle: &'a Lifecycle,
+    /// Where they come from.
+    pub settings: &'a Settings,
+}
+
+impl Inventory<'_> {
+    /// A page of all loaded versions, by name, then version. The token is the last version of the page before, so that it stays
+    /// good whatever comes and goes.
+    pub fn list(&self, page_size: i32, page_token: &str) -> Result<ModelPage, Error> {
+        let size = match usize::try_from(page_size) {
+            Ok(0) => DEFAULT_PAGE,
+            Ok(size) => size.min(MAX_PAGE),
+            Err(_) => return Err(Error::invalid_field("page_size", "must not be negative")),
+        };
+        let bad_token = || Error::invalid_field("page_token", "must be the next_page_token of an answer, as it was");
+        let after = match page_token {
+            "" => None,
+            token => match ModelName::parse(token) {
+                Some(ModelName {
+                    name,
+                    version: Some(version),
+                }) => Some((name, version)),
+                _ => return Err(bad_token()),
+            },
+        };
+        let mut rest = in_order(self.catalog).into_iter().filter(|(_, model)| {
+            let (name, version) = (model.name(), model.version());
+            after.as_ref().is_none_or(|(last_name, last_version)| {
+                let later_version = || version_order(version) > version_order(last_version);
+                name > last_name.as_str() || (name == last_name && later_version())
+            })
+        });
+        let models: Vec<ModelDetails> = (&mut rest)
+            .take(size)
+            .map(|(versions, version)| self.details(&version, versions))
+            .collect();
+        let next_page_token = match (rest.next(), models.last()) {
+            (Some(_), Some(last)) => format!("{}@{}", last.report.model.name, last.report.model.version),
+            _ => String::new(),
+        };
+        Ok(ModelPage {
+            models,
+            next_page_token,
+        })
+    }
+
+    /// One version of a model, and all that there are.
+    pub fn get(&self, name: &str) -> Result<(ModelDetails, ModelVersions), Error> {
+        let problem = "must be `name` or `name@version`, each of them [a-z0-9][a-z0-9_-]{0,62}";
+        let asked = ModelName::parse(name).ok_or_else(|| Error::invalid_field("name", problem))?;
+        let not_found = |what: String| Error::new(Reason::ModelNotFound, format!("name: there is no {what}"));
+        let versions = self.catalog.models().get(&asked.name);
+        let versions = versions.ok_or_else(|| not_found(format!("model `{}`", asked.name)))?;
+        let found = match &asked.version {
+            None => Some(&versions.stable),
+            Some(version) => versions.all().find(|known| known.version() == version),
+        };
+        let found = found.ok_or_else(|| not_found(format!("version `{name}` loaded")))?;
+        Ok((
+            self.details(found, versions),
+            self.all_versions(asked.name.clone(), versions),
+        ))
+    }
+
+    fn all_versions(&self, name: String, versions: &Versions) -> ModelVersions {
+        let loaded = versions.all().map(|version| self.details(version, versions));
+        let pins = self.lifecycle.pins();
+        ModelVersions {
+            loaded: loaded.collect(),
+            refused: self.lifecycle.refused().of(&name),
+            canary: versions.live_canary().cloned(),
+            pins: pins.of(&name),
+            previous: previous_version(&name, self.catalog, pins, self.settings),
+            name,
+        }
+    }
+
+    fn details(&self, version: &Arc<ModelVersion>, versions: &Versions) -> ModelDetails {
+        let canary = versions.live_canary().map(|canary| &canary.version);
+        let role = if Arc::ptr_eq(version, &versions.stable) {
+            Role::Stable
+        } else if canary.is_some_and(|canary| Arc::ptr_eq(canary, version)) {
+            Role::Canary
+        } else {
+            Role::Pinned
+        };
+        ModelDetails {
+            version: Arc::clone(version),
+            report: self.reporter.report(version, self.catalog),
+            role,
+        }
+    }
+}
+
+/// Every loaded version, by name, then version.
+fn in_order(catalog: &Catalog) -> Vec<(&Versions, Arc<ModelVersion>)> {
+    let of = |versions| {
+        let mut all: Vec<Arc<ModelVersion>> = Versions::all(versions).cloned().collect();
+        all.sort_by_cached_key(|version| version_order(version.version()));
+        all.into_iter().map(move |version| (versions, version))
+    };
+    catalog.models().values().flat_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_carry_a_version() {
+        let plain = ModelName::parse("a-b").expect("a name");
+        assert_eq!((plain.name.as_str(), plain.version), ("a-b", None));
+        let with = ModelName::parse("a@10").expect("a version");
+        assert_eq!((with.name.as_str(), with.version.as_deref()), ("a", Some("10")));
+        for wrong in ["", "@", "a@", "@1", "a@1@2", "A", "../a", "a@../1"] {
+            assert_eq!(ModelName::parse(wrong), None, "{wrong}");
+        }
+    }
+}
