@@ -125,16 +125,17 @@ impl PinBook {
     }
 
     /// Says something else of a model, and writes the file if that changed anything. The error is for the operator: what was
-    /// said holds, and is lost at a restart. Blocks.
+    /// said holds, and is lost at a restart. Blocks. For one thread alone, so that files are written in the order of what was said.
     pub fn change(&self, model: &str, change: impl FnOnce(&mut ModelPins)) -> Result<(), String> {
-        let mut pins = self.pins.lock();
-        let before = pins.clone();
+        let before = self.all();
+        let mut pins = before.clone();
         change(pins.models.entry(model.to_owned()).or_default());
         pins.models.retain(|_, pins| *pins != ModelPins::default());
-        if *pins == before {
+        if pins == before {
             return Ok(());
         }
-        // The lock is kept, so that files are written in the order of what was said.
+        // Files may be slow: nobody who reads waits for them.
+        self.pins.lock().clone_from(&pins);
         write(&self.file, &pins).map_err(|error| {
             tracing::warn!(file = %self.file.display(), %error, "labels could not be written, a restart will not know them");
             format!("the labels could not be written ({error}): a restart will not know of this; see labels_file")
