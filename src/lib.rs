@@ -12,7 +12,7 @@
 //! 8. [`error`]: the one list of failures, and what each is in gRPC, HTTP and metrics.
 //! 9. [`telemetry`]: logs, metrics, request ids.
 //!
-//! Beside the path of a request: [`offline`] reads files of texts, for the commands that take them; [`calibration`] measures a
+//! Beside the path of a request: [`offline`] reads files of texts, for the commands that take them, and measures a
 //! cascade, for `tandem calibrate`.
 //!
 //! Imports go one way: api → service → batching → model. `tests/architecture.rs` keeps it so.
@@ -31,7 +31,6 @@ compile_error!("the feature `fault-injection` is for tests: a release build must
 
 pub mod api;
 pub mod batching;
-pub mod calibration;
 pub mod cli;
 pub mod config;
 pub mod error;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::model::cost::ShapeCost;
+use crate::model::loading::cost_probe::ShapeCost;
 
 /// The share of one observation in the moving average that refines the model.
 const WEIGHT: f64 = 1.0 / 16.0;

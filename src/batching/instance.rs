@@ -11,7 +11,7 @@ use super::cost::BatchShape;
 use super::queue::{Batch, Entry};
 use super::ticket::{Failure, RowOutput};
 use crate::model::low_priority::{Priority, give_way};
-use crate::model::thread_time::thread_time;
+use crate::model::runtime::thread_time::thread_time;
 use crate::model::{ModelInput, RunError, Runner};
 
 /// Runs batches until there are no more.

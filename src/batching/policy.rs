@@ -75,7 +75,7 @@ pub fn next_lane<const LANES: usize>(waits: [bool; LANES], passed_over: [u32; LA
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::cost::ShapeCost;
+    use crate::model::loading::cost_probe::ShapeCost;
     use proptest::prelude::*;
 
     const LIMITS: BatchLimits = BatchLimits {

@@ -15,7 +15,7 @@ use super::queue::{Hold, Key, Queue, QueueSettings};
 use super::shares::Amount;
 use super::sync::{Arc, Mutex, lock};
 use super::ticket::{Failure, Outcome, SubmitOptions, Ticket};
-use crate::model::cost::ShapeCost;
+use crate::model::loading::cost_probe::ShapeCost;
 use crate::model::{ModelInput, Runner};
 use crate::telemetry::metrics::ModelMetrics;
 

@@ -9,12 +9,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::calibration_report::Report;
 use super::read_args::ReadArgs;
 use super::{ConfigArgs, Exit, complain, fail};
-use crate::calibration::curve::{Fitted, Interval, Judged, Point};
-use crate::calibration::measure::{self, Said};
-use crate::calibration::target::{AccuracyTarget, Target, choose};
-use crate::calibration::{ROUNDS, Sample, fit, recall};
 use crate::config::Settings;
 use crate::model::repository::VerifiedModel;
+use crate::offline::calibration::curve::{self, Fitted, Judged, Point};
+use crate::offline::calibration::interval::Interval;
+use crate::offline::calibration::measure::{self, Said};
+use crate::offline::calibration::target::{AccuracyTarget, Target, choose};
+use crate::offline::calibration::{ROUNDS, Sample, fit};
 use crate::offline::labelled::{self, Labelled, LabelledTexts, Meanings, in_fit_half};
 use crate::offline::reader::Columns;
 use crate::service::catalog::cascade_calibration::{BlendWeights, file_of};
@@ -382,7 +383,7 @@ fn warning(chosen: &Point, deep: &Point, labels: &[String], texts: &[usize]) -> 
              chosen by chance; about {wanted} texts in all make that two points"
         )
     });
-    let lost = recall::loser(chosen, deep, texts).map(|(label, here, alone)| {
+    let lost = curve::loser(chosen, deep, texts).map(|(label, here, alone)| {
         format!(
             "the recall of {} is {here:.3} at the chosen point, {alone:.3} with the deep model alone: if that label matters, take \
              a point with a higher one by --min-confidence",

@@ -7,10 +7,11 @@ use serde::Serialize;
 use super::complain;
 use super::output::{self, outln};
 use super::terminal::{Cell, Painted, Style, Table, fit, folded, width, wrap};
-use crate::calibration::ROUNDS;
-use crate::calibration::curve::{Interval, Point};
-use crate::calibration::plot::{self, Plot};
 use crate::model::repository::VerifiedModel;
+use crate::offline::calibration::ROUNDS;
+use crate::offline::calibration::curve::Point;
+use crate::offline::calibration::interval::Interval;
+use crate::offline::calibration::plot::{self, Plot};
 use crate::service::catalog::cascade_calibration::{
     BlendWeights, CalibratedModel, Calibration, CurvePoint, DataFacts, EscalationRange, SCHEMA_VERSION,
 };

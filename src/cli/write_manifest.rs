@@ -6,8 +6,8 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::model::golden::Example;
-use crate::model::load::Initialized;
+use crate::model::loading::Initialized;
+use crate::model::loading::golden::Example;
 use crate::model::manifest::{Batch, Golden, Manifest, OWN_GOLDEN};
 use crate::model::neighbours::TEXTS;
 use crate::model::repository::MANIFEST_FILE;

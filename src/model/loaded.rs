@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::discover::Note;
+use super::input::{EncodeError, Encoding};
 use super::manifest::{Manifest, Tier, Truncation};
 use super::neighbours::Neighbours;
 use super::onnx::RunLimit;
 use super::postprocess::{Classification, NotFinite, Postprocessor};
+use super::preprocess::Preprocessor;
 use super::preprocess::ngrams::NgramSpan;
 use super::preprocess::tokenizer::Beyond;
-use super::preprocess::{EncodeError, Encoding, Preprocessor};
 use super::text_cost::TextCost;
 
 /// A loaded model: the handler's steps, but for inference, whose place is the scheduler.
@@ -56,7 +57,7 @@ impl Model {
         truncation: Option<Truncation>,
     ) -> Result<Encoding, EncodeError> {
         #[cfg(feature = "fault-injection")]
-        super::faults::before_preprocessing(text);
+        super::runtime::faults::before_preprocessing(text);
         self.preprocessor.encode(text, pair, truncation)
     }
 

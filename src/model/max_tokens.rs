@@ -1,7 +1,7 @@
 //! How many tokens of a text a model with a manifest reads where people ask for a number; of a folder without one, discovery tells.
 
-use super::files;
 use super::manifest::Preprocess;
+use super::repository::fingerprint::of_tokens;
 use super::repository::{MANIFEST_FILE, VerifiedModel};
 
 impl VerifiedModel {
@@ -27,9 +27,4 @@ impl VerifiedModel {
             format!("it reads {reads} tokens, though max_tokens is {asked}: preprocess.max_tokens in its {MANIFEST_FILE} is the most")
         })
     }
-}
-
-/// The fingerprint of a model that reads another number of tokens than its folder says.
-pub fn of_tokens(fingerprint: &str, tokens: usize) -> String {
-    files::sha256(format!("{fingerprint} max_tokens={tokens}").as_bytes())[..16].to_owned()
 }

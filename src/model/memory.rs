@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::load::InstanceSettings;
+use super::loading::InstanceSettings;
 use super::manifest::Tier;
 use super::repository::VerifiedModel;
 use super::run_memory::RunSize;

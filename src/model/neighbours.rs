@@ -3,9 +3,11 @@
 //! A graph that quantises as it runs takes one range for all rows; one without a mask reads its neighbours' padding; a head
 //! that looks for an end token looks in every row. None says so: the load runs rows alone and together, and compares.
 
+use super::input::ModelInput;
+use super::loading::cost_probe;
 use super::manifest::{Batch, Truncation};
-use super::preprocess::{ModelInput, Preprocessor};
-use super::{Runner, cost};
+use super::preprocess::Preprocessor;
+use super::runner::Runner;
 
 /// How far an output may move with its neighbours, as a share of the row's largest output, which counts as one at least:
 /// above what sums of 32-bit floats in another order give (some 1e-6 to 2e-5), and too little to move a probability by 1e-4.
@@ -116,7 +118,7 @@ pub fn measure(
     // Together, wide and narrow rows: the widest beside the first, which are short.
     several.sort_by_key(|(input, _)| std::cmp::Reverse(input.width()));
     several.truncate(rows.div_ceil(2));
-    let short = alone(runner, vec![cost::of_width(sample, 3)]);
+    let short = alone(runner, vec![cost_probe::of_width(sample, 3)]);
     several.splice(0..0, short);
     mixed.compare(runner, &several, rows);
     let found = match (mixed.within && same.within, same.within) {
@@ -246,7 +248,7 @@ fn difference(found: f32, expected: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::RunError;
+    use crate::model::runner::RunError;
 
     /// Gives each row its width, and moves all of it, or rows in company alone.
     struct Moving {

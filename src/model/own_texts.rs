@@ -1,10 +1,10 @@
 //! Texts of our own that a model is asked when callers' texts fail: if it answers these, the texts are at fault and not the model.
 
-use super::Runner;
 use super::manifest::Truncation;
 use super::postprocess::Postprocessor;
 use super::preprocess::Preprocessor;
 use super::preprocess::tokenizer::TextTokenizer;
+use super::runner::Runner;
 
 /// A short text of each of two scripts, and a longer one.
 const TEXTS: [&str; 3] = [

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ModelError;
+use super::input::{EncodeError, ModelInput};
 use super::limited;
 use super::manifest::{Preprocess, Truncation};
+use super::model_error::ModelError;
 use super::onnx::RunLimit;
+use super::preprocess::Preprocessor;
 use super::preprocess::tokenizer::TextTokenizer;
-use super::preprocess::{EncodeError, ModelInput, Preprocessor};
 use super::repository::VerifiedModel;
 
 /// How long a tokenizer may take for a text of 400 words.

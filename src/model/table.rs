@@ -3,9 +3,12 @@
 //!
 //! The graph itself is asked, with rows of three tokens: its table may be quantised, tied, or behind other nodes.
 
+use super::input::ModelInput;
+use super::loading::cost_probe;
 use super::onnx::RunLimit;
-use super::preprocess::{ModelInput, Preprocessor};
-use super::{Runner, cost, sample};
+use super::preprocess::Preprocessor;
+use super::runner::Runner;
+use super::sample;
 
 /// Has the tokenizer keep to the ids that the graph knows, and gives the sample that it makes then. The error is a part of a line.
 pub fn fit(
@@ -37,7 +40,7 @@ pub fn fit(
 
 /// How many ids the graph knows, if not all up to the greatest.
 fn known(runner: &mut dyn Runner, sample: &ModelInput, greatest: u32) -> Option<u32> {
-    let framed = cost::of_width(sample, 3);
+    let framed = cost_probe::of_width(sample, 3);
     // Its special tokens may be beyond the table themselves.
     let frames = [framed.clone(), with(&framed, &[0, 1, 2], 0)?];
     for frame in frames {

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::cost::{self, ShapeBounds};
 use super::discover::{Note, NoteKind};
+use super::input::ModelInput;
+use super::loading::cost_probe::{self, ShapeBounds};
 use super::manifest::Manifest;
-use super::preprocess::ModelInput;
-use super::{RunError, Runner};
+use super::runner::{RunError, Runner};
 
 /// How long a row of more tokens than are measured runs: positions are looked up first, and attention to so many would take minutes.
 pub const PATIENCE_WITH_POSITIONS: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ pub fn tokens_taken(
     ended: impl Fn() -> bool,
 ) -> Result<usize, RunError> {
     let mut fails = |tokens: usize| {
-        let run = runner.run(&[&cost::of_width(sample, tokens)]);
+        let run = runner.run(&[&cost_probe::of_width(sample, tokens)]);
         run.err().filter(|_| !ended())
     };
     let Some(error) = fails(told) else {
@@ -64,7 +64,7 @@ pub fn fewer_tokens(manifest: &Manifest, told: &Manifest) -> Note {
 pub fn warm_up(runner: &mut dyn Runner, sample: &ModelInput, bounds: ShapeBounds) -> Result<Duration, RunError> {
     let mut slowest = Duration::ZERO;
     for (rows, width) in bounds.largest().into_iter().chain([(1, 1)]) {
-        let row = cost::of_width(sample, width);
+        let row = cost_probe::of_width(sample, width);
         let batch: Vec<&ModelInput> = std::iter::repeat_n(&row, rows).collect();
         let started = Instant::now();
         runner.run(&batch)?;

@@ -1,7 +1,7 @@
 //! Handlers that panic: on the spot and on a thread of their own, at each door.
 
 use tandem::api::pb;
-use tandem::model::faults::PREPROCESS;
+use tandem::model::runtime::faults::PREPROCESS;
 
 use crate::support::{HttpClient, fast};
 use crate::{ALONE, assert_internal, server, streamed};

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use futures::StreamExt;
 use tandem::batching::Scheduler;
-use tandem::model::faults::{self, FAIL, HOLD, MEET, PANIC, SLOW};
+use tandem::model::runtime::faults::{self, FAIL, HOLD, MEET, PANIC, SLOW};
 use tandem::service::catalog::ModelState;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;

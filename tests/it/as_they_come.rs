@@ -10,7 +10,7 @@ use tandem::api::pb;
 use tandem::config::Settings;
 use tandem::model::ModelInput;
 use tandem::model::discover::{self, Examined, Hints, Note, NoteKind};
-use tandem::model::load::{Initialized, InstanceSettings, initialize};
+use tandem::model::loading::{Initialized, InstanceSettings, initialize};
 use tandem::model::{Manifest, files, repository};
 use tandem::service::lifecycle::start::open_catalog;
 use tempfile::TempDir;

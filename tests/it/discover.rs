@@ -217,9 +217,9 @@ fn links_within_the_folder_serve_as_kubernetes_mounts_them() {
         symlink(Path::new("..data").join(name), export.file(name)).expect("a link");
     }
     let models = repository::open(export.whole.path()).expect("it serves");
-    let loaded = tandem::model::load::initialize(
+    let loaded = tandem::model::loading::initialize(
         &models[0],
-        tandem::model::load::InstanceSettings {
+        tandem::model::loading::InstanceSettings {
             count: 2,
             intra_threads: 1,
             idle_threads: 1,

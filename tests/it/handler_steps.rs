@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tandem::model::Tier;
-use tandem::model::load::{Initialized, InstanceSettings, initialize};
+use tandem::model::loading::{Initialized, InstanceSettings, initialize};
 use tandem::model::manifest::Truncation;
 use tandem::model::postprocess::NotFinite;
 use tandem::model::repository;

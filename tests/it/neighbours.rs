@@ -7,7 +7,7 @@ use tandem::api::pb;
 use tandem::api::pb::model_service_client::ModelServiceClient;
 use tandem::config::Settings;
 use tandem::model::discover::Hints;
-use tandem::model::load::{InstanceSettings, initialize};
+use tandem::model::loading::{InstanceSettings, initialize};
 use tandem::model::manifest::{Batch, Manifest};
 use tandem::model::neighbours::Neighbours;
 use tandem::model::repository;

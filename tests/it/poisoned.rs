@@ -12,7 +12,7 @@ use tandem::config::duration::HumanDuration;
 use tandem::model::ModelError;
 use tandem::model::discover::Hints;
 use tandem::model::limited::CallOff;
-use tandem::model::load::{Around, Initialized, InstanceSettings, Limits, initialize_in};
+use tandem::model::loading::{Around, Initialized, InstanceSettings, Limits, initialize_in};
 use tandem::model::onnx::{OnnxBytes, Probe, RunLimit, Runtime, Seen};
 use tandem::model::repository::{self, VerifiedModel};
 use tandem::service::catalog::refusal::Stage;

@@ -1,6 +1,6 @@
 //! The sessions of a model: they share their weights, and more of them answer as one does.
 
-use tandem::model::load::{Initialized, InstanceSettings, initialize};
+use tandem::model::loading::{Initialized, InstanceSettings, initialize};
 use tandem::model::repository;
 use tandem::model::{ModelInput, Tier};
 

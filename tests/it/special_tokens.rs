@@ -5,7 +5,7 @@ use std::fs;
 
 use tandem::model::ModelInput;
 use tandem::model::discover::Hints;
-use tandem::model::load::{InstanceSettings, initialize};
+use tandem::model::loading::{InstanceSettings, initialize};
 use tandem::model::repository;
 
 use crate::support::models::copy_folder;

@@ -13,7 +13,7 @@ use super::terminal::Style;
 use super::{ConfigArgs, Exit, complain, fail, write_manifest};
 use crate::config::Settings;
 use crate::model::discover::{self, Examined, Hints};
-use crate::model::load::{InstanceSettings, initialize};
+use crate::model::loading::{InstanceSettings, initialize};
 use crate::model::manifest::Batch;
 use crate::model::memory::{self, Expected};
 use crate::model::neighbours::Neighbours;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::cli::output;
 use crate::cli::terminal::{Style, breaking_width, folded, width, wrap};
 use crate::model::discover::{Note, NoteKind};
-use crate::model::golden;
+use crate::model::loading::golden;
 use crate::model::manifest::{Batch, Golden, OWN_GOLDEN, OutputKind};
 use crate::model::neighbours::Neighbours;
 use crate::model::repository::{MANIFEST_FILE, VerifiedModel};

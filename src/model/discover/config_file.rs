@@ -7,18 +7,17 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::file_names::CONFIG_FILE;
 use super::graph::Port;
-use super::{Notes, json};
+use super::json_file;
+use super::notes::Notes;
 use crate::model::manifest::{MOST_LABELS, ProblemType};
-
-/// The file's name.
-pub(super) const CONFIG_FILE: &str = "config.json";
 
 /// What matters of `config.json`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Config {
-    #[serde(deserialize_with = "json::text")]
+    #[serde(deserialize_with = "json_file::text")]
     pub model_type: Option<String>,
     /// What the model was trained for, in transformers' names: `BertForSequenceClassification`.
     pub architectures: Value,
@@ -26,13 +25,13 @@ pub(super) struct Config {
     pub id2label: Option<BTreeMap<String, String>>,
     /// Only compared with `id2label`.
     pub label2id: Value,
-    #[serde(deserialize_with = "json::whole")]
+    #[serde(deserialize_with = "json_file::whole")]
     pub num_labels: Option<i64>,
-    #[serde(deserialize_with = "json::text")]
+    #[serde(deserialize_with = "json_file::text")]
     pub problem_type: Option<String>,
-    #[serde(deserialize_with = "json::whole")]
+    #[serde(deserialize_with = "json_file::whole")]
     pub max_position_embeddings: Option<i64>,
-    #[serde(deserialize_with = "json::whole")]
+    #[serde(deserialize_with = "json_file::whole")]
     pub pad_token_id: Option<i64>,
     pub type_vocab_size: Option<Value>,
     pub tokenizer_class: Option<Value>,
@@ -140,7 +139,7 @@ pub(super) fn labels(config: &Config, output: &Port, notes: &mut Notes) -> Vec<S
     }
     let ids = config.label2id.as_object().into_iter().flatten();
     let differs = |(label, id): (&String, &Value)| {
-        let id = json::whole_of(id).and_then(|id| usize::try_from(id).ok());
+        let id = json_file::whole_of(id).and_then(|id| usize::try_from(id).ok());
         id.is_some_and(|id| labels.get(id) != Some(label))
     };
     let known: HashSet<&String> = labels.iter().collect();

@@ -5,16 +5,17 @@
 
 use serde_json::Value;
 
-use super::config_file::{CONFIG_FILE, Config, labels, problem_type};
+use super::config_file::{Config, labels, problem_type};
+use super::file_names::{ADDED_TOKENS_FILE, SPECIAL_TOKENS_FILE, TOKENIZER_FILE};
+use super::file_names::{CONFIG_FILE, TOKENIZER_CONFIG_FILE};
 use super::graph::Port;
-use super::json::read_json;
+use super::json_file::read_json;
+use super::notes::Notes;
 use super::onnx_file::ChosenOnnx;
-use super::tokenizer_files::{
-    self, ADDED_TOKENS_FILE, CONFIG_FILE as TOKENIZER_CONFIG, SPECIAL_TOKENS_FILE, TOKENIZER_FILE, TokenizerFacts,
-};
+use super::place::Place;
+use super::tokenizer_files::{self, TokenizerFacts};
 use super::transformer_inputs::inputs;
 use super::transformer_outputs::output;
-use super::{Notes, Place};
 use crate::model::manifest::{
     Calibration, LEAST_TOKENS, Limits, MOST_TOKENS, Manifest, Onnx, OutputKind, Preprocess, SCHEMA_VERSION, Tier,
     TokenizerSettings, UNASKED_TOKENS,
@@ -55,7 +56,7 @@ pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -
     let described = [
         CONFIG_FILE,
         TOKENIZER_FILE,
-        TOKENIZER_CONFIG,
+        TOKENIZER_CONFIG_FILE,
         SPECIAL_TOKENS_FILE,
         ADDED_TOKENS_FILE,
     ];
@@ -174,18 +175,18 @@ fn most_tokens(
         .filter(|&positions| positions > 0);
     let (most, why) = match (tokenizer.max_tokens, positions) {
         (Some(tokens), Some(positions)) if tokens <= positions => {
-            (tokens, format!("{TOKENIZER_CONFIG}: model_max_length"))
+            (tokens, format!("{TOKENIZER_CONFIG_FILE}: model_max_length"))
         }
         (_, Some(positions)) if first_position > 0 => (
             positions,
             format!("{CONFIG_FILE}: max_position_embeddings, less {first_position} that this family leaves unused"),
         ),
         (_, Some(positions)) => (positions, format!("{CONFIG_FILE}: max_position_embeddings")),
-        (Some(tokens), None) => (tokens, format!("{TOKENIZER_CONFIG}: model_max_length")),
+        (Some(tokens), None) => (tokens, format!("{TOKENIZER_CONFIG_FILE}: model_max_length")),
         (None, None) => {
             notes.assumed(
                 format!("it can read {USUAL_POSITIONS} tokens: no file says how many"),
-                format!("say it in {TOKENIZER_CONFIG} (model_max_length)"),
+                format!("say it in {TOKENIZER_CONFIG_FILE} (model_max_length)"),
             );
             (USUAL_POSITIONS, "the usual length".to_owned())
         }

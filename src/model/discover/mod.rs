@@ -3,16 +3,22 @@
 //! Reads files; ONNX Runtime is asked only where nothing else can tell (`sklearn_probe.rs`). Says what was found, what was assumed, and what is wrong with the
 //! command that puts it right. What can't be known from the files is never made up: it is a note that people read.
 
+mod architectures;
 mod config_file;
+mod file_names;
 pub mod graph;
+mod hints;
 mod hugging_face;
-mod json;
+mod json_file;
+mod notes;
 mod onnx_file;
 mod place;
 mod sklearn;
+mod sklearn_facts;
 mod sklearn_graph;
 mod sklearn_probe;
 mod sklearn_traps;
+mod sklearn_tries;
 mod sklearn_words;
 mod tokenizer_files;
 mod tokenizer_overrides;
@@ -22,151 +28,15 @@ mod transformer_inputs;
 mod transformer_outputs;
 
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::manifest::{Manifest, Tier, is_name};
-use super::{ModelError, paths};
+use super::manifest::Manifest;
+use super::model_error::ModelError;
+pub use hints::Hints;
+pub(super) use hints::as_name;
+pub use notes::{Note, NoteKind, Notes};
 use onnx_file::{ChosenOnnx, Precision};
-use place::{Place, Problem};
-
-/// What the folder itself does not say.
-#[derive(Clone, Debug)]
-pub struct Hints {
-    /// The model's name.
-    pub name: String,
-    /// The model's version.
-    pub version: String,
-    /// The task that it decides; its own name if absent.
-    pub task: Option<String>,
-    /// The tier that it serves; if absent, deep for a transformer and fast for a graph that reads strings.
-    pub tier: Option<Tier>,
-    /// The most tokens that it may read of a text, where somebody said it: overrules the usual bound.
-    pub max_tokens: Option<usize>,
-    /// The folder that no file may leave, by link or by name: the model's own if absent.
-    pub root: Option<PathBuf>,
-}
-
-impl Hints {
-    /// The hints of a folder that stands alone: `…/<name>/<version>` where the last part is a number, else `…/<name>`; a
-    /// snapshot in the cache of Hugging Face is called as its model.
-    pub fn of_folder(folder: &Path) -> Self {
-        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
-        let part = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let last = part(&folder).unwrap_or_default();
-        let above = folder.parent().and_then(part).unwrap_or_default();
-        let numbered = last.parse::<u64>().is_ok() && !above.is_empty();
-        let cached = paths::cached(&folder).and_then(part);
-        let (name, version) = if let Some(model) = cached {
-            (model.rsplit("--").next().unwrap_or_default().to_owned(), "1".to_owned())
-        } else if numbered {
-            (above, last)
-        } else {
-            (last, "1".to_owned())
-        };
-        Self {
-            name: as_name(&name),
-            version,
-            task: None,
-            tier: None,
-            max_tokens: None,
-            root: None,
-        }
-    }
-}
-
-/// A name made of what a folder is called.
-pub(super) fn as_name(text: &str) -> String {
-    let plain = |value: char| {
-        let value = value.to_ascii_lowercase();
-        if value.is_ascii_alphanumeric() || value == '_' {
-            value
-        } else {
-            '-'
-        }
-    };
-    let name: String = text.chars().map(plain).collect();
-    let name: String = name.trim_matches(['-', '_']).chars().take(63).collect();
-    if is_name(&name) { name } else { "model".to_owned() }
-}
-
-/// How a note is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoteKind {
-    /// The files say so.
-    Found,
-    /// The files do not say; this is the usual case.
-    Assumed,
-    /// It serves, and answers some texts otherwise than the model that was trained.
-    Doubtful,
-    /// It can't serve like this.
-    Wrong,
-}
-
-/// Something that people should know of a folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// How it is meant.
-    pub kind: NoteKind,
-    /// One line.
-    pub text: String,
-    /// How to put it right, or how to say it otherwise: one line, a command where there is one.
-    pub remedy: Option<String>,
-    /// Whether it is to be said before anything else: the meaning of every answer rests on it.
-    pub leads: bool,
-}
-
-/// The notes on one folder, in the order in which they were taken.
-#[derive(Clone, Debug, Default)]
-pub struct Notes(Vec<Note>);
-
-impl Notes {
-    /// The files say so.
-    pub fn found(&mut self, text: impl Into<String>) {
-        self.add(NoteKind::Found, text.into(), None);
-    }
-
-    /// The files do not say; this is the usual case.
-    pub fn assumed(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
-        self.add(NoteKind::Assumed, text.into(), Some(remedy.into()));
-    }
-
-    /// The files do not say what the answers mean; this is the usual case. Comes before all other notes.
-    fn assumed_meaning(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
-        let at = self.0.iter().take_while(|note| note.leads).count();
-        let note = Note {
-            kind: NoteKind::Assumed,
-            text: text.into(),
-            remedy: Some(remedy.into()),
-            leads: true,
-        };
-        self.0.insert(at, note);
-    }
-
-    /// It serves, and answers some texts otherwise than the model that was trained.
-    pub fn doubtful(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
-        self.add(NoteKind::Doubtful, text.into(), Some(remedy.into()));
-    }
-
-    /// It can't serve like this.
-    pub fn wrong(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
-        self.add(NoteKind::Wrong, text.into(), Some(remedy.into()));
-    }
-
-    /// It can't serve because of a problem.
-    fn problem(&mut self, problem: Problem) {
-        self.wrong(problem.text, problem.remedy);
-    }
-
-    fn add(&mut self, kind: NoteKind, text: String, remedy: Option<String>) {
-        let leads = false;
-        self.0.push(Note {
-            kind,
-            text,
-            remedy,
-            leads,
-        });
-    }
-}
+use place::Place;
 
 /// A folder that can serve.
 #[derive(Clone, Debug)]

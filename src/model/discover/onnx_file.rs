@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::config_file::CONFIG_FILE;
+use super::architectures::{CLASSIFIERS, other_kind};
+use super::file_names::CONFIG_FILE;
 use super::graph::Graph;
-use super::transformer_outputs::{CLASSIFIERS, other_kind};
-use super::{Notes, Place, Problem};
-use crate::model::repository::beside;
+use super::notes::Notes;
+use super::place::{Place, Problem};
+use crate::model::listed_files::beside;
 use crate::model::{files, paths};
 
 /// An ONNX file that may serve.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::Hints;
+use super::hints::Hints;
 use crate::model::scan::{self, Scan};
 use crate::model::{files, paths};
 

@@ -4,9 +4,11 @@
 //! still finds the words that it was trained on, is for `sklearn_probe.rs`, which runs it.
 
 use super::graph::{Element, Graph, Port, PortKind};
+use super::notes::Notes;
 use super::onnx_file::ChosenOnnx;
+use super::place::Place;
+use super::sklearn_facts::Facts;
 use super::sklearn_probe::{self, Judged, Numbers};
-use super::{Notes, Place};
 use crate::model::manifest::{
     Calibration, LabelOutput, Limits, MOST_LABELS, Manifest, Onnx, OutputKind, Preprocess, ProblemType, SCHEMA_VERSION,
     Tier,
@@ -19,29 +21,6 @@ const NAMED: usize = 16;
 /// From this probability on scikit-learn selects a label: all its rules ask for more than one half, so the next number above it.
 const ABOVE_HALF: f32 = 0.5_f32.next_up();
 const BY_HAND: &str = "write a manifest.toml (docs/models-sklearn.md)";
-
-/// What the graph says of itself.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
-    /// The input that takes the text.
-    pub input: String,
-    /// The output with a number for each class; empty where `columns` names several.
-    pub output: String,
-    /// One output a class, in the order of the classes (`zipmap="columns"`).
-    pub columns: Vec<String>,
-    /// The classes, in the order of the columns.
-    pub classes: Vec<String>,
-    /// The output that names the winner, where one label is right.
-    pub label: Option<String>,
-    /// Whether the output maps classes to numbers (a ZipMap).
-    pub maps: bool,
-    /// Whether one number tells two classes apart.
-    pub single_column: bool,
-    /// What is asked of the classes.
-    pub problem_type: ProblemType,
-    /// The one batch size that the graph takes, if it was exported so.
-    pub fixed_batch: Option<usize>,
-}
 
 /// What the manifest of such a folder would say; what is wrong goes into the notes.
 pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -> Option<Manifest> {

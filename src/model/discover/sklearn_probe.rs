@@ -5,26 +5,24 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::graph::Graph;
-use super::sklearn::Facts;
+use super::notes::Notes;
+use super::sklearn_facts::Facts;
 use super::sklearn_traps::Shown;
-use super::{Notes, sklearn_traps, sklearn_words};
+use super::sklearn_tries::{ENOUGH, OpenProbe, Tries};
+use super::{sklearn_traps, sklearn_words};
+use crate::model::input::ModelInput;
 use crate::model::limited::CallOff;
 use crate::model::manifest::{Manifest, ProblemType};
 use crate::model::onnx::{OnnxBytes, OnnxRunner, Probe, RunLimit, Runtime, Seen, SessionSettings, Source};
-use crate::model::{ModelInput, RunError, Runner};
+use crate::model::runner::{RunError, Runner};
 
 /// The longest that a run of one short text may take.
 const LONGEST_RUN: Duration = Duration::from_secs(10);
 /// The most words of each vectorizer that texts are made of.
 const MAX_WORDS: usize = 64;
-/// So many texts are tried at least, however long they take.
-const LEAST_TRIED: usize = 40;
-/// The time after which no more texts are run.
-pub(super) const ENOUGH: Duration = Duration::from_secs(2);
-
 /// What the numbers of a graph are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Numbers {
@@ -115,33 +113,6 @@ pub(super) fn examine(folder: &Path, graph: &Graph, facts: &Facts, raw: Manifest
         notes.wrong(format!("it does not run: {error}"), "export it again");
     }
     Some(Judged { numbers, turned })
-}
-
-/// Opens the graph to look at these values of it.
-pub(super) type OpenProbe<'a> = &'a dyn Fn(&[&str]) -> Result<Probe, String>;
-
-/// Counts the texts that a graph is tried with.
-pub(super) struct Tries {
-    tried: usize,
-    since: Instant,
-    enough: Duration,
-}
-
-impl Tries {
-    /// They go on until `enough`, or until there are [`LEAST_TRIED`].
-    pub fn new(enough: Duration) -> Self {
-        Self {
-            tried: 0,
-            since: Instant::now(),
-            enough,
-        }
-    }
-
-    /// Counts one more; whether no more are needed.
-    pub fn are_enough(&mut self) -> bool {
-        self.tried += 1;
-        self.tried >= LEAST_TRIED && self.since.elapsed() > self.enough
-    }
 }
 
 /// What the graph gives for one text.

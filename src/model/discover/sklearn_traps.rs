@@ -2,9 +2,9 @@
 //!
 //! Each trap here was seen to change labels or probabilities; the matrix of `training/fixtures/scikit_learn_matrix.py` finds them.
 
-use super::Notes;
 use super::graph::{Graph, Node};
-use super::sklearn_probe::{ENOUGH, OpenProbe, Tries};
+use super::notes::Notes;
+use super::sklearn_tries::{ENOUGH, OpenProbe, Tries};
 use crate::model::onnx::Seen;
 
 /// What an operation only passes on, when it makes one row of several classifiers' scores.

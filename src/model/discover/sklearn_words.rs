@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use super::Notes;
 use super::graph::Graph;
+use super::notes::Notes;
 use super::sklearn_graph::{Branch, Ngram};
-use super::sklearn_probe::{OpenProbe, Tries};
-use crate::model::RunError;
+use super::sklearn_tries::{OpenProbe, Tries};
 use crate::model::onnx::{LOCALE, Probe, Seen, USUAL_LOCALE};
+use crate::model::runner::RunError;
 
 /// The most words of each vectorizer that are tried.
 const MAX_WORDS: usize = 200;

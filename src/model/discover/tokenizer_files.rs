@@ -4,20 +4,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::config_file;
-use super::json::{self, read_json};
+use super::file_names::{ADDED_TOKENS_FILE, SPECIAL_TOKENS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE};
+use super::json_file;
+use super::json_file::read_json;
+use super::notes::Notes;
+use super::place::Place;
 use super::tokenizer_overrides::{self, Reading};
 use super::tokenizer_special;
-use super::{Notes, Place};
 use crate::model::manifest::{AddedToken, Truncation};
-
-/// The tokenizer itself.
-pub(super) const TOKENIZER_FILE: &str = "tokenizer.json";
-/// What transformers adds to it.
-pub(super) const CONFIG_FILE: &str = "tokenizer_config.json";
-/// Which tokens are special, in older exports.
-pub(super) const SPECIAL_TOKENS_FILE: &str = "special_tokens_map.json";
-/// Which tokens were added to the vocabulary, in older exports.
-pub(super) const ADDED_TOKENS_FILE: &str = "added_tokens.json";
 
 /// What the files say.
 pub(super) struct TokenizerFacts {
@@ -51,14 +45,14 @@ struct Tokenizer {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Checked {
-    #[serde(deserialize_with = "json::number")]
+    #[serde(deserialize_with = "json_file::number")]
     model_max_length: Option<f64>,
-    #[serde(deserialize_with = "json::number")]
+    #[serde(deserialize_with = "json_file::number")]
     max_len: Option<f64>,
-    #[serde(deserialize_with = "json::text")]
+    #[serde(deserialize_with = "json_file::text")]
     truncation_side: Option<String>,
     /// Told where it is none; whoever follows it reads it for itself.
-    #[serde(deserialize_with = "json::flag")]
+    #[serde(deserialize_with = "json_file::flag")]
     do_lower_case: Option<bool>,
 }
 
@@ -71,13 +65,14 @@ pub(super) fn read(place: &Place<'_>, model: &config_file::Config, notes: &mut N
     let mut told = |problem| notes.problem(problem);
     let tokenizer: Tokenizer = read_json(place, TOKENIZER_FILE).map_err(&mut told).ok()?;
     let mut checked = Checked::default();
-    if place.has(CONFIG_FILE) {
-        checked = read_json(place, CONFIG_FILE).map_err(&mut told).ok()?;
+    if place.has(TOKENIZER_CONFIG_FILE) {
+        checked = read_json(place, TOKENIZER_CONFIG_FILE).map_err(&mut told).ok()?;
     }
-    let mut others = [CONFIG_FILE, SPECIAL_TOKENS_FILE, ADDED_TOKENS_FILE].map(|file| match place.has(file) {
-        true => read_json::<Map<String, Value>>(place, file).map_err(&mut told),
-        false => Ok(Map::new()),
-    });
+    let mut others =
+        [TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE, ADDED_TOKENS_FILE].map(|file| match place.has(file) {
+            true => read_json::<Map<String, Value>>(place, file).map_err(&mut told),
+            false => Ok(Map::new()),
+        });
     let [Ok(config), Ok(special), Ok(older)] = &mut others else {
         return None;
     };
@@ -128,7 +123,7 @@ pub(super) fn read(place: &Place<'_>, model: &config_file::Config, notes: &mut N
     let side = checked.truncation_side.as_deref().or(own_side);
     if config.get("padding_side").and_then(Value::as_str) == Some("left") {
         notes.found(format!(
-            "{CONFIG_FILE}: padding_side is not used: rows are padded at their end, where the mask hides it"
+            "{TOKENIZER_CONFIG_FILE}: padding_side is not used: rows are padded at their end, where the mask hides it"
         ));
     }
     Some(TokenizerFacts {

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::Notes;
-use super::json;
-use super::tokenizer_files::{ADDED_TOKENS_FILE, CONFIG_FILE, TOKENIZER_FILE};
+use super::file_names::{ADDED_TOKENS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE};
+use super::json_file;
+use super::notes::Notes;
 use crate::model::manifest::{AddedToken, TokenizerOverrides};
 
 /// The classes of both versions.
@@ -96,7 +96,7 @@ pub(super) fn read(files: &Files<'_>, notes: &mut Notes) -> Reading {
     let Some((major, chosen)) = known.next() else {
         notes.assumed(
             format!("{TOKENIZER_FILE} is taken as it is: transformers has no tokenizer class {name}"),
-            format!("name the class in {CONFIG_FILE} (tokenizer_class)"),
+            format!("name the class in {TOKENIZER_CONFIG_FILE} (tokenizer_class)"),
         );
         return files.untouched();
     };
@@ -106,7 +106,7 @@ pub(super) fn read(files: &Files<'_>, notes: &mut Notes) -> Reading {
                 "read as transformers {major} reads it: version {} has no tokenizer class {name}",
                 order[0]
             ),
-            format!("name the class in {CONFIG_FILE} (tokenizer_class)"),
+            format!("name the class in {TOKENIZER_CONFIG_FILE} (tokenizer_class)"),
         );
     }
     let Some(chosen) = chosen else {
@@ -223,7 +223,7 @@ impl Files<'_> {
     }
 
     pub(super) fn flag(&self, name: &str) -> Option<bool> {
-        json::flag_of(self.config.get(name)?)
+        json_file::flag_of(self.config.get(name)?)
     }
 
     /// A setting by the files, else by the class.
@@ -333,11 +333,13 @@ impl Files<'_> {
                 "add_prefix_space",
             ];
             if asked.iter().any(|name| self.config.contains_key(*name)) {
-                notes.found(format!("{CONFIG_FILE} overrules {TOKENIZER_FILE}, {like}: {what}"));
+                notes.found(format!(
+                    "{TOKENIZER_CONFIG_FILE} overrules {TOKENIZER_FILE}, {like}: {what}"
+                ));
             } else {
                 notes.assumed(
                     format!("the tokenizer's class overrules {TOKENIZER_FILE}, {like}: {what}"),
-                    format!("say it in {CONFIG_FILE} (do_lower_case, strip_accents, tokenize_chinese_chars, add_prefix_space)"),
+                    format!("say it in {TOKENIZER_CONFIG_FILE} (do_lower_case, strip_accents, tokenize_chinese_chars, add_prefix_space)"),
                 );
             }
         }
@@ -348,13 +350,13 @@ impl Files<'_> {
         }
         if !overrides.added_tokens.is_empty() {
             notes.found(format!(
-                "{CONFIG_FILE}, {ADDED_TOKENS_FILE} and the tokenizer's class add {} tokens to {TOKENIZER_FILE}, or change them, {like}",
+                "{TOKENIZER_CONFIG_FILE}, {ADDED_TOKENS_FILE} and the tokenizer's class add {} tokens to {TOKENIZER_FILE}, or change them, {like}",
                 overrides.added_tokens.len()
             ));
         }
         if overrides.split_special_tokens {
             notes.found(format!(
-                "{CONFIG_FILE}: special tokens that a text spells out are text (split_special_tokens)"
+                "{TOKENIZER_CONFIG_FILE}: special tokens that a text spells out are text (split_special_tokens)"
             ));
         }
     }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::graph::{Element, Port, PortKind};
+use super::notes::Notes;
 use super::onnx_file::ChosenOnnx;
-use super::{Notes, Place};
+use super::place::Place;
 use crate::model::manifest::{INPUT_ROLES, MOST_BATCH, MOST_TOKENS};
 
 /// The inputs of a transformer.
@@ -85,7 +86,7 @@ pub(super) fn takes_tokens(onnx: &ChosenOnnx, place: &Place<'_>) -> bool {
         |input: &&Port| matches!(input.kind, PortKind::Tensor(Element::I64 | Element::I32)) && input.shape.len() == 2;
     inputs.iter().any(|input| role_of(&input.name) == Some("input_ids"))
         // With a tokenizer beside it, whole numbers can be nothing else.
-        || place.has(super::tokenizer_files::TOKENIZER_FILE) && inputs.iter().any(|input| ids(&input))
+        || place.has(super::file_names::TOKENIZER_FILE) && inputs.iter().any(|input| ids(&input))
 }
 
 /// Looks at the inputs; what is wrong goes into the notes.

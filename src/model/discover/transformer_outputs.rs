@@ -1,12 +1,11 @@
 //! What a transformer's graph gives: the output that holds an answer for each text; and what the model is, where it is no classifier.
 
-use super::Notes;
-use super::config_file::{CONFIG_FILE, Config};
+use super::architectures::{CLASSIFIERS, other_kind};
+use super::config_file::Config;
+use super::file_names::CONFIG_FILE;
 use super::graph::{Element, Port, PortKind};
+use super::notes::Notes;
 use super::onnx_file::ChosenOnnx;
-
-/// What is told of models of other kinds.
-pub(super) const CLASSIFIERS: &str = "Tandem serves classifiers of whole texts (optimum-cli export onnx --task text-classification); serve another model";
 
 /// The output to read: `logits`, or the only one that has a row a text.
 pub(super) fn output<'a>(onnx: &'a ChosenOnnx, config: &Config, notes: &mut Notes) -> Option<&'a Port> {
@@ -88,21 +87,6 @@ pub(super) fn output<'a>(onnx: &'a ChosenOnnx, config: &Config, notes: &mut Note
             );
             None
         }
-    }
-}
-
-/// What a model was trained as that gives no answer for a whole text, by the name of its architecture.
-pub(super) fn other_kind(architecture: &str) -> Option<&'static str> {
-    let is = |kind: &str| architecture.contains(kind);
-    match () {
-        () if is("ForTokenClassification") => Some("a token classifier"),
-        () if is("ForQuestionAnswering") => Some("question answering"),
-        () if is("ForMultipleChoice") => Some("multiple choice"),
-        () if is("ForCausalLM") || is("ForMaskedLM") || is("LMHead") || is("ForConditionalGeneration") => {
-            Some("a language model")
-        }
-        () if architecture.ends_with("Model") => Some("an embedding model"),
-        () => None,
     }
 }
 

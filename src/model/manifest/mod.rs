@@ -5,8 +5,11 @@
 
 mod check;
 mod tokenizer;
+mod truncation;
 
 pub use tokenizer::{AddedToken, TokenizerOverrides, TokenizerSettings};
+pub use truncation::Truncation;
+use truncation::default_max_bytes;
 
 use std::collections::BTreeMap;
 
@@ -40,6 +43,8 @@ impl Tier {
     }
 }
 
+/// The name of the file that makes a folder a model.
+pub const MANIFEST_FILE: &str = "manifest.toml";
 /// The version of the manifest format that this build reads.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -211,23 +216,6 @@ pub struct HashedNgrams {
     pub max_n: usize,
     /// How many buckets the n-grams are hashed into; a power of two.
     pub buckets: u32,
-}
-
-fn default_max_bytes() -> usize {
-    8192
-}
-
-/// What happens to a text that is too long for the model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Truncation {
-    /// The end is cut off.
-    #[default]
-    End,
-    /// The start is cut off.
-    Start,
-    /// The request is refused.
-    Reject,
 }
 
 /// How raw outputs become probabilities.

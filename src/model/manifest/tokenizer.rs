@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Truncation, default_max_bytes};
+use super::truncation::{Truncation, default_max_bytes};
 
 /// The settings of a tokenizer.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use prost::bytes::Bytes;
 
 use super::rewrite;
+use crate::model::listed_files::{beside, check_weights, read_listed};
 use crate::model::manifest::Manifest;
-use crate::model::repository::{beside, check_weights, read_listed};
-use crate::model::{ModelError, files, scan};
+use crate::model::model_error::ModelError;
+use crate::model::{files, scan};
 
 /// Where the bytes lie, to be read again.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use half::f16;
 use ort::session::SessionInputValue;
 use ort::value::Tensor;
 
-use crate::model::ModelInput;
+use crate::model::input::ModelInput;
 
 /// What an input of the graph is fed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

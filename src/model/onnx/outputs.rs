@@ -10,8 +10,8 @@ use ndarray::{Array2, Axis};
 use ort::session::SessionOutputs;
 use ort::value::{DynMapValueType, DynValue, Outlet, TensorElementType, ValueType};
 
-use crate::model::RunError;
 use crate::model::manifest::{Manifest, OutputKind};
+use crate::model::runner::RunError;
 
 /// Reads a model's output.
 #[derive(Clone)]

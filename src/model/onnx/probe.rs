@@ -5,7 +5,11 @@ use std::sync::Arc;
 use ort::session::{RunOptions, Session};
 use ort::value::Tensor;
 
-use super::{OnnxBytes, Opener, RunError, RunLimit, Runtime, SessionSettings, load_problem, run_within};
+use super::bytes::OnnxBytes;
+use super::environment::Runtime;
+use super::opener::{Opener, SessionSettings, load_problem, run_within};
+use super::watch::RunLimit;
+use crate::model::runner::RunError;
 
 /// What one value of a graph is, for one text.
 #[derive(Clone, Debug, PartialEq)]

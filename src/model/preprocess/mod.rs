@@ -2,6 +2,7 @@
 //!
 //! Runs on worker threads, on the async ones only where that is sure to be short. Must not know of batches: padding is `onnx/`'s.
 
+pub mod cut;
 mod expressions;
 mod growth;
 pub mod ngrams;
@@ -10,90 +11,13 @@ pub mod tokenizer;
 pub mod wordpiece;
 
 use std::path::Path;
-use std::sync::Arc;
 
+use self::cut::cut_bytes;
+use super::files;
+use super::input::{EncodeError, Encoding, ModelInput};
+use super::listed_files::read_listed;
 use super::manifest::{Manifest, Preprocess, Truncation};
-use super::repository::read_listed;
-use super::{ModelError, files};
-
-/// What a model reads of one text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ModelInput {
-    /// Token ids and, for models that tell segments apart, the segment of each.
-    Tokens {
-        /// `input_ids`, special tokens included.
-        ids: Vec<u32>,
-        /// `token_type_ids`.
-        type_ids: Vec<u32>,
-    },
-    /// The distinct buckets of the text's n-grams, ascending.
-    Features(Vec<u32>),
-    /// The text, for graphs that hold their own preprocessing.
-    Text(Arc<str>),
-}
-
-impl ModelInput {
-    /// The width of the row in a padded batch.
-    pub fn width(&self) -> usize {
-        match self {
-            ModelInput::Tokens { ids, .. } => ids.len(),
-            ModelInput::Features(ids) => ids.len(),
-            ModelInput::Text(_) => 1,
-        }
-    }
-
-    /// The ids, as golden examples list them.
-    pub fn ids(&self) -> &[u32] {
-        match self {
-            ModelInput::Tokens { ids, .. } | ModelInput::Features(ids) => ids,
-            ModelInput::Text(_) => &[],
-        }
-    }
-}
-
-/// A text, preprocessed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Encoding {
-    /// What the model reads.
-    pub input: ModelInput,
-    /// How many tokens or features that is.
-    pub token_count: usize,
-    /// Whether the model sees only a part of the text.
-    pub truncated: bool,
-}
-
-/// Why a text could not be encoded.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EncodeError {
-    /// The text is longer than the model reads, and the caller wants none cut.
-    #[error("the text is longer than the model reads: {found}, the limit is {limit}")]
-    TooLong {
-        /// What was found, with its unit.
-        found: String,
-        /// The limit, with its unit.
-        limit: String,
-    },
-    /// The model takes single texts only.
-    #[error("the model does not classify pairs of texts")]
-    NoPairs,
-    /// The tokenizer can't cut the text into tokens: it holds what the vocabulary does not, and there is no token for the unknown.
-    #[error("the tokenizer can't cut the text into tokens")]
-    Untokenizable,
-    /// The tokenizer finds no tokens in the text, and has none that could stand for it.
-    #[error("the text has no tokens")]
-    NoTokens,
-    /// The text has a token for which the graph has no embedding, and there is none for the unknown.
-    #[error("the text has the token {id}, and the graph knows {rows}")]
-    BeyondTable {
-        /// The token's id.
-        id: u32,
-        /// How many ids the graph knows, from 0 on.
-        rows: u32,
-    },
-    /// The tokenizer failed.
-    #[error("tokenizing failed")]
-    Failed,
-}
+use super::model_error::ModelError;
 
 /// A model's preprocessing, ready to use.
 pub enum Preprocessor {
@@ -173,20 +97,5 @@ impl Preprocessor {
             Self::Tokenizer(tokenizer) => tokenizer.pad_id(),
             Self::Text { .. } => 0,
         }
-    }
-}
-
-/// Cuts `text` to at most `max_bytes` bytes at a character boundary.
-pub(crate) fn cut_bytes(text: &str, max_bytes: usize, truncation: Truncation) -> Result<(&str, bool), EncodeError> {
-    if text.len() <= max_bytes {
-        return Ok((text, false));
-    }
-    match truncation {
-        Truncation::End => Ok((&text[..text.floor_char_boundary(max_bytes)], true)),
-        Truncation::Start => Ok((&text[text.ceil_char_boundary(text.len() - max_bytes)..], true)),
-        Truncation::Reject => Err(EncodeError::TooLong {
-            found: format!("{} bytes", text.len()),
-            limit: format!("{max_bytes} bytes"),
-        }),
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use unicode_normalization::char::canonical_combining_class;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-use super::{EncodeError, Encoding, ModelInput};
+use crate::model::input::{EncodeError, Encoding, ModelInput};
 use crate::model::manifest::{HashedNgrams, Truncation};
 
 /// Turns texts into sets of n-gram buckets.

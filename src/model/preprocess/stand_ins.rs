@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use tokenizers::{ModelWrapper, Tokenizer};
 
-use super::EncodeError;
+use crate::model::input::EncodeError;
 
 /// What the unknown is called, where the tokenizer's model does not say.
 const UNKNOWN: [&str; 2] = ["[UNK]", "<unk>"];

@@ -13,10 +13,12 @@ use tokenizers::{
     PreTokenizerWrapper, Tokenizer, TruncationDirection, TruncationParams,
 };
 
+use super::cut::cut_bytes;
 use super::stand_ins::StandIns;
 use super::wordpiece::WordPieces;
-use super::{EncodeError, Encoding, ModelInput, cut_bytes, expressions, growth};
+use super::{expressions, growth};
 use crate::model::files;
+use crate::model::input::{EncodeError, Encoding, ModelInput};
 use crate::model::manifest::{TokenizerOverrides, TokenizerSettings, Truncation};
 
 /// How many of its own tokens a tokenizer is tried on.

@@ -1,8 +1,8 @@
 //! What a caller is told where a model gives no answer.
 
 use crate::error::{Error, MODEL_FACT, MODEL_VERSION_FACT, Reason};
+use crate::model::input::EncodeError;
 use crate::model::loaded::Model;
-use crate::model::preprocess::EncodeError;
 
 /// The model failed; why is in the log.
 pub fn inference_failed(model: &Model) -> Error {

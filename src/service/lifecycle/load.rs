@@ -10,7 +10,7 @@ use crate::batching::shares::Amount;
 use crate::batching::workers::{Workers, WorkersSettings};
 use crate::config::Settings;
 use crate::model::limited::{self, CallOff, LOAD_LIMIT, Stopped};
-use crate::model::load::{Around, Initialized, InstanceSettings, Limits, SHORTEST_LIMIT, initialize_in};
+use crate::model::loading::{Around, Initialized, InstanceSettings, Limits, SHORTEST_LIMIT, initialize_in};
 use crate::model::low_priority::{Priority, give_way};
 use crate::model::memory::{self, Expected, Usage};
 use crate::model::{ModelError, Tier};

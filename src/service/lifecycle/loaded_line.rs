@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::discover::NoteKind;
-use crate::model::load::{Around, Initialized, InstanceSettings};
+use crate::model::loading::{Around, Initialized, InstanceSettings};
 use crate::service::catalog::model_version::ModelVersion;
 use crate::telemetry::logs::millis;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tandem::model::ModelError;
-use tandem::model::load::{Initialized, InstanceSettings, initialize};
+use tandem::model::loading::{Initialized, InstanceSettings, initialize};
 use tandem::model::repository;
 use tempfile::TempDir;
 

@@ -8,7 +8,7 @@ use tandem::batching::shares::Amount;
 use tandem::batching::{
     BatchLimits, ClientKey, Failure, Priority, Scheduler, SchedulerSettings, SubmitOptions, Weight,
 };
-use tandem::model::cost::ShapeCost;
+use tandem::model::loading::cost_probe::ShapeCost;
 use tandem::model::{ModelInput, RunError, Runner};
 use tandem::telemetry::metrics::ModelMetrics;
 use tokio::task::JoinHandle;

@@ -9,7 +9,7 @@ pub mod steps;
 use super::owner::Owner;
 use super::report::ReloadReport;
 use crate::config::Settings;
-use crate::model::signature::{self, Signature};
+use crate::model::repository::signature::{self, Signature};
 use crate::service::catalog::sources;
 
 /// Does one reload. One that nobody asked for does nothing unless files changed and have been quiet since the last look.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Settings;
 use crate::model::low_priority::Priority;
 use crate::model::repository::VerifiedModel;
-use crate::model::signature::{self, Signature};
+use crate::model::repository::signature::{self, Signature};
 use crate::service::catalog::refusal::{Refusal, Stage};
 use crate::service::catalog::sources;
 

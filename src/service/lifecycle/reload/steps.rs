@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::seen::Content;
 use super::shadow;
-use crate::model::signature::Signature;
+use crate::model::repository::signature::Signature;
 use crate::service::catalog::Catalog;
 use crate::service::catalog::refusal::{Refusal, RefusedVersion, Stage};
 use crate::service::catalog::sources;

@@ -6,6 +6,7 @@
 
 pub mod curve;
 pub mod fit;
+pub mod interval;
 pub mod measure;
 pub mod plot;
 pub mod recall;

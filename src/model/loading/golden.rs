@@ -8,10 +8,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{Batch, Golden, Manifest, OutputKind, Preprocess};
-use super::postprocess::Postprocessor;
-use super::preprocess::{Encoding, ModelInput, Preprocessor};
-use super::{ModelError, Runner};
+use crate::model::input::{Encoding, ModelInput};
+use crate::model::manifest::{Batch, Golden, Manifest, OutputKind, Preprocess};
+use crate::model::model_error::ModelError;
+use crate::model::postprocess::Postprocessor;
+use crate::model::preprocess::Preprocessor;
+use crate::model::runner::Runner;
 
 /// One golden example.
 #[derive(Clone, Debug, Deserialize, Serialize)]

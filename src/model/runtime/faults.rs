@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use ndarray::Array2;
 
-use super::preprocess::Preprocessor;
-use super::{ModelInput, RunError, Runner};
+use crate::model::input::ModelInput;
+use crate::model::preprocess::Preprocessor;
+use crate::model::runner::{RunError, Runner};
 
 /// A row of this text makes its instance panic.
 pub const PANIC: &str = "tandem-fault:panic";

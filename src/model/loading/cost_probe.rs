@@ -5,9 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::manifest::{Manifest, Preprocess};
-use super::preprocess::ModelInput;
-use super::{RunError, Runner};
+use crate::model::input::ModelInput;
+use crate::model::manifest::{Manifest, Preprocess};
+use crate::model::runner::{RunError, Runner};
 
 /// The longest that measuring a model may take; the run that is under way when it ends comes on top.
 pub const BUDGET: Duration = Duration::from_millis(300);

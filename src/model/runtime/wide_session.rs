@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use ndarray::Array2;
 
-use super::cost::{self, ShapeBounds, ShapeCost};
-use super::{ModelInput, RunError, Runner};
+use crate::model::input::ModelInput;
+use crate::model::loading::cost_probe::{self, ShapeBounds, ShapeCost};
+use crate::model::runner::{RunError, Runner};
 
 /// How many times sooner a run must end to be worth the other cores.
 const WORTHWHILE: f64 = 1.2;
@@ -87,11 +88,11 @@ pub fn pays(
     sample: &ModelInput,
     bounds: ShapeBounds,
 ) -> Result<Option<usize>, RunError> {
-    let singles = cost::measure(wide, sample, bounds.single_rows(), cost::BUDGET / 3, Instant::now)?;
+    let singles = cost_probe::measure(wide, sample, bounds.single_rows(), cost_probe::BUDGET / 3, Instant::now)?;
     let Some(from_cells) = worthwhile_from(costs, &singles) else {
         return Ok(None);
     };
-    let pays = confirmed(narrow, wide, &cost::of_width(sample, from_cells))?;
+    let pays = confirmed(narrow, wide, &cost_probe::of_width(sample, from_cells))?;
     Ok(pays.then_some(from_cells))
 }
 

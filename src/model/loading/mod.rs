@@ -4,25 +4,32 @@
 //! Slow and blocking: called from a thread of its own, after the ports are open. Every run has a limit; a tokenizer, which can't be
 //! ended, has a thread that is given up.
 
+pub mod cost_probe;
+pub mod golden;
+pub mod idle_priority;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cost::{self, ShapeBounds, ShapeCost};
-use super::gently::{self, Patience};
-use super::golden::{self, Report, Subject};
-use super::idle::{self, with_idle};
-use super::limited::CallOff;
-use super::loaded::Model;
-use super::manifest::{Manifest, Preprocess};
-use super::neighbours::{self, Neighbours};
-use super::onnx::{OnnxBytes, OnnxRunner, RunLimit, Runtime, SessionSettings, SharedWeights, Source};
-use super::postprocess::Postprocessor;
-use super::preprocess::{ModelInput, Preprocessor};
-use super::repository::VerifiedModel;
-use super::text_cost::{self, TextCost};
-use super::thread_time::own_clock;
-use super::warm_up::{PATIENCE_WITH_POSITIONS, fewer_tokens, tokens_taken, warm_up};
-use super::{ModelError, Runner, files, own_texts, sample, table};
+use self::cost_probe::{ShapeBounds, ShapeCost};
+use self::golden::{Report, Subject};
+use self::idle_priority::Patience;
+use crate::model::input::ModelInput;
+use crate::model::limited::CallOff;
+use crate::model::loaded::Model;
+use crate::model::manifest::{Manifest, Preprocess};
+use crate::model::model_error::ModelError;
+use crate::model::neighbours::{self, Neighbours};
+use crate::model::onnx::{OnnxBytes, OnnxRunner, RunLimit, Runtime, SessionSettings, SharedWeights, Source};
+use crate::model::postprocess::Postprocessor;
+use crate::model::preprocess::Preprocessor;
+use crate::model::repository::VerifiedModel;
+use crate::model::runner::Runner;
+use crate::model::runtime::thread_time::own_clock;
+use crate::model::runtime::wide_session::{self, with_idle};
+use crate::model::text_cost::{self, TextCost};
+use crate::model::warm_up::{PATIENCE_WITH_POSITIONS, fewer_tokens, tokens_taken, warm_up};
+use crate::model::{files, own_texts, sample, table};
 
 /// A limit of runs is no shorter: the machine may be busy with something else.
 pub const SHORTEST_LIMIT: Duration = Duration::from_secs(5);
@@ -191,7 +198,7 @@ fn try_initialize(
         let mut manifest = told.clone();
         if let Preprocess::Tokenizer(reading) = &mut manifest.preprocess {
             let (told, pad_id) = (reading.max_tokens, preprocessor.pad_id());
-            let taken = if told > cost::WIDEST_PROBE {
+            let taken = if told > cost_probe::WIDEST_PROBE {
                 // Such a row leaves much memory with its session, and goes with it.
                 let short = limit.beside(longest.min(PATIENCE_WITH_POSITIONS));
                 let mut other = open_within(&short, &preprocessor, settings.intra_threads)?;
@@ -243,13 +250,17 @@ fn try_initialize(
             slowest = slowest.max(took);
         }
         times.warm_up = lap();
-        let for_wide = if try_wide { cost::BUDGET / 4 } else { Duration::ZERO };
+        let for_wide = if try_wide {
+            cost_probe::BUDGET / 4
+        } else {
+            Duration::ZERO
+        };
         let clock = clock_for(around, settings.intra_threads);
-        let costs = cost::measure(
+        let costs = cost_probe::measure(
             &mut patience.runner(&mut runners[0]),
             &sample,
             bounds,
-            cost::BUDGET - for_wide,
+            cost_probe::BUDGET - for_wide,
             clock,
         )
         .map_err(|error| failed(&error))?;
@@ -297,8 +308,8 @@ fn try_initialize(
         mut times,
     } = match around {
         // Sessions of one thread start none.
-        Around::Busy { .. } if settings.intra_threads == 1 => gently::when_idle(narrow),
-        Around::Quiet | Around::Busy { .. } => gently::here(narrow),
+        Around::Busy { .. } if settings.intra_threads == 1 => idle_priority::when_idle(narrow),
+        Around::Quiet | Around::Busy { .. } => idle_priority::here(narrow),
     }?;
     limit.set(longest);
     let clock = Instant::now();
@@ -308,9 +319,8 @@ fn try_initialize(
         warm_up(&mut runner, &sample, bounds).map_err(|error| failed(&error))?;
         let from_cells = match around {
             Around::Busy { idle_from_cells } => idle_from_cells,
-            Around::Quiet => {
-                idle::pays(&mut runners[0], &mut runner, &costs, &sample, bounds).map_err(|error| failed(&error))?
-            }
+            Around::Quiet => wide_session::pays(&mut runners[0], &mut runner, &costs, &sample, bounds)
+                .map_err(|error| failed(&error))?,
         };
         let moved = from_cells.and_then(|_| neighbours::moved_elsewhere(&mut runner, &alone, neighbours));
         if let Some(moved) = moved {
@@ -339,7 +349,7 @@ fn try_initialize(
     );
     let fewer = (manifest.max_token_count() < told.max_token_count()).then(|| fewer_tokens(&manifest, told));
     #[cfg(feature = "fault-injection")]
-    let runners = super::faults::wrap(runners, &preprocessor);
+    let runners = crate::model::runtime::faults::wrap(runners, &preprocessor);
     Ok(Initialized {
         model: Arc::new(Model {
             manifest,

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::interval::Interval;
 use super::recall::recalls;
 use super::{ROUNDS, Sample};
 use crate::model::blend::{Blend, log_softmax};
@@ -14,6 +15,11 @@ const BINS: usize = 15;
 /// The share of a sample's texts in percent at which the curve has its points.
 const GRID: [usize; 15] = [0, 5, 10, 15, 20, 25, 30, 35, 40, 50, 60, 70, 80, 90, 100];
 
+/// The fewest texts of a label of which a recall tells something.
+const LEAST_TEXTS: usize = 10;
+/// A recall that is lower than the deep model's by more than this is worth a warning.
+const MUCH: f64 = 0.05;
+
 /// What was fitted.
 #[derive(Clone, Debug)]
 pub struct Fitted {
@@ -21,17 +27,6 @@ pub struct Fitted {
     pub temperatures: [f64; 2],
     /// How an escalated answer is made of both.
     pub blend: Blend,
-}
-
-/// A figure with its interval: of 95%, or for what was timed the middle, the least and the most of the rounds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Interval {
-    /// The figure.
-    pub value: f64,
-    /// The lower end.
-    pub low: f64,
-    /// The upper end.
-    pub high: f64,
 }
 
 /// The figures of one way to answer.
@@ -53,6 +48,15 @@ pub struct Point {
     pub above_deep: Interval,
     /// The recall of each label, in the deep model's order: the share of its texts that get it. Nothing where no text has it.
     pub recall: Vec<Option<Interval>>,
+}
+
+/// The label that loses most by a point, where it loses much against the deep model, with both recalls.
+pub fn loser(chosen: &Point, deep: &Point, texts: &[usize]) -> Option<(usize, f64, f64)> {
+    let both = chosen.recall.iter().zip(&deep.recall).enumerate();
+    let many = both.filter(|(label, _)| texts.get(*label).is_some_and(|&texts| texts >= LEAST_TEXTS));
+    let lost = many.filter_map(|(label, (chosen, deep))| Some((label, chosen.as_ref()?.value, deep.as_ref()?.value)));
+    lost.filter(|(_, chosen, deep)| deep - chosen > MUCH)
+        .max_by(|a, b| (a.2 - a.1).total_cmp(&(b.2 - b.1)))
 }
 
 #[derive(Clone, Copy)]

@@ -13,8 +13,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::tokenizer_files::TOKENIZER_FILE;
-use super::{Place, Problem};
+use super::file_names::TOKENIZER_FILE;
+use super::place::{Place, Problem};
 use crate::model::files;
 
 /// Reads an object of the folder. A key that is there twice has its last value, as in Python.

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use ndarray::Array2;
 
-use super::{ModelInput, RunError, Runner};
+use crate::model::input::ModelInput;
+use crate::model::runner::{RunError, Runner};
 
 /// How long work may wait for idle moments. After that it is begun anew at the priority of its own thread, since a server that is
 /// never idle should get its new version too.

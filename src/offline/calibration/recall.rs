@@ -1,11 +1,6 @@
 //! The recall of each label: the share of its texts that get it. Accuracy alone hides a rare label that is never found. Pure.
 
-use super::curve::{Interval, Point};
-
-/// The fewest texts of a label of which a recall tells something.
-const LEAST_TEXTS: usize = 10;
-/// A recall that is lower than the deep model's by more than this is worth a warning.
-const MUCH: f64 = 0.05;
+use super::interval::Interval;
 
 /// The recalls of labels by pairs of the right label and the one that was found, with Wilson's 95% intervals.
 pub fn recalls(labels: usize, pairs: impl Iterator<Item = (usize, usize)>) -> Vec<Option<Interval>> {
@@ -33,18 +28,10 @@ fn wilson(right: f64, all: f64) -> Interval {
     }
 }
 
-/// The label that loses most by a point, where it loses much against the deep model, with both recalls.
-pub fn loser(chosen: &Point, deep: &Point, texts: &[usize]) -> Option<(usize, f64, f64)> {
-    let both = chosen.recall.iter().zip(&deep.recall).enumerate();
-    let many = both.filter(|(label, _)| texts.get(*label).is_some_and(|&texts| texts >= LEAST_TEXTS));
-    let lost = many.filter_map(|(label, (chosen, deep))| Some((label, chosen.as_ref()?.value, deep.as_ref()?.value)));
-    lost.filter(|(_, chosen, deep)| deep - chosen > MUCH)
-        .max_by(|a, b| (a.2 - a.1).total_cmp(&(b.2 - b.1)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::offline::calibration::curve::{Point, loser};
 
     #[test]
     fn a_rare_label_that_is_never_found_is_seen() {

@@ -2,17 +2,19 @@
 //!
 //! Reads files only; nothing is loaded into ONNX Runtime here. All of it is done before a port opens.
 
+pub mod fingerprint;
+pub mod signature;
+
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use crate::model::discover::{self, Discovered, Hints, Note};
+use crate::model::listed_files::{check_weights, read_listed};
+pub use crate::model::manifest::MANIFEST_FILE;
+use crate::model::manifest::{Manifest, UNASKED_TOKENS, is_name};
+use crate::model::model_error::ModelError;
+use crate::model::{files, paths, scan};
+use fingerprint::{fingerprint, of_tokens};
 
-use super::discover::{self, Discovered, Hints, Note};
-use super::manifest::{Manifest, UNASKED_TOKENS, is_name};
-use super::max_tokens::of_tokens;
-use super::{ModelError, files, paths, scan};
-
-/// The name of the file that makes a folder a model.
-pub const MANIFEST_FILE: &str = "manifest.toml";
 /// The most files and folders in a folder of the repository that holds names, or versions.
 const MOST_ENTRIES: usize = 10_000;
 
@@ -288,54 +290,6 @@ fn verify_under(root: &Path, folder: &Path) -> Result<VerifiedModel, ModelError>
         manifest,
         notes: Vec::new(),
     })
-}
-
-/// Checks that the files which weights of the ONNX file lie in are among the manifest's: those that are, lie in the root and are
-/// what they were. The error is a part of a line.
-pub(super) fn check_weights(manifest: &Manifest, external: &[String]) -> Result<(), String> {
-    for location in external {
-        let listed = manifest.files.contains_key(&beside(&manifest.onnx.file, location));
-        // ONNX Runtime takes such a name for a place in its own memory.
-        let odd = location.contains("_ORT_MEM_ADDR_");
-        if !paths::goes_down(location) || !listed || odd {
-            return Err(format!(
-                "has weights in `{location}`, which the manifest's [files] does not list beside it"
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// The path in the folder of a file that lies beside or below an ONNX file.
-pub(super) fn beside(onnx: &str, location: &str) -> String {
-    let below = Path::new(onnx).parent().unwrap_or(Path::new(""));
-    below.join(location).to_string_lossy().into_owned()
-}
-
-/// Reads a file that a manifest lists; the bytes are those whose SHA-256 it has.
-pub(super) fn read_listed(folder: &Path, manifest: &Manifest, file: &str, most: u64) -> Result<Vec<u8>, ModelError> {
-    let path = folder.join(file);
-    let sha256 = manifest.files.get(file).map_or("", String::as_str);
-    files::read_known(&path, most, sha256).map_err(|problem| ModelError::new(&path, problem))
-}
-
-/// The fingerprint: for each file, in the order of its path, the path, a zero byte and the file's own SHA-256. The
-/// manifest counts too, since its labels and its calibration decide answers; golden examples do not.
-fn fingerprint(manifest: &Manifest, manifest_text: Option<&str>) -> String {
-    let mut listed = manifest.files.clone();
-    if let Some(golden) = &manifest.golden {
-        listed.remove(&golden.file);
-    }
-    if let Some(text) = manifest_text {
-        listed.insert(MANIFEST_FILE.to_owned(), files::sha256(text.as_bytes()));
-    }
-    let mut hasher = Sha256::new();
-    for (file, sha256) in &listed {
-        hasher.update(file);
-        hasher.update([0]);
-        hasher.update(sha256.to_ascii_lowercase());
-    }
-    files::hex(&hasher.finalize())[..16].to_owned()
 }
 
 fn folders_in(root: &Path) -> Result<Vec<PathBuf>, ModelError> {

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use super::ROUNDS;
 use crate::batching::BatchLimits;
-use crate::model::load::{Initialized, InstanceSettings, initialize};
 use crate::model::loaded::Model;
+use crate::model::loading::{Initialized, InstanceSettings, initialize};
 use crate::model::manifest::Batch;
 use crate::model::repository::VerifiedModel;
 use crate::model::{Encoding, ModelInput, Runner};

@@ -1,0 +1,12 @@
+//! The files that exporters of Hugging Face write.
+
+/// The file's name.
+pub(super) const CONFIG_FILE: &str = "config.json";
+/// The tokenizer itself.
+pub(super) const TOKENIZER_FILE: &str = "tokenizer.json";
+/// What transformers adds to it.
+pub(super) const TOKENIZER_CONFIG_FILE: &str = "tokenizer_config.json";
+/// Which tokens are special, in older exports.
+pub(super) const SPECIAL_TOKENS_FILE: &str = "special_tokens_map.json";
+/// Which tokens were added to the vocabulary, in older exports.
+pub(super) const ADDED_TOKENS_FILE: &str = "added_tokens.json";

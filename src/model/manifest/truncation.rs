@@ -1,0 +1,21 @@
+//! How long a text may be, and what happens to one that is longer.
+
+use serde::{Deserialize, Serialize};
+
+/// The longest text that a model reads unless its manifest says otherwise, in bytes.
+pub(super) fn default_max_bytes() -> usize {
+    8192
+}
+
+/// What happens to a text that is too long for the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Truncation {
+    /// The end is cut off.
+    #[default]
+    End,
+    /// The start is cut off.
+    Start,
+    /// The request is refused.
+    Reject,
+}

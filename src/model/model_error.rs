@@ -1,0 +1,23 @@
+//! What is wrong with a model's files.
+
+use std::path::Path;
+
+/// A model that can't be used, in one line that names the file or the key.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {problem}")]
+pub struct ModelError {
+    /// The file or folder at fault.
+    pub path: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl ModelError {
+    /// A problem with the file or folder at `path`.
+    pub fn new(path: &Path, problem: impl ToString) -> Self {
+        Self {
+            path: path.display().to_string(),
+            problem: problem.to_string(),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The ONNX Runtime library and its environment.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use ort::environment::Environment;
+
+/// The ONNX Runtime library, loaded, and its environment: one a process.
+pub struct Runtime {
+    pub(super) environment: Environment,
+    /// Where the library was found.
+    pub library: PathBuf,
+    /// The library's version, for instance `1.28.0`.
+    pub version: String,
+}
+
+impl Runtime {
+    /// The process's runtime, loaded at the first call. The error is one line.
+    pub fn get() -> Result<&'static Runtime, String> {
+        static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
+        RUNTIME.get_or_init(Self::load).as_ref().map_err(String::clone)
+    }
+
+    #[cfg(feature = "ort-dynamic")]
+    fn load() -> Result<Self, String> {
+        let library = crate::model::runtime::library::locate();
+        let builder = ort::init_from(&library).map_err(|error| {
+            let cause = innermost(&error);
+            format!(
+                "ONNX Runtime can't be loaded: {cause}; set {} to libonnxruntime 1.24 or newer, or put it beside the program",
+                crate::model::runtime::library::LIBRARY_VARIABLE
+            )
+        })?;
+        let library = crate::model::runtime::library::loaded_path(library);
+        let version = version_of(&library).unwrap_or_else(|| "of unknown version".to_owned());
+        Self::build(builder, library, version)
+    }
+
+    #[cfg(feature = "ort-download")]
+    fn load() -> Result<Self, String> {
+        let version = format!("1.{}", ort::MINOR_VERSION);
+        Self::build(ort::init(), PathBuf::from("linked into the program"), version)
+    }
+
+    fn build(builder: ort::environment::EnvironmentBuilder, library: PathBuf, version: String) -> Result<Self, String> {
+        let environment = builder
+            .with_name("tandem")
+            .with_telemetry(false)
+            .build()
+            .map_err(|error| format!("ONNX Runtime can't start: {error}"))?;
+        Ok(Self {
+            environment,
+            library,
+            version,
+        })
+    }
+}
+
+/// What the loader says names the file; what ort says of a library that is too old names both versions.
+#[cfg(feature = "ort-dynamic")]
+fn innermost(error: &ort::LoadDynamicError) -> String {
+    match error {
+        ort::LoadDynamicError::Dlopen { error, path } => {
+            let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+            format!("{}: {cause}", path.display())
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The version that a library says it has; `ort` reads it too, and keeps it to itself.
+#[cfg(feature = "ort-dynamic")]
+fn version_of(library: &Path) -> Option<String> {
+    // SAFETY: the library was loaded before, so this runs no initialisers; the function is the one that every ONNX
+    // Runtime exports, with the type that ort's own bindings give it, and the string that it gives is static.
+    unsafe {
+        let library = libloading::Library::new(library).ok()?;
+        let base = library
+            .get::<unsafe extern "C" fn() -> *const ort::sys::OrtApiBase>(b"OrtGetApiBase")
+            .ok()?;
+        let version = ((*base()).GetVersionString)();
+        std::ffi::CStr::from_ptr(version).to_str().ok().map(str::to_owned)
+    }
+}

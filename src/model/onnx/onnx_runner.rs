@@ -1,0 +1,122 @@
+//! A runner of batches by one session of ONNX Runtime.
+
+use std::sync::Arc;
+
+use ndarray::Array2;
+use ort::session::{RunOptions, Session};
+
+use super::bytes::OnnxBytes;
+use super::environment::Runtime;
+use super::feeds::{Feed, check_fed, feed_for, fixed};
+use super::inputs::{Fixed, tensor_for};
+use super::opener::{Opener, SessionSettings, load_problem, run_within};
+use super::outputs::OutputReader;
+use super::watch::RunLimit;
+use super::weights::SharedWeights;
+use crate::model::input::ModelInput;
+use crate::model::manifest::Manifest;
+use crate::model::runner::{RunError, Runner};
+
+/// What the sessions of a model are made from.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The ONNX file and the files beside it.
+    pub bytes: &'a OnnxBytes,
+    /// What the graph must look like.
+    pub manifest: &'a Manifest,
+    /// The id that fills padded rows.
+    pub pad_id: u32,
+    /// The weights that all sessions use, if they share them.
+    pub weights: Option<&'a SharedWeights>,
+    /// How long a run may take.
+    pub limit: &'a RunLimit,
+}
+
+/// A runner that owns one ONNX Runtime session.
+pub struct OnnxRunner {
+    session: Session,
+    options: Arc<RunOptions>,
+    open: Opener,
+    feeds: Vec<Feed>,
+    fixed: Fixed,
+    output: OutputReader,
+    pad_id: u32,
+}
+
+impl OnnxRunner {
+    /// Loads the manifest's ONNX file and checks that its inputs and its output are what the manifest promises.
+    pub fn load(runtime: &'static Runtime, source: Source<'_>, settings: SessionSettings) -> Result<Self, String> {
+        let Source { manifest, pad_id, .. } = source;
+        let open = Opener {
+            environment: &runtime.environment,
+            origin: source.bytes.origin(),
+            weights: source.weights.cloned(),
+            settings,
+            limit: source.limit.clone(),
+        };
+        let session = open
+            .session(source.bytes)
+            .map_err(|error| load_problem(&error.to_string()))?;
+        let feeds = session
+            .inputs()
+            .iter()
+            .map(|input| feed_for(input, manifest))
+            .collect::<Result<Vec<_>, _>>()?;
+        check_fed(&feeds, manifest)?;
+        let fixed = fixed(session.inputs(), manifest)?;
+        let output = OutputReader::new(session.outputs(), manifest)?;
+        let options = RunOptions::new().map_err(|error| error.to_string())?;
+        Ok(Self {
+            session,
+            options: Arc::new(options),
+            open,
+            feeds,
+            fixed,
+            output,
+            pad_id,
+        })
+    }
+
+    fn run_session(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
+        let fail = |error: ort::Error| RunError(error.to_string());
+        let feeds = self
+            .feeds
+            .iter()
+            .map(|feed| {
+                Ok((
+                    feed.name.as_str(),
+                    tensor_for(feed.kind, feed.numbers, self.fixed, inputs, self.pad_id)?,
+                ))
+            })
+            .collect::<Result<Vec<_>, ort::Error>>()
+            .map_err(fail)?;
+        let outputs = run_within(&mut self.session, &self.options, &self.open.limit, feeds)?;
+        let rows = self.fixed.rows.unwrap_or(0).max(inputs.len());
+        let mut read = self.output.read(&outputs, rows)?;
+        if rows > inputs.len() {
+            read = read.slice_move(ndarray::s![..inputs.len(), ..]);
+        }
+        Ok(read)
+    }
+}
+
+impl Runner for OnnxRunner {
+    fn run(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
+        self.run_session(inputs)
+    }
+
+    fn reopen(&self) -> Result<Box<dyn Runner>, RunError> {
+        let fail = |error: ort::Error| RunError(error.to_string());
+        let bytes = self.open.origin.read().map_err(|error| RunError(error.to_string()))?;
+        let session = self.open.session(&bytes).map_err(fail)?;
+        Ok(Box::new(Self {
+            session,
+            options: Arc::new(RunOptions::new().map_err(fail)?),
+            open: self.open.clone(),
+            feeds: self.feeds.clone(),
+            fixed: self.fixed,
+            output: self.output.clone(),
+            pad_id: self.pad_id,
+        }))
+    }
+}

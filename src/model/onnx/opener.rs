@@ -1,0 +1,117 @@
+//! Opening a session, and running it within a limit.
+
+use std::sync::Arc;
+
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{RunOptions, Session, SessionInputs, SessionOutputs};
+
+use super::bytes::{OnnxBytes, Origin};
+use super::rewrite;
+use super::watch::{RunLimit, Stoppable, Watched};
+use super::weights::SharedWeights;
+use crate::model::runner::RunError;
+
+/// How a session is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionSettings {
+    /// Threads inside one run.
+    pub intra_threads: usize,
+}
+
+/// Opens sessions of one model, all alike.
+#[derive(Clone)]
+pub(super) struct Opener {
+    pub environment: &'static Environment,
+    pub origin: Origin,
+    pub weights: Option<SharedWeights>,
+    pub settings: SessionSettings,
+    pub limit: RunLimit,
+}
+
+/// Runs a session, and ends the run when its limit is past or it is called off.
+pub(super) fn run_within<'s, 'i, 'v: 'i, const N: usize>(
+    session: &'s mut Session,
+    options: &'s Arc<RunOptions>,
+    limit: &RunLimit,
+    inputs: impl Into<SessionInputs<'i, 'v, N>>,
+) -> Result<SessionOutputs<'s>, RunError> {
+    let fail = |error: ort::Error| RunError(error.to_string());
+    let ended = || RunError(format!("the run was ended: it may take {:?}", limit.get()));
+    if limit.is_spent() {
+        return Err(ended());
+    }
+    let watched = Watched::new(Stoppable::Run(Arc::clone(options)), limit);
+    let outputs = session.run_with_options(inputs, &**options);
+    // What was ended says so in its own words; what ended by itself just in time counts.
+    if watched.over() {
+        options.unterminate().map_err(fail)?;
+        if outputs.is_err() {
+            return Err(ended());
+        }
+    }
+    outputs.map_err(fail)
+}
+
+impl Opener {
+    /// A session of these bytes. Where the machine lacks [`USUAL_LOCALE`], [`LOCALE`] takes its place in a copy of them.
+    pub fn session(&self, bytes: &OnnxBytes) -> Result<Session, ort::Error> {
+        let opened = self.session_of(&bytes.model, bytes);
+        let lacking = |error: &ort::Error| missing_locale(&error.to_string()) == Some(USUAL_LOCALE);
+        if !opened.as_ref().is_err_and(lacking) {
+            return opened;
+        }
+        let changed = rewrite::with_locale(&bytes.model, LOCALE);
+        let again = changed.and_then(|model| self.session_of(&model, bytes).ok());
+        again.map_or(opened, Ok)
+    }
+
+    fn session_of(&self, model: &[u8], bytes: &OnnxBytes) -> Result<Session, ort::Error> {
+        let mut builder = Session::builder(self.environment)?
+            .with_optimization_level(GraphOptimizationLevel::All)?
+            .with_intra_threads(self.settings.intra_threads)?
+            .with_inter_threads(1)?
+            // Threads that spin while they wait for work starve the other sessions and the network.
+            .with_intra_op_spinning(false)?
+            // Texts come in all lengths: planned memory for each shape would be kept for good.
+            .with_memory_pattern(false)?
+            // What fails comes back as an error, and is said once; here it would go to stderr too, in a form of its own.
+            .with_log_level(LogLevel::Fatal)?
+            .with_config_entry("session.use_env_allocators", "0")?;
+        if let Some(weights) = &self.weights {
+            builder = weights.lend_to(builder)?;
+        }
+        for (name, bytes) in &bytes.external {
+            builder = builder.with_external_initializer_file_in_memory(name, Arc::clone(bytes))?;
+        }
+        let _watched = Watched::new(Stoppable::Load(builder.canceler()), &self.limit);
+        builder.commit_from_memory(model)
+    }
+}
+
+/// The locale of graphs that say nothing of it: exporters leave it out, and images of containers seldom have it.
+pub const USUAL_LOCALE: &str = "en_US.UTF-8";
+/// The locale that folds every letter on every machine with a C library of the last years. Where [`USUAL_LOCALE`] is missing, this
+/// one does its work: both fold by Unicode.
+pub const LOCALE: &str = "C.UTF-8";
+
+/// The locale for want of which a graph can't be loaded, if that is what ONNX Runtime says.
+fn missing_locale(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("locale with name:")?;
+    rest.split(':').next()
+}
+
+/// What stops a load, in one line, with the remedy where it is a known one.
+pub(super) fn load_problem(message: &str) -> String {
+    match missing_locale(message) {
+        Some(locale) => format!(
+            "the graph changes the case of texts by the locale `{locale}`, which this machine lacks: export the pipeline with \
+             the vectorizer's option locale=\"C.UTF-8\", or install that locale"
+        ),
+        None => {
+            let words: Vec<&str> = message.split_whitespace().collect();
+            format!("ONNX Runtime can't load the model: {}", words.join(" "))
+        }
+    }
+}
