@@ -4,10 +4,10 @@
 //! that looks for an end token looks in every row. None says so: the load runs rows alone and together, and compares.
 
 use super::input::ModelInput;
-use super::loading::cost_probe;
 use super::manifest::{Batch, Truncation};
 use super::preprocess::Preprocessor;
 use super::runner::Runner;
+use super::sample::Sample;
 
 /// How far an output may move with its neighbours, as a share of the row's largest output, which counts as one at least:
 /// above what sums of 32-bit floats in another order give (some 1e-6 to 2e-5), and too little to move a probability by 1e-4.
@@ -84,7 +84,7 @@ pub type Alone = (ModelInput, Vec<f32>);
 pub fn measure(
     runner: &mut dyn Runner,
     preprocessor: &Preprocessor,
-    sample: &ModelInput,
+    sample: &Sample,
     max_rows: usize,
     told: Option<Batch>,
 ) -> (Neighbours, Vec<Alone>) {
@@ -118,7 +118,7 @@ pub fn measure(
     // Together, wide and narrow rows: the widest beside the first, which are short.
     several.sort_by_key(|(input, _)| std::cmp::Reverse(input.width()));
     several.truncate(rows.div_ceil(2));
-    let short = alone(runner, vec![cost_probe::of_width(sample, 3)]);
+    let short = alone(runner, vec![sample.of_width(sample.around() + 1)]);
     several.splice(0..0, short);
     mixed.compare(runner, &several, rows);
     let found = match (mixed.within && same.within, same.within) {
@@ -154,33 +154,21 @@ pub fn moved_elsewhere(runner: &mut dyn Runner, rows: &[Alone], neighbours: Neig
     (!apart.within).then_some(apart.largest)
 }
 
-/// Rows that differ, all of a width, each with the sample's first and last token; the last holds the last token twice, as
-/// a text may in which a caller wrote that token.
-fn of_one_length(sample: &ModelInput, width: usize) -> Vec<ModelInput> {
-    let ModelInput::Tokens { ids, type_ids } = sample else {
-        return Vec::new();
-    };
-    let (Some(&first), Some(&last)) = (ids.first(), ids.last()) else {
-        return Vec::new();
-    };
-    if ids.len() < width {
+/// Rows that differ, all of a width; the last holds twice what the tokenizer puts after every text, as a text may in which a
+/// caller wrote those tokens.
+fn of_one_length(sample: &Sample, width: usize) -> Vec<ModelInput> {
+    let inner = width.saturating_sub(sample.around());
+    if sample.ids().len() < width || inner == 0 {
         return Vec::new();
     }
-    let body = &ids[1..ids.len() - 1];
-    let inner = width - 2;
-    (0..ROWS_OF_A_WIDTH)
-        .map(|at| {
-            let own = body.iter().cycle().skip(at * inner).take(inner);
-            let mut ids: Vec<u32> = std::iter::once(first).chain(own.copied()).chain([last]).collect();
-            if at + 1 == ROWS_OF_A_WIDTH {
-                ids[width / 2] = last;
-            }
-            ModelInput::Tokens {
-                ids,
-                type_ids: type_ids[..width].to_vec(),
-            }
-        })
-        .collect()
+    let mut rows: Vec<ModelInput> = (0..ROWS_OF_A_WIDTH)
+        .map(|at| sample.with_body(width, at * inner))
+        .collect();
+    if let Some(ModelInput::Tokens { ids, .. }) = rows.last_mut() {
+        let after = width - (sample.around() - sample.before());
+        ids.copy_within(after.., width / 2 - (width - after) / 2);
+    }
+    rows
 }
 
 /// The rows that can run alone, with their outputs.

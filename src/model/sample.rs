@@ -15,12 +15,66 @@ use super::repository::VerifiedModel;
 /// How long a tokenizer may take for a text of 400 words.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A long input, from which rows of any width are cut.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    row: ModelInput,
+    before: usize,
+    after: usize,
+}
+
+impl Sample {
+    /// A long row, and how many of its tokens the tokenizer puts before and after every text.
+    pub fn new(row: ModelInput, before: usize, after: usize) -> Self {
+        Self { row, before, after }
+    }
+
+    /// Its ids; of a text there are none.
+    pub fn ids(&self) -> &[u32] {
+        self.row.ids()
+    }
+
+    /// How many tokens stand before every text.
+    pub fn before(&self) -> usize {
+        self.before
+    }
+
+    /// How many tokens stand around every text.
+    pub fn around(&self) -> usize {
+        self.before + self.after
+    }
+
+    /// The row cut, or repeated, to a width. A text stays as it is: it is one cell. What stands around every text stays at its
+    /// ends, and what stands after it is never cut, however narrow the row: some heads look for it, and can't run without.
+    pub fn of_width(&self, width: usize) -> ModelInput {
+        self.with_body(width, 0)
+    }
+
+    /// The same with another part of the sample in the middle, which begins `skipped` tokens later.
+    pub fn with_body(&self, width: usize, skipped: usize) -> ModelInput {
+        let framed = |ids: &[u32]| -> Vec<u32> {
+            let before = self.before.min(width.saturating_sub(self.after));
+            let (head, rest) = ids.split_at(self.before.min(ids.len()));
+            let (body, tail) = rest.split_at(rest.len().saturating_sub(self.after));
+            let body = if body.is_empty() { ids } else { body };
+            let inner = width.saturating_sub(before + tail.len());
+            let inner = body.iter().copied().cycle().skip(skipped).take(inner);
+            let head = head.iter().copied().take(before);
+            head.chain(inner).chain(tail.iter().copied()).collect()
+        };
+        match &self.row {
+            ModelInput::Tokens { ids, type_ids } => ModelInput::Tokens {
+                ids: framed(ids),
+                type_ids: framed(type_ids),
+            },
+            ModelInput::Features(ids) => ModelInput::Features(framed(ids)),
+            ModelInput::Text(text) => ModelInput::Text(text.clone()),
+        }
+    }
+}
+
 /// The sample of a model. A tokenizer that does not come to an end is given up.
-pub fn of(
-    verified: &VerifiedModel,
-    preprocessor: &Arc<Preprocessor>,
-    limit: &RunLimit,
-) -> Result<ModelInput, ModelError> {
+pub fn of(verified: &VerifiedModel, preprocessor: &Arc<Preprocessor>, limit: &RunLimit) -> Result<Sample, ModelError> {
     let file = match &verified.manifest.preprocess {
         Preprocess::Tokenizer(settings) => &settings.file,
         Preprocess::HashedNgrams(_) | Preprocess::String { .. } => &verified.manifest.onnx.file,
@@ -37,7 +91,7 @@ pub fn of(
 
 /// A long input. Its ids are spread over the whole vocabulary or table as far as a text's can be, since rows of few ids would
 /// find the weights in the processor's caches. A tokenizer that knows nothing of such words gives one of its own tokens.
-pub fn of_words(preprocessor: &Preprocessor) -> Result<ModelInput, EncodeError> {
+pub fn of_words(preprocessor: &Preprocessor) -> Result<Sample, EncodeError> {
     let words: Vec<String> = (0..400_u32)
         .map(|at| format!("{:x}", at.wrapping_mul(0x9E37_79B1)))
         .collect();
@@ -46,5 +100,48 @@ pub fn of_words(preprocessor: &Preprocessor) -> Result<ModelInput, EncodeError> 
         let own = preprocessor.tokenizer().and_then(TextTokenizer::own_token);
         own.map_or(Err(error), |own| encode(&own))
     });
-    Ok(encoded?.input)
+    let row = encoded?.input;
+    if !matches!(row, ModelInput::Tokens { .. }) {
+        return Ok(Sample::new(row, 0, 0));
+    }
+    // Of a text without words nothing is left but what stands around every text.
+    let empty = encode("").map(|encoding| encoding.input);
+    let around = empty.as_ref().map(ModelInput::ids).unwrap_or_default();
+    let alike = |pairs: &mut dyn Iterator<Item = (&u32, &u32)>| pairs.take_while(|(one, other)| one == other).count();
+    let after = alike(&mut around.iter().rev().zip(row.ids().iter().rev()));
+    let before = alike(&mut around[..around.len() - after].iter().zip(row.ids()));
+    Ok(Sample::new(row, before, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_cut_and_repeated_to_the_width_between_what_stands_around_every_text() {
+        let sample = |before, after| {
+            let row = ModelInput::Tokens {
+                ids: vec![1, 2, 3, 4],
+                type_ids: vec![0, 0, 0, 1],
+            };
+            Sample::new(row, before, after)
+        };
+        for (before, after, width, expected) in [
+            (1, 1, 6, &[1, 2, 3, 2, 3, 4][..]),
+            (1, 1, 3, &[1, 2, 4]),
+            (1, 1, 2, &[1, 4]),
+            (1, 1, 1, &[4]),
+            (0, 2, 5, &[1, 2, 1, 3, 4]),
+            (0, 2, 1, &[3, 4]),
+            (2, 2, 5, &[1, 2, 1, 3, 4]),
+            (0, 0, 6, &[1, 2, 3, 4, 1, 2]),
+            (1, 0, 3, &[1, 2, 3]),
+        ] {
+            let row = sample(before, after).of_width(width);
+            assert_eq!(row.ids(), expected, "{before} {after} {width}");
+        }
+        assert_eq!(sample(1, 1).with_body(4, 1).ids(), [1, 3, 2, 4]);
+        let text = Sample::new(ModelInput::Text("a".into()), 0, 0);
+        assert_eq!(text.of_width(1).width(), 1);
+    }
 }

@@ -1,22 +1,22 @@
 //! Which ids of a tokenizer a graph knows. Tokens may have been added to the one and not to the other: `Gather` fails on ids
 //! beyond its table, and with it every row of the batch.
 //!
-//! The graph itself is asked, with rows of three tokens: its table may be quantised, tied, or behind other nodes.
+//! The graph itself is asked, with rows of one token and what stands around every text: its table may be quantised, tied, or behind other nodes.
 
 use super::input::ModelInput;
-use super::loading::cost_probe;
 use super::onnx::RunLimit;
 use super::preprocess::Preprocessor;
 use super::runner::Runner;
 use super::sample;
+use super::sample::Sample;
 
 /// Has the tokenizer keep to the ids that the graph knows, and gives the sample that it makes then. The error is a part of a line.
 pub fn fit(
     runner: &mut dyn Runner,
     preprocessor: &Preprocessor,
-    sample: ModelInput,
+    sample: Sample,
     limit: &RunLimit,
-) -> Result<ModelInput, String> {
+) -> Result<Sample, String> {
     let Some(tokenizer) = preprocessor.tokenizer() else {
         return Ok(sample);
     };
@@ -39,12 +39,14 @@ pub fn fit(
 }
 
 /// How many ids the graph knows, if not all up to the greatest.
-fn known(runner: &mut dyn Runner, sample: &ModelInput, greatest: u32) -> Option<u32> {
-    let framed = cost_probe::of_width(sample, 3);
+fn known(runner: &mut dyn Runner, sample: &Sample, greatest: u32) -> Option<u32> {
+    let (width, own) = (sample.around() + 1, sample.before());
+    let framed = sample.of_width(width);
     // Its special tokens may be beyond the table themselves.
-    let frames = [framed.clone(), with(&framed, &[0, 1, 2], 0)?];
+    let all: Vec<usize> = (0..width).collect();
+    let frames = [framed.clone(), with(&framed, &all, 0)?];
     for frame in frames {
-        let mut runs = |id: u32| with(&frame, &[1], id).is_some_and(|row| runner.run(&[&row]).is_ok());
+        let mut runs = |id: u32| with(&frame, &[own], id).is_some_and(|row| runner.run(&[&row]).is_ok());
         if runs(greatest) {
             return None;
         }

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::discover::{Note, NoteKind};
 use super::input::ModelInput;
-use super::loading::cost_probe::{self, ShapeBounds};
+use super::loading::cost_probe::ShapeBounds;
 use super::manifest::Manifest;
 use super::runner::{RunError, Runner};
+use super::sample::Sample;
 
 /// How long a row of more tokens than are measured runs: positions are looked up first, and attention to so many would take minutes.
 pub const PATIENCE_WITH_POSITIONS: Duration = Duration::from_secs(1);
@@ -19,13 +20,13 @@ const UNUSED_POSITIONS: [usize; 2] = [1, 2];
 /// What else may be wrong with a row that `ended` says was ended for its time is for warm-up to find.
 pub fn tokens_taken(
     runner: &mut dyn Runner,
-    sample: &ModelInput,
+    sample: &Sample,
     told: usize,
     pad_id: u32,
     ended: impl Fn() -> bool,
 ) -> Result<usize, RunError> {
     let mut fails = |tokens: usize| {
-        let run = runner.run(&[&cost_probe::of_width(sample, tokens)]);
+        let run = runner.run(&[&sample.of_width(tokens)]);
         run.err().filter(|_| !ended())
     };
     let Some(error) = fails(told) else {
@@ -61,10 +62,10 @@ pub fn fewer_tokens(manifest: &Manifest, told: &Manifest) -> Note {
 
 /// Runs the smallest shape and the largest ones, so that the first caller does not pay for what ONNX Runtime does once,
 /// and so that the memory which the process needs is its own before it serves. Says how long the longest run took.
-pub fn warm_up(runner: &mut dyn Runner, sample: &ModelInput, bounds: ShapeBounds) -> Result<Duration, RunError> {
+pub fn warm_up(runner: &mut dyn Runner, sample: &Sample, bounds: ShapeBounds) -> Result<Duration, RunError> {
     let mut slowest = Duration::ZERO;
     for (rows, width) in bounds.largest().into_iter().chain([(1, 1)]) {
-        let row = cost_probe::of_width(sample, width);
+        let row = sample.of_width(width);
         let batch: Vec<&ModelInput> = std::iter::repeat_n(&row, rows).collect();
         let started = Instant::now();
         runner.run(&batch)?;
@@ -92,10 +93,11 @@ mod tests {
     }
 
     fn taken(table: usize, pad_id: u32) -> Option<usize> {
-        let sample = ModelInput::Tokens {
+        let row = ModelInput::Tokens {
             ids: vec![2, 5, 3],
             type_ids: vec![0; 3],
         };
+        let sample = Sample::new(row, 1, 1);
         tokens_taken(&mut Table(table), &sample, 66, pad_id, || false).ok()
     }
 

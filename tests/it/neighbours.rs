@@ -84,6 +84,24 @@ fn a_head_that_looks_for_the_end_token_loads_and_gets_one_row_at_a_time() {
 }
 
 #[test]
+fn the_end_token_may_stand_before_others_that_every_text_ends_with() {
+    // As mBART's, which puts the language behind it.
+    let folder = folder("reads-end");
+    let path = folder.path().join("tokenizer.json");
+    let text = std::fs::read_to_string(&path).expect("the tokenizer");
+    let mut tokenizer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let single = &mut tokenizer["post_processor"]["single"];
+    let start = single.as_array_mut().expect("a template").remove(0);
+    single.as_array_mut().expect("a template").push(start);
+    std::fs::write(&path, tokenizer.to_string()).expect("written");
+    let config = r#"{"tokenizer_class": "PreTrainedTokenizerFast"}"#;
+    std::fs::write(folder.path().join("tokenizer_config.json"), config).expect("written");
+    let (found, _) = measured(folder.path(), None);
+    assert_eq!(found.batch, Batch::Alone, "{found:?}");
+    assert!(found.same_length.is_infinite(), "{found:?}");
+}
+
+#[test]
 fn the_manifest_overrules_what_is_measured_and_that_is_told() {
     let (found, manifest) = measured(folder("dynamic-int8").path(), Some(Batch::Any));
     assert_eq!((found.batch, found.told, found.beyond), (Batch::Any, true, true));

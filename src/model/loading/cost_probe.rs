@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::model::input::ModelInput;
 use crate::model::manifest::{Manifest, Preprocess};
 use crate::model::runner::{RunError, Runner};
+use crate::model::sample::Sample;
 
 /// The longest that measuring a model may take; the run that is under way when it ends comes on top.
 pub const BUDGET: Duration = Duration::from_millis(300);
@@ -102,34 +103,11 @@ fn doubling(from: usize, most: usize) -> Vec<usize> {
         .collect()
 }
 
-/// The input cut, or repeated, to a width. Texts stay as they are: each is one cell. The first and the last token stay at
-/// their ends, the last one above all: some heads look for it, and can't run without.
-pub fn of_width(input: &ModelInput, width: usize) -> ModelInput {
-    let cycle = |ids: &[u32]| ids.iter().copied().cycle().take(width).collect();
-    let framed = |ids: &[u32]| -> Vec<u32> {
-        let (&[first, ref body @ .., last], true) = (ids, width > 0) else {
-            return cycle(ids);
-        };
-        let body = if body.is_empty() { &ids[..1] } else { body };
-        let inner = body.iter().copied().cycle().take(width.saturating_sub(2));
-        let first = (width > 1).then_some(first);
-        first.into_iter().chain(inner).chain([last]).collect()
-    };
-    match input {
-        ModelInput::Tokens { ids, type_ids } => ModelInput::Tokens {
-            ids: framed(ids),
-            type_ids: framed(type_ids),
-        },
-        ModelInput::Features(ids) => ModelInput::Features(cycle(ids)),
-        ModelInput::Text(text) => ModelInput::Text(text.clone()),
-    }
-}
-
 /// Measures as many shapes, and each as often, as the budget allows. The runner should be warm. Shapes whose expected
 /// time does not fit into what is left are passed over; the first shape always runs.
 pub fn measure(
     runner: &mut dyn Runner,
-    input: &ModelInput,
+    sample: &Sample,
     bounds: ShapeBounds,
     budget: Duration,
     mut now: impl FnMut() -> Instant,
@@ -146,7 +124,7 @@ pub fn measure(
             if !(costs.is_empty() || fits && (sweep == 0 || known.is_some())) {
                 continue;
             }
-            let row = of_width(input, width);
+            let row = sample.of_width(width);
             let batch: Vec<&ModelInput> = std::iter::repeat_n(&row, rows).collect();
             let before = now();
             runner.run(&batch)?;
@@ -232,9 +210,9 @@ mod tests {
             micros_a_cell,
             runs: Vec::new(),
         };
-        let input = ModelInput::Features((0..300).collect());
+        let sample = Sample::new(ModelInput::Features((0..300).collect()), 0, 0);
         let start = clock.now();
-        let costs = measure(&mut runner, &input, bounds, BUDGET, || clock.now()).expect("it runs");
+        let costs = measure(&mut runner, &sample, bounds, BUDGET, || clock.now()).expect("it runs");
         (costs, runner.runs, clock.now() - start)
     }
 
@@ -300,18 +278,5 @@ mod tests {
     fn a_model_slower_than_the_budget_is_measured_once() {
         let (costs, runs, _) = measured(1e6, DEEP);
         assert_eq!((costs.len(), runs.len()), (1, 1));
-    }
-
-    #[test]
-    fn rows_are_cut_and_repeated_to_the_width() {
-        let tokens = ModelInput::Tokens {
-            ids: vec![1, 2, 3],
-            type_ids: vec![0, 0, 1],
-        };
-        let wide = of_width(&tokens, 5);
-        assert_eq!(wide.ids(), [1, 2, 2, 2, 3]);
-        assert_eq!(of_width(&tokens, 2).ids(), [1, 3]);
-        assert_eq!(of_width(&tokens, 1).ids(), [3]);
-        assert_eq!(of_width(&ModelInput::Text("a".into()), 1).width(), 1);
     }
 }

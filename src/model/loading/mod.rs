@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use self::cost_probe::{ShapeBounds, ShapeCost};
 use self::golden::{Report, Subject};
 use self::idle_priority::Patience;
-use crate::model::input::ModelInput;
 use crate::model::limited::CallOff;
 use crate::model::loaded::Model;
 use crate::model::manifest::{Manifest, Preprocess};
@@ -27,6 +26,7 @@ use crate::model::repository::VerifiedModel;
 use crate::model::runner::Runner;
 use crate::model::runtime::thread_time::own_clock;
 use crate::model::runtime::wide_session::{self, with_idle};
+use crate::model::sample::Sample;
 use crate::model::text_cost::{self, TextCost};
 use crate::model::warm_up::{PATIENCE_WITH_POSITIONS, fewer_tokens, tokens_taken, warm_up};
 use crate::model::{files, own_texts, sample, table};
@@ -381,7 +381,7 @@ struct Narrow {
     preprocessor: Arc<Preprocessor>,
     postprocessor: Postprocessor,
     runners: Vec<OnnxRunner>,
-    sample: ModelInput,
+    sample: Sample,
     golden: Report,
     costs: Vec<ShapeCost>,
     text_cost: TextCost,

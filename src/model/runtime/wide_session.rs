@@ -10,6 +10,7 @@ use ndarray::Array2;
 use crate::model::input::ModelInput;
 use crate::model::loading::cost_probe::{self, ShapeBounds, ShapeCost};
 use crate::model::runner::{RunError, Runner};
+use crate::model::sample::Sample;
 
 /// How many times sooner a run must end to be worth the other cores.
 const WORTHWHILE: f64 = 1.2;
@@ -85,14 +86,14 @@ pub fn pays(
     narrow: &mut dyn Runner,
     wide: &mut dyn Runner,
     costs: &[ShapeCost],
-    sample: &ModelInput,
+    sample: &Sample,
     bounds: ShapeBounds,
 ) -> Result<Option<usize>, RunError> {
     let singles = cost_probe::measure(wide, sample, bounds.single_rows(), cost_probe::BUDGET / 3, Instant::now)?;
     let Some(from_cells) = worthwhile_from(costs, &singles) else {
         return Ok(None);
     };
-    let pays = confirmed(narrow, wide, &cost_probe::of_width(sample, from_cells))?;
+    let pays = confirmed(narrow, wide, &sample.of_width(from_cells))?;
     Ok(pays.then_some(from_cells))
 }
 
