@@ -55,6 +55,7 @@ mod shutdown;
 mod silent_peers;
 mod sklearn;
 mod sklearn_matrix;
+mod sklearn_remedies;
 mod special_tokens;
 mod start_order;
 mod stream;
