@@ -83,7 +83,7 @@ pub fn stand_in(beginning: &[u8]) -> Option<(&'static str, &'static str)> {
     match () {
         () if begins("version https://git-lfs.github.com/spec/") => Some((
             "is a pointer of Git LFS, not the file itself",
-            "get the file: git lfs pull in the clone, or hf download ORGANISATION/MODEL --local-dir FOLDER",
+            "get the file: git lfs install && git lfs pull in the clone, or hf download ORGANISATION/MODEL --local-dir FOLDER",
         )),
         () if begins("<!doctype html") || begins("<html") => Some((
             "is a web page, not the file itself",

@@ -19,6 +19,7 @@ mod output;
 mod pipes;
 mod predict;
 mod reload;
+mod remedies;
 mod scoreboard;
 mod security;
 mod shutdown;

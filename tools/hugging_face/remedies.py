@@ -141,7 +141,7 @@ class Desk:
     def run(self, command: str) -> None:
         """A printed command, in a shell, with the programs that are beside this interpreter."""
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        quiet = {"PATH": path, "HF_HUB_OFFLINE": "1", "ORT_DISABLE_TELEMETRY": "1", "CUDA_VISIBLE_DEVICES": ""}
+        quiet = {"PATH": path, "HOME": str(self.folder), "HF_HUB_OFFLINE": "1", "ORT_DISABLE_TELEMETRY": "1", "CUDA_VISIBLE_DEVICES": ""}
         done = subprocess.run(["sh", "-c", command], env=os.environ | quiet, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}: {[*done.stdout.splitlines(), *done.stderr.splitlines()][-1]}"
 
@@ -337,6 +337,25 @@ def other_tasks(desk: Desk) -> str:
         assert report["code"] == 2 and any(kind in note["text"] for note in wrong), f"{task}: {report}"
         assert "serve another model" in weights, weights
     return f"{len(OTHER_TASKS)} kinds are named"
+
+
+@case
+def pointers_of_git_lfs(desk: Desk) -> str:
+    """A clone without its large files, from a repository on this machine. Wants git-lfs."""
+    folder, tokenizer, model = desk.saved("bert")
+    exported = desk.exported(folder)
+    author = "-c user.name=a -c user.email=a@example.com"
+    bare, clone = desk.folder / "served.git", desk.folder / "clone"
+    desk.run(f"cd {exported} && git init -q && git lfs install --local && git lfs track '*.onnx' && git add -A && git {author} commit -q -m export")
+    desk.run(f"git clone -q --bare {exported} {bare} && cd {exported} && git remote add origin file://{bare} && git lfs push --all origin")
+    desk.run(f"GIT_LFS_SKIP_SMUDGE=1 git clone -q file://{bare} {clone}")
+    told = desk.told(clone, "is a pointer of Git LFS")
+    assert "git lfs install && git lfs pull in the clone, or hf download ORGANISATION/MODEL --local-dir FOLDER" in told, told
+    desk.run(f"cd {clone} && git lfs install && git lfs pull")
+    desk.gone(clone, "Git LFS")
+    # Nothing is fetched here: that the command has such an option.
+    desk.run("hf download --help | grep -q -- --local-dir")
+    return desk.compare(clone, tokenizer, model)
 
 
 def main() -> None:

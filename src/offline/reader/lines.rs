@@ -123,7 +123,7 @@ impl Lines {
         let at = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
         format!(
             "byte {} is no UTF-8; say the encoding with --encoding (cp949, shift_jis, gb18030, windows-1252, …), or convert the file: \
-             iconv -f cp949 -t utf-8 FILE > NEW",
+             iconv -f ENCODING -t utf-8 FILE > NEW",
             at + 1
         )
     }
