@@ -876,6 +876,44 @@ fn every_remedy_that_can_be_carried_out_here_helps() {
     }
 }
 
+/// Where a graph says the version of the operators of ONNX: at its end, with an empty domain.
+const OPSET: [u8; 5] = [0x42, 4, 0x0a, 0, 0x10];
+
+#[test]
+fn graphs_of_a_newer_onnx_are_told_what_is_read_here_and_that_is_read() {
+    let folder = Folder::of("plain");
+    let graph = fs::read(folder.path.join("model.onnx")).expect("a graph");
+    let opset = graph.windows(5).position(|part| part == OPSET).expect("a version") + 5;
+    let failure = |at: usize, version: u8| {
+        let mut changed = graph.clone();
+        changed[at] = version;
+        folder.write("model.onnx", &changed);
+        let models = repository::open(folder.whole.path()).expect("a model");
+        initialize(&models[0], ONE).err().map(|error| error.problem)
+    };
+    for (at, words, remedy) in [
+        (
+            1,
+            "its IR version is 99, and ONNX Runtime reads up to ",
+            "m.ir_version = ",
+        ),
+        (
+            opset,
+            "it is written in opset 99 of ai.onnx, and ONNX Runtime knows up to ",
+            "optimum-cli: --opset",
+        ),
+    ] {
+        let told = failure(at, 99).expect("refused");
+        assert!(
+            told.contains(remedy) && !told.contains(".cc:") && !told.contains("::"),
+            "{told}"
+        );
+        let (_, rest) = told.split_once(words).expect(words);
+        let (most, _) = rest.split_once(':').expect("a remedy");
+        assert_eq!(failure(at, most.parse().expect("a number")), None, "{told}");
+    }
+}
+
 #[test]
 fn weights_that_were_never_exported_are_told_as_what_they_are() {
     let folder = Folder::of("plain");

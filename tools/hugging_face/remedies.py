@@ -310,6 +310,33 @@ def weights_beside_the_graph(desk: Desk) -> str:
     return desk.compare(exported, tokenizer, model)
 
 
+@case
+def newer_onnx(desk: Desk) -> str:
+    """A format and operators that the library does not know yet."""
+    import onnx
+
+    folder, tokenizer, model = desk.saved("bert")
+    exported = desk.exported(folder)
+    file = exported / "model.onnx"
+    graph = onnx.load(file)
+    graph.ir_version = 99
+    onnx.save(graph, file)
+    problem = desk.check(exported)["problem"]
+    _, found, steps = problem.partition("write it anew in Python: ")
+    assert found, problem
+    exec(steps, {"onnx": onnx, "FILE": str(file)})
+    desk.gone(exported, "IR version")
+    graph = onnx.load(file)
+    graph.opset_import[0].version = 99
+    onnx.save(graph, file)
+    problem = desk.check(exported)["problem"]
+    assert "export it in a lower one (optimum-cli: --opset;" in problem, problem
+    shutil.rmtree(exported)
+    desk.run(f"optimum-cli export onnx --model {folder} --task text-classification --opset 17 {exported}")
+    desk.gone(exported, "opset")
+    return desk.compare(exported, tokenizer, model)
+
+
 # What is exported for other tasks is told as what it is.
 OTHER_TASKS = [
     ("feature-extraction", "AutoModel", "an embedding model"),

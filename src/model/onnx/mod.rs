@@ -13,6 +13,7 @@ mod probe;
 mod rewrite;
 mod watch;
 mod weights;
+mod words;
 
 pub use self::bytes::OnnxBytes;
 pub use self::environment::Runtime;

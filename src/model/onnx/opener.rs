@@ -11,6 +11,7 @@ use super::bytes::{OnnxBytes, Origin};
 use super::rewrite;
 use super::watch::{RunLimit, Stoppable, Watched};
 use super::weights::SharedWeights;
+use super::words::missing_locale;
 use crate::model::runner::RunError;
 
 /// How a session is set up.
@@ -95,23 +96,3 @@ pub const USUAL_LOCALE: &str = "en_US.UTF-8";
 /// The locale that folds every letter on every machine with a C library of the last years. Where [`USUAL_LOCALE`] is missing, this
 /// one does its work: both fold by Unicode.
 pub const LOCALE: &str = "C.UTF-8";
-
-/// The locale for want of which a graph can't be loaded, if that is what ONNX Runtime says.
-fn missing_locale(message: &str) -> Option<&str> {
-    let (_, rest) = message.split_once("locale with name:")?;
-    rest.split(':').next()
-}
-
-/// What stops a load, in one line, with the remedy where it is a known one.
-pub(super) fn load_problem(message: &str) -> String {
-    match missing_locale(message) {
-        Some(locale) => format!(
-            "the graph changes the case of texts by the locale `{locale}`, which this machine lacks: export the pipeline with \
-             the vectorizer's option locale=\"C.UTF-8\", or install that locale"
-        ),
-        None => {
-            let words: Vec<&str> = message.split_whitespace().collect();
-            format!("ONNX Runtime can't load the model: {}", words.join(" "))
-        }
-    }
-}

@@ -159,7 +159,7 @@ impl OutputReader {
 }
 
 fn fail(error: ort::Error) -> RunError {
-    RunError(error.to_string())
+    RunError(super::words::plain(&error.to_string()))
 }
 
 fn put<'a>(row: &mut [f32], pairs: impl Iterator<Item = (Option<&'a usize>, f32)>) -> Result<(), RunError> {

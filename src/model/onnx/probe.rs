@@ -7,8 +7,9 @@ use ort::value::Tensor;
 
 use super::bytes::OnnxBytes;
 use super::environment::Runtime;
-use super::opener::{Opener, SessionSettings, load_problem, run_within};
+use super::opener::{Opener, SessionSettings, run_within};
 use super::watch::RunLimit;
+use super::words::load_problem;
 use crate::model::runner::RunError;
 
 /// What one value of a graph is, for one text.
