@@ -1,22 +1,21 @@
 //! The regular expressions of a tokenizer.json: written for Oniguruma, the engine of Python's tokenizers, and run by ours.
 //!
-//! What means something else there is written anew, so that it finds the same: `^` and `$` stand at lines, `m` lets the dot
-//! match the end of a line, POSIX brackets know all of Unicode, and `\w` knows neither joiners nor only ASCII. What our
-//! engine has no words for is refused by name.
+//! Each is written anew in our engine's words ([`super::oniguruma`]), so that it finds the same. What our engine has no words for
+//! is refused by name.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tokenizers::utils::SysRegex;
+
+use super::oniguruma;
 
 /// The steps of a tokenizer that may hold expressions.
 const STEPS: [&str; 3] = ["normalizer", "pre_tokenizer", "decoder"];
-
-/// What `\w` means in a class.
-const WORD_IN_CLASS: &str = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}";
-/// What `\w` means outside of one: a few numbers more.
-const WORD: &str = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}²³¹¼½¾";
+/// The most characters of an expression that an error shows.
+const SHOWN_CHARS: usize = 80;
 
 /// The bytes of a tokenizer.json with its expressions in our engine's words; as they are where nothing changes, and where they
 /// are no tokenizer at all. The error names the expression.
@@ -76,149 +75,18 @@ pub(super) fn of_step(step: &mut Value) -> Result<bool, String> {
 
 /// An expression of Oniguruma in our engine's words.
 fn translated(expression: &str) -> Result<String, String> {
-    let mut written = String::with_capacity(expression.len());
-    let mut rest = expression;
-    // How many brackets are open: anchors and groups mean nothing in a class.
-    let mut classes = 0_usize;
-    while let Some(first) = rest.chars().next() {
-        let in_class = classes > 0;
-        let (read, text): (usize, Cow<'_, str>) = match first {
-            '\\' => escape(rest, in_class).ok_or_else(|| {
-                let shown: String = expression.chars().take(80).collect();
-                let name: String = rest.chars().take(2).collect();
-                format!("its expression `{shown}` has `{name}`, which the engine here does not know")
-            })?,
-            '[' if in_class && rest.starts_with("[:") => bracket(rest).unwrap_or((1, "[".into())),
-            '[' => {
-                classes += 1;
-                // A bracket that closes directly after the opening one is a letter.
-                let head = ["[^]", "[]"].into_iter().find(|head| rest.starts_with(head));
-                match head {
-                    Some(head) => (head.len(), head.replace(']', r"\]").into()),
-                    None => (1, "[".into()),
-                }
-            }
-            ']' if in_class => {
-                classes -= 1;
-                (1, "]".into())
-            }
-            '~' if in_class => (1, r"\~".into()),
-            '^' if !in_class => (1, r"(?:\A|(?<=\n)(?!\z))".into()),
-            '$' if !in_class => (1, "(?m:$)".into()),
-            '(' if !in_class && rest.starts_with("(?") => flags(rest),
-            other => (other.len_utf8(), rest[..other.len_utf8()].into()),
-        };
-        // The `^` that turns a class round belongs to its bracket.
-        let read = if text == "[" && rest.starts_with("[^") {
-            written.push_str("[^");
-            2
-        } else {
-            written.push_str(&text);
-            read
-        };
-        rest = &rest[read..];
-    }
-    Ok(written)
-}
-
-/// A class by the inside of its brackets.
-fn class(inside: &str, turned: bool, in_class: bool) -> String {
-    match (turned, in_class) {
-        (true, _) => format!("[^{inside}]"),
-        (false, true) => inside.to_owned(),
-        (false, false) => format!("[{inside}]"),
-    }
-}
-
-/// What stands for the backslash's sequence that `rest` begins with, and how many bytes it was; nothing if nothing does.
-fn escape(rest: &str, in_class: bool) -> Option<(usize, Cow<'_, str>)> {
-    let Some(letter) = rest[1..].chars().next() else {
-        return Some((1, rest.into()));
-    };
-    let length = 1 + letter.len_utf8();
-    let same = || Some((length, rest[..length].into()));
-    Some(match letter {
-        'w' | 'W' => {
-            let inside = if in_class { WORD_IN_CLASS } else { WORD };
-            (length, class(inside, letter == 'W', in_class).into())
-        }
-        'b' if !in_class => (
-            length,
-            format!("(?:(?<=[{WORD}])(?![{WORD}])|(?<![{WORD}])(?=[{WORD}]))").into(),
-        ),
-        'B' if !in_class => (
-            length,
-            format!("(?:(?<=[{WORD}])(?=[{WORD}])|(?<![{WORD}])(?![{WORD}]))").into(),
-        ),
-        'R' if !in_class => (length, r"(?>\r\n|[\n\x0B\x0C\r\u{85}\u{2028}\u{2029}])".into()),
-        'N' if !in_class => (length, r"[^\n]".into()),
-        'O' if !in_class => (length, "(?s:.)".into()),
-        'Z' if !in_class => (length, r"(?=\n?\z)".into()),
-        'X' | 'y' | 'Y' => return None,
-        'p' | 'P' => {
-            let Some((name, after)) = rest[length..].strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
-                return same();
-            };
-            let read = rest.len() - after.len();
-            let plain = name.trim_start_matches('^');
-            let turned = (letter == 'P') != (plain.len() < name.len());
-            let inside = property(plain, false).map(|inside| match inside {
-                WORD if in_class => WORD_IN_CLASS,
-                inside => inside,
-            });
-            match inside {
-                Some(inside) => (read, class(inside, turned, in_class).into()),
-                None => (read, format!("\\{}{{{plain}}}", if turned { 'P' } else { 'p' }).into()),
-            }
-        }
-        _ => return same(),
+    let known = oniguruma::translated(expression).and_then(|written| match SysRegex::new(&written) {
+        Ok(_) => Ok(written),
+        Err(error) => Err(format!("is more than the engine here does: {error}")),
+    });
+    known.map_err(|problem| {
+        let shown: String = expression.chars().take(SHOWN_CHARS).collect();
+        let more = if shown.len() < expression.len() { "…" } else { "" };
+        format!(
+            "its expression `{}{more}` {problem}; write in tokenizer.json an expression without it that finds the same",
+            shown.escape_debug()
+        )
     })
-}
-
-/// What stands for a POSIX bracket that `rest` begins with, inside a class.
-fn bracket(rest: &str) -> Option<(usize, Cow<'_, str>)> {
-    let (name, after) = rest.strip_prefix("[:")?.split_once(":]")?;
-    let plain = name.strip_prefix('^').unwrap_or(name);
-    let inside = property(plain, true)?;
-    Some((
-        rest.len() - after.len(),
-        class(inside, plain.len() < name.len(), true).into(),
-    ))
-}
-
-/// The inside of a class that has the characters of a POSIX name. Two of them hold more, or less, in `brackets`.
-fn property(name: &str, brackets: bool) -> Option<&'static str> {
-    let name: String = name.chars().filter(|letter| !" _-".contains(*letter)).collect();
-    Some(match (name.to_ascii_lowercase().as_str(), brackets) {
-        ("alnum", _) => r"\p{Alphabetic}\p{Nd}",
-        ("alpha", _) => r"\p{Alphabetic}",
-        ("ascii", _) => r"\x00-\x7F",
-        ("blank", _) => r"\p{Zs}\t",
-        ("cntrl", _) => r"\p{Cc}",
-        ("digit", _) => r"\p{Nd}",
-        ("graph", _) => r"\p{L}\p{M}\p{N}\p{P}\p{S}\p{Cf}\p{Co}",
-        ("print", _) => r"\p{L}\p{M}\p{N}\p{P}\p{S}\p{Cf}\p{Co}\p{Zs}",
-        ("lower", _) => r"\p{Lowercase}",
-        ("upper", _) => r"\p{Uppercase}",
-        ("punct", true) => r"\p{P}\p{S}",
-        ("punct", false) => r"\p{P}",
-        ("space", _) => r"\p{White_Space}",
-        ("word", true) => WORD_IN_CLASS,
-        ("word", false) => WORD,
-        ("xdigit", _) => "0-9A-Fa-f",
-        _ => return None,
-    })
-}
-
-/// A group's opening, with the flags that our engine calls otherwise.
-fn flags(rest: &str) -> (usize, Cow<'_, str>) {
-    let flags = rest[2..].find(|letter| !"imx-".contains(letter));
-    match flags {
-        Some(length) if length > 0 && rest[2 + length..].starts_with([':', ')']) => {
-            (2 + length, rest[..2 + length].replace('m', "s").into())
-        }
-        _ => (1, "(".into()),
-    }
 }
 
 #[cfg(test)]
@@ -272,15 +140,78 @@ mod tests {
         assert!(golden.rows.len() > 60);
     }
 
+    /// Reads what tools/hugging_face/fuzz_expressions.py wrote, where it is named.
+    #[test]
+    fn expressions_of_chance_find_here_what_they_find_in_python() {
+        let Some(file) = std::env::var_os("TANDEM_EXPRESSIONS") else {
+            return;
+        };
+        let file = std::path::PathBuf::from(file);
+        let golden = std::fs::read(&file).expect("the file that is named");
+        let golden: Golden = serde_json::from_slice(&golden).expect("what Python found");
+        let (mut refused, mut differ) = (Vec::new(), Vec::new());
+        for Row { expression, found } in &golden.rows {
+            match translated(expression) {
+                Err(problem) => refused.push(problem),
+                Ok(written) => differ.extend(
+                    first_difference(&written, &golden.texts, found)
+                        .map(|text| format!("{expression:?} became {written:?}: {text}")),
+                ),
+            }
+        }
+        let all = golden.rows.len();
+        let same = all - refused.len() - differ.len();
+        let told = format!(
+            "{all} expressions: {same} find the same, {} are refused by name, {} differ",
+            refused.len(),
+            differ.len()
+        );
+        let report = [told.as_str(), "", &differ.join("\n"), "", &refused.join("\n")].join("\n");
+        std::fs::write(file.with_extension("txt"), report).expect("a report beside the file");
+        assert!(differ.is_empty(), "{told}:\n{}", differ.join("\n"));
+    }
+
+    fn first_difference(written: &str, texts: &[String], found: &[String]) -> Option<String> {
+        let step = json!({"type": "Replace", "pattern": {"Regex": written}, "content": "#"});
+        let step: NormalizerWrapper = serde_json::from_value(step).expect("it is known by now");
+        texts.iter().zip(found).find_map(|(text, found)| {
+            let mut here = NormalizedString::from(text.as_str());
+            step.normalize(&mut here).expect("normalised");
+            (here.get() != found).then(|| format!("{text:?}: {:?} here, {found:?} there", here.get()))
+        })
+    }
+
     #[test]
     fn what_has_no_words_here_is_refused_by_name_and_the_rest_stays() {
-        let mut step = json!({"type": "Split", "pattern": {"Regex": r"\X"}});
-        let refused = of_step(&mut step).expect_err("refused");
-        assert!(refused.contains(r"`\X`"), "{refused}");
+        for (expression, piece) in [
+            (r"\X+", r"`\X`"),
+            (r"a\G", r"`\G`"),
+            (r"a\K", r"`\K`"),
+            ("(?~a)", "`(?~`"),
+            ("(?(1)a)(b)", "`(?(`"),
+            ("a{2,1}", "`{2,1}`"),
+            (r"(a)\12", r"`\1`"),
+            (r"\p{InGreek}", r"`\p{InGreek}`"),
+            (r"[a\p{Foo}]", r"`\p{Foo}`"),
+            (r"\xE3", r"`\x`"),
+            (r"[\cA]", r"`\c`"),
+            ("(?i)(?<=ß)a", "look-behind"),
+            ("a[b", "without an end"),
+        ] {
+            let mut step = json!({"type": "Split", "pattern": {"Regex": expression}});
+            let refused = of_step(&mut step).expect_err(expression);
+            let names = [
+                &format!("`{}`", expression.escape_debug()),
+                piece,
+                "; write in tokenizer.json",
+            ];
+            assert!(names.iter().all(|name| refused.contains(*name)), "{refused}");
+            assert!(!refused.contains('\n'), "{refused}");
+        }
         for same in [
             r"'s|\p{L}+|\p{N}{1,3}|[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
             r"(?i:'s|'t)",
-            r"[^\r\n\p{L}]?",
+            r"[^\s\p{L}\p{N}]?+\p{L}++",
         ] {
             assert_eq!(translated(same).expect("known"), same);
         }

@@ -6,6 +6,8 @@ pub mod cut;
 mod expressions;
 mod growth;
 pub mod ngrams;
+mod oniguruma;
+mod oniguruma_classes;
 mod stand_ins;
 pub mod tokenizer;
 pub mod wordpiece;

@@ -1,0 +1,370 @@
+//! Writes an expression of Oniguruma (its Ruby syntax) in the words of our engine, piece by piece.
+//!
+//! What differs: `^` and `$` stand at lines, `m` lets the dot match the end of a line, `{2}+` and `{2}?` repeat and offer, `(?i)` holds up to
+//! the group's end over its `|`, POSIX brackets know all of Unicode, `\w` knows neither joiners nor only ASCII, an unknown
+//! escape is its letter, and without case one letter may be two (`ß`, `ss`). A piece is passed on only where it is known to mean
+//! the same; the error names the others.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use super::oniguruma_classes::{Escape, bracketed, content, escape, has, interval, push_letter, set, unknown};
+
+/// The last character that is looked at for foldings of several letters; there is none beyond.
+const LAST_FOLDED: char = '\u{1FFFF}';
+
+/// Without case, letters that are one in some spelling: `ss` and what folds to it.
+static FOLDED: LazyLock<BTreeMap<Vec<char>, Vec<char>>> = LazyLock::new(|| {
+    let mut of: BTreeMap<Vec<char>, Vec<char>> = BTreeMap::new();
+    for letter in '\0'..=LAST_FOLDED {
+        let letters: Vec<char> = folded(letter).collect();
+        if letters.len() > 1 {
+            of.entry(letters).or_default().push(letter);
+        }
+    }
+    of
+});
+
+/// A letter, or several, that stand for it where case does not matter. The dotless `ı` is no case of `i`.
+fn folded(letter: char) -> impl Iterator<Item = char> {
+    let upper = letter.to_lowercase().flat_map(char::to_uppercase);
+    let lower = upper.flat_map(char::to_lowercase);
+    lower.map(move |folded| if letter == 'ı' { letter } else { folded })
+}
+
+/// An expression in our engine's words. The error says what in it has none.
+pub(super) fn translated(expression: &str) -> Result<String, String> {
+    let mut writer = Writer {
+        rest: expression,
+        written: String::with_capacity(expression.len()),
+        run: String::new(),
+        last: None,
+        repeated: false,
+        several_behind: false,
+        groups: Vec::new(),
+        flags: Flags::default(),
+    };
+    while let Some(first) = writer.rest.chars().next() {
+        writer.piece(first)?;
+    }
+    writer.end_run();
+    if writer.several_behind {
+        return Err("has letters in a look-behind under `(?i)` that are two in another case (ß, ss)".to_owned());
+    }
+    let open: usize = writer.groups.iter().map(|group| group.closings).sum();
+    writer.written.push_str(&")".repeat(open));
+    Ok(writer.written)
+}
+
+#[derive(Clone, Copy, Default)]
+struct Flags {
+    /// Case does not matter.
+    caseless: bool,
+    /// White space says nothing, and `#` begins a remark.
+    spaced: bool,
+}
+
+/// An open group.
+struct Group {
+    /// Where it begins in what is written.
+    start: usize,
+    /// How many brackets close it: flags within it open others.
+    closings: usize,
+    /// Whether it looks behind.
+    behind: bool,
+    /// The flags before it.
+    flags: Flags,
+}
+
+struct Writer<'a> {
+    rest: &'a str,
+    written: String,
+    /// Letters that are not written yet: without case, several may be one.
+    run: String,
+    /// Where the last piece begins that can be repeated.
+    last: Option<usize>,
+    /// Whether it is repeated already.
+    repeated: bool,
+    /// Whether a look-behind holds letters that are one letter in another case.
+    several_behind: bool,
+    groups: Vec<Group>,
+    flags: Flags,
+}
+
+impl Writer<'_> {
+    fn piece(&mut self, first: char) -> Result<(), String> {
+        match first {
+            '\\' => {
+                let (read, escape) = escape(self.rest)?;
+                match escape {
+                    Escape::Letter(letter) => self.run.push(letter),
+                    Escape::Class(class) => self.atom(&self.flags.with_case(&bracketed(&class))),
+                    Escape::Other(text) => self.atom(&text),
+                }
+                self.read(read);
+            }
+            '[' => {
+                let mut class = String::new();
+                let turned = self.rest.starts_with("[^");
+                let read = set(self.rest, &mut class, 0)?;
+                self.class(&class, turned)?;
+                self.read(read);
+            }
+            '.' => self.plain(".", 1),
+            '^' => self.plain(r"(?:\A|(?<=\n)(?!\z))", 1),
+            '$' => self.plain("(?m:$)", 1),
+            '|' => {
+                self.end_run();
+                self.written.push('|');
+                self.last = None;
+                self.read(1);
+            }
+            '(' => self.open()?,
+            ')' => self.close(),
+            '?' | '*' | '+' => self.repeat(1, &self.rest[..1])?,
+            '{' => match interval(self.rest)? {
+                Some((read, text)) => self.repeat(read, &text)?,
+                None => self.letter('{'),
+            },
+            '#' if self.flags.spaced => self.read(self.rest.find('\n').unwrap_or(self.rest.len())),
+            space if self.flags.spaced && space.is_ascii_whitespace() => self.read(1),
+            letter => self.letter(letter),
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, bytes: usize) {
+        self.rest = &self.rest[bytes..];
+    }
+
+    fn letter(&mut self, letter: char) {
+        self.run.push(letter);
+        self.read(letter.len_utf8());
+    }
+
+    /// A piece begins here that can be repeated.
+    fn begin(&mut self, start: usize) {
+        self.last = Some(start);
+        self.repeated = false;
+    }
+
+    /// Writes what is no letter.
+    fn atom(&mut self, text: &str) {
+        self.end_run();
+        self.begin(self.written.len());
+        self.written.push_str(text);
+    }
+
+    fn plain(&mut self, text: &str, read: usize) {
+        self.atom(text);
+        self.read(read);
+    }
+
+    /// Writes the letters that were read.
+    fn end_run(&mut self) {
+        let run: Vec<char> = std::mem::take(&mut self.run).chars().collect();
+        if !self.flags.caseless {
+            for letter in run {
+                self.write_letter(letter);
+            }
+            return;
+        }
+        let mut rest = run.as_slice();
+        while let Some(&letter) = rest.first() {
+            // A letter that is several elsewhere, or several that are one.
+            let several = [1, 3, 2].into_iter().find_map(|count| {
+                let letters: Vec<char> = rest.get(..count)?.iter().copied().flat_map(folded).collect();
+                let single = FOLDED.get(&letters)?;
+                Some((count, letters, single))
+            });
+            let Some((count, letters, single)) = several else {
+                self.write_letter(letter);
+                rest = &rest[1..];
+                continue;
+            };
+            self.several();
+            self.begin(self.written.len());
+            self.written.push_str("(?:");
+            for letter in letters {
+                push_letter(letter, &mut self.written);
+            }
+            self.written.push_str("|[");
+            self.written.extend(single);
+            self.written.push_str("])");
+            rest = &rest[count..];
+        }
+    }
+
+    /// Notes that letters of several lengths are one. In a look-behind, Oniguruma takes some of them alone.
+    fn several(&mut self) {
+        self.several_behind |= self.groups.iter().any(|group| group.behind);
+    }
+
+    fn write_letter(&mut self, letter: char) {
+        self.begin(self.written.len());
+        push_letter(letter, &mut self.written);
+    }
+
+    /// Writes a class. Without case, what is in it is asked of the class as it stands, folded, and only then turned.
+    fn class(&mut self, class: &str, turned: bool) -> Result<(), String> {
+        if !self.flags.caseless {
+            self.atom(class);
+            return Ok(());
+        }
+        let mut holds = content(&class.replacen(if turned { "[^" } else { "[" }, "[", 1))?;
+        let several: Vec<String> = FOLDED
+            .iter()
+            .filter(|(_, single)| !turned && single.iter().any(|&letter| has(&holds, letter)))
+            .map(|(letters, _)| letters.iter().collect())
+            .collect();
+        holds.case_fold_simple();
+        if turned {
+            holds.negate();
+        }
+        let mut written = "(?-i:[".to_owned();
+        if holds.ranges().is_empty() {
+            written.push_str(r"^\x{0}-\x{10FFFF}");
+        }
+        for range in holds.ranges() {
+            let (low, high) = (u32::from(range.start()), u32::from(range.end()));
+            written.push_str(&format!("\\x{{{low:X}}}-\\x{{{high:X}}}"));
+        }
+        written.push_str("])");
+        if !several.is_empty() {
+            self.several();
+            written = format!("(?:{written}|{})", several.join("|"));
+        }
+        self.atom(&written);
+        Ok(())
+    }
+
+    /// Reads what begins with a round bracket.
+    fn open(&mut self) -> Result<(), String> {
+        if self.rest.starts_with("(?#") {
+            let end = self.rest.find(')').ok_or("has a remark without an end")?;
+            self.read(end + 1);
+            return Ok(());
+        }
+        self.end_run();
+        let start = self.written.len();
+        let behind = ["(?<=", "(?<!"].iter().any(|known| self.rest.starts_with(known));
+        let group = |flags| Group {
+            behind,
+            start,
+            closings: 1,
+            flags,
+        };
+        let named = |text: &str| text.starts_with("(?<") && !text.starts_with("(?<=") && !text.starts_with("(?<!");
+        for known in ["(?:", "(?=", "(?!", "(?<=", "(?<!", "(?>"] {
+            if self.rest.starts_with(known) {
+                self.written.push_str(known);
+                self.groups.push(group(self.flags));
+                self.read(known.len());
+                self.last = None;
+                return Ok(());
+            }
+        }
+        if named(self.rest) {
+            let end = self.rest.find('>').ok_or("has a name without an end")?;
+            self.written.push_str(&self.rest[..=end]);
+            self.groups.push(group(self.flags));
+            self.read(end + 1);
+        } else if let Some(flags) = self.rest.strip_prefix("(?") {
+            let end = flags.find(|letter| !"imx-".contains(letter));
+            let Some((letters, closing)) =
+                end.map(|end| (&flags[..end], &flags[end..]))
+                    .filter(|(letters, closing)| {
+                        !letters.is_empty() && letters.matches('-').count() < 2 && closing.starts_with([':', ')'])
+                    })
+            else {
+                return Err(unknown(&self.rest[..self.rest.len().min(2)], flags));
+            };
+            let (on, off) = letters.split_once('-').unwrap_or((letters, ""));
+            let before = self.flags;
+            for (letter, flag) in [('i', &mut self.flags.caseless), ('x', &mut self.flags.spaced)] {
+                *flag = (*flag || on.contains(letter)) && !off.contains(letter);
+            }
+            let ours = |letters: &str| letters.replace('x', "").replace('m', "s");
+            let (on, off) = (ours(on), ours(off));
+            self.written.push_str("(?");
+            self.written.push_str(&on);
+            if !off.is_empty() {
+                self.written.push('-');
+                self.written.push_str(&off);
+            }
+            self.written.push(':');
+            let read = 2 + letters.len() + 1;
+            // Without a group of their own, flags hold up to the end of the group around them, over its `|` too.
+            match (closing.starts_with(':'), self.groups.last_mut()) {
+                (false, Some(around)) => around.closings += 1,
+                (false, None) => self.groups.push(group(before)),
+                (true, _) => self.groups.push(group(before)),
+            }
+            self.read(read);
+        } else {
+            self.written.push('(');
+            self.groups.push(group(self.flags));
+            self.read(1);
+        }
+        self.last = None;
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.end_run();
+        self.read(1);
+        let Some(group) = self.groups.pop() else {
+            self.written.push(')');
+            return;
+        };
+        self.written.push_str(&")".repeat(group.closings));
+        self.begin(group.start);
+        self.flags = group.flags;
+    }
+
+    /// Repeats the last piece: a letter alone where it ends a run of them.
+    fn repeat(&mut self, read: usize, times: &str) -> Result<(), String> {
+        let alone = self.run.pop();
+        self.end_run();
+        if let Some(letter) = alone {
+            self.run.push(letter);
+            let start = self.written.len();
+            self.end_run();
+            self.begin(start);
+        }
+        self.read(read);
+        let Some(start) = self.last else {
+            return Err(format!("repeats nothing with `{times}`"));
+        };
+        let braces = times.starts_with('{');
+        let exact = braces && !times.contains(',');
+        if std::mem::replace(&mut self.repeated, true) {
+            self.written.insert_str(start, "(?:");
+            self.written.push(')');
+        }
+        self.written.push_str(times);
+        match self.rest.chars().next() {
+            Some('?') if !exact => {
+                self.written.push('?');
+                self.read(1);
+            }
+            Some('+') if !braces => {
+                self.written.push('+');
+                self.read(1);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Flags {
+    /// A class as it is written where case says nothing to it.
+    fn with_case(self, class: &str) -> String {
+        if self.caseless {
+            format!("(?-i:{class})")
+        } else {
+            class.to_owned()
+        }
+    }
+}
