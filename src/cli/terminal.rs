@@ -1,7 +1,7 @@
 //! What is printed for people: how wide the terminal is, colours, texts that fit a line, tables.
 //!
 //! Colours are of the sixteen that each terminal chooses, and such as can be read on a light ground and on a dark one: red and magenta
-//! by themselves; green, which is faint on white, as a ground of its own under black.
+//! by themselves; green, which is faint on white, and the red of a ground under black, since terminals differ in what white is.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -129,7 +129,7 @@ impl Style {
             Style::Bad => "31",
             // With a ground, spaces are seen too. Both of its colours are named, since neither is the terminal's own.
             Style::Good | Style::For => "30;42",
-            Style::Against => "37;41",
+            Style::Against => "30;41",
         };
         (!code.is_empty()).then(|| (format!("\u{1b}[{code}m"), "\u{1b}[0m"))
     }
@@ -301,7 +301,13 @@ impl Table {
 }
 
 impl Table {
-    /// Its lines.
+    /// Whether it has rows, and nothing in any of them in a column: its heading would stand over nothing.
+    fn is_empty(&self, column: usize) -> bool {
+        let mut rows = self.rows.iter().skip(1);
+        rows.len() > 0 && rows.all(|row| row.get(column).is_none_or(|cell| cell.text.is_empty()))
+    }
+
+    /// Its lines. The last column has no heading where it is empty.
     pub fn painted(&self) -> Painted {
         let columns = self.rows[0].len();
         let widest = |column: usize| {
@@ -324,6 +330,9 @@ impl Table {
                     out.push(cell.style, &cell.text);
                     out.push(Style::Plain, if to_right { "" } else { &gap });
                     out.push(Style::Plain, "  ");
+                    continue;
+                }
+                if at == 0 && self.is_empty(column) {
                     continue;
                 }
                 let lines = wrap(&cell.text, breaking_width().saturating_sub(indent).max(20));
@@ -362,6 +371,9 @@ mod tests {
             table.painted().as_str(),
             "label   n  text\n긍정    1  a\nno     10  b\n"
         );
+        let mut table = Table::new(["label", "text"]);
+        table.row(["no", ""]);
+        assert_eq!(table.painted().as_str(), "label\nno\n");
     }
 
     #[test]

@@ -231,7 +231,7 @@ fn load(
         let written = format!("{MANIFEST_FILE} and golden.jsonl: later change is detected, a wrong export is not");
         printer.line("written", &written, Style::Plain);
     } else if verified.manifest.golden.is_none() {
-        let remedy = format!("--write-manifest writes {MANIFEST_FILE} with checksums and examples; see docs/models.md");
+        let remedy = format!("--write-manifest writes {MANIFEST_FILE} with checksums and examples");
         printer.line("  remedy", &remedy, Style::Plain);
     }
     let taken = started.elapsed();

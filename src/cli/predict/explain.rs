@@ -87,7 +87,7 @@ fn table(text: &str, winner: &pb::LabelExplanation) -> Table {
         let sums = sums(text, parts);
         for (ngram, sum) in sums.iter().take(LISTED) {
             let adds = Cell::styled(format!("{sum:+.4}"), style);
-            table.row([Cell::styled(name, style), adds, ngram.into()]);
+            table.row([name.into(), adds, ngram.into()]);
         }
         others += sums.iter().skip(LISTED).map(|(_, sum)| sum).sum::<f32>();
     }

@@ -157,7 +157,8 @@ fn numbered_labels(count: usize) -> Vec<String> {
     (0..count).map(|at| format!("LABEL_{at}")).collect()
 }
 
-fn listed(labels: &[String]) -> String {
+/// The first of some labels, and how many more there are.
+pub(super) fn listed(labels: &[String]) -> String {
     const MOST: usize = 8;
     let shown = labels.iter().take(MOST).cloned().collect::<Vec<_>>().join(", ");
     match labels.len().checked_sub(MOST) {

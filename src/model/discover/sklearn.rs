@@ -3,6 +3,7 @@
 //! The graph says what it reads and gives, and which classes it knows. Whether its numbers are probabilities, and whether it
 //! still finds the words that it was trained on, is for `sklearn_probe.rs`, which runs it.
 
+use super::config_file::listed;
 use super::graph::{Element, Graph, Port, PortKind};
 use super::notes::Notes;
 use super::onnx_file::ChosenOnnx;
@@ -16,8 +17,6 @@ use crate::model::manifest::{
 
 /// How a pipeline is exported so that any number of texts can run at once.
 const OPEN_BATCH: &str = "export it with initial_types=[(\"text\", StringTensorType([None, 1]))]";
-/// How many labels are named in one line.
-const NAMED: usize = 16;
 /// From this probability on scikit-learn selects a label: all its rules ask for more than one half, so the next number above it.
 const ABOVE_HALF: f32 = 0.5_f32.next_up();
 const BY_HAND: &str = "write a manifest.toml (docs/models-sklearn.md)";
@@ -154,12 +153,7 @@ fn facts(graph: &Graph, notes: &mut Notes) -> Option<Facts> {
         );
         return None;
     }
-    let more = match found.classes.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let named = found.classes.iter().take(NAMED).cloned().collect::<Vec<_>>();
-    notes.found(format!("labels: {}{more}", named.join(", ")));
+    notes.found(format!("labels: {}", listed(&found.classes)));
     let single = found.problem_type == ProblemType::SingleLabel;
     Some(Facts {
         input: input.name.clone(),
