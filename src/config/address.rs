@@ -1,12 +1,13 @@
 //! Where a door listens and where a server is found: `127.0.0.1:50051`, `localhost:50051`, `:50051`, `unix:/run/tandem.sock`.
 //!
-//! The one place that reads addresses. Unix sockets are named as gRPC's clients name them.
+//! The one place that reads addresses. Unix sockets are named as gRPC's clients name them, `unix:/run/a%20b.sock` for `/run/a b.sock`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The most bytes in the path or the name of a Unix socket: Linux's bound, less the byte that ends it.
@@ -97,7 +98,7 @@ impl FromStr for Address {
 
 fn parse(text: &str) -> Result<Address, String> {
     if let Some(name) = text.strip_prefix("unix-abstract:") {
-        return check_unix(name).map(|name| Address::UnixAbstract(name.to_owned()));
+        return unix_name(name).map(Address::UnixAbstract);
     }
     if let Some(path) = text.strip_prefix("unix:") {
         let path = match path.strip_prefix("//") {
@@ -105,7 +106,7 @@ fn parse(text: &str) -> Result<Address, String> {
             Some(path) => path,
             None => path,
         };
-        return check_unix(path).map(|path| Address::Unix(PathBuf::from(path)));
+        return unix_name(path).map(|path| Address::Unix(PathBuf::from(path)));
     }
     if let Ok(address) = text.parse() {
         return Ok(Address::Ip(address));
@@ -133,7 +134,10 @@ fn parse(text: &str) -> Result<Address, String> {
     }
 }
 
-fn check_unix(name: &str) -> Result<&str, String> {
+/// The name of a Unix socket. As in gRPC's names, `%20` stands for a space; a `%` without two such digits, for itself.
+fn unix_name(written: &str) -> Result<String, String> {
+    let name = percent_decode_str(written).decode_utf8();
+    let name = name.map_err(|_| "the path of a Unix socket is UTF-8")?;
     match () {
         () if name.is_empty() => Err("the path of the Unix socket is missing".into()),
         () if name.contains('\0') => Err("the path of a Unix socket holds no zero byte".into()),
@@ -141,8 +145,8 @@ fn check_unix(name: &str) -> Result<&str, String> {
             "the path of a Unix socket has at most {MAX_UNIX_BYTES} bytes, this one has {}",
             name.len()
         )),
-        () if Path::new(name).file_name().is_none() => Err("the path of a Unix socket ends with its name".into()),
-        () => Ok(name),
+        () if Path::new(&*name).file_name().is_none() => Err("the path of a Unix socket ends with its name".into()),
+        () => Ok(name.into_owned()),
     }
 }
 
@@ -152,8 +156,8 @@ impl fmt::Display for Address {
             Self::Ip(address) => address.fmt(formatter),
             Self::Name(host, port) => write!(formatter, "{host}:{port}"),
             Self::Any(port) => write!(formatter, ":{port}"),
-            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
-            Self::UnixAbstract(name) => write!(formatter, "unix-abstract:{name}"),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display().to_string().replace('%', "%25")),
+            Self::UnixAbstract(name) => write!(formatter, "unix-abstract:{}", name.replace('%', "%25")),
         }
     }
 }
@@ -199,6 +203,38 @@ mod tests {
         }
         assert_eq!(read("unix:///run/tandem.sock"), read("unix:/run/tandem.sock"));
         assert!(!is_localhost("notlocalhost"));
+    }
+
+    #[test]
+    fn names_of_unix_sockets_are_decoded_as_grpc_does() {
+        for (written, path) in [
+            ("unix:/run/a%20b.sock", "/run/a b.sock"),
+            ("unix:///run/c%41.sock", "/run/cA.sock"),
+            ("unix:/run/m%C3%A9.sock", "/run/mé.sock"),
+            ("unix:/run/d%zz.sock", "/run/d%zz.sock"),
+            ("unix:/run/g%", "/run/g%"),
+            ("unix:/run/l%2525.sock", "/run/l%25.sock"),
+            ("unix:/run/n+o?p#q.sock", "/run/n+o?p#q.sock"),
+            ("unix:/run/a b.sock", "/run/a b.sock"),
+            ("unix:%2Frun%2Fa.sock", "/run/a.sock"),
+        ] {
+            let address = read(written);
+            assert_eq!(address, Address::Unix(PathBuf::from(path)), "{written}");
+            assert_eq!(read(&address.to_string()), address, "{written}");
+        }
+        let address = read("unix-abstract:a%20%2520");
+        assert_eq!(address, Address::UnixAbstract("a %20".to_owned()));
+        assert_eq!(read(&address.to_string()), address);
+        let long = format!("unix:/{}", "%20".repeat(MAX_UNIX_BYTES - 1));
+        assert!(long.parse::<Address>().is_ok(), "what counts is the name itself");
+        for (written, part) in [
+            ("unix:/a%00b", "no zero byte"),
+            ("unix:/a%FF", "is UTF-8"),
+            ("unix:/a/%2E%2E", "ends with its name"),
+        ] {
+            let problem = written.parse::<Address>().expect_err(written);
+            assert!(problem.contains(part), "{written}: {problem}");
+        }
     }
 
     #[test]

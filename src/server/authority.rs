@@ -3,7 +3,8 @@
 //! gRPC's C core, which is behind Python, Ruby, PHP and C++, writes the target into `:authority`: the path of a Unix socket as
 //! `%2Frun%2Fa.sock`, a list of addresses as `10.0.0.1:1,10.0.0.2:1`. The HTTP/2 library resets such calls as malformed before anybody
 //! sees them. So each byte of it that no host has becomes `-` on its way in: as long as before, so that the compression of
-//! headers stays in step. Values that are packed by Huffman's code are left alone; the C core packs none of these.
+//! headers stays in step. gRPC of Go packs what it writes by Huffman's code, `etcd:///services/a` as `services%2Fa`: there such a
+//! byte becomes another with as many bits. An empty authority has no byte to change, and is reset.
 
 use std::io;
 use std::pin::Pin;
@@ -120,6 +121,8 @@ enum Text {
     Name(Option<usize>),
     /// A value; the authority's or not.
     Value(bool),
+    /// An authority that is packed.
+    Packed(Bits),
 }
 
 impl Default for Reader {
@@ -220,7 +223,7 @@ impl Field {
                     _ => Self::LongLength(text, length, shift.saturating_add(7), packed),
                 }
             }
-            Self::Text(text, left) => Self::string(text.after(byte), left - 1, false),
+            Self::Text(text, left) => Self::rest(text.after(byte), left - 1),
         }
     }
 
@@ -247,11 +250,17 @@ impl Field {
         let text = match text {
             _ if !packed => text,
             Text::Name(_) => Text::Name(None),
-            Text::Value(_) => Text::Value(false),
+            Text::Value(true) => Text::Packed(Bits::default()),
+            text => text,
         };
+        Self::rest(text, left)
+    }
+
+    /// Before the last so many bytes of a string, or after it.
+    fn rest(text: Text, left: usize) -> Self {
         match (left, text) {
             (0, Text::Name(known)) => Self::Length(Text::Value(known == Some(NAME.len()))),
-            (0, Text::Value(_)) => Self::Start,
+            (0, Text::Value(_) | Text::Packed(_)) => Self::Start,
             _ => Self::Text(text, left),
         }
     }
@@ -271,7 +280,62 @@ impl Text {
                 self
             }
             Self::Value(_) => self,
+            Self::Packed(bits) => Self::Packed(bits.after(byte)),
         }
+    }
+}
+
+/// Where in a packed string it is (RFC 7541, appendix B): in a letter of which so many bits were read.
+#[derive(Clone, Copy, Default)]
+struct Bits {
+    code: u16,
+    count: u8,
+    /// Whether this letter is another by now.
+    changed: bool,
+    /// Whether a letter came that has more bits than any of a host: the rest stays as it is.
+    long: bool,
+}
+
+impl Bits {
+    /// Where it is after one more byte. No bit depends on a later one: that may come with the next read.
+    fn after(mut self, byte: &mut u8) -> Self {
+        for at in (0..8).rev() {
+            if !self.long {
+                let bit = self.bit(*byte >> at & 1);
+                *byte = *byte & !(1 << at) | bit << at;
+            }
+        }
+        self
+    }
+
+    /// A bit as it is passed on.
+    fn bit(&mut self, bit: u8) -> u8 {
+        self.count += 1;
+        let code = self.code << 1 | u16::from(bit);
+        let passed = match (self.count, code) {
+            // A space and `%` become `-` and `.`; `/` 3, `=` A, `:` B; `&`, `*`, `,` and `;` X and Z.
+            (5, 0b01010) | (6, 0b011000 | 0b100000 | 0b111110) | (7, 0b1011100) => 1,
+            (7, 0b1111111) if self.changed => 0,
+            _ => bit,
+        };
+        self.changed |= passed != bit;
+        self.code = self.code << 1 | u16::from(passed);
+        // The greatest letter of so many bits.
+        let greatest = match self.count {
+            5 => 0b01001,
+            6 => 0b101101,
+            7 => 0b1111011,
+            8 => 0b11111101,
+            9.. => {
+                self.long = true;
+                return passed;
+            }
+            _ => return passed,
+        };
+        if self.code <= greatest {
+            *self = Self::default();
+        }
+        passed
     }
 }
 
@@ -343,10 +407,70 @@ mod tests {
         }
     }
 
+    /// A byte and its bits in Huffman's code, of those that the tests write.
+    const PACKED: [(char, &str); 18] = [
+        ('a', "00011"),
+        ('2', "00010"),
+        ('s', "01000"),
+        (' ', "010100"),
+        ('%', "010101"),
+        ('-', "010110"),
+        ('.', "010111"),
+        ('/', "011000"),
+        ('3', "011001"),
+        ('=', "100000"),
+        ('A', "100001"),
+        (':', "1011100"),
+        ('B', "1011101"),
+        ('F', "1100001"),
+        (',', "11111010"),
+        ('X', "11111100"),
+        ('Z', "11111101"),
+        ('[', "1111111111011"),
+    ];
+
+    fn packed(text: &str) -> Vec<u8> {
+        let bits = |letter| PACKED.iter().find(|(known, _)| *known == letter).expect("known").1;
+        let mut bits: String = text.chars().map(bits).collect();
+        bits.push_str(&"1".repeat(bits.len().next_multiple_of(8) - bits.len()));
+        let byte = |at| u8::from_str_radix(&bits[at..at + 8], 2).expect("bits");
+        (0..bits.len()).step_by(8).map(byte).collect()
+    }
+
     #[test]
-    fn a_packed_value_is_left_alone() {
-        let bytes = [vec![0; PREFACE_BYTES], frame(HEADERS, 4, &[0x41, 0x82, b',', b','])].concat();
-        assert_eq!(passed(&bytes, 3), bytes);
+    fn a_packed_authority_is_made_a_host_of_as_many_bits() {
+        for (said, becomes) in [
+            ("", ""),
+            ("as%2Fa", "as.2Fa"),
+            ("a/a", "a3a"),
+            ("a a=a", "a-aAa"),
+            ("2.2:22,2.a:a", "2.2B22X2.aBa"),
+            ("sssssss,", "sssssssX"),
+            ("/////%%%%", "33333...."),
+            // Letters of more bits than any of a host has stay, and what comes after them.
+            ("a[::a", "a[::a"),
+            ("a-.3AFBXZ", "a-.3AFBXZ"),
+        ] {
+            let write = |start: u8, text: &str| {
+                let value = packed(text);
+                let length = 0x80 | u8::try_from(value.len()).expect("short");
+                let block = [&[start, length], &*value, &[0x04, 0x81, b',']].concat();
+                [
+                    vec![0; PREFACE_BYTES],
+                    frame(HEADERS, 4, &block),
+                    frame(HEADERS, 4, &block),
+                ]
+                .concat()
+            };
+            for pieces in [1, 3, 10_000] {
+                assert_eq!(passed(&write(0x41, said), pieces), write(0x41, becomes), "{said}");
+                assert_eq!(
+                    passed(&write(0x44, said), pieces),
+                    write(0x44, said),
+                    "{said} is a path"
+                );
+            }
+        }
     }
 
     proptest! {

@@ -60,6 +60,19 @@ fn without(name: &str) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, 1, &block)
 }
 
+/// A call whose authority is spelled out in these bytes: the length, and what follows.
+fn authority(value: &[u8]) -> Vec<u8> {
+    let block = [
+        &field(":method", "POST")[..],
+        &[1],
+        value,
+        &field(":scheme", "http"),
+        &field(":path", "/a"),
+    ]
+    .concat();
+    frame(HEADERS, END_HEADERS | END_STREAM, 1, &block)
+}
+
 /// What is sent after the preface and empty settings.
 #[rustfmt::skip] // A row is a line.
 fn table() -> Vec<(&'static str, Vec<u8>, Expected)> {
@@ -112,6 +125,9 @@ fn table() -> Vec<(&'static str, Vec<u8>, Expected)> {
         ("a path in the trailers, which is overlooked", [opened(), frame(HEADERS, END_HEADERS | END_STREAM, 1, &headers)].concat(), Answered),
         ("no method", without(":method"), Reset(PROTOCOL)),
         ("no path, which is none of ours", without(":path"), Answered),
+        ("an authority that is no host", authority(b"\x03%2F"), Answered),
+        ("the same, packed", authority(b"\x83\x54\x58\x7f"), Answered),
+        ("an empty authority", authority(b"\0"), Reset(PROTOCOL)),
         ("a name with a capital", with(&[field("X-Upper", "a")]), Reset(PROTOCOL)),
         ("a connection header", with(&[field("connection", "close")]), Reset(PROTOCOL)),
         ("a stream that depends on itself", frame(PRIORITY, NONE, 1, &[0, 0, 0, 1, 0]), Reset(PROTOCOL)),
