@@ -215,6 +215,8 @@ mod tests {
         ] {
             assert_eq!(translated(same).expect("known"), same);
         }
+        let long = translated(&"*".repeat(16_385)).expect_err("too long");
+        assert!(long.contains("has 16385 bytes, the most is 16384"), "{long}");
         let file = br#"{"version": "1.0", "normalizer": null, "model": {"vocab": {}}}"#;
         assert!(matches!(of_file(file), Ok(Cow::Borrowed(_))));
     }

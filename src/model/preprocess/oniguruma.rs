@@ -10,6 +10,8 @@ use std::sync::LazyLock;
 
 use super::oniguruma_classes::{Escape, bracketed, content, escape, has, interval, push_letter, set, unknown};
 
+/// The longest expression that is read.
+const MAX_BYTES: usize = 16 << 10;
 /// The last character that is looked at for foldings of several letters; there is none beyond.
 const LAST_FOLDED: char = '\u{1FFFF}';
 
@@ -34,6 +36,9 @@ fn folded(letter: char) -> impl Iterator<Item = char> {
 
 /// An expression in our engine's words. The error says what in it has none.
 pub(super) fn translated(expression: &str) -> Result<String, String> {
+    if expression.len() > MAX_BYTES {
+        return Err(format!("has {} bytes, the most is {MAX_BYTES}", expression.len()));
+    }
     let mut writer = Writer {
         rest: expression,
         written: String::with_capacity(expression.len()),
