@@ -10,6 +10,7 @@ mod authority;
 pub mod bodies;
 pub mod connection;
 mod memory;
+mod packed;
 pub mod places;
 mod rollout;
 pub mod security;
