@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use governor::clock::MonotonicClock;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 
-use super::allowance::Allowance;
 use super::keys::KeyOwner;
+use super::rate_limit::Allowance;
 use crate::error::{Error, Reason};
 use crate::service::Service;
 use crate::service::bodies::HeldBody;

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::allowance::Limits;
+use super::rate_limit::Limits;
 use crate::telemetry::visible::is_hidden;
 
 /// The shortest token, in bytes.

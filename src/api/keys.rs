@@ -12,8 +12,8 @@ use http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::allowance::{Allowance, Limits};
 use super::key_lines::{Line, MAX_TOKEN_BYTES, parse_file, parse_variable};
+use super::rate_limit::{Allowance, Limits};
 use crate::config::given::Given;
 use crate::error::{Error, Reason};
 use crate::service::messages::ClientKey;

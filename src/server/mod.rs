@@ -2,20 +2,20 @@
 //!
 //! In reading order: [`Server::bind`] opens the ports, [`Server::run`] serves until told to stop, [`accept`] is the life
 //! of a listener, [`connection`] that of a connection, with [`places`], [`activity`], and what tells it of
-//! bytes ([`stream`]) and calls ([`bodies`]); `memory` gives it back; [`security`] holds keys and certificates ([`tls`]).
+//! bytes ([`metered_io`]) and calls ([`call_body`]); `memory` gives it back; [`security`] holds keys and certificates ([`tls`]).
 
 pub mod accept;
 pub mod activity;
 mod authority;
-pub mod bodies;
+pub mod call_body;
 pub mod connection;
 mod memory;
+pub mod metered_io;
+mod model_reload;
 mod packed;
 pub mod places;
-mod rollout;
 pub mod security;
 pub mod socket;
-pub mod stream;
 pub mod tls;
 
 use std::sync::Arc;
@@ -210,7 +210,7 @@ impl Server {
                 .clone()
                 .watch(self.reload_interval, hang_up.clone(), drain.clone()),
         );
-        tasks.spawn(rollout::watch(service.clone(), hang_up.clone(), drain.clone()));
+        tasks.spawn(model_reload::watch(service.clone(), hang_up.clone(), drain.clone()));
         tasks.spawn({
             let (service, drain) = (service.clone(), drain.clone());
             async move { service.supervise(drain).await }

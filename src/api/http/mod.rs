@@ -1,7 +1,7 @@
 //! The HTTP door: the tutorial's `POST /predict`, `POST /v1/predict` in proto3 JSON, an OpenAPI document, and what
 //! probes and dashboards ask.
 //!
-//! In reading order: [`body`] (reading a bounded body) → [`tutorial`] → [`predict`] → [`mod@explain`] → [`models`] → [`mod@operations`] → [`error`].
+//! In reading order: [`body`] (reading a bounded body) → [`simple_predict`] → [`predict`] → [`mod@explain`] → [`models`] → [`mod@operations`] → [`error`].
 
 pub mod body;
 pub mod error;
@@ -9,7 +9,7 @@ pub mod explain;
 pub mod models;
 pub mod operations;
 pub mod predict;
-pub mod tutorial;
+pub mod simple_predict;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -81,7 +81,7 @@ fn name_of(path: &str) -> &'static str {
 /// Everything that answers on the gateway's port.
 pub fn gateway(service: Service, surroundings: Surroundings) -> Router {
     let predict = Router::new()
-        .route("/predict", post(tutorial::predict))
+        .route("/predict", post(simple_predict::predict))
         .route("/v1/predict", post(predict::predict))
         .route("/v1/explain", post(explain::explain));
     let told = Router::new()
