@@ -9,15 +9,13 @@ use std::time::{Duration, Instant};
 use governor::clock::MonotonicClock;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 
+use super::body_budget::HeldBody;
+use super::door_context::{Deadlines, DoorContext};
 use super::keys::KeyOwner;
-use super::rate_limit::Allowance;
+use super::rate_limit::RateLimit;
 use crate::error::{Error, Reason};
-use crate::service::Service;
-use crate::service::bodies::HeldBody;
-use crate::service::limits::Deadlines;
 use crate::service::messages::{CallTimes, ClientKey, Weight};
 use crate::telemetry::line_limit::LineLimit;
-use crate::telemetry::metrics::Metrics;
 use crate::telemetry::request_id::{RequestId, trace_id};
 
 /// The response header with the number of texts that were answered out of the cache; absent where there is no cache.
@@ -128,8 +126,17 @@ pub enum Access {
     Keyed,
 }
 
+/// When a request arrived, and when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestTime {
+    /// Its arrival.
+    pub arrived: Instant,
+    /// Its deadline.
+    pub deadline: Instant,
+}
+
 /// What is known of a call; cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Call {
     /// Its id.
     pub request_id: RequestId,
@@ -139,26 +146,36 @@ pub struct Call {
     pub timeout: Option<Duration>,
     /// The bytes of its body, held until it is answered; it knows who holds those of its answer.
     pub body: Arc<HeldBody>,
+    door: &'static str,
+    context: Arc<DoorContext>,
     client: ClientKey,
     caller: ClientKey,
     weight: Weight,
-    allowance: Option<Arc<Allowance>>,
+    rate_limit: Option<Arc<RateLimit>>,
     trace_id: Option<Arc<str>>,
     finished: Arc<AtomicBool>,
 }
 
 impl Call {
-    /// Reads what the headers say, with the caller's time limit taken from them by `timeout`. Nobody is known to make it.
-    pub fn from_headers(service: &Service, headers: &HeaderMap, arrived: Instant, timeout: Option<Duration>) -> Self {
+    /// What the headers say of a call at a door, with the time that its caller gives it. Nobody is known to make it.
+    pub fn new(
+        context: &Arc<DoorContext>,
+        door: &'static str,
+        headers: &HeaderMap,
+        arrived: Instant,
+        timeout: Option<Duration>,
+    ) -> Self {
         Self {
             request_id: RequestId::from_headers(headers),
             arrived,
             timeout,
-            body: Arc::new(HeldBody::new(service.bodies().open_to_all(0))),
+            body: Arc::new(HeldBody::new(context.bodies.open_to_all(0))),
+            door,
+            context: Arc::clone(context),
             client: ClientKey::default(),
             caller: ClientKey::default(),
             weight: Weight::default(),
-            allowance: None,
+            rate_limit: None,
             trace_id: trace_id(headers).map(Arc::from),
             finished: Arc::default(),
         }
@@ -168,7 +185,6 @@ impl Call {
     /// those do whose calls are open to all.
     pub fn by(
         self,
-        service: &Service,
         access: Access,
         admitted: &Result<Option<KeyOwner>, Error>,
         headers: &HeaderMap,
@@ -177,7 +193,7 @@ impl Call {
         let connection = extensions.get::<ConnectionId>();
         let peer = connection.map(|connection| connection.peer).unwrap_or_default();
         let connection = connection.map_or(0, |connection| connection.number);
-        let bodies = service.bodies();
+        let bodies = &self.context.bodies;
         let (Access::Keyed, Ok(key)) = (access, admitted) else {
             let holder = bodies.open_to_all(connection);
             if let (Ok(_), Some(standing)) = (admitted, extensions.get::<Standing>()) {
@@ -192,7 +208,7 @@ impl Call {
         if let Some(standing) = extensions.get::<Standing>() {
             standing.admit();
         }
-        let header = service.client_header().and_then(|name| headers.get(name));
+        let header = self.context.client_header.as_ref().and_then(|name| headers.get(name));
         let named = header.map(|value| ClientKey::of(value.as_bytes()));
         let client = client_of(key.as_ref(), named, connection);
         let weight = key.as_ref().and_then(|owner| owner.limits.weight).unwrap_or_default();
@@ -202,9 +218,27 @@ impl Call {
             client,
             caller: owner.unwrap_or(peer),
             weight,
-            allowance: key.as_ref().and_then(|owner| owner.allowance.clone()),
+            rate_limit: key.as_ref().and_then(|owner| owner.rate_limit.clone()),
             body: Arc::new(HeldBody::new(holder)),
             ..self
+        }
+    }
+
+    /// How long requests at its door may take.
+    pub fn deadlines(&self) -> Deadlines {
+        self.context.deadlines
+    }
+
+    /// When it ends, if the settings bound it.
+    pub fn deadline(&self) -> Instant {
+        self.deadlines().deadline(self.arrived, self.timeout)
+    }
+
+    /// The time of a request whose message is this call's.
+    pub fn time(&self) -> RequestTime {
+        RequestTime {
+            arrived: self.arrived,
+            deadline: self.deadline(),
         }
     }
 
@@ -213,45 +247,59 @@ impl Call {
         self.body.check_share()
     }
 
-    /// Takes a request's texts out of what the caller's key may send. Who leaves answers unread may send none.
-    pub fn allow(&self, texts: usize) -> Result<(), Error> {
+    /// Takes a request's texts out of what the caller's key may send; there is no other way to the times that the service asks for.
+    /// Who leaves answers unread may send none.
+    pub fn take_texts(&self, texts: usize, time: RequestTime) -> Result<CallTimes, Error> {
         self.check_room()?;
-        self.allowance
-            .as_ref()
-            .map_or(Ok(()), |allowance| allowance.take(texts))
-    }
-
-    /// The times of a request whose message is this call's.
-    pub fn times(&self, deadlines: Deadlines) -> CallTimes {
-        self.times_until(self.arrived, deadlines.deadline(self.arrived, self.timeout))
-    }
-
-    /// The times of a request of this call that arrived and ends when it says.
-    pub fn times_until(&self, arrived: Instant, deadline: Instant) -> CallTimes {
-        CallTimes {
+        if let Some(limit) = &self.rate_limit {
+            limit.take(texts)?;
+        }
+        let RequestTime { arrived, deadline } = time;
+        Ok(CallTimes {
             arrived,
             deadline,
             client: self.client,
             caller: self.caller,
             weight: self.weight,
-        }
+        })
+    }
+
+    /// Does the work of a call of `method`, and takes note of how it ended: an answer, an error, or a caller who went away.
+    pub async fn run<T>(&self, method: &'static str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let _cancels = CancelGuard { call: self, method };
+        let outcome = work.await;
+        self.finish(method, outcome.as_ref().map(|_| ()));
+        outcome
     }
 
     /// Writes the call's log line and counts it; the first call of this function counts, later ones do nothing.
-    pub fn finish(&self, metrics: &Metrics, door: &'static str, method: &'static str, outcome: Result<(), &Error>) {
-        if self.finished.swap(true, Ordering::Relaxed) {
-            return;
+    pub fn finish(&self, method: &'static str, outcome: Result<(), &Error>) {
+        if !self.finished.swap(true, Ordering::Relaxed) {
+            record(self, method, outcome, self.arrived.elapsed());
         }
-        record(
-            metrics,
-            self,
-            &Answered {
-                door,
-                method,
-                outcome,
-                took: self.arrived.elapsed(),
-            },
-        );
+    }
+
+    /// Counts one of many requests of a call, by a name of its own. It has no line in the log.
+    pub fn count_request(&self, name: &'static str, failure: Option<&Error>, took: Duration) {
+        self.context.metrics.answered(self.door, name, failure, took);
+    }
+}
+
+/// A call whose caller went away before the answer is recorded as cancelled when this is dropped, and one whose handler
+/// panics as failed.
+struct CancelGuard<'a> {
+    call: &'a Call,
+    method: &'static str,
+}
+
+impl Drop for CancelGuard<'_> {
+    fn drop(&mut self) {
+        let error = if std::thread::panicking() {
+            Error::internal()
+        } else {
+            Error::new(Reason::Cancelled, "the caller went away")
+        };
+        self.call.finish(self.method, Err(&error));
     }
 }
 
@@ -259,21 +307,9 @@ impl Call {
 static FAILED_LINES: LazyLock<LineLimit> = LazyLock::new(|| LineLimit::new(MonotonicClock));
 static REFUSED_LINES: LazyLock<LineLimit> = LazyLock::new(|| LineLimit::new(MonotonicClock));
 
-struct Answered<'a> {
-    door: &'static str,
-    method: &'static str,
-    outcome: Result<(), &'a Error>,
-    took: Duration,
-}
-
-fn record(metrics: &Metrics, call: &Call, answered: &Answered<'_>) {
-    let Answered {
-        door,
-        method,
-        outcome,
-        took,
-    } = answered;
-    metrics.answered(door, method, outcome.err(), *took);
+fn record(call: &Call, method: &'static str, outcome: Result<(), &Error>, took: Duration) {
+    let door = call.door;
+    call.context.metrics.answered(door, method, outcome.err(), took);
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let request_id = call.request_id.as_str();
     let trace_id = call.trace_id.as_deref();
@@ -294,34 +330,5 @@ fn record(metrics: &Metrics, call: &Call, answered: &Answered<'_>) {
                 tracing::info!(door, method, request_id, trace_id, took_us, reason, unlogged, "refused");
             }
         }
-    }
-}
-
-/// Records the calls of a door that did not reach a method: their message was broken, say.
-pub fn finish_unhandled(service: &Service, call: &Call, door: &'static str, method: &'static str, error: &Error) {
-    call.finish(service.metrics(), door, method, Err(error));
-}
-
-/// A call whose caller went away before the answer is recorded as cancelled when this is dropped, and one whose handler
-/// panics as failed.
-pub struct CancelGuard<'a> {
-    /// The service that counts.
-    pub service: &'a Service,
-    /// The call.
-    pub call: &'a Call,
-    /// The door that it came through.
-    pub door: &'static str,
-    /// Its method.
-    pub method: &'static str,
-}
-
-impl Drop for CancelGuard<'_> {
-    fn drop(&mut self) {
-        let error = match std::thread::panicking() {
-            true => Error::internal(),
-            false => Error::new(Reason::Cancelled, "the caller went away"),
-        };
-        self.call
-            .finish(self.service.metrics(), self.door, self.method, Err(&error));
     }
 }

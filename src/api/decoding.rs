@@ -7,8 +7,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::gzip::unpack;
+use crate::api::body_budget::HeldBody;
 use crate::error::{Error, Reason};
-use crate::service::bodies::HeldBody;
 
 /// Bodies up to this size are decoded on the spot: they take a fraction of a millisecond, and two changes of thread would delay
 /// small ones more than they delay others.

@@ -5,8 +5,8 @@ use std::io::Read;
 use flate2::bufread::GzDecoder;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::body_budget::HeldBody;
 use crate::error::{Error, Reason};
-use crate::service::bodies::HeldBody;
 
 /// The most members of one body. Files of many members have one for some 64 KiB; each takes its time, an empty one too.
 const MAX_MEMBERS: usize = 4096;
@@ -71,8 +71,8 @@ mod tests {
     use prometheus_client::metrics::gauge::Gauge;
 
     use super::*;
+    use crate::api::body_budget::BodyBudget;
     use crate::config::bodies::RoomSize;
-    use crate::service::bodies::Bodies;
     use crate::service::messages::Weight;
 
     fn packed(bytes: &[u8]) -> Vec<u8> {
@@ -88,7 +88,7 @@ mod tests {
             own: 0,
             limit: room,
         };
-        let bodies = Bodies::new(size, Gauge::default());
+        let bodies = BodyBudget::new(size, Gauge::default());
         HeldBody::new(bodies.caller(1, None, None, Weight::default()))
     }
 

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::rate_limit::Limits;
+use super::rate_limit::KeyLimits;
 use crate::telemetry::visible::is_hidden;
 
 /// The shortest token, in bytes.
@@ -16,7 +16,7 @@ pub(super) struct Line {
     /// The SHA-256 of the token.
     pub(super) digest: [u8; 32],
     /// None if it says nothing of limits.
-    pub(super) limits: Option<Limits>,
+    pub(super) limits: Option<KeyLimits>,
 }
 
 /// The keys of a file: `name:token` a line and, after white space, limits. A line that is empty or begins with `#` says nothing,
@@ -93,10 +93,10 @@ fn parse(key: &str, place: &str) -> Result<Line, String> {
             "the token of {place} must be {MIN_TOKEN_BYTES} to {MAX_TOKEN_BYTES} visible ASCII characters"
         ));
     }
-    let limits: Limits = limits.parse().map_err(|problem| format!("{place} {problem}"))?;
+    let limits: KeyLimits = limits.parse().map_err(|problem| format!("{place} {problem}"))?;
     Ok(Line {
         name: name.to_owned(),
         digest: Sha256::digest(token).into(),
-        limits: (limits != Limits::default()).then_some(limits),
+        limits: (limits != KeyLimits::default()).then_some(limits),
     })
 }

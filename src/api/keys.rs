@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::key_lines::{Line, MAX_TOKEN_BYTES, parse_file, parse_variable};
-use super::rate_limit::{Allowance, Limits};
+use super::rate_limit::{KeyLimits, RateLimit};
 use crate::config::given::Given;
 use crate::error::{Error, Reason};
 use crate::service::messages::ClientKey;
@@ -49,9 +49,9 @@ pub struct KeyOwner {
     /// Who it is, for fair shares.
     pub client: ClientKey,
     /// The limits of the name.
-    pub limits: Limits,
+    pub limits: KeyLimits,
     /// What is left of its rate; one for all keys of the name.
-    pub allowance: Option<Arc<Allowance>>,
+    pub rate_limit: Option<Arc<RateLimit>>,
 }
 
 impl PartialEq for Key {
@@ -168,12 +168,12 @@ fn settle(lines: Vec<Line>, before: &[Key]) -> Result<Vec<Key>, String> {
         let client = client_of(&line.name);
         let known = before.iter().map(|key| &key.owner);
         let same = |owner: &&KeyOwner| owner.client == client && owner.limits.rate == limits.rate;
-        let kept = known.filter(same).find_map(|owner| owner.allowance.clone());
-        let new = || limits.rate.map(|rate| Arc::new(Allowance::new(rate, MonotonicClock)));
+        let kept = known.filter(same).find_map(|owner| owner.rate_limit.clone());
+        let new = || limits.rate.map(|rate| Arc::new(RateLimit::new(rate, MonotonicClock)));
         let owner = owners.entry(line.name.clone()).or_insert_with(|| KeyOwner {
             client,
             limits,
-            allowance: kept.or_else(new),
+            rate_limit: kept.or_else(new),
         });
         if owner.limits != limits {
             return Err(format!(
@@ -186,8 +186,8 @@ fn settle(lines: Vec<Line>, before: &[Key]) -> Result<Vec<Key>, String> {
         digest: line.digest,
         owner: owners.get(&line.name).cloned().unwrap_or_else(|| KeyOwner {
             client: client_of(&line.name),
-            limits: Limits::default(),
-            allowance: None,
+            limits: KeyLimits::default(),
+            rate_limit: None,
         }),
     });
     Ok(keys.collect())
@@ -337,7 +337,7 @@ mod tests {
                 .expect("known")
                 .expect("a key")
         };
-        let take = |token: &str, texts| owner(token).allowance.expect("a rate").take(texts);
+        let take = |token: &str, texts| owner(token).rate_limit.expect("a rate").take(texts);
         take(FIRST, 2).expect("of three");
         take(SECOND, 1).expect("the last");
         take(FIRST, 1).expect_err("none is left");
@@ -350,6 +350,6 @@ mod tests {
         take(SECOND, 3).expect("another rate begins anew");
         write(&format!("a:{FIRST}"));
         keys.reload().expect("fewer keys");
-        assert!(owner(FIRST).allowance.is_none(), "no limit any more");
+        assert!(owner(FIRST).rate_limit.is_none(), "no limit any more");
     }
 }

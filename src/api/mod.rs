@@ -1,14 +1,20 @@
 //! The doors: gRPC and HTTP. Each converts a request, calls the service, and converts the answer back; no decisions.
 //!
-//! Shared by both: [`call`] (what is known of a call before its message), [`convert`], [`convert_models`] and [`convert_admin`] (wire
+//! Shared by both: [`call_layer`] (what stands around every call), [`call`] (what is known of one before its message), [`door`] (what becomes of
+//! its request) and [`door_context`] (what that takes beside the service), [`body_budget`] (what bodies may hold), [`convert`], [`convert_models`] and [`convert_admin`] (wire
 //! types to the service's and back), [`json`] (the wire types in proto3 JSON), [`schema`] (what methods take), [`decoding`] and [`gzip`] (reading
 //! what is large), [`keys`] (who may call), [`rate_limit`] (and how much).
 
+pub mod body_budget;
+mod body_room;
 pub mod call;
+pub mod call_layer;
 pub mod convert;
 pub mod convert_admin;
 pub mod convert_models;
 pub mod decoding;
+pub mod door;
+pub mod door_context;
 pub mod grpc;
 pub mod gzip;
 pub mod http;

@@ -18,7 +18,7 @@ const MOST_WEIGHT: u32 = 100;
 
 /// The limits of one key, as its line says them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
+pub struct KeyLimits {
     /// How many texts it may send; as many as it likes, if absent.
     pub rate: Option<Rate>,
     /// Its part of a busy server beside the others'; one, if absent.
@@ -34,7 +34,7 @@ pub struct Rate {
     pub burst: NonZeroU32,
 }
 
-impl FromStr for Limits {
+impl FromStr for KeyLimits {
     type Err = String;
 
     /// Reads `texts_per_second=100 burst=200 weight=2`, each at most once, in any order. The error holds no value.
@@ -70,13 +70,13 @@ impl FromStr for Limits {
 
 /// What is left of a rate.
 #[derive(Debug)]
-pub struct Allowance<C: Clock = MonotonicClock> {
+pub struct RateLimit<C: Clock = MonotonicClock> {
     limiter: RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>,
     clock: C,
     rate: Rate,
 }
 
-impl<C: Clock + Clone> Allowance<C> {
+impl<C: Clock + Clone> RateLimit<C> {
     /// All of a burst.
     pub fn new(rate: Rate, clock: C) -> Self {
         let quota = Quota::per_second(rate.texts_per_second).allow_burst(rate.burst);
@@ -127,7 +127,7 @@ mod tests {
 
     use super::*;
 
-    fn limits(text: &str) -> Limits {
+    fn limits(text: &str) -> KeyLimits {
         text.parse().expect(text)
     }
 
@@ -135,10 +135,10 @@ mod tests {
     fn a_burst_passes_and_what_follows_comes_by_time() {
         let clock = FakeRelativeClock::default();
         let rate = limits("texts_per_second=10 burst=30").rate.expect("a rate");
-        let allowance = Allowance::new(rate, clock.clone());
-        allowance.take(29).expect("within the burst");
-        allowance.take(1).expect("the last of it");
-        let refused = allowance.take(5).expect_err("nothing is left");
+        let rate_limit = RateLimit::new(rate, clock.clone());
+        rate_limit.take(29).expect("within the burst");
+        rate_limit.take(1).expect("the last of it");
+        let refused = rate_limit.take(5).expect_err("nothing is left");
         assert_eq!(refused.reason, Reason::RateLimited);
         assert_eq!(
             refused.retry_after,
@@ -146,22 +146,22 @@ mod tests {
             "five texts take so long"
         );
         clock.advance(Duration::from_millis(499));
-        allowance.take(5).expect_err("not yet");
+        rate_limit.take(5).expect_err("not yet");
         clock.advance(Duration::from_millis(1));
-        allowance.take(5).expect("now");
+        rate_limit.take(5).expect("now");
         clock.advance(Duration::from_secs(3600));
-        allowance.take(30).expect("a burst again, and no more than that");
-        allowance.take(0).expect_err("a request without texts counts too");
+        rate_limit.take(30).expect("a burst again, and no more than that");
+        rate_limit.take(0).expect_err("a request without texts counts too");
     }
 
     #[test]
     fn more_than_a_burst_at_once_is_never_allowed_and_nobody_is_told_to_wait() {
         let rate = limits("texts_per_second=10").rate.expect("a rate");
-        let allowance = Allowance::new(rate, FakeRelativeClock::default());
-        let refused = allowance.take(11).expect_err("too many");
+        let rate_limit = RateLimit::new(rate, FakeRelativeClock::default());
+        let refused = rate_limit.take(11).expect_err("too many");
         assert_eq!(refused.retry_after, None);
         assert_eq!(refused.fact("burst"), Some("10"));
-        allowance.take(10).expect("none were taken");
+        rate_limit.take(10).expect("none were taken");
     }
 
     #[test]
@@ -178,9 +178,9 @@ mod tests {
             ("burst=5", "has burst without texts_per_second"),
             ("weight=1 weight=1", "has weight twice"),
         ] {
-            let problem = text.parse::<Limits>().expect_err(text);
+            let problem = text.parse::<KeyLimits>().expect_err(text);
             assert!(problem.contains(expected) && !problem.contains("SECRET"), "{problem}");
         }
-        assert_eq!(limits(""), Limits::default());
+        assert_eq!(limits(""), KeyLimits::default());
     }
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use futures::FutureExt;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +19,7 @@ use super::places::{Peer, Places};
 use super::socket::{Socket, Stream};
 use super::tls::Tls;
 use crate::api::call::{ConnectionId, Standing};
+use crate::api::call_layer::DoorRouter;
 use crate::telemetry::metrics::Metrics;
 
 /// How long to wait before the next try when no connection can be accepted, for want of file descriptors, say.
@@ -58,7 +58,7 @@ pub struct Listener {
     /// The port.
     pub socket: Socket,
     /// What answers.
-    pub router: Router,
+    pub router: DoorRouter,
     /// What it speaks.
     pub protocol: Protocol,
     /// The bounds on its connections.

@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::activity::OpenCall;
-use crate::service::bodies::{HeldBody, Holder};
+use crate::api::body_budget::{HeldBody, Holder};
 
 /// The peer reset its call before the message was whole.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,6 @@ use std::pin::pin;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::body::Body;
 use governor::clock::MonotonicClock;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,7 +18,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
 
 use super::accept::Protocol;
 use super::activity::Activity;
@@ -28,9 +26,10 @@ use super::call_body::{AnswerBody, CallBody};
 use super::metered_io::HeardStream;
 use super::places::Place;
 use super::socket::Stream;
+use crate::api::body_budget::Holder;
 use crate::api::call::ConnectionId;
+use crate::api::call_layer::DoorRouter;
 use crate::config::Settings;
-use crate::service::bodies::Holder;
 use crate::telemetry::line_limit::LineLimit;
 
 /// The largest request headers that are read, in bytes: twice what a call may have, so that most of those who send more are
@@ -114,7 +113,7 @@ pub struct Connection {
     /// Its number.
     pub id: ConnectionId,
     /// What answers.
-    pub router: Router,
+    pub router: DoorRouter,
     /// What it speaks.
     pub protocol: Protocol,
     /// Its bounds.
@@ -194,7 +193,7 @@ impl Connection {
                 request.extensions_mut().insert(standing.clone());
                 let multiplexed = request.version() == http::Version::HTTP_2;
                 let request = request.map(|body| Body::new(CallBody::new(body, multiplexed, call.clone())));
-                let answer = router.clone().oneshot(request);
+                let answer = router.answer(request);
                 async move {
                     let mut answer = answer.await?;
                     let holder = answer.extensions_mut().remove::<Holder>();

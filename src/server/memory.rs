@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::body_budget::BodyBudget;
 use crate::service::Service;
 
 /// How long after the end of a flood: what belongs to it is freed by then.
@@ -14,12 +15,12 @@ const AFTER: Duration = Duration::from_secs(1);
 /// The least between two times: each takes the allocator's locks for a moment.
 const REST: Duration = Duration::from_secs(3);
 
-/// Waits for ends of floods until the drain: of bodies, which the service counts, or of connections, which `ebb` tells.
-pub async fn watch(service: Service, ebb: std::sync::Arc<Notify>, drain: CancellationToken) {
+/// Waits for ends of floods until the drain: of bodies, which the doors count, or of connections, which `ebb` tells.
+pub async fn watch(bodies: BodyBudget, ebb: std::sync::Arc<Notify>, drain: CancellationToken) {
     let forever = async {
         loop {
             tokio::select! {
-                () = service.bodies().until_ebb() => {}
+                () = bodies.until_ebb() => {}
                 () = ebb.notified() => {}
             }
             tokio::time::sleep(AFTER).await;

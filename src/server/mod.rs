@@ -21,11 +21,13 @@ pub mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::api::body_budget::BodyBudget;
+use crate::api::call_layer::DoorRouter;
+use crate::api::door::Door;
 use crate::api::{grpc, http};
 use crate::config::{Address, Listen, Settings};
 use crate::service::Service;
@@ -45,7 +47,7 @@ pub struct BindError {
 
 /// A server whose ports are its own and not yet served.
 pub struct Server {
-    service: Service,
+    door: Door,
     security: Security,
     sockets: Sockets,
     reflection: bool,
@@ -111,7 +113,7 @@ impl Server {
         let metrics = open("metrics_addr", settings.metrics_addr.as_ref()).await?;
         let admin = open("admin_addr", settings.admin_addr.as_ref()).await?;
         Ok(Self {
-            service,
+            door: Door::new(settings, service),
             security,
             sockets: Sockets {
                 grpc,
@@ -139,6 +141,11 @@ impl Server {
         })
     }
 
+    /// The bound on the bytes of bodies, of all doors together.
+    pub fn bodies(&self) -> &BodyBudget {
+        &self.door.context.bodies
+    }
+
     /// Cancelled once every port takes connections.
     pub fn listening(&self) -> CancellationToken {
         self.listening.clone()
@@ -157,7 +164,7 @@ impl Server {
         hang_up: watch::Receiver<u64>,
         hurry: CancellationToken,
     ) -> Result<(), BindError> {
-        let service = self.service.clone();
+        let service = self.door.service.clone();
         let (pause, grace) = (self.pause, self.grace);
         let drain = CancellationToken::new();
         let cut = CancellationToken::new();
@@ -199,12 +206,13 @@ impl Server {
         tasks: &TaskTracker,
     ) -> impl Future<Output = BindError> {
         let Self {
-            service,
+            door,
             security,
             sockets,
             limits,
             ..
         } = self;
+        let service = door.service.clone();
         tasks.spawn(
             security
                 .clone()
@@ -216,11 +224,11 @@ impl Server {
             async move { service.supervise(drain).await }
         });
         let ebb = Arc::new(Notify::new());
-        tasks.spawn(memory::watch(service.clone(), ebb.clone(), drain.clone()));
+        tasks.spawn(memory::watch(door.context.bodies.clone(), ebb.clone(), drain.clone()));
         let serve = {
             let (tls, metrics) = (security.tls.clone(), service.metrics().clone());
             let (drain, cut, tasks) = (drain.clone(), cut.clone(), tasks.clone());
-            move |socket, router: Router, protocol| {
+            move |socket, router: DoorRouter, protocol| {
                 let listener = Listener {
                     socket,
                     router,
@@ -255,24 +263,16 @@ impl Server {
             tasks: tasks.clone(),
         };
         if let Some(socket) = sockets.admin {
-            let router = grpc::admin_router(service.clone(), surroundings(security.admin_keys.clone()));
+            let router = grpc::admin_router(door.clone(), surroundings(security.admin_keys.clone()));
             serve(socket, router, Protocol::Admin);
         }
         if let Some(socket) = sockets.http {
-            serve(
-                socket,
-                http::gateway(service.clone(), over_http.clone()),
-                Protocol::Http,
-            );
+            serve(socket, http::gateway(door.clone(), over_http.clone()), Protocol::Http);
         }
         if let Some(socket) = sockets.metrics {
-            serve(
-                socket,
-                http::operations(service.clone(), over_http),
-                Protocol::Operations,
-            );
+            serve(socket, http::operations(door.clone(), over_http), Protocol::Operations);
         }
-        let router = grpc::router(service.clone(), surroundings(keys.clone()));
+        let router = grpc::router(door, surroundings(keys.clone()));
         let listening = self.listening;
         async move {
             let socket = match sockets.grpc {

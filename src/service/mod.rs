@@ -2,16 +2,14 @@
 //!
 //! Two planes that do not know each other: the [`pipeline`] answers requests and counts, the [`lifecycle`] changes what serves. Both
 //! know the [`catalog`] (which versions there are and how each does) and [`inference`] (one loaded model). [`status`] tells of all of it.
-//! [`messages`] is what goes in and comes out, [`limits`] what a request may be, [`bodies`] what all of them may hold, and of which [`room`].
+//! [`messages`] is what goes in and comes out, [`limits`] what a request may be.
 
-pub mod bodies;
 pub mod catalog;
 pub mod inference;
 pub mod lifecycle;
 pub mod limits;
 pub mod messages;
 pub mod pipeline;
-pub mod room;
 pub mod status;
 
 use std::collections::BTreeMap;
@@ -26,7 +24,6 @@ use crate::error::Error;
 use crate::model::ModelError;
 use crate::model::manifest::is_name;
 use crate::telemetry::metrics::Metrics;
-use bodies::Bodies;
 use catalog::Catalog;
 use catalog::health::{Health, ServingState};
 use catalog::model_version::ModelVersion;
@@ -38,7 +35,7 @@ use lifecycle::commands::{Operation, Warning};
 use lifecycle::owner::Handles;
 use lifecycle::report::ReloadReport;
 use lifecycle::start::{OpenedCatalog, StartError};
-use limits::{Deadlines, RequestLimits};
+use limits::RequestLimits;
 use messages::{CallTimes, ExplainInput, ExplainOutput, PredictInput, PredictOutput};
 use pipeline::Pipeline;
 use status::Status;
@@ -58,8 +55,6 @@ struct Parts {
     catalog: CatalogStore,
     health: Health,
     limits: RequestLimits,
-    deadlines: Deadlines,
-    bodies: Bodies,
     cache: Option<Arc<AnswerCache>>,
     settings: Arc<Settings>,
     metrics: Metrics,
@@ -73,10 +68,6 @@ impl Service {
         let limits = RequestLimits {
             max_texts: settings.max_texts,
             max_text_bytes: settings.max_text_bytes,
-        };
-        let deadlines = Deadlines {
-            default_timeout: settings.default_timeout.0,
-            max_timeout: settings.max_timeout.0,
         };
         let OpenedCatalog { catalog, pins, refused } = opened;
         let catalog = CatalogStore::new(catalog);
@@ -106,8 +97,6 @@ impl Service {
             catalog,
             health,
             limits,
-            deadlines,
-            bodies: Bodies::new(settings.room_size(), metrics.inflight_body_bytes()),
             cache,
             settings,
             metrics,
@@ -146,24 +135,9 @@ impl Service {
         self.parts.limits
     }
 
-    /// How long requests may take.
-    pub fn deadlines(&self) -> Deadlines {
-        self.parts.deadlines
-    }
-
-    /// The header whose value tells clients apart; none if connections do.
-    pub fn client_header(&self) -> Option<&str> {
-        self.parts.settings.client_header.as_deref()
-    }
-
     /// Gives back to the system what the allocator keeps of memory that was freed. May take some milliseconds.
     pub fn give_memory_back() {
         crate::model::memory::give_back();
-    }
-
-    /// The bound on the bytes of bodies.
-    pub fn bodies(&self) -> &Bodies {
-        &self.parts.bodies
     }
 
     /// Where answers are kept; none if they are not.

@@ -164,9 +164,8 @@ async fn what_cannot_be_read_is_refused_for_the_same_reason_by_both_doors() {
         ),
         (
             "larger than the limit",
-            RawCall::predict(&vec![0; server.service.limits().max_message_bytes() + 1]),
-            http.post(PATH, vec![b' '; server.service.limits().max_json_bytes() + 1])
-                .await,
+            RawCall::predict(&vec![0; server.max_message_bytes() + 1]),
+            http.post(PATH, vec![b' '; server.max_json_bytes() + 1]).await,
             "MESSAGE_TOO_LARGE",
         ),
         (

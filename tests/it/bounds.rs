@@ -56,7 +56,7 @@ async fn a_text_at_the_limit_passes_and_one_byte_more_names_the_limit() {
 #[tokio::test]
 async fn a_grpc_message_at_the_limit_is_read_and_one_byte_more_names_the_limit() {
     let server = small_server().await;
-    let limit = server.service.limits().max_message_bytes();
+    let limit = server.max_message_bytes();
     let message = |size: usize| {
         // The tag and the two bytes of the length come on top of the text.
         let request = fast(&["a"]).encode_to_vec();
@@ -82,7 +82,7 @@ async fn a_grpc_message_at_the_limit_is_read_and_one_byte_more_names_the_limit()
 #[tokio::test]
 async fn a_json_body_at_the_limit_is_read_and_one_byte_more_names_the_limit() {
     let server = small_server().await;
-    let limit = server.service.limits().max_json_bytes();
+    let limit = server.max_json_bytes();
     let body = |size: usize| {
         let document = r#"{"text": "좋다", "do_fast": true}"#;
         format!("{document}{}", " ".repeat(size - document.len()))

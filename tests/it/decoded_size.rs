@@ -2,9 +2,9 @@
 //! door, and what is decoded counts as what it takes.
 
 use prost::Message;
+use tandem::api::body_budget::HeldBody;
 use tandem::api::pb;
 use tandem::api::pb::predict_stream_response::Outcome;
-use tandem::service::bodies::HeldBody;
 use tandem::service::messages::Weight;
 use tonic::Code;
 
@@ -135,7 +135,7 @@ async fn a_message_of_nothing_but_unknown_fields_is_refused() {
 #[tokio::test]
 async fn what_json_texts_become_is_bounded_as_it_is_over_grpc() {
     let server = TestServer::shared().await;
-    let limit = server.service.limits().max_message_bytes();
+    let limit = server.max_message_bytes();
     let http = server.http();
     // Within the limit on documents, which leaves room for escapes.
     let long = "a".repeat(limit + 1);
@@ -167,7 +167,7 @@ async fn a_body_counts_as_what_it_becomes() {
         .with(|settings| settings.max_connections = 1 << 20)
         .start()
         .await;
-    let bodies = server.service.bodies().clone();
+    let bodies = server.bodies.clone();
     let room = server.service.settings().room_size();
     let becomes = 100 * size_of::<String>();
     let message = fast(&[""; 100]).encode_to_vec();

@@ -147,7 +147,7 @@ async fn what_is_refused_before_its_handler_is_counted_by_its_name() {
 #[tokio::test]
 async fn a_body_that_says_it_is_too_large_is_refused_before_it_is_asked_for() {
     let server = TestServer::builder().fast_only().start().await;
-    let limit = server.service.limits().max_json_bytes();
+    let limit = server.max_json_bytes();
     for (bytes, expected) in [
         (limit + 1, "HTTP/1.1 413"),
         (limit, "HTTP/1.1 100"),

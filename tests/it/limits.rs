@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use prost::Message;
+use tandem::api::body_budget::HeldBody;
 use tandem::api::pb;
 use tandem::config::HumanDuration;
-use tandem::service::bodies::HeldBody;
 use tandem::service::messages::Weight;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
@@ -164,7 +164,7 @@ async fn tight_server() -> TestServer {
 /// Holds all but so many bytes of what bodies may hold.
 async fn leave(server: &TestServer, bytes: usize) -> HeldBody {
     server.until_no_body_is_held().await;
-    let body = HeldBody::new(server.service.bodies().caller(u64::MAX, None, None, Weight::default()));
+    let body = HeldBody::new(server.bodies.caller(u64::MAX, None, None, Weight::default()));
     body.add(ROOM - bytes).expect("room");
     body
 }

@@ -214,7 +214,7 @@ async fn a_charset_beside_the_content_type_is_accepted() {
 #[tokio::test]
 async fn a_small_body_that_unpacks_beyond_the_limit_is_refused() {
     let server = TestServer::shared().await;
-    let largest = server.service.limits().max_message_bytes();
+    let largest = server.max_message_bytes();
     let bomb = frame(true, &gzip(&vec![0; largest + 1]));
     assert!(bomb.len() < largest / 100);
     let call = RawCall {
@@ -228,7 +228,7 @@ async fn a_small_body_that_unpacks_beyond_the_limit_is_refused() {
     );
     assert_eq!(refusal.limit_bytes, Some(largest.to_string()));
 
-    let largest = server.service.limits().max_json_bytes();
+    let largest = server.max_json_bytes();
     let bomb = gzip(&vec![b' '; largest + 1]);
     let headers = [("content-encoding", "gzip")];
     let answer = server.http().post_with("/v1/predict", &headers, bomb).await;

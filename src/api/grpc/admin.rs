@@ -1,28 +1,15 @@
 //! AdminService over gRPC, on the admin port alone: convert, have the service do it, convert back.
 
-use std::time::{Duration, Instant};
-
 use tonic::{Request, Response, Status};
 
-use super::DOOR;
-use super::prediction::take_call;
-use super::status::to_status;
-use crate::api::call::{Call, CancelGuard};
+use super::methods::operation_deadline;
+use super::unary::{respond, take_call};
+use crate::api::call::Call;
 use crate::api::pb::admin_service_server::AdminService;
 use crate::api::{convert_admin, convert_models, pb};
 use crate::error::Error;
 use crate::service::Service;
 use crate::service::lifecycle::commands::Warning;
-
-/// How long a call may take that does not say.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10 * 60);
-/// The longest that one may take.
-const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
-
-/// The deadline of an operator's call.
-pub(super) fn deadline(call: &Call) -> Instant {
-    call.arrived + call.timeout.unwrap_or(DEFAULT_TIMEOUT).min(MAX_TIMEOUT)
-}
 
 /// The gRPC face of what operators do.
 pub struct AdminApi {
@@ -42,19 +29,11 @@ impl AdminApi {
         method: &'static str,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<Response<T>, Status> {
-        let guard = CancelGuard {
-            service: &self.service,
-            call,
-            door: DOOR,
-            method,
+        let within = async {
+            let outcome = tokio::time::timeout_at(operation_deadline(call).into(), work).await;
+            outcome.unwrap_or_else(|_| Err(Error::deadline_exceeded()))
         };
-        let within = tokio::time::timeout_at(deadline(call).into(), work);
-        let answer = within.await.unwrap_or_else(|_| Err(Error::deadline_exceeded()));
-        let outcome = answer.as_ref().map(|_| ());
-        call.finish(self.service.metrics(), guard.door, guard.method, outcome);
-        answer
-            .map(Response::new)
-            .map_err(|error| to_status(&error, Some(&call.request_id)))
+        respond(call, method, within).await
     }
 
     /// The state that results, and what else is to be said.
@@ -73,7 +52,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<pb::ReloadModelsRequest>,
     ) -> Result<Response<pb::ReloadModelsResponse>, Status> {
-        let (call, _) = take_call(&self.service, request);
+        let (call, _) = take_call(request);
         let work = async {
             let report = self.service.reload().await;
             Ok(convert_admin::reload_response(&report))
@@ -85,7 +64,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<pb::PromoteModelRequest>,
     ) -> Result<Response<pb::PromoteModelResponse>, Status> {
-        let (call, pb::PromoteModelRequest { name, version }) = take_call(&self.service, request);
+        let (call, pb::PromoteModelRequest { name, version }) = take_call(request);
         let work = async {
             let warning = self.service.promote(&name, &version).await?;
             let (versions, warning) = self.state(&name, warning)?;
@@ -98,7 +77,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<pb::RollBackModelRequest>,
     ) -> Result<Response<pb::RollBackModelResponse>, Status> {
-        let (call, pb::RollBackModelRequest { name, version }) = take_call(&self.service, request);
+        let (call, pb::RollBackModelRequest { name, version }) = take_call(request);
         let work = async {
             let warning = self.service.roll_back(&name, &version).await?;
             let (versions, warning) = self.state(&name, warning)?;
@@ -111,7 +90,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<pb::SetCanaryRequest>,
     ) -> Result<Response<pb::SetCanaryResponse>, Status> {
-        let (call, pb::SetCanaryRequest { name, version, share }) = take_call(&self.service, request);
+        let (call, pb::SetCanaryRequest { name, version, share }) = take_call(request);
         let work = async {
             let warning = self.service.set_canary(&name, &version, share).await?;
             let (versions, warning) = self.state(&name, warning)?;
@@ -124,7 +103,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<pb::LoadModelRequest>,
     ) -> Result<Response<pb::LoadModelResponse>, Status> {
-        let (call, pb::LoadModelRequest { name, version }) = take_call(&self.service, request);
+        let (call, pb::LoadModelRequest { name, version }) = take_call(request);
         let work = async {
             let warning = self.service.load_version(&name, &version).await?;
             let (versions, warning) = self.state(&name, warning)?;
@@ -137,7 +116,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<pb::UnloadModelRequest>,
     ) -> Result<Response<pb::UnloadModelResponse>, Status> {
-        let (call, pb::UnloadModelRequest { name, version }) = take_call(&self.service, request);
+        let (call, pb::UnloadModelRequest { name, version }) = take_call(request);
         let work = async {
             let warning = self.service.unload_version(&name, &version).await?;
             let (versions, warning) = self.state(&name, warning)?;

@@ -17,10 +17,9 @@ use tokio::time::Sleep;
 
 use super::methods::Method;
 use super::status::to_status;
+use crate::api::body_budget::HeldBody;
 use crate::api::call::Call;
 use crate::error::{Error, Reason};
-use crate::service::bodies::HeldBody;
-use crate::service::limits::Deadlines;
 use crate::telemetry::request_id::RequestId;
 
 /// The head of a message: whether it is compressed, and its length.
@@ -42,15 +41,14 @@ pub struct CountedBody {
 
 impl CountedBody {
     /// The body of `call`, which is one of `method`.
-    pub fn new(body: Body, call: &Call, method: &Method, deadlines: Deadlines) -> Self {
-        let deadline = call.times(deadlines).deadline;
+    pub fn new(body: Body, call: &Call, method: &Method) -> Self {
         Self {
             body,
             held: Arc::clone(&call.body),
             request_id: call.request_id.clone(),
             messages: Messages::new(method),
-            patience: Patience::new(deadline.saturating_duration_since(Instant::now())),
-            usual: deadlines.default_timeout,
+            patience: Patience::new(call.deadline().saturating_duration_since(Instant::now())),
+            usual: call.deadlines().default_timeout,
         }
     }
 

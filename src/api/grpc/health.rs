@@ -12,9 +12,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::Health;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-use super::DOOR;
-use super::status::to_status;
-use crate::api::call::Call;
+use super::unary::{respond, take_call};
 use crate::error::{Error, Reason};
 use crate::service::Service;
 use crate::service::catalog::health::ServingState;
@@ -60,21 +58,13 @@ fn status_of(service: &Service, name: &str, also: Option<&str>) -> Option<Servin
 #[tonic::async_trait]
 impl Health for HealthApi {
     async fn check(&self, request: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
-        let call = request.extensions().get::<Call>().cloned();
-        let answer = status_of(&self.service, &request.get_ref().service, self.also)
-            .ok_or_else(|| Error::new(Reason::ModelNotFound, "service: no service or model of that name"));
-        if let Some(call) = &call {
-            call.finish(
-                self.service.metrics(),
-                DOOR,
-                "Health.Check",
-                answer.as_ref().map(|_| ()),
-            );
-        }
-        match answer {
-            Ok(status) => Ok(Response::new(HealthCheckResponse { status: status.into() })),
-            Err(error) => Err(to_status(&error, call.as_ref().map(|call| &call.request_id))),
-        }
+        let (call, HealthCheckRequest { service }) = take_call(request);
+        let work = async {
+            let status = status_of(&self.service, &service, self.also)
+                .ok_or_else(|| Error::new(Reason::ModelNotFound, "service: no service or model of that name"))?;
+            Ok(HealthCheckResponse { status: status.into() })
+        };
+        respond(&call, "Health.Check", work).await
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;

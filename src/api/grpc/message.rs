@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 use super::methods::Method;
 use super::status::to_status;
 use super::wire::decodable;
+use crate::api::body_budget::HeldBody;
 use crate::api::call::Call;
 use crate::api::decoding::{elsewhere, unpack_small};
 use crate::api::gzip::unpack;
 use crate::error::{Error, Reason};
-use crate::service::bodies::HeldBody;
 use crate::service::limits::RequestLimits;
 use crate::telemetry::request_id::RequestId;
 

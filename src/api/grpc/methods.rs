@@ -1,11 +1,14 @@
 //! What is known of a method before it is reached: how many messages it takes and answers, how large they may be, and whether it
 //! needs a key. A method that nobody knows takes one small message, and needs a key.
 
+use std::time::{Duration, Instant};
+
 use prost_reflect::MethodDescriptor;
 
-use crate::api::call::Access;
+use crate::api::call::{Access, Call};
+use crate::api::call_layer::{CallMethod, UNKNOWN_METHOD};
+use crate::api::door_context::DoorContext;
 use crate::api::schema;
-use crate::service::limits::RequestLimits;
 
 /// What may be asked without a key: load balancers have none.
 const OPEN_TO_ALL: &str = "/grpc.health.v1.Health/";
@@ -19,6 +22,16 @@ const OF_TEXTS: [&str; 3] = [
 
 /// The methods of operators, which may take as long as loading a model.
 const ADMIN: &str = "/tandem.v1.AdminService/";
+
+/// How long a call of operators may take that does not say.
+const DEFAULT_OPERATION: Duration = Duration::from_secs(10 * 60);
+/// The longest that one may take.
+const MAX_OPERATION: Duration = Duration::from_secs(3600);
+
+/// The deadline of an operator's call.
+pub fn operation_deadline(call: &Call) -> Instant {
+    call.arrived + call.timeout.unwrap_or(DEFAULT_OPERATION).min(MAX_OPERATION)
+}
 
 /// The longest message of any other method, in bytes: names, versions, tokens of pages.
 pub const SMALL_MESSAGE_BYTES: usize = 4 << 10;
@@ -41,16 +54,11 @@ pub struct Method {
 }
 
 impl Method {
-    /// Its name in logs and metrics. Paths from the network never become labels.
-    pub fn name(&self) -> &'static str {
-        self.descriptor.map_or("unknown", MethodDescriptor::name)
-    }
-
     /// The method at a path.
-    pub fn at(path: &str, limits: RequestLimits) -> Self {
+    pub fn at(path: &str, context: &DoorContext) -> Self {
         let descriptor = schema::method(path);
         let largest = match OF_TEXTS.contains(&path) {
-            true => limits.max_message_bytes(),
+            true => context.max_message_bytes,
             false => SMALL_MESSAGE_BYTES,
         };
         let access = match path.starts_with(OPEN_TO_ALL) {
@@ -68,19 +76,44 @@ impl Method {
     }
 }
 
+impl CallMethod for Method {
+    fn name(&self) -> &'static str {
+        self.descriptor.map_or(UNKNOWN_METHOD, MethodDescriptor::name)
+    }
+
+    fn access(&self) -> Access {
+        self.access
+    }
+
+    fn deadline(&self, call: &Call) -> Option<Instant> {
+        if self.of_operators {
+            return Some(operation_deadline(call));
+        }
+        let unary = !self.takes_stream && !self.gives_stream;
+        unary.then(|| call.deadline())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Settings;
+    use crate::service::limits::RequestLimits;
+    use crate::telemetry::metrics::Metrics;
 
-    const LIMITS: RequestLimits = RequestLimits {
-        max_texts: 128,
-        max_text_bytes: 16 << 10,
-    };
+    fn context() -> DoorContext {
+        let limits = RequestLimits {
+            max_texts: 128,
+            max_text_bytes: 16 << 10,
+        };
+        DoorContext::new(&Settings::default(), limits, Metrics::new(""))
+    }
 
     #[test]
     fn streams_are_known_and_what_is_not_known_is_one_small_message() {
+        let context = context();
         let streams = |path: &str| {
-            let method = Method::at(path, LIMITS);
+            let method = Method::at(path, &context);
             (method.takes_stream, method.gives_stream)
         };
         assert_eq!(streams("/tandem.v1.PredictionService/PredictStream"), (true, true));
@@ -94,14 +127,15 @@ mod tests {
         );
         assert_eq!(streams("/grpc.health.v1.Health/Watch"), (false, true));
         assert_eq!(streams("/tandem.v1.PredictionService/Predict"), (false, false));
-        let unknown = Method::at("/a/b", LIMITS);
+        let unknown = Method::at("/a/b", &context);
         assert_eq!((unknown.largest, unknown.access), (SMALL_MESSAGE_BYTES, Access::Keyed));
     }
 
     #[test]
     fn health_is_open_to_all_and_small() {
-        let check = Method::at("/grpc.health.v1.Health/Check", LIMITS);
+        let context = context();
+        let check = Method::at("/grpc.health.v1.Health/Check", &context);
         assert_eq!((check.largest, check.access), (SMALL_MESSAGE_BYTES, Access::Open));
-        assert_eq!(Method::at(OF_TEXTS[0], LIMITS).largest, LIMITS.max_message_bytes());
+        assert_eq!(Method::at(OF_TEXTS[0], &context).largest, context.max_message_bytes);
     }
 }

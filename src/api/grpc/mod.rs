@@ -1,7 +1,7 @@
 //! The gRPC door: PredictionService, ModelService, grpc.health.v1 and reflection, behind one layer that sees every call.
 //!
-//! In reading order: [`layer`] (what is common to all calls, by what is known of their [`methods`]) → [`prediction`] (Predict, Health) → [`stream`]
-//! (PredictStream) → [`models`] (ModelService) → [`admin`] (AdminService, at a port of its own) → [`health`]
+//! In reading order: [`layer`] (what is gRPC's own of the layer around all calls, by what is known of their [`methods`]) → [`prediction`]
+//! (Predict, Explain, Health) → [`unary`] (what methods have in common) → [`stream`] (PredictStream) → [`models`] (ModelService) → [`admin`] (AdminService, at a port of its own) → [`health`]
 //! → [`status`] (failures on the wire) → [`body`] (what calls may hold) → [`message`] (their messages, one by one) → [`wire`] (how much
 //! of a message is decoded) → [`codec`].
 
@@ -17,25 +17,24 @@ pub mod prediction;
 pub mod status;
 pub mod stream;
 pub mod timeout;
+pub mod unary;
 pub mod wire;
 
 use std::sync::Arc;
 
-use axum::Router;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 
 use super::DESCRIPTOR_SET;
+use super::call_layer::DoorRouter;
+use super::door::Door;
 use super::keys::Keys;
 use super::pb::admin_service_server::AdminServiceServer;
 use super::pb::model_service_server::ModelServiceServer;
 use super::pb::prediction_service_server::PredictionServiceServer;
-use crate::service::Service;
-
-/// The name of this door in logs and metrics.
-pub const DOOR: &str = "grpc";
+use layer::GrpcProtocol;
 
 /// What reflection lists at the public port.
 const PUBLIC_SERVICES: [&str; 3] = [
@@ -65,57 +64,46 @@ pub struct Surroundings {
 }
 
 /// Everything that answers on the gRPC port.
-pub fn router(service: Service, surroundings: Surroundings) -> Router {
-    let Surroundings {
-        keys,
-        http,
-        reflection: reflects,
-        drain,
-        tasks,
-    } = surroundings;
-    let largest = service.limits().max_message_bytes();
-    let prediction =
-        PredictionServiceServer::new(prediction::PredictionApi::new(service.clone(), tasks, drain.clone()))
-            .max_decoding_message_size(largest)
-            .max_encoding_message_size(usize::MAX);
+pub fn router(door: Door, surroundings: Surroundings) -> DoorRouter {
+    let (drain, tasks) = (surroundings.drain.clone(), surroundings.tasks.clone());
+    let service = door.service.clone();
+    let prediction = PredictionServiceServer::new(prediction::PredictionApi::new(door.clone(), tasks, drain.clone()))
+        .max_decoding_message_size(door.context.max_message_bytes)
+        .max_encoding_message_size(usize::MAX);
     let health = HealthServer::new(health::HealthApi::new(service.clone(), drain));
-    let models = ModelServiceServer::new(models::ModelApi::new(service.clone()));
-    let mut routes = Routes::new(prediction).add_service(models).add_service(health);
-    if reflects {
-        routes = with_reflection(routes, &PUBLIC_SERVICES);
-    }
-    finish(routes, service, keys, http)
+    let models = ModelServiceServer::new(models::ModelApi::new(service));
+    let routes = Routes::new(prediction).add_service(models).add_service(health);
+    finish(routes, &PUBLIC_SERVICES, door, surroundings)
 }
 
 /// Everything that answers on the admin port.
-pub fn admin_router(service: Service, surroundings: Surroundings) -> Router {
-    let Surroundings {
-        keys,
-        http,
-        reflection: reflects,
-        drain,
-        ..
-    } = surroundings;
-    let admin = AdminServiceServer::new(admin::AdminApi::new(service.clone()));
+pub fn admin_router(door: Door, surroundings: Surroundings) -> DoorRouter {
+    let service = door.service.clone();
+    let health = health::HealthApi::new(service.clone(), surroundings.drain.clone()).and(ADMIN_SERVICES[0]);
     let models = ModelServiceServer::new(models::ModelApi::new(service.clone()));
-    let health = health::HealthApi::new(service.clone(), drain).and(ADMIN_SERVICES[0]);
-    let mut routes = Routes::new(admin)
+    let routes = Routes::new(AdminServiceServer::new(admin::AdminApi::new(service)))
         .add_service(models)
         .add_service(HealthServer::new(health));
-    if reflects {
-        routes = with_reflection(routes, &ADMIN_SERVICES);
-    }
-    finish(routes, service, keys, http)
+    finish(routes, &ADMIN_SERVICES, door, surroundings)
 }
 
-fn finish(routes: Routes, service: Service, keys: Arc<Keys>, http: Arc<str>) -> Router {
-    routes
-        .prepare()
-        .into_axum_router()
-        .layer(axum::middleware::from_fn_with_state(
-            (service, keys, http),
-            layer::around,
-        ))
+fn finish(
+    mut routes: Routes,
+    services: &[&'static str],
+    Door { context, .. }: Door,
+    Surroundings {
+        keys, http, reflection, ..
+    }: Surroundings,
+) -> DoorRouter {
+    if reflection {
+        routes = with_reflection(routes, services);
+    }
+    let routes = routes.prepare().into_axum_router();
+    let protocol = GrpcProtocol {
+        context: Arc::clone(&context),
+        http,
+    };
+    DoorRouter::new(routes, protocol, context, keys)
 }
 
 /// Adds reflection, in both versions: older clients speak the second only.

@@ -20,14 +20,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Status, Streaming};
 
-use super::DOOR;
 use super::status::{error_behind, to_status};
-use crate::api::call::Call;
+use crate::api::body_budget::HeldBody;
+use crate::api::call::{Call, RequestTime};
+use crate::api::door::Door;
 use crate::api::pb::predict_stream_response::Outcome;
 use crate::api::{convert, pb};
 use crate::error::{Error, Reason};
-use crate::service::Service;
-use crate::service::bodies::HeldBody;
 
 /// The most requests of one stream that are open or answered and not taken by the reader.
 pub const MAX_OPEN_REQUESTS: usize = 64;
@@ -54,7 +53,7 @@ struct Answer {
 
 /// Starts to serve a stream, in a task that `tasks` tracks, until it ends or, shortly after `drain` is cancelled, is idle.
 pub fn serve_stream(
-    service: Service,
+    door: Door,
     tasks: &TaskTracker,
     drain: CancellationToken,
     call: Call,
@@ -65,7 +64,7 @@ pub fn serve_stream(
     // A stream without a deadline of its own may stay open; each of its requests has one.
     let deadline = call.timeout.map(|timeout| call.arrived + timeout);
     let mut server = StreamServer {
-        service,
+        door,
         call,
         open: FuturesUnordered::new(),
         open_ids: HashSet::new(),
@@ -79,9 +78,7 @@ pub fn serve_stream(
             () = answers.closed() => Err(Error::new(Reason::Cancelled, "the caller went away")),
             () = until(deadline) => Err(Error::deadline_exceeded()),
         };
-        server
-            .call
-            .finish(server.service.metrics(), DOOR, METHOD, outcome.as_ref().copied());
+        server.call.finish(METHOD, outcome.as_ref().copied());
         let status = outcome
             .err()
             .map(|error| to_status(&error, Some(&server.call.request_id)));
@@ -103,7 +100,7 @@ async fn until(deadline: Option<Instant>) {
 }
 
 struct StreamServer {
-    service: Service,
+    door: Door,
     call: Call,
     open: FuturesUnordered<OpenRequest>,
     open_ids: HashSet<String>,
@@ -136,7 +133,7 @@ impl StreamServer {
                     }
                     Ok(None) => reading = false,
                     // What follows a message that can't be read can't be told apart.
-                    Err(status) => return Err(error_behind(&status, self.service.limits().max_message_bytes())),
+                    Err(status) => return Err(error_behind(&status, self.door.context.max_message_bytes)),
                 },
                 Some(answer) = self.open.next(), if !self.open.is_empty() => {
                     if let Some(id) = &answer.id {
@@ -176,7 +173,7 @@ impl StreamServer {
             timeout_duration,
         } = request;
         let checked = self.check(&id, timeout_duration.as_ref());
-        let (service, call) = (self.service.clone(), self.call.clone());
+        let (door, call) = (self.door.clone(), self.call.clone());
         let held = checked.is_ok().then(|| id.clone());
         if let Some(id) = &held {
             self.open_ids.insert(id.clone());
@@ -185,7 +182,7 @@ impl StreamServer {
             let answer = async {
                 room?;
                 let timeout = checked?;
-                let own = service.deadlines().deadline(arrived, timeout);
+                let own = call.deadlines().deadline(arrived, timeout);
                 // Without a limit of its own, a request has what is left of the call's.
                 let deadline = match (timeout, deadline) {
                     (None, Some(call)) => call,
@@ -193,21 +190,17 @@ impl StreamServer {
                     (_, None) => own,
                 };
                 let message = request.ok_or_else(|| Error::invalid_field("request", "is missing"))?;
-                let input = convert::predict_input(message).map_err(within_request)?;
-                call.allow(input.texts.len())?;
-                let times = call.times_until(arrived, deadline);
-                service.answer(input, times).await.map_err(within_request)
+                let time = RequestTime { arrived, deadline };
+                door.predict(&call, time, message).await.map_err(within_request)
             };
             // A panic is this request's alone: the stream goes on.
             let outcome: Result<_, Error> = AssertUnwindSafe(answer)
                 .catch_unwind()
                 .await
                 .unwrap_or_else(|_| Err(Error::internal()));
-            service
-                .metrics()
-                .answered(DOOR, "PredictStream.request", outcome.as_ref().err(), arrived.elapsed());
+            call.count_request("PredictStream.request", outcome.as_ref().err(), arrived.elapsed());
             let outcome = match outcome {
-                Ok(output) => Outcome::Response(convert::predict_response(output)),
+                Ok(predicted) => Outcome::Response(predicted.response),
                 Err(error) => Outcome::Status(to_rpc_status(&error, &call)),
             };
             let message = pb::PredictStreamResponse {

@@ -9,15 +9,15 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio_util::sync::CancellationToken;
 
 use super::error::malformed;
+use crate::api::body_budget::HeldBody;
 use crate::api::call::{Call, media_type};
 use crate::api::convert::held_bytes;
 use crate::api::decoding::{ON_THE_SPOT_BYTES, elsewhere, unpack_small};
+use crate::api::door_context::DoorContext;
 use crate::api::gzip::unpack;
 use crate::api::json::{self, Bounds, Fields, Refused, measure};
 use crate::api::schema;
 use crate::error::{Error, Reason};
-use crate::service::Service;
-use crate::service::bodies::HeldBody;
 use crate::service::limits::RequestLimits;
 
 /// How a JSON document becomes a `T`.
@@ -44,7 +44,7 @@ impl<T: prost::Message + prost::Name + Default> Decoding<T> {
 
 /// Reads and decodes the JSON body of a request, within the limits on messages and the call's deadline.
 pub async fn read_json<T: Send + 'static>(
-    service: &Service,
+    context: &DoorContext,
     call: &Call,
     request: Request,
     decoding: Decoding<T>,
@@ -54,7 +54,7 @@ pub async fn read_json<T: Send + 'static>(
     // What is declared is enough to refuse it; a compressed body is larger than it says.
     let declared = request.body().size_hint().lower();
     let declared = usize::try_from(declared).unwrap_or(usize::MAX);
-    let limit = service.limits().max_json_bytes();
+    let limit = context.max_json_bytes;
     if declared <= limit {
         call.body.check(declared)?;
     } else if request.headers().contains_key(header::EXPECT) {
@@ -62,10 +62,10 @@ pub async fn read_json<T: Send + 'static>(
         // comes before they are done.
         return Err(Error::message_too_large(limit));
     }
-    let deadline = call.times(service.deadlines()).deadline;
+    let deadline = call.deadline();
     let bounds = Bounds {
         items: decoding.items,
-        bytes: service.limits().max_message_bytes(),
+        bytes: context.max_message_bytes,
     };
     let work = async {
         let body = read(request.into_body(), &call.body, limit).await?;

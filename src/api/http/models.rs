@@ -2,41 +2,37 @@
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, RawQuery, State};
-use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, header};
+use axum::response::Response;
 
-use super::answered;
+use super::answer::{json, respond};
 use crate::api::call::Call;
-use crate::api::{convert_models, json};
+use crate::api::convert_models;
+use crate::api::door::Door;
+use crate::api::json::encode;
 use crate::error::Error;
-use crate::service::Service;
 
 /// Answers `ListModels`: `pageSize` and `pageToken`, or `page_size` and `page_token`, in the query.
-pub async fn list(
-    State(service): State<Service>,
-    Extension(call): Extension<Call>,
-    RawQuery(query): RawQuery,
-) -> Response {
+pub async fn list(State(door): State<Door>, Extension(call): Extension<Call>, RawQuery(query): RawQuery) -> Response {
     let answer = async {
         let (page_size, page_token) = page(query.as_deref().unwrap_or(""))?;
-        let page = service.list_models(page_size, &page_token)?;
-        Ok(in_json(&convert_models::list_models_response(page)))
+        let page = door.service.list_models(page_size, &page_token)?;
+        Ok(json(encode(&convert_models::list_models_response(page))))
     };
-    answered(&service, &call, "/v1/models", answer).await
+    respond(&call, "/v1/models", answer).await
 }
 
 /// Answers `GetModel`.
 pub async fn get(
-    State(service): State<Service>,
+    State(door): State<Door>,
     Extension(call): Extension<Call>,
     name: Result<Path<String>, PathRejection>,
 ) -> Response {
     let answer = async {
         let Path(name) = name.map_err(|_| Error::invalid_field("name", "must be UTF-8"))?;
-        let found = service.get_model(&name)?;
-        Ok(in_json(&convert_models::get_model_response(found)))
+        let found = door.service.get_model(&name)?;
+        Ok(json(encode(&convert_models::get_model_response(found))))
     };
-    answered(&service, &call, "/v1/models/{name}", answer).await
+    respond(&call, "/v1/models/{name}", answer).await
 }
 
 /// What the query says of the page. A key that is not known, or said twice, is an error, as in a body.
@@ -59,9 +55,4 @@ fn page(query: &str) -> Result<(i32, String), Error> {
         }
     }
     Ok((size.unwrap_or_default(), token.unwrap_or_default()))
-}
-
-fn in_json<T: prost::Message + prost::Name>(message: &T) -> Response {
-    let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    (content_type, json::encode(message)).into_response()
 }

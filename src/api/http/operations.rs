@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use crate::service::Service;
+use crate::api::door::Door;
 use crate::service::catalog::health::ServingState;
 use crate::service::messages::ModelRef;
 use crate::telemetry::metrics;
@@ -18,14 +18,15 @@ pub async fn healthz() -> &'static str {
 
 /// `GET /readyz`: 200 when requests are taken, 503 otherwise, with the state of each model: of its stable version under its name,
 /// of any other loaded version under `name@version`.
-pub async fn readyz(State(service): State<Service>) -> Response {
-    let state = service.state();
+pub async fn readyz(State(door): State<Door>) -> Response {
+    let state = door.service.state();
     let status = if state == ServingState::Serving {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let models: serde_json::Map<_, _> = service
+    let models: serde_json::Map<_, _> = door
+        .service
         .model_reports()
         .into_iter()
         .map(|report| {
@@ -42,9 +43,9 @@ pub async fn readyz(State(service): State<Service>) -> Response {
 }
 
 /// `GET /metrics`: OpenMetrics text.
-pub async fn metrics(State(service): State<Service>) -> Response {
+pub async fn metrics(State(door): State<Door>) -> Response {
     let content_type = HeaderValue::from_static(metrics::CONTENT_TYPE);
-    ([(header::CONTENT_TYPE, content_type)], service.metrics().render()).into_response()
+    ([(header::CONTENT_TYPE, content_type)], door.service.metrics().render()).into_response()
 }
 
 /// `GET /openapi.json`: the OpenAPI document of the gateway.

@@ -1,4 +1,4 @@
-//! `POST /predict`: the tutorial's call, for clients that were written for it.
+//! `POST /predict`: texts in the simplest form, that of the tutorial, for clients that were written for it.
 //!
 //! `{"text": ["…", …] or "…", "do_fast": true}` → `{"0": {"text": …, "label": …, "confidence": …}, "1": …}`, keys in
 //! numeric order.
@@ -11,17 +11,17 @@ use axum::response::{IntoResponse, Response};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::answer::{respond, with_cache_hits};
 use super::body::{Decoding, read_json};
-use super::{answered, with_cache_hits};
 use crate::api::call::Call;
+use crate::api::door::Door;
 use crate::api::json::{self, Fields, Refused};
-use crate::error::Error;
-use crate::service::Service;
+use crate::error::{Error, Reason};
 use crate::service::messages::{PredictInput, Prediction, Route};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TutorialRequest {
+struct SimpleRequest {
     text: Texts,
     #[serde(default)]
     do_fast: bool,
@@ -83,41 +83,37 @@ impl Serialize for Answers<'_> {
     }
 }
 
-/// Answers the tutorial's call.
-pub async fn predict(State(service): State<Service>, Extension(call): Extension<Call>, request: Request) -> Response {
-    answered(&service, &call, "/predict", answer(&service, &call, request)).await
+/// Answers one call.
+pub async fn predict(State(door): State<Door>, Extension(call): Extension<Call>, request: Request) -> Response {
+    respond(&call, "/predict", answer(&door, &call, request)).await
 }
 
-async fn answer(service: &Service, call: &Call, request: Request) -> Result<Response, Error> {
+async fn answer(door: &Door, call: &Call, request: Request) -> Result<Response, Error> {
     let decoding = Decoding {
         fields: Fields::Named(&["text", "do_fast"]),
-        items: service.limits().max_texts,
+        items: door.context.limits.max_texts,
         build: |json| json::with_path(json, PhantomData).map_err(Refused::Malformed),
     };
-    let request: TutorialRequest = read_json(service, call, request, decoding).await?;
+    let request: SimpleRequest = read_json(&door.context, call, request, decoding).await?;
     let texts = request.text.0;
-    call.allow(texts.len())?;
     let input = PredictInput {
         texts: texts.clone(),
         route: if request.do_fast { Route::Fast } else { Route::Deep },
         ..PredictInput::default()
     };
-    let output = service
-        .answer(input, call.times(service.deadlines()))
-        .await
-        .map_err(in_tutorial_words)?;
+    let output = door.answer(call, call.time(), input).await.map_err(in_simple_words)?;
     let hits = output.cache_hits;
     let answers = Answers {
         texts: &texts,
         predictions: &output.predictions,
     };
     let answers = serde_json::value::to_raw_value(&answers)
-        .map_err(|_| Error::new(crate::error::Reason::Internal, "the answer can't be written"))?;
+        .map_err(|_| Error::new(Reason::Internal, "the answer can't be written"))?;
     Ok(with_cache_hits(Json(answers).into_response(), hits))
 }
 
-/// The tutorial's body calls the field `text`, and its lone text is no list.
-fn in_tutorial_words(mut error: Error) -> Error {
+/// The body calls the field `text`, and its lone text is no list.
+fn in_simple_words(mut error: Error) -> Error {
     for violation in &mut error.violations {
         if let Some(rest) = violation.field.strip_prefix("texts") {
             violation.field = format!("text{rest}");

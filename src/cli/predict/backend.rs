@@ -58,7 +58,7 @@ fn patient(service: &Service) -> CallTimes {
     let arrived = Instant::now();
     CallTimes {
         arrived,
-        deadline: arrived + service.deadlines().max_timeout,
+        deadline: arrived + service.settings().max_timeout.0,
         client: ClientKey::default(),
         caller: ClientKey::default(),
         weight: Weight::default(),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use tandem::api::body_budget::BodyBudget;
+use tandem::config::bodies::{largest_json, largest_message};
 use tandem::config::duration::HumanDuration;
 use tandem::config::settings::RouteSetting;
 use tandem::config::{Address, Listen, Settings, TaskSettings};
@@ -39,6 +41,8 @@ static SHARED: OnceCell<TestServer> = OnceCell::const_new();
 pub struct TestServer {
     /// Its service.
     pub service: Service,
+    /// The bound on the bytes of its bodies.
+    pub bodies: BodyBudget,
     addresses: Addresses,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
@@ -105,6 +109,16 @@ impl TestServer {
     /// A client of the gateway.
     pub fn http(&self) -> HttpClient {
         HttpClient::new(self.http_addr())
+    }
+
+    /// The largest Protobuf message that it takes, in bytes.
+    pub fn max_message_bytes(&self) -> usize {
+        largest_message(self.service.limits().max_texts, self.service.limits().max_text_bytes)
+    }
+
+    /// The largest JSON document that it takes, in bytes.
+    pub fn max_json_bytes(&self) -> usize {
+        largest_json(self.service.limits().max_texts, self.service.limits().max_text_bytes)
     }
 
     /// Waits until no bytes of bodies are held: an answer's go only once the connection has written it, which its caller may see
@@ -304,7 +318,11 @@ impl Builder {
                     .await
                     .expect("ports are free");
                 bound
-                    .send((server.addresses().expect("addresses"), server.listening()))
+                    .send((
+                        server.addresses().expect("addresses"),
+                        server.listening(),
+                        server.bodies().clone(),
+                    ))
                     .expect("the test waits");
                 let shutdown = async {
                     if stopped.await.is_err() {
@@ -318,9 +336,10 @@ impl Builder {
                 served.expect("the port is ours");
             }
         });
-        let (addresses, listening) = addresses.await.expect("the server is bound");
+        let (addresses, listening, bodies) = addresses.await.expect("the server is bound");
         let server = TestServer {
             service,
+            bodies,
             addresses,
             stop: Some(stop),
             running: Some(running),

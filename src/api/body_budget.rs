@@ -16,17 +16,17 @@ use std::time::Duration;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Notify;
 
-use super::messages::{ClientKey, Weight};
-use super::room::{Caller, Held, OPEN_ROOM, Owner, Room};
+use super::body_room::{Caller, Held, OPEN_ROOM, Owner, Room};
 use crate::config::bodies::RoomSize;
 use crate::error::{Error, Reason};
+use crate::service::messages::{ClientKey, Weight};
 
 /// The pause that a refused caller should make: bodies are read, and most of them answered, in less.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The bound; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Bodies {
+pub struct BodyBudget {
     inner: Arc<Inner>,
 }
 
@@ -43,11 +43,11 @@ struct Inner {
 /// Who holds bodies: a caller, in all its parts, or a connection that makes calls which are open to all. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Holder {
-    bodies: Bodies,
+    bodies: BodyBudget,
     owner: Owner,
 }
 
-impl Bodies {
+impl BodyBudget {
     /// A room of this size; `held` counts the bytes in use.
     pub fn new(size: RoomSize, held: Gauge) -> Self {
         Self {
@@ -227,7 +227,7 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
-    use crate::service::room::FLOOD_BYTES;
+    use crate::api::body_room::FLOOD_BYTES;
 
     const SIZE: RoomSize = RoomSize {
         shared: 800,
@@ -235,15 +235,15 @@ mod tests {
         limit: 1000,
     };
 
-    fn bodies() -> Bodies {
-        Bodies::new(SIZE, Gauge::default())
+    fn bodies() -> BodyBudget {
+        BodyBudget::new(SIZE, Gauge::default())
     }
 
-    fn on(bodies: &Bodies, connection: u64) -> HeldBody {
+    fn on(bodies: &BodyBudget, connection: u64) -> HeldBody {
         HeldBody::new(bodies.caller(connection, None, None, Weight::default()))
     }
 
-    fn by_key(bodies: &Bodies, connection: u64, key: u64) -> HeldBody {
+    fn by_key(bodies: &BodyBudget, connection: u64, key: u64) -> HeldBody {
         HeldBody::new(bodies.caller(
             connection,
             Some(ClientKey(key)),
@@ -351,7 +351,7 @@ mod tests {
             own: 0,
             limit: 2 * FLOOD_BYTES,
         };
-        let bodies = Bodies::new(size, Gauge::default());
+        let bodies = BodyBudget::new(size, Gauge::default());
         let small = on(&bodies, 1);
         small.add(FLOOD_BYTES - 1).expect("room");
         small.release();

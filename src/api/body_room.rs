@@ -1,10 +1,10 @@
-//! The room for bodies: who holds how much of it, and who may have more. Plain state; what it is for stands in `bodies.rs`.
+//! The room for bodies: who holds how much of it, and who may have more. Plain state; what it is for stands in `body_budget.rs`.
 
 use std::collections::HashMap;
 
-use super::messages::{ClientKey, Weight};
 use crate::batching::shares::free;
 use crate::config::bodies::RoomSize;
+use crate::service::messages::{ClientKey, Weight};
 
 /// What a connection may hold of calls that are open to all, messages and answers, in bytes.
 pub const OPEN_ROOM: usize = 16 << 10;

@@ -1,0 +1,190 @@
+//! The layer around every call, whatever its protocol: who calls, whether the call is admitted, how long it may take, what becomes of a
+//! failure, and its one line in the log.
+//!
+//! A protocol says what is its own by [`CallProtocol`], which has no defaults. Routes get onto a port as a [`DoorRouter`] alone, and
+//! only this file makes one: a door without the layer does not compile.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use futures::FutureExt;
+use http::{HeaderMap, HeaderName};
+use tower::ServiceExt;
+
+use super::call::{Access, Call, check_headers};
+use super::door_context::DoorContext;
+use super::keys::Keys;
+use crate::error::Error;
+use crate::telemetry::request_id::REQUEST_ID_HEADER;
+
+/// A method that was reached answers at the deadline itself, and knows more; this is for those that were not.
+const AFTER_DEADLINE: Duration = Duration::from_millis(200);
+
+/// The name in logs and metrics of a method that is not known. Paths from the network never become labels.
+pub const UNKNOWN_METHOD: &str = "unknown";
+
+/// What the layer has to know of a method before it is reached.
+pub trait CallMethod: Send + Sync {
+    /// Its name in logs and metrics.
+    fn name(&self) -> &'static str;
+    /// Whether it needs a key.
+    fn access(&self) -> Access;
+    /// Until when a call of it may take, its message included; nothing for streams, which bound their messages one by one.
+    fn deadline(&self, call: &Call) -> Option<Instant>;
+}
+
+/// What is a protocol's own of the layer.
+pub trait CallProtocol: Send + Sync + 'static {
+    /// The name of its door in logs and metrics.
+    const DOOR: &'static str;
+
+    /// What is known of a method.
+    type Method: CallMethod;
+
+    /// The method at a path; also for a path that is none.
+    fn method(&self, path: &str) -> Self::Method;
+
+    /// The time that the caller gives the call, if it says.
+    fn timeout(&self, headers: &HeaderMap) -> Result<Option<Duration>, Error>;
+
+    /// Where a client that speaks another protocol should go, in words that it reads.
+    fn refer(&self, request: &Request, call: &Call) -> Option<(Error, Response)>;
+
+    /// What the protocol asks of the head of a request.
+    fn check_head(&self, request: &Request) -> Result<(), Error>;
+
+    /// The request as its routes take it, with its body bounded and counted, if that is not for the routes themselves.
+    fn bound_body(&self, request: Request, call: &Call, method: &Self::Method) -> Result<Request, Error>;
+
+    /// A failure as an answer. Every failure that the layer tells goes through here.
+    fn failed(&self, error: &Error, call: &Call) -> Response;
+
+    /// The answer of a route as the caller gets it, and the failure that it tells, if it does.
+    fn answered(&self, response: Response, call: &Call) -> impl Future<Output = (Response, Option<Error>)> + Send;
+}
+
+/// The routes of a port with the layer around them.
+#[derive(Clone)]
+pub struct DoorRouter(Router);
+
+impl DoorRouter {
+    /// Puts the layer around `routes`, and around what answers where there is none.
+    pub fn new<P: CallProtocol>(routes: Router, protocol: P, context: Arc<DoorContext>, keys: Arc<Keys>) -> Self {
+        let layer = CallLayer {
+            protocol,
+            context,
+            keys,
+        };
+        Self(routes.layer(from_fn_with_state(Arc::new(layer), around::<P>)))
+    }
+
+    /// Answers one request.
+    pub fn answer(&self, request: Request) -> impl Future<Output = Result<Response, Infallible>> + use<> {
+        self.0.clone().oneshot(request)
+    }
+}
+
+struct CallLayer<P> {
+    protocol: P,
+    context: Arc<DoorContext>,
+    keys: Arc<Keys>,
+}
+
+/// Runs one call through every step of the layer. The order is the point: each step says why it stands where it stands.
+async fn around<P: CallProtocol>(State(layer): State<Arc<CallLayer<P>>>, request: Request, next: Next) -> Response {
+    let protocol = &layer.protocol;
+    // 1. The call is known: its id, its arrival, its time, and by its key who makes it. First, since every answer below names the call and
+    //    counts the time from here, and since nothing may be kept of a body before it is known who holds it.
+    let method = protocol.method(request.uri().path());
+    let (call, admitted) = layer.know(&request, &method);
+    // 2. A client of another protocol is told where to go. Before anything can be refused: it would not understand the refusal.
+    if let Some((error, response)) = protocol.refer(&request, &call) {
+        call.finish(UNKNOWN_METHOD, Err(&error));
+        return response;
+    }
+    let outcome = match layer.admit(request, &call, &method, admitted) {
+        Ok(request) => within_bounds(request, next, method.deadline(&call)).await,
+        Err(error) => Err(error),
+    };
+    // 6. A failure becomes an answer, here for whatever failed above. After all that can fail, and before the answer is counted by it.
+    let (mut response, failure) = match outcome {
+        Ok(response) => protocol.answered(response, &call).await,
+        Err(error) => (protocol.failed(&error, &call), Some(error)),
+    };
+    // 7. The call is counted and has its line in the log, unless its method did that, which knows more.
+    if let Some(error) = failure {
+        call.finish(method.name(), Err(&error));
+    }
+    // 8. The answer says whose it is: last, so that no answer goes without. The connection counts what of it waits to be read.
+    response.extensions_mut().insert(call.body.holder().clone());
+    let name = HeaderName::from_static(REQUEST_ID_HEADER);
+    response.headers_mut().insert(name, call.request_id.header_value());
+    response
+}
+
+/// What is known of a call before it is admitted.
+struct Admitted {
+    key: Result<(), Error>,
+    timeout: Result<(), Error>,
+}
+
+impl<P: CallProtocol> CallLayer<P> {
+    fn know(&self, request: &Request, method: &P::Method) -> (Call, Admitted) {
+        let arrived = Instant::now();
+        let headers = request.headers();
+        let (given, timeout) = match self.protocol.timeout(headers) {
+            Ok(given) => (given, Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        let access = method.access();
+        let key = match access {
+            Access::Open => Ok(None),
+            Access::Keyed => self.keys.admit(headers),
+        };
+        let call = Call::new(&self.context, P::DOOR, headers, arrived, given);
+        let call = call.by(access, &key, headers, request.extensions());
+        let key = key.map(drop);
+        (call, Admitted { key, timeout })
+    }
+
+    /// Lets a call in, or says why not.
+    fn admit(
+        &self,
+        mut request: Request,
+        call: &Call,
+        method: &P::Method,
+        admitted: Admitted,
+    ) -> Result<Request, Error> {
+        // 3. Cheapest first, and before anything of the body is read: its head is small and what the protocol asks, its key is known, its time
+        //    can be read, and its caller leaves room to others. (Its texts are taken out of the key's rate once they can be counted:
+        //    `Call::take_texts`.)
+        check_headers(request.headers(), request.uri().path())?;
+        self.protocol.check_head(&request)?;
+        admitted.key?;
+        admitted.timeout?;
+        call.check_room()?;
+        // 4. The body is bounded and counted: after the call is admitted, so that those who are not cost nothing; before the route, which keeps it.
+        request.extensions_mut().insert(call.clone());
+        self.protocol.bound_body(request, call, method)
+    }
+}
+
+/// Has a call answered by its route.
+async fn within_bounds(request: Request, next: Next, deadline: Option<Instant>) -> Result<Response, Error> {
+    // 5. Time and panics are bounded, around the route and the reading of its message, so that whatever hangs or breaks in there is a failure
+    //    like others. What a handler leaves behind when it panics is dropped with it; what is shared is behind locks that bear it.
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let answer = match deadline {
+        Some(deadline) => tokio::time::timeout_at((deadline + AFTER_DEADLINE).into(), answer)
+            .await
+            .map_err(|_| Error::deadline_exceeded())?,
+        None => answer.await,
+    };
+    answer.map_err(|_| Error::internal())
+}

@@ -1,0 +1,68 @@
+//! What every door does with a request, whatever its protocol: convert, take its texts out of the key's rate, call the service, convert
+//! back.
+
+use std::sync::Arc;
+
+use super::call::{Call, RequestTime};
+use super::door_context::DoorContext;
+use super::{convert, pb};
+use crate::config::Settings;
+use crate::error::Error;
+use crate::service::Service;
+use crate::service::messages::{PredictInput, PredictOutput};
+
+/// What the methods of a door work with; cheap to clone.
+#[derive(Clone)]
+pub struct Door {
+    /// The service.
+    pub service: Service,
+    /// What the doors share beside it.
+    pub context: Arc<DoorContext>,
+}
+
+/// An answer for the wire.
+pub struct Predicted {
+    /// The message.
+    pub response: pb::PredictResponse,
+    /// How many texts were answered out of the cache; absent where there is none.
+    pub cache_hits: Option<usize>,
+}
+
+impl Door {
+    /// The doors of a service, as the settings say.
+    pub fn new(settings: &Settings, service: Service) -> Self {
+        let context = DoorContext::new(settings, service.limits(), service.metrics().clone());
+        Self {
+            service,
+            context: Arc::new(context),
+        }
+    }
+
+    /// Answers a request of `call`, which has `time`.
+    pub async fn predict(
+        &self,
+        call: &Call,
+        time: RequestTime,
+        request: pb::PredictRequest,
+    ) -> Result<Predicted, Error> {
+        let output = self.answer(call, time, convert::predict_input(request)?).await?;
+        Ok(Predicted {
+            cache_hits: output.cache_hits,
+            response: convert::predict_response(output),
+        })
+    }
+
+    /// The same for a request that came in a form of its own.
+    pub async fn answer(&self, call: &Call, time: RequestTime, input: PredictInput) -> Result<PredictOutput, Error> {
+        let times = call.take_texts(input.texts.len(), time)?;
+        self.service.answer(input, times).await
+    }
+
+    /// Explains the answers to the texts of a call.
+    pub async fn explain(&self, call: &Call, request: pb::ExplainRequest) -> Result<pb::ExplainResponse, Error> {
+        let input = convert::explain_input(request)?;
+        let times = call.take_texts(input.texts.len(), call.time())?;
+        let output = self.service.explain(input, times).await?;
+        Ok(convert::explain_response(output))
+    }
+}

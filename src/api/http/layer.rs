@@ -1,0 +1,138 @@
+//! What is HTTP's own of the layer around every call: its paths, its time, its host, and its answers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use bytes::BytesMut;
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Version, header};
+use http_body_util::BodyExt;
+
+use super::error::HttpError;
+use super::routes::{self, Route};
+use crate::api::call::{Access, Call, media_type, only};
+use crate::api::call_layer::{CallMethod, CallProtocol, UNKNOWN_METHOD};
+use crate::api::grpc::status::to_status;
+use crate::error::{Error, Reason};
+
+/// The header by which an HTTP caller gives a request its time, in milliseconds.
+pub const TIMEOUT_HEADER: &str = "x-request-timeout-ms";
+
+/// HTTP with JSON.
+pub struct HttpProtocol {
+    /// Where gRPC is, for a client that looks for it here: `port 50051`.
+    pub grpc: Arc<str>,
+}
+
+/// A path; nothing for one that is none.
+pub struct HttpMethod(Option<&'static Route>);
+
+impl CallMethod for HttpMethod {
+    fn name(&self) -> &'static str {
+        self.0.map_or(UNKNOWN_METHOD, |route| route.path)
+    }
+
+    fn access(&self) -> Access {
+        self.0.map_or(Access::Keyed, |route| route.access)
+    }
+
+    fn deadline(&self, call: &Call) -> Option<Instant> {
+        Some(call.deadline())
+    }
+}
+
+impl CallProtocol for HttpProtocol {
+    const DOOR: &'static str = "http";
+
+    type Method = HttpMethod;
+
+    fn method(&self, path: &str) -> HttpMethod {
+        HttpMethod(routes::find(path))
+    }
+
+    fn timeout(&self, headers: &HeaderMap) -> Result<Option<Duration>, Error> {
+        let Some(value) = only(headers, TIMEOUT_HEADER)? else {
+            return Ok(None);
+        };
+        let millis = value.to_str().ok().and_then(|value| value.parse().ok());
+        millis
+            .map(|millis| Some(Duration::from_millis(millis)))
+            .ok_or_else(|| Error::invalid_field(TIMEOUT_HEADER, "must be a whole number of milliseconds"))
+    }
+
+    /// Tells a gRPC client, in its own words, that it came to the wrong door.
+    fn refer(&self, request: &Request, call: &Call) -> Option<(Error, Response)> {
+        if !is_grpc(request.headers()) {
+            return None;
+        }
+        let problem = format!("this is a port for HTTP with JSON; gRPC is at {}", self.grpc);
+        let error = Error::new(Reason::MethodNotFound, problem);
+        let status = to_status(&error, Some(&call.request_id));
+        let response = status.into_http::<tonic::body::Body>().map(Body::new);
+        Some((error, response))
+    }
+
+    fn check_head(&self, request: &Request) -> Result<(), Error> {
+        check_host(request.version(), request.headers())
+    }
+
+    /// The paths that take a body read it themselves, counted, and within the call's time (`body.rs`).
+    fn bound_body(&self, request: Request, _: &Call, _: &HttpMethod) -> Result<Request, Error> {
+        Ok(request)
+    }
+
+    fn failed(&self, error: &Error, call: &Call) -> Response {
+        let (error, call) = (error.clone(), call.clone());
+        HttpError { error, call }.into_response()
+    }
+
+    async fn answered(&self, response: Response, _: &Call) -> (Response, Option<Error>) {
+        let failure = response.extensions().get::<Error>().cloned();
+        (packed(response).await, failure)
+    }
+}
+
+/// Whether a client speaks gRPC itself, rather than gRPC-Web.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let media_type = media_type(headers).to_ascii_lowercase();
+    media_type == "application/grpc" || media_type.starts_with("application/grpc+")
+}
+
+/// RFC 9112, section 3.2: a request says once which host it is for.
+fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Error> {
+    let host = only(headers, header::HOST.as_str())?;
+    if host.is_none() && version == Version::HTTP_11 {
+        return Err(Error::invalid_field("host", "is missing"));
+    }
+    let named = |host: &HeaderValue| {
+        let host = host.as_bytes();
+        host.is_empty() || (Authority::try_from(host).is_ok() && !host.contains(&b'@'))
+    };
+    if host.is_none_or(named) {
+        return Ok(());
+    }
+    Err(Error::invalid_field(
+        "host",
+        "must be a host and, if it is not the usual one, a port",
+    ))
+}
+
+/// Packs an answer that is to be packed, so that it is one piece of memory, of a size that is known.
+async fn packed(response: Response) -> Response {
+    if !response.headers().contains_key(header::CONTENT_ENCODING) {
+        return response;
+    }
+    let (head, mut body) = response.into_parts();
+    let mut whole = BytesMut::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Ok(data) = frame.into_data() {
+            whole.extend_from_slice(&data);
+        }
+        // A large one must not keep a thread from others.
+        tokio::task::yield_now().await;
+    }
+    Response::from_parts(head, whole.freeze().into())
+}

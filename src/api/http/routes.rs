@@ -1,0 +1,109 @@
+//! The paths of the HTTP doors: one table, by which requests are routed, named in metrics, let in, and told what there is.
+
+use axum::Router;
+use axum::extract::Extension;
+use axum::routing::{MethodRouter, get, post};
+
+use super::error::HttpError;
+use super::{explain, models, operations, predict, simple_predict};
+use crate::api::call::{Access, Call};
+use crate::api::door::Door;
+use crate::error::{Error, Reason};
+
+/// A path and what answers there.
+pub struct Route {
+    /// The HTTP method that it takes.
+    pub method: &'static str,
+    /// The path; its name in logs and metrics too.
+    pub path: &'static str,
+    /// Whether it needs a key.
+    pub access: Access,
+    /// Whether the port for operators has it too.
+    pub for_operators: bool,
+    handler: fn() -> MethodRouter<Door>,
+}
+
+impl Route {
+    /// A path of the gateway that needs a key.
+    const fn new(method: &'static str, path: &'static str, handler: fn() -> MethodRouter<Door>) -> Self {
+        Self {
+            method,
+            path,
+            access: Access::Keyed,
+            for_operators: false,
+            handler,
+        }
+    }
+
+    const fn for_operators(self) -> Self {
+        Self {
+            for_operators: true,
+            ..self
+        }
+    }
+
+    /// What may be asked without a key: probes have none.
+    const fn open_to_all(self) -> Self {
+        Self {
+            access: Access::Open,
+            ..self
+        }
+    }
+}
+
+/// The one path with a name in it.
+const MODEL_PATH: &str = "/v1/models/{name}";
+
+/// Every path.
+pub static ROUTES: [Route; 9] = [
+    Route::new("POST", "/predict", || post(simple_predict::predict)),
+    Route::new("POST", "/v1/predict", || post(predict::predict)),
+    Route::new("POST", "/v1/explain", || post(explain::explain)),
+    Route::new("GET", "/v1/models", || get(models::list)),
+    Route::new("GET", MODEL_PATH, || get(models::get)),
+    Route::new("GET", "/openapi.json", || get(operations::openapi)),
+    Route::new("GET", "/healthz", || get(operations::healthz))
+        .for_operators()
+        .open_to_all(),
+    Route::new("GET", "/readyz", || get(operations::readyz))
+        .for_operators()
+        .open_to_all(),
+    Route::new("GET", "/metrics", || get(operations::metrics)).for_operators(),
+];
+
+/// The route of a path, if it is one; on the port for operators too, which lacks some of them.
+pub fn find(path: &str) -> Option<&'static Route> {
+    let is_model = |route: &Route| route.path == MODEL_PATH && path.starts_with("/v1/models/");
+    ROUTES.iter().find(|route| route.path == path || is_model(route))
+}
+
+/// A router of those paths that `has` picks.
+pub fn router(has: impl Fn(&Route) -> bool) -> Router<Door> {
+    let routes = ROUTES.iter().filter(|route| has(route));
+    routes
+        .fold(Router::new(), |router, route| {
+            router.route(route.path, (route.handler)())
+        })
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(method_not_allowed)
+}
+
+async fn no_such_path(Extension(call): Extension<Call>) -> HttpError {
+    let paths: Vec<String> = ROUTES
+        .iter()
+        .map(|Route { method, path, .. }| format!("{method} {path}"))
+        .collect();
+    let problem = format!("there is no such path; a gateway has {}", paths.join(", "));
+    HttpError {
+        error: Error::new(Reason::MethodNotFound, problem),
+        call,
+    }
+}
+
+async fn method_not_allowed(Extension(call): Extension<Call>) -> HttpError {
+    let problem = "this path does not take this method; see /openapi.json";
+    HttpError {
+        error: Error::new(Reason::MethodNotAllowed, problem),
+        call,
+    }
+}
