@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::activity::Activity;
 use super::connection::{Connection, ConnectionLimits};
 use super::places::{Peer, Places};
+use super::protocol::Protocol;
 use super::socket::{Socket, Stream};
 use super::tls::Tls;
 use crate::api::call::{ConnectionId, Standing};
@@ -27,31 +28,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Counts connections, to tell them apart.
 static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
-
-/// What a port speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// gRPC: HTTP/2 only.
-    Grpc,
-    /// The gateway: HTTP/1.1 and HTTP/2.
-    Http,
-    /// Metrics and probes: HTTP/1.1 and HTTP/2.
-    Operations,
-    /// The admin API: gRPC, HTTP/2 only.
-    Admin,
-}
-
-impl Protocol {
-    /// The name in logs and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Protocol::Grpc => "grpc",
-            Protocol::Http => "http",
-            Protocol::Operations => "operations",
-            Protocol::Admin => "admin",
-        }
-    }
-}
 
 /// A port and what answers on it.
 pub struct Listener {

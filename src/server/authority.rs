@@ -6,12 +6,6 @@
 //! headers stays in step. gRPC of Go packs what it writes by Huffman's code, `etcd:///services/a` as `services%2Fa`: there such a
 //! byte becomes another with as many bits. An empty authority has no byte to change, and is reset.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
 use super::packed::Bits;
 
 /// The bytes before the first frame.
@@ -29,63 +23,9 @@ const NAME: &[u8] = b":authority";
 /// Its number in the table that all peers know (RFC 7541, appendix A).
 const NAME_INDEX: u8 = 1;
 
-/// A stream of HTTP/2 in which authorities are such as the library takes.
-pub struct AnyAuthority<S> {
-    stream: S,
-    reader: Reader,
-}
-
-impl<S> AnyAuthority<S> {
-    /// Reads from `stream`, from its first byte on.
-    pub fn new(stream: S) -> Self {
-        Self {
-            stream,
-            reader: Reader::default(),
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for AnyAuthority<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.reader.pass(&mut buffer.filled_mut()[before..]);
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for AnyAuthority<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
-/// Knows where in the frames it is, however the bytes are cut. Takes any bytes: what is no HTTP/2 is refused by the library anyway.
-struct Reader {
+/// Makes the authorities in a stream of HTTP/2 such as the library takes. Knows where in the frames it is, however the bytes are cut.
+/// Takes any bytes: what is no HTTP/2 is refused by the library anyway.
+pub struct AuthorityFilter {
     /// Bytes to pass over before the next thing.
     skip: usize,
     /// The head of a frame, and how much of it has come.
@@ -127,7 +67,7 @@ enum Text {
     Packed(Bits),
 }
 
-impl Default for Reader {
+impl Default for AuthorityFilter {
     fn default() -> Self {
         Self {
             skip: PREFACE_BYTES,
@@ -142,8 +82,9 @@ impl Default for Reader {
     }
 }
 
-impl Reader {
-    fn pass(&mut self, mut bytes: &mut [u8]) {
+impl AuthorityFilter {
+    /// Changes the next bytes of the stream, from its first one on.
+    pub fn pass(&mut self, mut bytes: &mut [u8]) {
         loop {
             let passed = self.skip.min(bytes.len());
             self.skip -= passed;
@@ -317,7 +258,7 @@ mod tests {
     }
 
     fn passed(bytes: &[u8], pieces: usize) -> Vec<u8> {
-        let (mut reader, mut bytes) = (Reader::default(), bytes.to_vec());
+        let (mut reader, mut bytes) = (AuthorityFilter::default(), bytes.to_vec());
         bytes.chunks_mut(pieces).for_each(|piece| reader.pass(piece));
         bytes
     }

@@ -19,12 +19,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::accept::Protocol;
 use super::activity::Activity;
-use super::authority::AnyAuthority;
+use super::authority::AuthorityFilter;
 use super::call_body::{AnswerBody, CallBody};
-use super::metered_io::HeardStream;
+use super::metered_io::MeteredIo;
 use super::places::Place;
+use super::protocol::Protocol;
 use super::socket::Stream;
 use crate::api::body_budget::Holder;
 use crate::api::call::ConnectionId;
@@ -163,16 +163,8 @@ impl Connection {
         }
     }
 
-    /// At the gRPC doors, nobody asks what a call's authority says.
-    async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, handshake: Duration) {
-        match self.protocol {
-            Protocol::Grpc | Protocol::Admin => self.speak_http(AnyAuthority::new(stream), handshake).await,
-            Protocol::Http | Protocol::Operations => self.speak_http(stream, handshake).await,
-        }
-    }
-
     /// Serves a peer that must be heard within `handshake`.
-    async fn speak_http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, handshake: Duration) {
+    async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, handshake: Duration) {
         let peer = self.place.peer.clone();
         let activity = peer.activity;
         let builder = self.builder();
@@ -201,7 +193,9 @@ impl Connection {
                 }
             })
         };
-        let stream = TokioIo::new(HeardStream::new(stream, activity.clone()));
+        // At the gRPC doors, nobody asks what a call's authority says.
+        let authorities = protocol.is_grpc().then(AuthorityFilter::default);
+        let stream = TokioIo::new(MeteredIo::new(stream, activity.clone(), authorities));
         let mut connection = pin!(builder.serve_connection(stream, TowerToHyperService::new(service)));
         let grace = tokio::select! {
             outcome = connection.as_mut() => return ended(protocol, outcome),

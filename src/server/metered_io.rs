@@ -1,4 +1,4 @@
-//! The bytes of a connection: told apart from silence, and read in turns.
+//! The bytes of a connection: told apart from silence, read in turns, and put right where a client writes what the library refuses.
 
 use std::io;
 use std::pin::Pin;
@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::activity::Activity;
+use super::authority::AuthorityFilter;
 
 /// What an HTTP/2 client begins with. It says nothing of whether there will be a call; so many bytes of anything else are HTTP/1.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -22,8 +23,9 @@ const TURN_BYTES: usize = 4 * 1024;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A stream of bytes that tells when its peer was heard, and is read in turns.
-pub struct HeardStream<S> {
+pub struct MeteredIo<S> {
     stream: S,
+    authorities: Option<AuthorityFilter>,
     activity: Arc<Activity>,
     /// The bytes that have come, as many as a preface has.
     read: usize,
@@ -35,11 +37,12 @@ pub struct HeardStream<S> {
     pause: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> HeardStream<S> {
-    /// Tells `activity` of what is read from `stream`.
-    pub fn new(stream: S, activity: Arc<Activity>) -> Self {
+impl<S> MeteredIo<S> {
+    /// Tells `activity` of what is read from `stream`, from its first byte on; `authorities` changes it, if there is such a filter.
+    pub fn new(stream: S, activity: Arc<Activity>, authorities: Option<AuthorityFilter>) -> Self {
         Self {
             stream,
+            authorities,
             activity,
             read: 0,
             preface: true,
@@ -49,7 +52,7 @@ impl<S> HeardStream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for HeardStream<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for MeteredIo<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -70,6 +73,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for HeardStream<S> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         let found = buffer.filled().len() - before;
+        if let Some(filter) = &mut self.authorities {
+            filter.pass(&mut buffer.filled_mut()[before..]);
+        }
         self.read_in_turn = if polled.is_ready() {
             self.read_in_turn + found
         } else {
@@ -87,7 +93,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for HeardStream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for HeardStream<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for MeteredIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
@@ -125,7 +131,7 @@ mod tests {
     #[test]
     fn a_stream_that_always_has_more_gives_way_to_others_and_loses_nothing() {
         let endless = tokio::io::repeat(7);
-        let mut stream = HeardStream::new(endless, Activity::new(0));
+        let mut stream = MeteredIo::new(endless, Activity::new(0), None);
         let mut context = Context::from_waker(noop_waker_ref());
         let mut turns = Vec::new();
         let mut in_turn = 0;
@@ -146,7 +152,7 @@ mod tests {
     #[tokio::test]
     async fn a_flooded_stream_has_to_wait_after_each_turn() {
         let activity = Activity::new(0);
-        let mut stream = HeardStream::new(tokio::io::repeat(7), activity.clone());
+        let mut stream = MeteredIo::new(tokio::io::repeat(7), activity.clone(), None);
         drop(activity.begin_call());
         let (started, turns) = (Instant::now(), 5);
         for _ in 0..=turns {

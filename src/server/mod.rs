@@ -1,7 +1,7 @@
 //! The server: its listeners, its connections, its start and its end.
 //!
 //! In reading order: [`Server::bind`] opens the ports, [`Server::run`] serves until told to stop, [`accept`] is the life
-//! of a listener, [`connection`] that of a connection, with [`places`], [`activity`], and what tells it of
+//! of a listener, which speaks a [`protocol`], [`connection`] that of a connection, with [`places`], [`activity`], and what tells it of
 //! bytes ([`metered_io`]) and calls ([`call_body`]); `memory` gives it back; [`security`] holds keys and certificates ([`tls`]).
 
 pub mod accept;
@@ -14,6 +14,7 @@ pub mod metered_io;
 mod model_reload;
 mod packed;
 pub mod places;
+pub mod protocol;
 pub mod security;
 pub mod socket;
 pub mod tls;
@@ -31,8 +32,9 @@ use crate::api::door::Door;
 use crate::api::{grpc, http};
 use crate::config::{Address, Listen, Settings};
 use crate::service::Service;
-use accept::{Listener, Protocol};
+use accept::Listener;
 use connection::ConnectionLimits;
+use protocol::Protocol;
 use security::Security;
 use socket::{Socket, Taken};
 

@@ -13,7 +13,7 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-use super::accept::Protocol;
+use super::protocol::Protocol;
 use crate::config::Settings;
 use crate::config::given::Given;
 

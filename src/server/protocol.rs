@@ -1,0 +1,31 @@
+//! What the ports speak.
+
+/// What a port speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// gRPC: HTTP/2 only.
+    Grpc,
+    /// The gateway: HTTP/1.1 and HTTP/2.
+    Http,
+    /// Metrics and probes: HTTP/1.1 and HTTP/2.
+    Operations,
+    /// The admin API: gRPC, HTTP/2 only.
+    Admin,
+}
+
+impl Protocol {
+    /// The name in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::Grpc => "grpc",
+            Protocol::Http => "http",
+            Protocol::Operations => "operations",
+            Protocol::Admin => "admin",
+        }
+    }
+
+    /// Whether calls are gRPC, and nothing else.
+    pub fn is_grpc(self) -> bool {
+        matches!(self, Protocol::Grpc | Protocol::Admin)
+    }
+}
