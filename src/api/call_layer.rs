@@ -188,3 +188,84 @@ async fn within_bounds(request: Request, next: Next, deadline: Option<Instant>) 
     };
     answer.map_err(|_| Error::internal())
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http::Version;
+
+    use super::*;
+    use crate::api::grpc::layer::GrpcProtocol;
+    use crate::api::http::layer::{HttpProtocol, TIMEOUT_HEADER};
+    use crate::config::Settings;
+    use crate::error::Reason;
+    use crate::service::RequestLimits;
+    use crate::telemetry::metrics::Metrics;
+
+    fn context() -> Arc<DoorContext> {
+        let limits = RequestLimits {
+            max_texts: 1,
+            max_text_bytes: 1,
+        };
+        Arc::new(DoorContext::new(&Settings::default(), limits, Metrics::new("")))
+    }
+
+    /// The same routes at a door of each protocol, with the calls that the protocol takes for them. None of them leaves any time.
+    fn doors(routes: &Router) -> [(DoorRouter, http::request::Builder); 2] {
+        let keys = Arc::<Keys>::default();
+        let there: Arc<str> = "elsewhere".into();
+        let grpc = GrpcProtocol {
+            context: context(),
+            http: there.clone(),
+        };
+        let over_grpc = Request::post("/tandem.v1.PredictionService/Predict")
+            .version(Version::HTTP_2)
+            .header("content-type", "application/grpc")
+            .header("grpc-timeout", "0n");
+        let over_http = Request::post("/v1/predict")
+            .header("host", "a")
+            .header(TIMEOUT_HEADER, "0");
+        [
+            (
+                DoorRouter::new(routes.clone(), grpc, context(), keys.clone()),
+                over_grpc,
+            ),
+            (
+                DoorRouter::new(routes.clone(), HttpProtocol { grpc: there }, context(), keys),
+                over_http,
+            ),
+        ]
+    }
+
+    /// How each door tells a reason.
+    fn assert_told(response: &Response, reason: Reason) {
+        let told = match response.headers().get("grpc-status") {
+            Some(code) => code.to_str().expect("digits") == reason.grpc_code().to_string(),
+            None => response.status().as_u16() == reason.http_status(),
+        };
+        assert!(told, "{response:?}");
+        assert!(response.headers().contains_key(REQUEST_ID_HEADER));
+    }
+
+    #[tokio::test]
+    async fn a_route_that_never_answers_is_ended_after_the_deadline_whatever_the_protocol() {
+        let routes = Router::new().fallback(std::future::pending::<()>);
+        for (door, request) in doors(&routes) {
+            let request = request.body(Body::empty()).expect("a request");
+            let response = door.answer(request).await.expect("infallible");
+            assert_told(&response, Reason::DeadlineExceeded);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_route_that_panics_is_answered_whatever_the_protocol() {
+        async fn panics() {
+            panic!("on purpose");
+        }
+        for (door, request) in doors(&Router::new().fallback(panics)) {
+            let request = request.body(Body::empty()).expect("a request");
+            let response = door.answer(request).await.expect("infallible");
+            assert_told(&response, Reason::Internal);
+        }
+    }
+}

@@ -21,6 +21,7 @@ mod decoded_size;
 mod discover;
 mod doors;
 mod error_details;
+mod every_route;
 mod examined;
 mod explain;
 mod fairness;

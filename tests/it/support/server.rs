@@ -141,6 +141,12 @@ impl TestServer {
         http.ip().expect("a port")
     }
 
+    /// Where the admin API listens.
+    pub fn admin_addr(&self) -> SocketAddr {
+        let admin = self.addresses.admin.as_ref().expect("the port was asked for");
+        admin.ip().expect("a port")
+    }
+
     /// Where metrics and probes listen apart.
     pub fn metrics_addr(&self) -> SocketAddr {
         let metrics = self.addresses.metrics.as_ref().expect("the port was asked for");
