@@ -39,6 +39,15 @@ async fn bytes_that_are_not_utf8_are_the_callers_mistake_and_name_the_field() {
             (Code::InvalidArgument, "INVALID_UTF8")
         );
         assert_eq!(refusal.fields, [field]);
+        // On a stream, the same field of the request that the message holds.
+        let length = u8::try_from(message.len()).expect("short");
+        let within = RawCall {
+            path: "/tandem.v1.PredictionService/PredictStream".into(),
+            ..RawCall::predict(&[&[0x12, length][..], message].concat())
+        };
+        let (_, refusal) = refused(within).await;
+        assert_eq!(refusal.reason, "INVALID_UTF8");
+        assert_eq!(refusal.fields, [format!("request.{field}")]);
     }
 }
 

@@ -94,15 +94,14 @@ fn decode_error(error: &prost::DecodeError) -> Error {
         );
     };
     // `PredictRequest.texts: PredictStreamRequest.request: `, the outermost field last.
-    let field = place
-        .trim_end_matches(": ")
-        .rsplit(": ")
-        .next()
-        .and_then(|part| part.split_once('.'))
-        .map_or("texts", |(_, field)| field);
+    let fields = place.trim_end_matches(": ").rsplit(": ");
+    let path: Vec<&str> = fields
+        .filter_map(|part| part.split_once('.'))
+        .map(|(_, field)| field)
+        .collect();
     Error {
         reason: Reason::InvalidUtf8,
-        ..Error::invalid_field(field, "holds bytes that are not UTF-8")
+        ..Error::invalid_field(path.join("."), "holds bytes that are not UTF-8")
     }
 }
 
@@ -124,7 +123,7 @@ mod tests {
         let within = PredictStreamRequest::decode(&b"\x12\x03\x0a\x01\xff"[..]).expect_err("not UTF-8");
         let words = format!("{PROST_OPENING}PredictRequest.texts: PredictStreamRequest.request: {PROST_NOT_UTF8}");
         assert_eq!(within.to_string(), words);
-        for (problem, field) in [(not_utf8, "texts"), (within, "request")] {
+        for (problem, field) in [(not_utf8, "texts"), (within, "request.texts")] {
             let error = decode_error(&problem);
             let told = (error.reason, error.violations[0].field.as_str());
             assert_eq!(told, (Reason::InvalidUtf8, field));
