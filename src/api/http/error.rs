@@ -117,15 +117,10 @@ pub fn malformed(refused: Refused) -> Error {
     }
 }
 
-/// Cuts what stands between quotes, which may be a value of the caller's, out of a parser's message. Names of fields stay.
+/// Cuts what stands between double quotes, which may be a value of the caller's, out of a parser's message. Names of fields stay, between
+/// single ones. An unknown name of an enumeration's value, which would stand there too, is found before (`json::measure`).
 fn without_values(message: &str) -> String {
-    // The one message that has a value between single quotes.
-    let quote = if message.starts_with("unrecognized enum value") {
-        '\''
-    } else {
-        '"'
-    };
-    let kept = match (message.find(quote), message.rfind(quote)) {
+    let kept = match (message.find('"'), message.rfind('"')) {
         (Some(first), Some(last)) if first < last => format!("{}…{}", &message[..=first], &message[last..]),
         _ => message.to_owned(),
     };
@@ -134,4 +129,55 @@ fn without_values(message: &str) -> String {
 
 fn cut(text: &str, most: usize) -> String {
     text[..text.floor_char_boundary(most)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_reflect::{Kind, MessageDescriptor};
+
+    use super::*;
+    use crate::api::{json, pb, schema};
+
+    /// A document for each enumeration that a message has, with an unknown name in it.
+    fn with_unknown_names(of: &MessageDescriptor) -> Vec<serde_json::Value> {
+        let names = of.fields().filter(|field| matches!(field.kind(), Kind::Enum(_)));
+        names
+            .map(|field| serde_json::json!({ field.json_name(): "A_SECRET" }))
+            .collect()
+    }
+
+    fn told<T: prost::Message + prost::Name + Default + std::fmt::Debug>(document: &str) -> String {
+        let refused = json::decode::<T>(document.as_bytes()).expect_err("no such value");
+        malformed(refused).to_string()
+    }
+
+    #[test]
+    fn no_value_of_the_callers_is_told() {
+        let predict = with_unknown_names(&schema::message::<pb::PredictRequest>());
+        let explain = with_unknown_names(&schema::message::<pb::ExplainRequest>());
+        assert!(predict.len() >= 4 && explain.len() >= 2, "the enumerations are found");
+        for document in predict {
+            assert!(
+                !told::<pb::PredictRequest>(&document.to_string()).contains("SECRET"),
+                "{document}"
+            );
+        }
+        for document in explain {
+            assert!(
+                !told::<pb::ExplainRequest>(&document.to_string()).contains("SECRET"),
+                "{document}"
+            );
+        }
+        for document in [
+            r#"{"topK": "A_SECRET"}"#,
+            r#"{"texts": "A_SECRET"}"#,
+            r#"{"texts": [["A_SECRET"]], "route": "A_SECRET"}"#,
+            r#"{"allowFallback": "A 'SECRET' \" of a kind"}"#,
+            r#"{"minConfidence": "A_SECRET"}"#,
+            r#""A_SECRET""#,
+        ] {
+            let told = told::<pb::PredictRequest>(document);
+            assert!(!told.contains("SECRET"), "{document}: {told}");
+        }
+    }
 }
