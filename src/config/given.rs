@@ -39,7 +39,9 @@ impl Given {
     pub fn again(&self) -> Result<Option<Vec<u8>>, String> {
         match self.once {
             true => Ok(None),
-            false => files::read(&self.path, MOST).map(Some),
+            false => files::read(&self.path, MOST)
+                .map(Some)
+                .map_err(|error| error.to_string()),
         }
     }
 

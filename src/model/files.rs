@@ -4,7 +4,7 @@
 //! A pipe would be waited for, a device read without end, and a file that is exchanged between two looks would be another one.
 
 use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -24,20 +24,19 @@ pub const MOST_OF_ONNX: u64 = (2 << 30) - 1;
 pub const MOST_OF_ANY: u64 = 64 << 30;
 
 /// Opens a regular file of at most `most` bytes. Never waits for a writer. The error is a part of a line.
-pub fn open(path: &Path, most: u64) -> Result<File, String> {
+pub fn open(path: &Path, most: u64) -> io::Result<File> {
     let regular = |file: &std::fs::Metadata| match file.is_file() {
         true => Ok(()),
-        false => Err("is not a regular file".to_owned()),
+        false => Err(io::Error::other("is not a regular file")),
     };
     // Opening some devices does something, so it is looked at first; what is opened may be something else by then.
-    regular(&path.metadata().map_err(|error| error.to_string())?)?;
+    regular(&path.metadata()?)?;
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
-    let file = file.map_err(|error| error.to_string())?;
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
     regular(&metadata)?;
     match metadata.len() > most {
-        true => Err(too_large(most)),
+        true => Err(io::Error::other(too_large(most))),
         false => Ok(file),
     }
 }
@@ -51,19 +50,17 @@ pub fn too_large(most: u64) -> String {
 }
 
 /// Reads a regular file of at most `most` bytes, also one that grows while it is read. The error is a part of a line.
-pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open(path, most)?;
     let expected = file.metadata().map_or(0, |file| file.len());
     let mut bytes = Vec::new();
     let room = usize::try_from(expected + 1).unwrap_or(usize::MAX);
     bytes
         .try_reserve_exact(room)
-        .map_err(|_| "does not fit into memory".to_owned())?;
-    file.take(most + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| error.to_string())?;
+        .map_err(|_| io::Error::other("does not fit into memory"))?;
+    file.take(most + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > most {
-        true => Err(too_large(most)),
+        true => Err(io::Error::other(too_large(most))),
         false => Ok(bytes),
     }
 }
@@ -98,21 +95,21 @@ pub fn stand_in(beginning: &[u8]) -> Option<(&'static str, &'static str)> {
 }
 
 /// The first bytes of a file, as many as tell what it is.
-pub fn beginning(path: &Path) -> Result<Vec<u8>, String> {
+pub fn beginning(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = open(path, MOST_OF_ANY)?.take(256).read_to_end(&mut bytes);
-    file.map_err(|error| error.to_string())?;
+    open(path, MOST_OF_ANY)?.take(256).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// The same as text.
 pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
-    String::from_utf8(read(path, most)?).map_err(|_| "is not UTF-8".to_owned())
+    let bytes = read(path, most).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }
 
 /// Reads a file whose SHA-256 is known, in hexadecimal: the bytes that come back are the ones that it was taken of.
 pub fn read_known(path: &Path, most: u64, sha256: &str) -> Result<Vec<u8>, String> {
-    let bytes = read(path, most)?;
+    let bytes = read(path, most).map_err(|error| error.to_string())?;
     match self::sha256(&bytes).eq_ignore_ascii_case(sha256) {
         true => Ok(bytes),
         false => Err("it is not the file any more whose SHA-256 was checked".to_owned()),
@@ -120,9 +117,9 @@ pub fn read_known(path: &Path, most: u64, sha256: &str) -> Result<Vec<u8>, Strin
 }
 
 /// The SHA-256 of a file of any size, in hexadecimal; a small part of it is in memory at a time.
-pub fn sha256_of(path: &Path) -> Result<String, String> {
+pub fn sha256_of(path: &Path) -> io::Result<String> {
     let mut file = Hashing::new(open(path, MOST_OF_ANY)?);
-    std::io::copy(&mut file, &mut std::io::sink()).map_err(|error| error.to_string())?;
+    io::copy(&mut file, &mut io::sink())?;
     Ok(file.sum())
 }
 
@@ -158,7 +155,7 @@ impl<R: Read> Hashing<R> {
 }
 
 impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.from.read(buffer)?;
         self.hasher.update(&buffer[..count]);
         Ok(count)
@@ -189,11 +186,12 @@ mod tests {
         let _socket = std::os::unix::net::UnixListener::bind(path("socket")).expect("a socket");
         for odd in ["pipe", "link", "socket", ".", "/dev/null", "/dev/zero"] {
             let refused = open(&path(odd), MOST_OF_ANY).expect_err(odd);
-            assert_eq!(refused, "is not a regular file", "{odd}");
+            assert_eq!(refused.to_string(), "is not a regular file", "{odd}");
         }
         assert!(open(&path("round"), 4).is_err(), "a link to itself");
-        assert_eq!(read(&path("file"), 4).as_deref(), Ok(b"abcd".as_slice()));
-        assert_eq!(read(&path("file"), 3), Err("is larger than 3 bytes".to_owned()));
+        assert_eq!(read(&path("file"), 4).expect("it fits"), b"abcd");
+        let refused = read(&path("file"), 3).expect_err("too large");
+        assert_eq!(refused.to_string(), "is larger than 3 bytes");
     }
 
     #[test]

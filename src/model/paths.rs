@@ -3,22 +3,23 @@
 //! Links within the root are fine: Kubernetes mounts a ConfigMap as links to `..data`, which is one itself. So are those of a
 //! snapshot in the cache of Hugging Face to the files of the same model beside it.
 
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 /// The true path of `path`, if it is there and lies under `root`. The error is a part of a line.
-pub fn inside(root: &Path, path: &Path) -> Result<PathBuf, String> {
-    let root = root.canonicalize().map_err(|error| error.to_string())?;
-    let path = path.canonicalize().map_err(|error| error.to_string())?;
+pub fn inside(root: &Path, path: &Path) -> io::Result<PathBuf> {
+    let root = root.canonicalize()?;
+    let path = path.canonicalize()?;
     let blobs = cached(&root).map(|model| model.join("blobs"));
     // What is called so and lies elsewhere is not the cache's.
     let blobs = blobs.filter(|blobs| blobs.canonicalize().is_ok_and(|place| place == *blobs));
     if path.starts_with(&root) || blobs.is_some_and(|blobs| path.starts_with(blobs)) {
         return Ok(path);
     }
-    Err(format!(
+    Err(io::Error::other(format!(
         "it is a link out of {}; copy the file itself (cp -rL follows links)",
         root.display()
-    ))
+    )))
 }
 
 /// The folder of a model in the cache of Hugging Face (`models--<organisation>--<name>`) that `snapshot` is a snapshot of, by the true
@@ -69,6 +70,7 @@ mod tests {
         assert!(
             inside(&root, &root.join("stolen"))
                 .expect_err("outside")
+                .to_string()
                 .contains("a link out of")
         );
         assert!(inside(&root, &root.join("../secret")).is_err());

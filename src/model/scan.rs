@@ -36,7 +36,7 @@ pub struct Scan {
 
 /// Walks through a file. The error is a part of a line.
 pub fn file(path: &Path, keep: bool) -> Result<Scan, String> {
-    let file = files::open(path, files::MOST_OF_ONNX)?;
+    let file = files::open(path, files::MOST_OF_ONNX).map_err(|error| error.to_string())?;
     let size = file.metadata().map_err(|error| error.to_string())?.len();
     walk::<File>(file, size, keep)
 }

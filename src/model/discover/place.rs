@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::hints::Hints;
@@ -61,7 +62,8 @@ impl Place<'_> {
     /// Walks through an ONNX file of the folder, and remembers its SHA-256.
     pub fn scan(&self, file: &str) -> Result<Scan, Problem> {
         self.check_is_itself(file)?;
-        let scan = scan::file(&self.path(file)?, true).map_err(|problem| self.unreadable(file, problem))?;
+        let scan = scan::file(&self.path(file)?, true);
+        let scan = scan.map_err(|problem| self.unreadable(file, io::Error::other(problem)))?;
         self.sums.borrow_mut().insert(file.to_owned(), scan.sha256.clone());
         Ok(scan)
     }
@@ -79,10 +81,10 @@ impl Place<'_> {
         paths::quoted(&path.display().to_string())
     }
 
-    fn unreadable(&self, file: &str, problem: String) -> Problem {
-        let remedy = match problem.contains("Permission denied") {
-            true => format!("let the server read it: chmod a+r {}", self.quoted(file)),
-            false => "copy it again from the folder that the model was exported from (cp -rL follows links)".to_owned(),
+    fn unreadable(&self, file: &str, problem: io::Error) -> Problem {
+        let remedy = match problem.kind() {
+            io::ErrorKind::PermissionDenied => format!("let the server read it: chmod a+r {}", self.quoted(file)),
+            _ => "copy it again from the folder that the model was exported from (cp -rL follows links)".to_owned(),
         };
         Problem::new(format!("{file}: {problem}"), remedy)
     }
@@ -106,5 +108,27 @@ fn check_beginning(file: &str, beginning: &[u8]) -> Result<(), Problem> {
     match files::stand_in(beginning) {
         Some((problem, remedy)) => Err(Problem::new(format!("{file} {problem}"), remedy.replace("FILE", file))),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_must_not_be_read_is_told_from_others_by_the_kind_of_the_error() {
+        let folder = Path::new("/models/a");
+        let place = Place {
+            folder,
+            root: folder,
+            hints: &Hints::of_folder(folder),
+            sums: RefCell::default(),
+        };
+        let remedy = |problem| place.unreadable("model.onnx", problem).remedy;
+        let denied = remedy(io::ErrorKind::PermissionDenied.into());
+        assert_eq!(denied, "let the server read it: chmod a+r /models/a/model.onnx");
+        // A folder may be called anything.
+        let link = io::Error::other("it is a link out of /Permission denied; copy the file itself");
+        assert!(remedy(link).starts_with("copy it again"));
     }
 }

@@ -273,13 +273,16 @@ fn verify_under(root: &Path, folder: &Path) -> Result<VerifiedModel, ModelError>
                 Ok(scan) if scan.sha256.eq_ignore_ascii_case(expected) => scan,
                 Ok(_) => return Err(differs()),
                 // A file that is not the one that was meant is told as that, whatever else is wrong with it.
-                Err(problem) => match files::sha256_of(&path).map_err(told)? {
+                Err(problem) => match files::sha256_of(&path).map_err(|error| told(error.to_string()))? {
                     found if found.eq_ignore_ascii_case(expected) => return Err(told(problem)),
                     _ => return Err(differs()),
                 },
             };
             check_weights(&manifest, &scan.external).map_err(told)?;
-        } else if !files::sha256_of(&path).map_err(told)?.eq_ignore_ascii_case(expected) {
+        } else if !files::sha256_of(&path)
+            .map_err(|error| told(error.to_string()))?
+            .eq_ignore_ascii_case(expected)
+        {
             return Err(differs());
         }
     }
