@@ -109,6 +109,21 @@ fn imports_go_from_the_doors_to_the_models() {
 }
 
 #[test]
+fn the_doors_share_what_knows_none_of_them() {
+    let shared = |source: &Source| {
+        let file = source.path.strip_prefix("api/");
+        file.is_some_and(|file| !file.contains('/') && file != "mod.rs")
+    };
+    let faults = mentions(
+        shared,
+        &["super::grpc", "super::http", "crate::api::grpc", "crate::api::http"],
+    );
+    assert_none("what the doors share must not import a door", &faults);
+    let faults = mentions(|source| source.is_under("api/grpc"), &["crate::api::http"]);
+    assert_none("the gRPC door must not import the HTTP one", &faults);
+}
+
+#[test]
 fn imports_from_the_crate_are_written_out() {
     let faults = mentions(|_| true, &["use crate::{", "super::super::"]);
     assert_none(

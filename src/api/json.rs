@@ -219,10 +219,10 @@ impl Seen {
     }
 
     fn within<E: serde::de::Error>(&mut self, bytes: usize) -> Result<(), E> {
-        match bytes > self.bounds.bytes {
-            true => self.stop(Stop::TooMuch(Error::message_too_large(self.bounds.bytes))),
-            false => Ok(()),
+        if bytes <= self.bounds.bytes {
+            return Ok(());
         }
+        self.stop(Stop::TooMuch(Error::message_too_large(self.bounds.bytes)))
     }
 }
 

@@ -205,9 +205,11 @@ impl Connection {
             () = activity.idle_for(limits.idle) => Some(limits.age_grace),
             () = activity.stuck_for(limits.stuck) => return stuck(protocol),
             // Who showed that its calls are meant is told to go: its next one may be on its way.
-            () = place.sent_away() => match peer.standing.is_admitted() {
-                true => Some(limits.age_grace),
-                false => return,
+            () = place.sent_away() => {
+                if !peer.standing.is_admitted() {
+                    return;
+                }
+                Some(limits.age_grace)
             }
         };
         if drain.is_cancelled() && !activity.is_heard() {

@@ -11,9 +11,10 @@ pub async fn watch(service: Service, mut hang_up: watch::Receiver<u64>, end: Can
     let interval = service.settings().models_poll_interval.0;
     loop {
         let by_time = async {
-            match interval.is_zero() {
-                true => std::future::pending().await,
-                false => tokio::time::sleep(interval).await,
+            if interval.is_zero() {
+                std::future::pending().await
+            } else {
+                tokio::time::sleep(interval).await
             }
         };
         tokio::select! {

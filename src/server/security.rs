@@ -119,12 +119,12 @@ fn check_admin(settings: &Settings, keys: &Keys, admin_keys: &Keys) -> Result<()
         return Ok(());
     };
     let among_friends = address.is_local() && keys.admits_everybody() && settings.profile != Profile::Hardened;
-    match among_friends {
-        true => Ok(()),
-        false => Err(format!(
-            "admin_addr is {address}: whoever reaches it could change the models; set admin_tokens_file or TANDEM_ADMIN_TOKENS"
-        )),
+    if among_friends {
+        return Ok(());
     }
+    Err(format!(
+        "admin_addr is {address}: whoever reaches it could change the models; set admin_tokens_file or TANDEM_ADMIN_TOKENS"
+    ))
 }
 
 /// Waits for the next SIGHUP, also one that came before; for ever where nobody listens for it.

@@ -66,10 +66,11 @@ impl<U: Message + Default> Decoder for ApiDecoder<U> {
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         let large = buffer.remaining() >= LARGE_BYTES;
-        let decoded = match large && on_many_threads() {
+        let decoded = if large && on_many_threads() {
             // The other tasks of this thread go on elsewhere meanwhile.
-            true => tokio::task::block_in_place(|| U::decode(buffer)),
-            false => U::decode(buffer),
+            tokio::task::block_in_place(|| U::decode(buffer))
+        } else {
+            U::decode(buffer)
         };
         decoded
             .map(Some)

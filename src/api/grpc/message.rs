@@ -127,9 +127,10 @@ impl<B> Messages<B> {
             return Err(Error::unreadable("more follows the one message that the method takes"));
         }
         if self.come.len() < whole {
-            return match self.ended {
-                true => Err(Error::unreadable("it ends early")),
-                false => Ok(false),
+            return if self.ended {
+                Err(Error::unreadable("it ends early"))
+            } else {
+                Ok(false)
             };
         }
         if self.rules.single && !self.ended {

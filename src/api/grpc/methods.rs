@@ -57,13 +57,15 @@ impl Method {
     /// The method at a path.
     pub fn at(path: &str, context: &DoorContext) -> Self {
         let descriptor = schema::method(path);
-        let largest = match OF_TEXTS.contains(&path) {
-            true => context.max_message_bytes,
-            false => SMALL_MESSAGE_BYTES,
+        let largest = if OF_TEXTS.contains(&path) {
+            context.max_message_bytes
+        } else {
+            SMALL_MESSAGE_BYTES
         };
-        let access = match path.starts_with(OPEN_TO_ALL) {
-            true => Access::Open,
-            false => Access::Keyed,
+        let access = if path.starts_with(OPEN_TO_ALL) {
+            Access::Open
+        } else {
+            Access::Keyed
         };
         Self {
             descriptor,

@@ -40,10 +40,10 @@ const METHOD: &str = "PredictStream";
 
 /// The answers of a stream.
 pub type ResponseStream = ReceiverStream<Result<pb::PredictStreamResponse, Status>>;
-type OpenRequest = Pin<Box<dyn Future<Output = Answer> + Send>>;
+type OpenRequest = Pin<Box<dyn Future<Output = StreamAnswer> + Send>>;
 
 /// The answer to one request.
-struct Answer {
+struct StreamAnswer {
     /// The request's id, if it was kept among those that are open.
     id: Option<String>,
     message: pb::PredictStreamResponse,
@@ -105,7 +105,7 @@ struct StreamServer {
     open: FuturesUnordered<OpenRequest>,
     open_ids: HashSet<String>,
     /// Answers for which the reader has no room yet: at most [`MAX_OPEN_REQUESTS`], with what is open.
-    waiting: VecDeque<Answer>,
+    waiting: VecDeque<StreamAnswer>,
 }
 
 impl StreamServer {
@@ -209,7 +209,7 @@ impl StreamServer {
             };
             body.release();
             body.add_answer(message.encoded_len());
-            Answer {
+            StreamAnswer {
                 id: held,
                 message,
                 _held: body,

@@ -76,9 +76,12 @@ pub async fn read_json<T: Send + 'static>(
             return decode(&small?, bounds, &call.body, &decoding);
         }
         let held = std::sync::Arc::clone(&call.body);
-        elsewhere(move |cancelled: &CancellationToken| match packed {
-            true => decode(&unpack(&body, limit, &held, cancelled)?, bounds, &held, &decoding),
-            false => decode(&body, bounds, &held, &decoding),
+        elsewhere(move |cancelled: &CancellationToken| {
+            if packed {
+                decode(&unpack(&body, limit, &held, cancelled)?, bounds, &held, &decoding)
+            } else {
+                decode(&body, bounds, &held, &decoding)
+            }
         })
         .await
     };

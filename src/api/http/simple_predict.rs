@@ -58,22 +58,22 @@ impl<'de> Visitor<'de> for OneOrMany {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct SimplePrediction<'a> {
     text: &'a str,
     label: &'a str,
     confidence: f32,
 }
 
-struct Answers<'a> {
+struct SimplePredictions<'a> {
     texts: &'a [String],
     predictions: &'a [Prediction],
 }
 
-impl Serialize for Answers<'_> {
+impl Serialize for SimplePredictions<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let answers = self.texts.iter().zip(self.predictions).enumerate();
         serializer.collect_map(answers.map(|(at, (text, prediction))| {
-            let answer = Answer {
+            let answer = SimplePrediction {
                 text,
                 label: &prediction.label,
                 confidence: prediction.confidence,
@@ -83,7 +83,7 @@ impl Serialize for Answers<'_> {
     }
 }
 
-/// Answers one call.
+/// SimplePredictions one call.
 pub async fn predict(State(door): State<Door>, Extension(call): Extension<Call>, request: Request) -> Response {
     respond(&call, "/predict", answer(&door, &call, request)).await
 }
@@ -103,7 +103,7 @@ async fn answer(door: &Door, call: &Call, request: Request) -> Result<Response, 
     };
     let output = door.answer(call, call.time(), input).await.map_err(in_simple_words)?;
     let hits = output.cache_hits;
-    let answers = Answers {
+    let answers = SimplePredictions {
         texts: &texts,
         predictions: &output.predictions,
     };
