@@ -199,7 +199,7 @@ mod tests {
     use crate::api::http::layer::{HttpProtocol, TIMEOUT_HEADER};
     use crate::config::Settings;
     use crate::error::Reason;
-    use crate::service::RequestLimits;
+    use crate::service::limits::RequestLimits;
     use crate::telemetry::metrics::Metrics;
 
     fn context() -> Arc<DoorContext> {
