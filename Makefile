@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: bench help build test model-check faults lint docs proto-check proto-baseline deploy-check scoreboard fuzz dist tools ci clean-dist
+.PHONY: bench help build test model-check faults lint docs settings-docs proto-check proto-baseline deploy-check scoreboard fuzz dist tools ci clean-dist
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ lint: ## formatting, clippy, shell scripts: warnings are errors
 
 docs: ## builds the documentation: broken links are errors
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
+
+settings-docs: ## writes the settings into tandem.example.toml and docs/operations.md as they are declared
+	UPDATE_SNAPSHOTS=1 cargo test --locked --test it -- what_is_declared
 
 proto-check: ## style of the protocol files, and that none breaks a client
 	tools/proto-check.sh

@@ -1,6 +1,6 @@
 //! How large bodies may be: what follows from the limits on texts, and the bound on all of them together.
 
-use super::Settings;
+use super::settings::Settings;
 
 /// Room for all bodies together where the setting leaves it open, unless the largest ones need more.
 const USUAL_ROOM: usize = 128 << 20;
@@ -59,22 +59,6 @@ impl Settings {
     }
 }
 
-/// Checks that the largest legal request fits.
-pub fn check(settings: &Settings) -> Result<(), String> {
-    let (bytes, most) = (settings.max_inflight_body_bytes, 1 << 40);
-    let largest = largest_json(settings.max_texts, settings.max_text_bytes);
-    if bytes > most {
-        return Err(format!("max_inflight_body_bytes is {bytes}, it must be at most {most}"));
-    }
-    if bytes > 0 && bytes < largest {
-        return Err(format!(
-            "max_inflight_body_bytes is {bytes}, it must be 0 or at least {largest}, or the largest JSON body of max_texts × \
-             max_text_bytes never fits"
-        ));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,10 +73,7 @@ mod tests {
         let largest = largest_json(128, 1 << 20);
         assert_eq!(settings.body_room(), 2 * largest);
         settings.max_inflight_body_bytes = largest;
-        check(&settings).expect("just enough");
-        settings.max_inflight_body_bytes = largest - 1;
-        let problem = check(&settings).expect_err("too little");
-        assert!(problem.starts_with("max_inflight_body_bytes is ") && problem.contains(&largest.to_string()));
+        assert_eq!(settings.body_room(), largest);
         assert_eq!(Settings::default().body_room(), 128 << 20);
     }
 

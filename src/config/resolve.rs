@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::given;
-use super::options::Options;
 use super::profile::Profile;
-use super::settings::{Settings, TaskSettings};
+use super::settings::{DECLARED, Options, Settings, TaskSettings};
 
 /// The file that is read when no other is named, if it is there.
 pub const DEFAULT_FILE: &str = "tandem.toml";
@@ -42,7 +41,7 @@ pub fn resolve(options: &Options, file: Option<&Path>) -> Result<Settings, Confi
         profile.map_err(|error: toml::de::Error| ConfigError::Value(error.message().to_owned()))?;
     let mut settled = to_table(&Settings {
         models: default_models(),
-        ..profile.unwrap_or_default().settings()
+        ..Settings::of(profile.unwrap_or_default())
     });
     settled.extend(given);
     let settings: Settings = settled
@@ -86,17 +85,15 @@ fn describe(error: &toml::de::Error, text: &str) -> String {
 }
 
 fn check_keys(table: &Table) -> Result<(), String> {
-    let mut known: Vec<String> = to_table(&Settings::default()).keys().cloned().collect();
-    known.extend(["metrics_addr", "default_task", "client_header", "tasks"].map(String::from));
-    known.extend(["deep", "fast", "tls_cert", "tls_key", "tls_client_ca", "tokens_file"].map(String::from));
-    known.extend(["admin_addr", "admin_tokens_file", "labels_file"].map(String::from));
+    let declared = DECLARED.iter().map(|setting| setting.name);
+    let known: Vec<&str> = declared.chain(["tasks"]).collect();
     check_known("", table, &known)?;
     let Some(tasks) = table.get("tasks") else { return Ok(()) };
     let tasks = tasks
         .as_table()
         .ok_or("tasks must be a table of tasks, [tasks.<name>]")?;
-    let known = ["fast", "deep", "default_route", "allow_fallback", "cascade"].map(String::from);
-    let known_of_cascade = ["calibration", "min_confidence"].map(String::from);
+    let known = ["fast", "deep", "default_route", "allow_fallback", "cascade"];
+    let known_of_cascade = ["calibration", "min_confidence"];
     for (name, task) in tasks {
         let prefix = format!("tasks.{name}");
         let task = task.as_table().ok_or_else(|| format!("{prefix} must be a table"))?;
@@ -110,8 +107,8 @@ fn check_keys(table: &Table) -> Result<(), String> {
     Ok(())
 }
 
-fn check_known(prefix: &str, table: &Table, known: &[String]) -> Result<(), String> {
-    if let Some(key) = table.keys().find(|key| !known.contains(key)) {
+fn check_known(prefix: &str, table: &Table, known: &[&str]) -> Result<(), String> {
+    if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
         let nearest = known
             .iter()
             .max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)))
@@ -207,6 +204,21 @@ mod tests {
             let error = resolve_file(text).expect_err(text);
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn a_profile_gives_what_nobody_said_and_takes_nothing_back() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("tandem.toml");
+        std::fs::write(&file, "profile = \"hardened\"\nheader_timeout = \"9s\"").expect("write");
+        let options = Options {
+            no_reflection: Some(false),
+            ..Options::default()
+        };
+        let settings = resolve(&options, Some(&file)).expect("valid");
+        assert_eq!(settings.max_streams_per_connection, 64);
+        assert_eq!(settings.header_timeout.to_string(), "9s");
+        assert!(!settings.no_reflection);
     }
 
     #[test]

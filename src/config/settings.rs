@@ -1,291 +1,276 @@
-//! Every setting, with its default, and the checks that a value alone must pass.
+//! Every setting, declared once: its name, type, default, bounds and text. Flags, variables, keys, help, `tandem.example.toml` and the
+//! table of docs/operations.md follow from it (`setting.rs` has the how; `make settings-docs` writes the files).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
 
 use super::address::Address;
-use super::bodies;
-use super::connections;
 use super::duration::HumanDuration;
 use super::listen::Listen;
 use super::profile::Profile;
-use super::rollout;
-use super::security;
+use super::setting::{Setting, absent, bytes, choice, count, flag, seconds, settings, value};
+pub use super::tasks::{CascadeSettings, RouteSetting, TaskSettings};
 use crate::model::manifest::{LEAST_TOKENS, MOST_TOKENS};
 use crate::telemetry::logs::LogFormat;
 
-/// The settings of a server. The keys of `tandem.toml` are the names of these fields.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// The values of the settings that nobody gave.
-    pub profile: Profile,
-    /// Where gRPC listens.
-    pub grpc_addr: Address,
-    /// When the gRPC port takes connections.
-    pub listen: Listen,
-    /// Where the HTTP gateway listens.
-    pub http_addr: Address,
-    /// Turns the HTTP gateway off.
-    pub no_http: bool,
-    /// Where `/metrics`, `/healthz` and `/readyz` are served apart; nowhere if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metrics_addr: Option<Address>,
-    /// Where `tandem.v1.AdminService` is served; nowhere if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub admin_addr: Option<Address>,
-    /// Lets addresses other than loopback be served without TLS.
-    pub allow_plaintext: bool,
-    /// The certificates by which the server shows itself, PEM; no TLS if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls_cert: Option<PathBuf>,
-    /// Their key, PEM.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls_key: Option<PathBuf>,
-    /// The authorities whose certificates clients must have, PEM; clients need none if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls_client_ca: Option<PathBuf>,
-    /// The keys of callers, `name:token` a line; no keys if absent, unless the environment has some.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tokens_file: Option<PathBuf>,
-    /// The keys of operators, who alone may call the admin listener; nobody needs one if absent, unless the environment has
-    /// some.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub admin_tokens_file: Option<PathBuf>,
-    /// How often the files of certificates and keys are looked at.
-    pub reload_interval: HumanDuration,
-    /// Turns reflection off.
-    pub no_reflection: bool,
-    /// The model repository.
-    pub models: PathBuf,
-    /// A folder with the deep model, in place of the repository.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deep: Option<PathBuf>,
-    /// A folder with the fast model, in place of the repository.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fast: Option<PathBuf>,
-    /// How often the repository is looked at for new versions; 0 for never: SIGHUP and the admin API do it.
-    pub models_poll_interval: HumanDuration,
-    /// The bytes that loaded models may be expected to take, two versions in an exchange included; 0 leaves it to the control
-    /// group's limit.
-    pub max_model_memory: u64,
-    /// The most tokens that a transformer reads of a text: fewer than its folder says, or more than the 512 that one without a
-    /// manifest reads, as far as its files go. 0 leaves it to the folder.
-    pub max_tokens: usize,
-    /// How many texts of live requests a new version runs beside the one that serves before it takes its place; 0 for none.
-    pub shadow_texts: usize,
-    /// The longest that this may take; then what was seen counts.
-    pub shadow_time: HumanDuration,
-    /// The largest share of these texts that may get another label.
-    pub shadow_max_disagreement: f64,
-    /// How many times as long the middle one of them may take.
-    pub shadow_max_slowdown: f64,
-    /// Where it is kept which versions are stable and canary; `labels.toml` in the repository if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub labels_file: Option<PathBuf>,
-    /// How many requests, and how many compared texts, it takes to tell how a canary does.
-    pub canary_min_count: u64,
-    /// By how much the share of a canary's requests that fail may be above the stable version's.
-    pub canary_max_failures: f64,
-    /// The largest share of compared texts that a canary may give another label.
-    pub canary_max_disagreement: f64,
-    /// How many times as long as the stable version a canary may take for them.
-    pub canary_max_slowdown: f64,
-    /// The task of requests that name none; where there is one task only, that one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default_task: Option<String>,
-    /// The route of requests that name none, unless their task says.
-    pub default_route: RouteSetting,
-    /// The most texts in a request.
-    pub max_texts: usize,
-    /// The longest text, in bytes of UTF-8.
-    pub max_text_bytes: usize,
-    /// The time that a request without a deadline may take.
-    pub default_timeout: HumanDuration,
-    /// The longest deadline that is kept; longer ones are cut to it.
-    pub max_timeout: HumanDuration,
-    /// The most texts that a model accepts and has not answered; more are refused.
-    pub max_queue_texts: usize,
-    /// The most bytes of text that a model accepts and has not answered; more are refused.
-    pub max_queue_bytes: usize,
-    /// The most bytes of request bodies in flight and of unread answers, at all doors together; 0 chooses by the largest body.
-    pub max_inflight_body_bytes: usize,
-    /// The header whose value tells clients apart for fair shares; connections are, if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_header: Option<String>,
-    /// The bytes of the answer cache; 0 turns it off.
-    pub cache_bytes: usize,
-    /// Sessions of each fast model; 0 chooses by the processor.
-    pub fast_instances: usize,
-    /// Sessions of each deep model; 0 chooses by the processor.
-    pub deep_instances: usize,
-    /// Threads inside one run of a session.
-    pub intra_threads: usize,
-    /// Threads inside a deep run while nothing else runs or waits; 0 takes all processors where that is faster, 1 is off.
-    pub idle_threads: usize,
-    /// The most open connections, at each door.
-    pub max_connections: usize,
-    /// The most open calls on one connection.
-    pub max_streams_per_connection: u32,
-    /// How long a new connection may take until its TLS handshake is done and its first call is there.
-    pub handshake_timeout: HumanDuration,
-    /// How long the headers of an HTTP/1 request may take, and a connection of HTTP/1 may wait for its next request.
-    pub header_timeout: HumanDuration,
-    /// How long a connection may stay without a call before it is told to go; 0 for ever.
-    pub idle_timeout: HumanDuration,
-    /// The age, give or take a tenth, at which a connection is told to go; 0 for never.
-    pub max_connection_age: HumanDuration,
-    /// How long the calls of a connection that was told to go for its age may take, before they are cut.
-    pub max_connection_age_grace: HumanDuration,
-    /// How often a quiet HTTP/2 peer is asked whether it is still there; 0 for never.
-    pub keepalive_interval: HumanDuration,
-    /// How long a peer may take to say that it is still there.
-    pub keepalive_timeout: HumanDuration,
-    /// The most calls of a connection that their caller reset before they were begun; a connection with more is ended.
-    pub max_pending_resets: usize,
-    /// The most calls of a connection that were reset for their caller's mistakes; a connection with more is ended.
-    pub max_error_resets: usize,
-    /// The most calls of a connection that their caller took back within 10 ms, two for each answered one not counted; a
-    /// connection with more is read slowly, 4 KiB every 5 ms.
-    pub max_rapid_resets: usize,
-    /// The most bytes of answers that wait for the reader of one call.
-    pub max_send_buffer_bytes: usize,
-    /// How long calls are still taken after SIGTERM, when health says already that the server goes.
-    pub drain_pause: HumanDuration,
-    /// How long accepted calls may take to finish after SIGTERM, before they are cut.
-    pub drain_grace: HumanDuration,
-    /// How log lines look.
-    pub log_format: LogFormat,
-    /// Which log lines are written.
-    pub log_filter: String,
-    /// Tasks by name; those that are not listed follow from the models' manifests.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub tasks: BTreeMap<String, TaskSettings>,
+const SECOND: HumanDuration = HumanDuration::seconds(1);
+const HOUR: HumanDuration = HumanDuration::seconds(3600);
+const DAY: HumanDuration = HumanDuration::seconds(24 * 3600);
+
+fn local(port: u16) -> Address {
+    Address::Ip(([127, 0, 0, 1], port).into())
 }
 
-/// The models of one task.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TaskSettings {
-    /// The name of its fast model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fast: Option<String>,
-    /// The name of its deep model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deep: Option<String>,
-    /// The route of requests that name none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default_route: Option<RouteSetting>,
-    /// Whether the fast model may answer where the deep one can't, unless a request says.
-    #[serde(default)]
-    pub allow_fallback: bool,
-    /// Its cascade.
-    #[serde(default)]
-    pub cascade: CascadeSettings,
-}
-
-impl TaskSettings {
-    /// Whether it says which models serve the task; if not, they follow from the manifests.
-    pub fn names_models(&self) -> bool {
-        self.fast.is_some() || self.deep.is_some()
+// The order is that of `--print-config`, so a heading may come again.
+settings! {
+    "Security" {
+        /// The values of the settings that nobody gave: hardened has the strict ones
+        profile: Profile = choice("PROFILE", Profile::Standard).link("#the-profile-hardened");
     }
-}
-
-/// The cascade of one task.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CascadeSettings {
-    /// The file that `tandem calibrate` wrote; if absent, `<task>.cascade.toml` in the model repository, if it is there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub calibration: Option<PathBuf>,
-    /// The confidence at which the fast answer stands; if absent, the calibration's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min_confidence: Option<f32>,
-}
-
-/// Which tier answers where a request does not say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum RouteSetting {
-    /// The fast model.
-    Fast,
-    /// The deep model.
-    Deep,
-    /// The fast model, and the deep one for what it is not sure of.
-    Cascade,
+    "Listeners" {
+        /// Where gRPC listens
+        ///
+        /// `127.0.0.1:50051`, `localhost:50051`, `:50051` for all addresses of the host, or `unix:/run/tandem.sock`. Port 0 takes a
+        /// free one, which the log names. The other addresses are written so too
+        grpc_addr: Address = value("ADDRESS", local(50051)).link("#addresses");
+        /// When the gRPC port takes connections: once every model serves, or from the start
+        ///
+        /// `when-ready`: a balancer that asks no health sends no call to a server that is loading. `at-start`: calls are answered
+        /// with UNAVAILABLE until every model serves. The other ports take connections from the start
+        listen: Listen = choice("WHEN", Listen::WhenReady).link("#starting-and-balancers");
+        /// Where the HTTP gateway listens
+        http_addr: Address = value("ADDRESS", local(5000)).link("#addresses");
+        /// Turn the HTTP gateway off
+        no_http: bool = flag();
+        /// Serve /metrics, /healthz and /readyz on an address of their own too
+        ///
+        /// Without it, the gateway alone has them
+        metrics_addr: Address or None = absent("ADDRESS").sample("127.0.0.1:9090");
+        /// Serve the admin API, which changes the models that serve, on an address of its own
+        ///
+        /// Without it, nobody can call it
+        admin_addr: Address or None =
+            absent("ADDRESS").default_words("off").sample("127.0.0.1:50052").link("#versions-by-hand");
+    }
+    "Security" {
+        /// Serve addresses other than loopback without TLS
+        ///
+        /// Unix sockets need no TLS either
+        allow_plaintext: bool = flag().link("#tls-and-keys");
+    }
+    "TLS" {
+        /// The certificates by which this program shows itself, PEM
+        ///
+        /// With their key, every port speaks TLS. `predict` and `healthcheck` show them too, as a client's own
+        tls_cert: PathBuf or None = absent("FILE").default_words("none").sample("/etc/tandem/tls.crt");
+        /// Their key, PEM
+        tls_key: PathBuf or None = absent("FILE").sample("/etc/tandem/tls.key");
+    }
+    "Security" {
+        /// The authorities whose certificates clients must have, PEM
+        ///
+        /// With them, both sides show themselves: mutual TLS
+        tls_client_ca: PathBuf or None =
+            absent("FILE").default_words("clients need none").sample("/etc/tandem/clients.pem");
+        /// The keys of callers, name:token a line; TANDEM_TOKENS may hold more
+        ///
+        /// The limits of the name may follow its token
+        tokens_file: PathBuf or None =
+            absent("FILE").default_words("none").sample("/etc/tandem/tokens").link("#tls-and-keys");
+        /// The keys of operators at the admin API, name:token a line; TANDEM_ADMIN_TOKENS may hold more
+        admin_tokens_file: PathBuf or None = absent("FILE").default_words("none").sample("/etc/tandem/admin-tokens");
+        /// How often the files of certificates and keys are looked at
+        ///
+        /// SIGHUP has them looked at at once
+        reload_interval: HumanDuration = seconds(5).above_zero_to(HOUR);
+        /// Turn reflection off
+        no_reflection: bool = flag().hardened(true);
+    }
+    "Models" {
+        /// The model repository: NAME/VERSION/manifest.toml
+        ///
+        /// Of each name the newest version is served
+        models: PathBuf = value("FOLDER", PathBuf::from("models")).default_words("models, here or beside the program");
+        /// Serve the deep model in this folder, in place of the repository: a model of ours, or a Hugging Face export
+        deep: PathBuf or None = absent("FOLDER").sample("my-transformer").link("models.md");
+        /// Serve the fast model in this folder, in place of the repository: a model of ours, or a scikit-learn export
+        fast: PathBuf or None = absent("FOLDER").sample("my-linear-model").link("models.md");
+        /// How often the repository is looked at for new versions; 0 for never
+        ///
+        /// SIGHUP has it looked at at once
+        models_poll_interval: HumanDuration = seconds(0).zero_or_from(SECOND, DAY).link("#rolling-out-a-version");
+        /// The bytes that loaded models may take; 0 leaves it to the control group's limit
+        ///
+        /// What they are expected to take counts, two versions in an exchange included. The control group's limit holds in any case
+        max_model_memory: u64 = bytes(0).from(0, 1 << 40);
+        /// The most tokens that a transformer reads of a text; 0 leaves it to its folder, and to 512 without a manifest
+        ///
+        /// It may be fewer than its folder says, or more than 512, as far as its files go: attention takes memory and time by the square
+        /// of it
+        max_tokens: usize =
+            count(0).from_or_zero(LEAST_TOKENS, MOST_TOKENS, "what each folder says").link("#long-texts");
+        /// How many live texts a new version runs beside the old one before it takes its place; 0 for none
+        shadow_texts: usize = count(0).from(0, 1_000_000).link("#rolling-out-a-version");
+        /// The longest that this may take
+        ///
+        /// Then what was seen counts
+        shadow_time: HumanDuration = seconds(60).above_zero_to(DAY);
+        /// The largest share of these texts that may get another label
+        shadow_max_disagreement: f64 = value("SHARE", 0.05).from(0.0, 1.0);
+        /// How many times as long the middle one of them may take
+        shadow_max_slowdown: f64 = value("FACTOR", 2.0).from(0.1, 1000.0);
+    }
+    "Roll-out" {
+        /// Where it is kept which versions are stable and canary
+        ///
+        /// Without it, in labels.toml in the repository
+        labels_file: PathBuf or None =
+            absent("FILE").default_words("labels.toml in the repository").sample("/var/lib/tandem/labels.toml");
+        /// How many requests, and how many compared texts, it takes to tell how a canary does
+        ///
+        /// A canary that does badly is rolled back
+        canary_min_count: u64 = count(100).from(1, 1_000_000).link("#versions-by-hand");
+        /// By how much the share of its requests that fail may be above the stable version's
+        canary_max_failures: f64 = value("SHARE", 0.01).from(0.0, 1.0);
+        /// The largest share of compared texts that it may give another label
+        canary_max_disagreement: f64 = value("SHARE", 0.1).from(0.0, 1.0);
+        /// How many times as long as the stable version it may take for them
+        canary_max_slowdown: f64 = value("FACTOR", 2.0).from(0.1, 1000.0);
+    }
+    "Models" {
+        /// The task of requests that name none
+        ///
+        /// Without it, the only task; where there are several, requests must name one
+        default_task: String or None = absent("TASK").default_words("the only task").sample("sentiment");
+        /// The route of requests that name none
+        ///
+        /// The task may say another
+        default_route: RouteSetting = choice("ROUTE", RouteSetting::Deep);
+    }
+    "Limits" {
+        /// The most texts in a request
+        ///
+        /// The limits on messages follow from it and from max_text_bytes
+        max_texts: usize = count(128).from(1, 10_000);
+        /// The longest text, in bytes of UTF-8
+        ///
+        /// max_texts times max_text_bytes is at most 256 MiB
+        max_text_bytes: usize = bytes(16 << 10).from(1, 16 << 20);
+        /// The time that a request without a deadline may take
+        ///
+        /// At most max_timeout
+        default_timeout: HumanDuration = seconds(10).above_zero_to(DAY);
+        /// The longest deadline that is kept; longer ones are cut to it
+        max_timeout: HumanDuration = seconds(60).hardened(HumanDuration::seconds(30)).above_zero_to(DAY);
+        /// The most texts that a model accepts and has not answered
+        ///
+        /// Past it, RESOURCE_EXHAUSTED. At least max_texts
+        max_queue_texts: usize = count(1024).from(1, 1 << 20).link("#a-busy-server");
+        /// The most bytes of text that a model accepts and has not answered
+        ///
+        /// Past it, RESOURCE_EXHAUSTED. At least max_texts times max_text_bytes
+        max_queue_bytes: usize = bytes(32 << 20).from(1, 1 << 32);
+        /// The most bytes of request bodies in flight, at all doors together; 0 chooses by the largest body
+        ///
+        /// Unread answers count too. Past it, or past a client's share of it, RESOURCE_EXHAUSTED. 0 chooses 128 MiB, or two of the
+        /// largest JSON bodies (12 times max_texts times max_text_bytes, about) if that is more. At least the largest JSON body
+        max_inflight_body_bytes: usize = bytes(0).at_most(1 << 40);
+        /// The header whose value tells clients apart for fair shares of a busy server
+        ///
+        /// Without it, each connection is a client
+        client_header: String or None =
+            absent("NAME").default_words("none, connections are").sample("x-client-id").link("#a-busy-server");
+        /// The bytes of the cache of answers to texts seen before; 0 turns it off
+        cache_bytes: usize = bytes(0).from(0, 1 << 36);
+    }
+    "Models" {
+        /// Sessions of each fast model; 0 chooses by the processor
+        ///
+        /// Each has a thread of its own. 0 chooses one
+        fast_instances: usize = count(0).from(0, 256);
+        /// Sessions of each deep model; 0 chooses by the processor
+        ///
+        /// Each has a thread of its own. 0 chooses one for every intra_threads processors, at most 8
+        deep_instances: usize = count(0).from(0, 256);
+        /// Threads inside one run of a session
+        ///
+        /// One is best for throughput; more shorten a single deep answer on an idle machine
+        intra_threads: usize = count(1).from(1, 256);
+        /// Threads inside a deep run while nothing else runs or waits; 0 takes all processors where that is faster, 1 is off
+        ///
+        /// Faster is a run at least 1.2 times shorter, which is measured at the start
+        idle_threads: usize = count(0).from(0, 256);
+    }
+    "Limits" {
+        /// The most open connections, at each door
+        ///
+        /// Past it the one of least use makes room, or the new one waits in the system's backlog
+        max_connections: usize = count(1024).from(1, 1 << 20);
+        /// The most open calls on one connection
+        max_streams_per_connection: u32 = count(256).hardened(64).from(1, 1 << 20);
+    }
+    "Connections" {
+        /// How long a new connection may take to its first request, with its TLS handshake
+        ///
+        /// Over HTTP/1, to the first bytes of one
+        handshake_timeout: HumanDuration = seconds(5).hardened(HumanDuration::seconds(3)).above_zero_to(DAY);
+        /// How long the headers of an HTTP/1 request may take
+        ///
+        /// The wait for the next request of such a connection may take as long
+        header_timeout: HumanDuration = seconds(10).hardened(HumanDuration::seconds(5)).above_zero_to(DAY);
+        /// How long a connection may stay without a call; 0 for ever
+        ///
+        /// Then it is told to go
+        idle_timeout: HumanDuration = seconds(15 * 60).hardened(HumanDuration::seconds(5 * 60)).at_most(DAY);
+        /// The age at which a connection is told to go, give or take a tenth; 0 for never
+        max_connection_age: HumanDuration = seconds(30 * 60).hardened(HumanDuration::seconds(10 * 60)).at_most(DAY);
+        /// How long the calls of such a connection may take to finish
+        ///
+        /// Then they are cut. It holds for those of an idle connection too
+        max_connection_age_grace: HumanDuration = seconds(2 * 60).hardened(HumanDuration::seconds(45)).at_most(DAY);
+        /// How often a quiet HTTP/2 peer is asked whether it is there; 0 for never
+        keepalive_interval: HumanDuration = seconds(60).hardened(HumanDuration::seconds(30)).at_most(DAY);
+        /// How long it may take to say so
+        keepalive_timeout: HumanDuration = seconds(20).hardened(HumanDuration::seconds(10)).above_zero_to(DAY);
+        /// The most calls of a connection that were reset before they were begun
+        ///
+        /// Past it, the connection ends. The default lets a client cancel all that it may have open
+        max_pending_resets: usize = count(256).hardened(64).from(1, 1 << 20);
+        /// The most calls of a connection that were reset for their caller's mistakes
+        ///
+        /// Past it, the connection ends
+        max_error_resets: usize = count(128).hardened(32).from(1, 1 << 20);
+        /// The most calls of a connection that were taken back at once, before it is read slowly
+        ///
+        /// At once: within 10 ms. Two for each answered one are not counted. Slowly: 4 KiB every 5 ms
+        max_rapid_resets: usize = count(128).hardened(32).from(1, 1 << 20);
+        /// The most bytes of answers that wait for the reader of one call
+        max_send_buffer_bytes: usize = bytes(256 << 10).hardened(64 << 10).from(16 << 10, 64 << 20);
+    }
+    "Limits" {
+        /// How long calls are still taken after SIGTERM, with health NOT_SERVING
+        drain_pause: HumanDuration = seconds(0).at_most(DAY);
+        /// How long accepted calls may take to finish after SIGTERM
+        ///
+        /// It begins when drain_pause is over. What is not done by then is cut
+        drain_grace: HumanDuration = seconds(20).at_most(DAY);
+    }
+    "Logs" {
+        /// How log lines look
+        ///
+        /// `auto`: pretty, for people, on a terminal, and JSON otherwise
+        log_format: LogFormat = choice("FORMAT", LogFormat::Auto);
+        /// Which log lines are written: a level, or a filter such as tandem=debug
+        ///
+        /// Another filter: `info,tandem=debug`
+        log_filter: String = value("FILTER", "info".to_owned());
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            profile: Profile::Standard,
-            grpc_addr: Address::Ip(([127, 0, 0, 1], 50051).into()),
-            listen: Listen::WhenReady,
-            http_addr: Address::Ip(([127, 0, 0, 1], 5000).into()),
-            no_http: false,
-            metrics_addr: None,
-            admin_addr: None,
-            allow_plaintext: false,
-            tls_cert: None,
-            tls_key: None,
-            tls_client_ca: None,
-            tokens_file: None,
-            admin_tokens_file: None,
-            reload_interval: HumanDuration(Duration::from_secs(5)),
-            no_reflection: false,
-            models: PathBuf::from("models"),
-            deep: None,
-            fast: None,
-            models_poll_interval: HumanDuration(Duration::ZERO),
-            max_model_memory: 0,
-            max_tokens: 0,
-            shadow_texts: 0,
-            shadow_time: HumanDuration(Duration::from_secs(60)),
-            shadow_max_disagreement: 0.05,
-            shadow_max_slowdown: 2.0,
-            labels_file: None,
-            canary_min_count: 100,
-            canary_max_failures: 0.01,
-            canary_max_disagreement: 0.1,
-            canary_max_slowdown: 2.0,
-            default_task: None,
-            default_route: RouteSetting::Deep,
-            max_texts: 128,
-            max_text_bytes: 16 * 1024,
-            default_timeout: HumanDuration(Duration::from_secs(10)),
-            max_timeout: HumanDuration(Duration::from_secs(60)),
-            max_queue_texts: 1024,
-            max_queue_bytes: 32 << 20,
-            max_inflight_body_bytes: 0,
-            client_header: None,
-            cache_bytes: 0,
-            fast_instances: 0,
-            deep_instances: 0,
-            intra_threads: 1,
-            idle_threads: 0,
-            max_connections: 1024,
-            max_streams_per_connection: 256,
-            handshake_timeout: HumanDuration(Duration::from_secs(5)),
-            header_timeout: HumanDuration(Duration::from_secs(10)),
-            idle_timeout: HumanDuration(Duration::from_secs(15 * 60)),
-            max_connection_age: HumanDuration(Duration::from_secs(30 * 60)),
-            max_connection_age_grace: HumanDuration(Duration::from_secs(2 * 60)),
-            keepalive_interval: HumanDuration(Duration::from_secs(60)),
-            keepalive_timeout: HumanDuration(Duration::from_secs(20)),
-            // A client may cancel all that it may have open.
-            max_pending_resets: 256,
-            max_error_resets: 128,
-            max_rapid_resets: 128,
-            max_send_buffer_bytes: 256 * 1024,
-            drain_pause: HumanDuration(Duration::ZERO),
-            drain_grace: HumanDuration(Duration::from_secs(20)),
-            log_format: LogFormat::Auto,
-            log_filter: "info".into(),
-            tasks: BTreeMap::new(),
-        }
+        Self::of(Profile::Standard)
     }
 }
 
@@ -294,90 +279,11 @@ impl Settings {
     pub fn asked_tokens(&self) -> Option<usize> {
         (self.max_tokens > 0).then_some(self.max_tokens)
     }
+}
 
-    /// Checks each value, and the values that must fit each other. The error names the key and the limit.
-    pub fn check(&self) -> Result<(), String> {
-        let bounds = [
-            ("max_texts", self.max_texts, 1, 10_000),
-            ("max_text_bytes", self.max_text_bytes, 1, 16 << 20),
-            ("max_queue_texts", self.max_queue_texts, 1, 1 << 20),
-            ("max_queue_bytes", self.max_queue_bytes, 1, 1 << 32),
-            ("cache_bytes", self.cache_bytes, 0, 1 << 36),
-            ("fast_instances", self.fast_instances, 0, 256),
-            ("deep_instances", self.deep_instances, 0, 256),
-            ("intra_threads", self.intra_threads, 1, 256),
-            ("idle_threads", self.idle_threads, 0, 256),
-            ("max_connections", self.max_connections, 1, 1 << 20),
-            (
-                "max_streams_per_connection",
-                self.max_streams_per_connection as usize,
-                1,
-                1 << 20,
-            ),
-        ];
-        for (key, value, least, most) in bounds {
-            if !(least..=most).contains(&value) {
-                return Err(format!("{key} is {value}, it must be from {least} to {most}"));
-            }
-        }
-        if self
-            .asked_tokens()
-            .is_some_and(|tokens| !(LEAST_TOKENS..=MOST_TOKENS).contains(&tokens))
-        {
-            return Err(format!(
-                "max_tokens is {}, it must be from {LEAST_TOKENS} to {MOST_TOKENS}, or 0 for what each folder says",
-                self.max_tokens
-            ));
-        }
-        if self.max_queue_texts < self.max_texts {
-            return Err(format!(
-                "max_queue_texts is {}, it must be at least max_texts ({}), or the largest request never fits",
-                self.max_queue_texts, self.max_texts
-            ));
-        }
-        let largest = self.max_texts.saturating_mul(self.max_text_bytes);
-        if self.max_queue_bytes < largest {
-            return Err(format!(
-                "max_queue_bytes is {}, it must be at least max_texts × max_text_bytes ({largest}), or the largest request never fits",
-                self.max_queue_bytes
-            ));
-        }
-        if let Some(header) = &self.client_header
-            && http::HeaderName::try_from(header.as_str()).is_err()
-        {
-            return Err("client_header must be the name of a header".into());
-        }
-        if self.max_texts.saturating_mul(self.max_text_bytes) > 256 << 20 {
-            return Err("max_texts × max_text_bytes must be at most 256 MiB".into());
-        }
-        for (name, task) in &self.tasks {
-            if let Some(confidence) = task.cascade.min_confidence
-                && !(0.0..=1.0).contains(&confidence)
-            {
-                return Err(format!(
-                    "tasks.{name}.cascade.min_confidence is {confidence}, it must be from 0 to 1"
-                ));
-            }
-        }
-        let day = Duration::from_secs(24 * 3600);
-        for (key, value) in [
-            ("default_timeout", self.default_timeout),
-            ("max_timeout", self.max_timeout),
-            ("drain_grace", self.drain_grace),
-        ] {
-            if value.0 > day || (value.0.is_zero() && key != "drain_grace") {
-                return Err(format!("{key} is {value}, it must be above 0s and at most 1day"));
-            }
-        }
-        if self.default_timeout > self.max_timeout {
-            return Err(format!(
-                "default_timeout is {}, it must be at most max_timeout ({})",
-                self.default_timeout, self.max_timeout
-            ));
-        }
-        rollout::check(self)?;
-        bodies::check(self)?;
-        connections::check(self)?;
-        security::check(self)
-    }
+/// The declaration of a setting, by its name.
+fn declared(name: &str) -> &'static Setting {
+    let mut all = DECLARED.iter();
+    all.find(|setting| setting.name == name)
+        .expect("every option is declared")
 }

@@ -52,6 +52,7 @@ mod reload;
 mod reload_refused;
 mod scheduler;
 mod sessions;
+mod settings_docs;
 mod shutdown;
 mod silent_peers;
 mod sklearn;

@@ -1,0 +1,234 @@
+//! The checks of settings: each value alone by its declared bounds, then those that must fit each other.
+
+use super::address::Address;
+use super::bodies::largest_json;
+use super::settings::Settings;
+
+/// The most bytes of text in one request.
+const MOST_BYTES_OF_A_REQUEST: usize = 256 << 20;
+
+impl Settings {
+    /// Checks each value, and the values that must fit each other. The error names the key and the limit.
+    pub fn check(&self) -> Result<(), String> {
+        self.check_bounds()?;
+        check_queue(self)?;
+        check_client_header(self)?;
+        check_tasks(self)?;
+        check_timeouts(self)?;
+        check_bodies(self)?;
+        check_tls(self)?;
+        check_plaintext(self)
+    }
+}
+
+/// The largest request fits into a model's queue, and is not too large itself.
+fn check_queue(settings: &Settings) -> Result<(), String> {
+    if settings.max_queue_texts < settings.max_texts {
+        return Err(format!(
+            "max_queue_texts is {}, it must be at least max_texts ({}), or the largest request never fits",
+            settings.max_queue_texts, settings.max_texts
+        ));
+    }
+    let largest = settings.max_texts.saturating_mul(settings.max_text_bytes);
+    if settings.max_queue_bytes < largest {
+        return Err(format!(
+            "max_queue_bytes is {}, it must be at least max_texts × max_text_bytes ({largest}), or the largest request never fits",
+            settings.max_queue_bytes
+        ));
+    }
+    if largest > MOST_BYTES_OF_A_REQUEST {
+        return Err("max_texts × max_text_bytes must be at most 256 MiB".into());
+    }
+    Ok(())
+}
+
+fn check_client_header(settings: &Settings) -> Result<(), String> {
+    if let Some(header) = &settings.client_header
+        && http::HeaderName::try_from(header.as_str()).is_err()
+    {
+        return Err("client_header must be the name of a header".into());
+    }
+    Ok(())
+}
+
+fn check_tasks(settings: &Settings) -> Result<(), String> {
+    for (name, task) in &settings.tasks {
+        if let Some(confidence) = task.cascade.min_confidence
+            && !(0.0..=1.0).contains(&confidence)
+        {
+            return Err(format!(
+                "tasks.{name}.cascade.min_confidence is {confidence}, it must be from 0 to 1"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_timeouts(settings: &Settings) -> Result<(), String> {
+    if settings.default_timeout > settings.max_timeout {
+        return Err(format!(
+            "default_timeout is {}, it must be at most max_timeout ({})",
+            settings.default_timeout, settings.max_timeout
+        ));
+    }
+    Ok(())
+}
+
+/// The largest legal request fits into the room for bodies.
+fn check_bodies(settings: &Settings) -> Result<(), String> {
+    let bytes = settings.max_inflight_body_bytes;
+    let largest = largest_json(settings.max_texts, settings.max_text_bytes);
+    if bytes > 0 && bytes < largest {
+        return Err(format!(
+            "max_inflight_body_bytes is {bytes}, it must be 0 or at least {largest}, or the largest JSON body of max_texts × \
+             max_text_bytes never fits"
+        ));
+    }
+    Ok(())
+}
+
+/// TLS is whole.
+fn check_tls(settings: &Settings) -> Result<(), String> {
+    match (&settings.tls_cert, &settings.tls_key) {
+        (Some(_), None) => Err("tls_cert needs tls_key beside it".into()),
+        (None, Some(_)) => Err("tls_key needs tls_cert beside it".into()),
+        (None, None) if settings.tls_client_ca.is_some() => {
+            Err("tls_client_ca needs tls_cert and tls_key beside it".into())
+        }
+        (Some(_), Some(_)) | (None, None) => Ok(()),
+    }
+}
+
+/// Nothing but loopback is served without TLS by accident.
+fn check_plaintext(settings: &Settings) -> Result<(), String> {
+    if settings.tls_cert.is_some() || settings.allow_plaintext {
+        return Ok(());
+    }
+    let addresses: [(&str, Option<&Address>); 4] = [
+        ("grpc_addr", Some(&settings.grpc_addr)),
+        ("http_addr", (!settings.no_http).then_some(&settings.http_addr)),
+        ("metrics_addr", settings.metrics_addr.as_ref()),
+        ("admin_addr", settings.admin_addr.as_ref()),
+    ];
+    let open = addresses
+        .into_iter()
+        .find_map(|(key, address)| Some((key, address.filter(|address| !address.is_local())?)));
+    match open {
+        None => Ok(()),
+        Some((key, address)) => Err(format!(
+            "{key} is {address}: other hosts would reach it in plaintext; set tls_cert and tls_key, or allow_plaintext if \
+             something else protects the way"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::duration::HumanDuration;
+    use super::super::profile::Profile;
+    use super::*;
+
+    fn problem(change: impl FnOnce(&mut Settings)) -> String {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        settings.check().expect_err("refused")
+    }
+
+    #[test]
+    fn the_defaults_of_every_profile_are_allowed() {
+        for profile in [Profile::Standard, Profile::Hardened] {
+            assert_eq!(Settings::of(profile).check(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn each_bound_is_named() {
+        type Change = fn(&mut Settings);
+        let over_a_day = HumanDuration(Duration::from_secs(24 * 3600 + 1));
+        assert_eq!(
+            problem(|settings| settings.drain_grace = over_a_day),
+            "drain_grace is 1day 1s, it must be at most 1day"
+        );
+        let changes: [(&str, Change); 16] = [
+            ("canary_min_count", |settings| settings.canary_min_count = 0),
+            ("canary_max_failures", |settings| settings.canary_max_failures = 1.1),
+            ("canary_max_disagreement", |settings| {
+                settings.canary_max_disagreement = -0.1
+            }),
+            ("canary_max_slowdown", |settings| {
+                settings.canary_max_slowdown = f64::NAN
+            }),
+            ("models_poll_interval", |settings| {
+                settings.models_poll_interval = HumanDuration(Duration::from_millis(999));
+            }),
+            ("max_model_memory", |settings| settings.max_model_memory = (1 << 40) + 1),
+            ("shadow_texts", |settings| settings.shadow_texts = 1_000_001),
+            ("shadow_time", |settings| {
+                settings.shadow_time = HumanDuration(Duration::ZERO)
+            }),
+            ("shadow_max_disagreement", |settings| {
+                settings.shadow_max_disagreement = f64::NAN;
+            }),
+            ("shadow_max_slowdown", |settings| settings.shadow_max_slowdown = 0.0),
+            ("reload_interval", |settings| {
+                settings.reload_interval = HumanDuration(Duration::from_secs(3601));
+            }),
+            ("max_send_buffer_bytes", |settings| {
+                settings.max_send_buffer_bytes = (16 << 10) - 1
+            }),
+            ("max_pending_resets", |settings| settings.max_pending_resets = 0),
+            ("keepalive_timeout", |settings| {
+                settings.keepalive_timeout = HumanDuration(Duration::ZERO)
+            }),
+            ("max_streams_per_connection", |settings| {
+                settings.max_streams_per_connection = (1 << 20) + 1;
+            }),
+            ("max_inflight_body_bytes", |settings| {
+                settings.max_inflight_body_bytes = (1 << 40) + 1
+            }),
+        ];
+        for (key, change) in changes {
+            let problem = problem(change);
+            assert!(problem.starts_with(&format!("{key} is ")), "{problem}");
+        }
+    }
+
+    #[test]
+    fn the_largest_body_must_fit() {
+        let largest = largest_json(128, 1 << 20);
+        let mut settings = Settings {
+            max_texts: 128,
+            max_text_bytes: 1 << 20,
+            max_queue_bytes: 128 << 20,
+            max_inflight_body_bytes: largest,
+            ..Settings::default()
+        };
+        settings.check().expect("just enough");
+        settings.max_inflight_body_bytes = largest - 1;
+        let problem = settings.check().expect_err("too little");
+        assert!(problem.starts_with("max_inflight_body_bytes is ") && problem.contains(&largest.to_string()));
+    }
+
+    #[test]
+    fn half_of_tls_and_open_plaintext_are_refused_by_key() {
+        assert!(problem(|settings| settings.tls_cert = Some("a".into())).starts_with("tls_cert needs tls_key"));
+        assert!(problem(|settings| settings.tls_key = Some("a".into())).starts_with("tls_key needs tls_cert"));
+        assert!(problem(|settings| settings.tls_client_ca = Some("a".into())).starts_with("tls_client_ca needs"));
+        let everywhere: Address = "0.0.0.0:1".parse().expect("an address");
+        assert!(problem(|settings| settings.grpc_addr = everywhere.clone()).starts_with("grpc_addr is 0.0.0.0:1"));
+        assert!(problem(|settings| settings.metrics_addr = Some(everywhere.clone())).starts_with("metrics_addr is"));
+        assert!(problem(|settings| settings.admin_addr = Some(everywhere)).starts_with("admin_addr is"));
+    }
+
+    #[test]
+    fn plaintext_beyond_loopback_needs_a_word() {
+        let settings = Settings {
+            grpc_addr: "0.0.0.0:1".parse().expect("an address"),
+            allow_plaintext: true,
+            ..Settings::default()
+        };
+        settings.check().expect("allowed");
+    }
+}
