@@ -23,8 +23,10 @@ pub struct Facts<T> {
     /// The values that are allowed, as the rest of a sentence that begins "it must be".
     allowed: String,
     /// Writes a value that is not allowed; nothing for one that is.
-    refused: Box<dyn Fn(&T) -> Option<String>>,
+    refused: Refused<T>,
 }
+
+type Refused<T> = Box<dyn Fn(&T) -> Option<String>>;
 
 /// A setting by its default; help calls its value `value_name`.
 pub fn value<T>(value_name: &'static str, default: T) -> Facts<T> {
