@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::calibration_report::Report;
+use super::config_args::ConfigArgs;
+use super::exit::Exit;
+use super::outcome::{Outcome, failure};
+use super::output::{complain, fail};
 use super::read_args::ReadArgs;
-use super::{ConfigArgs, Exit, complain, fail};
 use crate::config::Settings;
 use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::curve::{self, Fitted, Judged, Point};
@@ -77,14 +80,8 @@ fn meaning(text: &str) -> Result<(String, String), String> {
     Ok((value.to_owned(), label.to_owned()))
 }
 
-type Outcome<T> = Result<T, (String, Exit)>;
-
 fn usage<E: ToString>(error: E) -> (String, Exit) {
     (error.to_string(), Exit::Usage)
-}
-
-fn failure<E: ToString>(error: E) -> (String, Exit) {
-    (error.to_string(), Exit::Failure)
 }
 
 /// Measures, reports, writes.

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::complain;
-use super::output::{self, outln};
+use super::output::{self, complain, outln};
 use super::terminal::{Cell, Painted, Style, Table, fit, folded, width, wrap};
 use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::ROUNDS;

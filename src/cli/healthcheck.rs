@@ -10,8 +10,9 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::client::{Connection, CredentialArgs, ServerAddress, connect_as, connect_to_own, describe};
-use super::output::outln;
-use super::{ConfigArgs, Exit, complain, fail};
+use super::config_args::ConfigArgs;
+use super::exit::Exit;
+use super::output::{complain, fail, outln};
 use crate::config::Settings;
 
 /// The arguments of `tandem healthcheck`.

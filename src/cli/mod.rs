@@ -5,8 +5,11 @@ pub mod calibrate;
 pub mod calibration_report;
 pub mod check;
 pub mod client;
+pub mod config_args;
+pub mod exit;
 pub mod healthcheck;
 pub mod models;
+pub mod outcome;
 pub mod output;
 pub mod predict;
 pub mod read_args;
@@ -15,33 +18,17 @@ pub mod signals;
 pub mod terminal;
 pub mod write_manifest;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ContextValue;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use self::exit::Exit;
+use self::signals::Signals;
 use self::terminal::ColorChoice;
-use crate::config::{ConfigError, Options, Settings, resolve};
 use crate::model::onnx::Runtime;
 use crate::telemetry::stderr;
 use crate::telemetry::visible::visible;
-use signals::Signals;
-
-pub use output::{complain, fail};
-
-/// What a command ends with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// All went well.
-    Success = 0,
-    /// It could not start or could not go on: a port in use, a model that fails its checks, a server out of reach.
-    Failure = 1,
-    /// What it was told can't be right: the command line, the configuration, a manifest, a checksum.
-    Usage = 2,
-    /// It works and something is doubtful, where that was asked for.
-    Doubtful = 3,
-}
 
 /// A gRPC server for text classification: a fast and a deep model behind one API.
 #[derive(Parser)]
@@ -74,7 +61,7 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Classify texts, here or by a server
     #[command(mut_args = hide_server_settings, override_usage = "tandem predict [OPTIONS] <TEXT>... | --file <FILE> | -")]
-    Predict(Box<predict::PredictArgs>),
+    Predict(Box<predict::args::PredictArgs>),
     /// Measure a cascade on labelled texts, and write the chosen point where the next start finds it
     #[command(mut_args = hide_server_settings)]
     Calibrate(Box<calibrate::CalibrateArgs>),
@@ -116,24 +103,6 @@ fn hide_server_settings(argument: clap::Arg) -> clap::Arg {
 fn hide_all_but_tls(argument: clap::Arg) -> clap::Arg {
     let other = argument.get_help_heading().is_some_and(|heading| heading != "TLS");
     argument.hide(other)
-}
-
-/// Where settings come from.
-#[derive(clap::Args)]
-pub struct ConfigArgs {
-    /// The configuration file [default: tandem.toml, if it is there]
-    #[arg(long, env = "TANDEM_CONFIG", value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// The settings.
-    #[command(flatten)]
-    pub options: Options,
-}
-
-impl ConfigArgs {
-    /// Settles every setting.
-    pub fn resolve(&self) -> Result<Settings, ConfigError> {
-        resolve(&self.options, self.config.as_deref())
-    }
 }
 
 /// Runs the program.

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::Mutex;
 
-use super::Exit;
+use super::exit::Exit;
 use super::terminal::Painted;
 use crate::telemetry::stderr;
 use crate::telemetry::visible::visible;

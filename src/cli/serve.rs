@@ -4,10 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::output::{self, outln};
+use super::config_args::ConfigArgs;
+use super::exit::Exit;
+use super::output::{self, complain, fail, outln};
 use super::signals::Signals;
 use super::terminal::takes_colours;
-use super::{ConfigArgs, Exit, complain, fail};
 use crate::config::{Address, Settings};
 use crate::model::ModelError;
 use crate::model::onnx::Runtime;

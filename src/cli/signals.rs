@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::output::{complain, end};
-use super::{Exit, fail};
+use super::exit::Exit;
+use super::output::{complain, end, fail};
 use crate::telemetry::stderr;
 
 /// What an end that is asked for may take beyond the pause and the grace of the drain.

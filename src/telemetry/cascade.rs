@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::metrics::{Buckets, HistogramFamily};
+use super::histogram::{Buckets, HistogramFamily};
 
 /// Confidences of two labels begin at one half; of more, below.
 const CONFIDENCE_BUCKETS: [f64; 15] = [

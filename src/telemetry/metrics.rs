@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::cascade::CascadeMetrics;
+use super::histogram::{Buckets, HistogramFamily};
 use super::process::ProcessCollector;
 use super::versions::VersionMetrics;
 use crate::error::Error;
@@ -51,17 +52,6 @@ struct ModelLabels {
 struct DoorLabels {
     door: &'static str,
 }
-
-#[derive(Clone)]
-pub(super) struct Buckets(pub(super) &'static [f64]);
-
-impl MetricConstructor<Histogram> for Buckets {
-    fn new_metric(&self) -> Histogram {
-        Histogram::new(self.0.iter().copied())
-    }
-}
-
-pub(super) type HistogramFamily<L> = Family<L, Histogram, Buckets>;
 
 /// All metrics of one server; cheap to clone.
 #[derive(Clone)]

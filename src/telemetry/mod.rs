@@ -1,6 +1,7 @@
 //! Telemetry: logs, metrics, request ids. Request text appears in none of them.
 
 pub mod cascade;
+mod histogram;
 pub mod line_limit;
 pub mod logs;
 pub mod metrics;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use crate::api::pb;
-use crate::cli::ConfigArgs;
 use crate::cli::client::{CredentialArgs, ServerAddress};
+use crate::cli::config_args::ConfigArgs;
 use crate::cli::read_args::ReadArgs;
 use crate::config::HumanDuration;
 use crate::config::settings::RouteSetting;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::cli::ConfigArgs;
+use crate::cli::config_args::ConfigArgs;
 use crate::config::{Address, Options};
 
 /// How long a child may take until it is ready.

@@ -9,10 +9,9 @@ use serde_json::Value;
 use super::args::{BenchArgs, Reference};
 use super::child::{ReferenceChild, flags};
 use super::echo;
-use super::load::{Arrivals, Calls, Until};
+use super::load::{Arrivals, Calls, Until, connect_all};
 use super::measure::{Measured, Rates, Target, measure, warm_up};
 use super::progress::Progress;
-use super::{connect_all, millis_of};
 use crate::api::pb;
 use crate::cli::client::{Server, ServerAddress};
 
@@ -211,7 +210,7 @@ fn ratios(ours: &[Measured], theirs: &[ReferenceRound]) -> Ratios {
     let their = |figure: fn(&Rates) -> Option<f64>| median(theirs.iter().filter_map(|round| figure(&round.rates)));
     let wall: fn(&Rates) -> Option<f64> = |rates| Some(rates.texts_per_second);
     let cpu: fn(&Rates) -> Option<f64> = |rates| rates.cpu_us_per_text;
-    let call = median(ours.iter().filter_map(|round| millis_of(round.latency.as_ref())));
+    let call = median(ours.iter().filter_map(|round| Some(round.latency.as_ref()?.p50_ms)));
     let run = median(theirs.iter().filter_map(|round| Some(round.single?.run_ms())));
     let preprocess = median(theirs.iter().filter_map(|round| Some(round.single?.preprocess_p50_ms)));
     Ratios {

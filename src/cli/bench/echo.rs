@@ -9,8 +9,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::api::pb;
 use crate::api::pb::prediction_service_server::{PredictionService, PredictionServiceServer};
-use crate::cli::output::outln;
-use crate::cli::{Exit, fail};
+use crate::cli::exit::Exit;
+use crate::cli::output::{fail, outln};
 
 /// The arguments of `tandem bench-echo`.
 #[derive(clap::Args)]

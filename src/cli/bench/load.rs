@@ -10,10 +10,20 @@ use tokio::task::JoinSet;
 use super::recorder::{Failure, Recorder};
 use crate::api::pb;
 use crate::api::pb::prediction_service_client::PredictionServiceClient;
-use crate::cli::client::Connection;
+use crate::cli::client::{Connection, Server};
 
 /// A client of the service on one connection.
 pub type Client = PredictionServiceClient<Connection>;
+
+/// So many connections to one server.
+pub async fn connect_all(server: &Server, connections: u64) -> Result<Vec<Client>, String> {
+    let mut clients = Vec::new();
+    for _ in 0..connections {
+        // An answer holds what was asked, so it needs no bound of its own.
+        clients.push(Client::new(server.connect().await?).max_decoding_message_size(usize::MAX));
+    }
+    Ok(clients)
+}
 
 /// What is asked.
 #[derive(Clone)]

@@ -23,14 +23,14 @@ use std::time::Duration;
 use self::args::BenchArgs;
 use self::child::ServerChild;
 use self::compare::{Rival, Rounds};
-use self::load::{Arrivals, Calls, Cancel, Client, Until};
+use self::load::{Arrivals, Calls, Cancel, Client, Until, connect_all};
 use self::measure::{Target, measure, warm_up};
 use self::progress::Progress;
-use self::recorder::LatencySummary;
 use self::report::Report;
 use super::client::{Server, ServerAddress, describe};
+use super::exit::Exit;
+use super::output::{complain, fail};
 use super::signals::Signals;
-use super::{Exit, complain, fail};
 use crate::api::pb;
 use crate::config::Settings;
 
@@ -234,16 +234,6 @@ impl Bench<'_> {
     }
 }
 
-/// So many connections to one server.
-async fn connect_all(server: &Server, connections: u64) -> Result<Vec<Client>, String> {
-    let mut clients = Vec::new();
-    for _ in 0..connections {
-        // An answer holds what was asked, so it needs no bound of its own.
-        clients.push(Client::new(server.connect().await?).max_decoding_message_size(usize::MAX));
-    }
-    Ok(clients)
-}
-
 impl Calls {
     /// The first call, which shows whether the server takes such calls at all.
     async fn ask_once(&self, client: &Client) -> Result<pb::PredictResponse, String> {
@@ -271,9 +261,4 @@ impl Calls {
 
 fn count(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
-}
-
-/// The median of a summary.
-fn millis_of(summary: Option<&LatencySummary>) -> Option<f64> {
-    summary.map(|summary| summary.p50_ms)
 }

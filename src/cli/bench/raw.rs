@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 
 use super::recorder::Latencies;
 use super::texts;
-use crate::cli::output::outln;
+use crate::cli::config_args::ConfigArgs;
+use crate::cli::exit::Exit;
+use crate::cli::output::{fail, outln};
 use crate::cli::read_args::ReadArgs;
-use crate::cli::{ConfigArgs, Exit, fail};
 use crate::config::Settings;
 use crate::config::settings::RouteSetting;
 use crate::model::loaded::Model;

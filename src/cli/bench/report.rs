@@ -13,8 +13,9 @@ use super::probe::Leftover;
 use super::recorder::LatencySummary;
 use crate::api::pb;
 use crate::cli::client::ServerAddress;
+use crate::cli::exit::Exit;
+use crate::cli::output::{self, fail};
 use crate::cli::terminal::{Painted, Table};
-use crate::cli::{Exit, fail, output};
 
 /// Everything that was found.
 #[derive(Clone, Debug, Serialize)]

@@ -8,9 +8,11 @@ use std::time::Instant;
 
 use report::{GoldenFacts, ModelFacts, NeighbourFacts, NoteFacts, Printer, Report};
 
-use super::output;
+use super::config_args::ConfigArgs;
+use super::exit::Exit;
+use super::output::{self, complain, fail};
 use super::terminal::Style;
-use super::{ConfigArgs, Exit, complain, fail, write_manifest};
+use super::write_manifest;
 use crate::config::Settings;
 use crate::model::discover::{self, Examined, Hints};
 use crate::model::loading::{InstanceSettings, initialize};

@@ -8,8 +8,10 @@ use std::time::Duration;
 use tonic::{Response, Status};
 
 use super::client::{Connection, CredentialArgs, ServerAddress, describe};
+use super::config_args::ConfigArgs;
+use super::exit::Exit;
 use super::healthcheck::connect_as_configured;
-use super::{ConfigArgs, Exit, complain};
+use super::output::{complain, fail};
 use crate::api::pb;
 use crate::api::pb::admin_service_client::AdminServiceClient;
 use crate::api::pb::model_service_client::ModelServiceClient;
@@ -134,16 +136,16 @@ pub fn setting(argument: clap::Arg) -> clap::Arg {
 pub fn run(args: &ModelsArgs) -> Exit {
     let settings = match args.config.resolve() {
         Ok(settings) => settings,
-        Err(error) => return super::fail(&error, Exit::Usage),
+        Err(error) => return fail(&error, Exit::Usage),
     };
     let tokio = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(tokio) => tokio,
-        Err(error) => return super::fail(&error, Exit::Failure),
+        Err(error) => return fail(&error, Exit::Failure),
     };
     let printer = Printer { json: args.json };
     match tokio.block_on(act(args, &settings, &printer)) {
         Ok(exit) => exit,
-        Err(problem) => super::fail(&problem, Exit::Failure),
+        Err(problem) => fail(&problem, Exit::Failure),
     }
 }
 

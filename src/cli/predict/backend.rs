@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use tonic_types::StatusExt;
 
-use super::{Outcome, PredictArgs, failure};
+use super::args::PredictArgs;
 use crate::api::pb::prediction_service_client::PredictionServiceClient;
 use crate::api::{convert, pb};
-use crate::cli::Exit;
 use crate::cli::client::{Connection, describe};
+use crate::cli::exit::Exit;
+use crate::cli::outcome::{Outcome, failure};
 use crate::config::Settings;
 use crate::config::settings::RouteSetting;
 use crate::error::{Error, Reason};

@@ -1,80 +1,25 @@
 //! `tandem predict`: classifies texts from the command line, a file or standard input, in this process or by a server.
 
 mod answers;
+pub mod args;
 mod backend;
 mod explain;
 mod source;
 
-use std::path::PathBuf;
-
 use answers::{Answered, Format, Writer};
+use args::PredictArgs;
 use backend::{Backend, local};
 use source::Source;
 
-use super::client::{CredentialArgs, ServerAddress, connect_as};
-use super::read_args::ReadArgs;
-use super::{ConfigArgs, Exit, complain, fail, output};
+use super::client::connect_as;
+use super::exit::Exit;
+use super::outcome::{Outcome, failure};
+use super::output::{self, complain, fail};
 use crate::api::pb;
 use crate::api::pb::prediction_service_client::PredictionServiceClient;
 use crate::config::Settings;
 use crate::config::settings::RouteSetting;
 use crate::offline::reader::Fields;
-
-/// The arguments of `tandem predict`.
-#[derive(clap::Args)]
-pub struct PredictArgs {
-    /// The texts; `-` reads standard input, one text a line or as --input-format says
-    #[arg(value_name = "TEXT", required_unless_present = "file", conflicts_with = "file")]
-    texts: Vec<String>,
-    /// Read texts from a file: one a line, or .tsv, .csv (both with a header), .jsonl
-    #[arg(long, value_name = "FILE")]
-    file: Option<PathBuf>,
-    /// The second text of a pair, for models that classify pairs; once for each text
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["file", "pair_column", "explain"])]
-    pair: Vec<String>,
-    /// How the file is read.
-    #[command(flatten)]
-    reading: ReadArgs,
-    /// The column, or key, of the second text of a pair
-    #[arg(long, value_name = "NAME", help_heading = "Reading", conflicts_with = "explain")]
-    pair_column: Option<String>,
-    /// Which model answers [default: the task's]
-    #[arg(long, value_name = "ROUTE")]
-    route: Option<RouteSetting>,
-    /// A model by its name, instead of a route
-    #[arg(long, value_name = "NAME[@VERSION]", default_value = "", hide_default_value = true, conflicts_with_all = ["route", "min_confidence", "allow_fallback"])]
-    model: String,
-    /// For the cascade: the confidence from 0 to 1 at which the fast answer stands [default: the task's]
-    #[arg(long, value_name = "CONFIDENCE")]
-    min_confidence: Option<f32>,
-    /// Let the fast model answer what the deep one can't in time or has no room for
-    #[arg(long)]
-    allow_fallback: bool,
-    /// Say which n-grams speak for and against the answer, instead of classifying; for models over n-grams
-    #[arg(long, conflicts_with_all = ["min_confidence", "allow_fallback", "scores"])]
-    explain: bool,
-    /// Write the score of each label, the highest first
-    #[arg(long)]
-    scores: bool,
-    /// The task [default: the server's]
-    #[arg(long, value_name = "TASK", default_value = "", hide_default_value = true)]
-    task: String,
-    /// Ask the server at this gRPC address instead of loading the models here
-    #[arg(long, value_name = "ADDRESS", value_parser = ServerAddress::parse)]
-    addr: Option<ServerAddress>,
-    /// What the server is shown.
-    #[command(flatten)]
-    credentials: CredentialArgs,
-    /// How answers are written [default: table for texts given here, jsonl otherwise]
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    format: Option<Format>,
-    /// The same as --format jsonl
-    #[arg(long, conflicts_with = "format")]
-    json: bool,
-    /// Where settings come from.
-    #[command(flatten)]
-    config: ConfigArgs,
-}
 
 /// Classifies texts.
 pub fn run(args: &PredictArgs) -> Exit {
@@ -135,12 +80,6 @@ impl Tally {
         ));
         Exit::Failure
     }
-}
-
-type Outcome<T> = Result<T, (String, Exit)>;
-
-fn failure<E: ToString>(error: E) -> (String, Exit) {
-    (error.to_string(), Exit::Failure)
 }
 
 async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<Tally> {

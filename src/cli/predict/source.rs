@@ -4,8 +4,10 @@ use std::io::{self, BufReader, IsTerminal};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Outcome, PredictArgs, failure};
-use crate::cli::{Exit, complain};
+use super::args::PredictArgs;
+use crate::cli::exit::Exit;
+use crate::cli::outcome::{Outcome, failure};
+use crate::cli::output::complain;
 use crate::offline::reader::{Columns, Fields, Row, Rows};
 
 /// The most bytes of texts in one request; one text may have more.
