@@ -100,9 +100,12 @@ fn deliver(core: &Core, batch: &Batch, outputs: &Array2<f32>, run: &Run) {
 /// place of this one; where none can be opened, it stays, and the next panic tries again.
 fn run_guarded(runner: &mut Box<dyn Runner>, batch: &Batch) -> Result<Array2<f32>, RunError> {
     let inputs: Vec<&ModelInput> = batch.entries.iter().map(|entry| &entry.input).collect();
-    let run = AssertUnwindSafe(|| match batch.alone {
-        true => runner.run_alone(&inputs),
-        false => runner.run(&inputs),
+    let run = AssertUnwindSafe(|| {
+        if batch.alone {
+            runner.run_alone(&inputs)
+        } else {
+            runner.run(&inputs)
+        }
     });
     let rows = std::panic::catch_unwind(run).unwrap_or_else(|_| {
         let reopened = std::panic::catch_unwind(AssertUnwindSafe(|| runner.reopen()));

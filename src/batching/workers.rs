@@ -206,10 +206,12 @@ impl Shared {
                 continue;
             };
             let now = Instant::now();
-            let refused = match () {
-                () if job.caller.has_gone() || job.deadline <= now => Some(Unfinished::DeadlineExceeded),
-                () if job.owner.is_stuck() => Some(Unfinished::GivenUp),
-                () => None,
+            let refused = if job.caller.has_gone() || job.deadline <= now {
+                Some(Unfinished::DeadlineExceeded)
+            } else if job.owner.is_stuck() {
+                Some(Unfinished::GivenUp)
+            } else {
+                None
             };
             if let Some(why) = refused {
                 state.turns.end(account, Duration::ZERO);

@@ -235,9 +235,10 @@ pub enum ServerAddress {
 impl ServerAddress {
     /// Reads an address or a URL; a wildcard address is asked on loopback. The error is one line.
     pub fn parse(text: &str) -> Result<Self, String> {
-        match text.contains("://") && !text.starts_with("unix:") {
-            true => Ok(Self::Url(text.to_owned())),
-            false => Ok(text.parse::<Address>()?.into()),
+        if text.contains("://") && !text.starts_with("unix:") {
+            Ok(Self::Url(text.to_owned()))
+        } else {
+            Ok(text.parse::<Address>()?.into())
         }
     }
 

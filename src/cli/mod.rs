@@ -172,9 +172,10 @@ fn tell_usage(mut error: clap::Error) -> Exit {
         return Exit::Usage;
     }
     let help = error.render();
-    match terminal::has_colours() {
-        true => output::raw(help.ansi().to_string().as_bytes()),
-        false => output::raw(help.to_string().as_bytes()),
+    if terminal::has_colours() {
+        output::raw(help.ansi().to_string().as_bytes())
+    } else {
+        output::raw(help.to_string().as_bytes())
     }
     Exit::Success
 }

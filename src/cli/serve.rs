@@ -40,9 +40,10 @@ const LAST_MOMENT: Duration = Duration::from_millis(200);
 
 /// Runs the server until SIGTERM or SIGINT.
 pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
-    match args.check || args.print_config {
-        true => signals.nothing_to_serve(),
-        false => signals.nothing_served(),
+    if args.check || args.print_config {
+        signals.nothing_to_serve()
+    } else {
+        signals.nothing_served()
     }
     let settings = match args.config.resolve() {
         Ok(settings) => settings,

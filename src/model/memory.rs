@@ -69,9 +69,10 @@ impl Expected {
             mib(limit)
         );
         let remedy = self.remedy(limit.saturating_sub(used));
-        Some(match remedy.is_empty() {
-            true => problem,
-            false => format!("{problem}: {remedy}"),
+        Some(if remedy.is_empty() {
+            problem
+        } else {
+            format!("{problem}: {remedy}")
         })
     }
 
@@ -100,9 +101,10 @@ impl Expected {
         let alone = (self.sessions > 1 && alone.bytes() <= left)
             .then(|| format!("{}_instances = 1 and idle_threads = 1", self.tier.name()));
         let ways: Vec<String> = shorter.into_iter().chain(alone).collect();
-        match ways.is_empty() {
-            true => what,
-            false => format!("{what}; it fits with {}", ways.join(", or with ")),
+        if ways.is_empty() {
+            what
+        } else {
+            format!("{what}; it fits with {}", ways.join(", or with "))
         }
     }
 }

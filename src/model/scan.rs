@@ -279,9 +279,10 @@ impl<R: Read> Walk<R> {
             .read_to_end(&mut bytes)
             .map_err(Problem::Read)?;
         self.at += count as u64;
-        match count as u64 == length {
-            true => Ok(bytes),
-            false => Err(Problem::Malformed),
+        if count as u64 == length {
+            Ok(bytes)
+        } else {
+            Err(Problem::Malformed)
         }
     }
 
@@ -292,9 +293,10 @@ impl<R: Read> Walk<R> {
         let mut part = (&mut self.from).take(length);
         let passed = std::io::copy(&mut part, &mut std::io::sink()).map_err(Problem::Read)?;
         self.at += passed;
-        match passed == length {
-            true => Ok(()),
-            false => Err(Problem::Malformed),
+        if passed == length {
+            Ok(())
+        } else {
+            Err(Problem::Malformed)
         }
     }
 
@@ -318,8 +320,9 @@ impl<R: Read> Walk<R> {
 
 fn count(counter: &mut usize, most: usize, what: &str) -> Result<(), Problem> {
     *counter += 1;
-    match *counter > most {
-        true => Err(Problem::Says(format!("has more than {most} {what}"))),
-        false => Ok(()),
+    if *counter > most {
+        Err(Problem::Says(format!("has more than {most} {what}")))
+    } else {
+        Ok(())
     }
 }

@@ -85,9 +85,10 @@ mod tests {
 
     impl Runner for Table {
         fn run(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
-            match inputs[0].width() > self.0 {
-                true => Err(RunError("out of data bounds".into())),
-                false => Ok(Array2::zeros((1, 2))),
+            if inputs[0].width() > self.0 {
+                Err(RunError("out of data bounds".into()))
+            } else {
+                Ok(Array2::zeros((1, 2)))
             }
         }
     }

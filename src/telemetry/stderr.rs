@@ -164,10 +164,7 @@ impl Lines {
                 continue;
             };
             drop(state);
-            let (ended, written) = match torn {
-                true => write(out, b"\n"),
-                false => (true, 0),
-            };
+            let (ended, written) = if torn { write(out, b"\n") } else { (true, 0) };
             torn = torn && written == 0;
             let (whole, written) = if ended { write(out, &line) } else { (false, 0) };
             torn = torn || (!whole && written > 0);

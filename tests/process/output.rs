@@ -84,9 +84,10 @@ fn a_complaint_that_nobody_reads_changes_no_exit_code() {
         for full in [true, false] {
             let (reader, writer) = std::io::pipe().expect("a pipe");
             drop(reader);
-            let stderr: Stdio = match full {
-                true => std::fs::File::create("/dev/full").expect("the full device").into(),
-                false => writer.into(),
+            let stderr: Stdio = if full {
+                std::fs::File::create("/dev/full").expect("the full device").into()
+            } else {
+                writer.into()
             };
             let status = tandem().args(args).stdin(Stdio::null()).stderr(stderr).status();
             assert_eq!(status.expect("it runs").code(), Some(2), "{args:?}");

@@ -125,9 +125,10 @@ impl Rival {
                 let cpu = found["cpu_seconds"].as_f64().zip(found["texts"].as_f64());
                 let cpu = cpu.map(|(seconds, texts)| seconds * 1e6 / texts);
                 let batch = load.calls.batch_size as f64;
-                let single = match load.is_single() {
-                    true => Some(child.ask(&format!("single {}", load.time.as_secs_f64())).await?),
-                    false => None,
+                let single = if load.is_single() {
+                    Some(child.ask(&format!("single {}", load.time.as_secs_f64())).await?)
+                } else {
+                    None
                 };
                 Ok(ReferenceRound {
                     rates: Rates {

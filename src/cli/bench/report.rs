@@ -178,9 +178,10 @@ fn measured_table(measured: &Measured) -> Painted {
         ("sent late".to_owned(), measured.sent_late),
     ];
     for failure in &measured.failures {
-        let name = match failure.reason.starts_with(failure.code) {
-            true => failure.reason.clone(),
-            false => format!("{} {}", failure.code, failure.reason),
+        let name = if failure.reason.starts_with(failure.code) {
+            failure.reason.clone()
+        } else {
+            format!("{} {}", failure.code, failure.reason)
         };
         rows.push((name, failure.latency));
     }

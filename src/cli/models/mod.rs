@@ -181,9 +181,10 @@ async fn act(args: &ModelsArgs, settings: &Settings, printer: &Printer) -> Resul
             let request = clients.within(pb::ReloadModelsRequest {});
             let report = told(clients.admin.reload_models(request).await)?;
             printer.reload(&report);
-            return Ok(match print::all_went_well(&report) {
-                true => Exit::Success,
-                false => Exit::Failure,
+            return Ok(if print::all_went_well(&report) {
+                Exit::Success
+            } else {
+                Exit::Failure
             });
         }
         Action::Promote { model } => {

@@ -154,9 +154,10 @@ impl Writer {
         let values = answers
             .iter()
             .any(|answer| matches!(&answer.outcome, Ok(answer) if answer.value.is_some()));
-        let names: &[&str] = match values {
-            true => &["value", "tier", "decision", "text"],
-            false => &["label", "confidence", "tier", "decision", "text"],
+        let names: &[&str] = if values {
+            &["value", "tier", "decision", "text"]
+        } else {
+            &["label", "confidence", "tier", "decision", "text"]
         };
         let mut table = Table::new(names).right([usize::from(!values)]);
         // The text has what is left of a line: labels may be long.
@@ -276,17 +277,16 @@ impl Header {
         }
         match &answer.outcome {
             Ok(prediction) => {
-                match self.values {
-                    true => cells.extend([prediction.value.map(|value| value.to_string()).unwrap_or_default()]),
-                    false => {
-                        let labels = selected(prediction);
-                        let label = if labels.is_empty() {
-                            prediction.label.clone()
-                        } else {
-                            labels.join("|")
-                        };
-                        cells.extend([label, prediction.confidence.to_string()]);
-                    }
+                if self.values {
+                    cells.extend([prediction.value.map(|value| value.to_string()).unwrap_or_default()])
+                } else {
+                    let labels = selected(prediction);
+                    let label = if labels.is_empty() {
+                        prediction.label.clone()
+                    } else {
+                        labels.join("|")
+                    };
+                    cells.extend([label, prediction.confidence.to_string()]);
                 }
                 cells.extend([
                     tier(prediction.tier()).to_owned(),

@@ -45,29 +45,27 @@ impl Precision {
         let stem = stem.to_ascii_lowercase();
         let words = || stem.split(['_', '-', '.']);
         let any = |known: &[&str]| words().any(|word| known.contains(&word));
-        match () {
-            () if any(&[
-                "q4", "q4f16", "bnb4", "nf4", "fp4", "int4", "uint4", "qint4", "q2", "q1",
-            ]) =>
-            {
-                Self::FourBits
-            }
-            () if any(&["fp16", "f16", "float16", "half", "bf16", "bfloat16", "o4"]) => Self::SixteenBits,
-            () if any(&[
-                "int8",
-                "uint8",
-                "qint8",
-                "quint8",
-                "q8",
-                "quantized",
-                "quantised",
-                "quant",
-            ]) =>
-            {
-                Self::EightBits
-            }
-            () if any(&["optimized", "optimised", "o1", "o2", "o3"]) => Self::Optimised,
-            () => Self::Full,
+        if any(&[
+            "q4", "q4f16", "bnb4", "nf4", "fp4", "int4", "uint4", "qint4", "q2", "q1",
+        ]) {
+            Self::FourBits
+        } else if any(&["fp16", "f16", "float16", "half", "bf16", "bfloat16", "o4"]) {
+            Self::SixteenBits
+        } else if any(&[
+            "int8",
+            "uint8",
+            "qint8",
+            "quint8",
+            "q8",
+            "quantized",
+            "quantised",
+            "quant",
+        ]) {
+            Self::EightBits
+        } else if any(&["optimized", "optimised", "o1", "o2", "o3"]) {
+            Self::Optimised
+        } else {
+            Self::Full
         }
     }
 

@@ -196,9 +196,10 @@ impl Files<'_> {
         let Some(class) = version.classes.get(name)? else {
             return Some(None);
         };
-        let (mut overrides, more) = match newer {
-            false => (self.version_4(class), class.more),
-            true => self.version_5(class),
+        let (mut overrides, more) = if newer {
+            self.version_5(class)
+        } else {
+            (self.version_4(class), class.more)
         };
         overrides.split_special_tokens = self.flag("split_special_tokens").unwrap_or(false);
         Some(Some(Reading {

@@ -149,9 +149,12 @@ pub(super) fn inputs(onnx: &ChosenOnnx, notes: &mut Notes) -> Inputs {
             "say in a manifest.toml which one does: [onnx.inputs] input_ids = \"NAME\" (docs/models.md)",
         );
     }
-    let told = taken.iter().map(|(role, name)| match role == name {
-        true => name.to_string(),
-        false => format!("{role} as `{name}`"),
+    let told = taken.iter().map(|(role, name)| {
+        if role == name {
+            name.to_string()
+        } else {
+            format!("{role} as `{name}`")
+        }
     });
     notes.found(format!("{file}: it is fed {}", told.collect::<Vec<_>>().join(", ")));
     let others = taken.iter().filter(|(role, name)| role != name);

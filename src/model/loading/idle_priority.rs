@@ -96,9 +96,10 @@ pub fn when_idle<T: Send>(work: impl Fn(&Patience) -> T + Sync) -> T {
         });
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
-    match patience.over.load(Ordering::Acquire) {
-        true => here(work),
-        false => done,
+    if patience.over.load(Ordering::Acquire) {
+        here(work)
+    } else {
+        done
     }
 }
 

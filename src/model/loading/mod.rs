@@ -394,8 +394,5 @@ struct Narrow {
 fn clock_for(around: Around, intra_threads: usize) -> impl Fn() -> Instant {
     let own = own_clock();
     let by_processor = intra_threads == 1 && matches!(around, Around::Busy { .. });
-    move || match by_processor {
-        true => own(),
-        false => Instant::now(),
-    }
+    move || if by_processor { own() } else { Instant::now() }
 }

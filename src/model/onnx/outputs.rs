@@ -198,11 +198,14 @@ fn winners(name: &str, output: &DynValue, places: &Places, rows: usize) -> Resul
 
 /// A tensor's shape, and its numbers in single precision, if they are as many as `fits` says. What has another size is not copied.
 fn numbers(output: &DynValue, fits: impl Fn(usize) -> bool) -> Result<(Vec<i64>, Vec<f32>), RunError> {
-    let check = |shape: &[i64], values: usize| match fits(values) {
-        true => Ok(shape.to_vec()),
-        false => Err(RunError(format!(
-            "an output has the shape {shape:?}, which is not that of the batch"
-        ))),
+    let check = |shape: &[i64], values: usize| {
+        if fits(values) {
+            Ok(shape.to_vec())
+        } else {
+            Err(RunError(format!(
+                "an output has the shape {shape:?}, which is not that of the batch"
+            )))
+        }
     };
     if let Ok((shape, values)) = output.try_extract_tensor::<f64>() {
         let shape = check(shape, values.len())?;

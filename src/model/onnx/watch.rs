@@ -189,13 +189,12 @@ fn tick() {
     loop {
         locked.idle = locked.watched.is_empty();
         let guard = locked.0;
-        let guard = match guard.as_ref().is_some_and(|state| state.idle) {
-            true => CHANGED.wait(guard).unwrap_or_else(PoisonError::into_inner),
-            false => {
-                drop(guard);
-                std::thread::sleep(TICK);
-                STATE.lock().unwrap_or_else(PoisonError::into_inner)
-            }
+        let guard = if guard.as_ref().is_some_and(|state| state.idle) {
+            CHANGED.wait(guard).unwrap_or_else(PoisonError::into_inner)
+        } else {
+            drop(guard);
+            std::thread::sleep(TICK);
+            STATE.lock().unwrap_or_else(PoisonError::into_inner)
         };
         locked = Locked(guard);
         for watch in locked.watched.values_mut() {

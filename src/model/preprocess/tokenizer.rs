@@ -212,9 +212,10 @@ impl TextTokenizer {
         }
         let mut ids = encoded.get_ids().to_vec();
         self.stand_ins.fit(&mut ids, encoded.get_special_tokens_mask())?;
-        let mut type_ids = match self.settings.token_types {
-            true => encoded.get_type_ids().to_vec(),
-            false => vec![0; ids.len()],
+        let mut type_ids = if self.settings.token_types {
+            encoded.get_type_ids().to_vec()
+        } else {
+            vec![0; ids.len()]
         };
         if ids.is_empty() {
             (ids, type_ids) = (vec![self.stand_ins.for_nothing()?], vec![0]);

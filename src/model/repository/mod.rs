@@ -44,9 +44,10 @@ impl VerifiedModel {
     pub fn assumed(&self) -> String {
         let leading = self.notes.iter().filter(|note| note.leads);
         let texts: Vec<&str> = leading.map(|note| note.text.as_str()).collect();
-        match texts.is_empty() {
-            true => String::new(),
-            false => format!("assumed: {}", texts.join("; ")),
+        if texts.is_empty() {
+            String::new()
+        } else {
+            format!("assumed: {}", texts.join("; "))
         }
     }
 
@@ -97,9 +98,10 @@ pub fn newest(root: &Path) -> Result<Vec<PathBuf>, ModelError> {
             .iter()
             .filter(|version| is_backup(&name_of(version)) && Some(*version) != newest);
         for folder in nameless.iter().chain(backups).filter(|_| newest.is_some()) {
-            let problem = match has_name(folder) {
-                true => "by its name it is a backup: it serves only where its version is asked for".to_owned(),
-                false => no_name(folder, "a version"),
+            let problem = if has_name(folder) {
+                "by its name it is a backup: it serves only where its version is asked for".to_owned()
+            } else {
+                no_name(folder, "a version")
             };
             tracing::warn!(folder = %folder.display(), problem, "passed over");
         }

@@ -40,9 +40,10 @@ pub fn run(
     let mut tiers = [Tier::load(fast, intra_threads)?, Tier::load(deep, intra_threads)?];
     let mut said = vec![Some(Said::default()); texts.len()];
     for round in 0..ROUNDS {
-        let places: Vec<usize> = match is_split(texts.len()) {
-            true => (round..texts.len()).step_by(ROUNDS).collect(),
-            false => (0..texts.len()).collect(),
+        let places: Vec<usize> = if is_split(texts.len()) {
+            (round..texts.len()).step_by(ROUNDS).collect()
+        } else {
+            (0..texts.len()).collect()
         };
         let of_round: Vec<&str> = places.iter().map(|&at| texts[at]).collect();
         for (tier, model) in tiers.iter_mut().enumerate() {
@@ -61,10 +62,7 @@ pub fn run(
 
 /// How many runs of a text there are, by both models.
 pub fn runs(texts: usize) -> usize {
-    match is_split(texts) {
-        true => 2 * texts,
-        false => 2 * texts * ROUNDS,
-    }
+    if is_split(texts) { 2 * texts } else { 2 * texts * ROUNDS }
 }
 
 /// Whether each text is a part of one round, not of all.

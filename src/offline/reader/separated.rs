@@ -120,9 +120,10 @@ impl Separated {
         let mut end = first.end;
         let mut further: Vec<Line> = Vec::new();
         while marks.is_open() {
-            let next = match further.len() < MOST_LINES && text.len() < MOST_BYTES {
-                true => self.lines.next().transpose()?,
-                false => None,
+            let next = if further.len() < MOST_LINES && text.len() < MOST_BYTES {
+                self.lines.next().transpose()?
+            } else {
+                None
             };
             let Some(next) = next else {
                 self.lines.put_back(further);
