@@ -12,6 +12,8 @@
 //! 8. [`error`]: the one list of failures, and what each is in gRPC, HTTP and metrics.
 //! 9. [`telemetry`]: logs, metrics, request ids.
 //!
+//! Used everywhere: [`timer`] sleeps until a moment that may never come, [`low_priority`] lowers the priority of threads.
+//!
 //! Beside the path of a request: [`offline`] reads files of texts, for the commands that take them, and measures a
 //! cascade, for `tandem calibrate`.
 //!
@@ -34,8 +36,10 @@ pub mod batching;
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod low_priority;
 pub mod model;
 pub mod offline;
 pub mod server;
 pub mod service;
 pub mod telemetry;
+pub mod timer;

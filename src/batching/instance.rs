@@ -10,14 +10,14 @@ use super::core::Core;
 use super::cost::BatchShape;
 use super::queue::{Batch, Entry};
 use super::ticket::{Failure, RowOutput};
-use crate::model::low_priority::{Priority, give_way};
+use crate::low_priority::LowPriority;
 use crate::model::runtime::thread_time::thread_time;
 use crate::model::{ModelInput, RunError, Runner};
 
 /// Runs batches until there are no more.
 pub fn serve(core: &Core, instance: usize, mut runner: Box<dyn Runner>) {
     // A refusal or a health check takes microseconds, and should not wait for the end of a time slice of inference.
-    give_way(Priority::Runs);
+    LowPriority::Runs.enter();
     while let Some(batch) = core.next_batch(instance) {
         let (rows, width) = (batch.entries.len(), batch.width);
         let (started, worked_before) = (Instant::now(), thread_time());

@@ -16,7 +16,7 @@ use super::sync::atomic::Ordering;
 use super::sync::{Arc, Condvar, Mutex, MutexGuard, lock};
 use super::ticket::SubmitOptions;
 use super::turns::{Account, JobId, Turns};
-use crate::model::low_priority::{Priority, give_way};
+use crate::low_priority::LowPriority;
 
 /// How long a part of a job should take: what others wait for. One text more comes on top.
 pub const PART: Duration = Duration::from_millis(1);
@@ -338,7 +338,7 @@ impl Shared {
 
 /// The life of a worker: a part, then the next one, of whichever job has its turn.
 fn work(shared: &Shared, worker: usize) {
-    give_way(Priority::Runs);
+    LowPriority::Runs.enter();
     while let Some((account, mut job)) = shared.next(worker) {
         let started = Instant::now();
         let left = std::panic::catch_unwind(AssertUnwindSafe(|| (job.part)())).map_err(drop);

@@ -2,7 +2,7 @@
 //! output becomes an answer.
 //!
 //! Knows nothing of requests, queues or protocols. In reading order:
-//! [`files`] → [`scan`] → [`manifest`] → [`repository`] → [`discover`] → [`limited`] → [`load`] → [`loaded`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`sample`] → [`table`] → [`own_texts`] → [`cost`] → [`text_cost`] →
+//! [`files`] → [`scan`] → [`manifest`] → [`model_name`] → [`repository`] → [`discover`] → [`limited`] → [`load`] → [`loaded`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`sample`] → [`table`] → [`own_texts`] → [`cost`] → [`text_cost`] →
 //! [`idle`] → [`signature`] → [`memory`].
 
 pub mod blend;
@@ -13,11 +13,11 @@ pub mod limited;
 pub mod listed_files;
 pub mod loaded;
 pub mod loading;
-pub mod low_priority;
 pub mod manifest;
 mod max_tokens;
 pub mod memory;
 pub mod model_error;
+pub mod model_name;
 pub mod neighbours;
 pub mod onnx;
 pub mod own_texts;

@@ -31,6 +31,7 @@ use crate::api::call::ConnectionId;
 use crate::api::call_layer::DoorRouter;
 use crate::config::Settings;
 use crate::telemetry::line_limit::LineLimit;
+use crate::timer::sleep_until;
 
 /// The largest request headers that are read, in bytes: twice what a call may have, so that most of those who send more are
 /// told so in our words (`api/call.rs`).
@@ -223,12 +224,13 @@ impl Connection {
         }
         // Over HTTP/2 this is GOAWAY twice: calls that are on their way to us are still taken.
         connection.as_mut().graceful_shutdown();
+        // The drain has a limit of its own.
+        let cut_at = grace.map(|grace| Instant::now() + grace);
         tokio::select! {
             outcome = connection => ended(protocol, outcome),
             () = no_more_calls(&activity) => tracing::debug!(door = protocol.name(), "a mute peer was sent away"),
             () = activity.stuck_for(limits.stuck) => stuck(protocol),
-            // The drain has a limit of its own.
-            () = passed(grace) => tracing::debug!(door = protocol.name(), "a connection was cut after its grace"),
+            () = sleep_until(cut_at) => tracing::debug!(door = protocol.name(), "a connection was cut after its grace"),
         }
     }
 
@@ -268,10 +270,8 @@ async fn silence(activity: &Activity, handshake: Duration) {
 /// Waits for `age`, give or take a tenth: connections that were opened together do not all come back together. Zero is
 /// never.
 async fn old_age(age: Duration) {
-    if age.is_zero() {
-        return std::future::pending().await;
-    }
-    tokio::time::sleep(age.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
+    let age = (!age.is_zero()).then(|| age.mul_f64(0.9 + 0.2 * fastrand::f64()));
+    sleep_until(age.map(|age| Instant::now() + age)).await;
 }
 
 /// Waits, on a connection that was told to go, until there has been no call for a while: a peer that does not even confirm
@@ -279,13 +279,6 @@ async fn old_age(age: Duration) {
 async fn no_more_calls(activity: &Activity) {
     tokio::time::sleep(LAST_CALLS).await;
     activity.idle_for(LAST_CALLS).await;
-}
-
-async fn passed(limit: Option<Duration>) {
-    match limit {
-        Some(limit) => tokio::time::sleep(limit).await,
-        None => std::future::pending().await,
-    }
 }
 
 fn stuck(protocol: Protocol) {

@@ -16,6 +16,7 @@ use super::unary::{respond, take_call};
 use crate::error::{Error, Reason};
 use crate::service::Service;
 use crate::service::catalog::health::ServingState;
+use crate::timer::sleep_until;
 
 /// The longest name that a model or a service has, in bytes.
 const MAX_NAME_BYTES: usize = 63;
@@ -114,16 +115,9 @@ impl Watch {
                 // What changed is told before the stream ends.
                 biased;
                 changed = self.changes.changed() => changed.ok()?,
-                () = until(self.service.next_recovery(Instant::now())) => {}
+                () = sleep_until(self.service.next_recovery(Instant::now())) => {}
                 () = self.drain.cancelled() => return None,
             }
         }
-    }
-}
-
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment.into()).await,
-        None => std::future::pending().await,
     }
 }

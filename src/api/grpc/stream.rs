@@ -27,6 +27,7 @@ use crate::api::door::Door;
 use crate::api::pb::predict_stream_response::Outcome;
 use crate::api::{convert, pb};
 use crate::error::{Error, Reason};
+use crate::timer::sleep_until;
 
 /// The most requests of one stream that are open or answered and not taken by the reader.
 pub const MAX_OPEN_REQUESTS: usize = 64;
@@ -76,7 +77,7 @@ pub fn serve_stream(
         let outcome = tokio::select! {
             outcome = served => outcome.unwrap_or_else(|_| Err(Error::internal())),
             () = answers.closed() => Err(Error::new(Reason::Cancelled, "the caller went away")),
-            () = until(deadline) => Err(Error::deadline_exceeded()),
+            () = sleep_until(deadline) => Err(Error::deadline_exceeded()),
         };
         server.call.finish(METHOD, outcome.as_ref().copied());
         let status = outcome
@@ -90,13 +91,6 @@ pub fn serve_stream(
         }
     });
     ReceiverStream::new(reader)
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
-    }
 }
 
 struct StreamServer {

@@ -19,6 +19,7 @@ use crate::config::Settings;
 use crate::config::settings::RouteSetting;
 use crate::model::loaded::Model;
 use crate::model::loading::{InstanceSettings, initialize};
+use crate::model::model_name::ModelName;
 use crate::model::repository::{self, VerifiedModel};
 use crate::model::{ModelInput, Runner, Tier};
 use crate::telemetry::process::cpu_seconds;
@@ -91,17 +92,19 @@ fn choose(args: &RawArgs, settings: &Settings) -> Result<VerifiedModel, String> 
         // What the cascade saves is told against the deep model.
         RouteSetting::Deep | RouteSetting::Cascade => Tier::Deep,
     };
-    let name = args.model.split('@').next().unwrap_or_default();
+    let asked = ModelName::parse(&args.model);
+    if asked.is_none() && !args.model.is_empty() {
+        return Err("--model must be NAME or NAME@VERSION".into());
+    }
     let task = match args.task.as_str() {
         "" => settings.default_task.as_deref().unwrap_or_default(),
         task => task,
     };
     let mut found = models.into_iter().filter(|model| {
         let manifest = &model.manifest;
-        if name.is_empty() {
-            manifest.tier == tier && (task.is_empty() || manifest.task == task)
-        } else {
-            manifest.name == name
+        match &asked {
+            Some(asked) => manifest.name == asked.name,
+            None => manifest.tier == tier && (task.is_empty() || manifest.task == task),
         }
     });
     match (found.next(), found.next()) {

@@ -16,7 +16,7 @@ use crate::api::pb;
 use crate::api::pb::admin_service_client::AdminServiceClient;
 use crate::api::pb::model_service_client::ModelServiceClient;
 use crate::config::{HumanDuration, Settings};
-use crate::service::status::model_info::ModelName;
+use crate::model::model_name::ModelName;
 use print::Printer;
 
 /// Where the admin port is asked for when no configuration names one.

@@ -14,10 +14,10 @@ use crate::config::Settings;
 use crate::config::settings::RouteSetting;
 use crate::error::{Error, Reason};
 use crate::model::Tier;
+use crate::model::model_name::ModelName;
 use crate::service::Service;
 use crate::service::lifecycle::start::open_catalog;
 use crate::service::messages::{CallTimes, ClientKey, Weight};
-use crate::service::status::model_info::ModelName;
 use crate::telemetry::metrics::Metrics;
 
 /// Who answers.

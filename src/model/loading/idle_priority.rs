@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use ndarray::Array2;
 
+use crate::low_priority::LowPriority;
 use crate::model::input::ModelInput;
 use crate::model::runner::{RunError, Runner};
 
@@ -91,7 +92,7 @@ pub fn when_idle<T: Send>(work: impl Fn(&Patience) -> T + Sync) -> T {
     let patience = Patience::until(Instant::now().checked_add(PATIENCE));
     let done = std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            step_back();
+            LowPriority::Idle.enter();
             work(&patience)
         });
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -100,17 +101,6 @@ pub fn when_idle<T: Send>(work: impl Fn(&Patience) -> T + Sync) -> T {
         here(work)
     } else {
         done
-    }
-}
-
-/// Puts this thread into the idle class for good: the system lets nobody out of it. Where there is none, all threads are equal.
-fn step_back() {
-    #[cfg(target_os = "linux")]
-    {
-        use thread_priority::unix::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy};
-        use thread_priority::{ThreadPriority, thread_native_id};
-        let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-        let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy);
     }
 }
 

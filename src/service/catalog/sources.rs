@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use super::pins::Pins;
 use super::refusal::{Refusal, RefusedVersion, Stage};
 use crate::config::Settings;
+use crate::low_priority::LowPriority;
 use crate::model::discover::Hints;
 use crate::model::limited::{self, CallOff, LOAD_LIMIT};
-use crate::model::low_priority::{Priority, give_way};
 use crate::model::repository::{self, VerifiedModel};
 use crate::model::{ModelError, Tier};
 
@@ -59,12 +59,14 @@ pub fn name_and_version(settings: &Settings, folder: &Path) -> (String, String) 
 pub fn read(
     settings: &Settings,
     folder: &Path,
-    priority: Priority,
+    priority: Option<LowPriority>,
     called_off: &dyn Fn() -> bool,
 ) -> Result<VerifiedModel, ModelError> {
     let (own, place) = (settings.clone(), folder.to_owned());
     let read = move |_: &CallOff| {
-        give_way(priority);
+        if let Some(priority) = priority {
+            priority.enter();
+        }
         read_here(&own, &place)
     };
     limited::run("model-read", LOAD_LIMIT, called_off, read).map_err(|stopped| ModelError::new(folder, stopped))?
@@ -112,7 +114,7 @@ pub fn read_all(settings: &Settings, pins: &Pins) -> Result<Opened, ModelError> 
     let mut models = Vec::new();
     for newest in folders(settings)? {
         let folder = pinned(settings, pins, &newest);
-        let error = match read(settings, &folder, Priority::Usual, &|| false) {
+        let error = match read(settings, &folder, None, &|| false) {
             Ok(model) => {
                 models.push(model);
                 continue;
@@ -125,7 +127,7 @@ pub fn read_all(settings: &Settings, pins: &Pins) -> Result<Opened, ModelError> 
         }
         let older = repository::older_than(&newest).into_iter();
         let Some(model) = older
-            .filter_map(|older| read(settings, &older, Priority::Usual, &|| false).ok())
+            .filter_map(|older| read(settings, &older, None, &|| false).ok())
             .next()
         else {
             return Err(error);

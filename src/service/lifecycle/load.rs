@@ -9,9 +9,9 @@ use super::loaded_line::tell_loaded;
 use crate::batching::shares::Amount;
 use crate::batching::workers::{Workers, WorkersSettings};
 use crate::config::Settings;
+use crate::low_priority::LowPriority;
 use crate::model::limited::{self, CallOff, LOAD_LIMIT, Stopped};
 use crate::model::loading::{Around, Initialized, InstanceSettings, Limits, SHORTEST_LIMIT, initialize_in};
-use crate::model::low_priority::{Priority, give_way};
 use crate::model::memory::{self, Expected, Usage};
 use crate::model::{ModelError, Tier};
 use crate::service::catalog::health::{Health, ServingState};
@@ -159,13 +159,15 @@ impl Loader {
         let verified = version.verified.clone();
         let run = self.settings.max_timeout.0.max(SHORTEST_LIMIT);
         let priority = match around {
-            Around::Quiet => Priority::Usual,
+            Around::Quiet => None,
             // Threads of sessions keep the priority that they were started with.
-            Around::Busy { .. } if instances.intra_threads > 1 => Priority::Runs,
-            Around::Busy { .. } => Priority::Background,
+            Around::Busy { .. } if instances.intra_threads > 1 => Some(LowPriority::Runs),
+            Around::Busy { .. } => Some(LowPriority::Loading),
         };
         let load = move |off: &CallOff| {
-            give_way(priority);
+            if let Some(priority) = priority {
+                priority.enter();
+            }
             let off = off.clone();
             initialize_in(&verified, instances, around, &Limits { run, off })
         };

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::owner::Owner;
 use crate::config::Settings;
-use crate::model::low_priority::Priority;
 use crate::model::{ModelError, repository};
 use crate::service::catalog::Catalog;
 use crate::service::catalog::canary::CanaryWatch;
@@ -61,12 +60,7 @@ fn with_canaries(mut catalog: Catalog, pins: &Pins, settings: &Settings) -> Cata
         };
         let CanaryPin { version, share } = canary;
         let same = versions.stable.version() == version;
-        let verified = sources::read(
-            settings,
-            &repository.join(model).join(version),
-            Priority::Usual,
-            &|| false,
-        );
+        let verified = sources::read(settings, &repository.join(model).join(version), None, &|| false);
         let added = verified.map_err(|error| error.problem).and_then(|verified| {
             let mut models = catalog.models().clone();
             let canary = Canary {
@@ -126,7 +120,7 @@ fn fall_back(owner: &mut Owner, newest: &Arc<ModelVersion>, error: ModelError) -
         return Err(error);
     }
     for folder in repository::older_than(&newest.verified.folder) {
-        let read = sources::read(&owner.settings, &folder, Priority::Usual, &|| owner.is_stopping());
+        let read = sources::read(&owner.settings, &folder, None, &|| owner.is_stopping());
         let Ok(verified) = read else { continue };
         let older = Arc::new(ModelVersion::new(verified));
         let mut models = owner.catalog().models().clone();

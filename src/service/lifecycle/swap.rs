@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::candidate::{self, Candidate};
 use super::owner::Owner;
 use crate::error::{Error, Reason};
-use crate::model::low_priority::Priority;
+use crate::low_priority::LowPriority;
 use crate::model::repository;
 use crate::service::catalog::Catalog;
 use crate::service::catalog::model_version::ModelVersion;
@@ -49,7 +49,9 @@ pub fn find_or_load(owner: &mut Owner, name: &str, version: &str) -> Result<Arc<
 }
 
 fn read(owner: &Owner, folder: &Path) -> Result<Candidate, Refusal> {
-    let verified = sources::read(&owner.settings, folder, Priority::Background, &|| owner.is_stopping());
+    let verified = sources::read(&owner.settings, folder, Some(LowPriority::Loading), &|| {
+        owner.is_stopping()
+    });
     let verified = verified.map_err(|error| Refusal::of_file(Stage::NotReady, &error, folder))?;
     Ok(Candidate::new(verified, &owner.catalog()))
 }

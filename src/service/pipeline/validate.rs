@@ -4,6 +4,7 @@
 
 use crate::error::{Error, FieldViolation};
 use crate::model::manifest::{Truncation, is_name};
+use crate::model::model_name::ModelName;
 use crate::service::limits::RequestLimits;
 use crate::service::messages::{ExplainInput, PredictInput, Priority, Route, ScoreKind};
 
@@ -242,20 +243,14 @@ fn target(route: Route, model: &str, faults: &mut Faults) -> Target {
     if route != Route::Default {
         faults.add("model", "excludes route: set one of the two");
     }
-    let (name, version) = match model.split_once('@') {
-        Some((name, version)) => (name, Some(version)),
-        None => (model, None),
-    };
-    if !is_name(name) || version.is_some_and(|version| !is_name(version)) {
+    let Some(ModelName { name, version }) = ModelName::parse(model) else {
         faults.add(
             "model",
             "must be a name or name@version, each matching [a-z0-9][a-z0-9_-]{0,62}",
         );
-    }
-    Target::Model {
-        name: name.to_owned(),
-        version: version.map(str::to_owned),
-    }
+        return Target::Route(route);
+    };
+    Target::Model { name, version }
 }
 
 #[derive(Default)]

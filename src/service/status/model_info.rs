@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::model_report::{ModelReport, Reporter};
 use crate::config::Settings;
 use crate::error::{Error, Reason};
-use crate::model::manifest::is_name;
+use crate::model::model_name::ModelName;
 use crate::model::repository::version_order;
 use crate::service::catalog::Catalog;
 use crate::service::catalog::model_version::ModelVersion;
@@ -63,30 +63,6 @@ pub struct ModelPage {
     pub models: Vec<ModelDetails>,
     /// What to ask the next page with; empty on the last one.
     pub next_page_token: String,
-}
-
-/// A model by name, or one version of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelName {
-    /// The model.
-    pub name: String,
-    /// The version, if one was named.
-    pub version: Option<String>,
-}
-
-impl ModelName {
-    /// Takes `name` or `name@version` apart; nothing if it is neither.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (name, version) = match text.split_once('@') {
-            None => (text, None),
-            Some((name, version)) => (name, Some(version)),
-        };
-        let named = is_name(name) && version.is_none_or(is_name);
-        named.then(|| Self {
-            name: name.to_owned(),
-            version: version.map(str::to_owned),
-        })
-    }
 }
 
 /// Tells of the models of one moment.
@@ -198,20 +174,4 @@ fn in_order(catalog: &Catalog) -> Vec<(&Versions, Arc<ModelVersion>)> {
         all.into_iter().map(move |version| (versions, version))
     };
     catalog.models().values().flat_map(of).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_may_carry_a_version() {
-        let plain = ModelName::parse("a-b").expect("a name");
-        assert_eq!((plain.name.as_str(), plain.version), ("a-b", None));
-        let with = ModelName::parse("a@10").expect("a version");
-        assert_eq!((with.name.as_str(), with.version.as_deref()), ("a", Some("10")));
-        for wrong in ["", "@", "a@", "@1", "a@1@2", "A", "../a", "a@../1"] {
-            assert_eq!(ModelName::parse(wrong), None, "{wrong}");
-        }
-    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::config::Settings;
-use crate::model::low_priority::Priority;
+use crate::low_priority::LowPriority;
 use crate::model::repository::VerifiedModel;
 use crate::model::repository::signature::{self, Signature};
 use crate::service::catalog::refusal::{Refusal, Stage};
@@ -69,7 +69,7 @@ impl Seen {
                 (Ok(model), None) => Content::Model(Box::new(model.clone())),
             };
         }
-        let verified = sources::read(settings, folder, Priority::Background, called_off)
+        let verified = sources::read(settings, folder, Some(LowPriority::Loading), called_off)
             .map_err(|error| Refusal::of_file(Stage::NotReady, &error, folder));
         let content = match &verified {
             Ok(model) => Content::Model(Box::new(model.clone())),
