@@ -2,7 +2,7 @@
 //! output becomes an answer.
 //!
 //! Knows nothing of requests, queues or protocols. In reading order:
-//! [`files`] → [`scan`] → [`manifest`] → [`model_name`] → [`repository`] → [`discover`] → [`limited`] → [`load`] → [`loaded`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`sample`] → [`table`] → [`own_texts`] → [`cost`] → [`text_cost`] →
+//! [`files`] → [`scan`] → [`manifest`] → [`model_name`] → [`repository`] → [`discover`] → [`limited`] → [`load_types`] → [`load`] → [`loaded`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`sample`] → [`table`] → [`own_texts`] → [`cost`] → [`text_cost`] →
 //! [`idle`] → [`signature`] → [`memory`].
 
 pub mod blend;
