@@ -156,7 +156,8 @@ struct Clients {
     timeout: Duration,
 }
 
-async fn act(args: &ModelsArgs, settings: &Settings, printer: &Printer) -> Result<Exit, String> {
+/// Connects to the admin port that is named, or else to the configured one.
+async fn connect(args: &ModelsArgs, settings: &Settings) -> Result<Clients, String> {
     let credentials = CredentialArgs {
         token: args.token.clone(),
         tls_ca: args.tls_ca.clone(),
@@ -169,11 +170,15 @@ async fn act(args: &ModelsArgs, settings: &Settings, printer: &Printer) -> Resul
     let address = args.addr.clone().map_or_else(configured, Ok)?;
     let (is_configured, token) = (args.addr.is_none(), args.token.as_deref());
     let connection = connect_as_configured(&address, is_configured, &credentials, token, settings).await?;
-    let mut clients = Clients {
+    Ok(Clients {
         models: ModelServiceClient::new(connection.clone()),
         admin: AdminServiceClient::new(connection),
         timeout: args.timeout.0,
-    };
+    })
+}
+
+async fn act(args: &ModelsArgs, settings: &Settings, printer: &Printer) -> Result<Exit, String> {
+    let mut clients = connect(args, settings).await?;
     match &args.action {
         Action::List => printer.list(&clients.list().await?),
         Action::Show { model } => printer.show(&clients.get(model).await?),
@@ -255,10 +260,7 @@ impl Clients {
     }
 
     async fn get(&mut self, model: &ModelName) -> Result<pb::GetModelResponse, String> {
-        let name = match &model.version {
-            Some(version) => format!("{}@{version}", model.name),
-            None => model.name.clone(),
-        };
+        let name = model.to_string();
         let request = self.within(pb::GetModelRequest { name });
         told(self.models.get_model(request).await)
     }

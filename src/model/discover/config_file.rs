@@ -73,30 +73,8 @@ fn labels_by_id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<BTreeMap<St
 pub(super) fn labels(config: &Config, output: &Port, notes: &mut Notes) -> Vec<String> {
     let columns = output.shape.get(1).copied().flatten();
     let columns = columns.and_then(|columns| usize::try_from(columns).ok());
-    let name_them = || {
-        let count = columns.unwrap_or(2).clamp(1, 3);
-        let example: Vec<String> = (0..count).map(|id| format!("\"{id}\": \"NAME\"")).collect();
-        let more = if columns > Some(count) { ", …" } else { "" };
-        format!(
-            "name them in {CONFIG_FILE}: \"id2label\": {{{}{more}}}",
-            example.join(", ")
-        )
-    };
     let labels = match &config.id2label {
-        Some(by_id) => {
-            let mut by_id: Vec<(Option<usize>, &String)> = by_id
-                .iter()
-                .map(|(id, label)| (id.trim().parse().ok(), label))
-                .collect();
-            by_id.sort();
-            if by_id.iter().enumerate().any(|(at, (id, _))| *id != Some(at)) {
-                notes.wrong(
-                    format!("{CONFIG_FILE}: the ids of id2label are not 0, 1, 2 and so on"),
-                    name_them(),
-                );
-            }
-            by_id.into_iter().map(|(_, label)| label.clone()).collect()
-        }
+        Some(by_id) => in_order(by_id, columns, notes),
         None => {
             let told = config.num_labels.and_then(|count| usize::try_from(count).ok());
             let count = columns
@@ -124,7 +102,7 @@ pub(super) fn labels(config: &Config, output: &Port, notes: &mut Notes) -> Vec<S
     if labels == numbered_labels(count) {
         notes.assumed_meaning(
             format!("the labels are {}: nobody named them", listed(&labels)),
-            name_them(),
+            name_them(columns),
         );
     } else {
         notes.found(format!("{CONFIG_FILE}: {count} labels: {}", listed(&labels)));
@@ -134,9 +112,45 @@ pub(super) fn labels(config: &Config, output: &Port, notes: &mut Notes) -> Vec<S
     {
         notes.wrong(
             format!("the output has {columns} columns, {CONFIG_FILE} names {count} labels"),
-            format!("take the {CONFIG_FILE} of this very model, or {}", name_them()),
+            format!(
+                "take the {CONFIG_FILE} of this very model, or {}",
+                name_them(Some(columns))
+            ),
         );
     }
+    note_label2id(config, &labels, notes);
+    labels
+}
+
+/// What to do where labels have no names, or wrong ids.
+fn name_them(columns: Option<usize>) -> String {
+    let count = columns.unwrap_or(2).clamp(1, 3);
+    let example: Vec<String> = (0..count).map(|id| format!("\"{id}\": \"NAME\"")).collect();
+    let more = if columns > Some(count) { ", …" } else { "" };
+    format!(
+        "name them in {CONFIG_FILE}: \"id2label\": {{{}{more}}}",
+        example.join(", ")
+    )
+}
+
+/// The labels of `id2label`, by their ids, which should be 0, 1, 2 and so on.
+fn in_order(by_id: &BTreeMap<String, String>, columns: Option<usize>, notes: &mut Notes) -> Vec<String> {
+    let mut by_id: Vec<(Option<usize>, &String)> = by_id
+        .iter()
+        .map(|(id, label)| (id.trim().parse().ok(), label))
+        .collect();
+    by_id.sort();
+    if by_id.iter().enumerate().any(|(at, (id, _))| *id != Some(at)) {
+        notes.wrong(
+            format!("{CONFIG_FILE}: the ids of id2label are not 0, 1, 2 and so on"),
+            name_them(columns),
+        );
+    }
+    by_id.into_iter().map(|(_, label)| label.clone()).collect()
+}
+
+/// Takes note where `label2id` says something else than the labels.
+fn note_label2id(config: &Config, labels: &[String], notes: &mut Notes) {
     let ids = config.label2id.as_object().into_iter().flatten();
     let differs = |(label, id): (&String, &Value)| {
         let id = json_file::whole_of(id).and_then(|id| usize::try_from(id).ok());
@@ -149,7 +163,6 @@ pub(super) fn labels(config: &Config, output: &Port, notes: &mut Notes) -> Vec<S
             format!("make them agree in {CONFIG_FILE}"),
         );
     }
-    labels
 }
 
 /// What transformers calls labels that nobody named.

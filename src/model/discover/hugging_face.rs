@@ -3,11 +3,12 @@
 //! Follows what transformers does with the same files: the labels and the kind of answer of `config.json`, and a length
 //! that both the tokenizer and the positions allow.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::config_file::{Config, labels, problem_type};
-use super::file_names::{ADDED_TOKENS_FILE, SPECIAL_TOKENS_FILE, TOKENIZER_FILE};
-use super::file_names::{CONFIG_FILE, TOKENIZER_CONFIG_FILE};
+use super::file_names::{ADDED_TOKENS_FILE, CONFIG_FILE, SPECIAL_TOKENS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE};
 use super::graph::Port;
 use super::json_file::read_json;
 use super::notes::Notes;
@@ -52,16 +53,7 @@ pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -
     let token_types = token_types(onnx, &config, &tokenizer, notes);
     note_quantised(onnx, notes);
     let hints = place.hints;
-    let mut files = onnx.files.clone();
-    let described = [
-        CONFIG_FILE,
-        TOKENIZER_FILE,
-        TOKENIZER_CONFIG_FILE,
-        SPECIAL_TOKENS_FILE,
-        ADDED_TOKENS_FILE,
-    ];
-    files.extend(described.iter().filter(|file| place.has(file)).map(ToString::to_string));
-    let files = place.checksums(&files).map_err(|problem| notes.problem(problem));
+    let files = checksums(place, onnx, notes);
     Some(Manifest {
         schema_version: SCHEMA_VERSION,
         name: hints.name.clone(),
@@ -103,8 +95,22 @@ pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -
         },
         training: toml::Table::new(),
         metrics: toml::Table::new(),
-        files: files.ok()?,
+        files: files?,
     })
+}
+
+/// The checksums of all files that say what the model is.
+fn checksums(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -> Option<BTreeMap<String, String>> {
+    let described = [
+        CONFIG_FILE,
+        TOKENIZER_FILE,
+        TOKENIZER_CONFIG_FILE,
+        SPECIAL_TOKENS_FILE,
+        ADDED_TOKENS_FILE,
+    ];
+    let mut files = onnx.files.clone();
+    files.extend(described.iter().filter(|file| place.has(file)).map(ToString::to_string));
+    place.checksums(&files).map_err(|problem| notes.problem(problem)).ok()
 }
 
 fn config(place: &Place<'_>, notes: &mut Notes) -> Option<Config> {

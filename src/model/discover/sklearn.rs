@@ -207,26 +207,18 @@ fn numbers_of(graph: &Graph, label: Option<&Port>, notes: &mut Notes) -> Option<
         ProblemType::SingleLabel
     };
     let numbers: Vec<&Port> = graph.outputs.iter().filter(is_numbers).collect();
-    let unnamed = |notes: &mut Notes| notes.wrong("it names no classes", BY_HAND);
-    let several = |notes: &mut Notes| {
-        notes.wrong(
-            "it gives several answers for each text (MultiOutputClassifier, ClassifierChain, nearest neighbours and trees on several \
-             labels)",
-            "train OneVsRestClassifier around it on the labels, or export each of its classifiers (estimators_) by itself",
-        );
-    };
     if let Some(output) = graph.outputs.iter().find(|output| output.kind == PortKind::ListOfMaps) {
         let classes = graph.classes_of(&output.name).or(of_label);
         if each && classes.is_none() {
-            several(notes);
+            wrong_several(notes);
             return None;
+        }
+        if classes.is_none() {
+            wrong_unnamed(notes);
         }
         return Some(Facts {
             output: output.name.clone(),
-            classes: classes.or_else(|| {
-                unnamed(notes);
-                None
-            })?,
+            classes: classes?,
             maps: true,
             problem_type,
             ..Facts::default()
@@ -234,12 +226,12 @@ fn numbers_of(graph: &Graph, label: Option<&Port>, notes: &mut Notes) -> Option<
     }
     match numbers[..] {
         [] if each || graph.outputs.iter().any(|output| output.kind == PortKind::Other) => {
-            several(notes);
+            wrong_several(notes);
             None
         }
         // For each label a table of its two classes.
         [output] if each && output.shape.len() == 3 => {
-            several(notes);
+            wrong_several(notes);
             None
         }
         [] => {
@@ -255,43 +247,19 @@ fn numbers_of(graph: &Graph, label: Option<&Port>, notes: &mut Notes) -> Option<
                 && output.name == "variable"
                 && matches!(output.shape[..], [_, Some(columns)] if columns > 1) =>
         {
-            notes.wrong(
-                "it gives several numbers for each text and no classes: a regression of several values, or a pipeline without its \
-                 classifier",
-                "export the whole pipeline, with a classifier at its end, or with a regression of one value",
-            );
+            wrong_unmade(notes);
             None
         }
-        [output] => {
-            let width = output.shape.get(1).copied().flatten().map(|columns| columns as usize);
-            let regression = label.is_none() && width.unwrap_or(1) == 1;
-            let classes = match (of_label, width) {
-                _ if regression => vec!["value".to_owned()],
-                (Some(classes), _) => classes,
-                (None, Some(width)) => {
-                    notes.assumed(
-                        format!("it names no classes: they are numbered from 0 to {}", width - 1),
-                        BY_HAND,
-                    );
-                    (0..width).map(|class| class.to_string()).collect()
-                }
-                (None, None) => {
-                    unnamed(notes);
-                    return None;
-                }
-            };
-            Some(Facts {
-                output: output.name.clone(),
-                single_column: width == Some(1) || output.shape.len() == 1,
-                classes,
-                problem_type: if regression {
-                    ProblemType::Regression
-                } else {
-                    problem_type
-                },
-                ..Facts::default()
-            })
-        }
+        [output] if label.is_none() && width(output).unwrap_or(1) == 1 => Some(Facts {
+            classes: vec!["value".to_owned()],
+            problem_type: ProblemType::Regression,
+            ..of_table(output)
+        }),
+        [output] => Some(Facts {
+            classes: classes_of_table(output, of_label, notes)?,
+            problem_type,
+            ..of_table(output)
+        }),
         _ => Some(Facts {
             classes: column_classes(&numbers, of_label, notes)?,
             columns: numbers.iter().map(|output| output.name.clone()).collect(),
@@ -299,6 +267,56 @@ fn numbers_of(graph: &Graph, label: Option<&Port>, notes: &mut Notes) -> Option<
             ..Facts::default()
         }),
     }
+}
+
+fn wrong_unnamed(notes: &mut Notes) {
+    notes.wrong("it names no classes", BY_HAND);
+}
+
+fn wrong_several(notes: &mut Notes) {
+    notes.wrong(
+        "it gives several answers for each text (MultiOutputClassifier, ClassifierChain, nearest neighbours and trees on several \
+         labels)",
+        "train OneVsRestClassifier around it on the labels, or export each of its classifiers (estimators_) by itself",
+    );
+}
+
+fn wrong_unmade(notes: &mut Notes) {
+    notes.wrong(
+        "it gives several numbers for each text and no classes: a regression of several values, or a pipeline without its \
+         classifier",
+        "export the whole pipeline, with a classifier at its end, or with a regression of one value",
+    );
+}
+
+/// The columns of a table, where its size is known.
+fn width(table: &Port) -> Option<usize> {
+    table.shape.get(1).copied().flatten().map(|columns| columns as usize)
+}
+
+/// What is known of a table by itself.
+fn of_table(table: &Port) -> Facts {
+    Facts {
+        output: table.name.clone(),
+        single_column: width(table) == Some(1) || table.shape.len() == 1,
+        ..Facts::default()
+    }
+}
+
+/// The classes of one table of numbers, a column each: as the label's output names them, or else by their numbers.
+fn classes_of_table(table: &Port, of_label: Option<Vec<String>>, notes: &mut Notes) -> Option<Vec<String>> {
+    if of_label.is_some() {
+        return of_label;
+    }
+    let Some(width) = width(table) else {
+        wrong_unnamed(notes);
+        return None;
+    };
+    notes.assumed(
+        format!("it names no classes: they are numbered from 0 to {}", width - 1),
+        BY_HAND,
+    );
+    Some((0..width).map(|class| class.to_string()).collect())
 }
 
 /// The classes of `zipmap="columns"`: its outputs are named `s` and the class, or `i` and the number.

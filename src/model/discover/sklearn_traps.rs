@@ -88,6 +88,22 @@ pub(super) fn note(open: OpenProbe<'_>, graph: &Graph, shown: &Shown<'_>, notes:
             "export it without raw_scores",
         );
     }
+    note_linear(graph, shown, notes);
+    let tuned = |node: &Node| node.output.iter().any(|name| name.starts_with("label_tuned"));
+    if graph.nodes.iter().any(tuned) {
+        notes.doubtful(
+            "TunedThresholdClassifierCV is exported without its threshold: labels are those of the inner classifier",
+            "export the inner classifier (estimator_), and set the threshold where the answers are read",
+        );
+    }
+    if note_machines(graph, shown, notes) {
+        return Ok(());
+    }
+    note_decisions(open, graph, shown, notes)
+}
+
+/// Tells of linear classifiers of different kinds that are exported alike.
+fn note_linear(graph: &Graph, shown: &Shown<'_>, notes: &mut Notes) {
     let linear =
         |node: &Node| node.op_type == "LinearClassifier" && node.text("post_transform").as_deref() == Some("NONE");
     if shown.classes > 2 && !shown.each && shown.like_labels > 0 && graph.nodes.iter().any(linear) {
@@ -112,17 +128,6 @@ pub(super) fn note(open: OpenProbe<'_>, graph: &Graph, shown: &Shown<'_>, notes:
             "put CalibratedClassifierCV around LinearDiscriminantAnalysis",
         );
     }
-    let tuned = |node: &Node| node.output.iter().any(|name| name.starts_with("label_tuned"));
-    if graph.nodes.iter().any(tuned) {
-        notes.doubtful(
-            "TunedThresholdClassifierCV is exported without its threshold: labels are those of the inner classifier",
-            "export the inner classifier (estimator_), and set the threshold where the answers are read",
-        );
-    }
-    if note_machines(graph, shown, notes) {
-        return Ok(());
-    }
-    note_decisions(open, graph, shown, notes)
 }
 
 /// Tells of support vector machines inside another classifier, which asks for their scores; gives whether there are any. The

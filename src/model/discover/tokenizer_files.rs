@@ -77,19 +77,7 @@ pub(super) fn read(place: &Place<'_>, model: &config_file::Config, notes: &mut N
         return None;
     };
     let text_pairs = tokenizer.post_processor.as_ref().is_some_and(knows_pairs);
-    notes.found(format!(
-        "{TOKENIZER_FILE}: {}",
-        if text_pairs {
-            "it takes texts, and pairs of them"
-        } else {
-            "it takes single texts"
-        }
-    ));
-    if tokenizer.padding.is_some() {
-        notes.found(format!(
-            "{TOKENIZER_FILE}: its fixed padding is not used: texts are padded to the longest of their batch"
-        ));
-    }
+    note_layout(&tokenizer, text_pairs, notes);
     let own = |token: &Value| {
         let id = u32::try_from(token.get("id")?.as_u64()?).ok()?;
         Some((id, tokenizer_special::whole(token, false)?))
@@ -116,10 +104,9 @@ pub(super) fn read(place: &Place<'_>, model: &config_file::Config, notes: &mut N
         .and_then(content);
     let by_name = || added.iter().find(|(_, token)| Some(token.content.as_str()) == named);
     let length = checked.model_max_length.or(checked.max_len);
-    let own_side = tokenizer.truncation.as_ref().and_then(|own| own.get("direction"));
-    let own_side = own_side.and_then(Value::as_str);
-    let own_length = tokenizer.truncation.as_ref().and_then(|own| own.get("max_length"));
-    let own_length = own_length.and_then(Value::as_u64);
+    let own = |key: &str| tokenizer.truncation.as_ref()?.get(key);
+    let own_side = own("direction").and_then(Value::as_str);
+    let own_length = own("max_length").and_then(Value::as_u64);
     let side = checked.truncation_side.as_deref().or(own_side);
     if config.get("padding_side").and_then(Value::as_str) == Some("left") {
         notes.found(format!(
@@ -140,6 +127,21 @@ pub(super) fn read(place: &Place<'_>, model: &config_file::Config, notes: &mut N
         pad_id: model.pad_id().or_else(|| by_name().map(|(id, _)| *id)),
         reading,
     })
+}
+
+/// Tells what texts it takes, and of a padding that is not used.
+fn note_layout(tokenizer: &Tokenizer, text_pairs: bool, notes: &mut Notes) {
+    let takes = if text_pairs {
+        "it takes texts, and pairs of them"
+    } else {
+        "it takes single texts"
+    };
+    notes.found(format!("{TOKENIZER_FILE}: {takes}"));
+    if tokenizer.padding.is_some() {
+        notes.found(format!(
+            "{TOKENIZER_FILE}: its fixed padding is not used: texts are padded to the longest of their batch"
+        ));
+    }
 }
 
 /// A token, by itself or with its settings.

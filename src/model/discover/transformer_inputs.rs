@@ -149,6 +149,13 @@ pub(super) fn inputs(onnx: &ChosenOnnx, notes: &mut Notes) -> Inputs {
             "say in a manifest.toml which one does: [onnx.inputs] input_ids = \"NAME\" (docs/models.md)",
         );
     }
+    found.names = note_taken(&taken, file, notes);
+    note_fixed(&found, file, notes);
+    found
+}
+
+/// Tells which input takes what; gives those that have names of their own, by what they take.
+fn note_taken(taken: &[(&str, &str)], file: &str, notes: &mut Notes) -> BTreeMap<String, String> {
     let told = taken.iter().map(|(role, name)| {
         if role == name {
             name.to_string()
@@ -158,17 +165,16 @@ pub(super) fn inputs(onnx: &ChosenOnnx, notes: &mut Notes) -> Inputs {
     });
     notes.found(format!("{file}: it is fed {}", told.collect::<Vec<_>>().join(", ")));
     let others = taken.iter().filter(|(role, name)| role != name);
-    found.names = others
+    let names: BTreeMap<String, String> = others
         .map(|(role, name)| (role.to_string(), name.to_string()))
         .collect();
-    if !found.names.is_empty() {
+    if !names.is_empty() {
         notes.assumed(
             format!("{file}: its inputs have names of another exporter; what each takes is known by its name alone"),
             "check --write-manifest writes them down: [onnx.inputs] says what takes what",
         );
     }
-    note_fixed(&found, file, notes);
-    found
+    names
 }
 
 /// Takes note of a size that an input is fixed to.

@@ -14,10 +14,17 @@ pub(super) fn output<'a>(onnx: &'a ChosenOnnx, config: &Config, notes: &mut Note
         notes.wrong(format!("{file}: {what}, not a classifier of texts: {why}"), CLASSIFIERS);
         return None;
     }
+    let output = choose(onnx, config, notes)?;
+    holds_rows_of_floats(file, output, notes).then_some(output)
+}
+
+/// The output called `logits`, or else the only one that may be meant.
+fn choose<'a>(onnx: &'a ChosenOnnx, config: &Config, notes: &mut Notes) -> Option<&'a Port> {
+    let file = &onnx.file;
     let outputs = &onnx.graph.outputs;
     let rows: Vec<&Port> = outputs.iter().filter(|output| output.shape.len() == 2).collect();
-    let output = match (onnx.graph.output("logits"), rows.as_slice()) {
-        (Some(output), _) => output,
+    match (onnx.graph.output("logits"), rows.as_slice()) {
+        (Some(output), _) => Some(output),
         (None, &[output]) => {
             if let Some(why) = looks_like_embedding(output, config) {
                 notes.wrong(
@@ -33,7 +40,7 @@ pub(super) fn output<'a>(onnx: &'a ChosenOnnx, config: &Config, notes: &mut Note
                 ),
                 "name another in a manifest.toml (onnx.output)",
             );
-            output
+            Some(output)
         }
         (None, []) => {
             notes.wrong(
@@ -43,7 +50,7 @@ pub(super) fn output<'a>(onnx: &'a ChosenOnnx, config: &Config, notes: &mut Note
                 ),
                 CLASSIFIERS,
             );
-            return None;
+            None
         }
         (None, several) => {
             let names: Vec<&str> = several.iter().map(|output| output.name.as_str()).collect();
@@ -54,9 +61,13 @@ pub(super) fn output<'a>(onnx: &'a ChosenOnnx, config: &Config, notes: &mut Note
                 ),
                 "say in a manifest.toml which one is meant (onnx.output), a folder for each head",
             );
-            return None;
+            None
         }
-    };
+    }
+}
+
+/// Whether an output has a row of floats for each text.
+fn holds_rows_of_floats(file: &str, output: &Port, notes: &mut Notes) -> bool {
     if output.shape.len() != 2 && !output.shape.is_empty() {
         notes.wrong(
             format!(
@@ -66,16 +77,16 @@ pub(super) fn output<'a>(onnx: &'a ChosenOnnx, config: &Config, notes: &mut Note
             ),
             CLASSIFIERS,
         );
-        return None;
+        return false;
     }
     match output.kind {
-        PortKind::Tensor(Element::F32 | Element::F64) => Some(output),
+        PortKind::Tensor(Element::F32 | Element::F64) => true,
         PortKind::Tensor(Element::F16) => {
             notes.found(format!(
                 "{file}: the output `{}` has 16-bit floats, which processors are slow at",
                 output.name
             ));
-            Some(output)
+            true
         }
         _ => {
             notes.wrong(
@@ -85,7 +96,7 @@ pub(super) fn output<'a>(onnx: &'a ChosenOnnx, config: &Config, notes: &mut Note
                 ),
                 "export it with --dtype fp32",
             );
-            None
+            false
         }
     }
 }
