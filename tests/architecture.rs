@@ -1,5 +1,6 @@
 //! The rules of the sources that a machine can check: who imports whom, how a file looks, and how the recipes run cargo.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -84,9 +85,34 @@ fn mentions(applies: impl Fn(&Source) -> bool, words: &[&str]) -> Vec<String> {
 #[test]
 fn imports_go_from_the_doors_to_the_models() {
     // Each layer, and what it must not know: whatever stands above it.
-    let layers: [(&str, &[&str]); 4] = [
+    let layers: [(&str, &[&str]); 8] = [
         ("api", &["crate::server", "crate::cli"]),
         ("service", &["crate::api", "crate::server", "crate::cli"]),
+        (
+            "service/pipeline",
+            &["crate::service::lifecycle", "crate::service::status"],
+        ),
+        (
+            "service/lifecycle",
+            &["crate::service::pipeline", "crate::service::status"],
+        ),
+        (
+            "service/catalog",
+            &[
+                "crate::service::pipeline",
+                "crate::service::lifecycle",
+                "crate::service::status",
+            ],
+        ),
+        (
+            "service/inference",
+            &[
+                "crate::service::pipeline",
+                "crate::service::lifecycle",
+                "crate::service::status",
+                "crate::service::catalog",
+            ],
+        ),
         (
             "batching",
             &["crate::service", "crate::api", "crate::server", "crate::cli"],
@@ -209,4 +235,150 @@ fn every_recipe_is_phony_and_builds_what_is_locked() {
         .map(str::to_owned)
         .collect();
     assert_none("cargo is run with --locked", &faults);
+}
+
+/// The module that a file is, by its path under `src/`.
+fn module_of(path: &str) -> Vec<String> {
+    let path = path.strip_suffix(".rs").unwrap_or(path);
+    let path = path.strip_suffix("/mod").unwrap_or(path);
+    path.split('/')
+        .filter(|part| *part != "lib")
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The paths that the `use` declarations of a file name, braces written out, and those that its other code spells from `crate`, `super` or
+/// `self` on.
+fn paths_named(source: &Source) -> Vec<String> {
+    let mut paths = Vec::new();
+    let mut declaration = String::new();
+    for (_, line) in source.code() {
+        let line = line.trim();
+        let begins = ["use ", "pub use ", "pub(super) use ", "pub(crate) use "];
+        let begun = begins.iter().find_map(|begin| line.strip_prefix(begin));
+        if !declaration.is_empty() || begun.is_some() {
+            declaration.push_str(begun.unwrap_or(line));
+            declaration.push(' ');
+            if let Some((tree, _)) = declaration.split_once(';') {
+                spread("", tree, &mut paths);
+                declaration.clear();
+            }
+            continue;
+        }
+        for start in ["crate::", "super::", "self::"] {
+            for (at, _) in line.match_indices(start) {
+                let part = |value: char| value.is_alphanumeric() || value == '_' || value == ':';
+                let path = line[at..].split(|value| !part(value)).next().unwrap_or_default();
+                paths.push(path.trim_end_matches(':').to_owned());
+            }
+        }
+    }
+    paths
+}
+
+/// Writes out the braces of a tree of imports.
+fn spread(before: &str, tree: &str, paths: &mut Vec<String>) {
+    let Some((stem, inner)) = tree.split_once('{') else {
+        let path = tree.split(" as ").next().unwrap_or_default();
+        paths.push(format!("{before}{}", path.trim()));
+        return;
+    };
+    let stem = format!("{before}{}", stem.trim());
+    let inner = inner.rsplit_once('}').map_or(inner, |(inner, _)| inner);
+    let (mut depth, mut from) = (0, 0);
+    for (at, value) in inner.char_indices() {
+        match value {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                spread(&stem, inner[from..at].trim(), paths);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if !inner[from..].trim().is_empty() {
+        spread(&stem, inner[from..].trim(), paths);
+    }
+}
+
+/// The file that a path leads to, seen from a module: the longest part of it that is a module.
+fn leads_to(
+    from: &[String],
+    path: &str,
+    modules: &BTreeMap<Vec<String>, BTreeSet<Vec<String>>>,
+) -> Option<Vec<String>> {
+    let mut parts: Vec<&str> = path.split("::").filter(|part| !part.is_empty()).collect();
+    let mut base = from.to_vec();
+    match *parts.first()? {
+        "crate" => {
+            base.clear();
+            parts.remove(0);
+        }
+        "super" => {
+            while parts.first() == Some(&"super") {
+                base.pop();
+                parts.remove(0);
+            }
+        }
+        "self" => drop(parts.remove(0)),
+        first => {
+            let child = [&base[..], &[first.to_owned()]].concat();
+            modules.get(&child)?;
+        }
+    }
+    let parts: Vec<String> = parts.into_iter().map(str::to_owned).collect();
+    (0..=parts.len())
+        .rev()
+        .map(|length| [&base[..], &parts[..length]].concat())
+        .find(|module| modules.contains_key(module))
+}
+
+#[test]
+fn no_two_files_import_each_other_by_any_way_round() {
+    let sources = sources();
+    let mut imports: BTreeMap<Vec<String>, BTreeSet<Vec<String>>> = BTreeMap::new();
+    for source in &sources {
+        imports.insert(module_of(&source.path), BTreeSet::new());
+    }
+    for source in &sources {
+        let module = module_of(&source.path);
+        let named = paths_named(source);
+        let targets = named.iter().filter_map(|path| leads_to(&module, path, &imports));
+        let targets: BTreeSet<_> = targets.filter(|target| *target != module).collect();
+        imports.insert(module, targets);
+    }
+    assert!(
+        imports.values().map(BTreeSet::len).sum::<usize>() > 500,
+        "imports were found"
+    );
+    // What imports nothing that is left is in no circle.
+    while let Some(free) = imports
+        .iter()
+        .find(|(_, targets)| targets.is_empty())
+        .map(|(module, _)| module.clone())
+    {
+        imports.remove(&free);
+        for targets in imports.values_mut() {
+            targets.remove(&free);
+        }
+    }
+    // Nor what nothing imports that is left.
+    loop {
+        let imported: BTreeSet<_> = imports.values().flatten().cloned().collect();
+        let before = imports.len();
+        imports.retain(|module, _| imported.contains(module));
+        if imports.len() == before {
+            break;
+        }
+    }
+    let told = |(module, targets): (&Vec<String>, &BTreeSet<Vec<String>>)| {
+        let targets: Vec<String> = targets.iter().map(|target| target.join("::")).collect();
+        format!("{} imports {}", module.join("::"), targets.join(", "))
+    };
+    let faults: Vec<String> = imports.iter().map(told).collect();
+    assert_none(
+        "these files are in a circle of imports, or between two circles",
+        &faults,
+    );
 }

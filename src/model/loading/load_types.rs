@@ -10,6 +10,9 @@ use crate::model::loaded::Model;
 use crate::model::runner::Runner;
 use crate::model::runtime::thread_time::own_clock;
 
+/// A limit of runs is no shorter: the machine may be busy with something else.
+pub const SHORTEST_LIMIT: Duration = Duration::from_secs(5);
+
 /// The limit of runs while a model loads, where nobody says another.
 const USUAL_LIMIT: Duration = Duration::from_secs(60);
 
