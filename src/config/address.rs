@@ -138,15 +138,19 @@ fn parse(text: &str) -> Result<Address, String> {
 fn unix_name(written: &str) -> Result<String, String> {
     let name = percent_decode_str(written).decode_utf8();
     let name = name.map_err(|_| "the path of a Unix socket is UTF-8")?;
-    match () {
-        () if name.is_empty() => Err("the path of the Unix socket is missing".into()),
-        () if name.contains('\0') => Err("the path of a Unix socket holds no zero byte".into()),
-        () if name.len() > MAX_UNIX_BYTES => Err(format!(
+    if name.is_empty() {
+        Err("the path of the Unix socket is missing".into())
+    } else if name.contains('\0') {
+        Err("the path of a Unix socket holds no zero byte".into())
+    } else if name.len() > MAX_UNIX_BYTES {
+        Err(format!(
             "the path of a Unix socket has at most {MAX_UNIX_BYTES} bytes, this one has {}",
             name.len()
-        )),
-        () if Path::new(&*name).file_name().is_none() => Err("the path of a Unix socket ends with its name".into()),
-        () => Ok(name.into_owned()),
+        ))
+    } else if Path::new(&*name).file_name().is_none() {
+        Err("the path of a Unix socket ends with its name".into())
+    } else {
+        Ok(name.into_owned())
     }
 }
 

@@ -37,11 +37,12 @@ impl Given {
 
     /// Looks at it again and never waits: what is there now must be a regular file. Nothing if it has its content once.
     pub fn again(&self) -> Result<Option<Vec<u8>>, String> {
-        match self.once {
-            true => Ok(None),
-            false => files::read(&self.path, MOST)
+        if self.once {
+            Ok(None)
+        } else {
+            files::read(&self.path, MOST)
                 .map(Some)
-                .map_err(|error| error.to_string()),
+                .map_err(|error| error.to_string())
         }
     }
 

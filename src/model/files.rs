@@ -25,9 +25,12 @@ pub const MOST_OF_ANY: u64 = 64 << 30;
 
 /// Opens a regular file of at most `most` bytes. Never waits for a writer. The error is a part of a line.
 pub fn open(path: &Path, most: u64) -> io::Result<File> {
-    let regular = |file: &std::fs::Metadata| match file.is_file() {
-        true => Ok(()),
-        false => Err(io::Error::other("is not a regular file")),
+    let regular = |file: &std::fs::Metadata| {
+        if file.is_file() {
+            Ok(())
+        } else {
+            Err(io::Error::other("is not a regular file"))
+        }
     };
     // Opening some devices does something, so it is looked at first; what is opened may be something else by then.
     regular(&path.metadata()?)?;
@@ -35,9 +38,10 @@ pub fn open(path: &Path, most: u64) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let metadata = file.metadata()?;
     regular(&metadata)?;
-    match metadata.len() > most {
-        true => Err(io::Error::other(too_large(most))),
-        false => Ok(file),
+    if metadata.len() > most {
+        Err(io::Error::other(too_large(most)))
+    } else {
+        Ok(file)
     }
 }
 
@@ -59,9 +63,10 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
         .try_reserve_exact(room)
         .map_err(|_| io::Error::other("does not fit into memory"))?;
     file.take(most + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > most {
-        true => Err(io::Error::other(too_large(most))),
-        false => Ok(bytes),
+    if bytes.len() as u64 > most {
+        Err(io::Error::other(too_large(most)))
+    } else {
+        Ok(bytes)
     }
 }
 
@@ -77,20 +82,23 @@ pub fn stand_in(beginning: &[u8]) -> Option<(&'static str, &'static str)> {
         text.get(..word.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
     };
-    match () {
-        () if begins("version https://git-lfs.github.com/spec/") => Some((
+    if begins("version https://git-lfs.github.com/spec/") {
+        Some((
             "is a pointer of Git LFS, not the file itself",
             "get the file: git lfs install && git lfs pull in the clone, or hf download ORGANISATION/MODEL --local-dir FOLDER",
-        )),
-        () if begins("<!doctype html") || begins("<html") => Some((
+        ))
+    } else if begins("<!doctype html") || begins("<html") {
+        Some((
             "is a web page, not the file itself",
             "get the file: hf download ORGANISATION/MODEL --local-dir FOLDER",
-        )),
-        () if beginning.starts_with(b"\xff\xfe") || beginning.starts_with(b"\xfe\xff") => Some((
+        ))
+    } else if beginning.starts_with(b"\xff\xfe") || beginning.starts_with(b"\xfe\xff") {
+        Some((
             "is UTF-16, not UTF-8",
             "convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW && mv NEW FILE",
-        )),
-        () => None,
+        ))
+    } else {
+        None
     }
 }
 
@@ -110,9 +118,10 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
 /// Reads a file whose SHA-256 is known, in hexadecimal: the bytes that come back are the ones that it was taken of.
 pub fn read_known(path: &Path, most: u64, sha256: &str) -> Result<Vec<u8>, String> {
     let bytes = read(path, most).map_err(|error| error.to_string())?;
-    match self::sha256(&bytes).eq_ignore_ascii_case(sha256) {
-        true => Ok(bytes),
-        false => Err("it is not the file any more whose SHA-256 was checked".to_owned()),
+    if self::sha256(&bytes).eq_ignore_ascii_case(sha256) {
+        Ok(bytes)
+    } else {
+        Err("it is not the file any more whose SHA-256 was checked".to_owned())
     }
 }
 

@@ -29,9 +29,10 @@ struct Remedy {
 fn path(name: &str) -> PathBuf {
     let data = root().join("tests/data");
     let own = data.join("scikit-learn-remedies").join(name);
-    match own.exists() {
-        true => own,
-        false => data.join("scikit-learn-matrix").join(name),
+    if own.exists() {
+        own
+    } else {
+        data.join("scikit-learn-matrix").join(name)
     }
 }
 

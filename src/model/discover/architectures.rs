@@ -6,14 +6,17 @@ pub(super) const CLASSIFIERS: &str = "Tandem serves classifiers of whole texts (
 /// What a model was trained as that gives no answer for a whole text, by the name of its architecture.
 pub(super) fn other_kind(architecture: &str) -> Option<&'static str> {
     let is = |kind: &str| architecture.contains(kind);
-    match () {
-        () if is("ForTokenClassification") => Some("a token classifier"),
-        () if is("ForQuestionAnswering") => Some("question answering"),
-        () if is("ForMultipleChoice") => Some("multiple choice"),
-        () if is("ForCausalLM") || is("ForMaskedLM") || is("LMHead") || is("ForConditionalGeneration") => {
-            Some("a language model")
-        }
-        () if architecture.ends_with("Model") => Some("an embedding model"),
-        () => None,
+    if is("ForTokenClassification") {
+        Some("a token classifier")
+    } else if is("ForQuestionAnswering") {
+        Some("question answering")
+    } else if is("ForMultipleChoice") {
+        Some("multiple choice")
+    } else if is("ForCausalLM") || is("ForMaskedLM") || is("LMHead") || is("ForConditionalGeneration") {
+        Some("a language model")
+    } else if architecture.ends_with("Model") {
+        Some("an embedding model")
+    } else {
+        None
     }
 }

@@ -68,11 +68,13 @@ pub(super) fn read(place: &Place<'_>, model: &config_file::Config, notes: &mut N
     if place.has(TOKENIZER_CONFIG_FILE) {
         checked = read_json(place, TOKENIZER_CONFIG_FILE).map_err(&mut told).ok()?;
     }
-    let mut others =
-        [TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE, ADDED_TOKENS_FILE].map(|file| match place.has(file) {
-            true => read_json::<Map<String, Value>>(place, file).map_err(&mut told),
-            false => Ok(Map::new()),
-        });
+    let mut others = [TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE, ADDED_TOKENS_FILE].map(|file| {
+        if place.has(file) {
+            read_json::<Map<String, Value>>(place, file).map_err(&mut told)
+        } else {
+            Ok(Map::new())
+        }
+    });
     let [Ok(config), Ok(special), Ok(older)] = &mut others else {
         return None;
     };

@@ -315,9 +315,10 @@ pub(super) fn interval(text: &str) -> Result<Option<(usize, String)>, String> {
     };
     match (bound(least, 0), bound(most, u32::MAX)) {
         (Ok(from), Ok(to)) if from <= to => {
-            let times = match inside.contains(',') {
-                true => format!("{{{from},{most}}}"),
-                false => format!("{{{from}}}"),
+            let times = if inside.contains(',') {
+                format!("{{{from},{most}}}")
+            } else {
+                format!("{{{from}}}")
             };
             Ok(Some((inside.len() + 2, times)))
         }

@@ -74,7 +74,7 @@ impl Supervision {
             let begun = Begun(Some(Arc::clone(&version)));
             tasks.spawn(async move {
                 tokio::select! {
-                    () = examine_after_failures(&version, &handles.health, &handles.metrics) => begun.is_ended(),
+                    () = examine_after_failures(&version, &handles.health, &handles.metrics) => begun.end(),
                     () = end.cancelled() => {}
                 }
             });
@@ -86,7 +86,7 @@ impl Supervision {
 struct Begun(Option<Arc<ModelVersion>>);
 
 impl Begun {
-    fn is_ended(mut self) {
+    fn end(mut self) {
         self.0 = None;
     }
 }

@@ -15,6 +15,9 @@ use crate::service::lifecycle::commands::Commands;
 use crate::service::lifecycle::examination::examine;
 use crate::service::lifecycle::owner::Handles;
 
+/// An examination under way, and why it was begun.
+type Examination<'a> = Pin<Box<dyn Future<Output = (Finding, String)> + Send + 'a>>;
+
 /// Looks after a canary until it has ended, or until `end`.
 pub async fn look_after(watch: Arc<CanaryWatch>, handles: Handles, commands: Commands, end: CancellationToken) {
     let fault = tokio::select! {
@@ -62,7 +65,7 @@ async fn serving_canary(watch: &CanaryWatch, handles: &Handles) -> Option<Arc<Mo
 /// Waits for a fault for which the canary does not stay. Where it failed few callers, their texts may be at fault: then it is first
 /// examined on texts that the stable version answers, and rests after that.
 async fn judge(watch: &CanaryWatch, handles: &Handles, canary: &ModelVersion) -> (Fault, String) {
-    let mut examination: Option<Pin<Box<dyn Future<Output = (Finding, String)> + Send + '_>>> = None;
+    let mut examination: Option<Examination<'_>> = None;
     let mut rests_until = None;
     loop {
         let (fault, why) = tokio::select! {
