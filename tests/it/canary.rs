@@ -258,6 +258,40 @@ async fn one_that_fails_is_rolled_back_and_told_of_and_not_made_canary_again_by_
 }
 
 #[tokio::test]
+async fn a_roll_back_is_written_before_the_server_has_ended() {
+    let first = ModelCopy::of(NAME, "1");
+    let mut server = server_of(first.repository(), |settings| settings.canary_min_count = 10).await;
+    first.version_from(&root().join("tests/data/nan-models/sometimes-nan/1"), "2");
+    set_canary(&mut server.admin().await, "2", 1.0).await.expect("a canary");
+    let service = server.service.clone();
+    let mut changes = service.watch_health();
+    let mut connection = server.client().await;
+    let ask = async {
+        for client in 0.. {
+            let _ = connection.predict(of(client, fast(&[LONG]))).await;
+        }
+    };
+    let ended = async {
+        while service.catalog().models()[NAME].live_canary().is_some() {
+            changes.changed().await.expect("the service is there");
+        }
+    };
+    tokio::select! {
+        () = ask => {}
+        outcome = tokio::time::timeout(HANG, ended) => outcome.expect("it is rolled back"),
+    }
+    server.start_shutdown().await;
+    server.stopped().await;
+    let stopping = tokio::task::spawn_blocking(move || service.stop_models());
+    stopping.await.expect("no panic");
+    let written = std::fs::read_to_string(first.repository().join("labels.toml")).expect("a file");
+    assert!(
+        written.contains("rolled_back") && !written.contains("canary]"),
+        "{written}"
+    );
+}
+
+#[tokio::test]
 async fn one_that_says_something_else_is_rolled_back() {
     let first = ModelCopy::of(NAME, "1");
     let server = server_of(first.repository(), |settings| settings.canary_min_count = 10).await;

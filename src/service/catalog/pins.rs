@@ -45,6 +45,19 @@ pub struct ModelPins {
     pub rolled_back: Option<RolledBack>,
 }
 
+impl ModelPins {
+    /// Takes note of a canary that was rolled back. One that became the canary since then stays.
+    pub fn roll_back(&mut self, rolled_back: RolledBack) {
+        self.canary.take_if(|canary| canary.version == rolled_back.version);
+        self.rolled_back = Some(rolled_back);
+    }
+
+    /// A version that is made stable, or the canary, counts as rolled back no more.
+    pub fn forgive(&mut self, version: &str) {
+        self.rolled_back.take_if(|back| back.version == version);
+    }
+}
+
 /// A canary.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -198,6 +211,28 @@ mod tests {
         let warning = book.change("a", |pins| pins.stable = Some("2".into()));
         assert!(warning.expect_err("not written").contains("labels_file"));
         assert_eq!(book.of("a").stable.as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn a_late_roll_back_leaves_the_next_canary_alone() {
+        let canary = |version: &str| {
+            Some(CanaryPin {
+                version: version.into(),
+                share: 0.5,
+            })
+        };
+        let rolled_back = RolledBack {
+            version: "2".into(),
+            reason: "it failed".into(),
+        };
+        for (before, after) in [(canary("2"), None), (canary("3"), canary("3")), (None, None)] {
+            let mut pins = ModelPins {
+                canary: before,
+                ..ModelPins::default()
+            };
+            pins.roll_back(rolled_back.clone());
+            assert_eq!((pins.canary, pins.rolled_back.as_ref()), (after, Some(&rolled_back)));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::model::repository;
 use crate::service::catalog::Catalog;
 use crate::service::catalog::canary::CanaryWatch;
 use crate::service::catalog::canary::verdict::Bounds;
-use crate::service::catalog::pins::{CanaryPin, ModelPins, PinBook, RolledBack};
+use crate::service::catalog::pins::{CanaryPin, PinBook, RolledBack};
 use crate::service::catalog::sources;
 use crate::service::catalog::task::Task;
 use crate::service::catalog::versions::{Canary, Versions};
@@ -36,10 +36,7 @@ pub fn operate(owner: &mut Owner, name: &str, operation: Operation) -> Result<Wa
 /// Writes down that a canary was rolled back; another one that was said since stays.
 pub fn note_roll_back(owner: &mut Owner, name: &str, rolled_back: RolledBack) {
     // A file that can't be written is in the log.
-    let _ = owner.pin(name, |pins| {
-        pins.canary.take_if(|canary| canary.version == rolled_back.version);
-        pins.rolled_back = Some(rolled_back);
-    });
+    let _ = owner.pin(name, |pins| pins.roll_back(rolled_back));
 }
 
 /// The version that was stable before, or else the one before the stable version in the repository.
@@ -95,7 +92,7 @@ fn make_stable(
                 if new {
                     pins.previous = Some(from);
                 }
-                forget_roll_back_of(pins, version);
+                pins.forgive(version);
             }
         }
     }))
@@ -166,7 +163,7 @@ fn set_canary(owner: &mut Owner, name: &str, version: &str, share: f64) -> Resul
             version: version.to_owned(),
             share,
         });
-        forget_roll_back_of(pins, version);
+        pins.forgive(version);
     }))
 }
 
@@ -217,11 +214,6 @@ fn unload(owner: &mut Owner, name: &str, version: &str) -> Result<Warning, Error
 fn versions_of(owner: &Owner, name: &str) -> Result<Versions, Error> {
     let found = owner.catalog().models().get(name).cloned();
     found.ok_or_else(|| Error::new(Reason::ModelNotFound, format!("name: there is no model `{name}`")))
-}
-
-/// A version that is made stable, or a canary, is not rolled back any more.
-fn forget_roll_back_of(pins: &mut ModelPins, version: &str) {
-    pins.rolled_back.take_if(|back| back.version == version);
 }
 
 /// A model that shares a task with this one and has a canary.
