@@ -286,6 +286,7 @@ fn a_server_that_is_given_one_core_runs_one_session_and_no_thread_of_onnx_runtim
         "signals",
         "preprocess-",
         "run-watch",
+        "lifecycle",
         "model-load",
     ];
     threads.retain(|name| !ours.iter().any(|ours| name.starts_with(ours)));
