@@ -16,7 +16,7 @@ from .calibration import softmax
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-    from .golden_examples import Settings
+    from .golden_settings import Settings
 
 TINY = np.finfo(np.float32).tiny  # a probability of 0 stands in the logarithm as this
 

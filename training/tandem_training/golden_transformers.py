@@ -11,7 +11,7 @@ import numpy as np
 from .calibration import softmax
 
 if TYPE_CHECKING:
-    from .golden_examples import Settings
+    from .golden_settings import Settings
 
 
 def examples(name: str, settings: "Settings", texts: Sequence[str]) -> list[dict]:

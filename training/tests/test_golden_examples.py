@@ -9,7 +9,8 @@ import unittest
 from pathlib import Path
 from unittest.mock import patch
 
-from tandem_training.golden_examples import Settings, main, name_in_manifest, texts_of
+from tandem_training.golden_examples import main, name_in_manifest, texts_of
+from tandem_training.golden_settings import Settings
 from tandem_training.golden_file import read_jsonl
 from tandem_training.golden_texts import TRICKY
 
