@@ -64,7 +64,7 @@ settings! {
         ///
         /// With their key, every port speaks TLS. `predict` and `healthcheck` show them too, as a client's own
         tls_cert: PathBuf or None = absent("FILE").default_words("none").sample("/etc/tandem/tls.crt");
-        /// Their key, PEM
+        /// The key of the certificates of tls_cert, PEM
         tls_key: PathBuf or None = absent("FILE").sample("/etc/tandem/tls.key");
     }
     "Security" {
@@ -112,13 +112,13 @@ settings! {
             count(0).from_or_zero(LEAST_TOKENS, MOST_TOKENS, "what each folder says").link("#long-texts");
         /// How many live texts a new version runs beside the old one before it takes its place; 0 for none
         shadow_texts: usize = count(0).from(0, 1_000_000).link("#rolling-out-a-version");
-        /// The longest that this may take
+        /// The longest that a new version runs beside the old one
         ///
-        /// Then what was seen counts
+        /// Then the texts that were compared so far decide
         shadow_time: HumanDuration = seconds(60).above_zero_to(DAY);
-        /// The largest share of these texts that may get another label
+        /// The largest share of compared texts to which a new version may give another label
         shadow_max_disagreement: f64 = value("SHARE", 0.05).from(0.0, 1.0);
-        /// How many times as long the middle one of them may take
+        /// How many times as long as the old version a new one may take for the median compared text
         shadow_max_slowdown: f64 = value("FACTOR", 2.0).from(0.1, 1000.0);
     }
     "Roll-out" {
@@ -131,11 +131,11 @@ settings! {
         ///
         /// A canary that does badly is rolled back
         canary_min_count: u64 = count(100).from(1, 1_000_000).link("#versions-by-hand");
-        /// By how much the share of its requests that fail may be above the stable version's
+        /// By how much the share of a canary's requests that fail may be above the stable version's
         canary_max_failures: f64 = value("SHARE", 0.01).from(0.0, 1.0);
-        /// The largest share of compared texts that it may give another label
+        /// The largest share of compared texts to which a canary may give another label
         canary_max_disagreement: f64 = value("SHARE", 0.1).from(0.0, 1.0);
-        /// How many times as long as the stable version it may take for them
+        /// How many times as long as the stable version a canary may take for the median compared text
         canary_max_slowdown: f64 = value("FACTOR", 2.0).from(0.1, 1000.0);
     }
     "Models" {
@@ -185,11 +185,11 @@ settings! {
         cache_bytes: usize = bytes(0).from(0, 1 << 36);
     }
     "Models" {
-        /// Sessions of each fast model; 0 chooses by the processor
+        /// Sessions of each fast model; 0 chooses one
         ///
-        /// Each has a thread of its own. 0 chooses one
+        /// Each has a thread of its own
         fast_instances: usize = count(0).from(0, 256);
-        /// Sessions of each deep model; 0 chooses by the processor
+        /// Sessions of each deep model; 0 chooses by the processors
         ///
         /// Each has a thread of its own. 0 chooses one for every intra_threads processors, at most 8
         deep_instances: usize = count(0).from(0, 256);
@@ -225,13 +225,13 @@ settings! {
         idle_timeout: HumanDuration = seconds(15 * 60).hardened(HumanDuration::seconds(5 * 60)).at_most(DAY);
         /// The age at which a connection is told to go, give or take a tenth; 0 for never
         max_connection_age: HumanDuration = seconds(30 * 60).hardened(HumanDuration::seconds(10 * 60)).at_most(DAY);
-        /// How long the calls of such a connection may take to finish
+        /// How long the calls of a connection past its age may take to finish
         ///
         /// Then they are cut. It holds for those of an idle connection too
         max_connection_age_grace: HumanDuration = seconds(2 * 60).hardened(HumanDuration::seconds(45)).at_most(DAY);
         /// How often a quiet HTTP/2 peer is asked whether it is there; 0 for never
         keepalive_interval: HumanDuration = seconds(60).hardened(HumanDuration::seconds(30)).at_most(DAY);
-        /// How long it may take to say so
+        /// How long a quiet HTTP/2 peer may take to answer that
         keepalive_timeout: HumanDuration = seconds(20).hardened(HumanDuration::seconds(10)).above_zero_to(DAY);
         /// The most calls of a connection that were reset before they were begun
         ///
@@ -243,7 +243,7 @@ settings! {
         max_error_resets: usize = count(128).hardened(32).from(1, 1 << 20);
         /// The most calls of a connection that were taken back at once, before it is read slowly
         ///
-        /// At once: within 10 ms. Two for each answered one are not counted. Slowly: 4 KiB every 5 ms
+        /// A call counts if it is taken back within 10 ms; two for each answered one do not. Past the bound, 4 KiB are read every 5 ms
         max_rapid_resets: usize = count(128).hardened(32).from(1, 1 << 20);
         /// The most bytes of answers that wait for the reader of one call
         max_send_buffer_bytes: usize = bytes(256 << 10).hardened(64 << 10).from(16 << 10, 64 << 20);
