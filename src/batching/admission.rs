@@ -1,5 +1,5 @@
-//! Admission: what is refused on arrival, because there is no room for it or because it can't be done in time. Part of the
-//! queue's state; time is passed in.
+//! Admission: what is refused on arrival, because there is no room for it or because it can't be done in time. Part of
+//! the queue's state; time is passed in.
 
 use std::time::{Duration, Instant};
 
@@ -8,17 +8,17 @@ use super::shares::Amount;
 use super::ticket::{Failure, SubmitOptions};
 use crate::model::ModelInput;
 
-/// What a deadline must have to spare beyond the expected answer, as a part of that.
+/// The spare time that a deadline must leave after the expected answer: the expected time divided by this.
 const MARGIN: u32 = 10;
-/// The bounds on the pause that a refused caller is told.
+/// The bounds of the pause that a refused caller is told to make.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// The share of one request in the moving average of rows' widths.
+/// The weight of one request in the moving average of rows' widths.
 const WIDTH_WEIGHT: f64 = 1.0 / 16.0;
 
 impl Queue {
-    /// Takes room for a request of texts of these sizes in bytes, which are expected to be prepared in `ready_in`; refuses
-    /// what has no room, and what can't be done in time.
+    /// Reserves room for a request with texts of these sizes in bytes, whose preprocessing should end after `ready_in`.
+    /// Refuses a request that has no room, or that can't be done in time.
     pub fn reserve(
         &mut self,
         options: SubmitOptions,
@@ -52,8 +52,8 @@ impl Queue {
         })
     }
 
-    /// How many of `wanted` texts of about `size` bytes could be reserved now and done in time, where so many are expected to
-    /// be prepared in `ready_in`.
+    /// How many of `wanted` texts of about `size` bytes could be reserved now and be done in time. `ready_in` says
+    /// after how long the preprocessing of a number of texts should end.
     pub fn admissible(
         &self,
         options: SubmitOptions,
@@ -75,7 +75,8 @@ impl Queue {
         least
     }
 
-    /// When a request of texts of these sizes in bytes would be answered, from now on, once they are prepared.
+    /// The expected time from now to the answer to a request with texts of these sizes in bytes, once they are
+    /// preprocessed.
     pub fn expected_of(
         &self,
         options: &SubmitOptions,
@@ -87,14 +88,14 @@ impl Queue {
         self.expected(options, cost, rows, Duration::ZERO, now)
     }
 
-    /// The expected cost of a text of so many bytes, which the model cuts to what it reads.
+    /// The expected cost of a text of `size` bytes, of which the model reads no more than its limit.
     fn expected_cost(&self, size: usize) -> Duration {
         let width = (size as f64 * self.width_per_byte) as usize;
         self.cost.of_row(width.min(self.settings.max_width))
     }
 
-    /// When the rows of a request would be answered, from now on: what runs and what waits ahead of it, or its own preparation
-    /// where that takes longer, and itself.
+    /// The expected time from now to the answer to a request: what runs and waits ahead of it, or its own preprocessing
+    /// where that takes longer, and then its own rows.
     fn expected(
         &self,
         options: &SubmitOptions,
@@ -116,7 +117,8 @@ impl Queue {
         (ahead / small(instances)).max(ready_in) + cost / small(instances.min(rows.max(1)))
     }
 
-    /// Whether it can be done in time. An idle server tries whatever has any time left, so that a wrong expectation mends.
+    /// Whether a request can be done in time. An idle server tries every request whose deadline has not passed, so that
+    /// a wrong expectation corrects itself.
     pub(super) fn check_time(
         &self,
         options: &SubmitOptions,
@@ -138,9 +140,9 @@ impl Queue {
         Ok(())
     }
 
-    /// The pause that a refused caller should make, whose texts take `cost`: until about half of what is accepted is done, or of
-    /// its preparation where that takes longer, and until those are done who were told to come back before it. So they come one
-    /// after the other, each when there is room, and not all at once.
+    /// The pause that a refused caller should make, whose texts take `cost`: until about half of the accepted work is
+    /// done (of its own preprocessing, where that takes longer), and until those are done who were told to come back
+    /// before it. So refused callers come back one after the other, each when there is room, and not all at once.
     fn retry_after(&mut self, cost: Duration, ready_in: Duration, now: Instant) -> Duration {
         let work: Duration = self.lanes.iter().map(|lane| lane.work).sum();
         let running: Duration = self
@@ -228,7 +230,7 @@ mod tests {
     fn a_long_text_is_expected_to_take_no_longer_than_what_the_model_reads_of_it() {
         let now = Instant::now();
         let mut queue = busy_queue(now, Duration::from_nanos(1));
-        // Short texts taught that a byte is several cells wide.
+        // Short texts made the queue expect several cells a byte.
         queue.width_per_byte = 5.0;
         let longest = u64::try_from(MAX_WIDTH).expect("small");
         let patience = 3 * longest;

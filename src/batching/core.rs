@@ -1,5 +1,5 @@
-//! The queue behind its lock, and the instances that wait for work: what callers and instances share. Threads and locks,
-//! nothing of tokio: the model checker tries out the orders of everything in here.
+//! The queue behind its lock, and the instances that wait for work: what callers and instances share. Uses threads and
+//! locks but nothing of tokio, so that the model checker can try out all orders of events.
 
 use std::time::{Duration, Instant};
 
@@ -9,17 +9,16 @@ use super::ticket::{Failure, SubmitOptions, Ticket};
 use crate::model::ModelInput;
 use crate::telemetry::metrics::ModelMetrics;
 
-/// What callers and instances share.
+/// One model's queue, as callers and instances share it.
 pub struct Core {
     state: Mutex<State>,
     work: Condvar,
-    /// Counts.
     pub metrics: ModelMetrics,
 }
 
 struct State {
     queue: Queue,
-    /// How many instances wait for work.
+    /// How many instances wait for work now.
     idle: usize,
 }
 
@@ -44,7 +43,7 @@ impl Core {
         self.lock().queue.reserve(options, sizes, ready_in, now)
     }
 
-    /// Gives it back.
+    /// Gives the room of a request back.
     pub fn release(&self, hold: &mut Hold) {
         self.lock().queue.release(hold);
     }
@@ -70,7 +69,8 @@ impl Core {
         Ok(keys)
     }
 
-    /// Takes the rows of a caller who has gone out of the queue.
+    /// Removes the rows of a caller who went away from the queue; `expired` says whether because the deadline has
+    /// passed.
     pub fn leave(&self, ticket: &Ticket, keys: &[Key], expired: bool) {
         ticket.cancel();
         let mut state = self.lock();
@@ -79,7 +79,7 @@ impl Core {
         self.metrics.set_queued(state.queue.len());
     }
 
-    /// Waits for a batch for an instance; none once the queue is closed and empty.
+    /// Waits for the next batch of an instance; `None` once the queue is closed and empty. Blocks.
     pub fn next_batch(&self, instance: usize) -> Option<Batch> {
         let mut state = self.lock();
         loop {
@@ -99,18 +99,18 @@ impl Core {
         }
     }
 
-    /// An instance is free again; see [`Queue::finished`].
+    /// Marks an instance as free again; see [`Queue::finished`].
     pub fn finished(&self, instance: usize, rows: usize, width: usize, took: Option<Duration>) {
         self.lock().queue.finished(instance, rows, width, took);
     }
 
-    /// Takes nothing new; what was accepted is still run, then instances get no more batches.
+    /// Closes the queue: it accepts nothing new, runs what it accepted, then gives instances no more batches.
     pub fn close(&self) {
         self.lock().queue.close();
         self.work.notify_all();
     }
 
-    /// Looks at the queue.
+    /// Reads the queue under its lock.
     pub fn with_queue<T>(&self, look: impl FnOnce(&Queue) -> T) -> T {
         look(&self.lock().queue)
     }

@@ -1,50 +1,48 @@
 //! What a batch costs on this machine: measured at warm-up, refined by what runs. Plain numbers, no clock.
 //!
-//! A run of `rows` rows padded to `width` takes `base(rows × width) + attention × rows × width²`. The base is a measured
-//! curve, because its price per cell falls while a run is too small to fill the processor and rises when it no longer
-//! fits the caches; the second term is what a transformer's attention adds for long rows.
+//! A run of `rows` rows padded to `width` takes `base(rows × width) + attention × rows × width²`. The base is a
+//! measured curve, because its price per cell falls while a run is too small to fill the processor and rises when it no
+//! longer fits the caches; the second term is what a transformer's attention adds for long rows.
 
 use std::time::Duration;
 
 use crate::model::loading::cost_probe::ShapeCost;
 
-/// The share of one observation in the moving average that refines the model.
+/// The weight of one observation in the moving average that refines the model.
 const WEIGHT: f64 = 1.0 / 16.0;
-/// How far the refinement may go from what was measured.
+/// The bounds of the factor by which observations correct what was measured.
 const FACTOR_RANGE: (f64, f64) = (0.1, 20.0);
-/// The widest row that is looked up; wider ones are scaled from it.
+/// The widest row in the table of costs; the costs of wider rows are scaled from it.
 const TABLE_WIDTH: usize = 1024;
 
 /// The bounds of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchLimits {
-    /// The most rows.
     pub max_rows: usize,
-    /// The most cells, rows × the widest row's width. A single row may be wider.
+    /// The most cells: rows × the width of the widest row. A single row may be wider.
     pub max_cells: usize,
     /// Whether all rows must have one width.
     pub same_width: bool,
 }
 
-/// What decides how long a batch runs.
+/// The size of a batch, which decides how long it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BatchShape {
-    /// Its rows.
     pub rows: usize,
-    /// The widest row's width.
+    /// The width of the widest row, to which all others are padded.
     pub width: usize,
 }
 
-/// Predicts what batches cost.
+/// Predicts how long batches run.
 #[derive(Clone, Debug)]
 pub struct CostModel {
-    /// Cells and nanoseconds, ascending, at least one.
+    /// The measured points of the base curve: cells and nanoseconds, ascending, at least one.
     base: Vec<(f64, f64)>,
-    /// Nanoseconds for each row and square of its width.
+    /// Nanoseconds of attention for each row and square of its width.
     attention: f64,
-    /// Nanoseconds of a row by its width, when it runs in the best company.
+    /// Nanoseconds of one row in the best batch for it, by its width.
     rows: Vec<f64>,
-    /// What runs take now, against what was measured.
+    /// How long runs take now, divided by what was measured at warm-up.
     factor: f64,
 }
 
@@ -88,23 +86,23 @@ impl CostModel {
         duration(self.raw(rows, width) * self.factor)
     }
 
-    /// The expected share of a row of this width in a well-chosen batch.
+    /// The expected time of one row of this width: its share of a well-chosen batch.
     pub fn of_row(&self, width: usize) -> Duration {
         duration(self.raw_row(width) * self.factor)
     }
 
-    /// How far a batch is from the best company that its rows could have: its cost over the sum of `rows_at_best`, which
-    /// is the sum of [`CostModel::weight`] over its rows. At least about 1.
+    /// How far a batch is from the best that its rows could have: its cost divided by `rows_at_best`, the sum of
+    /// [`CostModel::weight`] over its rows. At least about 1.
     pub fn ratio(&self, rows: usize, width: usize, rows_at_best: f64) -> f64 {
         self.raw(rows, width) / rows_at_best.max(f64::MIN_POSITIVE)
     }
 
-    /// A row's cost at best, for [`CostModel::ratio`].
+    /// The cost of a row in the best batch for it, for [`CostModel::ratio`].
     pub fn weight(&self, width: usize) -> f64 {
         self.raw_row(width)
     }
 
-    /// Learns what a batch took.
+    /// Corrects the costs by what a batch took.
     pub fn learn(&mut self, rows: usize, width: usize, took: Duration) {
         let seen = nanos(took) / self.raw(rows, width);
         let factor = self.factor + (seen - self.factor) * WEIGHT;
@@ -122,7 +120,8 @@ impl CostModel {
         self.base_at((rows * width).max(1) as f64) + self.attention * square(rows, width)
     }
 
-    /// The measured curve, in straight lines: flat before the first point, with the last slope after the last.
+    /// The cost of so many cells by the measured curve, in nanoseconds: flat before the first point, straight lines
+    /// between points, and the last slope after the last.
     fn base_at(&self, cells: f64) -> f64 {
         let after = self.base.partition_point(|&(at, _)| at < cells);
         let last = self.base.len() - 1;
@@ -130,7 +129,7 @@ impl CostModel {
             return self.base[0].1;
         }
         if last == 0 {
-            // One point only: in proportion from there on.
+            // With one point only, the cost grows in proportion to the cells.
             return self.base[0].1 * cells / self.base[0].0;
         }
         let (from, to) = (self.base[after.min(last) - 1], self.base[after.min(last)]);
@@ -146,7 +145,7 @@ impl CostModel {
     }
 }
 
-/// What attention adds, from runs of as many cells in rows of different widths; nought where there are none.
+/// What attention adds, from runs of as many cells in rows of different widths; zero where there are no such runs.
 fn attention(measured: &[ShapeCost]) -> f64 {
     let mut found: Vec<f64> = Vec::new();
     for (at, wide) in measured.iter().enumerate() {

@@ -14,7 +14,7 @@ use crate::low_priority::LowPriority;
 use crate::model::runtime::thread_time::thread_time;
 use crate::model::{ModelInput, RunError, Runner};
 
-/// Runs batches until there are no more.
+/// Runs batches until the queue is closed and empty: the whole life of an instance's thread.
 pub fn serve(core: &Core, instance: usize, mut runner: Box<dyn Runner>) {
     // A refusal or a health check takes microseconds, and should not wait for the end of a time slice of inference.
     LowPriority::Runs.enter();
@@ -27,7 +27,7 @@ pub fn serve(core: &Core, instance: usize, mut runner: Box<dyn Runner>) {
             took: started.elapsed(),
             worked: thread_time().saturating_sub(worked_before),
         };
-        // A run that has the machine to itself tells nothing of one on a busy server.
+        // A run that has the machine to itself says nothing about a run on a busy server.
         core.finished(instance, rows, width, (!batch.alone).then_some(run.took));
         core.metrics.ran(rows, run.took);
         match outcome {
@@ -38,7 +38,7 @@ pub fn serve(core: &Core, instance: usize, mut runner: Box<dyn Runner>) {
     }
 }
 
-/// A batch failed: each row gets a run of its own, so that one bad row does not take its neighbours with it.
+/// Runs the rows of a failed batch one by one, so that one bad row does not fail its neighbours.
 fn run_one_by_one(core: &Core, runner: &mut Box<dyn Runner>, entries: Vec<Entry>) {
     for entry in entries {
         let started = Instant::now();
@@ -96,8 +96,8 @@ fn deliver(core: &Core, batch: &Batch, outputs: &Array2<f32>, run: &Run) {
     }
 }
 
-/// Runs a batch; a panic or an output of the wrong height is an error like any other. After a panic a new runner takes the
-/// place of this one; where none can be opened, it stays, and the next panic tries again.
+/// Runs a batch. A panic, or an output with the wrong number of rows, becomes an error. After a panic a new runner
+/// replaces this one; if none can be opened, this one stays, and the next panic tries again.
 fn run_guarded(runner: &mut Box<dyn Runner>, batch: &Batch) -> Result<Array2<f32>, RunError> {
     let inputs: Vec<&ModelInput> = batch.entries.iter().map(|entry| &entry.input).collect();
     let run = AssertUnwindSafe(|| {

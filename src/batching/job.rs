@@ -1,4 +1,4 @@
-//! A job for the workers ([`super::workers`]): what is done in parts, for whom, and how it can end.
+//! A job for the workers ([`super::workers`]): work that is done in parts, who waits for it, and how it can end.
 
 use std::time::{Duration, Instant};
 
@@ -7,24 +7,23 @@ use tokio::sync::oneshot;
 use super::sync::atomic::{AtomicUsize, Ordering};
 use super::sync::{Arc, Mutex, lock};
 
-/// What became of a part.
+/// How one part of a job ended.
 pub enum Part<T> {
-    /// There is more to do, which is expected to take so long.
+    /// More is left to do, and is expected to take this long.
     More(Duration),
-    /// All is done.
+    /// The job is done.
     Done(T),
 }
 
 /// Why a job was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfinished {
-    /// The deadline passed.
     #[error("the deadline passed")]
     DeadlineExceeded,
     /// A part of it panicked.
     #[error("it panicked")]
     Panicked,
-    /// A part took too long and was given up, or one of the same owner was before and has not ended.
+    /// A part took too long and was given up, or an earlier part of the same owner was given up and has not ended.
     #[error("it takes too long")]
     GivenUp,
     /// The workers take nothing new.
@@ -32,15 +31,16 @@ pub enum Unfinished {
     Closed,
 }
 
-/// Whose jobs they are: one model's.
+/// The model that jobs belong to. While a part of one of its jobs was given up and still runs, no other job of it
+/// begins.
 pub struct Owner {
     pub(super) name: String,
-    /// How many of its parts were given up and have not ended.
+    /// How many of its parts were given up and still run.
     pub(super) given_up: AtomicUsize,
 }
 
 impl Owner {
-    /// An owner, by the name that logs give it.
+    /// `name` is for the log.
     pub fn new(name: impl Into<String>) -> Arc<Self> {
         Arc::new(Self {
             name: name.into(),
@@ -58,7 +58,7 @@ pub(super) struct Job {
     pub(super) deadline: Instant,
     pub(super) owner: Arc<Owner>,
     pub(super) caller: Arc<dyn Caller>,
-    /// Does a part; says what is expected to be left, and answers the caller when nothing is.
+    /// Does one part. Gives the expected time of what is left, or answers the caller and gives `None` when nothing is.
     pub(super) part: Box<dyn FnMut() -> Option<Duration> + Send>,
 }
 
@@ -72,7 +72,7 @@ pub(super) trait Caller: Send + Sync {
 pub(super) struct Reply<T>(Mutex<Option<oneshot::Sender<Result<T, Unfinished>>>>);
 
 impl<T> Reply<T> {
-    /// The answer to whoever waits for `sender`'s.
+    /// Answers whoever waits at the other end of `sender`.
     pub(super) fn new(sender: oneshot::Sender<Result<T, Unfinished>>) -> Self {
         Self(Mutex::new(Some(sender)))
     }

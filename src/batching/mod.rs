@@ -1,12 +1,14 @@
-//! Batching: the only place that queues. Rows of many requests become batches for a model's instances; the making of rows
-//! waits for its turn with the workers.
+//! Batching: the only place that queues. Rows of many requests become batches for a model's instances; texts wait here
+//! for a worker that preprocesses them.
 //!
 //! Knows rows and their widths, not texts, labels or protocols. In reading order: [`ticket`] (who waits for what) →
-//! [`cost`] (what a batch takes on this machine) → [`policy`] (which rows run together, pure functions) → [`shares`] (who
-//! may have how much of the room) → [`queue`] (the state, plain Rust) → [`admission`] (what
-//! is refused on arrival) → [`core`] (the lock around it) → [`instance`] (the
-//! thread that runs batches) → [`scheduler`] (what async callers see); beside them [`job`] (what is done in parts) → [`turns`] (whose goes on next) →
-//! [`workers`] (the threads that preprocess).
+//! [`cost`] (what a batch takes on this machine) → [`policy`] (which rows run together, pure functions) → [`shares`]
+//! (who may have how much of the room) → [`queue`] (the state, plain Rust) → [`admission`] (what is refused on arrival)
+//! → [`core`] (the lock around it) → [`instance`] (the thread that runs batches) → [`scheduler`] (what async callers
+//! see).
+//!
+//! The workers, in reading order: [`job`] (what is done in parts) → [`turns`] (whose part is next) → [`workers`] (the
+//! threads that preprocess). [`sync`] holds the locks of all.
 
 pub mod admission;
 pub mod core;

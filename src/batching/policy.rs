@@ -1,33 +1,34 @@
-//! The batching policy: which waiting rows run together, and whose turn it is. Pure functions of widths, costs and counts.
+//! The batching policy: which waiting rows run together, and whose turn it is. Pure functions of widths, costs and
+//! counts.
 //!
-//! On a CPU a row costs what its padding costs, and a batch gains only until it fills the processor. So rows of like width
-//! go together, and a batch ends where another row no longer makes its rows cheaper.
+//! On a CPU a row costs what its padding costs, and a batch gains only until it fills the processor. So rows of like
+//! width go together, and a batch ends where another row no longer makes its rows cheaper.
 
 use std::time::Duration;
 
 use super::cost::{BatchLimits, CostModel};
 
-/// What the next batch must keep to.
+/// The bounds of the next batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// The model's own limits.
     pub limits: BatchLimits,
-    /// The longest that it may take, by the cost model; a single row may take longer.
+    /// The longest that the batch may run, by the cost model; a single row may run longer.
     pub max_cost: Option<Duration>,
-    /// How many instances are free, this one counted: what waits is shared out among them.
+    /// How many instances are free, this one included: the waiting rows are shared out among them.
     pub free_instances: usize,
 }
 
 /// How many waiting rows are looked at, from the first on: bounds the cost of a choice.
 pub const WINDOW: usize = 256;
-/// How much dearer than the best batch a smaller one may be: smaller ones end sooner.
+/// How many times as dear as the best batch a smaller one may be: smaller ones end sooner.
 const NEAR_ENOUGH: f64 = 1.02;
-/// How many batches in a row may pass a priority over before it has its turn.
+/// How many batches in a row may pass over a priority before it has its turn.
 pub const PATIENCE: u32 = 15;
 
-/// Chooses the rows of the next batch: the first, and so many of those most like it in width as make it cheapest for each.
-/// Gives indices into `widths`, which lists the waiting rows in the order of their turn; ascending, without repeats, empty
-/// only if `widths` is.
+/// Chooses the rows of the next batch: the first row, and as many of those most like it in width as make the batch
+/// cheapest for each row. Gives indices into `widths`, which lists the waiting rows in the order of their turns. The
+/// indices are ascending and without repeats, and empty only if `widths` is.
 pub fn choose(widths: &[usize], bounds: Bounds, cost: &CostModel) -> Vec<usize> {
     let Some(&first) = widths.first() else {
         return Vec::new();
@@ -64,8 +65,8 @@ pub fn choose(widths: &[usize], bounds: Bounds, cost: &CostModel) -> Vec<usize> 
     chosen
 }
 
-/// Chooses the priority that goes next, from whether rows of each wait and how often each was passed over; the highest
-/// first, unless a lower one has been patient enough. Nothing waits: none.
+/// Chooses the priority that goes next, from whether rows of each wait and how often each was passed over: the highest,
+/// unless a lower one was passed over [`PATIENCE`] times. `None` if nothing waits.
 pub fn next_lane<const LANES: usize>(waits: [bool; LANES], passed_over: [u32; LANES]) -> Option<usize> {
     let waiting = || (0..LANES).filter(|&lane| waits[lane]);
     let patient = waiting().rev().find(|&lane| passed_over[lane] >= PATIENCE);

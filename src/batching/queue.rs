@@ -1,5 +1,5 @@
-//! The queue of one model: plain state, without threads, locks or clocks. Time is passed in. Rows whose caller has gone, was
-//! answered, or whose deadline has passed never leave it as part of a batch.
+//! The queue of one model: plain state, without threads, locks or clocks. Time is passed in. Rows whose caller has
+//! gone, was answered, or whose deadline has passed never leave it as part of a batch.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,17 +11,15 @@ use super::sync::Arc;
 use super::ticket::{ClientKey, Failure, Priority, SubmitOptions, Ticket};
 use crate::model::ModelInput;
 
-/// The longest batch of bulk work: what a caller who waits may find running.
+/// The longest batch of bulk work, by the cost model. A caller who waits for an answer may find such a batch running.
 const BULK_BATCH: Duration = Duration::from_millis(10);
 /// One row that waits.
 pub struct Entry {
-    /// What the model reads.
     pub input: ModelInput,
     /// The request that it belongs to.
     pub ticket: Arc<Ticket>,
-    /// Its place in that request.
+    /// Its index in that request.
     pub row: usize,
-    /// Since when it waits.
     pub enqueued_at: Instant,
     client: ClientKey,
     cost: Duration,
@@ -54,19 +52,17 @@ pub struct Batch {
 #[derive(Default)]
 pub(super) struct Lane {
     entries: BTreeMap<Turn, Entry>,
-    /// The cost of what waits here and of what is being prepared to.
+    /// The expected cost of the rows that wait here, and of those that are still being preprocessed.
     pub(super) work: Duration,
     /// The turn of the row that went last.
     clock: Duration,
     passed_over: u32,
 }
 
-/// How a queue is set up.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueSettings {
     /// The most that is accepted and not answered.
     pub room: Amount,
-    /// The bounds of a batch.
     pub batch: BatchLimits,
     /// The widest row that the model reads of a text, however long.
     pub max_width: usize,
@@ -82,7 +78,7 @@ pub struct Queue {
     pub(super) lanes: [Lane; Priority::COUNT],
     /// When each instance is expected to be free.
     pub(super) busy_until: Vec<Option<Instant>>,
-    /// How wide a row is for each byte of its text.
+    /// Cells of a row for each byte of its text, as a moving average.
     pub(super) width_per_byte: f64,
     /// Until when the texts of callers who were told to come back would keep the instances busy.
     pub(super) promised_until: Option<Instant>,
@@ -93,7 +89,6 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// An empty queue.
     pub fn new(settings: QueueSettings, cost: CostModel) -> Self {
         Self {
             settings,
@@ -114,7 +109,6 @@ impl Queue {
         self.lanes.iter().map(|lane| lane.entries.len()).sum()
     }
 
-    /// Whether no row waits.
     pub fn is_empty(&self) -> bool {
         self.lanes.iter().all(|lane| lane.entries.is_empty())
     }
@@ -124,7 +118,7 @@ impl Queue {
         self.shares.held()
     }
 
-    /// How many rows were dropped because their deadline had passed, since this was last asked.
+    /// How many rows were dropped because their deadline had passed, since the last call.
     pub fn take_expired(&mut self) -> usize {
         std::mem::take(&mut self.expired)
     }
@@ -134,7 +128,7 @@ impl Queue {
         self.closed
     }
 
-    /// Takes nothing new from now on; what waits is still run.
+    /// Accepts nothing new from now on; what waits is still run.
     pub fn close(&mut self) {
         self.closed = true;
     }
@@ -184,8 +178,8 @@ impl Queue {
         Ok(keys)
     }
 
-    /// Takes rows out that nobody waits for any more, because the deadline has passed if `expired`; those that have gone are
-    /// passed by.
+    /// Removes rows that nobody waits for any more; `expired` says whether because the deadline has passed. Rows that
+    /// have left the queue already are skipped.
     pub fn remove(&mut self, keys: &[Key], expired: bool) {
         for &(lane, turn) in keys {
             let removed = self.take_entry(lane, turn);
@@ -193,7 +187,8 @@ impl Queue {
         }
     }
 
-    /// Takes the next batch for an instance, with `free_instances` of them free, this one counted; none if nothing waits.
+    /// Takes the next batch for an instance, with `free_instances` of them free, this one included. `None` if nothing
+    /// waits.
     pub fn take_batch(&mut self, instance: usize, free_instances: usize, now: Instant) -> Option<Batch> {
         loop {
             let waits = [0, 1, 2].map(|lane: usize| !self.lanes[lane].entries.is_empty());
@@ -226,7 +221,7 @@ impl Queue {
             self.busy_until[instance] = Some(now + self.cost.of_batch(entries.len(), width));
             let others_busy = self.busy_until.iter().flatten().count() > 1;
             return Some(Batch {
-                // What is in no hurry leaves the other cores to what may come.
+                // Bulk work leaves the other cores free for requests that may come.
                 alone: !others_busy && lane != Priority::Bulk.lane() && self.is_empty(),
                 entries,
                 width,
@@ -234,7 +229,7 @@ impl Queue {
         }
     }
 
-    /// An instance is free again; learns what its batch took, if that is told.
+    /// Marks an instance as free again; learns from the time that its batch took, if that is given.
     pub fn finished(&mut self, instance: usize, rows: usize, width: usize, took: Option<Duration>) {
         self.busy_until[instance] = None;
         if let Some(took) = took {
@@ -247,7 +242,7 @@ impl Queue {
         self.cost.of_batch(shape.rows, shape.width)
     }
 
-    /// The request's rows are no longer being prepared.
+    /// Counts the request's rows as preprocessed.
     fn prepared(&mut self, hold: &mut Hold) {
         let cost = std::mem::take(&mut hold.preparing);
         self.remove_work(hold.options.client, hold.options.priority.lane(), cost);
@@ -275,8 +270,8 @@ impl Queue {
         self.lanes[lane].entries.iter().take(policy::WINDOW)
     }
 
-    /// Drops the first rows of a lane that nobody waits for, and answers the requests whose deadline has passed; whether
-    /// there were any.
+    /// Drops the first rows of a lane that nobody waits for any more, and answers the requests whose deadline has
+    /// passed. Says whether there were any.
     fn drop_settled(&mut self, lane: usize, now: Instant) -> bool {
         let settled: Vec<Turn> = self
             .window(lane)

@@ -19,15 +19,13 @@ use crate::model::loading::cost_probe::ShapeCost;
 use crate::model::{ModelInput, Runner};
 use crate::telemetry::metrics::ModelMetrics;
 
-/// How often whoever waits for the end of the threads looks.
+/// How often [`Scheduler::join`] looks whether the threads have ended.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// The bounds of a scheduler.
 #[derive(Clone, Copy, Debug)]
 pub struct SchedulerSettings {
     /// The most rows and bytes that are accepted and not answered: those being preprocessed, waiting, or running.
     pub room: Amount,
-    /// The bounds of a batch.
     pub batch: BatchLimits,
     /// The widest row that the model reads of a text, however long.
     pub max_width: usize,
@@ -84,8 +82,8 @@ impl Scheduler {
         Ok(Self { inner })
     }
 
-    /// Reserves room for a request of texts of these sizes in bytes, before they are preprocessed; refuses what has no
-    /// room, and what can't be done before its deadline.
+    /// Reserves room for a request with texts of these sizes in bytes, before they are preprocessed. Refuses a request
+    /// that has no room, or that can't be done before its deadline.
     pub fn reserve(
         &self,
         options: SubmitOptions,
@@ -94,7 +92,8 @@ impl Scheduler {
         self.reserve_ahead(options, sizes, Duration::ZERO)
     }
 
-    /// The same for texts that are expected to be preprocessed in so long, the wait for that included.
+    /// Like [`Scheduler::reserve`], for texts whose preprocessing should end after `ready_in`, the wait for a worker
+    /// included.
     pub fn reserve_ahead(
         &self,
         options: SubmitOptions,
@@ -109,12 +108,14 @@ impl Scheduler {
         })
     }
 
-    /// How many of `wanted` texts of about `size` bytes could be reserved now and done in time. Others may be quicker.
+    /// How many of `wanted` texts of about `size` bytes could be reserved now and be done in time. Another caller may
+    /// take the room first.
     pub fn admissible(&self, options: SubmitOptions, wanted: usize, size: usize) -> usize {
         self.admissible_ahead(options, wanted, size, |_| Duration::ZERO)
     }
 
-    /// The same where so many texts are expected to be preprocessed in `ready_in`, the wait for that included.
+    /// Like [`Scheduler::admissible`]; the preprocessing of a number of texts should end after `ready_in` of it, the
+    /// wait for a worker included.
     pub fn admissible_ahead(
         &self,
         options: SubmitOptions,
@@ -128,7 +129,7 @@ impl Scheduler {
             .with_queue(|queue| queue.admissible(options, wanted, size, ready_in, now))
     }
 
-    /// How long a request of texts of these sizes in bytes is expected to take from now on.
+    /// The expected time from now to the answer to a request with texts of these sizes in bytes.
     pub fn expected(&self, options: SubmitOptions, sizes: impl ExactSizeIterator<Item = usize>) -> Duration {
         let now = Instant::now();
         self.inner
@@ -141,12 +142,11 @@ impl Scheduler {
         self.inner.core.with_queue(Queue::len)
     }
 
-    /// How many instances it was started with.
     pub fn instances(&self) -> usize {
         self.inner.instances
     }
 
-    /// What a batch is expected to take.
+    /// The expected time of a batch.
     pub fn batch_cost(&self, shape: BatchShape) -> Duration {
         self.inner.core.with_queue(|queue| queue.batch_cost(shape))
     }
@@ -156,18 +156,19 @@ impl Scheduler {
         self.inner.core.with_queue(Queue::held)
     }
 
-    /// Takes nothing new; what was accepted is still run, then the threads end.
+    /// Closes the scheduler: it accepts nothing new, runs what it accepted, then its threads end.
     pub fn close(&self) {
         self.inner.core.close();
     }
 
-    /// The threads, for whoever wants to wait for their end: they end when the last handle is dropped, or after
+    /// The threads, for a caller who waits for their end: they end when the last handle is dropped, or after
     /// [`Scheduler::close`].
     pub fn take_threads(&self) -> Vec<JoinHandle<()>> {
         std::mem::take(&mut *lock(&self.inner.threads))
     }
 
-    /// Waits up to `limit` until the threads have ended, and says whether they have; only after [`Scheduler::close`]. Blocks.
+    /// Waits up to `limit` for the threads to end, and says whether they have. To be called after [`Scheduler::close`].
+    /// Blocks.
     pub fn join(&self, limit: Duration) -> bool {
         let started = Instant::now();
         loop {
@@ -213,7 +214,7 @@ impl Reservation {
         };
         let answer = match tokio::time::timeout_at(self.deadline.into(), answer).await {
             Ok(Ok(answer)) => answer,
-            // The sender goes only with the thread that held it.
+            // The sender is dropped only with the thread that held it.
             Ok(Err(_)) => Err(Failure::Inference("the instance ended before the answer".into())),
             Err(_) => Err(Failure::DeadlineExceeded),
         };
@@ -231,7 +232,7 @@ impl Drop for Reservation {
     }
 }
 
-/// Takes a request's rows out of the queue when its caller goes away before the answer, or without one.
+/// Removes a request's rows from the queue if its caller goes away before it has the answer.
 struct LeaveQueue<'a> {
     core: &'a Core,
     ticket: &'a Ticket,

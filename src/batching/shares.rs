@@ -1,29 +1,27 @@
-//! Who may have how much of the room: the bound on what is accepted, in rows and in bytes, and each client's share of it
-//! and of the instances' time. Plain state.
+//! Who may have how much of the room. Bounds what is accepted, in rows and in bytes, and gives each client its share of
+//! the room and of the instances' time. Plain state.
 //!
-//! A client that holds nothing gets whatever is free. One that holds something may take more as long as it leaves as much
-//! free as it holds (the dynamic threshold of shared-buffer switches: Choudhury and Hahne, 1998), or, alone on the server,
-//! an eighth. So nobody is shut out by one client with much to do. A client of weight two holds, and gets, twice as much
-//! as one of weight one, but for that eighth.
+//! A client that holds nothing gets whatever is free. One that holds something may take more as long as it leaves as
+//! much free as it holds (the dynamic threshold of shared-buffer switches: Choudhury and Hahne, 1998). One that is
+//! alone on the server need leave only an eighth free. So no client can shut the others out. A client of weight two
+//! holds, and gets, twice as much as one of weight one, but for that eighth.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use super::ticket::{ClientKey, Priority, Weight};
 
-/// The part of the room that a client alone on the server leaves to newcomers.
+/// The part of the room, one in so many, that a client alone on the server leaves free for newcomers.
 const NEWCOMERS: usize = 8;
 
 /// Rows and their bytes of text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amount {
-    /// Rows.
     pub rows: usize,
-    /// Bytes.
     pub bytes: usize,
 }
 
-/// What is accepted and not answered.
+/// The room, and which client holds how much of it.
 #[derive(Debug)]
 pub struct Shares {
     most: Amount,
@@ -48,10 +46,10 @@ struct ClientLane {
 }
 
 impl Priority {
-    /// How many there are.
+    /// How many priorities there are.
     pub const COUNT: usize = 3;
 
-    /// Its place, the highest first.
+    /// The index of its lane, 0 for the highest.
     pub fn lane(self) -> usize {
         match self {
             Priority::Interactive => 0,
@@ -71,7 +69,7 @@ impl Shares {
         }
     }
 
-    /// What is held in all.
+    /// What all clients hold.
     pub fn held(&self) -> Amount {
         self.held
     }
@@ -88,7 +86,7 @@ impl Shares {
         wanted.min(rows).min(bytes / row_bytes.max(1))
     }
 
-    /// Takes room for a request, if there is.
+    /// Takes room for a request; says whether there was enough.
     pub fn take(&mut self, client: ClientKey, weight: Weight, wanted: Amount) -> bool {
         let own = self
             .clients
@@ -106,7 +104,6 @@ impl Shares {
         fits
     }
 
-    /// Gives room back.
     pub fn give_back(&mut self, client: ClientKey, amount: Amount) {
         self.held.subtract(amount);
         if let Some(known) = self.clients.get_mut(&client) {
@@ -117,23 +114,23 @@ impl Shares {
         }
     }
 
-    /// Adds to what a client's rows cost that are not running yet.
+    /// Adds to the expected cost of the client's rows that are not running yet.
     pub fn add_work(&mut self, client: ClientKey, lane: usize, cost: Duration) {
         if let Some(known) = self.clients.get_mut(&client) {
             known.lanes[lane].work += cost;
         }
     }
 
-    /// Takes from it.
+    /// Subtracts from the expected cost of the client's rows that are not running yet.
     pub fn remove_work(&mut self, client: ClientKey, lane: usize, cost: Duration) {
         if let Some(known) = self.clients.get_mut(&client) {
             known.lanes[lane].work = known.lanes[lane].work.saturating_sub(cost);
         }
     }
 
-    /// The place of a client's next row in its lane, whose clock stands at `clock`: each client's rows follow each other at
-    /// the distance of their cost, over the client's weight, so that clients take turns by time, not by rows (start-time fair
-    /// queueing: Goyal, Vin and Cheng, 1996).
+    /// The place of a client's next row in its lane, whose clock stands at `clock`: each client's rows follow each
+    /// other at the distance of their cost, over the client's weight, so that clients take turns by time, not by rows
+    /// (start-time fair queueing: Goyal, Vin and Cheng, 1996).
     pub fn next_tag(&mut self, client: ClientKey, lane: usize, clock: Duration, cost: Duration) -> Duration {
         match self.clients.get_mut(&client) {
             Some(known) => {
@@ -145,7 +142,7 @@ impl Shares {
         }
     }
 
-    /// What was expected to take a client `expected` took `took`: moves the place of its next row by the difference.
+    /// Moves the place of a client's next row by the difference between what its work took and what was expected.
     pub fn settle(&mut self, client: ClientKey, lane: usize, expected: Duration, took: Duration) {
         if let Some(known) = self.clients.get_mut(&client) {
             let parts = known.weight.get();
@@ -154,8 +151,8 @@ impl Shares {
         }
     }
 
-    /// The work of a lane that runs before `cost` more of this client's does: its own, and of each other client's as much, by
-    /// their weights.
+    /// The cost of the work in a lane that runs before `cost` more of this client's does: its own, and as much of each
+    /// other client's, by their weights.
     pub fn work_ahead(&self, client: ClientKey, weight: Weight, lane: usize, cost: Duration) -> Duration {
         let work = |known: &Client| known.lanes[lane].work;
         let own = self.clients.get(&client).map_or(Duration::ZERO, work);
@@ -179,8 +176,8 @@ impl Amount {
     }
 }
 
-/// How much more a client may take of a room of `most`, of which `held` is taken, `own` of it by this client, which is `alone` if
-/// nobody else holds any.
+/// How much more a client may take of a room of `most`, of which `held` is taken, `own` of that by this client. `alone`
+/// says that nobody else holds any.
 pub fn free(most: usize, held: usize, own: usize, alone: bool, weight: Weight) -> usize {
     let free = most.saturating_sub(held);
     let but_newcomers = (most - most / NEWCOMERS).saturating_sub(held);

@@ -1,5 +1,5 @@
 //! Locks: those of the standard library, or, under the feature `shuttle`, those of the model checker that tries out
-//! their orders. Nothing else in this module may wait.
+//! their orders. Nothing else in `batching` may wait.
 
 #[cfg(not(feature = "shuttle"))]
 pub use std::sync::{Arc, Condvar, Mutex, MutexGuard, atomic};
@@ -7,7 +7,7 @@ pub use std::sync::{Arc, Condvar, Mutex, MutexGuard, atomic};
 #[cfg(feature = "shuttle")]
 pub use shuttle::sync::{Arc, Condvar, Mutex, MutexGuard, atomic};
 
-/// Takes a lock, whoever panicked with it: each change of what it guards is one call that leaves it whole.
+/// Takes a lock, even if a thread panicked with it: each change of what it guards is one call that leaves it whole.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

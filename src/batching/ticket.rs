@@ -19,7 +19,7 @@ pub enum Priority {
     /// The ordinary case.
     #[default]
     Normal,
-    /// Bulk work: takes what the others leave, and its turn when it was passed over too often.
+    /// Bulk work: takes what the others leave, and its turn after it was passed over often enough.
     Bulk,
 }
 
@@ -27,17 +27,15 @@ pub enum Priority {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ClientKey(pub u64);
 
-/// How much of a busy server a client gets for each part that another one gets; at least one.
+/// A client's part of a busy server beside the parts of others: weight 2 gets twice as much as weight 1. At least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Weight(NonZeroU32);
 
 impl Weight {
-    /// So many parts.
     pub const fn new(parts: NonZeroU32) -> Self {
         Self(parts)
     }
 
-    /// The number.
     pub fn get(self) -> u32 {
         self.0.get()
     }
@@ -50,27 +48,25 @@ impl Default for Weight {
 }
 
 impl ClientKey {
-    /// The key of a client by its name: the same on every replica and in every build, since it also decides who gets a canary.
+    /// The key of a client by its name: the same on every replica and in every build, since it also decides who gets a
+    /// canary.
     pub fn of(name: &[u8]) -> Self {
         let digest: [u8; 32] = Sha256::digest(name).into();
         Self(digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
     }
 }
 
-/// What a request asks of the queue beside its rows.
+/// What a request tells the queue beside its rows.
 #[derive(Clone, Copy, Debug)]
 pub struct SubmitOptions {
     /// When its caller stops waiting.
     pub deadline: Instant,
-    /// Which requests go first.
     pub priority: Priority,
-    /// Who asks.
     pub client: ClientKey,
-    /// The client's part beside others.
     pub weight: Weight,
 }
 
-/// The raw outputs for one row, and what it took.
+/// The raw outputs for one row, and how long they took.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowOutput {
     /// The model's outputs, by label index.
@@ -79,9 +75,10 @@ pub struct RowOutput {
     pub queued_for: Duration,
     /// How long the batch ran that held it.
     pub ran_for: Duration,
-    /// How long the instance's thread worked for that; more threads may have helped it where the batch had the machine to itself.
+    /// How long the instance's thread worked on that batch. Other threads may have helped if the batch had the machine
+    /// to itself.
     pub worked_for: Duration,
-    /// The row's own width.
+    /// The row's own width, without padding.
     pub width: usize,
     /// The shape of that batch.
     pub batch: BatchShape,
@@ -90,16 +87,16 @@ pub struct RowOutput {
 /// Why a request got no rows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The queue has no room, or this client has its share of it; the pause after which it may have.
+    /// The queue has no room, or this client holds its share of it.
     #[error("the queue is full")]
     QueueFull {
-        /// The pause.
+        /// The pause after which there may be room.
         retry_after: Duration,
     },
-    /// What waits ahead takes longer than the caller will wait: refused on arrival.
+    /// The work ahead takes longer than the caller will wait: refused on arrival.
     #[error("the deadline is too short for what waits ahead")]
     DeadlineTooShort {
-        /// When the answer could have been ready, from now.
+        /// The expected time from now to the answer.
         expected: Duration,
     },
     /// The deadline passed while the request waited.
@@ -113,7 +110,7 @@ pub enum Failure {
     Inference(String),
 }
 
-/// What a caller gets: a row for each input, in order.
+/// What a caller gets: a row for each input, in order, or one failure.
 pub type Outcome = Result<Vec<RowOutput>, Failure>;
 
 type Reply = Box<dyn FnOnce(Outcome) + Send>;
@@ -171,7 +168,7 @@ impl Ticket {
         self.settle(reply, Err(failure));
     }
 
-    /// The caller has gone: nobody is answered from now on.
+    /// Notes that the caller has gone: nobody is answered from now on.
     pub fn cancel(&self) {
         let mut state = lock(&self.state);
         state.reply = None;

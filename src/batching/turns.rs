@@ -1,6 +1,6 @@
-//! Turns: which of the jobs that wait for a thread goes on next. By priority, then by fair shares of measured time among
-//! clients, as rows of batches do. A job goes part by part: between two of its parts others may have their turn. Plain
-//! state, without threads or clocks.
+//! Turns: which of the jobs that wait for a thread goes on next. By priority, then by fair shares of measured time
+//! among clients, as rows of batches do. A job goes part by part: between two of its parts others may have their turn.
+//! Plain state, without threads or clocks.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -9,14 +9,14 @@ use super::policy;
 use super::shares::{Amount, Shares};
 use super::ticket::{ClientKey, Priority, SubmitOptions, Weight};
 
-/// The number of a job, from the first on.
+/// The number of a job, counted from the first one.
 pub type JobId = u64;
 
 /// The jobs that wait for a thread, and what is known of those that have one.
 pub struct Turns<J> {
     shares: Shares,
     lanes: [Lane<J>; Priority::COUNT],
-    /// Where the jobs stand that wait: their lane and their place in it.
+    /// Where each waiting job is: its lane, and its place in that.
     places: HashMap<JobId, (usize, Duration)>,
     jobs_ever: JobId,
 }
@@ -34,14 +34,13 @@ struct Lane<J> {
 /// Whose a job is, and what is expected of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Account {
-    /// Its number.
     pub id: JobId,
     client: ClientKey,
     weight: Weight,
     lane: usize,
     /// Its place in the order of its lane, which moves on by what its parts take.
     place: Duration,
-    /// What is expected to be left of it.
+    /// The expected time of what is left of it.
     left: Duration,
 }
 
@@ -89,7 +88,7 @@ impl<J> Turns<J> {
         id
     }
 
-    /// Takes the job whose turn it is. Its end is told by [`Turns::go_on`] or [`Turns::end`].
+    /// Takes the job whose turn it is. The caller tells its end by [`Turns::go_on`] or [`Turns::end`].
     pub fn take_next(&mut self) -> Option<(Account, J)> {
         let waits = [0, 1, 2].map(|lane: usize| !self.lanes[lane].waiting.is_empty());
         let passed_over = [0, 1, 2].map(|lane: usize| self.lanes[lane].passed_over);
@@ -105,20 +104,21 @@ impl<J> Turns<J> {
         Some(next)
     }
 
-    /// A part of a job took `took`, and `left` is expected to be left of it: it waits for its next turn.
+    /// Puts a job back to wait for its next turn: one of its parts took `took`, and `left` is the expected time of what
+    /// is left.
     pub fn go_on(&mut self, mut account: Account, job: J, left: Duration, took: Duration) {
         self.settle(&mut account, left, took);
         account.place += took / account.weight.get();
         self.wait(account, job);
     }
 
-    /// The last part of a job took `took`.
+    /// Ends a job whose last part took `took`.
     pub fn end(&mut self, mut account: Account, took: Duration) {
         self.settle(&mut account, Duration::ZERO, took);
         self.shares.give_back(account.client, Amount { rows: 1, bytes: 0 });
     }
 
-    /// Takes a job out that nobody waits for any more; nothing if it has a thread, or has ended.
+    /// Removes a job that nobody waits for any more; `None` if a thread has it, or if it has ended.
     pub fn remove(&mut self, id: JobId) -> Option<J> {
         let (lane, place) = self.places.remove(&id)?;
         let (account, job) = self.lanes[lane].waiting.remove(&(place, id))?;
@@ -126,14 +126,15 @@ impl<J> Turns<J> {
         Some(job)
     }
 
-    /// What is expected to be done before `cost` more of a client's is: what goes before it, and what it has itself.
+    /// The expected time of the work that is done before `cost` more of a client's is: what goes before it, and what
+    /// the client has itself.
     pub fn ahead(&self, options: &SubmitOptions, cost: Duration) -> Duration {
         let lane = options.priority.lane();
         let higher: Duration = self.lanes[..lane].iter().map(|lane| lane.left).sum();
         higher + self.shares.work_ahead(options.client, options.weight, lane, cost)
     }
 
-    /// What is expected to be left of all jobs.
+    /// The expected time of what is left of all jobs.
     pub fn left(&self) -> Duration {
         self.lanes.iter().map(|lane| lane.left).sum()
     }
@@ -144,7 +145,7 @@ impl<J> Turns<J> {
         waiting.insert((account.place, account.id), (account, job));
     }
 
-    /// Puts what a part took in the place of what was expected of it.
+    /// Replaces what was expected of a part by what it took.
     fn settle(&mut self, account: &mut Account, left: Duration, took: Duration) {
         let left = left.min(account.left);
         let expected = account.left - left;

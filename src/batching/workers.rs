@@ -1,9 +1,10 @@
 //! Workers: the threads that preprocess, in turns ([`super::turns`]), and what async callers see of them.
 //!
-//! A job is done in parts of about a millisecond. Between two parts its caller may have gone or its deadline passed, which
-//! ends it, or others may have their turn. A part can't be broken off. One that takes too long is given up with its thread:
-//! another thread takes the place of that one, the job's caller is told, and no job of the same owner begins until the part
-//! ends. The threads end after [`Workers::close`]; nobody waits for them, so that none can hold up the end of the process.
+//! A job is done in parts of about a millisecond. Between two parts others may have their turn, and a job ends there if
+//! its caller has gone or its deadline has passed. A part can't be broken off. One that takes too long is given up
+//! together with its thread: another thread replaces that one, the job's caller is told, and no job of the same owner
+//! begins until the part ends. The threads end after [`Workers::close`]; nobody waits for them, so that none can hold
+//! up the end of the process.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -18,15 +19,13 @@ use super::ticket::SubmitOptions;
 use super::turns::{Account, JobId, Turns};
 use crate::low_priority::LowPriority;
 
-/// How long a part of a job should take: what others wait for. One text more comes on top.
+/// How long a part of a job should take, since other jobs wait for it. It may take as much longer as one text takes.
 pub const PART: Duration = Duration::from_millis(1);
-/// How many threads may be given up for each that works. With more than that lost, lost ones are not replaced.
+/// How many threads may be given up for each one that works. Past that number, lost threads are not replaced.
 const GIVEN_UP: usize = 4;
 
-/// How workers are set up.
 #[derive(Clone, Copy, Debug)]
 pub struct WorkersSettings {
-    /// How many threads.
     pub threads: usize,
     /// How long a part may take before it is given up.
     pub patience: Duration,
@@ -85,8 +84,8 @@ impl Workers {
         Ok(workers)
     }
 
-    /// Has a job done, part by part, before the deadline, and waits for its end. `cost` is what it is expected to take in
-    /// all. Dropping the future takes it out of the queue, or ends it after the part that is under way.
+    /// Does a job before its deadline, part by part, and waits for its end. `cost` is its expected time in all.
+    /// Dropping the future removes the job from the queue, or ends it after the part that is under way.
     pub async fn run<T: Send + 'static>(
         &self,
         options: SubmitOptions,
@@ -131,8 +130,8 @@ impl Workers {
         }
     }
 
-    /// When a job of so much would be done, from now on; nothing where nobody else is at work, so that a wrong expectation
-    /// mends.
+    /// The expected time from now to the end of a job of `cost`; zero where no other job is there, so that a wrong
+    /// expectation corrects itself.
     pub fn expected(&self, options: &SubmitOptions, cost: Duration) -> Duration {
         let shared = &self.inner.shared;
         let state = shared.lock();
@@ -142,13 +141,14 @@ impl Workers {
         state.turns.ahead(options, cost) / shared.threads() + cost
     }
 
-    /// When all that waits would be done, from now on.
+    /// The expected time from now to the end of all jobs.
     pub fn left(&self) -> Duration {
         let shared = &self.inner.shared;
         shared.lock().turns.left() / shared.threads()
     }
 
-    /// Takes nothing new; what waits is told so, and the threads end when they have done the part that is under way.
+    /// Closes the workers: jobs that wait fail with [`Unfinished::Closed`], and the threads end after the part that is
+    /// under way.
     pub fn close(&self) {
         self.inner.shared.close();
     }
@@ -160,7 +160,7 @@ impl Drop for Inner {
     }
 }
 
-/// Takes a job out of the queue when its caller goes away before its end.
+/// Removes a job from the queue when its caller goes away before its end.
 struct Leave<'a> {
     shared: &'a Shared,
     id: JobId,
@@ -169,7 +169,7 @@ struct Leave<'a> {
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
         let removed = self.shared.lock().turns.remove(self.id);
-        // Its texts go after the lock has.
+        // The job's texts are dropped after the lock is released.
         drop(removed);
     }
 }
@@ -194,7 +194,7 @@ impl Shared {
         Ok(id)
     }
 
-    /// Waits for the next part that a worker should do; nothing once the workers are closed.
+    /// Waits for the next part that a worker should do; `None` once the workers are closed. Blocks.
     fn next(&self, worker: usize) -> Option<(Account, Job)> {
         let mut state = self.lock();
         loop {
@@ -232,8 +232,8 @@ impl Shared {
         }
     }
 
-    /// A worker has done a part that took `took`: `left` says what is left of the job, or that the part panicked. Whether
-    /// the worker should go on.
+    /// Notes that a worker has done a part that took `took`. `left` is what is left of the job, or says that the part
+    /// panicked. Gives whether the worker should go on.
     fn done(
         &self,
         worker: usize,
@@ -269,7 +269,7 @@ impl Shared {
         true
     }
 
-    /// Gives the parts up that have taken too long, with their threads.
+    /// Gives up the parts that have taken too long, with their threads.
     fn give_up(self: &Arc<Self>, now: Instant) {
         let mut callers = Vec::new();
         let mut state = self.lock();
