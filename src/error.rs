@@ -1,7 +1,7 @@
 //! The one list of failures that callers see, and what each is in gRPC, in HTTP and in metrics.
 //!
-//! Knows numbers and names only: the conversion to a wire type stands at each door (`api/grpc/status.rs`,
-//! `api/http/error.rs`). Must not carry request text, paths or messages of ONNX Runtime.
+//! Knows numbers and names only: each door converts to its wire type (`api/grpc/status.rs`, `api/http/error.rs`). Must
+//! not carry request text, paths or messages of ONNX Runtime.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub const ERROR_DOMAIN: &str = "tandem.v1";
 
 /// The name of the fact that says which model failed.
 pub const MODEL_FACT: &str = "model";
-/// The fact that names its version.
+/// The name of the fact that says in which version.
 pub const MODEL_VERSION_FACT: &str = "model_version";
 
 /// What went wrong, by the name that clients see in `ErrorInfo.reason`.
@@ -26,7 +26,7 @@ pub enum Reason {
     TaskNotFound,
     /// No model of that name, or not in that version.
     ModelNotFound,
-    /// The task has no model in the tier that the route asks.
+    /// The task has no model in the tier that the route asks for.
     TierNotConfigured,
     /// The task's cascade has no calibration, and the request names no confidence.
     CascadeNotCalibrated,
@@ -58,7 +58,7 @@ pub enum Reason {
     NotExplainable,
     /// A version did not pass the checks before it may serve.
     VersionRefused,
-    /// The state of the model's versions forbids it.
+    /// The state of the model's versions forbids what the operator asks for.
     RolloutConflict,
     /// The caller has no key, or one that is not known.
     Unauthenticated,
@@ -72,7 +72,7 @@ pub enum Reason {
     UnsupportedEncoding,
 }
 
-/// The part of [`Reason`] that protocols share: the gRPC code, the HTTP status and the label.
+/// The codes and the name of a [`Reason`]: gRPC code, HTTP status, and what clients and metrics call it.
 struct Mapping {
     label: &'static str,
     grpc_code: i32,
@@ -184,7 +184,6 @@ pub struct FieldViolation {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
-    /// What went wrong.
     pub reason: Reason,
     /// One sentence for people. Never holds request text.
     pub message: String,
@@ -274,7 +273,6 @@ impl Error {
         .with_fact("expected_ms", expected_ms)
     }
 
-    /// A fact by its name.
     pub fn fact(&self, name: &str) -> Option<&str> {
         let found = self.facts.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| value.as_str())
