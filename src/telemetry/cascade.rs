@@ -10,7 +10,8 @@ use prometheus_client::registry::Registry;
 
 use super::histogram::{Buckets, HistogramFamily};
 
-/// Confidences of two labels begin at one half; of more, below.
+/// The bounds of the buckets of confidences. With two labels a confidence is at least one half; with more it may be
+/// lower.
 const CONFIDENCE_BUCKETS: [f64; 15] = [
     0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0,
 ];
@@ -59,7 +60,6 @@ pub struct CascadeMetrics {
 }
 
 impl CascadeMetrics {
-    /// Metrics in a registry.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             decisions: Family::default(),
@@ -102,7 +102,7 @@ impl CascadeMetrics {
         metrics
     }
 
-    /// Counts texts by what was decided. Every name is one of the server's own.
+    /// Counts texts by the cascade's decision. All names are the server's own, so the labels stay bounded.
     pub fn decided(&self, task: &str, route: &'static str, decision: &'static str, texts: usize) {
         let labels = DecisionLabels {
             task: task.to_owned(),
@@ -112,7 +112,7 @@ impl CascadeMetrics {
         self.decisions.get_or_create(&labels).inc_by(texts as u64);
     }
 
-    /// Counts texts that both tiers answered.
+    /// Counts the texts that both tiers answered, by whether they agree.
     pub fn compared(&self, task: &str, agree: usize, differ: usize) {
         for (name, texts) in [("yes", agree), ("no", differ)] {
             let labels = AgreementLabels {
@@ -123,7 +123,7 @@ impl CascadeMetrics {
         }
     }
 
-    /// Takes confidences into the histogram.
+    /// Adds confidences to the histogram.
     pub fn confident(&self, task: &str, tier: &'static str, confidences: impl Iterator<Item = f32>) {
         let labels = ConfidenceLabels {
             task: task.to_owned(),
@@ -133,7 +133,7 @@ impl CascadeMetrics {
         confidences.for_each(|confidence| histogram.observe(f64::from(confidence)));
     }
 
-    /// Shows the share of the last hour and the range that it should be in.
+    /// Sets the share of texts that were escalated in the last hour, and the range that it should be in.
     pub fn share(&self, task: &str, share: f64, range: Option<(f64, f64)>, outside: bool) {
         let labels = TaskLabels { task: task.to_owned() };
         self.share.get_or_create(&labels).set(share);

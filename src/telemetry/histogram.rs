@@ -1,4 +1,4 @@
-//! Histograms that differ in their labels and share their buckets.
+//! Histograms that share their buckets and differ in their labels.
 
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::histogram::Histogram;

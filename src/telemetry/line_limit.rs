@@ -1,5 +1,5 @@
-//! A bound on lines of one kind: a caller who is refused a hundred thousand times a second must not fill a disk, nor make others
-//! wait for the log.
+//! A bound on log lines of one kind. A caller who is refused a hundred thousand times a second must not fill a disk,
+//! nor make others wait for the log.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,10 +9,10 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
-/// Lines a second, and at once.
+/// The most lines a second, and the most at once.
 pub const MAX_LINES: u32 = 100;
 
-/// Says which lines are written, and how many were not.
+/// Decides which lines are written, and counts those that are not.
 pub struct LineLimit<C: Clock = MonotonicClock> {
     limiter: RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>,
     unlogged: AtomicU64,
@@ -28,7 +28,7 @@ impl<C: Clock> LineLimit<C> {
         }
     }
 
-    /// Whether a line may be written, and if so, how many were not since the last one.
+    /// Whether a line may be written: if so, how many were left out since the last one, else `None`.
     pub fn take(&self) -> Option<u64> {
         if self.limiter.check().is_ok() {
             return Some(self.unlogged.swap(0, Ordering::Relaxed));

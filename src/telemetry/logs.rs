@@ -32,7 +32,8 @@ pub enum LogFormat {
 /// Lines for people are coloured if `colours` says so. The error is one line.
 pub fn start(format: LogFormat, filter: &str, colours: bool) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("log filter `{filter}`: {error}"))?;
-    // What can't be written is counted where it is lost; the subscriber would say so on standard error, and panic if it can't.
+    // What can't be written is counted where it is lost; the subscriber would say so on standard error, and panic if it
+    // can't.
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .log_internal_errors(false);
@@ -61,11 +62,11 @@ pub fn start(format: LogFormat, filter: &str, colours: bool) -> Result<(), Strin
     Ok(())
 }
 
-/// A line for programs: what its strings hold is shown here, where only strings can hold it.
+/// A line of JSON. Control characters are shown as escapes in the whole line, since in JSON only strings can hold them.
 struct JsonLine;
 
 impl Write for JsonLine {
-    /// Called once a line.
+    /// The subscriber calls this once for each line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         stderr::line(&visible(String::from_utf8_lossy(line).trim_end_matches('\n')));
         Ok(line.len())
@@ -80,7 +81,7 @@ impl Write for JsonLine {
 struct PrettyLine;
 
 impl Write for PrettyLine {
-    /// Called once a line.
+    /// The subscriber calls this once for each line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         stderr::line(String::from_utf8_lossy(line).trim_end_matches('\n'));
         Ok(line.len())
@@ -91,7 +92,7 @@ impl Write for PrettyLine {
     }
 }
 
-/// The fields of a line for people, whatever strings they hold.
+/// The fields of a line for people, with the control characters in their strings shown as escapes.
 fn plain_fields() -> impl for<'writer> FormatFields<'writer> {
     let field = |out: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
         let text = format!("{value:?}");
@@ -103,8 +104,8 @@ fn plain_fields() -> impl for<'writer> FormatFields<'writer> {
     format::debug_fn(field).delimited(" ")
 }
 
-/// From now on a panic is a log line that names its place. Its message stays out, since it may quote what it stumbled over: a
-/// caller's text, say.
+/// Makes every panic from now on a log line that names its place. The panic's message is left out, since it may quote a
+/// caller's text.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
@@ -115,7 +116,7 @@ pub fn log_panics() {
     }));
 }
 
-/// A duration as a field of a log line, whose name ends in `_ms`.
+/// Milliseconds of a duration, for a field of a log line whose name ends in `_ms`.
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

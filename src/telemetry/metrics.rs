@@ -22,7 +22,7 @@ use crate::error::Error;
 /// The content type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Seconds, from 50 µs (a fast answer) to 10 s (the default deadline).
+/// The bounds of the buckets of durations, in seconds: from 50 µs (a fast answer) to 10 s (the default deadline).
 const DURATION_BUCKETS: [f64; 17] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
@@ -144,17 +144,15 @@ impl Metrics {
         }
     }
 
-    /// The metrics of versions of models.
     pub fn versions(&self) -> &VersionMetrics {
         &self.versions
     }
 
-    /// The metrics of cascades.
     pub fn cascade(&self) -> &CascadeMetrics {
         &self.cascade
     }
 
-    /// Everything, as text.
+    /// All metrics as text.
     pub fn render(&self) -> String {
         let mut out = String::new();
         // Writing to a string can't fail; a collector that fails leaves what was written before it.
@@ -162,7 +160,7 @@ impl Metrics {
         out
     }
 
-    /// Counts an answered request. `method` is one of the server's own names.
+    /// Counts an answered request. `method` is one of the server's own names, so the labels stay bounded.
     pub fn answered(&self, door: &'static str, method: &'static str, failure: Option<&Error>, took: Duration) {
         let (code, reason) = failure.map_or(("OK", ""), |error| (error.reason.grpc_name(), error.reason.label()));
         self.calls
@@ -178,7 +176,7 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    /// Counts a connection until the guard is dropped.
+    /// Counts an open connection until the guard is dropped.
     pub fn connected(&self, door: &'static str) -> ConnectionGuard {
         let gauge = self.connections.get_or_create_owned(&DoorLabels { door });
         self.accepted.get_or_create(&DoorLabels { door }).inc();
@@ -186,12 +184,11 @@ impl Metrics {
         ConnectionGuard { gauge }
     }
 
-    /// Counts the bytes of bodies in flight.
+    /// The gauge of the bytes of bodies in flight.
     pub fn inflight_body_bytes(&self) -> Gauge {
         self.inflight_body_bytes.clone()
     }
 
-    /// The metrics of one model.
     pub fn for_model(&self, name: &str, tier: &'static str) -> ModelMetrics {
         let labels = ModelLabels {
             model: name.to_owned(),
@@ -251,7 +248,7 @@ impl ModelFamilies {
     }
 }
 
-/// Keeps a connection counted.
+/// Counts a connection as open until it is dropped.
 pub struct ConnectionGuard {
     gauge: Gauge,
 }
@@ -286,39 +283,39 @@ impl ModelMetrics {
         Metrics::new("none").for_model("none", "fast")
     }
 
-    /// Rows were dropped before they ran, because their deadline had passed.
+    /// Counts rows that were dropped before they ran, because their deadline had passed.
     pub fn expired(&self, rows: usize) {
         self.of.expired.inc_by(rows as u64);
     }
 
-    /// So many texts were in the cache, and so many were not.
+    /// Counts the texts that were in the answer cache, and those that were not.
     pub fn cached(&self, hits: usize, misses: usize) {
         self.of.cache_hits.inc_by(hits as u64);
         self.of.cache_misses.inc_by(misses as u64);
     }
 
-    /// So many rows wait now.
+    /// Sets how many rows wait.
     pub fn set_queued(&self, rows: usize) {
         self.of.queued.set(i64::try_from(rows).unwrap_or(i64::MAX));
     }
 
-    /// A row waited so long.
+    /// Adds how long a row waited for its batch.
     pub fn waited(&self, took: Duration) {
         self.of.queue_duration.observe(took.as_secs_f64());
     }
 
-    /// A request's texts were preprocessed.
+    /// Adds how long the preprocessing of a request's texts took.
     pub fn preprocessed(&self, took: Duration) {
         self.of.preprocess_duration.observe(took.as_secs_f64());
     }
 
-    /// A batch ran.
+    /// Adds how many rows a batch had and how long it ran.
     pub fn ran(&self, rows: usize, took: Duration) {
         self.of.batch_rows.observe(rows as f64);
         self.of.inference_duration.observe(took.as_secs_f64());
     }
 
-    /// Texts were answered.
+    /// Counts answered texts.
     pub fn answered(&self, texts: usize) {
         self.of.texts.inc_by(texts as u64);
     }

@@ -47,8 +47,8 @@ fn open_files() -> Option<i64> {
     i64::try_from(count).ok()
 }
 
-/// User and system time of a process, by its id or `self`, in seconds. The kernel counts in ticks of 10 ms on every Linux
-/// platform that Rust supports.
+/// User and system time of a process, by its id or `self`, in seconds. The kernel counts in ticks of 10 ms on every
+/// Linux platform that Rust supports.
 pub fn cpu_seconds(process: &str) -> Option<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let after_name = stat.rsplit_once(')')?.1;

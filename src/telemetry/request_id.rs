@@ -26,12 +26,10 @@ impl RequestId {
         Self(uuid::Uuid::new_v4().to_string())
     }
 
-    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The id as a header's value.
     pub fn header_value(&self) -> http::HeaderValue {
         http::HeaderValue::from_str(&self.0).expect("ids are made of letters, digits and a few signs")
     }

@@ -1,7 +1,8 @@
-//! Standard error, behind a queue: whoever says something never waits for whoever reads it, and never fails with it.
+//! Standard error behind a queue: a caller never waits for whoever reads standard error, and never fails because of it.
 //!
-//! One thread writes. What it can't write is lost and counted, and so is what comes while the queue is full; once lines flow
-//! again, one of them says how many are missing. The thread ends with the process, whose last lines [`flush`] waits for.
+//! One thread writes. Lines that it can't write, and lines that come while the queue is full, are lost and counted.
+//! Once lines flow again, one of them says how many are missing. The thread ends with the process, which waits for its
+//! last lines by [`flush`].
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -18,7 +19,8 @@ pub const MAX_QUEUED_BYTES: usize = 4 << 20;
 pub const MAX_QUEUED_LINES: usize = 16_384;
 /// How long the end of the process, or of a thread that panics, waits for lines to be written.
 const LAST_LINES: Duration = Duration::from_millis(200);
-/// The same where standard error takes bytes: nobody is slow to read, the machine is busy and the thread that writes has not run.
+/// The same where standard error takes bytes: then no reader is slow, but the machine is busy and the writing thread
+/// has not run.
 const LAST_LINES_IF_TAKEN: Duration = Duration::from_secs(5);
 /// How often a reader that set the pipe to not block is asked whether there is room.
 const RETRY: Duration = Duration::from_millis(10);
@@ -26,29 +28,29 @@ const RETRY: Duration = Duration::from_millis(10);
 /// Lines on their way to one writer.
 struct Lines {
     state: Mutex<State>,
-    /// Told when a line comes.
+    /// Signalled when a line comes.
     come: Condvar,
-    /// Told when none is left.
+    /// Signalled when no line is left.
     written: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// The first stays here until it is written, so it counts meanwhile.
+    /// The first line stays here until it is written, so that it counts against the bounds meanwhile.
     queue: VecDeque<Vec<u8>>,
     bytes: usize,
-    /// Lost since the start.
+    /// Lines lost since the start.
     lost: u64,
-    /// Lost, and no line says so yet.
+    /// Lost lines that no written line has told of yet.
     untold: u64,
     thread: bool,
-    /// Nothing was written in the time that the last flush waited.
+    /// Whether nothing was written while the last flush waited.
     stalled: bool,
 }
 
 static STDERR: Lines = Lines::new();
 
-/// Queues a line, which has no line end yet. Returns at once; the line is lost if the queue is full.
+/// Queues a line, given without its line end. Returns at once; the line is lost if the queue is full.
 pub fn line(line: &str) {
     if STDERR.push(line) {
         let started =
@@ -77,8 +79,8 @@ fn is_taken() -> bool {
     poll(&mut asked, Some(&Timespec::default())).is_ok() && asked[0].revents().contains(PollFlags::OUT)
 }
 
-/// The same, but at once if nobody has read since a flush was in vain: for a thread that panics, whose process may abort next
-/// or go on serving.
+/// Like [`flush`], but returns at once if nobody has read since a flush was in vain: for a thread that panics, whose
+/// process may abort next or go on serving.
 pub fn flush_if_read() {
     if !STDERR.lock().stalled {
         STDERR.flush(is_taken);
@@ -90,7 +92,7 @@ pub fn lost() -> u64 {
     STDERR.lock().lost
 }
 
-/// A writer where there is no standard error.
+/// Stands in for standard error where there is none.
 struct Nowhere;
 
 impl Write for Nowhere {
@@ -124,7 +126,7 @@ impl Lines {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a line if there is room. Whether the thread that writes has yet to be started.
+    /// Queues a line if there is room. Gives whether the writing thread has yet to be started.
     fn push(&self, line: &str) -> bool {
         let mut state = self.lock();
         if state.bytes + line.len() + 1 > MAX_QUEUED_BYTES || state.queue.len() >= MAX_QUEUED_LINES {
@@ -155,7 +157,7 @@ impl Lines {
     /// Writes lines as they come; never returns.
     fn write_to(&self, out: &mut impl Write) {
         let mut state = self.lock();
-        // Whether a line stands there half.
+        // Whether the last line was written only in part.
         let mut torn = false;
         loop {
             let Some(line) = state.queue.front_mut().map(std::mem::take) else {
@@ -178,7 +180,7 @@ impl Lines {
             if state.queue.is_empty() {
                 self.written.notify_all();
             }
-            // With half of the queue free there is room for the line that tells it.
+            // With half of the queue free there is room for the line that says how many were lost.
             if whole
                 && state.untold > 0
                 && state.bytes < MAX_QUEUED_BYTES / 2
@@ -203,7 +205,7 @@ impl State {
     }
 }
 
-/// Writes all of `bytes`: whether that went well, and how many were written.
+/// Writes all of `bytes`. Gives whether that succeeded, and how many were written.
 fn write(out: &mut impl Write, bytes: &[u8]) -> (bool, usize) {
     let mut written = 0;
     while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {

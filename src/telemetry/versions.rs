@@ -57,7 +57,6 @@ pub struct VersionMetrics {
 }
 
 impl VersionMetrics {
-    /// Metrics in a registry.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             state: Family::default(),
@@ -106,7 +105,7 @@ impl VersionMetrics {
         metrics
     }
 
-    /// Says which of `states` a version of a model (name, version, fingerprint) is in.
+    /// Sets which of `states` a version of a model (name, version, fingerprint) is in.
     pub fn set_state(&self, model: [&str; 3], state: &'static str, states: &[&'static str]) {
         for &candidate in states {
             let gauge = self.state.get_or_create_owned(&labels(model, candidate));
@@ -114,14 +113,14 @@ impl VersionMetrics {
         }
     }
 
-    /// Forgets the states of a version that is gone.
+    /// Removes the states of a version that is gone.
     pub fn forget(&self, model: [&str; 3], states: &[&'static str]) {
         for &state in states {
             self.state.remove(&labels(model, state));
         }
     }
 
-    /// Says whether a version is held to golden examples of its training framework; nothing for one that is gone.
+    /// Sets whether a version has golden examples of its training framework; `None` removes a version that is gone.
     pub fn set_verified(&self, model: &str, version: &str, verified: Option<bool>) {
         let labels = VersionLabels {
             model: model.to_owned(),
@@ -137,7 +136,7 @@ impl VersionMetrics {
         }
     }
 
-    /// Counts a new version: exchanged, or the step that refused it.
+    /// Counts a new version by its outcome: exchanged, or the step that refused it.
     pub fn reloaded(&self, model: &str, outcome: &'static str) {
         let model = model.to_owned();
         self.reloads
@@ -145,7 +144,7 @@ impl VersionMetrics {
             .inc();
     }
 
-    /// Counts an examination of a model: what was found.
+    /// Counts an examination of a model by what it found.
     pub fn examined(&self, model: &str, outcome: &'static str) {
         let model = model.to_owned();
         self.examinations
@@ -170,7 +169,7 @@ impl VersionMetrics {
         self.canary_rollbacks.get_or_create_owned(&labels).inc();
     }
 
-    /// Says whether the newest version of a model was refused.
+    /// Sets whether the newest version of a model was refused.
     pub fn set_refused(&self, model: &str, refused: bool) {
         let model = model.to_owned();
         let gauge = self.refused.get_or_create_owned(&NameLabels { model });

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// A text as part of one line: what would end the line, colour it, move the cursor or turn the direction of writing becomes
-/// `\n`, `\t` or `\uXXXX`, as in JSON, where that stays valid. Backslashes stay, so what was shown once can be shown again.
+/// A text as part of one line: what would end the line, colour it, move the cursor or turn the direction of writing
+/// becomes `\n`, `\t` or `\uXXXX`, as in JSON, where that stays valid. Backslashes stay, so what was shown once can be
+/// shown again.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {
         return Cow::Borrowed(text);
@@ -24,8 +25,8 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Control characters (ESC, NEL, the C1 codes), line and paragraph separators, marks of direction, the byte order mark. All of
-/// them have four hexadecimal digits.
+/// Control characters (ESC, NEL, the C1 codes), line and paragraph separators, marks of direction, the byte order mark.
+/// All of them have four hexadecimal digits.
 pub fn is_hidden(value: char) -> bool {
     value.is_control()
         || matches!(value, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
