@@ -9,38 +9,36 @@ use sha2::{Digest, Sha256};
 use super::reader::{Columns, Options, Rows};
 use crate::model::paths::quoted;
 
-/// How many values, or rows, are named in one message.
+/// How many values, or rows, one message names.
 const NAMED: usize = 16;
 
-/// A text with the label that people gave, as an index.
+/// A text with the label that people gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Labelled {
-    /// The text.
     pub text: String,
-    /// The label.
+    /// The index of the label in [`Meanings::labels`].
     pub label: usize,
 }
 
-/// What the values of the label column mean.
+/// How values of the label column become labels.
 pub struct Meanings<'a> {
     /// The models' labels.
     pub labels: &'a [String],
-    /// What values mean that are not the labels themselves.
+    /// The labels that values stand for, where a value is not a label itself.
     pub map: &'a BTreeMap<String, String>,
-    /// Whether rows without a label are passed over; they are an error if not.
+    /// Whether rows without a label are skipped; otherwise they are an error.
     pub skip_unlabelled: bool,
 }
 
 /// The labelled texts of a file.
 #[derive(Debug, Default)]
 pub struct LabelledTexts {
-    /// The texts.
     pub texts: Vec<Labelled>,
-    /// What should be known of the file, each in one line: how it was read, which rows were left out.
+    /// What people should know about how the file was read, in one line each: its layout, the rows that were left out.
     pub notes: Vec<String>,
 }
 
-/// Reads a file. Rows that can't be read are left out, and said. The error is one line without the path.
+/// Reads a file. Rows that can't be read are left out, and the notes say so. The error is one line without the path.
 pub fn read(
     path: &Path,
     options: &Options,
@@ -85,7 +83,7 @@ pub fn read(
     Ok(LabelledTexts { texts, notes })
 }
 
-/// How many rows, and where the first of them begin.
+/// How many rows there are of a kind, and on which lines the first of them begin.
 #[derive(Default)]
 struct Places {
     count: u64,
@@ -113,11 +111,11 @@ impl fmt::Display for Places {
     }
 }
 
-/// The number of its line, the text, the value of the label.
+/// The number of its line, the text, and the value of the label column.
 type Row = (u64, String, String);
 
 impl Meanings<'_> {
-    /// The labels of all rows. The error names every value that is none.
+    /// Replaces the values of all rows by labels. The error names every value that is no label.
     fn apply(&self, rows: Vec<Row>) -> Result<Vec<Labelled>, String> {
         let is_place = |value: &str| value.parse::<usize>().is_ok_and(|place| place < self.labels.len());
         let places = self.map.is_empty() && rows.iter().all(|(_, _, value)| is_place(value));
@@ -171,7 +169,7 @@ impl Meanings<'_> {
     }
 }
 
-/// How many were left out of a list.
+/// How many items of a list a message does not show; empty if it shows all.
 fn folded(count: usize, shown: usize) -> String {
     if count > shown {
         format!(" and {} more", count - shown)
@@ -180,7 +178,7 @@ fn folded(count: usize, shown: usize) -> String {
     }
 }
 
-/// The beginning of a value that may be a whole text, on one line.
+/// The beginning of a value, on one line: a value may be a whole text.
 fn short(value: &str) -> String {
     let plain = value.chars().map(|value| if value.is_control() { ' ' } else { value });
     let mut shown: String = plain.take(40).collect();
@@ -190,8 +188,8 @@ fn short(value: &str) -> String {
     shown
 }
 
-/// Splits texts into the half to fit on and the half to measure on, by a seed. Equal texts go into the same half: no text
-/// that is measured on was fitted on.
+/// Whether a text is in the half to fit on, and not in the half to measure on, by a seed. Equal texts are in the same
+/// half, so that no text is measured on that was fitted on.
 pub fn in_fit_half(text: &str, seed: u64) -> bool {
     let digest = Sha256::new()
         .chain_update(seed.to_le_bytes())

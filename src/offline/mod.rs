@@ -1,4 +1,8 @@
-//! What works on files of texts beside the path of a request: for `tandem predict`, `bench` and `calibrate`.
+//! Files of texts, for the commands that read them: `tandem predict`, `bench` and `calibrate`. No request passes
+//! through here.
+//!
+//! In reading order: [`reader`] (rows of a file) → [`labelled`] (texts with their labels) → [`calibration`] (a cascade
+//! measured on them).
 
 pub mod calibration;
 pub mod labelled;

@@ -1,5 +1,5 @@
-//! The figures of a cascade at each threshold, with 95% intervals from the bootstrap: texts are drawn anew, the same draws for
-//! every point, so that differences are paired.
+//! The figures of a cascade at each threshold, with 95% intervals from the bootstrap: texts are drawn again with
+//! repeats, the same draws for every point, so that differences between points are paired.
 
 use serde::Serialize;
 
@@ -8,35 +8,35 @@ use super::recall::recalls;
 use super::{ROUNDS, Sample};
 use crate::model::blend::{Blend, log_softmax};
 
-/// How many times texts are drawn anew.
+/// How many times the bootstrap draws texts.
 const DRAWS: usize = 1000;
-/// The bins of the calibration error.
+/// The number of bins of the calibration error.
 const BINS: usize = 15;
 /// The share of a sample's texts in percent at which the curve has its points.
 const GRID: [usize; 15] = [0, 5, 10, 15, 20, 25, 30, 35, 40, 50, 60, 70, 80, 90, 100];
 
-/// The fewest texts of a label of which a recall tells something.
+/// The fewest texts that a label needs for its recall to mean something.
 const LEAST_TEXTS: usize = 10;
-/// A recall that is lower than the deep model's by more than this is worth a warning.
+/// How far below the deep model's recall a recall must be to be worth a warning.
 const MUCH: f64 = 0.05;
 
-/// What was fitted.
+/// What [`super::fit`] found.
 #[derive(Clone, Debug)]
 pub struct Fitted {
     /// Temperatures of fast and deep.
     pub temperatures: [f64; 2],
-    /// How an escalated answer is made of both.
+    /// How an escalated answer is made of both models' answers.
     pub blend: Blend,
 }
 
 /// The figures of one way to answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Point {
-    /// The threshold; absent for the deep model alone.
+    /// The threshold; `None` for the deep model alone.
     pub min_confidence: Option<f32>,
     /// The share of texts that the deep model answers.
     pub escalated: f64,
-    /// What it costs, the deep model alone being 1: the middle, the least and the most of the rounds.
+    /// The cost of a text, where the deep model alone costs 1: the middle, the least and the most of the rounds.
     pub cost: Interval,
     /// The share of right answers.
     pub accuracy: Interval,
@@ -44,13 +44,15 @@ pub struct Point {
     pub macro_f1: Interval,
     /// Expected calibration error, 15 bins of equal width.
     pub ece: Interval,
-    /// The accuracy minus the deep model's, paired.
+    /// The accuracy minus the deep model's, on the same draws.
     pub above_deep: Interval,
-    /// The recall of each label, in the deep model's order: the share of its texts that get it. Nothing where no text has it.
+    /// The recall of each label, in the deep model's order: the share of its texts that get it. `None` for a label that
+    /// no text has.
     pub recall: Vec<Option<Interval>>,
 }
 
-/// The label that loses most by a point, where it loses much against the deep model, with both recalls.
+/// The label whose recall falls most below the deep model's, if that is more than 0.05, with both recalls. Labels of
+/// few texts are left out.
 pub fn loser(chosen: &Point, deep: &Point, texts: &[usize]) -> Option<(usize, f64, f64)> {
     let both = chosen.recall.iter().zip(&deep.recall).enumerate();
     let many = both.filter(|(label, _)| texts.get(*label).is_some_and(|&texts| texts >= LEAST_TEXTS));
@@ -65,7 +67,7 @@ struct Verdict {
     confidence: f64,
 }
 
-/// Labelled texts with what each way to answer says of them.
+/// Labelled texts with the answers that each model, and both together, give.
 pub struct Judged<'a> {
     samples: Vec<&'a Sample>,
     fast: Vec<Verdict>,
@@ -76,18 +78,17 @@ pub struct Judged<'a> {
 /// The point figures of a sample, without intervals.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plain {
-    /// The threshold.
     pub min_confidence: f32,
     /// The share of texts below it.
     pub escalated: f64,
-    /// What it costs.
+    /// The cost of a text, where the deep model alone costs 1.
     pub cost: f64,
     /// The share of right answers.
     pub accuracy: f64,
 }
 
 impl<'a> Judged<'a> {
-    /// Applies what was fitted to texts.
+    /// Applies what was fitted to the texts.
     pub fn new(samples: Vec<&'a Sample>, fitted: &Fitted) -> Self {
         let alone = |logits: &[f64], temperature: f64| verdict(&log_softmax(logits, temperature));
         let blended = |sample: &&Sample| {
@@ -113,7 +114,8 @@ impl<'a> Judged<'a> {
         }
     }
 
-    /// The thresholds below which so many percent of these texts lie, ascending, rounded to four digits, without repeats.
+    /// The thresholds below which these percentages of the texts lie: ascending, rounded to four digits, without
+    /// repeats.
     pub fn thresholds(&self, percents: impl Iterator<Item = usize>) -> Vec<f32> {
         let mut sure: Vec<f64> = self.fast.iter().map(|verdict| verdict.confidence).collect();
         sure.sort_by(f64::total_cmp);
@@ -127,7 +129,7 @@ impl<'a> Judged<'a> {
         thresholds
     }
 
-    /// The thresholds of the curve.
+    /// The thresholds at which the curve has its points.
     pub fn grid(&self) -> Vec<f32> {
         self.thresholds(GRID.into_iter())
     }
@@ -147,7 +149,7 @@ impl<'a> Judged<'a> {
             .map(|(_, sample)| *sample)
     }
 
-    /// What a threshold costs, the deep model alone being 1, by the rounds.
+    /// The cost at a threshold, where the deep model alone costs 1, from the rounds.
     fn cost(&self, min_confidence: f32) -> Interval {
         let of_round = |round: usize| {
             let cost = |sample: &Sample, tier: usize| sample.costs[round].map_or(0.0, |costs| costs[tier]);
@@ -159,7 +161,7 @@ impl<'a> Judged<'a> {
         Interval::of_rounds((0..ROUNDS).filter_map(of_round).collect())
     }
 
-    /// The point figures at a threshold.
+    /// The figures at a threshold, without intervals.
     pub fn plain(&self, min_confidence: f32) -> Plain {
         Plain {
             min_confidence,
@@ -232,9 +234,9 @@ impl<'a> Judged<'a> {
 
     fn figures(&self, verdicts: &[Verdict], weights: &[u32]) -> Figures {
         let labels = self.samples.first().map_or(0, |sample| sample.deep.len());
-        // By label: how often it was right, was said, and is the truth.
+        // By label: how often it was right, how often it was given, how often it is the truth.
         let mut counts = vec![[0.0_f64; 3]; labels];
-        // By bin: how many texts, their confidences, how many right.
+        // By bin: the number of texts, the sum of their confidences, how many were right.
         let mut bins = [[0.0_f64; 3]; BINS];
         for ((found, sample), &weight) in verdicts.iter().zip(&self.samples).zip(weights) {
             let weight = f64::from(weight);
@@ -264,13 +266,13 @@ impl<'a> Judged<'a> {
 }
 
 impl Interval {
-    /// A figure that nothing is unsure about.
+    /// A figure without uncertainty.
     pub fn exact(value: f64) -> Self {
         let (low, high) = (value, value);
         Self { value, low, high }
     }
 
-    /// The middle, the least and the most of what rounds gave; zero of none.
+    /// The middle, the least and the most of what the rounds gave; zero if there were none.
     pub fn of_rounds(mut rounds: Vec<f64>) -> Self {
         rounds.sort_by(f64::total_cmp);
         let at = |place: usize| rounds.get(place).copied().unwrap_or(0.0);
@@ -305,7 +307,7 @@ fn verdict(logs: &[f64]) -> Verdict {
 mod tests {
     use super::*;
 
-    /// Texts of which the fast model is sure and right, and others that only the deep one gets right.
+    /// Texts of which the fast model is sure and right, and others that the deep model alone gets right.
     fn samples() -> Vec<Sample> {
         let sample = |at: usize| {
             let truth = at % 2;

@@ -3,12 +3,12 @@
 use super::Sample;
 use crate::model::blend::{Blend, log_softmax};
 
-/// How strongly the weights are pulled to the deep model's answer alone, as if by so many texts.
+/// How strongly the weights are pulled towards the deep model's answer alone: as if by so many texts.
 const PULL: f64 = 1.0;
 
-/// The temperature that makes the labels likeliest, by bisection: the loss is convex in 1 / temperature.
+/// The temperature that makes the labels likeliest, found by bisection: the loss is convex in 1 / temperature.
 pub fn temperature<'a>(rows: impl Iterator<Item = (&'a [f64], usize)> + Clone) -> f64 {
-    // d loss / d inverse temperature.
+    // The derivative of the loss by the inverse temperature.
     let slope = |inverse: f64| -> f64 {
         let of_row = |(logits, truth): (&[f64], usize)| {
             let logs = log_softmax(logits, 1.0 / inverse);
@@ -29,7 +29,8 @@ pub fn temperature<'a>(rows: impl Iterator<Item = (&'a [f64], usize)> + Clone) -
     1.0 / (low * high).sqrt()
 }
 
-/// The weights that make the labels likeliest, by Newton's method; pulled a little to the deep model alone.
+/// The weights that make the labels likeliest, found by Newton's method and pulled a little towards the deep model
+/// alone.
 pub fn blend(samples: &[&Sample], temperatures: [f64; 2]) -> Blend {
     let labels = samples.first().map_or(0, |sample| sample.deep.len());
     let rows: Vec<Row> = samples
@@ -134,7 +135,7 @@ impl Weights {
     }
 }
 
-/// Solves a small system whose matrix is positive definite, by Gaussian elimination.
+/// Solves a small linear system with a positive definite matrix by Gaussian elimination.
 fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
     let size = right.len();
     for pivot in 0..size {
@@ -158,7 +159,7 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
 mod tests {
     use super::*;
 
-    /// Draws labels from softmax(2 × fast + 0.5 × deep + bias), with fast and deep drawn apart.
+    /// Draws labels from softmax(2 × fast + 0.5 × deep + bias), with fast and deep drawn independently.
     fn drawn(count: usize) -> Vec<Sample> {
         let mut random = fastrand::Rng::with_seed(7);
         let mut centred = move || (0..4).map(|_| random.f64() - 0.5).sum::<f64>() * 2.0;

@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 
-/// A figure with its interval: of 95%, or for what was timed the middle, the least and the most of the rounds.
+/// A figure with its interval: of 95%, or, for what was timed, the middle, the least and the most of the rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Interval {
-    /// The figure.
     pub value: f64,
     /// The lower end.
     pub low: f64,

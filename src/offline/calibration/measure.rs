@@ -1,5 +1,5 @@
-//! What both models say of many texts, and what each costs: in this process, one session each, in batches of like width, as the
-//! server runs them when it is busy.
+//! Runs both models on many texts and measures what each costs: in this process, with one session each, in batches of
+//! texts of like width, as the server runs them when it is busy.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,24 +12,26 @@ use crate::model::manifest::Batch;
 use crate::model::repository::VerifiedModel;
 use crate::model::{Encoding, ModelInput, Runner};
 
-/// From so many texts on, each is a part of one round alone.
+/// From this number of texts on, each text is run in one round only.
 const MANY: usize = 250;
 
-/// What both models said of one text.
+/// The answers of both models to one text.
 #[derive(Clone, Debug, Default)]
 pub struct Said {
-    /// The logits of fast and deep, each in the model's own order.
+    /// The logits of fast and deep, each in its own model's order of labels.
     pub logits: [Vec<f64>; 2],
-    /// What each took for it, in seconds, in the rounds that it was a part of.
+    /// Seconds that fast and deep took for it, in the rounds in which it was run.
     pub costs: [Option<[f64; 2]>; ROUNDS],
 }
 
-/// How far below the largest a logit counts: its probability is nothing in 64 bits, and a label that a model rules out stays out.
+/// How far below the largest logit another one counts: its probability is then zero in 64 bits, so a label that a model
+/// rules out stays out.
 const LOWEST: f32 = 1000.0;
 
-/// Runs every text by both models, in rounds of the one and then the other: what else the machine does meanwhile falls on both, and
-/// how far the rounds differ tells how sure the costs are. Many texts are split among the rounds. Tells `done` of each run of a
-/// text, of [`runs`] in all. Gives nothing for a text that one of them does not answer. The error is one line.
+/// Runs every text by both models, in rounds of the one and then the other. So other work of the machine slows both
+/// alike, and the spread of the rounds tells how sure the costs are. Many texts are split among the rounds. Calls
+/// `done` after each run of a text; there are [`runs`] in all. Gives `None` for a text that one of the models does not
+/// answer. The error is one line.
 pub fn run(
     models: [&VerifiedModel; 2],
     texts: &[&str],
@@ -37,7 +39,10 @@ pub fn run(
     done: impl Fn(usize),
 ) -> Result<Vec<Option<Said>>, String> {
     let [fast, deep] = models;
-    let mut tiers = [Tier::load(fast, intra_threads)?, Tier::load(deep, intra_threads)?];
+    let mut models = [
+        LocalModel::load(fast, intra_threads)?,
+        LocalModel::load(deep, intra_threads)?,
+    ];
     let mut said = vec![Some(Said::default()); texts.len()];
     for round in 0..ROUNDS {
         let places: Vec<usize> = if is_split(texts.len()) {
@@ -46,7 +51,7 @@ pub fn run(
             (0..texts.len()).collect()
         };
         let of_round: Vec<&str> = places.iter().map(|&at| texts[at]).collect();
-        for (tier, model) in tiers.iter_mut().enumerate() {
+        for (tier, model) in models.iter_mut().enumerate() {
             for (output, &at) in model.run(&of_round, &done)?.into_iter().zip(&places) {
                 let (Some(output), Some(of_text)) = (output, &mut said[at]) else {
                     said[at] = None;
@@ -60,38 +65,38 @@ pub fn run(
     Ok(said)
 }
 
-/// How many runs of a text there are, by both models.
+/// How many times texts are run in all, by both models.
 pub fn runs(texts: usize) -> usize {
     if is_split(texts) { 2 * texts } else { 2 * texts * ROUNDS }
 }
 
-/// Whether each text is a part of one round, not of all.
+/// Whether each text is run in one round, and not in all.
 fn is_split(texts: usize) -> bool {
     texts >= MANY
 }
 
-/// What a model said of one text.
+/// The answer of one model to one text.
 #[derive(Clone, Debug)]
 struct Output {
     logits: Vec<f64>,
-    /// Preprocessing, and the text's share of its batch, in seconds.
+    /// Seconds for preprocessing, and the text's share of its batch.
     cost: f64,
 }
 
 /// A model in this process.
-struct Tier {
+struct LocalModel {
     model: Arc<Model>,
     runner: Box<dyn Runner>,
     limits: BatchLimits,
 }
 
-impl Tier {
+impl LocalModel {
     fn load(verified: &VerifiedModel, intra_threads: usize) -> Result<Self, String> {
         let max_cells = verified.manifest.tier.max_cells();
         let instances = InstanceSettings {
             count: 1,
             intra_threads,
-            // One thread does all, as on a busy server.
+            // One thread does everything, as on a busy server.
             idle_threads: 1,
             max_cells,
         };
@@ -128,7 +133,7 @@ impl Tier {
             };
             let share = started.elapsed().as_secs_f64() / places.len() as f64;
             if rows.iter().all(Option::is_none) && inputs.len() > 1 {
-                // One bad row costs the others nothing, as in the server.
+                // One bad row fails alone, as in the server.
                 for (row, input) in rows.iter_mut().zip(&inputs) {
                     *row = self.runner.run(&[input]).ok().map(|rows| rows.row(0).to_vec());
                 }
@@ -151,7 +156,7 @@ fn kept(logits: &[f32]) -> Vec<f64> {
     logits.iter().map(|logit| f64::from(logit.max(top - LOWEST))).collect()
 }
 
-/// Cuts places that are sorted by width into batches within the bounds.
+/// Splits places that are sorted by width into batches within the bounds.
 fn batches(order: &[usize], width: impl Fn(usize) -> usize, limits: BatchLimits) -> Vec<&[usize]> {
     let mut batches = Vec::new();
     let mut rest = order;

@@ -1,8 +1,9 @@
-//! Calibrating a cascade: both models over labelled texts, fits on one half of them, figures on the other.
+//! Calibrating a cascade: runs both models on labelled texts, fits on one half of them, and measures on the other.
 //!
-//! Knows no server: models run in this process. In reading order: [`crate::offline::labelled`] (the texts) → [`measure`] (what both
-//! models say, and what it costs) → [`fit`] (temperatures, blend) → [`curve`] (figures with their intervals), [`recall`] (of each label) → [`target`]
-//! (the point that is wanted) → [`plot`] (the curve as SVG).
+//! Knows no server: models run in this process. In reading order: [`crate::offline::labelled`] (the texts) →
+//! [`measure`] (what both models answer, and what it costs) → [`fit`] (temperatures, blend) → [`curve`] (figures with
+//! an [`interval`] each), [`recall`] (of each label) → [`target`] (the threshold that the operator wants) → [`plot`]
+//! (the curve as SVG).
 
 pub mod curve;
 pub mod fit;
@@ -12,10 +13,10 @@ pub mod plot;
 pub mod recall;
 pub mod target;
 
-/// How many times the costs are measured. Odd, so that one of them is the middle one.
+/// How many times the costs are measured; odd, so that one round is the middle one.
 pub const ROUNDS: usize = 5;
 
-/// What both models said of one labelled text.
+/// The answers of both models to one labelled text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// The right label, in the deep model's order.
@@ -24,6 +25,6 @@ pub struct Sample {
     pub fast: Vec<f64>,
     /// The deep model's logits.
     pub deep: Vec<f64>,
-    /// What fast and deep took for it, in seconds, in the rounds that it was a part of.
+    /// Seconds that fast and deep took for it, in the rounds in which it was run.
     pub costs: [Option<[f64; 2]>; ROUNDS],
 }

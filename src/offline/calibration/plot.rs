@@ -1,5 +1,5 @@
-//! The curve as SVG: accuracy over cost, from fast alone to everything escalated, with the deep model alone beside it. Small
-//! enough to be written by hand.
+//! The curve as SVG: accuracy over cost, from fast alone to everything escalated, with the deep model alone for
+//! comparison. Small enough to be written by hand.
 
 use std::fmt::Write;
 
@@ -12,15 +12,14 @@ const RIGHT: f64 = 30.0;
 const TOP: f64 = 50.0;
 const BOTTOM: f64 = 60.0;
 
-/// What is drawn.
+/// What the plot shows.
 pub struct Plot<'a> {
-    /// The title.
     pub title: &'a str,
-    /// The curve, from fast alone on.
+    /// The curve, which begins with fast alone.
     pub curve: &'a [Point],
     /// The deep model alone.
     pub deep: &'a Point,
-    /// The point that was chosen.
+    /// The point of the threshold that was chosen.
     pub chosen: &'a Point,
 }
 
@@ -40,7 +39,7 @@ impl Scale {
     }
 }
 
-/// Draws the plot.
+/// The plot as an SVG document.
 pub fn svg(plot: &Plot<'_>) -> String {
     let all = || plot.curve.iter().chain([plot.deep, plot.chosen]);
     let lowest = all().map(|point| point.accuracy.low).fold(1.0, f64::min);

@@ -1,8 +1,10 @@
-//! The recall of each label: the share of its texts that get it. Accuracy alone hides a rare label that is never found. Pure.
+//! The recall of each label: the share of its texts that get it. Accuracy alone hides a rare label that is never found.
+//! Pure.
 
 use super::interval::Interval;
 
-/// The recalls of labels by pairs of the right label and the one that was found, with Wilson's 95% intervals.
+/// The recall of each label, from pairs of the right label and the one that was given, with Wilson's 95% intervals.
+/// `None` for a label that no text has.
 pub fn recalls(labels: usize, pairs: impl Iterator<Item = (usize, usize)>) -> Vec<Option<Interval>> {
     let mut counts = vec![(0_usize, 0_usize); labels];
     for (truth, found) in pairs {

@@ -4,18 +4,18 @@ use std::str::FromStr;
 
 use super::curve::Plain;
 
-/// What is wanted.
+/// What an operator asks for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Target {
     /// The cheapest point with at least this accuracy.
     Accuracy(AccuracyTarget),
-    /// The dearest point that costs at most this, the deep model alone being 1.
+    /// The most expensive point that costs at most this, where the deep model alone costs 1.
     Cost(f64),
     /// This threshold.
     Confidence(f32),
 }
 
-/// An accuracy, by itself or measured against the deep model's.
+/// An accuracy, absolute or relative to the deep model's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AccuracyTarget {
     relative: bool,
@@ -54,7 +54,7 @@ impl FromStr for AccuracyTarget {
     }
 }
 
-/// The threshold for a target, on a curve from fast alone on. The error says what the curve does reach.
+/// The threshold for a target, on a curve that begins with fast alone. The error says what the curve reaches.
 pub fn choose(target: Target, curve: &[Plain], deep_accuracy: f64) -> Result<f32, String> {
     match target {
         Target::Confidence(confidence) => Ok(confidence),
@@ -68,7 +68,7 @@ pub fn choose(target: Target, curve: &[Plain], deep_accuracy: f64) -> Result<f32
         Target::Accuracy(wanted) => {
             let base = if wanted.relative { deep_accuracy } else { 0.0 };
             let least = base + wanted.value;
-            // A hair's breadth for what arithmetic loses.
+            // A small tolerance for rounding errors.
             let enough = curve.iter().find(|point| point.accuracy >= least - 1e-9);
             enough.map(|point| point.min_confidence).ok_or_else(|| {
                 let best = curve.iter().map(|point| point.accuracy).fold(0.0, f64::max);

@@ -1,25 +1,25 @@
-//! Which encoding a file of texts is in: sure, or UTF-8.
+//! Which encoding a file of texts has: one that is certain, or else UTF-8.
 //!
-//! A byte order mark is sure; so are UTF-16 without one, by its zero bytes, and cp949 (which holds EUC-KR), by syllables
-//! that Korean is made of. Of anything else the rows that are no UTF-8 are errors, and the user says which encoding it is.
+//! A byte order mark makes it certain. So do the zero bytes of UTF-16, and for cp949 (which includes EUC-KR) the common
+//! syllables of Korean. In any other file rows that are not UTF-8 are errors, and the user says which encoding it has.
 
 use std::io::{self, BufRead, Read};
 
 use encoding_rs::{EUC_KR, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
-/// The most that is looked at in one go, in bytes.
+/// The most bytes that are looked at in one step.
 const STEP: u64 = 1 << 16;
-/// The fewest Korean syllables that make sure of cp949.
+/// The fewest Korean syllables that make cp949 certain.
 const LEAST_SYLLABLES: u64 = 4;
 /// The commonest syllables of written Korean: about half of any text.
 const COMMON: &str = "이다는가고에의을지도하은로한를어나아리기사서인그게들만라시자해있보대정일수여제부전구것스장거면무었주자적상안화영말요네음없니좋재";
 
-/// Looks at a file, whole or in parts, and holds counts alone.
+/// Detects the encoding of a file, given whole or in parts; holds counts only.
 #[derive(Default)]
 pub struct Detector {
     start: Vec<u8>,
     length: u64,
-    /// Zero bytes at even and at odd places.
+    /// Zero bytes at even and at odd offsets.
     zeros: [u64; 2],
     line_feeds: u64,
     carriage_returns: u64,
@@ -28,14 +28,14 @@ pub struct Detector {
     korean: Korean,
 }
 
-/// What a file would be in cp949.
+/// What a file holds if it is read as cp949.
 #[derive(Default)]
 struct Korean {
     /// Syllables of KS X 1001.
     syllables: u64,
-    /// Those of them that are common.
+    /// Those of them that are common in Korean.
     common: u64,
-    /// Other characters: rare syllables and Chinese characters, and what is no character.
+    /// Rare syllables, Chinese characters, and bytes that are no character.
     others: u64,
 }
 
@@ -45,7 +45,7 @@ impl Detector {
         let mut part = Vec::new();
         loop {
             part.clear();
-            // Up to a line's end where there is one: no character is cut in two.
+            // Up to the end of a line where there is one, so that no character is cut in two.
             if input.by_ref().take(STEP).read_until(b'\n', &mut part)? == 0 {
                 return Ok(());
             }
@@ -76,7 +76,7 @@ impl Detector {
         self.korean.look(part);
     }
 
-    /// The encoding: the one that it is surely in, else UTF-8. The error says that it is no text that can be read.
+    /// The encoding that is certain, else UTF-8. The error says that the file is no text that can be read.
     pub fn encoding(&self) -> Result<&'static Encoding, String> {
         match *self.start {
             [0xff, 0xfe, 0, 0] | [0, 0, 0xfe, 0xff] => {
@@ -89,7 +89,7 @@ impl Detector {
         }
         let [even, odd] = self.zeros;
         let units = self.length / 2;
-        // Spaces, line breaks and Latin letters have a zero byte, the same one of the two.
+        // Spaces, line breaks and Latin letters have one zero byte of two, always the same one.
         let many = |zeros: u64, others: u64| zeros * 20 >= units && zeros > 3 * others;
         if even + odd > 0 && many(odd, even) {
             return Ok(UTF_16LE);
@@ -113,7 +113,7 @@ impl Detector {
         marks.iter().any(|mark| self.start.starts_with(mark))
     }
 
-    /// The byte that ends a line: a carriage return in files of old that have nothing else.
+    /// The byte that ends a line: a carriage return in very old files that have no line feed.
     pub fn terminator(&self) -> u8 {
         if self.line_feeds == 0 && self.carriage_returns > 0 {
             b'\r'
@@ -122,7 +122,7 @@ impl Detector {
         }
     }
 
-    /// The first byte after a byte order mark.
+    /// The first byte of the file, a byte order mark left out.
     pub fn first_byte(&self) -> Option<u8> {
         let start = self.start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.start);
         start.first().copied()
@@ -145,7 +145,7 @@ impl Korean {
                     self.common += u64::from(COMMON.contains(&*text));
                     rest = tail;
                 }
-                // Signs, and letters such as ㅋ.
+                // Punctuation, and single letters such as ㅋ.
                 (0xa1..=0xaf, [0xa1..=0xfe, tail @ ..]) => rest = tail,
                 (0x81..=0xfe, [0x41..=0xfe, tail @ ..]) => {
                     self.others += 1;
@@ -156,7 +156,8 @@ impl Korean {
         }
     }
 
-    /// Chinese and Japanese, read as Korean, have many rare characters and few common syllables.
+    /// Whether the text is Korean: Chinese and Japanese, read as cp949, have many rare characters and few common
+    /// syllables.
     fn is_sure(&self) -> bool {
         let all = self.syllables + self.others;
         self.syllables >= LEAST_SYLLABLES && self.others * 10 <= all && self.common * 4 >= self.syllables
@@ -172,7 +173,7 @@ pub fn name(encoding: &'static Encoding) -> &'static str {
     }
 }
 
-/// The encoding of that name.
+/// The encoding with this name. The error is one line.
 pub fn named(name: &str) -> Result<&'static Encoding, String> {
     let usual = match name.to_ascii_lowercase().as_str() {
         "cp949" | "uhc" => "euc-kr",
@@ -182,7 +183,7 @@ pub fn named(name: &str) -> Result<&'static Encoding, String> {
         _ => name,
     };
     match Encoding::for_label(usual.as_bytes()) {
-        // Those need not keep a line break one byte that nothing else has.
+        // In the other encodings the byte of a line break may be a part of something else.
         Some(found) if found.is_ascii_compatible() || found == UTF_16LE || found == UTF_16BE => Ok(found),
         _ => Err(format!("`{name}` is not known; convert the file with iconv")),
     }

@@ -1,25 +1,25 @@
-//! The lines of a file of texts, each with its number, decoded. A line that is too long or can't be decoded is an error of its own.
+//! The lines of a file of texts, each with its number, decoded. A line that is too long or can't be decoded is an error
+//! by itself.
 
 use std::io::{self, BufRead, Read};
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
-/// The longest text, in bytes of UTF-8: what a server can be set to take.
+/// The longest text, in bytes of UTF-8: the most that a server can be set to accept.
 pub const TEXT_BOUND: usize = 16 << 20;
-/// The longest line, in bytes: room for a text with every character escaped, and for other columns.
+/// The longest line, in bytes: room for a text in which every character is escaped, and for other columns.
 const LINE_BOUND: usize = 4 * TEXT_BOUND;
 
-/// The longest line that is passed over, in bytes. Past it, nobody knows whether it ever ends.
+/// The longest line that is skipped, in bytes. A longer one may have no end, so reading stops.
 const END_BOUND: usize = 4 * LINE_BOUND;
 
-/// One line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Line {
     /// Its number, from 1.
     pub number: u64,
-    /// The text without its end and without a byte order mark, or why it can't be read.
+    /// The text without its line end and without a byte order mark, or why it can't be read.
     pub text: Result<String, String>,
-    /// What ended it.
+    /// The line end.
     pub end: &'static str,
 }
 
@@ -30,12 +30,12 @@ pub struct Lines {
     terminator: u8,
     number: u64,
     position: u64,
-    /// Read already, to be given again.
+    /// Lines that were read already and will be given again.
     returned: Vec<Line>,
 }
 
 impl Lines {
-    /// The lines of `input`, each ended by the byte `terminator` (in UTF-16, by the unit).
+    /// The lines of `input`, each ended by the byte `terminator` (in UTF-16, by a unit of that value).
     pub fn new(input: Box<dyn BufRead + Send>, encoding: &'static Encoding, terminator: u8) -> Self {
         Self {
             input,
@@ -47,17 +47,17 @@ impl Lines {
         }
     }
 
-    /// How many bytes were read.
+    /// How many bytes were read so far.
     pub fn bytes_read(&self) -> u64 {
         self.position
     }
 
-    /// Takes lines back: they come again, in this order.
+    /// Takes lines back; they are given again, in this order.
     pub fn put_back(&mut self, lines: Vec<Line>) {
         self.returned.extend(lines.into_iter().rev());
     }
 
-    /// The bytes of the next line with its end; `None` in the place of those that are too many.
+    /// The bytes of the next line with its end; an inner `None` for a line that is too long.
     fn raw(&mut self) -> io::Result<Option<Option<Vec<u8>>>> {
         let mut bytes = Vec::new();
         let mut length = 0;
@@ -68,7 +68,7 @@ impl Lines {
             let at_end = read == 0;
             let mut ended = bytes.ends_with(&[self.terminator]);
             if ended && self.encoding == UTF_16LE {
-                // The byte is the first of a unit whose second is zero.
+                // In UTF-16 the byte is the first of a unit whose second byte is zero.
                 let first = bytes.len() % 2 == 1;
                 let mut next = [0];
                 ended = false;
@@ -93,7 +93,7 @@ impl Lines {
                 return Err(io::Error::other(problem));
             }
             if length > LINE_BOUND {
-                // What is passed over is not kept; two bytes keep the place within a unit.
+                // Bytes that are skipped are not kept, but for two, which keep the place within a unit.
                 bytes.drain(..(bytes.len() - 1) & !1);
             }
         }

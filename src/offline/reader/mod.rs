@@ -1,8 +1,8 @@
-//! The one reader of files of texts: plain lines, TSV, CSV and JSON Lines, in whatever encoding it is sure of.
+//! The one reader of files of texts: plain lines, TSV, CSV and JSON Lines.
 //!
-//! In reading order: [`encoding`] (which one a file is in) → [`lines`] (its lines, with their numbers) → [`separated`] (records of
-//! TSV and CSV). Reads as it goes: what it holds at a time is bounded. A row that can't be read is an error with the number of
-//! its line, and the reader goes on after it.
+//! In reading order: [`encoding`] (which one a file has) → [`lines`] (its lines, with their numbers) → [`separated`]
+//! (records of TSV and CSV). Reads as it goes, so what it holds at a time is bounded. A row that can't be read is an
+//! error with the number of its line, and the reader goes on after it.
 
 pub mod encoding;
 pub mod lines;
@@ -19,12 +19,13 @@ use encoding::Detector;
 use lines::{Lines, TEXT_BOUND};
 use separated::{Dialect, Header, Separated};
 
-/// How much of a stream is looked at before it is read. A file is looked at as a whole.
+/// How many bytes of a stream are looked at before it is read. A file is looked at as a whole.
 const SAMPLE: u64 = 1 << 20;
-/// The most texts of a file that are held at a time, and the most bytes of it.
+/// The most texts of a file that are held at a time.
 const MOST_HELD: usize = 2_000_000;
+/// The most bytes of a file whose texts are held.
 const MOST_BYTES_HELD: u64 = 1 << 30;
-/// The columns and keys that hold the text where nobody names one, the first that is there.
+/// The columns and keys that hold the text where nobody names one: the first of these that is there.
 const USUAL: [&str; 2] = ["text", "document"];
 
 /// How a file is laid out.
@@ -53,36 +54,35 @@ impl Format {
     }
 }
 
-/// What is told of a file; what is not told is looked for.
+/// What the user says about a file; the reader finds out the rest.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The layout; if absent, what the name's ending says, and lines without one.
+    /// The layout; if absent, the one that the file's name ends in, or lines if it ends in none.
     pub format: Option<Format>,
-    /// Whether fields stand in quotation marks; if absent, CSV has them, and TSV where the whole file fits that.
+    /// Whether fields may be in quotation marks; if absent, they may in CSV, and in TSV if the whole file fits that.
     pub quoted: Option<bool>,
-    /// The encoding; if absent, the one that the file is surely in, else UTF-8.
+    /// The encoding; if absent, the one that is certain for the file, else UTF-8.
     pub encoding: Option<&'static Encoding>,
 }
 
-/// The columns, or keys, that are wanted. A file of lines has none.
+/// The columns, or keys, to read. A file of lines has none.
 #[derive(Clone, Debug, Default)]
 pub struct Columns {
-    /// The text; if absent, `text` or else `document`.
+    /// The column of the text; if absent, `text` or else `document`.
     pub text: Option<String>,
-    /// The second text of a pair.
+    /// The column of the second text of a pair.
     pub pair: Option<String>,
-    /// The label.
+    /// The column of the label.
     pub label: Option<String>,
 }
 
-/// What one row holds.
+/// The fields of one row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields {
-    /// The text.
     pub text: String,
-    /// The second text of a pair, where a column was named for it.
+    /// The second text of a pair, if a column was named for it.
     pub pair: Option<String>,
-    /// The label, where a column was named for it and it is not empty.
+    /// The label, if a column was named for it and it is not empty.
     pub label: Option<String>,
 }
 
@@ -91,11 +91,11 @@ pub struct Fields {
 pub struct Row {
     /// The number of the line on which it begins, from 1.
     pub line: u64,
-    /// What it holds, or why it can't be read.
+    /// The fields, or why the row can't be read.
     pub fields: Result<Fields, String>,
 }
 
-/// The rows of a file, as they are read. An error ends them: the file itself can't be read any further.
+/// The rows of a file, read one by one. An error ends them, since the file can't be read any further.
 pub struct Rows {
     kind: Kind,
     columns: Columns,
@@ -109,7 +109,7 @@ enum Kind {
     Separated(Box<Separated>, Places),
 }
 
-/// Where the wanted columns stand.
+/// The indices of the columns to read.
 struct Places {
     text: usize,
     pair: Option<usize>,
@@ -144,7 +144,7 @@ impl Rows {
         Ok(rows)
     }
 
-    /// Reads a stream, of lines where nothing else is told. The error is one line.
+    /// Reads a stream, of lines unless the options say otherwise. The error is one line.
     pub fn stream(
         mut input: impl BufRead + Send + 'static,
         options: &Options,
@@ -152,7 +152,7 @@ impl Rows {
     ) -> Result<Self, String> {
         let told = |error: io::Error| error.to_string();
         let sample = match options.format.unwrap_or(Format::Lines) {
-            // Whoever types lines wants an answer to each.
+            // A person who types lines waits for an answer to each.
             Format::Lines => {
                 let sample = input.fill_buf().map_err(told)?.to_vec();
                 input.consume(sample.len());
@@ -177,7 +177,7 @@ impl Rows {
         Self::start(Box::new(whole), &detector, options, columns, looked)
     }
 
-    /// `again` opens what was looked at once more, and says whether that is all.
+    /// `again` opens once more what was looked at, and says whether that is the whole file.
     fn start(
         input: Box<dyn BufRead + Send>,
         detector: &Detector,
@@ -186,7 +186,7 @@ impl Rows {
         again: impl Fn() -> io::Result<(Box<dyn BufRead + Send>, bool)>,
     ) -> Result<Self, String> {
         let mut notes = Vec::new();
-        // A byte order mark is surer than what anybody says.
+        // A byte order mark is more certain than what anybody says.
         let encoding = match options.encoding.filter(|_| !detector.has_mark()) {
             Some(named) => named,
             None => {
@@ -248,17 +248,17 @@ impl Rows {
         })
     }
 
-    /// What was found out about the file and should be known, each in one line.
+    /// What the reader found out about the file and people should know, in one line each.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// The size of the file in bytes, if it has one.
+    /// The size of the file in bytes; `None` for a stream.
     pub fn size(&self) -> Option<u64> {
         self.size
     }
 
-    /// Whether as many texts as `count`, all that were read, may be held at a time. The error is a part of a line.
+    /// Checks that `count` texts, all that were read so far, may be held at a time. The error is a part of a line.
     pub fn may_hold(&self, count: usize) -> Result<(), String> {
         if count <= MOST_HELD && self.bytes_read() <= MOST_BYTES_HELD {
             return Ok(());
@@ -270,7 +270,7 @@ impl Rows {
         ))
     }
 
-    /// How many bytes were read.
+    /// How many bytes were read so far.
     pub fn bytes_read(&self) -> u64 {
         match &self.kind {
             Kind::Lines(lines) | Kind::Objects(lines) => lines.bytes_read(),
@@ -320,7 +320,7 @@ impl Iterator for Rows {
     }
 }
 
-/// A row that may be held: no text is over the bound.
+/// Refuses a row with a text that is over the bound.
 fn bounded(fields: Fields) -> Result<Fields, String> {
     let longest = fields.text.len().max(fields.pair.as_ref().map_or(0, String::len));
     if longest > TEXT_BOUND {
@@ -355,7 +355,7 @@ fn of_record(fields: &csv::StringRecord, places: &Places) -> Fields {
 }
 
 fn of_object(line: &str, columns: &Columns) -> Result<Fields, String> {
-    // The place in the line is in the message, whose own line is always 1.
+    // The message names the place in the line, and always says line 1.
     let told = |error: serde_json::Error| error.to_string().replace(" at line 1 column ", " at byte ");
     let object: serde_json::Map<String, Value> = serde_json::from_str(line).map_err(told)?;
     let string = |name: &str| match object.get(name) {

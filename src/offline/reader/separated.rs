@@ -1,7 +1,7 @@
-//! Records of TSV and CSV out of lines: a field in quotation marks may hold line breaks.
+//! Records of TSV and CSV, made of lines: a field in quotation marks may hold line breaks.
 //!
-//! A record that never ends, or that has other columns than the header, is one bad row: the reader goes on at the line after the
-//! one on which it began, so that one stray quotation mark costs nobody else.
+//! A record that never ends, or that has other columns than the header, is one bad row. The reader goes on at the line
+//! after the one on which the record began, so that one stray quotation mark loses no other row.
 
 use std::io;
 
@@ -12,12 +12,12 @@ const MOST_LINES: usize = 10_000;
 /// The most bytes that one record of several lines may have.
 const MOST_BYTES: usize = 1 << 20;
 
-/// How columns are told apart.
+/// How fields are separated.
 #[derive(Clone, Copy)]
 pub struct Dialect {
-    /// What stands between them; if absent, the header decides.
+    /// The character between fields; if absent, the header decides.
     pub delimiter: Option<char>,
-    /// Whether quotation marks have their meaning; they are characters like others if not.
+    /// Whether quotation marks enclose fields; otherwise they are characters like others.
     pub quoted: bool,
 }
 
@@ -25,20 +25,20 @@ pub struct Dialect {
 pub struct Header(csv::StringRecord);
 
 impl Header {
-    /// Where a column is: by its name, or else by its name in other letters, large or small.
+    /// The index of a column, by its name or else by its name in other case.
     pub fn find(&self, name: &str) -> Option<usize> {
         let names = || self.0.iter().map(str::trim);
         let exact = names().position(|found| found == name);
         exact.or_else(|| names().position(|found| found.eq_ignore_ascii_case(name)))
     }
 
-    /// Where a column is. The error names those that are there.
+    /// The index of a column. The error lists the names that are there.
     pub fn place(&self, name: &str) -> Result<usize, String> {
         let missing = || format!("there is no column `{name}`; there are: {}", self.names());
         self.find(name).ok_or_else(missing)
     }
 
-    /// All names, cut where they are many: a file without a header has texts here.
+    /// All names, cut short where they are many: in a file without a header they are texts.
     pub fn names(&self) -> String {
         let names: Vec<String> = self.0.iter().map(|name| name.chars().take(40).collect()).collect();
         let more = names.len().saturating_sub(20);
@@ -51,10 +51,9 @@ impl Header {
     }
 }
 
-/// A record: the number of its first line, and its fields or what is wrong.
+/// The number of its first line, and its fields or what is wrong.
 pub type Record = (u64, Result<csv::StringRecord, String>);
 
-/// The records of a file.
 pub struct Separated {
     lines: Lines,
     delimiter: char,
@@ -74,7 +73,7 @@ impl Separated {
         };
         let mut text = told(&first)?;
         let mut delimiter = dialect.delimiter;
-        // What Excel reads and writes before the header.
+        // Excel writes this line before the header, and reads it.
         if let Some(said) = text.strip_prefix("sep=").and_then(|rest| rest.chars().next())
             && text.len() == 5
             && delimiter.is_none()
@@ -99,17 +98,17 @@ impl Separated {
         Ok((separated, Header(header)))
     }
 
-    /// What stands between columns.
+    /// The character between fields.
     pub fn delimiter(&self) -> char {
         self.delimiter
     }
 
-    /// How many bytes were read.
+    /// How many bytes were read so far.
     pub fn bytes_read(&self) -> u64 {
         self.lines.bytes_read()
     }
 
-    /// The rest of a record whose first line is `first`.
+    /// Reads the rest of a record whose first line is `first`.
     fn record(&mut self, first: Line) -> io::Result<Result<csv::StringRecord, String>> {
         let mut text = match first.text {
             Ok(text) => text,
@@ -189,7 +188,7 @@ impl Iterator for Separated {
     }
 }
 
-/// The delimiter of which the header has the most.
+/// The delimiter that the header has most of.
 fn commonest(header: &str) -> char {
     let mut counts = [(',', 0), (';', 0), ('\t', 0)];
     let mut quoted = false;
@@ -199,7 +198,7 @@ fn commonest(header: &str) -> char {
             *count += u32::from(!quoted && value == *delimiter);
         }
     }
-    // The first of those that are equal.
+    // Of equals, the first one.
     let most = counts.iter().rev().max_by_key(|(_, count)| *count);
     most.map_or(',', |(delimiter, _)| *delimiter)
 }
@@ -210,17 +209,17 @@ fn split(text: &str, delimiter: char, quoted: bool) -> csv::StringRecord {
         .flexible(true)
         .delimiter(u8::try_from(delimiter).unwrap_or(b','))
         .quoting(quoted)
-        // Line breaks were found before; those that are left belong to a field.
+        // Line breaks that end a record were found before; those that are left belong to a field.
         .terminator(csv::Terminator::Any(b'\n'))
         .buffer_capacity(text.len().max(1))
         .from_reader(text.as_bytes());
     let mut record = csv::StringRecord::new();
-    // Memory is all that is read, and it is UTF-8.
+    // It reads from memory, and the bytes are UTF-8.
     let _ = reader.read_record(&mut record);
     record
 }
 
-/// Follows quotation marks, as RFC 4180 means them.
+/// Follows quotation marks by the rules of RFC 4180.
 struct Marks {
     delimiter: char,
     quoted: bool,
@@ -234,7 +233,7 @@ enum Place {
     Start,
     Bare,
     Within,
-    /// After a quotation mark that ends a field, or is the first of two.
+    /// After a quotation mark that ends the field, or is the first of a pair that stands for one.
     Closing,
 }
 
@@ -276,14 +275,15 @@ impl Marks {
         self.place == Place::Within
     }
 
-    /// Something else than a delimiter came after the mark that ended a field.
+    /// Whether anything but a delimiter came after the mark that ended a field.
     fn is_strange(&self) -> bool {
         self.strange
     }
 }
 
-/// Whether the fields of a whole file stand in quotation marks: every field that begins with one also ends with one. Not so where
-/// fields would have line breaks although each line by itself has the columns of the header. `whole` is false for a file's beginning.
+/// Whether fields in the whole file are in quotation marks: every field that begins with one also ends with one. Not so
+/// if fields would then hold line breaks although each line by itself has as many columns as the header. `whole` is
+/// false if `lines` are only the beginning of the file.
 pub fn looks_quoted(lines: Lines, delimiter: char, whole: bool) -> Result<bool, String> {
     let mut marks = Marks::new(delimiter, true);
     let (mut broken, mut even) = (false, true);

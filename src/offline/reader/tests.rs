@@ -1,4 +1,4 @@
-//! What the reader makes of files as people have them.
+//! What the reader makes of files such as people have.
 
 use super::*;
 
@@ -163,7 +163,7 @@ fn both_dialects_of_tsv_are_told_apart_by_the_whole_file() {
     for plain in [
         "text\tlabel\n\"와우\" 라고 했다\t1\n끝\t0\n",
         "text\tlabel\n\"시작만\t1\n끝\t0\n",
-        // By itself, each line has the columns of the header.
+        // By itself, each line has as many columns as the header.
         "id\ttext\tlabel\n1\t\"시작만\t1\n2\t끝만\"\t0\n",
     ] {
         let count = plain.lines().count() - 1;
