@@ -1,4 +1,4 @@
-//! How two models' answers become one.
+//! How the answers of two models become one.
 
 use super::postprocess::{Classification, Selection};
 
@@ -6,16 +6,14 @@ use super::postprocess::{Classification, Selection};
 /// for each label, then softmax.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Blend {
-    /// The weight of the fast model.
     pub fast: f64,
-    /// The weight of the deep model.
     pub deep: f64,
-    /// What is added for each label, in the deep model's order.
+    /// The amount added to each label's score, in the deep model's order of labels.
     pub bias: Vec<f64>,
 }
 
 impl Blend {
-    /// The deep model's answer as it is.
+    /// The blend that answers as the deep model alone does.
     pub fn deep_alone(labels: usize) -> Self {
         Self {
             fast: 0.0,
@@ -24,7 +22,7 @@ impl Blend {
         }
     }
 
-    /// Both answers together. Log-probabilities by label, both in the deep model's order, as [`log_softmax`] gives them.
+    /// Blends both answers: log-probabilities by label, both in the deep model's order, as [`log_softmax`] gives them.
     pub fn classify(&self, fast: &[f64], deep: &[f64]) -> Classification {
         let scores: Vec<f64> = (0..deep.len())
             .map(|label| self.fast * fast[label] + self.deep * deep[label] + self.bias[label])
@@ -39,7 +37,7 @@ impl Blend {
         Classification {
             winner,
             probabilities: logs.iter().map(|value| value.exp() as f32).collect(),
-            // The logarithm of a probability of next to nothing may be beyond the range of 32 bits.
+            // The logarithm of a very small probability may be beyond the range of 32 bits.
             logits: logs.iter().map(|&value| (value as f32).max(f32::MIN)).collect(),
             selection: Selection::Winner,
         }

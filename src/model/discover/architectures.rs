@@ -1,9 +1,9 @@
 //! What a model was trained for, by the name of its architecture.
 
-/// What is told of models of other kinds.
+/// What people are told about models of other kinds.
 pub(super) const CLASSIFIERS: &str = "Tandem serves classifiers of whole texts (optimum-cli export onnx --task text-classification); serve another model";
 
-/// What a model was trained as that gives no answer for a whole text, by the name of its architecture.
+/// What an architecture of this name was trained for, if it gives no answer for a whole text.
 pub(super) fn other_kind(architecture: &str) -> Option<&'static str> {
     let is = |kind: &str| architecture.contains(kind);
     if is("ForTokenClassification") {

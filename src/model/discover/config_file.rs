@@ -1,5 +1,5 @@
-//! `config.json` of a Hugging Face folder: what the columns of the output mean, their labels, and whether one or several of
-//! them are right.
+//! `config.json` of a Hugging Face folder: the labels of the output's columns, and whether one or several of them are
+//! right.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -13,7 +13,7 @@ use super::json_file;
 use super::notes::Notes;
 use crate::model::manifest::{MOST_LABELS, ProblemType};
 
-/// What matters of `config.json`.
+/// The fields of `config.json` that matter here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Config {
@@ -39,13 +39,13 @@ pub(super) struct Config {
 }
 
 impl Config {
-    /// The id of the padding; a negative one stands for none.
+    /// The id that fills padded rows; `None` for a negative one.
     pub fn pad_id(&self) -> Option<u32> {
         self.pad_token_id.and_then(|id| u32::try_from(id).ok())
     }
 }
 
-/// Labels may be numbers, flags or `null`: Python makes texts of them.
+/// Reads labels by id. A label may be a number, a flag or `null`: Python makes a text of it.
 fn labels_by_id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
     let fail =
         || D::Error::custom("should be an object of ids and labels, like {\"0\": \"negative\", \"1\": \"positive\"}");
@@ -62,7 +62,7 @@ fn labels_by_id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<BTreeMap<St
     };
     match Value::deserialize(from)? {
         Value::Null => Ok(None),
-        // transformers names the labels itself where there are none.
+        // transformers names the labels itself where the file has none.
         Value::Object(by_id) if by_id.is_empty() => Ok(None),
         Value::Object(by_id) => by_id.into_iter().map(label).collect::<Result<_, _>>().map(Some),
         _ => Err(fail()),
@@ -122,7 +122,7 @@ pub(super) fn labels(config: &Config, output: &Port, notes: &mut Notes) -> Vec<S
     labels
 }
 
-/// What to do where labels have no names, or wrong ids.
+/// The remedy where labels have no names, or wrong ids.
 fn name_them(columns: Option<usize>) -> String {
     let count = columns.unwrap_or(2).clamp(1, 3);
     let example: Vec<String> = (0..count).map(|id| format!("\"{id}\": \"NAME\"")).collect();
@@ -149,7 +149,7 @@ fn in_order(by_id: &BTreeMap<String, String>, columns: Option<usize>, notes: &mu
     by_id.into_iter().map(|(_, label)| label.clone()).collect()
 }
 
-/// Takes note where `label2id` says something else than the labels.
+/// Adds a note if `label2id` says something else than the labels.
 fn note_label2id(config: &Config, labels: &[String], notes: &mut Notes) {
     let ids = config.label2id.as_object().into_iter().flatten();
     let differs = |(label, id): (&String, &Value)| {
@@ -165,12 +165,12 @@ fn note_label2id(config: &Config, labels: &[String], notes: &mut Notes) {
     }
 }
 
-/// What transformers calls labels that nobody named.
+/// The names that transformers gives to labels without names.
 fn numbered_labels(count: usize) -> Vec<String> {
     (0..count).map(|at| format!("LABEL_{at}")).collect()
 }
 
-/// The first of some labels, and how many more there are.
+/// The first few labels, and how many more there are.
 pub(super) fn listed(labels: &[String]) -> String {
     const MOST: usize = 8;
     let shown = labels.iter().take(MOST).cloned().collect::<Vec<_>>().join(", ");
@@ -180,7 +180,7 @@ pub(super) fn listed(labels: &[String]) -> String {
     }
 }
 
-/// What transformers' own pipeline makes of the outputs.
+/// The problem type that transformers' own pipeline takes the model for.
 pub(super) fn problem_type(config: &Config, labels: usize, notes: &mut Notes) -> Option<ProblemType> {
     let say = |kind: &str| format!("if so, say it in {CONFIG_FILE}: \"problem_type\": \"{kind}\"");
     let (single, several) = ("single_label_classification", "multi_label_classification");
@@ -238,7 +238,7 @@ pub(super) fn problem_type(config: &Config, labels: usize, notes: &mut Notes) ->
     Some(found)
 }
 
-/// A configuration of the model without its head says nothing of the answers.
+/// Adds a note if the configuration is that of the model without its head: it says nothing about the answers.
 fn note_headless(config: &Config, notes: &mut Notes) {
     let named = config.architectures.get(0).and_then(Value::as_str);
     if config.id2label.is_none() && named.is_some_and(|name| !name.contains("SequenceClassification")) {

@@ -1,10 +1,8 @@
-//! The files that exporters of Hugging Face write.
+//! The names of the files that exporters of Hugging Face write.
 
-/// The file's name.
 pub(super) const CONFIG_FILE: &str = "config.json";
-/// The tokenizer itself.
 pub(super) const TOKENIZER_FILE: &str = "tokenizer.json";
-/// What transformers adds to it.
+/// What transformers adds to the tokenizer.
 pub(super) const TOKENIZER_CONFIG_FILE: &str = "tokenizer_config.json";
 /// Which tokens are special, in older exports.
 pub(super) const SPECIAL_TOKENS_FILE: &str = "special_tokens_map.json";

@@ -1,7 +1,7 @@
-//! What an ONNX file says of itself: inputs, outputs, nodes, and the files that its weights lie in.
+//! What an ONNX file says about itself: inputs, outputs, nodes, and the files that hold its weights.
 //!
-//! Decodes the few fields that matter, numbers as in `onnx.proto`; of weights, only the lists that class labels are kept in.
-//! Checks nothing.
+//! Decodes the few fields that matter, with numbers as in `onnx.proto`; of the weights, only lists that may hold class
+//! labels. Checks nothing.
 
 use std::collections::HashMap;
 
@@ -11,29 +11,27 @@ use prost::bytes::Bytes;
 use crate::model::manifest::MOST_LABELS;
 use crate::model::scan::Scan;
 
-/// A graph, as its file describes it.
+/// A graph as its file describes it.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
-    /// What it is fed, initializers left out.
+    /// Its inputs, without initializers.
     pub inputs: Vec<Port>,
-    /// What it gives.
     pub outputs: Vec<Port>,
-    /// Its nodes; those of graphs inside them are not listed.
+    /// Its nodes, without those of the graphs inside them.
     pub nodes: Vec<Node>,
-    /// The `location` of weights in files of their own, each once, in the order of their names.
+    /// The `location` of each file that holds weights, without repeats, in the order of the names.
     pub external: Vec<String>,
-    /// Its constant lists of strings and of whole numbers, those in decimal form, by name.
+    /// Its constant lists of strings and of whole numbers (in decimal form), by name.
     pub lists: HashMap<String, Vec<String>>,
 }
 
 /// An input or an output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Port {
-    /// Its name.
     pub name: String,
     /// What it holds.
     pub kind: PortKind,
-    /// The size of each dimension; nothing where it is open.
+    /// The size of each dimension; `None` where any size will do.
     pub shape: Vec<Option<i64>>,
 }
 
@@ -51,33 +49,26 @@ pub enum PortKind {
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element {
-    /// 32-bit floats.
     F32,
-    /// 64-bit floats.
     F64,
-    /// 16-bit floats, of either kind.
+    /// 16-bit floats, IEEE or bfloat.
     F16,
-    /// Truth values.
     Bool,
-    /// 32-bit integers.
     I32,
-    /// 64-bit integers.
     I64,
-    /// Strings.
     Text,
-    /// Anything else, by its number.
+    /// Anything else, by its number in `onnx.proto`.
     Other(i32),
 }
 
 impl Port {
-    /// Whether it is a tensor of strings.
     pub fn is_text(&self) -> bool {
         self.kind == PortKind::Tensor(Element::Text)
     }
 }
 
 impl Graph {
-    /// Reads what a walk kept of a file. The error is a part of a line.
+    /// Decodes what a walk kept of a file. The error is a part of a line.
     pub fn read(scan: Scan) -> Result<Self, String> {
         let model = ModelProto::decode(Bytes::from(scan.kept))
             .map_err(|_| "is not an ONNX file, or a part of it is missing".to_owned())?;
@@ -105,7 +96,6 @@ impl Graph {
         })
     }
 
-    /// The output of that name.
     pub fn output(&self, name: &str) -> Option<&Port> {
         self.outputs.iter().find(|output| output.name == name)
     }
@@ -117,7 +107,7 @@ struct ModelProto {
     graph: Option<GraphProto>,
 }
 
-/// A graph as the file has it; inside a node's attributes, the body of a loop or a branch.
+/// A graph as it is in the file; inside a node's attributes, the body of a loop or a branch.
 #[derive(Clone, PartialEq, Message)]
 pub struct GraphProto {
     #[prost(message, repeated, tag = "1")]
@@ -130,39 +120,37 @@ pub struct GraphProto {
     output: Vec<ValueInfoProto>,
 }
 
-/// A node.
+/// An operation of a graph.
 #[derive(Clone, PartialEq, Message)]
 pub struct Node {
-    /// What it is fed, by name.
+    /// The names of its inputs.
     #[prost(string, repeated, tag = "1")]
     pub input: Vec<String>,
-    /// What it gives, by name.
+    /// The names of its outputs.
     #[prost(string, repeated, tag = "2")]
     pub output: Vec<String>,
-    /// What it does.
+    /// The name of its operator.
     #[prost(string, tag = "4")]
     pub op_type: String,
-    /// Its settings.
     #[prost(message, repeated, tag = "5")]
     pub attribute: Vec<Attribute>,
 }
 
-/// A setting of a node.
+/// An attribute of a node.
 #[derive(Clone, PartialEq, Message)]
 pub struct Attribute {
-    /// Its name.
     #[prost(string, tag = "1")]
     pub name: String,
-    /// Its number, if it is one.
+    /// Its value, if that is a whole number.
     #[prost(int64, tag = "3")]
     pub i: i64,
-    /// Its text, if it is one.
+    /// Its value, if that is a string.
     #[prost(bytes = "vec", tag = "4")]
     pub s: Vec<u8>,
-    /// Its numbers, if it is a list of them.
+    /// Its value, if that is a list of whole numbers.
     #[prost(int64, repeated, tag = "8")]
     pub ints: Vec<i64>,
-    /// Its texts, if it is a list of them.
+    /// Its value, if that is a list of strings.
     #[prost(bytes = "vec", repeated, tag = "9")]
     pub strings: Vec<Vec<u8>>,
 }
@@ -236,14 +224,13 @@ struct DimensionProto {
 }
 
 impl Node {
-    /// The setting of that name.
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attribute.iter().find(|attribute| attribute.name == name)
     }
 }
 
 impl TensorProto {
-    /// Its name and its values, if it is a list of strings or of whole numbers.
+    /// Its name and its values, if it is a constant list of strings or of whole numbers.
     fn list(&self) -> Option<(String, Vec<String>)> {
         if self.dims.len() != 1 {
             return None;

@@ -1,4 +1,4 @@
-//! What is said of a folder from outside.
+//! What the operator says about a folder.
 
 use std::path::{Path, PathBuf};
 
@@ -8,23 +8,21 @@ use crate::model::paths;
 /// What the folder itself does not say.
 #[derive(Clone, Debug)]
 pub struct Hints {
-    /// The model's name.
     pub name: String,
-    /// The model's version.
     pub version: String,
-    /// The task that it decides; its own name if absent.
+    /// The task that the model serves; if absent, the model's own name.
     pub task: Option<String>,
     /// The tier that it serves; if absent, deep for a transformer and fast for a graph that reads strings.
     pub tier: Option<Tier>,
-    /// The most tokens that it may read of a text, where somebody said it: overrules the usual bound.
+    /// The most tokens that the model may read of a text, if somebody set it: overrules the usual bound.
     pub max_tokens: Option<usize>,
-    /// The folder that no file may leave, by link or by name: the model's own if absent.
+    /// The folder that no file may leave, by link or by name; if absent, the model's own.
     pub root: Option<PathBuf>,
 }
 
 impl Hints {
-    /// The hints of a folder that stands alone: `…/<name>/<version>` where the last part is a number, else `…/<name>`; a
-    /// snapshot in the cache of Hugging Face is called as its model.
+    /// The hints of a folder that is in no repository: `…/<name>/<version>` where the last part is a number, else
+    /// `…/<name>`. A snapshot in the cache of Hugging Face gets the name of its model.
     pub fn of_folder(folder: &Path) -> Self {
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
         let part = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -50,7 +48,7 @@ impl Hints {
     }
 }
 
-/// A name made of what a folder is called.
+/// Makes a model's name from the name of a folder.
 pub fn as_name(text: &str) -> String {
     let plain = |value: char| {
         let value = value.to_ascii_lowercase();

@@ -1,7 +1,7 @@
 //! Hugging Face and Optimum folders: a transformer's ONNX file, `config.json`, `tokenizer.json` and its companions.
 //!
-//! Follows what transformers does with the same files: the labels and the kind of answer of `config.json`, and a length
-//! that both the tokenizer and the positions allow.
+//! Follows what transformers does with the same files: labels and problem type from `config.json`, and a length that
+//! both the tokenizer and the model's positions allow.
 
 use std::collections::BTreeMap;
 
@@ -22,12 +22,12 @@ use crate::model::manifest::{
     TokenizerSettings, UNASKED_TOKENS,
 };
 
-/// The length where nothing says another: that of BERT.
+/// The number of positions where no file names one: that of BERT.
 const USUAL_POSITIONS: usize = 512;
-/// Longer texts are cut to so many bytes for each token that the model reads, before they are tokenised.
+/// Before texts are tokenised, they are cut to this many bytes for each token that the model reads.
 const BYTES_PER_TOKEN: usize = 16;
 
-/// What the manifest of such a folder would say; what is wrong goes into the notes.
+/// The manifest of such a folder; what is wrong goes into the notes.
 pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -> Option<Manifest> {
     let config = config(place, notes)?;
     let family = config.model_type.clone().unwrap_or_else(|| "unknown".to_owned());
@@ -99,7 +99,7 @@ pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -
     })
 }
 
-/// The checksums of all files that say what the model is.
+/// The checksums of all files that make the model what it is.
 fn checksums(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -> Option<BTreeMap<String, String>> {
     let described = [
         CONFIG_FILE,
@@ -137,7 +137,7 @@ fn output_kind(output: &Port, notes: &mut Notes) -> OutputKind {
     OutputKind::Probabilities
 }
 
-/// What the first token's place counts as: the RoBERTa kind numbers tokens from the padding's id on.
+/// The position of the first token: models of the RoBERTa kind number tokens from the padding's id on.
 fn first_position(family: &str, pad_id: Option<u32>) -> u32 {
     const FROM_PADDING: [&str; 17] = [
         "roberta",
@@ -165,8 +165,8 @@ fn first_position(family: &str, pad_id: Option<u32>) -> u32 {
     }
 }
 
-/// The most tokens that it could read, and by what: what the tokenizer says, as far as there are positions for them and the graph
-/// takes them.
+/// The most tokens that the model could read, and what sets this bound: the tokenizer, the number of positions, or the
+/// graph.
 fn most_tokens(
     config: &Config,
     tokenizer: &TokenizerFacts,
@@ -204,7 +204,8 @@ fn most_tokens(
     }
 }
 
-/// How many tokens it reads of those that it could: as many as were asked for, and a moderate number where nobody asked.
+/// How many tokens the model reads of those that it could: as many as were asked for, or a moderate number if nobody
+/// asked.
 fn max_tokens(most: usize, why: &str, asked: Option<usize>, notes: &mut Notes) -> usize {
     match asked {
         Some(asked) if asked > most => {
@@ -233,7 +234,7 @@ fn max_tokens(most: usize, why: &str, asked: Option<usize>, notes: &mut Notes) -
     .max(LEAST_TOKENS)
 }
 
-/// Whether a graph that has an input for token types is given those of the tokenizer; else zeros.
+/// Whether the graph gets the tokenizer's token types; otherwise it gets zeros, if it has an input for them.
 fn token_types(onnx: &ChosenOnnx, config: &Config, tokenizer: &TokenizerFacts, notes: &mut Notes) -> bool {
     let single = config.type_vocab_size.as_ref().and_then(Value::as_f64) == Some(1.0);
     let given = tokenizer.reading.token_types && !single;

@@ -1,7 +1,7 @@
-//! The JSON files of a folder, read as widely as Python reads them: `NaN` and `Infinity`, keys that are there twice, a byte order
-//! mark; numbers and flags that somebody wrote as texts.
+//! The JSON files of a folder, read as tolerantly as Python reads them: `NaN` and `Infinity`, repeated keys, a byte
+//! order mark; numbers and flags that were written as strings.
 //!
-//! An error names the file and the key, quotes nothing of what the file says, and comes with a remedy.
+//! An error names the file and the key, quotes nothing from the file, and has a remedy.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -17,7 +17,7 @@ use super::file_names::TOKENIZER_FILE;
 use super::place::{Place, Problem};
 use crate::model::files;
 
-/// Reads an object of the folder. A key that is there twice has its last value, as in Python.
+/// Reads a JSON object from the folder. Of a repeated key the last value counts, as in Python.
 pub(super) fn read_json<T: DeserializeOwned>(place: &Place<'_>, file: &str) -> Result<T, Problem> {
     let most = match file {
         TOKENIZER_FILE => files::MOST_OF_TOKENIZER,
@@ -36,7 +36,7 @@ pub(super) fn read_json<T: DeserializeOwned>(place: &Place<'_>, file: &str) -> R
     })
 }
 
-/// What is wrong with a file, and the key that it is wrong at.
+/// What is wrong with a file, and at which key.
 struct Fault {
     at: Option<String>,
     problem: String,
@@ -51,7 +51,7 @@ fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
             _ => format!("line {}: not JSON, or cut off", error.line()),
         },
     };
-    // Values that nobody asks for stay text.
+    // Values that nobody asks for stay undecoded.
     let fields: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(&bytes).map_err(malformed)?;
     let key = Cell::new("");
     let read = fields.iter().map(|(name, value)| {
@@ -67,10 +67,10 @@ fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     })
 }
 
-/// How the errors of this file begin; those of others may quote what a file says.
+/// How error messages of this module begin; messages of others may quote the file.
 const SHOULD: &str = "should be ";
 
-/// The text without its byte order mark, and with `null` where Python writes numbers that JSON does not have.
+/// The text without its byte order mark, and with `null` in place of numbers that Python writes and JSON does not have.
 fn plain(bytes: &[u8]) -> Cow<'_, [u8]> {
     let bytes = files::without_mark(bytes);
     if !memmem(bytes, b"NaN") && !memmem(bytes, b"Infinity") {
@@ -105,7 +105,8 @@ fn memmem(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).any(|window| window == word)
 }
 
-/// A whole number: also one that is written as a text or with a point, or the only one of a list. Nothing where there is `null`.
+/// Reads a whole number, also if it is written as a string, with a decimal point, or as the only item of a list. `None`
+/// for `null`.
 pub(super) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
     let value = match Value::deserialize(from)? {
         Value::Array(mut all) if all.len() == 1 => all.remove(0),
@@ -119,13 +120,13 @@ pub(super) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D
     }
 }
 
-/// The whole number that a value is, however it is written.
+/// The whole number that a value stands for, however it is written.
 pub(super) fn whole_of(value: &Value) -> Option<i64> {
     let number = number_of(value)?;
     (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
 }
 
-/// A number, also one that is written as a text. Nothing where there is `null`.
+/// Reads a number, also if it is written as a string. `None` for `null`.
 pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
     match Value::deserialize(from)? {
         Value::Null => Ok(None),
@@ -135,7 +136,7 @@ pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, 
     }
 }
 
-/// The number that a value is, however it is written.
+/// The number that a value stands for, however it is written.
 fn number_of(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
@@ -144,7 +145,7 @@ fn number_of(value: &Value) -> Option<f64> {
     }
 }
 
-/// A flag, also one that is written as a text or as 0 or 1. Nothing where there is `null`.
+/// Reads a flag, also if it is written as a string or as 0 or 1. `None` for `null`.
 pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
     match Value::deserialize(from)? {
         Value::Null => Ok(None),
@@ -154,7 +155,7 @@ pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D
     }
 }
 
-/// The flag that a value is, also one that is written as a text or as 0 or 1.
+/// The flag that a value stands for, also if it is written as a string or as 0 or 1.
 pub(super) fn flag_of(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(flag) => Some(*flag),
@@ -166,7 +167,7 @@ pub(super) fn flag_of(value: &Value) -> Option<bool> {
     }
 }
 
-/// A text. Nothing where there is `null`, or an empty one.
+/// Reads a string. `None` for `null` and for an empty string.
 pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     match Value::deserialize(from)? {
         Value::Null => Ok(None),

@@ -1,7 +1,12 @@
-//! Discovery: what a folder without a manifest is, read from the files that exporters leave in it.
+//! Discovery: finds out what a folder without a manifest is, from the files that exporters write.
 //!
-//! Reads files; ONNX Runtime is asked only where nothing else can tell (`sklearn_probe.rs`). Says what was found, what was assumed, and what is wrong with the
-//! command that puts it right. What can't be known from the files is never made up: it is a note that people read.
+//! Reads files, and asks ONNX Runtime only what no file can tell (`sklearn_probe.rs`). Says what it found, what it
+//! assumed, and what is wrong, with the command that repairs it. It never makes up what the files can't tell: that
+//! becomes a note for people.
+//!
+//! In reading order: `hints.rs`, `place.rs` and `notes.rs` (a folder, its files, what people are told) → `onnx_file.rs`
+//! and [`graph`] (the ONNX file) → `hugging_face.rs` with the `transformer_`, `tokenizer_` and `config_file` modules →
+//! `sklearn.rs` with those that begin with `sklearn_`.
 
 mod architectures;
 mod config_file;
@@ -38,25 +43,25 @@ pub use notes::{Note, NoteKind, Notes};
 use onnx_file::{ChosenOnnx, Precision};
 use place::Place;
 
-/// A folder that can serve.
+/// A folder without a manifest that can serve.
 #[derive(Clone, Debug)]
 pub struct Discovered {
-    /// What its manifest would say; it has no golden examples.
+    /// The manifest that it could have; without golden examples.
     pub manifest: Manifest,
     /// What was found and what was assumed.
     pub notes: Vec<Note>,
 }
 
-/// What was seen of a folder, whether or not it can serve.
+/// What discovery knows about a folder, whether or not it can serve.
 #[derive(Clone, Debug)]
 pub struct Examined {
-    /// What its manifest would say; nothing if something is wrong.
+    /// The manifest that it could have; `None` if something is wrong.
     pub manifest: Option<Manifest>,
     /// What was found, assumed and wrong.
     pub notes: Vec<Note>,
 }
 
-/// Whether a folder looks like somebody meant it to be a model, so that what is wrong with it is worth telling.
+/// Whether somebody seems to have meant the folder to be a model, so that people should be told what is wrong with it.
 pub fn looks_like_model(folder: &Path) -> bool {
     const TELLING: [&str; 4] = [
         "config.json",
@@ -67,7 +72,7 @@ pub fn looks_like_model(folder: &Path) -> bool {
     TELLING.iter().any(|file| folder.join(file).is_file()) || !onnx_file::candidates(folder).is_empty()
 }
 
-/// What a folder without a manifest is. The error is the first thing that is wrong with it, and how to put it right.
+/// Finds out what a folder without a manifest is. The error is the first thing that is wrong with it, and its remedy.
 pub fn discover(folder: &Path, hints: &Hints) -> Result<Discovered, ModelError> {
     let Examined { manifest, notes } = examine(folder, hints);
     if let Some(manifest) = manifest {
@@ -84,7 +89,7 @@ pub fn discover(folder: &Path, hints: &Hints) -> Result<Discovered, ModelError> 
     Err(ModelError::new(folder, problem))
 }
 
-/// Looks at a folder without a manifest and tells everything that is to be told.
+/// Looks at a folder without a manifest and gives all notes on it.
 pub fn examine(folder: &Path, hints: &Hints) -> Examined {
     let mut notes = Notes::default();
     let root = hints.root.as_deref().unwrap_or(folder);
@@ -119,7 +124,7 @@ fn examine_place(place: &Place<'_>, notes: &mut Notes) -> Option<Manifest> {
         onnx_file::no_onnx(place, notes);
         return None;
     };
-    // Where the best of several can't serve, another may; if none can, the best is what is told of.
+    // If the best of several files can't serve, another one may; if none can, the notes are about the best.
     let mut of_best = None;
     for (at, (precision, file)) in files.iter().take(MOST_TRIED).enumerate() {
         let mut own = Notes::default();
@@ -140,10 +145,10 @@ fn examine_place(place: &Place<'_>, notes: &mut Notes) -> Option<Manifest> {
     None
 }
 
-/// The most ONNX files of a folder that are tried.
+/// The most ONNX files of a folder that discovery tries.
 const MOST_TRIED: usize = 8;
 
-/// Says which of the ONNX files serves, and why.
+/// Adds a note that says which of the ONNX files serves, and why.
 fn note_choice(
     files: &[(Precision, String)],
     chosen: usize,
@@ -198,7 +203,7 @@ fn examine_file(place: &Place<'_>, file: &str, notes: &mut Notes) -> Option<Mani
     }
 }
 
-/// What may be done with a graph of unknown kind.
+/// The remedy for a graph of unknown kind.
 const UNKNOWN: &str = "Tandem serves transformers (input_ids) and scikit-learn pipelines that read the text itself: export the vectorizer together with the classifier";
 
 enum Kind {
@@ -207,7 +212,7 @@ enum Kind {
     Unknown,
 }
 
-/// By the graph's inputs: the text itself, or ids of tokens.
+/// The kind of model, by the graph's inputs: the text itself, or ids of tokens.
 fn kind_of(onnx: &ChosenOnnx, place: &Place<'_>) -> Kind {
     if onnx.graph.inputs.iter().any(graph::Port::is_text) {
         Kind::Sklearn

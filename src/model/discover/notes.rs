@@ -1,30 +1,29 @@
-//! What people should know of a folder.
+//! The notes on a folder, for people.
 
 use super::place::Problem;
 
-/// How a note is meant.
+/// How certain a note is, and how serious.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoteKind {
     /// The files say so.
     Found,
     /// The files do not say; this is the usual case.
     Assumed,
-    /// It serves, and answers some texts otherwise than the model that was trained.
+    /// The model serves, but answers some texts otherwise than the model that was trained.
     Doubtful,
-    /// It can't serve like this.
+    /// The folder can't serve as it is.
     Wrong,
 }
 
-/// Something that people should know of a folder.
+/// One note on a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// How it is meant.
     pub kind: NoteKind,
     /// One line.
     pub text: String,
-    /// How to put it right, or how to say it otherwise: one line, a command where there is one.
+    /// How to repair it, or how to choose otherwise: one line, with a command where there is one.
     pub remedy: Option<String>,
-    /// Whether it is to be said before anything else: the meaning of every answer rests on it.
+    /// Whether it comes before all other notes, because the meaning of every answer depends on it.
     pub leads: bool,
 }
 
@@ -43,7 +42,7 @@ impl Notes {
         self.add(NoteKind::Assumed, text.into(), Some(remedy.into()));
     }
 
-    /// The files do not say what the answers mean; this is the usual case. Comes before all other notes.
+    /// The files do not say what the answers mean; this is the usual case. Such a note comes before all others.
     pub(super) fn assumed_meaning(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
         let at = self.0.iter().take_while(|note| note.leads).count();
         let note = Note {
@@ -55,17 +54,17 @@ impl Notes {
         self.0.insert(at, note);
     }
 
-    /// It serves, and answers some texts otherwise than the model that was trained.
+    /// The model serves, but answers some texts otherwise than the model that was trained.
     pub fn doubtful(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
         self.add(NoteKind::Doubtful, text.into(), Some(remedy.into()));
     }
 
-    /// It can't serve like this.
+    /// The folder can't serve as it is.
     pub fn wrong(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
         self.add(NoteKind::Wrong, text.into(), Some(remedy.into()));
     }
 
-    /// It can't serve because of a problem.
+    /// The folder can't serve because of this problem.
     pub(super) fn problem(&mut self, problem: Problem) {
         self.wrong(problem.text, problem.remedy);
     }

@@ -1,4 +1,4 @@
-//! Which of a folder's ONNX files may serve, the best first, and whether all of one is there.
+//! Which of a folder's ONNX files may serve, the best first, and whether one is complete.
 
 use std::path::{Path, PathBuf};
 
@@ -14,32 +14,31 @@ use crate::model::{files, paths};
 pub(super) struct ChosenOnnx {
     /// Its path in the folder.
     pub file: String,
-    /// What it says of itself.
     pub graph: Graph,
-    /// The file and those that its weights lie in, by their paths in the folder.
+    /// The ONNX file and the files that hold its weights, by their paths in the folder.
     pub files: Vec<String>,
 }
 
-/// The most files of a folder that are looked at.
+/// The most entries of a folder that are looked at.
 const MOST_ENTRIES: usize = 10_000;
 
-/// What a file's name says of its numbers, the best first.
+/// The precision of a model's numbers, as its file name says; the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Precision {
-    /// The answers of training.
+    /// As trained: 32-bit floats.
     Full,
-    /// The same, rearranged.
+    /// As trained, with an optimised graph.
     Optimised,
-    /// Whole numbers of 8 bits.
+    /// Quantised to 8-bit integers.
     EightBits,
-    /// Floats of 16 bits, which processors are slow at.
+    /// 16-bit floats, which are slow on processors.
     SixteenBits,
-    /// Numbers of 4 bits, made for graphics cards and browsers.
+    /// Quantised to 4 bits or fewer, for graphics cards and browsers.
     FourBits,
 }
 
 impl Precision {
-    /// By the words that optimum, sentence-transformers and transformers.js put into names.
+    /// The precision by the words that optimum, sentence-transformers and transformers.js put into file names.
     fn of(file: &str) -> Self {
         let stem = file.rsplit('/').next().unwrap_or(file).trim_end_matches(".onnx");
         let stem = stem.to_ascii_lowercase();
@@ -69,7 +68,7 @@ impl Precision {
         }
     }
 
-    /// What is said of it.
+    /// What people are told about it.
     pub fn told(self) -> &'static str {
         match self {
             Self::Full => "by its name it has full precision, which gives the answers of training",
@@ -83,7 +82,7 @@ impl Precision {
     }
 }
 
-/// The names in a folder, those beyond a bound left out; none if it can't be read.
+/// The names in a folder, at most [`MOST_ENTRIES`]; none if it can't be read.
 fn names(folder: &Path) -> impl Iterator<Item = String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries
@@ -97,12 +96,12 @@ pub(super) fn candidates(folder: &Path) -> Vec<(Precision, String)> {
     for below in ["", "onnx/"] {
         found.extend(
             names(&folder.join(below))
-                // Those with a point are what a system keeps of its own beside a file.
+                // Systems write files of their own whose names begin with a point.
                 .filter(|name| name.ends_with(".onnx") && !name.starts_with('.'))
                 .map(|name| (Precision::of(&name), format!("{below}{name}"))),
         );
     }
-    // The name that exporters give comes before others, and a file in the folder itself before one in `onnx/`.
+    // The file name that exporters use comes first, and a file in the folder itself comes before one in `onnx/`.
     found.sort_by_cached_key(|(precision, file)| {
         let name = file.rsplit('/').next().unwrap_or(file);
         (*precision, !name.starts_with("model"), file.contains('/'), file.clone())
@@ -110,7 +109,7 @@ pub(super) fn candidates(folder: &Path) -> Vec<(Precision, String)> {
     found
 }
 
-/// Reads one of the files; what is wrong goes into the notes.
+/// Reads one of the ONNX files; what is wrong goes into the notes.
 pub(super) fn open(place: &Place<'_>, file: &str, notes: &mut Notes) -> Option<ChosenOnnx> {
     let read = |scan| {
         let again = "export it again, or copy it again from where it was exported";
@@ -140,7 +139,7 @@ pub(super) fn open(place: &Place<'_>, file: &str, notes: &mut Notes) -> Option<C
     })
 }
 
-/// The path in the folder of weights that an ONNX file has elsewhere: they must lie beside or below it.
+/// The path in the folder of a file with weights: it must be beside the ONNX file or below it.
 fn external(place: &Place<'_>, onnx: &str, location: &str) -> Result<String, Problem> {
     let told = |problem: &str, remedy: &str| {
         let text = format!("{onnx} has weights in `{location}`: {problem}");
@@ -161,9 +160,9 @@ fn external(place: &Place<'_>, onnx: &str, location: &str) -> Result<String, Pro
     Ok(file)
 }
 
-/// How the files of a pipeline end that Python keeps as its own objects.
+/// The endings of files that hold a pipeline as Python objects.
 const PICKLED: [&str; 4] = [".joblib", ".pkl", ".pickle", ".skops"];
-/// How files with the weights of a transformer end.
+/// The endings of files that hold a transformer's weights.
 const WEIGHTS: [&str; 8] = [
     ".safetensors",
     ".safetensors.index.json",
@@ -175,7 +174,7 @@ const WEIGHTS: [&str; 8] = [
     ".pth",
 ];
 
-/// What is to be said where there is no ONNX file at all.
+/// Adds the note for a folder without an ONNX file.
 pub(super) fn no_onnx(place: &Place<'_>, notes: &mut Notes) {
     let ending = |endings: &[&str]| {
         names(place.folder)
@@ -202,7 +201,7 @@ pub(super) fn no_onnx(place: &Place<'_>, notes: &mut Notes) {
     }
 }
 
-/// The command that exports the weights of the folder.
+/// The command that exports the folder's weights.
 fn export(place: &Place<'_>) -> String {
     let folder: PathBuf = place.folder.components().collect();
     let to = match folder.file_name() {
@@ -216,7 +215,7 @@ fn export(place: &Place<'_>) -> String {
     )
 }
 
-/// What the weights were trained as; empty if nothing says.
+/// The name of the architecture; empty if no file has it.
 fn architecture(place: &Place<'_>) -> String {
     let config = place.read(CONFIG_FILE, files::MOST_OF_JSON).ok();
     let config: Option<serde_json::Value> = config.and_then(|bytes| serde_json::from_slice(&bytes).ok());

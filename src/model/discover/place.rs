@@ -1,4 +1,4 @@
-//! The folder that is looked at: its files, read within bounds and hashed as they are read, and what is wrong with them.
+//! The folder that discovery looks at: its files, read within bounds and hashed as they are read.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,12 +14,11 @@ use crate::model::{files, paths};
 pub(super) struct Problem {
     /// One line; names the file.
     pub text: String,
-    /// How to put it right.
+    /// How to repair it.
     pub remedy: String,
 }
 
 impl Problem {
-    /// A problem, and how to put it right.
     pub fn new(text: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -28,30 +27,27 @@ impl Problem {
     }
 }
 
-/// The folder, and what its owner said of it.
+/// The folder, and what the operator says about it.
 pub(super) struct Place<'a> {
-    /// The folder.
     pub folder: &'a Path,
     /// The folder that no file may leave.
     pub root: &'a Path,
-    /// What the folder itself does not say.
     pub hints: &'a Hints,
-    /// The SHA-256 of what was read, by the file's name.
+    /// The SHA-256 of each file that was read, by its name.
     pub sums: RefCell<BTreeMap<String, String>>,
 }
 
 impl Place<'_> {
-    /// Whether the folder has this file.
     pub fn has(&self, file: &str) -> bool {
         self.folder.join(file).is_file()
     }
 
-    /// The path of a file of the folder, if it is there and does not leave the root.
+    /// The path of a file in the folder, if it is there and does not leave the root.
     pub fn path(&self, file: &str) -> Result<PathBuf, Problem> {
         paths::inside(self.root, &self.folder.join(file)).map_err(|problem| self.unreadable(file, problem))
     }
 
-    /// Reads a file of the folder, and remembers its SHA-256.
+    /// Reads a file of the folder, at most `most` bytes, and keeps its SHA-256.
     pub fn read(&self, file: &str, most: u64) -> Result<Vec<u8>, Problem> {
         let bytes = files::read(&self.path(file)?, most).map_err(|problem| self.unreadable(file, problem))?;
         check_beginning(file, &bytes)?;
@@ -59,7 +55,7 @@ impl Place<'_> {
         Ok(bytes)
     }
 
-    /// Walks through an ONNX file of the folder, and remembers its SHA-256.
+    /// Walks through an ONNX file of the folder, and keeps its SHA-256.
     pub fn scan(&self, file: &str) -> Result<Scan, Problem> {
         self.check_is_itself(file)?;
         let scan = scan::file(&self.path(file)?, true);
@@ -68,15 +64,15 @@ impl Place<'_> {
         Ok(scan)
     }
 
-    /// Whether a file is there itself, and not something that only says where it is.
+    /// Checks that a file is what its name says, and not a placeholder for it, such as a Git LFS pointer.
     pub fn check_is_itself(&self, file: &str) -> Result<(), Problem> {
         let beginning = files::beginning(&self.path(file)?).map_err(|problem| self.unreadable(file, problem))?;
         check_beginning(file, &beginning)
     }
 
-    /// The path of a file of the folder as a shell takes it; of the folder itself without a name.
+    /// The path of a file in the folder, quoted for a shell; of the folder itself for an empty name.
     pub fn quoted(&self, file: &str) -> String {
-        // Without a slash at its end, and without the dots that say nothing.
+        // Without a slash at the end, and without `.` components.
         let path: PathBuf = self.folder.join(file).components().collect();
         paths::quoted(&path.display().to_string())
     }
@@ -89,7 +85,7 @@ impl Place<'_> {
         Problem::new(format!("{file}: {problem}"), remedy)
     }
 
-    /// The files' SHA-256, as a manifest lists them: of what was read, where it was.
+    /// The SHA-256 of each of these files, as a manifest lists them. Files that were read before are not read again.
     pub fn checksums(&self, files: &[String]) -> Result<BTreeMap<String, String>, Problem> {
         let sum = |file: &String| {
             let read = self.sums.borrow().get(file).cloned();
@@ -103,7 +99,7 @@ impl Place<'_> {
     }
 }
 
-/// Whether a file that begins like this is what its name says.
+/// Checks that a file which begins like this is what its name says.
 fn check_beginning(file: &str, beginning: &[u8]) -> Result<(), Problem> {
     match files::stand_in(beginning) {
         Some((problem, remedy)) => Err(Problem::new(format!("{file} {problem}"), remedy.replace("FILE", file))),
@@ -127,7 +123,7 @@ mod tests {
         let remedy = |problem| place.unreadable("model.onnx", problem).remedy;
         let denied = remedy(io::ErrorKind::PermissionDenied.into());
         assert_eq!(denied, "let the server read it: chmod a+r /models/a/model.onnx");
-        // A folder may be called anything.
+        // The folder may have any name.
         let link = io::Error::other("it is a link out of /Permission denied; copy the file itself");
         assert!(remedy(link).starts_with("copy it again"));
     }

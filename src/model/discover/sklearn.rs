@@ -1,7 +1,7 @@
 //! scikit-learn exports (skl2onnx): one string input, and for each class a probability, a score or a decision.
 //!
-//! The graph says what it reads and gives, and which classes it knows. Whether its numbers are probabilities, and whether it
-//! still finds the words that it was trained on, is for `sklearn_probe.rs`, which runs it.
+//! The graph says what it reads, what it gives and which classes it knows. Whether its numbers are probabilities, and
+//! whether it still finds the words that it was trained on, only a run can tell (`sklearn_probe.rs`).
 
 use super::config_file::listed;
 use super::graph::{Element, Graph, Port, PortKind};
@@ -15,13 +15,14 @@ use crate::model::manifest::{
     Tier,
 };
 
-/// How a pipeline is exported so that any number of texts can run at once.
+/// How to export a pipeline so that it takes any number of texts at once.
 const OPEN_BATCH: &str = "export it with initial_types=[(\"text\", StringTensorType([None, 1]))]";
-/// From this probability on scikit-learn selects a label: all its rules ask for more than one half, so the next number above it.
+/// The probability from which on scikit-learn selects a label: its rules ask for more than one half, so this is the
+/// next number above it.
 const ABOVE_HALF: f32 = 0.5_f32.next_up();
 const BY_HAND: &str = "write a manifest.toml (docs/models-sklearn.md)";
 
-/// What the manifest of such a folder would say; what is wrong goes into the notes.
+/// The manifest of such a folder; what is wrong goes into the notes.
 pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -> Option<Manifest> {
     let file = &onnx.file;
     notes.found(format!("{file}: a scikit-learn pipeline that reads the text itself"));
@@ -70,7 +71,7 @@ fn manifest(place: &Place<'_>, onnx: &ChosenOnnx, facts: &Facts, judged: Judged)
         Numbers::Probabilities | Numbers::Shares => (OutputKind::Probabilities, 1.0),
         Numbers::Scores { temperature } => (OutputKind::Logits, temperature),
     };
-    // Labels are in the order of the columns; maps and columns keep the names that the graph gives them.
+    // Labels are in the order of the columns; maps and columns keep the names that the graph uses.
     let mut labels = facts.classes.clone();
     if judged.turned {
         labels.reverse();
@@ -163,7 +164,7 @@ fn facts(graph: &Graph, notes: &mut Notes) -> Option<Facts> {
     })
 }
 
-/// The batch size that the input is fixed to, if it is; nothing at all if no request fits.
+/// The batch size that the input is fixed to. The inner `None` means any size; the outer one, that no request fits.
 fn batch_of(input: &Port, notes: &mut Notes) -> Option<Option<usize>> {
     let name = &input.name;
     match input.shape[..] {
@@ -184,8 +185,8 @@ fn batch_of(input: &Port, notes: &mut Notes) -> Option<Option<usize>> {
     None
 }
 
-/// Whether the label is a decision for each label, made by a threshold: what skl2onnx writes for a classifier that itself was
-/// trained on several labels a text, and declares as one label.
+/// Whether the label output holds a decision for each label, made by a threshold. skl2onnx writes this for a classifier
+/// that was trained on several labels a text, and declares it as one label.
 fn binarized(graph: &Graph, label: &Port) -> bool {
     let maker = graph.maker_of(&label.name);
     maker.is_some_and(|node| node.op_type == "Binarizer")
@@ -195,7 +196,7 @@ fn is_numbers(output: &&Port) -> bool {
     matches!(output.kind, PortKind::Tensor(Element::F32 | Element::F64))
 }
 
-/// Finds the output or the outputs with the numbers, and the classes that they belong to.
+/// Finds the output or the outputs with the numbers, and the classes of their columns.
 fn numbers_of(graph: &Graph, label: Option<&Port>, notes: &mut Notes) -> Option<Facts> {
     let of_label = label.and_then(|label| graph.classes_of(&label.name));
     // A decision for each label is a row of them.
@@ -229,7 +230,7 @@ fn numbers_of(graph: &Graph, label: Option<&Port>, notes: &mut Notes) -> Option<
             wrong_several(notes);
             None
         }
-        // For each label a table of its two classes.
+        // A table of two classes for each label.
         [output] if each && output.shape.len() == 3 => {
             wrong_several(notes);
             None
@@ -241,7 +242,7 @@ fn numbers_of(graph: &Graph, label: Option<&Port>, notes: &mut Notes) -> Option<
             );
             None
         }
-        // skl2onnx gives this name to what no classifier makes.
+        // skl2onnx gives this name to an output that no classifier makes.
         [output]
             if label.is_none()
                 && output.name == "variable"
@@ -289,12 +290,12 @@ fn wrong_unmade(notes: &mut Notes) {
     );
 }
 
-/// The columns of a table, where its size is known.
+/// The number of columns of a table; `None` if the graph does not fix it.
 fn width(table: &Port) -> Option<usize> {
     table.shape.get(1).copied().flatten().map(|columns| columns as usize)
 }
 
-/// What is known of a table by itself.
+/// The facts of a model whose numbers are in this table.
 fn of_table(table: &Port) -> Facts {
     Facts {
         output: table.name.clone(),
@@ -303,7 +304,7 @@ fn of_table(table: &Port) -> Facts {
     }
 }
 
-/// The classes of one table of numbers, a column each: as the label's output names them, or else by their numbers.
+/// The classes of one table's columns: as the label output names them, or else their numbers.
 fn classes_of_table(table: &Port, of_label: Option<Vec<String>>, notes: &mut Notes) -> Option<Vec<String>> {
     if of_label.is_some() {
         return of_label;
@@ -319,7 +320,7 @@ fn classes_of_table(table: &Port, of_label: Option<Vec<String>>, notes: &mut Not
     Some((0..width).map(|class| class.to_string()).collect())
 }
 
-/// The classes of `zipmap="columns"`: its outputs are named `s` and the class, or `i` and the number.
+/// The classes of `zipmap="columns"`: its outputs are named `s` and the class's name, or `i` and its number.
 fn column_classes(columns: &[&Port], of_label: Option<Vec<String>>, notes: &mut Notes) -> Option<Vec<String>> {
     let name = |output: &&Port| output.name.strip_prefix(['s', 'i']).map(str::to_owned);
     let named = || columns.iter().map(name).collect::<Option<Vec<String>>>();

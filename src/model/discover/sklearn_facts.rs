@@ -1,8 +1,7 @@
-//! What the graph of a scikit-learn export says of itself.
+//! What the graph of a scikit-learn export says about itself.
 
 use crate::model::manifest::ProblemType;
 
-/// What the graph says of itself.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     /// The input that takes the text.
@@ -13,14 +12,13 @@ pub(super) struct Facts {
     pub columns: Vec<String>,
     /// The classes, in the order of the columns.
     pub classes: Vec<String>,
-    /// The output that names the winner, where one label is right.
+    /// The output that names the winning class, where one label is right.
     pub label: Option<String>,
     /// Whether the output maps classes to numbers (a ZipMap).
     pub maps: bool,
-    /// Whether one number tells two classes apart.
+    /// Whether a single column decides between two classes.
     pub single_column: bool,
-    /// What is asked of the classes.
     pub problem_type: ProblemType,
-    /// The one batch size that the graph takes, if it was exported so.
+    /// The only batch size that the graph takes, if it was exported so.
     pub fixed_batch: Option<usize>,
 }

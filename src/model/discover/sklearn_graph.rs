@@ -1,31 +1,32 @@
-//! What the nodes of a scikit-learn export say: the classes, how texts are split and folded, and which words are counted.
+//! What the nodes of a scikit-learn export say: the classes, how texts are split and lower-cased, and which words are
+//! counted.
 //!
-//! Reads a [`Graph`]; sessions do not give a node's settings.
+//! Reads a [`Graph`], because ONNX Runtime's sessions do not give the attributes of nodes.
 
 use std::collections::HashSet;
 
 use super::graph::{Element, Graph, Node, Port, PortKind, decimal, texts};
 use crate::model::onnx::USUAL_LOCALE;
 
-/// Operations that hand on the labels which they are given.
+/// Operators that pass labels on unchanged.
 const PASSING_ON: [&str; 6] = ["Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten"];
 
 /// The most vectorizers that are looked at.
 const MAX_BRANCHES: usize = 16;
 
 impl Graph {
-    /// The output that names the winner, or decides of each label; `class_labels` lists all.
+    /// The output that names the winning class, or decides about each label; `class_labels` lists all.
     pub(super) fn label(&self) -> Option<&Port> {
         let whole_or_text = |kind| matches!(kind, PortKind::Tensor(Element::Text | Element::I64 | Element::I32));
         let mut outputs = self.outputs.iter();
         outputs.find(|output| whole_or_text(output.kind) && output.name != "class_labels")
     }
 
-    /// The classes among which `output` chooses or whose values it maps, in the order of the columns: as the classifier or
-    /// the `ZipMap` that makes it lists them. Whole numbers are written in decimal form.
+    /// The classes that `output` chooses among, or whose values it maps, in the order of the columns: as the classifier
+    /// or the `ZipMap` that makes it lists them. Whole numbers are in decimal form.
     pub(super) fn classes_of(&self, output: &str) -> Option<Vec<String>> {
         let mut wanted = output;
-        // Each step goes to a node that runs before the last one, so there are no more steps than nodes.
+        // Each step goes back to an earlier node, so there are no more steps than nodes.
         for _ in 0..=self.nodes.len() {
             let node = self.making(wanted)?;
             if let Some(classes) = classes(node) {
@@ -41,7 +42,7 @@ impl Graph {
         None
     }
 
-    /// What makes the labels of `output`: the first operation before it that does more than hand them on.
+    /// The node that makes the labels of `output`: the first one before it that does more than pass them on.
     pub(super) fn maker_of(&self, output: &str) -> Option<&Node> {
         let mut wanted = output;
         for _ in 0..=self.nodes.len() {
@@ -54,7 +55,7 @@ impl Graph {
         None
     }
 
-    /// The ways from the text to numbers: one for each vectorizer.
+    /// The paths from the text to numbers, one for each vectorizer.
     pub(super) fn branches(&self) -> Vec<Branch<'_>> {
         let vectorizers = self.nodes.iter().filter(|node| node.op_type == "TfIdfVectorizer");
         vectorizers
@@ -84,13 +85,13 @@ impl Graph {
         Some(branch)
     }
 
-    /// The node that gives this value.
+    /// The node that makes this value.
     fn making(&self, value: &str) -> Option<&Node> {
         let mut nodes = self.nodes.iter();
         nodes.find(|node| node.output.iter().any(|name| name == value))
     }
 
-    /// Whether what the nodes `from` give goes through `steps`, one after the other.
+    /// Whether the outputs of the nodes `from` go through the operators `steps`, in this order.
     pub(super) fn has_path(&self, from: &str, steps: &[&str]) -> bool {
         let mut outputs: Vec<&String> = self.made_by(|node| node.op_type == from);
         for step in steps {
@@ -100,10 +101,11 @@ impl Graph {
         !outputs.is_empty()
     }
 
-    /// Whether what a node gives that is wanted reaches an operation `to`, by way of none but the operations `through`.
+    /// Whether the output of a node that `from` picks reaches an operator `to` through no other operators than
+    /// `through`.
     pub(super) fn flows(&self, from: impl Fn(&Node) -> bool, through: &[&str], to: &str) -> bool {
         let mut reached: HashSet<&String> = self.made_by(from).into_iter().collect();
-        // Exporters list each node after those that feed it.
+        // Exporters list each node after the nodes that feed it.
         for node in &self.nodes {
             if !node.input.iter().any(|name| reached.contains(name)) {
                 continue;
@@ -124,35 +126,35 @@ impl Graph {
     }
 }
 
-/// The way from the text to the numbers of one vectorizer.
+/// The path from the text to the numbers of one vectorizer.
 pub(super) struct Branch<'a> {
-    /// What the vectorizer gives: a number for each of its n-grams.
+    /// The value that the vectorizer makes: a number for each of its n-grams.
     pub output: &'a str,
     vectorizer: &'a Node,
     tokenizer: Option<&'a Node>,
     normalizers: Vec<&'a Node>,
 }
 
-/// Words that a vectorizer counts when they follow each other.
+/// Consecutive words that a vectorizer counts.
 pub(super) struct Ngram {
-    /// As a text.
+    /// The words as one text.
     pub text: String,
-    /// Which of the vectorizer's numbers counts it.
+    /// The index of its number among those of the vectorizer.
     pub column: usize,
 }
 
 impl Branch<'_> {
-    /// What the tokenizer gives, if there is one.
+    /// The value that the tokenizer makes, if there is a tokenizer.
     pub(super) fn tokens(&self) -> Option<&str> {
         Some(self.tokenizer?.output.first()?)
     }
 
-    /// The expression by which texts are split into tokens, in RE2's syntax.
+    /// The regular expression that splits texts into tokens, in RE2's syntax.
     pub(super) fn token_pattern(&self) -> Option<String> {
         self.tokenizer?.text("tokenexp")
     }
 
-    /// The locale by whose rules texts are folded to one case, if they are.
+    /// The locale by whose rules texts are lower-cased or upper-cased; `None` if they are not.
     pub(super) fn folding_locale(&self) -> Option<String> {
         let folds = |node: &&&Node| node.text("case_change_action").is_some_and(|action| action != "NONE");
         let node = self.normalizers.iter().find(folds)?;
@@ -165,29 +167,29 @@ impl Branch<'_> {
         lists.into_iter().any(|list| !list.strings.is_empty())
     }
 
-    /// The most words of an n-gram.
+    /// The most words of one n-gram.
     pub(super) fn longest(&self) -> usize {
         let longest = self.vectorizer.attribute("max_gram_length");
         longest.map_or(1, |longest| usize::try_from(longest.i).unwrap_or(1))
     }
 
-    /// Whether it counts characters and not words: its words are of one character each.
+    /// Whether it counts characters, and not words: each of its words is one character.
     pub(super) fn counts_characters(&self) -> bool {
         self.pool()
             .iter()
             .all(|word| String::from_utf8_lossy(word).chars().count() <= 1)
     }
 
-    /// Whether one of its n-grams has this word.
+    /// Whether this word is part of one of its n-grams.
     pub(super) fn knows(&self, word: &str) -> bool {
         self.pool().iter().any(|known| known == word.as_bytes())
     }
 
-    /// The shortest n-grams that it counts.
+    /// Its shortest n-grams.
     pub(super) fn shortest(&self) -> Vec<Ngram> {
         let pool = self.pool();
         let numbers = |name| self.vectorizer.attribute(name).map_or(&[][..], |list| &list.ints);
-        // Where in the pool the n-grams of each length begin: those of length 1, of length 2, and so on.
+        // Where in the pool the n-grams of each length begin: those of length 1, then those of length 2, and so on.
         let place = |start: &i64| usize::try_from(*start).map_or(pool.len(), |start| start.min(pool.len()));
         let starts: Vec<usize> = numbers("ngram_counts").iter().map(place).collect();
         let end_of = |at: usize| starts.get(at + 1).copied().unwrap_or(pool.len());
@@ -211,7 +213,7 @@ impl Branch<'_> {
 }
 
 impl Node {
-    /// A setting that is a text.
+    /// The value of a string attribute.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         let attribute = self.attribute(name)?;
         Some(String::from_utf8_lossy(&attribute.s).into_owned())

@@ -1,7 +1,8 @@
-//! What only a run of a scikit-learn graph can tell: whether its numbers are probabilities, and whether the class with the
-//! highest number is the one that the graph itself names.
+//! What only a run of a scikit-learn graph can tell: whether its numbers are probabilities, and whether the class with
+//! the highest number is the one that the graph itself names.
 //!
-//! Runs up to some 170 texts in a session of its own; nothing of it is kept. The texts are made of the graph's own words.
+//! Runs about 170 texts at most in a session of its own, which is closed afterwards. The texts are made of the graph's
+//! own words.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,18 +22,18 @@ use crate::model::runner::{RunError, Runner};
 
 /// The longest that a run of one short text may take.
 const LONGEST_RUN: Duration = Duration::from_secs(10);
-/// The most words of each vectorizer that texts are made of.
+/// The most words of each vectorizer that the texts are made of.
 const MAX_WORDS: usize = 64;
 /// What the numbers of a graph are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Numbers {
-    /// Probabilities: they sum to one, or each stands for itself.
+    /// Probabilities: they sum to one, or each label has its own.
     Probabilities,
-    /// From 0 to 1 each, with any sum.
+    /// Numbers from 0 to 1 that need not sum to one.
     Shares,
-    /// Scores; softmax of them over this temperature is what is answered.
+    /// Scores; the answer is softmax of the scores divided by the temperature.
     Scores {
-        /// 2 where two columns mirror each other: softmax is then the logistic function of the second.
+        /// 2 where the two columns are opposites: softmax is then the logistic function of the second one.
         temperature: f32,
     },
 }
@@ -42,17 +43,16 @@ impl Numbers {
     pub const RAW: Self = Self::Scores { temperature: 1.0 };
 }
 
-/// What a graph's answers are.
+/// What runs showed about a graph's answers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Judged {
-    /// What its numbers are.
     pub numbers: Numbers,
-    /// Whether the first of its two numbers is the second class's.
+    /// Whether the two numbers are swapped: the first one belongs to the second class.
     pub turned: bool,
 }
 
-/// Runs the graph and judges its numbers; the known traps of such exports go into the notes. `raw` is the manifest of the
-/// numbers as they are.
+/// Runs the graph and judges its numbers; known faults of such exports go into the notes. `raw` is the manifest that
+/// takes the numbers as they are.
 pub(super) fn examine(folder: &Path, graph: &Graph, facts: &Facts, raw: Manifest, notes: &mut Notes) -> Option<Judged> {
     let limit = RunLimit::new(LONGEST_RUN, CallOff::default());
     let opened = OnnxBytes::read(folder, &raw)
@@ -115,10 +115,10 @@ pub(super) fn examine(folder: &Path, graph: &Graph, facts: &Facts, raw: Manifest
     Some(Judged { numbers, turned })
 }
 
-/// What the graph gives for one text.
+/// The graph's answer to one text.
 struct Row {
     numbers: Vec<f32>,
-    /// The class that it names.
+    /// The index of the class that the graph names.
     named: Option<usize>,
 }
 
@@ -128,7 +128,7 @@ fn rows(runner: &mut dyn Runner, facts: &Facts, texts: &[String]) -> Result<Vec<
     for text in texts {
         let input = ModelInput::Text(Arc::from(text.as_str()));
         let mut numbers = runner.run(&[&input])?.into_raw_vec_and_offset().0;
-        // The reader puts the index of the class that is named after the numbers.
+        // The reader puts the index of the named class after the numbers.
         let named = facts.label.is_some().then(|| numbers.pop()).flatten();
         rows.push(Row {
             numbers,
@@ -145,7 +145,7 @@ fn numbers(facts: &Facts, rows: &[Row]) -> Numbers {
     let all = |test: fn(&[f32]) -> bool| rows.iter().all(|row| test(&row.numbers));
     let within = all(|row| row.iter().all(|value| (-1e-6..=1.0 + 1e-6).contains(value)));
     if facts.problem_type == ProblemType::Regression || !within {
-        // A single column is spread over two labels when it is read, and needs no temperature for it.
+        // When it is read, a single column becomes two labels, and needs no temperature.
         let temperature = if all(mirrored) && !facts.single_column {
             2.0
         } else {
@@ -162,13 +162,13 @@ fn numbers(facts: &Facts, rows: &[Row]) -> Numbers {
     }
 }
 
-/// Whether there are two numbers of which one is the other's opposite.
+/// Whether there are two numbers of which one is the negative of the other.
 fn mirrored(row: &[f32]) -> bool {
     row.len() == 2 && (row[0] + row[1]).abs() <= 1e-4 * (1.0 + row[0].abs())
 }
 
-/// For how many texts several scores or none are above 0, where classes are numbered like labels; none where the scores of a text
-/// have a fixed sum, as those of one label among several have after a regression.
+/// For how many texts several scores, or none, are above 0, where classes are numbered like labels. Zero if the scores
+/// of a text have a fixed sum, as those of a regression on one label among several have.
 fn like_labels(facts: &Facts, rows: &[Row]) -> usize {
     let numbered = facts
         .classes
@@ -184,15 +184,15 @@ fn like_labels(facts: &Facts, rows: &[Row]) -> usize {
     rows.iter().filter(above).count()
 }
 
-/// Compares the class that the graph names with the one that has the highest number, and tells where they differ. Gives whether
-/// two scores are to be turned round.
+/// Compares the class that the graph names with the class that has the highest number, and notes where they differ.
+/// Gives whether two scores are swapped.
 fn note_labels(graph: &Graph, facts: &Facts, numbers: Numbers, rows: &[Row], notes: &mut Notes) -> bool {
     let Some(label) = &facts.label else {
         return false;
     };
     let differing = |turned: bool| rows.iter().filter(|row| !agrees(row, turned)).count();
     let straight = differing(false);
-    // Probabilities are what they are; of two mirrored scores it is seen which is whose.
+    // Probabilities are taken as they are; of two opposite scores the runs show which belongs to which class.
     let two = facts.classes.len() == 2 && matches!(numbers, Numbers::Scores { .. });
     let turned = two && differing(true) < straight;
     let differ = differing(turned);
@@ -233,8 +233,9 @@ fn note_labels(graph: &Graph, facts: &Facts, numbers: Numbers, rows: &[Row], not
     turned
 }
 
-/// Compares what the graph decides of each label with the probabilities above one half, and tells where they differ. (Where it
-/// gives scores, skl2onnx decides by another threshold than scikit-learn, which is no fault of the scores.)
+/// Compares the graph's decision about each label with the probabilities above one half, and notes where they differ.
+/// (Where the graph gives scores, skl2onnx decides by another threshold than scikit-learn; the scores themselves are
+/// right.)
 fn note_each<'a>(
     open: OpenProbe<'_>,
     graph: &Graph,
@@ -276,13 +277,13 @@ fn note_each<'a>(
     Ok(())
 }
 
-/// Whether a support vector machine itself names the label.
+/// Whether the label comes straight from a support vector machine.
 fn by_machine(graph: &Graph, facts: &Facts) -> bool {
     let maker = facts.label.as_deref().and_then(|label| graph.maker_of(label));
     maker.is_some_and(|node| node.op_type == "SVMClassifier")
 }
 
-/// Whether the class that is named has the highest number, or one as high.
+/// Whether the named class has the highest number, or shares it.
 fn agrees(row: &Row, turned: bool) -> bool {
     let Some(named) = row.named else { return true };
     let at = if turned { row.numbers.len() - 1 - named } else { named };
@@ -298,7 +299,8 @@ fn tied(numbers: &[f32]) -> bool {
     numbers.iter().filter(|&&value| value >= top - 1e-6).count() > 1
 }
 
-/// Texts of the graph's own words, the same every time: alone, in pairs, in mixtures, long ones; and texts of none of them.
+/// Texts of the graph's own words, the same every time: single words, pairs, mixtures, long texts; and texts without
+/// any of them.
 fn texts(graph: &Graph) -> Vec<String> {
     let others = [
         "",
@@ -321,7 +323,7 @@ fn texts(graph: &Graph) -> Vec<String> {
     if count == 0 {
         return texts;
     }
-    // Strides without a common divisor with most counts bring every word together with others.
+    // These strides have no divisor in common with most counts, so that every word meets others.
     let mixed = |at: usize, length: usize| -> String {
         let picked = (0..length).map(|place| words[(at * 31 + place * (at + 7)) % count].as_str());
         picked.collect::<Vec<&str>>().join(" ")

@@ -1,13 +1,14 @@
-//! What skl2onnx exports otherwise than scikit-learn computes it, known by the nodes that it writes for it.
+//! Where skl2onnx's export computes otherwise than scikit-learn, recognised by the nodes that it writes.
 //!
-//! Each trap here was seen to change labels or probabilities; the matrix of `training/fixtures/scikit_learn_matrix.py` finds them.
+//! Each of these traps was seen to change labels or probabilities; the matrix of
+//! `training/fixtures/scikit_learn_matrix.py` finds them.
 
 use super::graph::{Graph, Node};
 use super::notes::Notes;
 use super::sklearn_tries::{ENOUGH, OpenProbe, Tries};
 use crate::model::onnx::Seen;
 
-/// What an operation only passes on, when it makes one row of several classifiers' scores.
+/// Operators that only pass scores on, where the scores of several classifiers become one row.
 const GATHERING: [&str; 9] = [
     "Cast",
     "Slice",
@@ -23,25 +24,24 @@ const CALIBRATE: &str = "put CalibratedClassifierCV around the inner classifiers
 
 /// What runs of the graph showed.
 pub(super) struct Shown<'a> {
-    /// Whether its numbers are no probabilities.
+    /// Whether its numbers are scores, and not probabilities.
     pub scores: bool,
-    /// Whether its numbers mirror each other, and the second one is a probability for every text.
+    /// Whether its two numbers are opposites, and the second one was from 0 to 1 for every text.
     pub mirrored_shares: bool,
-    /// For how many of the texts several classes have the highest number.
+    /// For how many of the texts several classes shared the highest number.
     pub tied: usize,
-    /// How many classes it has.
     pub classes: usize,
-    /// Whether each label is asked for by itself.
+    /// Whether each label is decided by itself.
     pub each: bool,
-    /// For how many of the texts the scores would name several labels or none, if it was trained on several labels a text.
+    /// For how many of the texts the scores would select several labels or none, if the model was trained on several
+    /// labels a text.
     pub like_labels: usize,
-    /// Whether a support vector machine itself names the label.
+    /// Whether the label comes straight from a support vector machine.
     pub by_machine: bool,
-    /// The texts that were run.
     pub texts: &'a [String],
 }
 
-/// Tells of the traps in this graph.
+/// Adds notes on the traps that this graph has.
 pub(super) fn note(open: OpenProbe<'_>, graph: &Graph, shown: &Shown<'_>, notes: &mut Notes) -> Result<(), String> {
     if graph.has_path("TfIdfVectorizer", &["Add", "Log"]) {
         notes.doubtful(
@@ -102,7 +102,7 @@ pub(super) fn note(open: OpenProbe<'_>, graph: &Graph, shown: &Shown<'_>, notes:
     note_decisions(open, graph, shown, notes)
 }
 
-/// Tells of linear classifiers of different kinds that are exported alike.
+/// Adds a note on linear classifiers: different kinds are exported alike.
 fn note_linear(graph: &Graph, shown: &Shown<'_>, notes: &mut Notes) {
     let linear =
         |node: &Node| node.op_type == "LinearClassifier" && node.text("post_transform").as_deref() == Some("NONE");
@@ -130,8 +130,9 @@ fn note_linear(graph: &Graph, shown: &Shown<'_>, notes: &mut Notes) {
     }
 }
 
-/// Tells of support vector machines inside another classifier, which asks for their scores; gives whether there are any. The
-/// scores of two classes are exported the wrong way round, and of more they are no votes.
+/// Adds a note on support vector machines inside another classifier that uses their scores, and gives whether there are
+/// any. The scores of two classes are exported in the wrong order; those of more classes are not the votes that they
+/// should be.
 fn note_machines(graph: &Graph, shown: &Shown<'_>, notes: &mut Notes) -> bool {
     let machine = |node: &Node| node.op_type == "SVMClassifier";
     let reaches = |from: &dyn Fn(&Node) -> bool, through: &[&str]| {
@@ -167,7 +168,8 @@ fn note_machines(graph: &Graph, shown: &Shown<'_>, notes: &mut Notes) -> bool {
     true
 }
 
-/// The same for a machine a label, where nothing chooses among their scores. With raw_scores they are exported the right way round.
+/// The same for one machine a label, where nothing chooses among their scores. With raw_scores they are in
+/// the right order.
 fn note_machines_of_labels(graph: &Graph, notes: &mut Notes) -> bool {
     let reaches = |from: &dyn Fn(&Node) -> bool| graph.flows(from, &GATHERING, "Concat");
     let of = |probabilities: bool| {
@@ -189,7 +191,8 @@ fn note_machines_of_labels(graph: &Graph, notes: &mut Notes) -> bool {
     reaches(&of(true)) || reaches(&of(false))
 }
 
-/// Tells of other classifiers inside others whose scores are taken for probabilities: by one against the rest, and by votes.
+/// Adds a note on other classifiers inside classifiers that take their scores for probabilities: one against the rest,
+/// and votes.
 fn note_decisions(open: OpenProbe<'_>, graph: &Graph, shown: &Shown<'_>, notes: &mut Notes) -> Result<(), String> {
     let votes = |node: &Node| {
         let counted = |next: &Node| next.op_type == "Equal" && next.input.iter().any(|name| node.output.contains(name));

@@ -1,18 +1,18 @@
-//! How a scikit-learn graph is looked into, and with how many texts.
+//! How a scikit-learn graph is opened for a look inside, and how many texts it is tried with.
 
 use std::time::{Duration, Instant};
 
 use crate::model::onnx::Probe;
 
-/// So many texts are tried at least, however long they take.
+/// The fewest texts that are tried, however long they take.
 const LEAST_TRIED: usize = 40;
 /// The time after which no more texts are run.
 pub(super) const ENOUGH: Duration = Duration::from_secs(2);
 
-/// Opens the graph to look at these values of it.
+/// Opens the graph so that these of its values can be seen.
 pub(super) type OpenProbe<'a> = &'a dyn Fn(&[&str]) -> Result<Probe, String>;
 
-/// Counts the texts that a graph is tried with.
+/// Counts the texts that a graph was tried with.
 pub(super) struct Tries {
     tried: usize,
     since: Instant,
@@ -20,7 +20,7 @@ pub(super) struct Tries {
 }
 
 impl Tries {
-    /// They go on until `enough`, or until there are [`LEAST_TRIED`].
+    /// Tries go on until `enough` time has passed, but for at least [`LEAST_TRIED`] texts.
     pub fn new(enough: Duration) -> Self {
         Self {
             tried: 0,
@@ -29,7 +29,7 @@ impl Tries {
         }
     }
 
-    /// Counts one more; whether no more are needed.
+    /// Counts one more text, and says whether no more are needed.
     pub fn are_enough(&mut self) -> bool {
         self.tried += 1;
         self.tried >= LEAST_TRIED && self.since.elapsed() > self.enough

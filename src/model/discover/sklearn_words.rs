@@ -1,5 +1,5 @@
-//! Whether a scikit-learn export still finds the words that it was trained on: every vectorizer of the graph is given its own
-//! words, and what it counts is looked at where it leaves the vectorizer.
+//! Whether a scikit-learn export still finds the words that it was trained on: runs each vectorizer of the graph on its
+//! own words and reads what it counts.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use crate::model::runner::RunError;
 const MAX_WORDS: usize = 200;
 /// The time after which no more words are tried.
 const ENOUGH: Duration = Duration::from_secs(1);
-/// From this share of lost words on (one in so many), a model is broken.
+/// A model is broken from this share of lost words on: one in so many.
 const MANY: usize = 10;
-/// From so many words on, short ones should be among them, if they are counted at all.
+/// With this many words, some should be short, if short words are counted at all.
 const SOME: usize = 20;
-/// From so many English words on, some of the commonest should be among them.
+/// With this many English words, some should be among the commonest ones.
 const ENGLISH: usize = 100;
-/// What scikit-learn's own list of English stop words takes out, and hardly anything else does.
+/// Words that scikit-learn's own list of English stop words removes, and hardly anything else does.
 const COMMONEST: [&str; 8] = ["the", "and", "of", "to", "in", "is", "for", "that"];
 
 const FOLDING: &str = "export it with the vectorizer's option locale=\"C.UTF-8\"";
 const STOP_WORDS: &str = "fit the vectorizer without stop_words, or with ngram_range=(1, 1)";
 
-/// Tells which words are lost, and which are not folded to one case.
+/// Adds notes on words that are lost, and on words whose case is not folded.
 pub(super) fn note(open: OpenProbe<'_>, graph: &Graph, notes: &mut Notes) -> Result<(), String> {
     let branches = graph.branches();
     let mut values = Vec::new();
@@ -62,13 +62,13 @@ pub(super) fn note(open: OpenProbe<'_>, graph: &Graph, notes: &mut Notes) -> Res
     Ok(())
 }
 
-/// A vectorizer, and where the probe shows what it counts.
+/// A vectorizer, and where the probe shows its counts.
 struct Looked<'a> {
     branch: &'a Branch<'a>,
-    /// The place of the counts among the values that are seen; the tokens, if there are any, come after them.
+    /// The index of the counts among the values that the probe shows; the tokens, if there are any, come after them.
     counts: usize,
     probe: &'a mut Probe,
-    /// What its notes begin with, where there are several.
+    /// The beginning of its notes, where there are several vectorizers.
     which: String,
 }
 
@@ -76,7 +76,7 @@ impl Looked<'_> {
     fn counts(&mut self, text: &str) -> Result<Vec<f32>, RunError> {
         match self.probe.see(text)?.swap_remove(self.counts) {
             Seen::Numbers(counts) => Ok(counts),
-            // A text that is a stop word leaves no row.
+            // A text that is a stop word gives no row.
             Seen::Texts(_) | Seen::Other => Ok(Vec::new()),
         }
     }
@@ -88,7 +88,7 @@ impl Looked<'_> {
         }
     }
 
-    /// Tells how many of its own words it does not find.
+    /// Adds a note if it does not find some of its own words.
     fn note_lost(&mut self, notes: &mut Notes) -> Result<(), RunError> {
         let all = self.branch.shortest();
         let mut lost: Vec<&str> = Vec::new();
@@ -139,7 +139,7 @@ impl Looked<'_> {
         Ok(())
     }
 
-    /// Tells of a token pattern that finds shorter words than any that training kept: they stand between the others.
+    /// Adds a note if the token pattern finds shorter words than training kept: they come between the others.
     fn note_short(&mut self, notes: &mut Notes) -> Result<(), RunError> {
         let branch = self.branch;
         let Some(pattern) = branch.token_pattern() else {
@@ -155,7 +155,7 @@ impl Looked<'_> {
             return Ok(());
         };
         let least = letters(&shortest);
-        // The beginning of one of its own words is in its own script.
+        // The beginning of one of its own words is in the script of its words.
         let beginning: String = shortest.chars().take(least - 1).collect();
         let tokens = self.tokens(&format!("{shortest} {beginning} {shortest}"))?;
         if least > 1 && tokens.contains(&beginning) {
@@ -175,14 +175,14 @@ impl Looked<'_> {
         Ok(())
     }
 
-    /// Tells of a token pattern that parts words at the spaces of ASCII alone: its `\s` is narrower than Python's.
+    /// Adds a note if the token pattern splits words at ASCII spaces only: its `\s` is narrower than Python's.
     fn note_spaces(&mut self, notes: &mut Notes) -> Result<(), RunError> {
         let Some(pattern) = self.branch.token_pattern() else {
             return Ok(());
         };
         let parted =
             |tokens: &[String]| !tokens.is_empty() && tokens.iter().all(|token| !token.contains(char::is_whitespace));
-        // Some patterns keep the white space between two words, as training did.
+        // Some patterns keep the white space between two words, as in training.
         if parted(&self.tokens("가가 나나 aa bb")?) && !parted(&self.tokens("가가\u{3000}나나 aa\u{a0}bb")?) {
             notes.doubtful(
                 format!(
@@ -196,7 +196,7 @@ impl Looked<'_> {
         Ok(())
     }
 
-    /// Tells of a model of ASCII words that no other words would reach.
+    /// Adds a note if the model knows ASCII words only, and its pattern would find no others.
     fn note_ascii(&mut self, pattern: &str, notes: &mut Notes) -> Result<(), RunError> {
         let tokens = self.tokens("재미있는 영화 привет κόσμε")?;
         if tokens.iter().all(|token| token.is_ascii()) {
@@ -211,12 +211,12 @@ impl Looked<'_> {
         Ok(())
     }
 
-    /// Tells whether upper case is folded as in training, and whether it is on every machine.
+    /// Adds a note if upper case is not folded as in training, or not on every machine.
     fn note_case(&mut self, notes: &mut Notes) -> Result<(), RunError> {
         let Some(locale) = self.branch.folding_locale() else {
             return Ok(());
         };
-        // The last letter of a Greek word has a form of its own, which Python knows and C does not.
+        // At the end of a word a Greek sigma has another form, which Python knows and C does not.
         let cased = |word: &Ngram| {
             let (word, upper) = (&word.text, word.text.to_uppercase());
             !word.is_ascii() && !word.contains('ς') && upper != *word && upper.to_lowercase() == *word
@@ -256,7 +256,7 @@ impl Looked<'_> {
         Ok(())
     }
 
-    /// Tells of words that training took out before it joined the others, and the export does not.
+    /// Adds a note on words that training removed before it joined the others, and that the export does not remove.
     fn note_stop_words(&self, notes: &mut Notes) {
         let Self { which, branch, .. } = self;
         if branch.longest() < 2 || branch.counts_characters() {
@@ -294,7 +294,7 @@ impl Looked<'_> {
     }
 }
 
-/// The narrowest of three usual token patterns, in RE2's words, that finds all of these.
+/// The narrowest of three common token patterns, in RE2's syntax, that finds all of these words.
 fn expression(lost: &[&str]) -> &'static str {
     let words = || lost.iter().flat_map(|text| text.split(' '));
     let letters = |word: &str| word.chars().all(|value| value.is_alphanumeric() || value == '_');
@@ -307,7 +307,7 @@ fn expression(lost: &[&str]) -> &'static str {
     }
 }
 
-/// The usual token pattern, in RE2's words, of words of so many letters and more.
+/// The common token pattern, in RE2's syntax, for words of at least so many letters.
 fn of_letters(least: usize) -> String {
     match least {
         2 => expression(&[]).to_owned(),
@@ -315,7 +315,7 @@ fn of_letters(least: usize) -> String {
     }
 }
 
-/// At most [`MAX_WORDS`] of the words, from all over the list.
+/// At most [`MAX_WORDS`] of the words, spread over the whole list.
 fn some(words: &[Ngram]) -> impl Iterator<Item = &Ngram> {
     words.iter().step_by(words.len().div_ceil(MAX_WORDS).max(1))
 }

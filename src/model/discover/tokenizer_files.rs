@@ -1,4 +1,5 @@
-//! What a folder's tokenizer files say: the length, the padding, from which end texts are cut, whether pairs are known.
+//! What a folder's tokenizer files say: the length, the padding, which end of a long text is cut, whether the model
+//! takes pairs.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -13,15 +14,14 @@ use super::tokenizer_overrides::{self, Reading};
 use super::tokenizer_special;
 use crate::model::manifest::{AddedToken, Truncation};
 
-/// What the files say.
 pub(super) struct TokenizerFacts {
     /// The most tokens, special ones included, if the files say.
     pub max_tokens: Option<usize>,
-    /// From which end a text is cut that is too long.
+    /// Which end of a text that is too long is cut.
     pub truncation: Truncation,
-    /// Whether pairs of texts have a template.
+    /// Whether the tokenizer has a template for pairs of texts.
     pub text_pairs: bool,
-    /// The tokens at which tokenizer.json cuts texts by itself, if it does; transformers passes it over.
+    /// The number of tokens to which tokenizer.json itself cuts texts, if it does; transformers ignores it.
     pub own_length: Option<usize>,
     /// The id that fills padded rows, if a file says.
     pub pad_id: Option<u32>,
@@ -29,7 +29,7 @@ pub(super) struct TokenizerFacts {
     pub reading: Reading,
 }
 
-/// What matters of `tokenizer.json`; the vocabulary is passed over.
+/// The fields of `tokenizer.json` that matter here; the vocabulary is skipped.
 #[derive(Deserialize)]
 struct Tokenizer {
     post_processor: Option<Value>,
@@ -41,7 +41,7 @@ struct Tokenizer {
     added_tokens: Vec<Value>,
 }
 
-/// What of `tokenizer_config.json` must be of its kind.
+/// The fields of `tokenizer_config.json` whose types are checked.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Checked {
@@ -51,7 +51,7 @@ struct Checked {
     max_len: Option<f64>,
     #[serde(deserialize_with = "json_file::text")]
     truncation_side: Option<String>,
-    /// Told where it is none; whoever follows it reads it for itself.
+    /// A wrong type is reported here; whoever uses it reads it again.
     #[serde(deserialize_with = "json_file::flag")]
     do_lower_case: Option<bool>,
 }
@@ -116,7 +116,7 @@ pub(super) fn read(place: &Place<'_>, model: &config_file::Config, notes: &mut N
         ));
     }
     Some(TokenizerFacts {
-        // Without a length transformers writes 10^30.
+        // Where there is no length, transformers writes 10^30.
         max_tokens: length
             .filter(|length| (3.0..1e6).contains(length))
             .map(|length| length as usize),
@@ -131,7 +131,7 @@ pub(super) fn read(place: &Place<'_>, model: &config_file::Config, notes: &mut N
     })
 }
 
-/// Tells what texts it takes, and of a padding that is not used.
+/// Adds notes on which texts the tokenizer takes, and on a padding that is not used.
 fn note_layout(tokenizer: &Tokenizer, text_pairs: bool, notes: &mut Notes) {
     let takes = if text_pairs {
         "it takes texts, and pairs of them"
@@ -146,12 +146,12 @@ fn note_layout(tokenizer: &Tokenizer, text_pairs: bool, notes: &mut Notes) {
     }
 }
 
-/// A token, by itself or with its settings.
+/// The text of a token that is written by itself or with its settings.
 fn content(token: &Value) -> Option<&str> {
     token.as_str().or_else(|| token.get("content")?.as_str())
 }
 
-/// Whether a post-processor says how two texts are put together.
+/// Whether a post-processor says how two texts are joined.
 fn knows_pairs(processor: &Value) -> bool {
     match processor.get("type").and_then(Value::as_str) {
         Some("BertProcessing" | "RobertaProcessing") => true,
@@ -167,7 +167,7 @@ fn knows_pairs(processor: &Value) -> bool {
     }
 }
 
-/// Writes `tokenizer.json` from what older tokenizers are kept in.
+/// The command that writes `tokenizer.json` from the files of older tokenizers.
 const SAVE: &str = "python -c 'import sys; from transformers import AutoTokenizer as T; T.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])'";
 
 fn no_tokenizer(place: &Place<'_>, notes: &mut Notes) {

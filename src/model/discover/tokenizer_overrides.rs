@@ -1,9 +1,10 @@
-//! What transformers takes from other files than tokenizer.json: the case and the accents of BERT, the space before the first
-//! word of RoBERTa, added tokens, the first and last token of Llama, token types.
+//! What transformers takes from other files than tokenizer.json: BERT's case and accents, the space before RoBERTa's
+//! first word, added tokens, Llama's first and last token, token types.
 //!
-//! Which class of transformers reads a folder, what its settings are where no file says, and which steps it sets anew comes from
-//! `tokenizer_classes.json`, which tools/hugging_face/classes.py writes from transformers itself. Versions 4 and 5 differ: 4
-//! takes tokenizer.json and changes single settings of it, 5 builds some classes' steps anew.
+//! `tokenizer_classes.json`, which tools/hugging_face/classes.py writes from transformers itself, says which class
+//! reads a folder, what its settings are where no file says, and which steps it replaces. Versions 4 and 5 of
+//! transformers differ: 4 takes tokenizer.json and changes single settings of it, 5 builds the steps of some classes
+//! from their settings.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +16,14 @@ use super::json_file;
 use super::notes::Notes;
 use crate::model::manifest::{AddedToken, TokenizerOverrides};
 
-/// The classes of both versions.
+/// The tokenizer classes of both versions.
 const CLASSES: &str = include_str!("tokenizer_classes.json");
-/// What a version of transformers knows.
+/// The tokenizer classes of one version of transformers.
 #[derive(Deserialize)]
 struct Version {
     /// The class of each `model_type`.
     families: BTreeMap<String, String>,
-    /// What each class does; nothing where it is written in Python and reads no tokenizer.json.
+    /// What each class does; `None` for one that is written in Python and does not read tokenizer.json.
     classes: BTreeMap<String, Option<Class>>,
 }
 
@@ -30,37 +31,35 @@ struct Version {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Class {
-    /// Its settings where no file says another.
+    /// Its settings where the files say nothing else.
     pub(super) defaults: Map<String, Value>,
-    /// Whether models are given token types.
+    /// Whether it gives token types to models.
     token_types: bool,
-    /// Version 4: the settings of the normalizer that it sets.
+    /// Version 4: the settings of the normalizer that the class sets.
     normalizer: Vec<String>,
-    /// Version 4: whether it puts its own first and last token around texts.
+    /// Version 4: whether the class puts its own first and last token around texts.
     bos_eos: bool,
     /// Version 4: whether a mask token that no file names takes the space before it.
     pub(super) mask_takes_space: bool,
-    /// Version 4: whether it does more than is known here.
+    /// Version 4: whether the class does more than Tandem knows.
     more: bool,
-    /// Version 4: whether it reads the original file again where `add_prefix_space` is set.
+    /// Version 4: whether the class reads the original file again if `add_prefix_space` is set.
     from_slow: bool,
-    /// Version 5: whose steps are built anew.
+    /// Version 5: the class whose steps it builds.
     pub(super) built_as: Option<String>,
 }
 
-/// The files of a folder, as far as they matter here.
+/// What the files of a folder say about the tokenizer.
 pub(super) struct Files<'a> {
-    /// tokenizer.json: what comes before the vocabulary.
+    /// From tokenizer.json: what runs before the vocabulary.
     pub normalizer: Option<&'a Value>,
-    /// The same.
+    /// From tokenizer.json: what runs before the vocabulary, after the normalizer.
     pub pre_tokenizer: Option<&'a Value>,
-    /// What comes after it.
+    /// From tokenizer.json: what runs after the vocabulary.
     pub post_processor: Option<&'a Value>,
-    /// Its added tokens, each with its id.
+    /// From tokenizer.json: the added tokens with their ids.
     pub added: &'a [(u32, AddedToken)],
-    /// tokenizer_config.json.
     pub config: &'a Map<String, Value>,
-    /// special_tokens_map.json.
     pub special: &'a Map<String, Value>,
     /// added_tokens.json: ids by text.
     pub older: &'a Map<String, Value>,
@@ -72,18 +71,18 @@ pub(super) struct Files<'a> {
     pub version: Option<&'a str>,
 }
 
-/// How a folder is read.
+/// How transformers reads a folder.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Reading {
     /// What overrules tokenizer.json.
     pub overrides: TokenizerOverrides,
-    /// Whether the model is given token types.
+    /// Whether it gives token types to the model.
     pub token_types: bool,
-    /// Whether the class does more to tokenizer.json than is known here.
+    /// Whether the class changes tokenizer.json in ways that Tandem does not know.
     pub more: bool,
 }
 
-/// Reads the folder as the version of transformers that wrote it does, and says where the other one differs.
+/// Reads the folder as the version of transformers that wrote it does, and notes where the other version differs.
 pub(super) fn read(files: &Files<'_>, notes: &mut Notes) -> Reading {
     let Ok(versions) = serde_json::from_str::<BTreeMap<String, Version>>(CLASSES) else {
         return Reading::default();
@@ -143,7 +142,7 @@ pub(super) fn read(files: &Files<'_>, notes: &mut Notes) -> Reading {
     chosen
 }
 
-/// What two readings do otherwise. Token types are left out: version 5 gives none by itself, and most models want none.
+/// In what two readings differ. Token types are left out: version 5 gives none by default, and most models want none.
 fn differences(a: &TokenizerOverrides, b: &TokenizerOverrides) -> Vec<&'static str> {
     let parts = [
         ("normalizer", a.normalizer != b.normalizer),
@@ -158,14 +157,14 @@ fn differences(a: &TokenizerOverrides, b: &TokenizerOverrides) -> Vec<&'static s
 }
 
 impl Files<'_> {
-    /// The class that a file names, without the ending of those that read tokenizer.json.
+    /// The class that a file names, without the suffix of the classes that read tokenizer.json.
     fn class_name(&self) -> Option<&str> {
         let named = self.config.get("tokenizer_class").and_then(Value::as_str);
         let named = named.or(self.class)?;
         Some(named.strip_suffix("Fast").unwrap_or(named))
     }
 
-    /// tokenizer.json as it is.
+    /// The reading that leaves tokenizer.json as it is.
     fn untouched(&self) -> Reading {
         Reading {
             overrides: TokenizerOverrides::default(),
@@ -174,12 +173,12 @@ impl Files<'_> {
         }
     }
 
-    /// The folder as a version of transformers reads it: nothing if it doesn't know the class, and nothing inside if the class
-    /// does not use tokenizer.json.
+    /// The folder as a version of transformers reads it. The outer `None` means that it doesn't know the class; the
+    /// inner one, that the class does not use tokenizer.json.
     fn read_as(&self, newer: bool, version: &Version) -> Option<Option<Reading>> {
         let registered = self.family.and_then(|family| version.families.get(family));
         let name = match (self.class_name(), registered) {
-            // Version 5 takes tokenizer.json as it is where it does not trust the name.
+            // Version 5 takes tokenizer.json as it is if it does not trust the class's name.
             (Some("LlamaTokenizer"), _) if newer && self.is_byte_level() => "TokenizersBackend",
             (Some(named), Some(registered)) if newer && named != registered => {
                 let generic = ["TokenizersBackend", "PreTrainedTokenizer", "MistralCommonBackend"];
@@ -217,7 +216,7 @@ impl Files<'_> {
         all.any(|step| kind(Some(step)) == "ByteLevel")
     }
 
-    /// Whether `model_input_names` lists token types, if a file has it.
+    /// Whether `model_input_names` lists token types; `None` if no file has such a list.
     fn listed_token_types(&self) -> Option<bool> {
         let names = self.config.get("model_input_names")?.as_array()?;
         Some(names.iter().any(|name| name == "token_type_ids"))
@@ -227,13 +226,13 @@ impl Files<'_> {
         json_file::flag_of(self.config.get(name)?)
     }
 
-    /// A setting by the files, else by the class.
+    /// A setting: from the files, else from the class.
     pub(super) fn setting(&self, class: &Class, name: &str) -> Option<bool> {
         self.flag(name)
             .or_else(|| class.defaults.get(name).and_then(Value::as_bool))
     }
 
-    /// What a setting of BertNormalizer should be.
+    /// The value that a setting of BertNormalizer should have.
     pub(super) fn normalizer_setting(&self, class: &Class, field: &str) -> Value {
         let name = match field {
             "lowercase" => "do_lower_case",
@@ -245,7 +244,7 @@ impl Files<'_> {
 
     fn version_4(&self, class: &Class) -> TokenizerOverrides {
         let mut overrides = TokenizerOverrides::default();
-        // A step inside a Sequence is not overruled.
+        // A step inside a Sequence is not replaced.
         if let Some(own) = self.normalizer {
             let mut wanted = own.clone();
             let differs = |field: &String| {
@@ -263,7 +262,7 @@ impl Files<'_> {
             let asked = self.config.get("add_prefix_space");
             let wanted = self.setting(class, "add_prefix_space").unwrap_or(false);
             let differs = own.get("add_prefix_space").and_then(Value::as_bool) != Some(wanted);
-            // transformers passes over what is no boolean, and over what it would read the original file for.
+            // transformers ignores values that are no boolean, and a setting for which it would read the original file.
             let followed = asked.is_none_or(|asked| asked.is_boolean() && !class.from_slow);
             if differs && followed {
                 let mut own = own.clone();
@@ -292,7 +291,7 @@ impl Files<'_> {
         overrides
     }
 
-    /// Says what is followed.
+    /// Adds notes on what the reading follows.
     fn tell(&self, reading: &Reading, major: &str, notes: &mut Notes) {
         let overrides = &reading.overrides;
         let like = format!("as transformers {major} does");
@@ -367,7 +366,7 @@ pub(super) fn kind(step: Option<&Value>) -> &str {
     step.and_then(|step| step.get("type")?.as_str()).unwrap_or("")
 }
 
-/// The fields that say something: a manifest can't hold the others.
+/// The fields that are not null: a manifest can't hold null.
 pub(super) fn without_nulls(mut step: Value) -> Value {
     if let Value::Object(fields) = &mut step {
         fields.retain(|_, value| !value.is_null());

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::tokenizer_overrides::{Class, Files};
 use crate::model::manifest::AddedToken;
 
-/// The special tokens that have names, in the order in which transformers adds them.
+/// The special tokens with names, in the order in which transformers adds them.
 const NAMED: [&str; 7] = [
     "bos_token",
     "eos_token",
@@ -36,7 +36,7 @@ impl Named {
 }
 
 impl Class {
-    /// A special token of which the text alone is known.
+    /// The special token of this name that has only a text.
     fn token(&self, name: &str, text: &str) -> Named {
         if name == "mask_token" && self.mask_takes_space {
             Named::Whole(AddedToken {
@@ -50,7 +50,7 @@ impl Class {
 }
 
 impl Files<'_> {
-    /// The special tokens that have names, by the files, else by the class.
+    /// The special tokens with names: from the files, else from the class.
     pub(super) fn named(&self, class: &Class) -> Vec<(&'static str, Named)> {
         let decoder = self.decoder();
         let by_text: HashMap<&str, &AddedToken> =
@@ -79,7 +79,7 @@ impl Files<'_> {
         named
     }
 
-    /// The other special tokens.
+    /// The special tokens without names.
     fn additional(&self) -> Vec<Named> {
         let mut found: Vec<Named> = Vec::new();
         let mut seen = HashSet::new();
@@ -148,8 +148,8 @@ impl Files<'_> {
         found
     }
 
-    /// The tokens that transformers adds to those of tokenizer.json. Version 5 goes by the text alone where a special token is
-    /// there already, version 4 by all of its properties.
+    /// The tokens that transformers adds to those of tokenizer.json. If a special token is there already, version 5
+    /// compares only the text (`by_text`), version 4 all of its properties.
     pub(super) fn added(&self, named: &[(&'static str, Named)], by_text: bool) -> Vec<AddedToken> {
         let own: HashSet<&AddedToken> = self.added.iter().map(|(_, token)| token).collect();
         let additional = self.additional();
@@ -191,7 +191,7 @@ fn special(text: &str) -> AddedToken {
     }
 }
 
-/// A token with its properties; those that are missing are as in Python.
+/// A token with its properties; a missing property has Python's default.
 pub(super) fn whole(token: &Value, special: bool) -> Option<AddedToken> {
     let flag = |name: &str| token.get(name).and_then(Value::as_bool);
     let special = special || flag("special").unwrap_or(false);

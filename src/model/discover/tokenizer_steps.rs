@@ -1,4 +1,4 @@
-//! The steps that version 5 of transformers builds anew, and templates of special tokens.
+//! The steps that version 5 of transformers builds from a class's settings, and templates of special tokens.
 
 use serde_json::{Map, Value, json};
 
@@ -6,8 +6,8 @@ use super::tokenizer_overrides::{Class, Files, kind, without_nulls};
 use crate::model::manifest::TokenizerOverrides;
 
 impl Files<'_> {
-    /// Version 5 builds the steps of some classes anew, from their settings alone. Gives also whether it builds others than are
-    /// known here.
+    /// The overrides of version 5, which builds the steps of some classes from their settings alone. Also gives whether
+    /// the class builds steps that Tandem does not know.
     pub(super) fn version_5(&self, class: &Class) -> (TokenizerOverrides, bool) {
         let mut overrides = TokenizerOverrides::default();
         let named = self.named(class);
@@ -22,7 +22,7 @@ impl Files<'_> {
             token("bos_token"),
             token("eos_token"),
         );
-        // The pieces around two texts; those around one are its beginning.
+        // The pieces around two texts; those around one text are the beginning of these.
         let bert = [cls, "$A", sep, "$B", sep];
         let doubled = [cls, "$A", sep, sep, "$B", sep];
         let of_ends = [bos, "$A", eos, eos, "$B", eos];
@@ -54,7 +54,7 @@ impl Files<'_> {
         (overrides, false)
     }
 
-    /// The text as BERT wants it.
+    /// The normalizer that BERT needs.
     fn bert(&self, class: &Class) -> Option<Value> {
         let mut normalizer = json!({"type": "BertNormalizer", "clean_text": true});
         for field in ["lowercase", "strip_accents", "handle_chinese_chars"] {
@@ -127,7 +127,7 @@ impl Files<'_> {
         metaspace(scheme, false)
     }
 
-    /// A template of these pieces, unless tokenizer.json has it already; nothing if a token has no id there.
+    /// A template of these pieces; `None` if tokenizer.json has it already, or if it has no id for one of the tokens.
     pub(super) fn template(&self, single: &[&str], pair: &[&str], second_at: usize) -> Option<Value> {
         let mut specials = Map::new();
         let mut piece = |text: &str, of: u32| {
@@ -161,7 +161,7 @@ fn metaspace(scheme: &str, split: bool) -> Value {
     json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": split})
 }
 
-/// The steps of a step, written in one way: what a file leaves out is what the tokenizers library takes for it.
+/// The steps inside a step, in one form: a field that the file leaves out has the default of the tokenizers library.
 fn plain(step: Option<&Value>) -> Vec<Value> {
     let Some(step) = step.filter(|step| !step.is_null()) else {
         return Vec::new();
@@ -183,7 +183,7 @@ fn plain(step: Option<&Value>) -> Vec<Value> {
             fields.entry("use_regex").or_insert(true.into());
             fields.remove("trim_offsets");
         } else if *fields == spaces() {
-            // Words are cut at white space anyway.
+            // Words are split at white space in any case.
             return Vec::new();
         }
     }
@@ -196,7 +196,7 @@ fn spaces() -> Map<String, Value> {
     step.as_object().cloned().unwrap_or_default()
 }
 
-/// What a post-processor puts together, for a text and for two: tokens by their text, texts by their letter.
+/// The pieces that a post-processor joins, for one text and for two: tokens by their text, texts by their letter.
 fn pieces(processor: Option<&Value>) -> Option<[Vec<String>; 2]> {
     let plain = |pieces: &[&str]| pieces.iter().map(ToString::to_string).collect::<Vec<_>>();
     let token = |key: &str| processor.and_then(|processor| processor.get(key)?.get(0)?.as_str());

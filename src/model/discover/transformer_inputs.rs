@@ -1,4 +1,5 @@
-//! What a transformer's graph is fed: which input takes the ids, the mask and so on, by its name; and the sizes that it is fixed to.
+//! The inputs of a transformer's graph: which one takes ids, mask and so on, by its name, and the sizes that they are
+//! fixed to.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +11,15 @@ use crate::model::manifest::{INPUT_ROLES, MOST_BATCH, MOST_TOKENS};
 
 /// The inputs of a transformer.
 pub(super) struct Inputs {
-    /// The graph's own names of those that are called otherwise than usual.
+    /// The graph's names of those inputs that do not have the usual name.
     pub names: BTreeMap<String, String>,
-    /// The number of rows, where only one will do.
+    /// The only number of rows that the graph takes, if it is fixed.
     pub rows: Option<usize>,
-    /// The number of tokens, where only one will do.
+    /// The only number of tokens that the graph takes, if it is fixed.
     pub width: Option<usize>,
 }
 
-/// What exporters call the inputs. Numbers that PyTorch and TensorFlow put behind names do not count.
+/// The names that exporters give the inputs. Numbers that PyTorch and TensorFlow append are ignored.
 const KNOWN: [(&str, &[&str]); 4] = [
     (
         "input_ids",
@@ -64,12 +65,12 @@ const KNOWN: [(&str, &[&str]); 4] = [
     ),
 ];
 
-/// What an input of that name takes, in transformers' words.
+/// What an input of this name takes, by transformers' names.
 fn role_of(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
     let plain = name.trim_end_matches(|end: char| end.is_ascii_digit());
     let plain = plain.strip_suffix([':', '.', '_']).unwrap_or(&name);
-    // TensorFlow adds both: `input_ids_1:0`.
+    // TensorFlow appends both: `input_ids_1:0`.
     let shorter = plain.trim_end_matches(|end: char| end.is_ascii_digit());
     let shorter = shorter.strip_suffix('_').unwrap_or(plain);
     let known = |name: &str| KNOWN.iter().find(|(_, names)| names.contains(&name));
@@ -85,11 +86,11 @@ pub(super) fn takes_tokens(onnx: &ChosenOnnx, place: &Place<'_>) -> bool {
     let ids =
         |input: &&Port| matches!(input.kind, PortKind::Tensor(Element::I64 | Element::I32)) && input.shape.len() == 2;
     inputs.iter().any(|input| role_of(&input.name) == Some("input_ids"))
-        // With a tokenizer beside it, whole numbers can be nothing else.
+        // With a tokenizer in the folder, whole numbers can be nothing else.
         || place.has(super::file_names::TOKENIZER_FILE) && inputs.iter().any(|input| ids(&input))
 }
 
-/// Looks at the inputs; what is wrong goes into the notes.
+/// Finds the inputs; what is wrong goes into the notes.
 pub(super) fn inputs(onnx: &ChosenOnnx, notes: &mut Notes) -> Inputs {
     let file = &onnx.file;
     let mut found = Inputs {
@@ -122,7 +123,7 @@ pub(super) fn inputs(onnx: &ChosenOnnx, notes: &mut Notes) -> Inputs {
         }
         let fits = match kind {
             PortKind::Tensor(Element::I64 | Element::I32) => true,
-            // A mask is multiplied with numbers, and some graphs take it as such.
+            // A mask is multiplied with floats, and some graphs take it as floats.
             PortKind::Tensor(Element::F32 | Element::F16 | Element::Bool) => role == Some("attention_mask"),
             _ => false,
         };
@@ -154,7 +155,7 @@ pub(super) fn inputs(onnx: &ChosenOnnx, notes: &mut Notes) -> Inputs {
     found
 }
 
-/// Tells which input takes what; gives those that have names of their own, by what they take.
+/// Notes which input takes what; gives the inputs that have unusual names, by what they take.
 fn note_taken(taken: &[(&str, &str)], file: &str, notes: &mut Notes) -> BTreeMap<String, String> {
     let told = taken.iter().map(|(role, name)| {
         if role == name {
@@ -177,7 +178,7 @@ fn note_taken(taken: &[(&str, &str)], file: &str, notes: &mut Notes) -> BTreeMap
     names
 }
 
-/// Takes note of a size that an input is fixed to.
+/// Notes a size that an input is fixed to.
 fn fix(
     known: &mut Option<usize>,
     size: Option<i64>,

@@ -1,4 +1,5 @@
-//! What a transformer's graph gives: the output that holds an answer for each text; and what the model is, where it is no classifier.
+//! The output of a transformer's graph that holds an answer for each text; and what the model is, if it is no
+//! classifier.
 
 use super::architectures::{CLASSIFIERS, other_kind};
 use super::config_file::Config;
@@ -7,7 +8,7 @@ use super::graph::{Element, Port, PortKind};
 use super::notes::Notes;
 use super::onnx_file::ChosenOnnx;
 
-/// The output to read: `logits`, or the only one that has a row a text.
+/// The output to read: `logits`, or the only one that has a row for each text.
 pub(super) fn output<'a>(onnx: &'a ChosenOnnx, config: &Config, notes: &mut Notes) -> Option<&'a Port> {
     let file = &onnx.file;
     if let Some((what, why)) = no_classifier(onnx, config) {
@@ -18,7 +19,7 @@ pub(super) fn output<'a>(onnx: &'a ChosenOnnx, config: &Config, notes: &mut Note
     holds_rows_of_floats(file, output, notes).then_some(output)
 }
 
-/// The output called `logits`, or else the only one that may be meant.
+/// The output called `logits`, or else the only one that can be meant.
 fn choose<'a>(onnx: &'a ChosenOnnx, config: &Config, notes: &mut Notes) -> Option<&'a Port> {
     let file = &onnx.file;
     let outputs = &onnx.graph.outputs;
@@ -101,7 +102,7 @@ fn holds_rows_of_floats(file: &str, output: &Port, notes: &mut Notes) -> bool {
     }
 }
 
-/// What a model is that gives no answer for a whole text, and how that is known.
+/// What the model is, if it gives no answer for a whole text, and how that is known.
 fn no_classifier(onnx: &ChosenOnnx, config: &Config) -> Option<(&'static str, String)> {
     let graph = &onnx.graph;
     let has = |name: &str| graph.output(name).is_some();
@@ -153,7 +154,7 @@ fn no_classifier(onnx: &ChosenOnnx, config: &Config) -> Option<(&'static str, St
     None
 }
 
-/// Why an output that is not called `logits` is no classifier's; nothing where the folder says that it is one.
+/// Why an output that is not called `logits` does not belong to a classifier; `None` if the folder says that it does.
 fn looks_like_embedding(output: &Port, config: &Config) -> Option<String> {
     let columns = output.shape.get(1).copied().flatten();
     let named = config.id2label.as_ref();
@@ -171,7 +172,7 @@ fn looks_like_embedding(output: &Port, config: &Config) -> Option<String> {
     ))
 }
 
-/// What the model was trained as; empty if nothing says.
+/// The name of the architecture; empty if no file has it.
 fn architecture(config: &Config) -> &str {
     config
         .architectures
