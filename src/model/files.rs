@@ -1,7 +1,7 @@
-//! Opening what lies in a folder of somebody else's making: regular files alone, of a size that was said before, and hashed as
-//! they are read, so that what was checked is what is used.
+//! Opens files that somebody else wrote: regular files only, up to a size that the caller names, and hashed while they
+//! are read, so that the bytes that were checked are the bytes that are used.
 //!
-//! A pipe would be waited for, a device read without end, and a file that is exchanged between two looks would be another one.
+//! Opening a pipe would wait for a writer, a device has no end, and a file may be exchanged between two looks at it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -14,16 +14,16 @@ use sha2::{Digest, Sha256};
 pub const MOST_OF_TOML: u64 = 8 << 20;
 /// The most bytes of a configuration in JSON.
 pub const MOST_OF_JSON: u64 = 16 << 20;
-/// The most bytes of a tokenizer: those of the largest vocabularies are a quarter of it.
+/// The most bytes of a tokenizer: four times the largest vocabularies.
 pub const MOST_OF_TOKENIZER: u64 = 128 << 20;
-/// The most bytes of golden examples.
+/// The most bytes of a file of golden examples.
 pub const MOST_OF_GOLDEN: u64 = 64 << 20;
-/// The most bytes of an ONNX file: its format has no larger ones.
+/// The most bytes of an ONNX file: the format allows no more.
 pub const MOST_OF_ONNX: u64 = (2 << 30) - 1;
 /// The most bytes of any other file: weights beside an ONNX file.
 pub const MOST_OF_ANY: u64 = 64 << 30;
 
-/// Opens a regular file of at most `most` bytes. Never waits for a writer. The error is a part of a line.
+/// Opens a regular file of at most `most` bytes. Never waits for a writer to a pipe. The error is a part of a line.
 pub fn open(path: &Path, most: u64) -> io::Result<File> {
     let regular = |file: &std::fs::Metadata| {
         if file.is_file() {
@@ -32,7 +32,8 @@ pub fn open(path: &Path, most: u64) -> io::Result<File> {
             Err(io::Error::other("is not a regular file"))
         }
     };
-    // Opening some devices does something, so it is looked at first; what is opened may be something else by then.
+    // Opening some devices has effects, so the kind is checked first, and again after opening: the file may be another
+    // one by then.
     regular(&path.metadata()?)?;
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
@@ -45,7 +46,7 @@ pub fn open(path: &Path, most: u64) -> io::Result<File> {
     }
 }
 
-/// Says so of a file, as a part of a line.
+/// The error for a file of more than `most` bytes, as a part of a line.
 pub fn too_large(most: u64) -> String {
     match most >> 20 {
         0 => format!("is larger than {most} bytes"),
@@ -53,7 +54,7 @@ pub fn too_large(most: u64) -> String {
     }
 }
 
-/// Reads a regular file of at most `most` bytes, also one that grows while it is read. The error is a part of a line.
+/// Reads a regular file of at most `most` bytes, even if it grows while it is read. The error is a part of a line.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open(path, most)?;
     let expected = file.metadata().map_or(0, |file| file.len());
@@ -70,12 +71,13 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The text without the byte order mark that some editors put before it.
+/// The bytes without the byte order mark that some editors put first.
 pub fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-/// What a file is that lies in the place of another, by how it begins, and how to get the right one. Nothing if it is not known.
+/// What a file is that was put in place of another one (a Git LFS pointer, say), and how to get the right one, by how
+/// it begins. `None` if it is no such file.
 pub fn stand_in(beginning: &[u8]) -> Option<(&'static str, &'static str)> {
     let text = without_mark(beginning).trim_ascii_start();
     let begins = |word: &str| {
@@ -102,20 +104,20 @@ pub fn stand_in(beginning: &[u8]) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// The first bytes of a file, as many as tell what it is.
+/// The first 256 bytes of a file: enough for [`stand_in`].
 pub fn beginning(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path, MOST_OF_ANY)?.take(256).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// The same as text.
+/// Like [`read`], for a file that must be UTF-8. The error is a part of a line.
 pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
     let bytes = read(path, most).map_err(|error| error.to_string())?;
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }
 
-/// Reads a file whose SHA-256 is known, in hexadecimal: the bytes that come back are the ones that it was taken of.
+/// Reads a file and checks that its bytes have this SHA-256, in hexadecimal.
 pub fn read_known(path: &Path, most: u64, sha256: &str) -> Result<Vec<u8>, String> {
     let bytes = read(path, most).map_err(|error| error.to_string())?;
     if self::sha256(&bytes).eq_ignore_ascii_case(sha256) {
@@ -125,7 +127,7 @@ pub fn read_known(path: &Path, most: u64, sha256: &str) -> Result<Vec<u8>, Strin
     }
 }
 
-/// The SHA-256 of a file of any size, in hexadecimal; a small part of it is in memory at a time.
+/// The SHA-256 of a file of any size, in hexadecimal; holds a small part of the file at a time.
 pub fn sha256_of(path: &Path) -> io::Result<String> {
     let mut file = Hashing::new(open(path, MOST_OF_ANY)?);
     io::copy(&mut file, &mut io::sink())?;
@@ -142,14 +144,13 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A reader that takes the SHA-256 of all that goes through it.
+/// A reader that computes the SHA-256 of all bytes that it passes on.
 pub struct Hashing<R> {
     from: R,
     hasher: Sha256,
 }
 
 impl<R: Read> Hashing<R> {
-    /// Nothing was read yet.
     pub fn new(from: R) -> Self {
         Self {
             from,
@@ -157,7 +158,7 @@ impl<R: Read> Hashing<R> {
         }
     }
 
-    /// The sum of what was read, in hexadecimal.
+    /// The SHA-256 of the bytes read so far, in hexadecimal.
     pub fn sum(self) -> String {
         hex(&self.hasher.finalize())
     }

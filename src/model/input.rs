@@ -1,25 +1,25 @@
-//! A text as a model reads it.
+//! A text in the form that a model reads.
 
 use std::sync::Arc;
 
-/// What a model reads of one text.
+/// One text in the form that a model reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelInput {
-    /// Token ids and, for models that tell segments apart, the segment of each.
+    /// Token ids and, for models with token types, the token type of each.
     Tokens {
         /// `input_ids`, special tokens included.
         ids: Vec<u32>,
         /// `token_type_ids`.
         type_ids: Vec<u32>,
     },
-    /// The distinct buckets of the text's n-grams, ascending.
+    /// The distinct buckets of the text's n-grams, ascending: the fast model's features.
     Features(Vec<u32>),
-    /// The text, for graphs that hold their own preprocessing.
+    /// The text itself, for graphs that preprocess texts themselves.
     Text(Arc<str>),
 }
 
 impl ModelInput {
-    /// The width of the row in a padded batch.
+    /// The width of the row in a padded batch: tokens or features; 1 for a text.
     pub fn width(&self) -> usize {
         match self {
             ModelInput::Tokens { ids, .. } => ids.len(),
@@ -28,7 +28,7 @@ impl ModelInput {
         }
     }
 
-    /// The ids, as golden examples list them.
+    /// The ids of tokens or features, as golden examples list them; none for a text.
     pub fn ids(&self) -> &[u32] {
         match self {
             ModelInput::Tokens { ids, .. } | ModelInput::Features(ids) => ids,
@@ -37,46 +37,45 @@ impl ModelInput {
     }
 }
 
-/// A text, preprocessed.
+/// A preprocessed text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoding {
-    /// What the model reads.
     pub input: ModelInput,
-    /// How many tokens or features that is.
+    /// The number of its tokens or features.
     pub token_count: usize,
-    /// Whether the model sees only a part of the text.
+    /// Whether the model reads only a part of the text.
     pub truncated: bool,
 }
 
 /// Why a text could not be encoded.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
-    /// The text is longer than the model reads, and the caller wants none cut.
+    /// The text is too long for the model, and the caller does not want it cut.
     #[error("the text is longer than the model reads: {found}, the limit is {limit}")]
     TooLong {
-        /// What was found, with its unit.
+        /// How long it is, with the unit.
         found: String,
         /// The limit, with its unit.
         limit: String,
     },
-    /// The model takes single texts only.
+    /// The text is a pair, and the model takes single texts only.
     #[error("the model does not classify pairs of texts")]
     NoPairs,
-    /// The tokenizer can't cut the text into tokens: it holds what the vocabulary does not, and there is no token for the unknown.
+    /// The tokenizer can't split the text into tokens: a part of it is not in the vocabulary, and there is no token for
+    /// unknown parts.
     #[error("the tokenizer can't cut the text into tokens")]
     Untokenizable,
-    /// The tokenizer finds no tokens in the text, and has none that could stand for it.
+    /// The tokenizer finds no tokens in the text, and has no token that could stand for it.
     #[error("the text has no tokens")]
     NoTokens,
-    /// The text has a token for which the graph has no embedding, and there is none for the unknown.
+    /// The text has a token without an embedding in the graph, and there is no token for unknown parts.
     #[error("the text has the token {id}, and the graph knows {rows}")]
     BeyondTable {
-        /// The token's id.
         id: u32,
-        /// How many ids the graph knows, from 0 on.
+        /// How many ids have an embedding, from 0 on.
         rows: u32,
     },
-    /// The tokenizer failed.
+    /// The tokenizer failed on the text.
     #[error("tokenizing failed")]
     Failed,
 }

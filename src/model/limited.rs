@@ -1,42 +1,43 @@
-//! Work that may be given up: it has a time, can be called off from outside, and a panic in it is an answer like any other.
+//! Work that may be given up: it has a time limit, can be called off from outside, and a panic in it becomes an error.
 //!
-//! What others wrote (parsers, graphs) may never end, and a thread can't be ended from outside. So such work has a thread of its
-//! own; when it is given up it is told so, and whoever waited goes on. It ends when it next looks, or with the process.
+//! Parsers and graphs that others wrote may never end, and a thread can't be ended from outside. So such work has a
+//! thread of its own. If it takes too long, a flag tells it so and its caller goes on without it; the thread ends when
+//! it next checks the flag, or with the process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// How often whoever waits looks whether the work was called off.
+/// How often the caller checks whether the work was called off.
 const LOOK: Duration = Duration::from_millis(50);
-/// The most threads with work that was given up and goes on all the same.
+/// The most threads with work that was given up and still runs. Past that, no work begins.
 const MOST_GIVEN_UP: usize = 8;
-/// Parsers go as deep as their input does, within their own bounds.
+/// The stack of such a thread, in bytes: parsers recurse as deep as their own bounds allow.
 const STACK: usize = 16 << 20;
 
-/// How long it may take to read and check a model, and how long to load it.
+/// The time limit for reading and checking a model, and again for loading it.
 pub const LOAD_LIMIT: Duration = Duration::from_secs(300);
 
 static GIVEN_UP: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether work was called off; cheap to clone.
+/// Says whether work was called off; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct CallOff(Arc<AtomicBool>);
 
 impl CallOff {
-    /// Nobody needs the work any more.
+    /// Calls the work off: nobody needs it any more.
     pub fn call_off(&self) {
         self.0.store(true, Ordering::Release);
     }
 
-    /// Whether nobody needs the work any more.
+    /// Whether the work was called off.
     pub fn is_off(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }
 
-/// Why work brought nothing.
+/// Why work gave no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Stopped {
     /// It took too long.
@@ -45,16 +46,15 @@ pub enum Stopped {
     /// It was called off.
     #[error("it was called off")]
     CalledOff,
-    /// It panicked.
     #[error("a part of it can't be read: its reader panicked")]
     Panicked,
-    /// It did not begin.
+    /// It did not begin: the reason in one line.
     #[error("{0}")]
     NotBegun(String),
 }
 
-/// Does work on a thread of its own and waits for it, up to `limit`, or until `called_off` says so. What is given up is told by
-/// the flag that it was given.
+/// Does work on a thread of its own and waits for it: up to `limit`, or until `called_off` says so. Work that is given
+/// up learns it from the flag that it was given. Blocks.
 pub fn run<T: Send + 'static>(
     name: &str,
     limit: Duration,
@@ -70,7 +70,7 @@ pub fn run<T: Send + 'static>(
     let of_work = flag.clone();
     let counted = Arc::new(Counted::default());
     let of_thread = Arc::clone(&counted);
-    // It ends with its work; see above for work that does not end.
+    // The thread ends with its work; the top of this file says what happens to work that does not end.
     std::thread::Builder::new()
         .name(name.to_owned())
         .stack_size(STACK)
@@ -95,7 +95,7 @@ pub fn run<T: Send + 'static>(
     Err(stopped)
 }
 
-/// Counts a thread whose work was given up for as long as it is there.
+/// Counts a thread whose work was given up, for as long as the thread lives.
 #[derive(Default)]
 struct Counted(AtomicBool);
 

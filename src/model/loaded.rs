@@ -1,4 +1,4 @@
-//! A loaded model: what a request asks of it before and after inference.
+//! A loaded model: what a request needs of it before and after inference.
 
 use std::sync::Arc;
 
@@ -13,43 +13,41 @@ use super::preprocess::ngrams::NgramSpan;
 use super::preprocess::tokenizer::Beyond;
 use super::text_cost::TextCost;
 
-/// A loaded model: the handler's steps, but for inference, whose place is the scheduler.
+/// A loaded model: all of its steps but inference, which the scheduler runs.
 pub struct Model {
-    /// Its manifest as it is in force: `limits` say which texts may share a batch, as measured where the file does not say, and it
-    /// reads as many tokens as the graph takes.
+    /// The manifest as it holds on this machine: `limits` say which texts may share a batch (measured, if the file does
+    /// not say), and `max_tokens` is no more than the graph takes.
     pub manifest: Manifest,
-    /// Its fingerprint.
     pub fingerprint: String,
     pub(super) preprocessor: Arc<Preprocessor>,
     pub(super) postprocessor: Postprocessor,
     pub(super) text_cost: TextCost,
     pub(super) own_texts: Vec<String>,
     pub(super) limit: RunLimit,
-    /// Whether a text's outputs depend on the texts that it runs with.
+    /// Whether the outputs of a text depend on the texts in its batch.
     pub neighbours: Neighbours,
-    /// Where it takes fewer tokens than its folder says: that, and what to do.
+    /// A note for people if the model takes fewer tokens than its folder says, and what to do about it.
     pub fewer: Option<Note>,
 }
 
 impl Model {
-    /// What the load found that whoever asks for the model should know; empty if there is nothing.
+    /// What the load found and people should know about the model; empty if there is nothing.
     pub fn remarks(&self) -> String {
         let fewer = self.fewer.as_ref().map(|note| note.text.clone());
         let remarks: Vec<String> = self.neighbours.remark().into_iter().chain(fewer).collect();
         remarks.join("; ")
     }
 
-    /// The tier that it serves.
     pub fn tier(&self) -> Tier {
         self.manifest.tier
     }
 
-    /// Turns a text into the model's input. `truncation` overrides the model's own setting.
+    /// Turns a text into the model's input. `truncation` overrides the manifest's setting.
     pub fn preprocess(&self, text: &str, truncation: Option<Truncation>) -> Result<Encoding, EncodeError> {
         self.preprocess_pair(text, None, truncation)
     }
 
-    /// The same for a text and the second text of its pair, if it has one.
+    /// Like [`Model::preprocess`], for a text that may be the first one of a pair.
     pub fn preprocess_pair(
         &self,
         text: &str,
@@ -61,33 +59,32 @@ impl Model {
         self.preprocessor.encode(text, pair, truncation)
     }
 
-    /// Texts of our own that it answered when it was loaded: while it is sound, it answers them.
+    /// Texts that the model answered when it was loaded. A sound model answers them again.
     pub fn own_texts(&self) -> &[String] {
         &self.own_texts
     }
 
-    /// The tokens of its tokenizer that its graph does not know, if there are any.
+    /// The tokens of the tokenizer that the graph does not know; `None` if it knows all.
     pub fn tokens_beyond(&self) -> Option<Beyond> {
         self.preprocessor.tokenizer()?.beyond()
     }
 
-    /// Ends the runs of its instances, and those that come.
+    /// Ends the runs of its instances, now and from now on.
     pub fn end_runs(&self) {
         self.limit.call_off();
     }
 
-    /// Whether it takes pairs of texts.
     pub fn takes_pairs(&self) -> bool {
         self.preprocessor.takes_pairs()
     }
 
-    /// What preprocessing costs, as it was measured when the model was loaded.
+    /// The cost of preprocessing, as measured when the model was loaded.
     pub fn text_cost(&self) -> TextCost {
         self.text_cost
     }
 
-    /// Whether what preprocessing costs is known for any text: a tokenizer.json may hold patterns and replacements that
-    /// some text makes slow which nobody thought of.
+    /// Whether the cost of preprocessing is known for every text. A tokenizer.json may hold patterns and replacements
+    /// that are slow on some text which nobody thought of.
     pub fn preprocesses_predictably(&self) -> bool {
         match *self.preprocessor {
             Preprocessor::Tokenizer(_) => false,
@@ -95,8 +92,8 @@ impl Model {
         }
     }
 
-    /// Every n-gram of the text that the model reads, with its bucket and its place, and whether that is only a part of the
-    /// text; nothing for a model that does not read n-grams.
+    /// Every n-gram of the text that the model reads, with its bucket and its place, and whether they come from only a
+    /// part of the text. `None` for a model that does not read n-grams.
     pub fn spans(
         &self,
         text: &str,
@@ -108,7 +105,7 @@ impl Model {
         }
     }
 
-    /// The id that fills a padded row, and stands for nothing.
+    /// The id that fills padded rows.
     pub fn pad_id(&self) -> u32 {
         self.preprocessor.pad_id()
     }

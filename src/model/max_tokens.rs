@@ -1,12 +1,13 @@
-//! How many tokens of a text a model with a manifest reads where people ask for a number; of a folder without one, discovery tells.
+//! The operator's bound on the tokens of a text, applied to a model with a manifest. For a folder without one,
+//! discovery applies it.
 
 use super::manifest::Preprocess;
 use super::repository::fingerprint::of_tokens;
 use super::repository::{MANIFEST_FILE, VerifiedModel};
 
 impl VerifiedModel {
-    /// The same model, reading fewer tokens of a text than its manifest says, where so few are asked for. It answers long texts otherwise
-    /// then, so it has another fingerprint.
+    /// The same model, reading at most as many tokens of a text as were asked for. If that is less than its manifest
+    /// says, it answers long texts otherwise, so it gets another fingerprint.
     pub fn reading_at_most(mut self, asked: Option<usize>) -> Self {
         if let (Preprocess::Tokenizer(settings), Some(asked)) = (&mut self.manifest.preprocess, asked)
             && asked < settings.max_tokens
@@ -17,7 +18,8 @@ impl VerifiedModel {
         self
     }
 
-    /// What is told where more tokens are asked for than its manifest allows; of folders without one, their notes tell it.
+    /// The message for an operator who asked for more tokens than the manifest allows. For folders without a manifest,
+    /// their notes say it.
     pub fn asked_too_many(&self, asked: Option<usize>) -> Option<String> {
         let (Preprocess::Tokenizer(settings), Some(asked)) = (&self.manifest.preprocess, asked) else {
             return None;

@@ -1,7 +1,7 @@
-//! Whether a model fits into memory, told before it is loaded: what it will take, by the size of its files and the length of its
-//! texts, and what is left.
+//! Whether a model fits into memory (RAM), estimated before it is loaded from the size of its files and the length of
+//! its texts, and how much memory is left.
 //!
-//! Reads figures only. Who is refused for them is for the service to say.
+//! Only estimates. The service decides what is refused.
 
 use std::fs;
 use std::path::Path;
@@ -11,30 +11,30 @@ use super::manifest::Tier;
 use super::repository::VerifiedModel;
 use super::run_memory::RunSize;
 
-/// What a model takes for each byte of its files: the weights, their packed copy, and what reading them leaves behind.
+/// The bytes of memory for each byte of a model's files: the weights, their packed copy, and what reading them leaves
+/// behind.
 const PER_FILE_BYTE: f64 = 2.2;
-/// What each further instance takes for each byte of the files, where weights are shared.
+/// The bytes of memory that each further instance takes for each byte of the files, if weights are shared.
 const PER_INSTANCE_BYTE: f64 = 0.15;
-/// What each instance takes for its runs, at least.
+/// The least memory that the runs of one instance take, in bytes.
 const PER_INSTANCE: u64 = 12 << 20;
-/// The steps in which a bound on tokens is looked for that fits.
+/// The steps in which a bound on tokens is tried until one fits.
 const TOKENS_STEP: u64 = 64;
 
-/// What a model is expected to take.
+/// The memory that a model is expected to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected {
     /// The bytes of its files.
     files: u64,
-    /// Its sessions, each of which keeps what its largest run took.
+    /// The number of its sessions; each keeps the memory of its largest run.
     sessions: u64,
-    /// The tier that it serves.
     tier: Tier,
-    /// What a run takes, for a model that reads tokens.
+    /// The size of a run, for a model that reads tokens.
     run: Option<RunSize>,
 }
 
 impl Expected {
-    /// Of a verified model.
+    /// The estimate for a verified model.
     pub fn of(verified: &VerifiedModel, instances: InstanceSettings) -> Self {
         let size = |file: &String| fs::metadata(verified.folder.join(file)).map_or(0, |file| file.len());
         Self {
@@ -55,7 +55,8 @@ impl Expected {
         self.run.map_or(0, RunSize::bytes).max(PER_INSTANCE)
     }
 
-    /// What is told where it does not fit into what is left, with how it would; nothing where it fits.
+    /// The message if the model does not fit into what is left, with what would make it fit; `None` if it fits. `whose`
+    /// names the limit.
     pub fn too_much(self, usage: Usage, whose: &str) -> Option<String> {
         let Usage { used, limit } = usage;
         if used.saturating_add(self.bytes()) <= limit {
@@ -76,7 +77,7 @@ impl Expected {
         })
     }
 
-    /// How it would fit into so many bytes, for people: with shorter texts, or with one session. Empty where neither does.
+    /// What would make it fit into `left` bytes, for people: shorter texts, or one session. Empty if neither does.
     fn remedy(self, left: u64) -> String {
         let Some(run) = self.run.filter(|_| self.run_bytes() > PER_INSTANCE) else {
             return String::new();
@@ -109,24 +110,22 @@ impl Expected {
     }
 }
 
-/// What is used of something bounded, in bytes.
+/// Use of a bounded resource, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// What is used.
     pub used: u64,
-    /// The bound.
     pub limit: u64,
 }
 
-/// What the control group of this process uses and may use, without what the system would give back (cached files);
-/// nothing if it has no limit.
+/// The memory that the control group of this process uses and may use, without cached files, which the system would
+/// give back; `None` if it has no limit.
 pub fn of_cgroup() -> Option<Usage> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     usage(&groups, Path::new("/sys/fs/cgroup"))
 }
 
-/// The tightest of the limits from the process's group up to the root, of version 2, or else of version 1. In a container
-/// the group's own path may not be there: then what is mounted is its group.
+/// The tightest limit from the process's group up to the root, in version 2 or else version 1. In a container the
+/// group's own path may be missing; then the mounted folder is that of its group.
 fn usage(groups: &str, mounted: &Path) -> Option<Usage> {
     let paths = || {
         groups
@@ -157,7 +156,7 @@ fn tightest(mounted: &Path, path: &str, [limit, used, cached]: [&str; 3]) -> Opt
     let groups = group.ancestors().take_while(|group| group.starts_with(mounted));
     let usages = groups.filter_map(|group| {
         let number = |file: &str| fs::read_to_string(group.join(file)).ok()?.trim().parse::<u64>().ok();
-        // No limit is `max`, or a number that no machine has.
+        // A group without a limit has `max`, or a number larger than any machine's memory.
         let limit = number(limit).filter(|&limit| limit < 1 << 60)?;
         let statistics = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
         let cached = statistics
@@ -171,7 +170,7 @@ fn tightest(mounted: &Path, path: &str, [limit, used, cached]: [&str; 3]) -> Opt
     usages.min_by_key(|usage| usage.limit.saturating_sub(usage.used))
 }
 
-/// Gives back to the system what the allocator keeps of memory that was freed.
+/// Gives memory back to the system that the allocator keeps after it was freed.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it takes its own locks and moves nothing that is in use.

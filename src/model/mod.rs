@@ -1,9 +1,17 @@
-//! Models: what is in the repository, how a text becomes a model's input, how ONNX Runtime runs it, and how its
-//! output becomes an answer.
+//! Models: what is in the repository, how a text becomes a model's input, how ONNX Runtime runs it, and how its output
+//! becomes an answer.
 //!
 //! Knows nothing of requests, queues or protocols. In reading order:
-//! [`files`] → [`scan`] → [`manifest`] → [`model_name`] → [`repository`] → [`discover`] → [`limited`] → [`load_types`] → [`load`] → [`loaded`] → [`preprocess`] → [`onnx`] → [`postprocess`] → [`golden`] → [`sample`] → [`table`] → [`own_texts`] → [`cost`] → [`text_cost`] →
-//! [`idle`] → [`signature`] → [`memory`].
+//!
+//! - A folder: [`files`], [`paths`] and [`limited`] (how it is read) → [`manifest`] → [`scan`] (an ONNX file, before it
+//! is loaded) → [`listed_files`] → [`discover`] (a folder without a manifest) → [`repository`] → [`model_name`]
+//! (`name@version`) → `max_tokens.rs`.
+//! - One text: [`input`] → [`preprocess`] → [`runner`] → [`onnx`] and [`runtime`] → [`postprocess`] → [`blend`] (two
+//! models' answers).
+//! - A load: [`memory`] and `run_memory.rs` (does it fit?) → [`loading`] → [`sample`] (a long row) → [`table`] (the ids
+//! that the graph knows) → `warm_up.rs` → [`neighbours`] (which rows may share a batch) → [`text_cost`] → [`own_texts`]
+//! → [`loaded`].
+//! - Errors: [`model_error`].
 
 pub mod blend;
 pub mod discover;

@@ -1,4 +1,4 @@
-//! What is wrong with a model's files.
+//! The error for a model whose files can't be used.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use std::path::Path;
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {problem}")]
 pub struct ModelError {
-    /// The file or folder at fault.
+    /// The path of the file or folder at fault.
     pub path: String,
     /// What is wrong with it.
     pub problem: String,

@@ -1,20 +1,19 @@
-//! What a model is called by those who ask for one: `name`, or `name@version`. The one place that takes it apart.
+//! How callers name a model: `name`, or `name@version`. The one place that parses it.
 
 use std::fmt;
 
 use super::manifest::is_name;
 
-/// A model by name, or one version of it.
+/// A model, or one version of it, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelName {
-    /// The model.
     pub name: String,
     /// The version, if one was named.
     pub version: Option<String>,
 }
 
 impl ModelName {
-    /// Takes `name` or `name@version` apart; nothing if it is neither.
+    /// Parses `name` or `name@version`; `None` if the text is neither.
     pub fn parse(text: &str) -> Option<Self> {
         let (name, version) = match text.split_once('@') {
             None => (text, None),

@@ -1,7 +1,8 @@
-//! Whether a row's outputs depend on the rows that it runs with, and which rows may therefore share a batch.
+//! Whether a row's outputs depend on the other rows of its batch, and so which rows may share one.
 //!
-//! A graph that quantises as it runs takes one range for all rows; one without a mask reads its neighbours' padding; a head
-//! that looks for an end token looks in every row. None says so: the load runs rows alone and together, and compares.
+//! Three kinds of graphs do: one that quantises as it runs takes one range for all rows; one without a mask reads the
+//! padding that its neighbours cause; a head that looks for an end token looks in every row. No file says so, so the
+//! load runs rows alone and together, and compares.
 
 use super::input::ModelInput;
 use super::manifest::{Batch, Truncation};
@@ -9,17 +10,18 @@ use super::preprocess::Preprocessor;
 use super::runner::Runner;
 use super::sample::Sample;
 
-/// How far an output may move with its neighbours, as a share of the row's largest output, which counts as one at least:
-/// above what sums of 32-bit floats in another order give (some 1e-6 to 2e-5), and too little to move a probability by 1e-4.
+/// How far an output may move because of neighbours, relative to the row's largest output (at least 1). This is above
+/// the effect of adding 32-bit floats in another order (about 1e-6 to 2e-5), and too little to move a probability by
+/// 1e-4.
 pub const BOUND: f32 = 1e-4;
-/// The most rows that are run together.
+/// The most rows that run together.
 const MOST_ROWS: usize = 8;
-/// The widths of the rows of one length.
+/// The widths of the rows that run with rows of the same width.
 const WIDTHS: [usize; 2] = [6, 24];
-/// How many rows there are of each of those.
+/// The number of rows of each of those widths.
 const ROWS_OF_A_WIDTH: usize = 4;
 
-/// Short and long texts, of several scripts, and none at all.
+/// Short and long texts in several scripts, and an empty one.
 pub const TEXTS: [&str; 12] = [
     "",
     "a",
@@ -37,23 +39,23 @@ pub const TEXTS: [&str; 12] = [
      weather again, since nothing else comes to mind, and it ends where it began.",
 ];
 
-/// What was measured, and what follows from it.
+/// What was measured about neighbours, and what follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Neighbours {
     /// Which rows may share a batch.
     pub batch: Batch,
-    /// Whether the manifest says so, whatever was measured.
+    /// Whether the manifest sets `batch`, whatever was measured.
     pub told: bool,
-    /// How far an output moved at most when rows of several lengths ran together; infinite where they can't.
+    /// The furthest that an output moved when rows of several lengths ran together; infinite if such rows can't.
     pub mixed: f32,
-    /// The same for rows of one length.
+    /// The furthest that an output moved when rows of the same length ran together.
     pub same_length: f32,
-    /// Whether that is more than the bound.
+    /// Whether outputs moved further than the bound.
     pub beyond: bool,
 }
 
 impl Neighbours {
-    /// What should be known of it, with its figures, for people; nothing where any texts share a batch and nothing moves.
+    /// What people should know about it, with its figures; `None` if any texts may share a batch and no output moves.
     pub fn remark(&self) -> Option<String> {
         let Self { mixed, same_length, .. } = self;
         let held = match self.batch {
@@ -62,7 +64,7 @@ impl Neighbours {
             Batch::SameLength => "texts of as many tokens alone share a batch",
             Batch::Alone => "each text runs alone",
         };
-        // One row at a time was never compared with others.
+        // A model that runs one row at a time was never compared.
         let figures = match (self.beyond, self.told) {
             (true, _) => {
                 format!(
@@ -76,11 +78,11 @@ impl Neighbours {
     }
 }
 
-/// A row, and its outputs when it ran alone.
+/// A row, and the outputs that it had when it ran alone.
 pub type Alone = (ModelInput, Vec<f32>);
 
-/// Runs rows alone and together. `told` is what the manifest says, and overrules what is measured.
-/// A row that can't run is a finding: alone, it is passed over; with others, it runs alone.
+/// Runs rows alone and together. `told` is what the manifest says, and overrules what is measured. A row that fails
+/// alone is skipped; if rows fail only together, each runs alone.
 pub fn measure(
     runner: &mut dyn Runner,
     preprocessor: &Preprocessor,
@@ -115,7 +117,7 @@ pub fn measure(
     for size in [2, rows] {
         mixed.compare(runner, &several, size);
     }
-    // Together, wide and narrow rows: the widest beside the first, which are short.
+    // Wide and narrow rows together: the widest one comes next to the first ones, which are short.
     several.sort_by_key(|(input, _)| std::cmp::Reverse(input.width()));
     several.truncate(rows.div_ceil(2));
     let short = alone(runner, vec![sample.of_width(sample.around() + 1)]);
@@ -136,13 +138,13 @@ pub fn measure(
     (found, reference)
 }
 
-/// How far outputs move on another session of the model, alone and in the batches that `neighbours` lets rows share; nothing
-/// within the bound. More threads may add in another order, or quantise in other parts.
+/// How far outputs move on another session of the model, for rows alone and in the batches that `neighbours` allows;
+/// `None` within the bound. With more threads, sums may be added in another order, and parts quantised otherwise.
 pub fn moved_elsewhere(runner: &mut dyn Runner, rows: &[Alone], neighbours: Neighbours) -> Option<f32> {
     let mut apart = Apart::default();
     apart.compare(runner, rows, 1);
     match neighbours.batch {
-        // Where they move anyway, there is nothing to hold to.
+        // Outputs that move anyway can't be compared.
         Batch::Any if !neighbours.beyond => apart.compare(runner, rows, MOST_ROWS),
         Batch::SameLength if !neighbours.told => {
             for of_one_length in rows.chunk_by(|(one, _), (other, _)| one.width() == other.width()) {
@@ -154,8 +156,8 @@ pub fn moved_elsewhere(runner: &mut dyn Runner, rows: &[Alone], neighbours: Neig
     (!apart.within).then_some(apart.largest)
 }
 
-/// Rows that differ, all of a width; the last holds twice what the tokenizer puts after every text, as a text may in which a
-/// caller wrote those tokens.
+/// Different rows of the same width. The last one holds twice the tokens that the tokenizer puts after every text, as a
+/// text does in which a caller wrote those tokens.
 fn of_one_length(sample: &Sample, width: usize) -> Vec<ModelInput> {
     let inner = width.saturating_sub(sample.around());
     if sample.ids().len() < width || inner == 0 {
@@ -171,7 +173,7 @@ fn of_one_length(sample: &Sample, width: usize) -> Vec<ModelInput> {
     rows
 }
 
-/// The rows that can run alone, with their outputs.
+/// The rows that can run alone, each with its outputs.
 fn alone(runner: &mut dyn Runner, inputs: Vec<ModelInput>) -> Vec<Alone> {
     inputs
         .into_iter()
@@ -200,7 +202,7 @@ impl Default for Apart {
 }
 
 impl Apart {
-    /// Runs the rows in batches of a size and compares each with what it gave alone.
+    /// Runs the rows in batches of `size` rows, and compares each with its outputs alone.
     fn compare(&mut self, runner: &mut dyn Runner, rows: &[Alone], size: usize) {
         for batch in rows.chunks(size).filter(|batch| batch.len() > 1 || size == 1) {
             let inputs: Vec<&ModelInput> = batch.iter().map(|(input, _)| input).collect();
@@ -238,7 +240,7 @@ mod tests {
     use super::*;
     use crate::model::runner::RunError;
 
-    /// Gives each row its width, and moves all of it, or rows in company alone.
+    /// Answers each row with its width, and moves all outputs, or only those of rows in company.
     struct Moving {
         all: f32,
         company: f32,

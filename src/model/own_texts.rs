@@ -1,4 +1,5 @@
-//! Texts of our own that a model is asked when callers' texts fail: if it answers these, the texts are at fault and not the model.
+//! Texts of the server's own, which a model is asked when callers' texts fail: if it answers these, the texts are at
+//! fault and not the model.
 
 use super::manifest::Truncation;
 use super::postprocess::Postprocessor;
@@ -6,7 +7,7 @@ use super::preprocess::Preprocessor;
 use super::preprocess::tokenizer::TextTokenizer;
 use super::runner::Runner;
 
-/// A short text of each of two scripts, and a longer one.
+/// A short text in each of two scripts, and a longer one.
 const TEXTS: [&str; 3] = [
     "good",
     "재미있게 봤어요.",
@@ -14,7 +15,8 @@ const TEXTS: [&str; 3] = [
      of a film that nobody liked.",
 ];
 
-/// Those that a model answers, as it was loaded; where it answers none of them, one of its tokenizer's own tokens, if it answers that.
+/// The texts that the model answers when it is loaded. If it answers none, one of the tokenizer's own tokens, if the
+/// model answers that.
 pub fn answered(runner: &mut dyn Runner, preprocessor: &Preprocessor, postprocessor: &Postprocessor) -> Vec<String> {
     let mut is_answered = |text: &String| {
         let encoding = preprocessor.encode(text, None, Some(Truncation::End)).ok()?;

@@ -1,17 +1,17 @@
-//! Paths of model files: by their true place, links resolved, none leaves its root.
+//! Paths of model files: after links are resolved, none may leave its root.
 //!
-//! Links within the root are fine: Kubernetes mounts a ConfigMap as links to `..data`, which is one itself. So are those of a
-//! snapshot in the cache of Hugging Face to the files of the same model beside it.
+//! Links within the root are fine: Kubernetes mounts a ConfigMap as links to `..data`, which is a link itself. So are
+//! the links of a snapshot in the cache of Hugging Face to the same model's other files.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-/// The true path of `path`, if it is there and lies under `root`. The error is a part of a line.
+/// The path of an existing file after links are resolved, if that is under `root`. The error is a part of a line.
 pub fn inside(root: &Path, path: &Path) -> io::Result<PathBuf> {
     let root = root.canonicalize()?;
     let path = path.canonicalize()?;
     let blobs = cached(&root).map(|model| model.join("blobs"));
-    // What is called so and lies elsewhere is not the cache's.
+    // A folder that only has the cache's name, and lies elsewhere, does not count.
     let blobs = blobs.filter(|blobs| blobs.canonicalize().is_ok_and(|place| place == *blobs));
     if path.starts_with(&root) || blobs.is_some_and(|blobs| path.starts_with(blobs)) {
         return Ok(path);
@@ -22,8 +22,8 @@ pub fn inside(root: &Path, path: &Path) -> io::Result<PathBuf> {
     )))
 }
 
-/// The folder of a model in the cache of Hugging Face (`models--<organisation>--<name>`) that `snapshot` is a snapshot of, by the true
-/// path of it; nothing if it is none.
+/// The folder of a model in the cache of Hugging Face (`models--<organisation>--<name>`) whose snapshot this is;
+/// `snapshot` has its links resolved. `None` if it is no snapshot.
 pub fn cached(snapshot: &Path) -> Option<&Path> {
     let snapshots = snapshot.parent().filter(|folder| folder.ends_with("snapshots"))?;
     let model = snapshots.parent()?;
@@ -31,7 +31,7 @@ pub fn cached(snapshot: &Path) -> Option<&Path> {
     name.starts_with("models--").then_some(model)
 }
 
-/// A word as a shell takes it.
+/// A word, quoted for a shell if it needs to be.
 pub fn quoted(word: &str) -> String {
     let plain = |value: char| value.is_ascii_alphanumeric() || "-_=.,/:+@%".contains(value);
     if !word.is_empty() && word.chars().all(plain) {
@@ -41,7 +41,7 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
-/// Whether a name is a relative path that only goes down.
+/// Whether a name is a relative path without `..`.
 pub fn goes_down(name: &str) -> bool {
     !name.is_empty()
         && !name.contains(['\0', '\\'])
@@ -100,7 +100,7 @@ mod tests {
         assert!(inside(&snapshot, &snapshot.join("secret")).is_err());
         let other = cache.join("other/snapshots/1");
         assert!(inside(&other, &other.join("own")).is_err(), "no cache");
-        // A link in the place of the blobs leads out.
+        // A link where the cache keeps its files may lead out of it.
         std::fs::rename(cache.join("models--a--x/blobs"), cache.join("blobs")).expect("moved");
         symlink("../blobs", cache.join("models--a--x/blobs")).expect("a link");
         assert!(inside(&snapshot, &snapshot.join("own")).is_err());

@@ -1,18 +1,19 @@
 //! Postprocessing: how a row of a model's raw outputs becomes an answer.
 //!
-//! Pure arithmetic on one row. Infinite outputs that have a meaning, like the −∞ of a label that is masked, are answered; a NaN
-//! never becomes an answer. What comes out is finite.
+//! Pure arithmetic on one row. Infinite outputs with a meaning are answered, such as −∞ for a label that the model
+//! masks. A NaN never becomes an answer. All results are finite.
 
 use super::manifest::{Manifest, OutputKind, ProblemType};
 
-/// The answer to one text, by label index.
+/// The answer to one text, by the index of the label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Classification {
     /// The index of the winning label.
     pub winner: usize,
-    /// Calibrated probabilities, by label index. They sum to one where one label is right; of a regression, the value.
+    /// Calibrated probabilities, by label. They sum to one if one label is right; for a regression, the one number is
+    /// the value.
     pub probabilities: Vec<f32>,
-    /// Raw outputs before softmax or sigmoid, uncalibrated, by label index.
+    /// Raw outputs before softmax or sigmoid, without calibration, by label.
     pub logits: Vec<f32>,
     /// Which labels are part of the answer.
     pub selection: Selection,
@@ -21,16 +22,16 @@ pub struct Classification {
 /// Which labels are part of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Selection {
-    /// The winner alone.
+    /// The winner only.
     Winner,
-    /// Each label by itself, by label index.
+    /// For each label, whether it is.
     Each(Vec<bool>),
-    /// None: the answer is this value.
+    /// None: the answer is a number.
     Value(f32),
 }
 
 impl Classification {
-    /// The calibrated probability of the winning label; 0 for a regression.
+    /// The calibrated probability of the winner; 0 for a regression.
     pub fn confidence(&self) -> f32 {
         match self.selection {
             Selection::Value(_) => 0.0,
@@ -47,7 +48,7 @@ impl Classification {
         }
     }
 
-    /// The value, if the answer is one.
+    /// The number, for a regression.
     pub fn value(&self) -> Option<f32> {
         match self.selection {
             Selection::Value(value) => Some(value),
@@ -55,7 +56,8 @@ impl Classification {
         }
     }
 
-    /// The first `most` label indices: the winner, if there is one, then the likeliest first; ties in the order of the labels.
+    /// The indices of the first `most` labels: the winner, if there is one, then by probability; equal ones in the
+    /// order of the labels.
     pub fn ranking(&self, most: usize) -> Vec<usize> {
         let most = most.min(self.logits.len());
         if most == 0 {
@@ -63,12 +65,12 @@ impl Classification {
         }
         let mut order: Vec<usize> = (0..self.logits.len()).collect();
         if self.selection == Selection::Winner {
-            // A graph that names the winner itself may name another than the likeliest.
+            // A graph that names the winner itself may name another label than the likeliest.
             order[..=self.winner].rotate_right(1);
         }
         let first = usize::from(self.selection == Selection::Winner);
         let likelier = |&a: &usize, &b: &usize| self.logits[b].total_cmp(&self.logits[a]).then(a.cmp(&b));
-        // Of ten thousand labels few are asked for.
+        // A caller asks for few labels of possibly ten thousand.
         if (first + 1..order.len()).contains(&most) {
             order[first..].select_nth_unstable_by(most - first - 1, likelier);
         }
@@ -78,7 +80,7 @@ impl Classification {
     }
 }
 
-/// A model gave something that is not a number.
+/// An output that is not a number and can't be answered.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the model's output is not finite")]
 pub struct NotFinite;
@@ -86,20 +88,19 @@ pub struct NotFinite;
 /// How raw outputs become probabilities.
 #[derive(Clone, Debug)]
 pub struct Postprocessor {
-    /// What the model's output is.
     pub output_kind: OutputKind,
     /// Logits are divided by this before softmax or sigmoid.
     pub temperature: f32,
-    /// What is asked of the labels.
     pub problem_type: ProblemType,
-    /// The probability from which on each label is selected, for multi-label models; 0.5 for those that are not listed.
+    /// The probability from which on each label is selected, for multi-label models; 0.5 for labels that are not
+    /// listed.
     pub thresholds: Vec<f32>,
-    /// Whether the last number of a row is the index of the winner, as the graph gives it, and not a label's.
+    /// Whether the last number of a row is not a label's, but the index of the winner that the graph names.
     pub names_winner: bool,
 }
 
 impl Postprocessor {
-    /// What a manifest says.
+    /// The settings of a manifest.
     pub fn new(manifest: &Manifest) -> Self {
         Self {
             output_kind: manifest.onnx.output_kind,
@@ -110,12 +111,12 @@ impl Postprocessor {
         }
     }
 
-    /// Classifies one row of the model's output.
+    /// Classifies one row of the model's outputs.
     pub fn classify(&self, row: &[f32]) -> Result<Classification, NotFinite> {
         self.classify_at(row, self.temperature)
     }
 
-    /// The same with a temperature in place of its own.
+    /// Like [`Postprocessor::classify`], with another temperature.
     pub fn classify_at(&self, row: &[f32], temperature: f32) -> Result<Classification, NotFinite> {
         let (row, named) = match row.split_last() {
             Some((named, row)) if self.names_winner => (row, Some(*named)),
@@ -137,7 +138,7 @@ impl Postprocessor {
             ProblemType::Regression => (logits.clone(), Selection::Value(logits[0])),
         };
         let winner = match named {
-            // Indexes of labels are exact in a float.
+            // A float holds the index of a label exactly.
             Some(named) if (0.0..logits.len() as f32).contains(&named) => named as usize,
             Some(_) => return Err(NotFinite),
             None => winner(&logits, &selection),
@@ -150,8 +151,9 @@ impl Postprocessor {
         })
     }
 
-    /// The row in finite numbers. An infinite logit becomes the largest number of its sign, which has the same probability: 0 for
-    /// −∞ where others are not, 0 or 1 for either where each label is by itself. Anything else that is not finite is no answer.
+    /// The row in finite numbers. An infinite logit becomes the largest number of its sign, which gives the same
+    /// probability: 0 for −∞ beside finite ones, 0 or 1 for each label by itself. NaN, and infinities without such a
+    /// meaning, are errors.
     fn finite(&self, row: &[f32]) -> Result<Vec<f32>, NotFinite> {
         let has_meaning = |value: f32| match (self.problem_type, self.output_kind) {
             (ProblemType::SingleLabel, OutputKind::Logits) => value.is_finite() || value == f32::NEG_INFINITY,
@@ -175,10 +177,10 @@ impl Postprocessor {
     }
 }
 
-/// The probability from which on a label is selected, where nobody says another.
+/// The probability from which on a label is selected, unless the manifest has another.
 const DEFAULT_THRESHOLD: f32 = 0.5;
 
-/// The likeliest label, the first of equals: among those that are selected, if any is.
+/// The likeliest label, the first of equal ones: among those that are selected, if any is.
 fn winner(logits: &[f32], selection: &Selection) -> usize {
     let likeliest = |among: &dyn Fn(usize) -> bool| {
         let labels = (0..logits.len()).filter(|&label| among(label));
@@ -192,7 +194,7 @@ fn winner(logits: &[f32], selection: &Selection) -> usize {
 }
 
 fn sigmoid(value: f32) -> f32 {
-    // In 64 bits the power of a large logit stays finite.
+    // With 64 bits the exponential of a large logit stays finite.
     (1.0 / (1.0 + (-f64::from(value)).exp())) as f32
 }
 
@@ -267,7 +269,7 @@ mod tests {
                 .expect("masked");
             assert_eq!(answer.probabilities, [0.0, 1.0], "{temperature}");
         }
-        // Nothing is left to choose.
+        // No label is left to choose.
         assert_eq!(PLAIN.classify(&[f32::NEG_INFINITY; 2]), Err(NotFinite));
         let each = Postprocessor {
             problem_type: ProblemType::MultiLabel,

@@ -1,7 +1,8 @@
-//! What one run of a transformer takes beside its weights, told before it is loaded: attention takes the square of the tokens.
+//! The memory that one run of a transformer takes beside its weights, estimated before it is loaded: attention takes
+//! the square of the tokens.
 //!
-//! An estimate, from `config.json` where the folder has one, else for a model of the usual size. Measured with ONNX Runtime on
-//! rows of 512 to 4,096 tokens: scores are there twice, before softmax and after it.
+//! Estimated from `config.json` if the folder has one, else for a model of common size. Measured with ONNX Runtime on
+//! rows of 512 to 4,096 tokens: scores are held twice, before softmax and after it.
 
 use serde_json::{Map, Value};
 
@@ -9,28 +10,29 @@ use super::files;
 use super::manifest::Preprocess;
 use super::repository::VerifiedModel;
 
-/// The file that tells the size of a model.
 const CONFIG_FILE: &str = "config.json";
-/// What a score takes, in bytes: two copies of a 32-bit float.
+/// The bytes of a score: two copies of a 32-bit float.
 const PER_SCORE: u64 = 8;
-/// What a number of a token's vector takes, in bytes, with the wider layer between and what is still held.
+/// The bytes for each number of a token's vector, with the wider layer inside and what is still held of the layer
+/// before.
 const PER_NUMBER: u64 = 64;
-/// The most that is believed of a `config.json`.
+/// The largest value of a `config.json` that is believed.
 const MOST: u64 = 1 << 16;
 
-/// The size of a transformer, as far as its runs go.
+/// The figures of a transformer that decide the memory of its runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunSize {
     heads: u64,
     hidden: u64,
     /// The most tokens of a row.
     pub tokens: u64,
-    /// The most rows of so many tokens that run together.
+    /// The most rows of that length that run together.
     rows: u64,
 }
 
 impl RunSize {
-    /// The size of a verified model; nothing for one that reads no tokens. `max_cells` bounds rows × tokens of a batch.
+    /// The figures of a verified model; `None` for one that reads no tokens. `max_cells` bounds rows × tokens of a
+    /// batch.
     pub fn of(verified: &VerifiedModel, max_cells: usize) -> Option<Self> {
         let Preprocess::Tokenizer(settings) = &verified.manifest.preprocess else {
             return None;
@@ -64,12 +66,12 @@ impl RunSize {
         })
     }
 
-    /// The same model with rows of so many tokens.
+    /// The same model with rows of `tokens` tokens.
     pub fn with_tokens(self, tokens: u64) -> Self {
         Self { tokens, ..self }
     }
 
-    /// What a run of the largest batch takes, in bytes.
+    /// The bytes of memory that a run of the largest batch takes.
     pub fn bytes(self) -> u64 {
         let scores = self.heads * self.tokens * self.tokens * PER_SCORE;
         let numbers = self.hidden * self.tokens * PER_NUMBER;

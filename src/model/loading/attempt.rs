@@ -24,16 +24,16 @@ use crate::model::text_cost::{self, TextCost};
 use crate::model::warm_up::{PATIENCE_WITH_POSITIONS, fewer_tokens, tokens_taken, warm_up};
 use crate::model::{files, own_texts, sample, table};
 
-/// How many times as long as the longest run that was measured a run may take.
+/// The limit of a run, in times the longest run that was measured.
 const PATIENCE_WITH_RUNS: u32 = 20;
 
-/// All of a model but the session for quiet moments.
+/// A model with all that it needs to serve, but the wide session.
 struct Narrow {
     manifest: Manifest,
     bounds: ShapeBounds,
     neighbours: Neighbours,
     own_texts: Vec<String>,
-    /// Rows with their outputs on the first session.
+    /// Rows with the outputs that they had on the first session when each ran alone.
     alone: Vec<neighbours::Alone>,
     preprocessor: Arc<Preprocessor>,
     postprocessor: Postprocessor,
@@ -47,19 +47,19 @@ struct Narrow {
     times: LoadTimes,
 }
 
-/// One try to load a model: what all of its steps need.
+/// One try to load a model, with what all of its steps need.
 pub(super) struct Load<'a> {
     verified: &'a VerifiedModel,
     settings: InstanceSettings,
     around: Around,
     limit: &'a RunLimit,
-    /// The limit of runs at the start. The others are no longer.
+    /// The limit of runs when the load begins; later limits are no longer than this.
     longest: Duration,
     runtime: &'static Runtime,
-    /// The ONNX file, which errors name.
+    /// The path of the ONNX file, for errors.
     path: PathBuf,
     bytes: OnnxBytes,
-    /// The weights that all sessions use, if they share them.
+    /// The weights that all sessions share, if they do.
     weights: Option<SharedWeights>,
 }
 
@@ -90,7 +90,7 @@ impl<'a> Load<'a> {
     /// Does all steps.
     pub(super) fn run(self) -> Result<Initialized, ModelError> {
         let mut narrow = match self.around {
-            // Sessions of one thread start none.
+            // Sessions with one thread start no threads, so they may be opened at idle priority.
             Around::Busy { .. } if self.settings.intra_threads == 1 => {
                 idle_priority::when_idle(|patience| self.open_narrow(patience))
             }
@@ -108,7 +108,7 @@ impl<'a> Load<'a> {
         Ok(self.finish(narrow, wide))
     }
 
-    /// Whether a session with more threads may pay for what runs alone.
+    /// Whether a wide session may pay for batches that run alone.
     fn tries_wide(&self) -> bool {
         self.settings.idle_threads > self.settings.intra_threads
     }
@@ -134,11 +134,11 @@ impl<'a> Load<'a> {
         ModelError::new(&self.path, format!("warm-up failed: {problem}"))
     }
 
-    /// All steps but those of the session for quiet moments.
+    /// All steps but those of the wide session.
     fn open_narrow(&self, patience: &Patience) -> Result<Narrow, ModelError> {
         let narrow = self.try_narrow(patience);
         if narrow.is_err() && self.limit.was_hit() {
-            // In idle moments a run takes as long as others leave it.
+            // At idle priority a run takes as long as other threads leave it waiting.
             patience.give_up();
         }
         narrow
@@ -216,7 +216,7 @@ impl<'a> Load<'a> {
         table::fit(runner, preprocessor, sample, self.limit).map_err(|problem| ModelError::new(&self.path, problem))
     }
 
-    /// The manifest with as many tokens as the graph takes, and the preprocessor that keeps to it.
+    /// The manifest with no more tokens than the graph takes, and a preprocessor that keeps to it.
     fn fit_tokens(
         &self,
         patience: &Patience,
@@ -230,7 +230,7 @@ impl<'a> Load<'a> {
         };
         let (told, pad_id) = (reading.max_tokens, preprocessor.pad_id());
         let taken = if told > cost_probe::WIDEST_PROBE {
-            // Such a row leaves much memory with its session, and goes with it.
+            // A row this long leaves much memory with its session, so it runs in a session that is closed afterwards.
             let short = self.limit.beside(self.longest.min(PATIENCE_WITH_POSITIONS));
             let mut other = self.open(&preprocessor, self.settings.intra_threads, &short)?;
             tokens_taken(&mut patience.runner(&mut other), sample, told, pad_id, || {
@@ -273,7 +273,7 @@ impl<'a> Load<'a> {
         golden::check(subject, &examples).map_err(|problem| ModelError::new(&path, problem))
     }
 
-    /// What runs of an instance take; leaves time of the budget to find out whether more threads pay, where they are tried.
+    /// Measures the runs of an instance. Leaves a part of the time budget for the wide session, if that is tried.
     fn measure(
         &self,
         runner: &mut dyn Runner,
@@ -290,8 +290,8 @@ impl<'a> Load<'a> {
             .map_err(|error| self.failed(&error))
     }
 
-    /// A session with more threads for what runs alone, and the size of a batch, in cells, from which on it pays. Nothing if it does
-    /// not, or if answers would move.
+    /// A wide session for batches that run alone, and the size of a batch in cells from which on it pays. `None` if it
+    /// does not pay, or if answers would differ on it.
     fn open_wide(&self, narrow: &mut Narrow) -> Result<Option<(OnnxRunner, usize)>, ModelError> {
         let mut runner = self.open(&narrow.preprocessor, self.settings.idle_threads, self.limit)?;
         warm_up(&mut runner, &narrow.sample, narrow.bounds).map_err(|error| self.failed(&error))?;
@@ -317,11 +317,11 @@ impl<'a> Load<'a> {
         Ok(Some((runner, from_cells)))
     }
 
-    /// How long a run may take once the model serves.
+    /// The limit of a run once the model serves.
     fn limit_of_serving(&self, narrow: &Narrow) -> Duration {
         let measured = narrow.costs.iter().map(|cost| cost.took);
         let slowest = measured.fold(narrow.slowest, Duration::max);
-        // What is wider than was run takes longer by the square of it.
+        // For rows that are wider than any that ran, the time is scaled by the square of the width.
         let wider = narrow.bounds.wider;
         let square = u32::try_from(wider.saturating_mul(wider)).unwrap_or(u32::MAX);
         slowest

@@ -1,7 +1,7 @@
-//! What a run costs on this machine: a table of measured times, shape by shape, for the scheduler's cost model; and what
-//! preprocessing a text costs.
+//! What a run costs on this machine: a table of measured times by shape, for the scheduler's cost model.
 //!
-//! Pure but for the runner: the clock is passed in. Must not know of queues; what to make of the figures is theirs.
+//! Pure but for the runner: the clock is passed in. Must not know of queues; the scheduler decides what the figures
+//! mean for it.
 
 use std::time::{Duration, Instant};
 
@@ -10,21 +10,21 @@ use crate::model::manifest::{Manifest, Preprocess};
 use crate::model::runner::{RunError, Runner};
 use crate::model::sample::Sample;
 
-/// The longest that measuring a model may take; the run that is under way when it ends comes on top.
+/// The longest that measuring a model may take, apart from the run that is under way when the time ends.
 pub const BUDGET: Duration = Duration::from_millis(300);
 
-/// The widest row that is run before callers bring some: attention takes time and memory by the square of the width.
+/// The widest row that is run before callers send wider ones: attention takes time and memory by the square of the
+/// width.
 pub const WIDEST_PROBE: usize = 512;
 
-/// How often each shape is run at most. The fastest run counts: whatever disturbs a run makes it slower.
+/// The most times that each shape is run. The fastest run counts, since any disturbance makes a run slower.
 const SWEEPS: u32 = 8;
 
-/// What one run of a shape took.
+/// The time of one run of a shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShapeCost {
-    /// Rows of the batch.
     pub rows: usize,
-    /// The padded width of each: tokens or features.
+    /// The padded width of each row: tokens or features.
     pub width: usize,
     /// The fastest run of a few.
     pub took: Duration,
@@ -33,25 +33,24 @@ pub struct ShapeCost {
 /// The bounds of the batches that a model can get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShapeBounds {
-    /// The most rows.
     pub rows: usize,
-    /// The widest row that is run.
+    /// The width of the widest row that is run.
     pub width: usize,
     /// The most cells, rows × width. A single row may have more.
     pub cells: usize,
-    /// The width from which measuring goes up.
+    /// The width from which on widths are measured.
     first_width: usize,
-    /// How many times as wide the widest row that callers can bring is.
+    /// The width of the widest row that callers can send, over `width`.
     pub wider: usize,
 }
 
 impl ShapeBounds {
-    /// The bounds that follow from a manifest and from the policy's bound on cells.
+    /// The bounds that follow from a manifest and from the most cells of a batch.
     pub fn new(manifest: &Manifest, cells: usize) -> Self {
         let (first_width, width) = match &manifest.preprocess {
             Preprocess::Tokenizer(settings) => (8, settings.max_tokens),
             Preprocess::HashedNgrams(settings) => (32, settings.max_feature_count()),
-            // The graph splits the text itself: a row is one cell.
+            // A graph that preprocesses texts itself: a row is one cell.
             Preprocess::String { .. } => (1, 1),
         };
         let probed = match &manifest.preprocess {
@@ -67,7 +66,7 @@ impl ShapeBounds {
         }
     }
 
-    /// The same for batches of one row.
+    /// The same bounds for batches of one row.
     pub fn single_rows(self) -> Self {
         Self { rows: 1, ..self }
     }
@@ -75,7 +74,7 @@ impl ShapeBounds {
     /// The shapes to measure, the most telling ones first: one row of each width, then more and more rows.
     pub fn shapes(self) -> Vec<(usize, usize)> {
         let mut widths = doubling(self.first_width, self.width);
-        // The widest row is one that callers with long texts see often; close to the last, it would tell nothing more.
+        // Callers with long texts see the widest row often; a width close to the one before it would tell nothing more.
         if widths.last().is_none_or(|last| last * 5 < self.width * 4) {
             widths.push(self.width);
         }
@@ -86,7 +85,7 @@ impl ShapeBounds {
             .collect()
     }
 
-    /// The shapes that need the most memory: the most cells in the widest rows, and in the most rows.
+    /// The shapes that need the most memory: the most cells in the fewest, widest rows, and in the most rows.
     pub fn largest(self) -> [(usize, usize); 2] {
         let narrowest = (self.cells / self.rows).clamp(1, self.width);
         [
@@ -103,8 +102,8 @@ fn doubling(from: usize, most: usize) -> Vec<usize> {
         .collect()
 }
 
-/// Measures as many shapes, and each as often, as the budget allows. The runner should be warm. Shapes whose expected
-/// time does not fit into what is left are passed over; the first shape always runs.
+/// Measures as many shapes, each as often, as the budget allows. The runner should be warm. A shape whose expected time
+/// exceeds what is left of the budget is skipped; the first shape always runs.
 pub fn measure(
     runner: &mut dyn Runner,
     sample: &Sample,
@@ -115,7 +114,8 @@ pub fn measure(
     let start = now();
     let mut costs: Vec<ShapeCost> = Vec::new();
     for sweep in 0..SWEEPS {
-        // The first sweep chooses the shapes, and leaves room for two more: no time should rest on a single run.
+        // The first sweep chooses the shapes, and leaves time for two more sweeps: no figure should rest on a single
+        // run.
         let limit = if sweep == 0 { budget / 3 } else { budget };
         for (rows, width) in bounds.shapes() {
             let known = costs.iter().position(|cost| (cost.rows, cost.width) == (rows, width));
@@ -138,7 +138,7 @@ pub fn measure(
     Ok(costs)
 }
 
-/// The time that a shape should take: that of the largest measured shape that fits into it, scaled by the cells.
+/// The expected time of a shape: that of the largest measured shape that fits into it, scaled by the number of cells.
 fn expected(costs: &[ShapeCost], rows: usize, width: usize) -> Duration {
     let within = costs.iter().filter(|cost| cost.rows <= rows && cost.width <= width);
     let nearest = within.max_by_key(|cost| cost.rows * cost.width);
@@ -182,7 +182,7 @@ mod tests {
         }
     }
 
-    /// A runner whose runs take so many microseconds a cell, each run 0.5% less than the one before.
+    /// A runner with a set time for each cell in microseconds; each run takes 0.5% less than the one before.
     struct Scripted {
         clock: Clock,
         micros_a_cell: f64,

@@ -1,7 +1,7 @@
 //! Golden examples: texts with the training framework's outputs, compared with what this machine computes.
 //!
-//! A model whose ids differ, or whose logits leave the manifest's tolerance, does not serve: a broken file, another
-//! tokenizer or a processor that rounds differently shows here and not in a wrong answer.
+//! A model with other ids, or with logits outside the manifest's tolerance, does not serve. So a broken file, another
+//! tokenizer or a processor that rounds otherwise shows here, and not in a wrong answer.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,33 +19,32 @@ use crate::model::runner::Runner;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Example {
-    /// The text.
     pub text: String,
     /// The second text of a pair.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_pair: Option<String>,
-    /// The ids that training's preprocessing gave.
+    /// The ids that preprocessing gave in training.
     pub ids: Vec<u32>,
-    /// Whether training's preprocessing cut the text.
+    /// Whether preprocessing cut the text in training.
     pub truncated: bool,
     /// The training framework's raw outputs.
     pub logits: Vec<f32>,
-    /// The same, calibrated.
+    /// The training framework's calibrated probabilities.
     pub probabilities: Vec<f32>,
 }
 
 /// How the model did on its golden examples.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Report {
-    /// How many examples there were.
+    /// The number of examples.
     pub examples: usize,
-    /// The largest difference of a logit, or, where the model gives probabilities, of one of those, each text run alone.
+    /// The largest difference of a logit (of a probability, if the model gives those) for texts that ran alone.
     pub largest_difference: f32,
-    /// The same, texts run in batches.
+    /// The largest such difference for texts that ran in batches.
     pub largest_batched_difference: f32,
 }
 
-/// Reads the golden examples of a file, one JSON object a line; `path` is for errors.
+/// Reads golden examples, one JSON object a line; `path` is for errors.
 pub fn read(path: &Path, bytes: &[u8]) -> Result<Vec<Example>, ModelError> {
     let text = str::from_utf8(bytes).map_err(|_| ModelError::new(path, "is not UTF-8"))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
@@ -60,23 +59,20 @@ pub fn read(path: &Path, bytes: &[u8]) -> Result<Vec<Example>, ModelError> {
     Ok(examples)
 }
 
-/// What the check needs of a model.
+/// The parts of a model that the check needs.
 pub struct Subject<'a> {
-    /// The manifest.
     pub manifest: &'a Manifest,
     /// The tolerances.
     pub golden: &'a Golden,
-    /// The model's preprocessing.
     pub preprocessor: &'a Preprocessor,
-    /// The model's postprocessing.
     pub postprocessor: &'a Postprocessor,
-    /// One of its instances.
+    /// One of the model's instances.
     pub runner: &'a mut dyn Runner,
 }
 
-/// Compares the model with its golden examples. The error is one line that names the example by its line.
+/// Compares the model's answers with its golden examples. The error is one line that names the example's line.
 pub fn check(subject: Subject<'_>, examples: &[Example]) -> Result<Report, String> {
-    // Where fewer tokens are read than in training, what is longer tells nothing.
+    // If the model reads fewer tokens than in training, longer texts are left out: their answers must differ.
     let most = match subject.manifest.preprocess {
         Preprocess::Tokenizer(_) => subject.manifest.max_token_count(),
         Preprocess::HashedNgrams(_) | Preprocess::String { .. } => usize::MAX,
@@ -90,7 +86,8 @@ pub fn check(subject: Subject<'_>, examples: &[Example]) -> Result<Report, Strin
         let encoding = check_ids(subject.preprocessor, example);
         encodings.insert(at, encoding.map_err(|problem| format!("line {}: {problem}", at + 1))?);
     }
-    // Neighbours in width still differ in it, so padding is checked, and little of the time goes into padding.
+    // Rows of like width run together: they still differ in width, so padding is tested, and it takes little of the
+    // time.
     let mut by_width: Vec<usize> = encodings.keys().copied().collect();
     by_width.sort_by_key(|at| encodings[at].input.width());
     let golden = subject.golden;
@@ -162,7 +159,7 @@ fn check_row(postprocessor: &Postprocessor, row: &[f32], example: &Example, tole
     }
     let moved = largest_difference(&answer.probabilities, &example.probabilities);
     if postprocessor.output_kind == OutputKind::Probabilities {
-        // The logarithm of what is next to nothing tells of its last digit alone.
+        // The logarithm of a very small probability depends on its last digit alone.
         if moved > tolerance {
             return Err(format!(
                 "a probability differs by {moved:.6}, the tolerance is {tolerance}"
@@ -174,7 +171,7 @@ fn check_row(postprocessor: &Postprocessor, row: &[f32], example: &Example, tole
     if largest > tolerance {
         return Err(format!("a logit differs by {largest:.6}, the tolerance is {tolerance}"));
     }
-    // A probability moves by at most a quarter of the spread of its logits' errors, over the temperature.
+    // A probability moves by at most a quarter of the range of its logits' errors, divided by the temperature.
     let bound = tolerance / postprocessor.temperature + 1e-5;
     if moved > bound {
         return Err(format!(

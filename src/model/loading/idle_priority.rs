@@ -1,7 +1,8 @@
-//! Work on a machine that serves: on a thread that runs when nobody else wants the processor.
+//! Idle priority: work on a thread that gets the processor only when nobody else wants it, for loads while the server
+//! answers requests.
 //!
-//! A low priority is not enough: whoever has the processor keeps it for a slice of about 3 ms, which a request on its way from
-//! thread to thread waits for several times.
+//! A merely low priority is not enough: a thread keeps the processor for a slice of about 3 ms, and a request waits for
+//! that several times on its way from thread to thread.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,11 +13,11 @@ use crate::low_priority::LowPriority;
 use crate::model::input::ModelInput;
 use crate::model::runner::{RunError, Runner};
 
-/// How long work may wait for idle moments. After that it is begun anew at the priority of its own thread, since a server that is
-/// never idle should get its new version too.
+/// How long work at idle priority may take. After that it begins anew at its thread's own priority, since a server that
+/// is never idle should get its new version too.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Whether work should go on.
+/// Says whether work should go on.
 pub struct Patience {
     until: Option<Instant>,
     over: AtomicBool,
@@ -30,18 +31,18 @@ impl Patience {
         }
     }
 
-    /// How long it lasts; nothing if it does not end.
+    /// How much of its time is left; `None` if it has no end.
     pub fn left(&self) -> Option<Duration> {
         let until = self.until?;
         Some(until.saturating_duration_since(Instant::now()))
     }
 
-    /// It is over before its time.
+    /// Ends it before its time.
     pub fn give_up(&self) {
         self.over.store(true, Ordering::Release);
     }
 
-    /// A runner that runs nothing any more when patience is over.
+    /// A runner that refuses to run once patience is over.
     pub fn runner<'a>(&'a self, inner: &'a mut dyn Runner) -> PatientRunner<'a> {
         PatientRunner { inner, patience: self }
     }
@@ -56,14 +57,14 @@ impl Patience {
         }
     }
 
-    /// What failed when patience was over, may have been ended for it.
+    /// Turns an error into patience's end if patience is over, since the run may have been ended for that.
     fn judge<T>(&self, error: RunError) -> Result<T, RunError> {
         self.check()?;
         Err(error)
     }
 }
 
-/// Runs batches while there is patience.
+/// Runs batches as long as there is patience.
 pub struct PatientRunner<'a> {
     inner: &'a mut dyn Runner,
     patience: &'a Patience,
@@ -86,8 +87,9 @@ pub fn here<T>(work: impl FnOnce(&Patience) -> T) -> T {
     work(&Patience::until(None))
 }
 
-/// Does work in idle moments; what is not done when patience is over is begun anew on this thread. Blocks. A panic in it is a
-/// panic here. Threads that the work starts stay in the idle class, so it should start none.
+/// Does work at idle priority on another thread. If it is not done when patience is over, it begins anew on this
+/// thread. Blocks. A panic in the work is a panic here. Threads that the work starts stay at idle priority, so it
+/// should start none.
 pub fn when_idle<T: Send>(work: impl Fn(&Patience) -> T + Sync) -> T {
     let patience = Patience::until(Instant::now().checked_add(PATIENCE));
     let done = std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! What a load is told (its limits, the instances that a model gets, what else the machine does), and what it gives.
+//! What a load is given (limits, instances, what else the machine does), and what it gives.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,18 +10,18 @@ use crate::model::loaded::Model;
 use crate::model::runner::Runner;
 use crate::model::runtime::thread_time::own_clock;
 
-/// A limit of runs is no shorter: the machine may be busy with something else.
+/// The shortest limit of a run: the machine may be busy with something else.
 pub const SHORTEST_LIMIT: Duration = Duration::from_secs(5);
 
-/// The limit of runs while a model loads, where nobody says another.
+/// The limit of runs while a model loads, unless the caller names another.
 const USUAL_LIMIT: Duration = Duration::from_secs(60);
 
-/// What a load keeps to.
+/// The limits of a load.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// How long a run may take before it is known how long runs take; no longer afterwards.
+    /// The longest that a run may take until runs were measured; the limit afterwards is no longer than this.
     pub run: Duration,
-    /// Ends the load.
+    /// Calls the load off.
     pub off: CallOff,
 }
 
@@ -34,35 +34,36 @@ impl Default for Limits {
     }
 }
 
-/// How many instances a model gets, and how each is set up.
+/// How many instances a model gets, and the threads of each.
 #[derive(Clone, Copy, Debug)]
 pub struct InstanceSettings {
-    /// Sessions, each with a thread of its own.
+    /// The number of sessions, each with a thread of its own.
     pub count: usize,
-    /// Threads inside one run.
+    /// Threads of ONNX Runtime inside one run.
     pub intra_threads: usize,
-    /// Threads inside a run that has the machine to itself, where they make it shorter; no more than `intra_threads`: none.
+    /// Threads inside a run that has the machine to itself, if they make it shorter: those of the wide session. There
+    /// is none if this is no more than `intra_threads`.
     pub idle_threads: usize,
-    /// The most cells, rows × width, of a batch: bounds what warm-up runs and what is measured.
+    /// The most cells of a batch, rows × width: bounds the shapes that warm-up runs and that are measured.
     pub max_cells: usize,
 }
 
 /// What the machine does while a model is loaded.
 #[derive(Clone, Copy, Debug)]
 pub enum Around {
-    /// Nothing else: runs take as long as they take.
+    /// It is idle, so times by the clock are right.
     Quiet,
-    /// It serves. What takes longer while others run is not measured by the clock on the wall: costs are taken in processor
-    /// time, and whether more threads pay is what the version before found when it was quiet.
+    /// It serves requests. Costs are measured in processor time, since the clock counts other runs too. Whether a wide
+    /// session pays is taken from the version before, which was measured on an idle machine.
     Busy {
-        /// The size of a batch from which on more threads run what is alone; nothing if they do not pay.
+        /// The size of a batch in cells from which on the wide session runs it alone; `None` if it does not pay.
         idle_from_cells: Option<usize>,
     },
 }
 
 impl Around {
-    /// The clock for runs of an instance of so many threads. The processor's time of this thread is all of a run only where no
-    /// other thread helps.
+    /// The clock for runs of an instance with this many threads. The processor time of the calling thread is right only
+    /// if no other thread helps with the run.
     pub(super) fn clock(self, intra_threads: usize) -> impl Fn() -> Instant {
         let own = own_clock();
         let by_processor = intra_threads == 1 && matches!(self, Self::Busy { .. });
@@ -70,33 +71,27 @@ impl Around {
     }
 }
 
-/// What [`initialize`](super::load::initialize) gives.
+/// What [`initialize`](super::initialize) gives.
 pub struct Initialized {
-    /// The model.
     pub model: Arc<Model>,
-    /// Its instances.
     pub runners: Vec<Box<dyn Runner>>,
-    /// How it did on its golden examples.
+    /// The outcome of its golden examples.
     pub golden: Report,
-    /// What runs of an instance take on this machine, while nothing else runs; never empty.
+    /// What runs of an instance take on this machine while nothing else runs; never empty.
     pub costs: Vec<ShapeCost>,
-    /// The size of a batch, in cells, from which on more threads run what is alone; nothing if they do not pay.
+    /// The size of a batch in cells from which on the wide session runs it alone; `None` if it does not pay.
     pub idle_from_cells: Option<usize>,
-    /// Where the time went.
     pub times: LoadTimes,
 }
 
-/// Where the time of a load went.
+/// How long each step of a load took.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoadTimes {
-    /// Reading the tokenizer.
     pub preprocessor: Duration,
-    /// Opening the sessions.
     pub sessions: Duration,
-    /// Running each session at the largest shapes.
+    /// Running each session on the largest shapes.
     pub warm_up: Duration,
-    /// Measuring the costs.
+    /// Measuring what runs cost.
     pub measuring: Duration,
-    /// The golden examples.
     pub golden: Duration,
 }

@@ -1,8 +1,11 @@
-//! Loading: from a verified folder to a model that may serve: sessions, input and output names, types and label count,
-//! warm-up, golden examples.
+//! Loading: turns a verified folder into a model that may serve. Opens sessions, checks inputs, output and number of
+//! labels, warms up, compares golden examples.
 //!
-//! Slow and blocking: called from a thread of its own, after the ports are open. Every run has a limit; a tokenizer, which can't be
-//! ended, has a thread that is given up.
+//! Slow and blocking: called from a thread of its own, after the ports are open. Every run has a limit. A tokenizer
+//! can't be ended, so it has a thread that is given up.
+//!
+//! In reading order: [`load_types`] (what a load is given and gives) → `attempt.rs` (its steps) → [`cost_probe`] (what
+//! runs cost) → [`golden`] (whether the answers are right) → [`idle_priority`] (loads while the server serves).
 
 mod attempt;
 pub mod cost_probe;
@@ -18,14 +21,14 @@ use attempt::Load;
 
 /// Loads a verified model, warms it up and checks its golden examples.
 ///
-/// Several sessions share their weights. ONNX Runtime may have changed a weight in place while it optimised the graph
-/// (it transposes some), and does not notice that the shared one was not changed; then the golden examples fail, and
-/// each session gets weights of its own.
+/// Several sessions share their weights. When ONNX Runtime optimises the graph it may change a weight in place (it
+/// transposes some) without noticing that the shared copy stays as it was. The golden examples fail then, and the model
+/// is loaded again with weights of its own for each session.
 pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Result<Initialized, ModelError> {
     initialize_in(verified, settings, Around::Quiet, &Limits::default())
 }
 
-/// The same, told what else the machine does and what to keep to.
+/// Like [`initialize`], told what else the machine does, and within limits.
 pub fn initialize_in(
     verified: &VerifiedModel,
     mut settings: InstanceSettings,

@@ -1,4 +1,4 @@
-//! What a manifest must keep to beside its form: values within bounds that fit each other. Each error names the key.
+//! What a manifest's values must keep to: bounds, and fitting each other. Each error names the key.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use super::{
 use crate::model::paths::goes_down;
 
 impl Manifest {
-    /// Checks values that must be in bounds and fit each other. The error is one line that names the key.
+    /// Checks the values. The error is one line that names the key.
     pub(in crate::model) fn check(&self) -> Result<(), String> {
         if self.schema_version != SCHEMA_VERSION {
             return Err(format!(
@@ -136,7 +136,7 @@ impl Manifest {
         Ok(())
     }
 
-    /// The files that the manifest names, with the key that names each.
+    /// The files that the manifest names, each with its key.
     fn named_files(&self) -> Vec<(&'static str, &str)> {
         let mut named = vec![("onnx.file", self.onnx.file.as_str())];
         named.extend(self.golden.iter().map(|golden| ("golden.file", golden.file.as_str())));
@@ -147,7 +147,7 @@ impl Manifest {
     }
 }
 
-/// The most bytes of a text that a manifest may have a model read.
+/// The most bytes of a text that a manifest may let a model read.
 const MOST_TEXT_BYTES: usize = 16 << 20;
 
 fn text_bytes() -> String {

@@ -1,7 +1,8 @@
 //! `manifest.toml`: the file that makes a folder a model.
 //!
-//! Parses the manifest and has it checked (`check.rs`), alone; whether the folder keeps its promises is for `repository.rs` (checksums) and
-//! `golden.rs` (outputs). Unknown keys are errors, except in the free-form tables for readers.
+//! Only parses the manifest and checks its values (`check.rs`). Whether the folder keeps to it, `repository` checks
+//! (SHA-256 of each file) and `loading/golden.rs` (outputs). Unknown keys are errors, except in the free-form tables
+//! for readers.
 
 mod check;
 mod tokenizer;
@@ -34,7 +35,8 @@ impl Tier {
         }
     }
 
-    /// The padded size of a batch at which a bigger one stops paying: tokens for a transformer, features for a sum.
+    /// The padded size of a batch, in cells, from which on a larger one gains nothing: tokens for a transformer,
+    /// features for the fast model.
     pub fn max_cells(self) -> usize {
         match self {
             Tier::Fast => 32_768,
@@ -45,21 +47,21 @@ impl Tier {
 
 /// The name of the file that makes a folder a model.
 pub const MANIFEST_FILE: &str = "manifest.toml";
-/// The version of the manifest format that this build reads.
+/// The only version of the manifest format that this build reads.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// The most labels of a model: an answer holds a number for each.
 pub const MOST_LABELS: usize = 10_000;
-/// The most texts of a batch.
+/// The most texts in a batch.
 pub const MOST_BATCH: usize = 1024;
 /// The fewest tokens that a model may be told to read of a text.
 pub const LEAST_TOKENS: usize = 3;
-/// The most tokens of a text that a model without a manifest reads unless more are asked for: attention takes time and memory by
-/// their square.
+/// The most tokens of a text that a model without a manifest reads unless more are asked for: attention takes time and
+/// memory by the square of this.
 pub const UNASKED_TOKENS: usize = 512;
 /// The most tokens that a model reads of a text.
 pub const MOST_TOKENS: usize = 8192;
-/// What a transformer may be fed, in the names that transformers gives its inputs.
+/// The inputs that a transformer may have, by the names that transformers gives them.
 pub const INPUT_ROLES: [&str; 4] = ["input_ids", "attention_mask", "token_type_ids", "position_ids"];
 /// The longest label, in bytes.
 pub const LONGEST_LABEL: usize = 256;
@@ -68,19 +70,18 @@ pub const LONGEST_LABEL: usize = 256;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The version of this format.
+    /// The version of the manifest format.
     pub schema_version: u32,
-    /// The model's name, as its folder in the repository.
+    /// The model's name, which is also its folder's name in the repository.
     pub name: String,
-    /// The model's version, as its folder below the name.
+    /// The model's version, which is also the name of its folder below the name.
     pub version: String,
-    /// The task that it decides.
+    /// The task that the model serves.
     pub task: String,
-    /// The tier that it serves.
     pub tier: Tier,
     /// The labels, in the order of the output's columns.
     pub labels: Vec<String>,
-    /// What is asked of the labels.
+    /// Whether one label is right, each by itself, or the answer is a number.
     #[serde(default)]
     pub problem_type: ProblemType,
     /// One line for people.
@@ -89,20 +90,18 @@ pub struct Manifest {
     /// The licence of the weights.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub license: String,
-    /// A placeholder that is not meant to answer for real.
+    /// Whether it is a placeholder whose answers are not meant to be right.
     #[serde(default)]
     pub stand_in: bool,
-    /// The ONNX file and its output.
     pub onnx: Onnx,
     /// How a text becomes the model's input.
     pub preprocess: Preprocess,
     /// How raw outputs become probabilities.
     #[serde(default)]
     pub calibration: Calibration,
-    /// Texts with known outputs; nothing if nobody wrote any.
+    /// Texts with known outputs, if somebody wrote any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub golden: Option<Golden>,
-    /// What the model can take at once.
     #[serde(default)]
     pub limits: Limits,
     /// For readers: how it was trained.
@@ -111,73 +110,73 @@ pub struct Manifest {
     /// For readers: how good it is.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub metrics: toml::Table,
-    /// The SHA-256 of each file, by its path in the folder.
+    /// The SHA-256 of each file in hexadecimal, by its path in the folder.
     pub files: BTreeMap<String, String>,
 }
 
-/// What is asked of the labels. The names are those of `config.json` in Hugging Face folders.
+/// What the answer to a text is. The names are those of `config.json` in Hugging Face folders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub enum ProblemType {
-    /// One of them is right: softmax.
+    /// One label is right: softmax.
     #[default]
     #[serde(rename = "single_label_classification")]
     SingleLabel,
-    /// Each is right or not: a sigmoid and a threshold for each.
+    /// Each label is right or not: a sigmoid and a threshold for each.
     #[serde(rename = "multi_label_classification")]
     MultiLabel,
-    /// There is one column, and it is the answer.
+    /// The answer is a number: there is one column, and no label is chosen.
     #[serde(rename = "regression")]
     Regression,
 }
 
-/// The ONNX file and its output.
+/// The ONNX file, its inputs and its output.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Onnx {
-    /// The file.
+    /// Its path in the folder.
     pub file: String,
-    /// The name of the output to read; empty where `columns` names several.
+    /// The name of the output to read; empty if `columns` names several.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
-    /// For one output a label (skl2onnx's `zipmap="columns"`): the name of each, in the order of the labels.
+    /// The names of the outputs, one for each label in the order of the labels, if the graph has one output a label
+    /// (skl2onnx's `zipmap="columns"`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
-    /// For an output that maps classes to numbers (a ZipMap): the class of each label, in the order of the labels, where
-    /// labels are not the classes themselves.
+    /// For an output that maps classes to numbers (a ZipMap): the class of each label, in the order of the labels, if
+    /// classes and labels differ.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
-    /// What that output is.
+    /// What the output's numbers are.
     #[serde(default)]
     pub output_kind: OutputKind,
-    /// The name of the string input, for `kind = "string"`.
+    /// The name of the input that takes texts, for `kind = "string"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    /// For a graph whose inputs are not called as transformers calls them: what each of [`INPUT_ROLES`] is called.
+    /// The graph's own names for [`INPUT_ROLES`], where they differ from those.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, String>,
-    /// What the first token's place counts as, for graphs that have an input `position_ids`.
+    /// The position of the first token, for graphs with an input `position_ids`.
     #[serde(default)]
     pub first_position: u32,
-    /// Whether a row's result is the same whatever rows it is batched with.
+    /// Whether a row's outputs are the same whatever rows share its batch.
     #[serde(default)]
     pub batch_invariant: bool,
-    /// The output that names the winner of each row, where the graph decides that itself: the label of an answer is then this
-    /// one, whichever number is the highest.
+    /// The output that names each row's winner, if the graph decides that itself. The answer is then this label,
+    /// whichever number is the highest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<LabelOutput>,
 }
 
-/// An output that names the winner: a tensor of strings or of whole numbers, one a row.
+/// An output that names each row's winner: a tensor of strings or of whole numbers.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabelOutput {
-    /// Its name.
     pub output: String,
-    /// What it gives for each label, in the order of the labels, whole numbers in decimal form.
+    /// The value that it gives for each label, in the order of the labels; whole numbers in decimal form.
     pub classes: Vec<String>,
 }
 
-/// What a model's output is.
+/// What the numbers of a model's output are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutputKind {
@@ -196,25 +195,25 @@ pub enum Preprocess {
     HashedNgrams(HashedNgrams),
     /// A Hugging Face tokenizer (`preprocess/tokenizer.rs`).
     Tokenizer(TokenizerSettings),
-    /// The text itself, for graphs that hold their own preprocessing (scikit-learn exports).
+    /// The text itself, for graphs that preprocess texts (scikit-learn exports).
     String {
-        /// The longest text that the model reads, in bytes of UTF-8; the end of a longer one is cut off.
+        /// The longest text that the model reads, in bytes of UTF-8; longer ones are cut at the end.
         #[serde(default = "default_max_bytes")]
         max_bytes: usize,
     },
 }
 
-/// The settings of the n-gram features.
+/// The settings of hashed n-grams.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct HashedNgrams {
-    /// How many code points of the folded text are read.
+    /// The most code points of the folded text that are read.
     pub max_code_points: usize,
-    /// The shortest n-gram.
+    /// The length of the shortest n-gram, in code points.
     pub min_n: usize,
-    /// The longest n-gram.
+    /// The length of the longest n-gram, in code points.
     pub max_n: usize,
-    /// How many buckets the n-grams are hashed into; a power of two.
+    /// The number of buckets that n-grams are hashed into; a power of two.
     pub buckets: u32,
 }
 
@@ -225,8 +224,8 @@ pub struct Calibration {
     /// Logits are divided by this before softmax or sigmoid.
     #[serde(default = "default_temperature")]
     pub temperature: f32,
-    /// The probability from which on a label is selected, in the order of the labels, for multi-label models; 0.5 for all if
-    /// empty.
+    /// The probability from which on each label is selected, in the order of the labels, for multi-label models; 0.5
+    /// for all if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<f32>,
 }
@@ -244,31 +243,31 @@ impl Default for Calibration {
     }
 }
 
-/// The `source` of golden examples that Tandem wrote: they detect later change, not a wrong export.
+/// The `source` of golden examples that Tandem itself wrote: they detect later changes, not a wrong export.
 pub const OWN_GOLDEN: &str = "onnxruntime";
 
 /// Texts with known outputs: the training framework's, unless `source` says that Tandem wrote them.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
-    /// The JSON Lines file.
+    /// The path of the JSON Lines file in the folder.
     pub file: String,
     /// What wrote it.
     #[serde(default)]
     pub source: String,
-    /// How far a logit may be from the golden one for a text run alone.
+    /// The largest difference that is allowed for a logit of a text that runs alone.
     pub logit_tolerance: f32,
-    /// The same for a text run in a batch.
+    /// The largest difference that is allowed for a logit of a text that runs in a batch.
     pub batched_logit_tolerance: f32,
 }
 
-/// What the model can take at once.
+/// How many texts, and which, may run together.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// The most texts in one batch.
     pub max_batch_size: usize,
-    /// Which texts may share a batch; nothing: as the load measures it.
+    /// Which texts may share a batch; if absent, what the load measures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Batch>,
 }
@@ -280,9 +279,9 @@ pub enum Batch {
     /// Any.
     #[default]
     Any,
-    /// Those of as many tokens.
+    /// Those with the same number of tokens.
     SameLength,
-    /// None: each runs alone.
+    /// None: each text runs alone.
     Alone,
 }
 
@@ -296,7 +295,7 @@ impl Default for Limits {
 }
 
 impl Manifest {
-    /// The same with its limits as they hold on this machine.
+    /// A copy with the limits that hold on this machine.
     pub fn with_batch(&self, batch: Batch) -> Self {
         let mut manifest = self.clone();
         manifest.limits.batch = Some(batch);
@@ -309,13 +308,13 @@ impl Manifest {
     /// Parses and checks the text of a manifest. The error is one line that names the key.
     pub fn parse(text: &str) -> Result<Self, String> {
         let manifest: Manifest = toml::from_str(text).map_err(|error| one_line(&error.to_string()))?;
-        // What it quotes may hold the end of a line.
+        // The parser's message may quote the end of a line.
         let one_line = |problem: String| problem.replace(char::is_control, "\u{fffd}");
         manifest.check().map_err(one_line)?;
         Ok(manifest)
     }
 
-    /// Whether golden examples of the training framework say how it should answer.
+    /// Whether it has golden examples that the training framework wrote.
     pub fn is_verified(&self) -> bool {
         self.golden.as_ref().is_some_and(|golden| golden.source != OWN_GOLDEN)
     }
@@ -340,7 +339,7 @@ impl Manifest {
 }
 
 impl HashedNgrams {
-    /// The most n-grams that a text of the greatest length can have: `length - n + 1` for each n.
+    /// The most n-grams of the longest text that is read: `length - n + 1` for each n.
     pub fn max_feature_count(&self) -> usize {
         let length = self.max_code_points + 2;
         (self.min_n..=self.max_n).map(|n| (length + 1).saturating_sub(n)).sum()
@@ -356,7 +355,7 @@ pub fn is_name(value: &str) -> bool {
         && bytes.iter().all(|&byte| first(byte) || byte == b'_' || byte == b'-')
 }
 
-/// The lines of a parser's message as one, without its drawing of the place.
+/// A parser's message of several lines as one, without the drawing that shows the place.
 fn one_line(message: &str) -> String {
     message
         .lines()

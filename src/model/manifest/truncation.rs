@@ -1,8 +1,8 @@
-//! How long a text may be, and what happens to one that is longer.
+//! The longest text that a model reads, and what happens to a longer one.
 
 use serde::{Deserialize, Serialize};
 
-/// The longest text that a model reads unless its manifest says otherwise, in bytes.
+/// The `max_bytes` of a manifest that sets none.
 pub(super) fn default_max_bytes() -> usize {
     8192
 }

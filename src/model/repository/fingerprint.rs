@@ -1,12 +1,12 @@
-//! The fingerprint of a model: what its answers depend on, in 16 hexadecimal digits.
+//! The fingerprint of a model: a hash of all that its answers depend on, in 16 hexadecimal digits.
 
 use sha2::{Digest, Sha256};
 
 use crate::model::files;
 use crate::model::manifest::{MANIFEST_FILE, Manifest};
 
-/// The fingerprint: for each file, in the order of its path, the path, a zero byte and the file's own SHA-256. The
-/// manifest counts too, since its labels and its calibration decide answers; golden examples do not.
+/// Hashes, for each file in the order of the paths: its path, a zero byte and its SHA-256. The manifest counts too,
+/// since its labels and its calibration decide answers; golden examples do not.
 pub fn fingerprint(manifest: &Manifest, manifest_text: Option<&str>) -> String {
     let mut listed = manifest.files.clone();
     if let Some(golden) = &manifest.golden {

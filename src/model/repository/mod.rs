@@ -1,6 +1,7 @@
 //! The model repository: finds `<name>/<version>/manifest.toml`, and checks each file against its SHA-256.
 //!
-//! Reads files only; nothing is loaded into ONNX Runtime here. All of it is done before a port opens.
+//! Only reads files: nothing is loaded into ONNX Runtime here, and at a start no port is open yet. In reading order:
+//! this file → [`mod@fingerprint`] (what makes a model another one) → [`signature`] (whether files changed).
 
 pub mod fingerprint;
 pub mod signature;
@@ -15,32 +16,30 @@ use crate::model::model_error::ModelError;
 use crate::model::{files, paths, scan};
 use fingerprint::{fingerprint, of_tokens};
 
-/// The most files and folders in a folder of the repository that holds names, or versions.
+/// The most files and folders in the repository's folder, and in the folder of each name.
 const MOST_ENTRIES: usize = 10_000;
 
 /// A model whose files are the ones that its manifest lists, or that were found in a folder without one.
 #[derive(Clone, Debug)]
 pub struct VerifiedModel {
-    /// The folder.
     pub folder: PathBuf,
-    /// The manifest.
     pub manifest: Manifest,
     /// The first 16 hexadecimal digits of a SHA-256 over the files that decide the model's answers.
     pub fingerprint: String,
-    /// Whether a manifest has golden examples of the training framework. If not, nobody has shown that it answers as the model
-    /// that was trained.
+    /// Whether the manifest has golden examples that the training framework wrote. If not, nothing shows that the model
+    /// answers as it did in training.
     pub verified: bool,
-    /// What was found and assumed where there is no manifest.
+    /// What discovery found and assumed, if there is no manifest.
     pub notes: Vec<Note>,
 }
 
 impl VerifiedModel {
-    /// Whether the folder has a manifest; what is known of one without is in the notes.
+    /// Whether the folder has a manifest. If it has none, the notes say what is known of it.
     pub fn has_manifest(&self) -> bool {
         self.notes.is_empty()
     }
 
-    /// What was assumed of the meaning of its answers, for people; empty where its files say it.
+    /// What discovery assumed about the meaning of the answers, for people; empty if the files say it.
     pub fn assumed(&self) -> String {
         let leading = self.notes.iter().filter(|note| note.leads);
         let texts: Vec<&str> = leading.map(|note| note.text.as_str()).collect();
@@ -51,22 +50,22 @@ impl VerifiedModel {
         }
     }
 
-    /// Reads one of its files; the bytes are those whose SHA-256 was checked.
+    /// Reads one of the model's files, of at most `most` bytes; it must have the SHA-256 that was checked.
     pub fn read(&self, file: &str, most: u64) -> Result<Vec<u8>, ModelError> {
         read_listed(&self.folder, &self.manifest, file, most)
     }
 }
 
-/// Finds and verifies every model in the repository at `root`: the newest version of each name. A version without a manifest
-/// is taken for what its files say.
+/// Finds and verifies the newest version of each name in the repository at `root`. Discovery reads a version without a
+/// manifest.
 pub fn open(root: &Path) -> Result<Vec<VerifiedModel>, ModelError> {
     let newest = newest(root)?;
     let models = newest.iter().map(|folder| verify_in_repository(folder, None));
     models.collect()
 }
 
-/// Finds the newest version of each name in the repository at `root`: their folders, by name; at least one. What is no model, or
-/// has a name that none can have, is passed over with a warning.
+/// The folders of the newest version of each name in the repository at `root`, by name; at least one. A folder that is
+/// no model, or whose name can't be a model's, is skipped with a warning.
 pub fn newest(root: &Path) -> Result<Vec<PathBuf>, ModelError> {
     let mut models = Vec::new();
     let mut left_out = None;
@@ -78,7 +77,7 @@ pub fn newest(root: &Path) -> Result<Vec<PathBuf>, ModelError> {
     for name in folders_in(root)? {
         let (versions, nameless) = match all_versions_in(&name) {
             Ok(versions) => versions,
-            // What can't be read and can't be a model is somebody else's.
+            // A folder that can't be read and can't be a model belongs to somebody else.
             Err(error) if !has_name(&name) => {
                 if name.file_name() != Some("lost+found".as_ref()) {
                     tracing::warn!(folder = %name.display(), problem = error.problem, "passed over: it can't be read");
@@ -116,13 +115,13 @@ pub fn newest(root: &Path) -> Result<Vec<PathBuf>, ModelError> {
     }
 }
 
-/// The versions in the folder of a name, the newest last. A folder with neither a manifest nor an export is none: it may be on
-/// its way. Nor is one with a name that no version can have.
+/// The folders of a name's versions, the newest last. A folder without manifest and export is skipped, since it may be
+/// being copied; so is one whose name can't be a version.
 pub fn versions_in(name: &Path) -> Result<Vec<PathBuf>, ModelError> {
     Ok(all_versions_in(name)?.0)
 }
 
-/// The same, and the folders that hold a model under a name which no version can have.
+/// Like [`versions_in`], and the folders that hold a model but have a name that no version can have.
 fn all_versions_in(name: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), ModelError> {
     let mut versions = folders_in(name)?;
     versions.retain(|version| {
@@ -133,7 +132,7 @@ fn all_versions_in(name: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), ModelErr
     Ok(versions.into_iter().partition(|version| has_name(version)))
 }
 
-/// The versions of a folder's model that come before it, the newest first.
+/// The versions of the same model that are older than the one in `folder`, the newest first.
 pub fn older_than(folder: &Path) -> Vec<PathBuf> {
     let order = version_order(&name_of(folder));
     let versions = folder
@@ -150,7 +149,7 @@ fn name_of(folder: &Path) -> String {
     folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Whether a model or a version can be called as this folder is.
+/// Whether the folder's name may be that of a model or a version.
 fn has_name(folder: &Path) -> bool {
     folder.file_name().and_then(|name| name.to_str()).is_some_and(is_name)
 }
@@ -159,7 +158,7 @@ fn can_not_be_read(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
-/// What is told of a folder that holds a model under a name that none can have: how to rename it.
+/// The warning for a folder that holds a model but has a name that no model or version can have: how to rename it.
 fn no_name(folder: &Path, what: &str) -> String {
     let name = name_of(folder);
     let rule = format!("its name is none that {what} can have ([a-z0-9][a-z0-9_-]{{0,62}})");
@@ -177,7 +176,7 @@ fn no_name(folder: &Path, what: &str) -> String {
     }
 }
 
-/// Whether a folder is what people leave behind when they put something new in its place.
+/// Whether a folder looks like a copy that people kept when they put something new in its place.
 fn is_backup(name: &str) -> bool {
     const WORDS: [&str; 12] = [
         "old", "bak", "backup", "copy", "orig", "original", "tmp", "temp", "save", "saved", "archive", "trash",
@@ -187,7 +186,8 @@ fn is_backup(name: &str) -> bool {
         .any(|word| WORDS.contains(&word))
 }
 
-/// Verifies the model in `folder`, and that its folders carry its name and version. `max_tokens` is as in [`Hints`].
+/// Verifies the model in `folder`, and that its name and version are those of its folders. `max_tokens` is as in
+/// [`Hints`].
 pub fn verify_in_repository(folder: &Path, max_tokens: Option<usize>) -> Result<VerifiedModel, ModelError> {
     let version = folder.file_name().map(|name| name.to_string_lossy());
     let name = folder
@@ -219,7 +219,7 @@ pub fn verify_in_repository(folder: &Path, max_tokens: Option<usize>) -> Result<
     Ok(model)
 }
 
-/// Reads the model in `folder`: by its manifest, or without one by what its files say.
+/// Reads the model in `folder`: by its manifest, or without one by discovery.
 pub fn read(folder: &Path, hints: &Hints) -> Result<VerifiedModel, ModelError> {
     let root = hints.root.as_deref().unwrap_or(folder);
     if folder.join(MANIFEST_FILE).is_file() {
@@ -229,7 +229,7 @@ pub fn read(folder: &Path, hints: &Hints) -> Result<VerifiedModel, ModelError> {
     Ok(unverified(folder, manifest, notes, hints))
 }
 
-/// A model that was found in a folder without a manifest.
+/// A model from a folder without a manifest, as discovery described it.
 pub fn unverified(folder: &Path, manifest: Manifest, notes: Vec<Note>, hints: &Hints) -> VerifiedModel {
     let mut own = fingerprint(&manifest, None);
     let asked = hints.max_tokens.filter(|&asked| asked != UNASKED_TOKENS);
@@ -245,7 +245,7 @@ pub fn unverified(folder: &Path, manifest: Manifest, notes: Vec<Note>, hints: &H
     }
 }
 
-/// The manifest in a folder, if there is one that can be read; its files are not looked at.
+/// The manifest in a folder, if there is one that can be read; the files that it lists are not checked.
 pub fn manifest_in(folder: &Path) -> Option<Manifest> {
     let text = files::read_text(&folder.join(MANIFEST_FILE), files::MOST_OF_TOML).ok()?;
     Manifest::parse(&text).ok()
@@ -256,7 +256,7 @@ pub fn verify(folder: &Path) -> Result<VerifiedModel, ModelError> {
     verify_under(folder, folder)
 }
 
-/// The same, where files may lie anywhere under `root`.
+/// Like [`verify`], for files that may be anywhere under `root`.
 fn verify_under(root: &Path, folder: &Path) -> Result<VerifiedModel, ModelError> {
     let path = folder.join(MANIFEST_FILE);
     let text = files::read_text(&path, files::MOST_OF_TOML).map_err(|problem| ModelError::new(&path, problem))?;
@@ -274,7 +274,7 @@ fn verify_under(root: &Path, folder: &Path) -> Result<VerifiedModel, ModelError>
             let scan = match scan::file(&path, false) {
                 Ok(scan) if scan.sha256.eq_ignore_ascii_case(expected) => scan,
                 Ok(_) => return Err(differs()),
-                // A file that is not the one that was meant is told as that, whatever else is wrong with it.
+                // If the file is not the right one at all, that is the error, whatever else is wrong with it.
                 Err(problem) => match files::sha256_of(&path).map_err(|error| told(error.to_string()))? {
                     found if found.eq_ignore_ascii_case(expected) => return Err(told(problem)),
                     _ => return Err(differs()),
@@ -325,7 +325,7 @@ fn folders_in(root: &Path) -> Result<Vec<PathBuf>, ModelError> {
     Ok(folders)
 }
 
-/// Orders versions: what is a backup by its name, then numbers as numbers, then names.
+/// The sort key of versions: backups by their names, then numbers by value, then other names.
 pub fn version_order(version: &str) -> (u8, u64, String) {
     match version.parse() {
         Ok(number) => (1, number, version.to_owned()),

@@ -1,7 +1,7 @@
-//! What files look like from outside: enough to see that one of them changed, and cheap enough to look every few seconds.
+//! What files look like from outside: enough to notice that one changed, and cheap enough to check every few seconds.
 //!
-//! Reads no content; whether changed files are other files is for checksums to say. Links are followed, so that a link
-//! that points elsewhere is seen, as in the mounted volumes of Kubernetes.
+//! Reads no content; whether a changed file has other content, checksums tell. Links are followed, so that a link to a
+//! new place counts as a change, as in the mounted volumes of Kubernetes.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -9,17 +9,16 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-/// How far down folders are walked: repository, name, version, `onnx/`, and one to spare.
+/// How deep folders are walked: repository, name, version, `onnx/`, and one more.
 const DEPTH: usize = 5;
-/// The most files and folders that are looked at. A repository with more is compared by the first of them.
+/// The most files and folders that are looked at. In a larger repository only the first ones count.
 const ENTRIES: usize = 20_000;
 
-/// The looks of some files: names, places, sizes, inodes, times.
+/// A hash of the names, places, sizes, inodes and times of some files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signature([u8; 32]);
 
-/// Looks at files and folders, and at all that is in the folders. What can't be looked at counts as what it is: something
-/// that can't be looked at.
+/// The signature of files and folders, and of everything in the folders. A file that can't be looked at counts as such.
 pub fn of<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Signature {
     let mut look = Look {
         hasher: Sha256::new(),
@@ -65,7 +64,7 @@ impl Look {
     }
 
     fn file(&mut self, file: &Metadata) {
-        // The time of the inode's last change moves even where a copy sets the time of the content back.
+        // The time of the inode's last change moves even if a copy keeps the time of the content.
         for number in [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()] {
             self.hasher.update(number.to_le_bytes());
         }
@@ -108,7 +107,7 @@ mod tests {
             },
         ];
         for change in changes {
-            // A write within the clock's resolution of the last one would not be seen by its time.
+            // A second write within the clock's resolution would not show in the time.
             std::thread::sleep(std::time::Duration::from_millis(20));
             change();
             let after = look();
