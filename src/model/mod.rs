@@ -4,13 +4,13 @@
 //! Knows nothing of requests, queues or protocols. In reading order:
 //!
 //! - A folder: [`files`], [`paths`] and [`limited`] (how it is read) → [`manifest`] → [`scan`] (an ONNX file, before it
-//! is loaded) → [`listed_files`] → [`discover`] (a folder without a manifest) → [`repository`] → [`model_name`]
-//! (`name@version`) → `max_tokens.rs`.
+//!   is loaded) → [`listed_files`] → [`discover`] (a folder without a manifest) → [`repository`] → [`model_name`]
+//!   (`name@version`) → `max_tokens.rs`.
 //! - One text: [`input`] → [`preprocess`] → [`runner`] → [`onnx`] and [`runtime`] → [`postprocess`] → [`blend`] (two
-//! models' answers).
+//!   models' answers).
 //! - A load: [`memory`] and `run_memory.rs` (does it fit?) → [`loading`] → [`sample`] (a long row) → [`table`] (the ids
-//! that the graph knows) → `warm_up.rs` → [`neighbours`] (which rows may share a batch) → [`text_cost`] → [`own_texts`]
-//! → [`loaded`].
+//!   that the graph knows) → `warm_up.rs` → [`neighbours`] (which rows may share a batch) → [`text_cost`] →
+//!   [`own_texts`] → [`loaded`].
 //! - Errors: [`model_error`].
 
 pub mod blend;

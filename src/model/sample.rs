@@ -12,7 +12,7 @@ use super::preprocess::Preprocessor;
 use super::preprocess::tokenizer::TextTokenizer;
 use super::repository::VerifiedModel;
 
-/// How long a tokenizer may take for a text of 400 words.
+/// The time that a tokenizer may take for a text of 400 words.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A long input, from which rows of any width are cut.
@@ -24,33 +24,35 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// A long row, and how many of its tokens the tokenizer puts before and after every text.
+    /// A long row; the tokenizer puts `before` tokens before every text, and `after` tokens after it.
     pub fn new(row: ModelInput, before: usize, after: usize) -> Self {
         Self { row, before, after }
     }
 
-    /// Its ids; of a text there are none.
+    /// The ids of its tokens or features; none for a text.
     pub fn ids(&self) -> &[u32] {
         self.row.ids()
     }
 
-    /// How many tokens stand before every text.
+    /// How many tokens the tokenizer puts before every text.
     pub fn before(&self) -> usize {
         self.before
     }
 
-    /// How many tokens stand around every text.
+    /// How many tokens the tokenizer puts before and after every text, together.
     pub fn around(&self) -> usize {
         self.before + self.after
     }
 
-    /// The row cut, or repeated, to a width. A text stays as it is: it is one cell. What stands around every text stays at its
-    /// ends, and what stands after it is never cut, however narrow the row: some heads look for it, and can't run without.
+    /// The row, cut or repeated to a width. A text is one cell and stays as it is. The tokens around every text stay at
+    /// the ends, and those after it are never cut, however narrow the row: some heads look for them, and can't run
+    /// without.
     pub fn of_width(&self, width: usize) -> ModelInput {
         self.with_body(width, 0)
     }
 
-    /// The same with another part of the sample in the middle, which begins `skipped` tokens later.
+    /// Like [`Sample::of_width`], with another part of the sample in the middle: the one that begins `skipped` tokens
+    /// later.
     pub fn with_body(&self, width: usize, skipped: usize) -> ModelInput {
         let framed = |ids: &[u32]| -> Vec<u32> {
             let before = self.before.min(width.saturating_sub(self.after));
@@ -73,7 +75,7 @@ impl Sample {
     }
 }
 
-/// The sample of a model. A tokenizer that does not come to an end is given up.
+/// The sample of a model. A tokenizer that takes too long is given up.
 pub fn of(verified: &VerifiedModel, preprocessor: &Arc<Preprocessor>, limit: &RunLimit) -> Result<Sample, ModelError> {
     let file = match &verified.manifest.preprocess {
         Preprocess::Tokenizer(settings) => &settings.file,
@@ -89,8 +91,9 @@ pub fn of(verified: &VerifiedModel, preprocessor: &Arc<Preprocessor>, limit: &Ru
         .map_err(|error| failed(error.to_string()))
 }
 
-/// A long input. Its ids are spread over the whole vocabulary or table as far as a text's can be, since rows of few ids would
-/// find the weights in the processor's caches. A tokenizer that knows nothing of such words gives one of its own tokens.
+/// A long input. Its ids are spread over the vocabulary or table as widely as a text's can be, since the weights for a
+/// few ids would stay in the processor's caches. If the tokenizer knows none of the words, it is one of the tokenizer's
+/// own tokens.
 pub fn of_words(preprocessor: &Preprocessor) -> Result<Sample, EncodeError> {
     let words: Vec<String> = (0..400_u32)
         .map(|at| format!("{:x}", at.wrapping_mul(0x9E37_79B1)))
@@ -104,7 +107,7 @@ pub fn of_words(preprocessor: &Preprocessor) -> Result<Sample, EncodeError> {
     if !matches!(row, ModelInput::Tokens { .. }) {
         return Ok(Sample::new(row, 0, 0));
     }
-    // Of a text without words nothing is left but what stands around every text.
+    // If the text has no words, only the tokens around every text are left.
     let empty = encode("").map(|encoding| encoding.input);
     let around = empty.as_ref().map(ModelInput::ids).unwrap_or_default();
     let alike = |pairs: &mut dyn Iterator<Item = (&u32, &u32)>| pairs.take_while(|(one, other)| one == other).count();

@@ -1,8 +1,8 @@
-//! Walks through an ONNX file as it is read, whatever its size, with little of it in memory: where its weights lie, how much there
-//! is to build, its SHA-256, and, for those who ask, what is left of it without its weights.
+//! Walks through an ONNX file while it is read, with little of it in memory: finds the files with its weights, bounds
+//! its size, computes its SHA-256, and, if asked, keeps the file without its weights.
 //!
-//! Every place where a tensor may be named is walked, by the numbers of `onnx.proto`: graphs, branches and loops inside nodes,
-//! functions and the defaults of their attributes, sparse tensors, what training left behind.
+//! Walks every place where `onnx.proto` allows a tensor: graphs, branches and loops inside nodes, functions and the
+//! defaults of their attributes, sparse tensors, what training left behind.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -10,23 +10,24 @@ use std::path::Path;
 
 use super::files::{self, Hashing};
 
-/// The deepest that messages may lie in each other: as deep as ONNX Runtime's own parser goes.
+/// The deepest nesting of messages, as in ONNX Runtime's own parser.
 const DEEPEST: usize = 100;
-/// The most nodes, attributes, tensors and so on.
+/// The most messages: nodes, attributes, tensors and so on.
 const MOST_MESSAGES: usize = 500_000;
-/// The most names, texts and byte strings.
+/// The most names and strings.
 const MOST_STRINGS: usize = 2_000_000;
 /// The most bytes that are kept of a file.
 const MOST_KEPT: usize = 64 << 20;
-/// Longer lists of a tensor are weights, and not kept: ten thousand whole numbers, as a list of labels may have, fit.
+/// Longer lists of a tensor, in bytes, are taken for weights and not kept. Ten thousand whole numbers fit, as a list of
+/// labels may have.
 const LONGEST_LIST: u64 = 128 << 10;
-/// The longest name of a file.
+/// The longest name of a file, in bytes.
 const LONGEST_NAME: u64 = 4096;
 
-/// What a walk found.
+/// The result of a walk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scan {
-    /// The files that weights of the graph lie in, as it names them, each once, in order.
+    /// The files with weights of the graph, by the names that it uses, sorted, without repeats.
     pub external: Vec<String>,
     /// The SHA-256 of the file, in hexadecimal.
     pub sha256: String,
@@ -34,14 +35,14 @@ pub struct Scan {
     pub kept: Vec<u8>,
 }
 
-/// Walks through a file. The error is a part of a line.
+/// Walks through a file; `keep` asks for [`Scan::kept`]. The error is a part of a line.
 pub fn file(path: &Path, keep: bool) -> Result<Scan, String> {
     let file = files::open(path, files::MOST_OF_ONNX).map_err(|error| error.to_string())?;
     let size = file.metadata().map_err(|error| error.to_string())?.len();
     walk::<File>(file, size, keep)
 }
 
-/// Walks through bytes.
+/// Walks through bytes, like [`file()`], and keeps nothing.
 pub fn bytes(bytes: &[u8]) -> Result<Scan, String> {
     walk(bytes, bytes.len() as u64, false)
 }
@@ -58,7 +59,7 @@ fn walk<R: Read>(from: R, size: u64, keep: bool) -> Result<Scan, String> {
     };
     let mut kept = Vec::new();
     walk.message(Kind::Model, size, 0, &mut kept).map_err(Problem::told)?;
-    // Whoever reads the file later gets what is in it now, and no more.
+    // A later reader of the file gets its content of then, and no more than was walked.
     if !walk.from.fill_is_empty().map_err(Problem::told)? {
         return Err("it grew while it was read".to_owned());
     }
@@ -99,7 +100,7 @@ impl Problem {
     }
 }
 
-/// The messages of an ONNX file that tensors may be below.
+/// The kinds of messages in an ONNX file that may contain tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Model,
@@ -114,16 +115,16 @@ enum Kind {
     Node,
     Attribute,
     Sparse,
-    /// A tensor that is no weight of the main graph.
+    /// A tensor that is not a weight of the main graph.
     Tensor,
-    /// A name and a value that say where a tensor's values lie.
+    /// One fact, by name, about the place of a tensor's values.
     Place {
         of_weight: bool,
     },
 }
 
 impl Kind {
-    /// What a field of it holds, if that is walked.
+    /// The kind of the message in this field, if it is walked.
     fn child(self, field: u64) -> Option<Kind> {
         Some(match (self, field) {
             (Kind::Model, 7) => Kind::Graph,
@@ -142,12 +143,12 @@ impl Kind {
         })
     }
 
-    /// Whether it is kept: what the main graph says of itself.
+    /// Whether it is kept: it is a part of what the main graph says about itself.
     fn is_kept(self) -> bool {
         matches!(self, Kind::Graph | Kind::Node | Kind::Attribute | Kind::Weight)
     }
 
-    /// Whether a field of it is kept, where it is not walked.
+    /// Whether a field is kept that is not walked.
     fn keeps(self, field: u64, length: u64) -> bool {
         match self {
             Kind::Graph => matches!(field, 11 | 12),
@@ -174,7 +175,7 @@ struct Walk<R> {
 }
 
 impl<R: Read> Walk<R> {
-    /// Walks to the end of a message; what is kept of it goes into `into`.
+    /// Walks to the end of a message; the kept part goes into `into`.
     fn message(&mut self, kind: Kind, end: u64, depth: usize, into: &mut Vec<u8>) -> Result<(), Problem> {
         if depth > DEEPEST {
             let problem = format!("its parts lie in each other more than {DEEPEST} deep");
@@ -233,7 +234,7 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    /// Takes note of a file that values lie in.
+    /// Notes a file that holds a tensor's values.
     fn weights_in(&mut self, location: &[u8], of_weight: bool) -> Result<(), Problem> {
         let location = str::from_utf8(location).map_err(|_| Problem::Malformed)?.to_owned();
         if !of_weight {

@@ -1,7 +1,8 @@
-//! Which ids of a tokenizer a graph knows. Tokens may have been added to the one and not to the other: `Gather` fails on ids
-//! beyond its table, and with it every row of the batch.
+//! Finds out which ids of a tokenizer the graph knows. Tokens may have been added to the tokenizer and not to the
+//! model: `Gather` fails on ids beyond its table, and with it every row of the batch.
 //!
-//! The graph itself is asked, with rows of one token and what stands around every text: its table may be quantised, tied, or behind other nodes.
+//! The graph itself is asked, with rows of one token and the tokens around every text: its table may be quantised,
+//! tied, or behind other nodes.
 
 use super::input::ModelInput;
 use super::onnx::RunLimit;
@@ -10,7 +11,8 @@ use super::runner::Runner;
 use super::sample;
 use super::sample::Sample;
 
-/// Has the tokenizer keep to the ids that the graph knows, and gives the sample that it makes then. The error is a part of a line.
+/// Limits the tokenizer to the ids that the graph knows, and gives the sample that the tokenizer makes then. The error
+/// is a part of a line.
 pub fn fit(
     runner: &mut dyn Runner,
     preprocessor: &Preprocessor,
@@ -20,10 +22,10 @@ pub fn fit(
     let Some(tokenizer) = preprocessor.tokenizer() else {
         return Ok(sample);
     };
-    // What is put around texts may be in no vocabulary.
+    // The tokens around every text may be missing from the vocabulary.
     let greatest = tokenizer.greatest_id().max(sample.ids().iter().max().copied());
     let rows = greatest.and_then(|greatest| known(runner, &sample, greatest));
-    // What was ended for want of time tells nothing of ids.
+    // A run that was ended by its time limit says nothing about ids.
     let Some(rows) = rows.filter(|_| !limit.was_hit()) else {
         return Ok(sample);
     };
@@ -38,11 +40,11 @@ pub fn fit(
     }
 }
 
-/// How many ids the graph knows, if not all up to the greatest.
+/// The number of ids that the graph knows; `None` if it knows all up to the greatest.
 fn known(runner: &mut dyn Runner, sample: &Sample, greatest: u32) -> Option<u32> {
     let (width, own) = (sample.around() + 1, sample.before());
     let framed = sample.of_width(width);
-    // Its special tokens may be beyond the table themselves.
+    // The tokenizer's special tokens may be beyond the table themselves.
     let all: Vec<usize> = (0..width).collect();
     let frames = [framed.clone(), with(&framed, &all, 0)?];
     for frame in frames {
@@ -66,7 +68,7 @@ fn known(runner: &mut dyn Runner, sample: &Sample, greatest: u32) -> Option<u32>
     None
 }
 
-/// The row with this id at some places.
+/// The row with this id at some of its places.
 fn with(row: &ModelInput, places: &[usize], id: u32) -> Option<ModelInput> {
     let ModelInput::Tokens { ids, type_ids } = row else {
         return None;

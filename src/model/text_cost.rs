@@ -5,21 +5,21 @@ use std::time::{Duration, Instant};
 use super::manifest::Truncation;
 use super::preprocess::Preprocessor;
 
-/// What preprocessing costs, by the hardest of some texts that are hard for one step of it or another.
+/// The cost of preprocessing: the highest over several texts, each of which is hard for some step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TextCost {
-    /// Nanoseconds for a text, were it empty.
+    /// Nanoseconds for each text, whatever its length.
     pub text_nanos: f64,
     /// Nanoseconds for each byte of a hard text.
     pub byte_nanos: f64,
-    /// What an ordinary text costs, as a part of that.
+    /// The cost of an ordinary text, relative to a hard one.
     pub usual: f64,
-    /// The most bytes of a text that cost anything.
+    /// The most bytes of a text that cost anything, since longer texts are cut.
     pub max_bytes: usize,
 }
 
 impl TextCost {
-    /// What texts of these sizes in bytes cost where all of them are hard.
+    /// The cost of texts of these sizes in bytes, if all of them are hard.
     pub fn of(&self, sizes: impl Iterator<Item = usize>) -> Duration {
         let nanos: f64 = sizes
             .map(|size| self.text_nanos + self.byte_nanos * size.min(self.max_bytes) as f64)
@@ -28,12 +28,12 @@ impl TextCost {
     }
 }
 
-/// The longest that measuring preprocessing may take; the text that is under way when it ends comes on top.
+/// The longest that measuring preprocessing may take, apart from the text that is under way when the time ends.
 const TEXTS_BUDGET: Duration = Duration::from_millis(50);
-/// The sizes of the texts that are measured: short ones are dear for each byte, because of what a text costs as such.
+/// The sizes of the measured texts, in bytes: short ones cost more for each byte, because each text has a fixed cost.
 const TEXT_SIZES: [usize; 2] = [64, 1024];
-/// What texts are made of that are hard: many words, long words that are cut into many tokens or into none, characters that
-/// take several bytes, fall apart, join or go away, white space alone.
+/// Parts of hard texts: many words, long words that become many tokens or none, characters that take several bytes,
+/// decompose, compose or disappear, white space alone.
 const HARD: [&str; 14] = [
     ".",
     "a ",
@@ -50,17 +50,17 @@ const HARD: [&str; 14] = [
     "İ",
     " ",
 ];
-/// What an ordinary text is like.
+/// An ordinary text.
 const ORDINARY: &str = "The acting is good, 하지만 이야기는 너무 길고 지루하다. ";
 
-/// Measures what preprocessing costs, by `clock`.
+/// Measures the cost of preprocessing, by `clock`. `max_bytes` is the most that is read of a text.
 pub fn of_texts(preprocessor: &Preprocessor, max_bytes: usize, clock: impl Fn() -> Instant) -> TextCost {
     let started = clock();
     let nanos = |text: &str| {
-        // The fastest of a few: whatever disturbs makes it slower.
+        // The fastest of a few: any disturbance makes it slower.
         let run = |_| {
             let started = clock();
-            // A text that can't be encoded costs what it took to find out.
+            // A text that can't be encoded costs the time that it took to find out.
             let _ = std::hint::black_box(preprocessor.encode(text, None, Some(Truncation::End)));
             clock().saturating_duration_since(started).as_nanos() as f64
         };

@@ -9,15 +9,16 @@ use super::manifest::Manifest;
 use super::runner::{RunError, Runner};
 use super::sample::Sample;
 
-/// How long a row of more tokens than are measured runs: positions are looked up first, and attention to so many would take minutes.
+/// How long a row may run that has more tokens than are measured: the look-up of positions comes first, and attention
+/// to so many tokens would take minutes.
 pub const PATIENCE_WITH_POSITIONS: Duration = Duration::from_secs(1);
-/// How many positions may be left unused before the first token's, where the padding's id is not known: it is 0 or 1 as a rule.
+/// How many positions before the first token's may be unused, if the padding's id is not known: it is usually 0 or 1.
 const UNUSED_POSITIONS: [usize; 2] = [1, 2];
 
-/// How many tokens the graph takes of the `told` ones: fewer where its table of positions ends before, since families that number
-/// them from the padding on leave the first ones unused, as many as its id and one. The error is that of the row of all, where none
-/// of these run.
-/// What else may be wrong with a row that `ended` says was ended for its time is for warm-up to find.
+/// How many of the `told` tokens the graph takes. That is fewer if its table of positions ends before: families that
+/// number tokens from the padding's id on leave the first positions unused, one more than the id. The error is that of
+/// the row with all tokens, if none of the shorter rows runs.
+/// If `ended` says that a row was ended by its time limit, whatever else is wrong with it is left to warm-up.
 pub fn tokens_taken(
     runner: &mut dyn Runner,
     sample: &Sample,
@@ -39,12 +40,12 @@ pub fn tokens_taken(
         .filter_map(|unused| told.checked_sub(unused));
     let taken = fewer
         .filter(|&tokens| tokens > 0)
-        // One more does not run: so the table ends right there, and nothing else is wrong with long rows.
+        // With one token more it does not run: so the table ends right there, and nothing else is wrong with long rows.
         .find(|&tokens| fails(tokens).is_none() && fails(tokens + 1).is_some());
     taken.ok_or(error)
 }
 
-/// What is told of a model that takes fewer tokens than its folder says.
+/// The note on a model that takes fewer tokens than its folder says.
 pub fn fewer_tokens(manifest: &Manifest, told: &Manifest) -> Note {
     let (taken, told) = (manifest.max_token_count(), told.max_token_count());
     Note {
@@ -60,8 +61,8 @@ pub fn fewer_tokens(manifest: &Manifest, told: &Manifest) -> Note {
     }
 }
 
-/// Runs the smallest shape and the largest ones, so that the first caller does not pay for what ONNX Runtime does once,
-/// and so that the memory which the process needs is its own before it serves. Says how long the longest run took.
+/// Runs the smallest shape and the largest ones, so that the first caller does not pay for what ONNX Runtime does only
+/// once, and so that the process has the memory that it needs before it serves. Gives the time of the longest run.
 pub fn warm_up(runner: &mut dyn Runner, sample: &Sample, bounds: ShapeBounds) -> Result<Duration, RunError> {
     let mut slowest = Duration::ZERO;
     for (rows, width) in bounds.largest().into_iter().chain([(1, 1)]) {
@@ -80,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    /// A graph whose table of positions takes so many tokens.
+    /// A graph whose table has this many positions.
     struct Table(usize);
 
     impl Runner for Table {
@@ -109,7 +110,7 @@ mod tests {
             (65, 9, Some(65)),
             (64, 9, Some(64)),
             (56, 9, Some(56)),
-            // It ends elsewhere: that has another cause, which is told as an error.
+            // The table ends elsewhere: the failure has another cause, which the error tells.
             (60, 9, None),
             (50, 9, None),
             (56, 1, None),

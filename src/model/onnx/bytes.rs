@@ -1,5 +1,5 @@
-//! The bytes of an ONNX file and of the weights beside it, as they were when their SHA-256 was taken: sessions are made of these and
-//! of nothing else, so that no file can be exchanged in between.
+//! The bytes of an ONNX file and of the files with its weights, as they were when their SHA-256 was checked. Sessions
+//! are made of these bytes only, so that no file can be exchanged in between.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,32 +12,32 @@ use crate::model::manifest::Manifest;
 use crate::model::model_error::ModelError;
 use crate::model::{files, scan};
 
-/// Where the bytes lie, to be read again.
+/// The place where the bytes can be read again.
 #[derive(Clone)]
 pub(super) struct Origin(Arc<(PathBuf, Manifest)>);
 
-/// The bytes.
+/// The bytes of an ONNX file and of the files with its weights.
 pub struct OnnxBytes {
-    /// Those of the ONNX file.
     pub(super) model: Bytes,
-    /// Those of the files that its weights lie in, as it names them.
+    /// The files that hold its weights, by the names that the ONNX file uses.
     pub(super) external: Vec<(String, Arc<[u8]>)>,
     origin: Origin,
 }
 
 impl OnnxBytes {
-    /// Reads the manifest's ONNX file and the files beside it. Each must be the one whose SHA-256 the manifest has.
+    /// Reads the manifest's ONNX file and the files with its weights. Each must have the SHA-256 that the manifest
+    /// lists.
     pub fn read(folder: &Path, manifest: &Manifest) -> Result<Self, ModelError> {
         Origin(Arc::new((folder.to_owned(), manifest.clone()))).read()
     }
 
-    /// The bytes of a file that the ONNX file names.
+    /// The bytes of a file, by the name that the ONNX file uses.
     pub(super) fn beside(&self, location: &str) -> Option<&[u8]> {
         let found = self.external.iter().find(|(name, _)| name == location);
         found.map(|(_, bytes)| &**bytes)
     }
 
-    /// The same with these values of the graph as outputs too.
+    /// A copy whose graph has these of its values as outputs too.
     pub(super) fn with_outputs(&self, values: &[&str]) -> Self {
         Self {
             model: Bytes::from(rewrite::with_outputs(self.model.to_vec(), values)),
@@ -46,14 +46,13 @@ impl OnnxBytes {
         }
     }
 
-    /// Where they were read.
     pub(super) fn origin(&self) -> Origin {
         self.origin.clone()
     }
 }
 
 impl Origin {
-    /// Reads the same bytes again.
+    /// Reads the bytes again; they must have the same SHA-256.
     pub(super) fn read(&self) -> Result<OnnxBytes, ModelError> {
         let (folder, manifest) = &*self.0;
         let file = &manifest.onnx.file;

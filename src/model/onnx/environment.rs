@@ -6,17 +6,17 @@ use std::sync::OnceLock;
 
 use ort::environment::Environment;
 
-/// The ONNX Runtime library, loaded, and its environment: one a process.
+/// The ONNX Runtime library, loaded, with its environment; one in a process.
 pub struct Runtime {
     pub(super) environment: Environment,
-    /// Where the library was found.
+    /// The path of the library.
     pub library: PathBuf,
-    /// The library's version, for instance `1.28.0`.
+    /// Its version, for instance `1.28.0`.
     pub version: String,
 }
 
 impl Runtime {
-    /// The process's runtime, loaded at the first call. The error is one line.
+    /// The process's runtime; the first call loads it. The error is one line.
     pub fn get() -> Result<&'static Runtime, String> {
         static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
         RUNTIME.get_or_init(Self::load).as_ref().map_err(String::clone)
@@ -57,7 +57,8 @@ impl Runtime {
     }
 }
 
-/// What the loader says names the file; what ort says of a library that is too old names both versions.
+/// The part of the error for people: the loader's message names the file, and ort's message on a library that is too
+/// old names both versions.
 #[cfg(feature = "ort-dynamic")]
 fn innermost(error: &ort::LoadDynamicError) -> String {
     match error {
@@ -69,11 +70,11 @@ fn innermost(error: &ort::LoadDynamicError) -> String {
     }
 }
 
-/// The version that a library says it has; `ort` reads it too, and keeps it to itself.
+/// The version that a library reports. `ort` reads it too, but does not give it.
 #[cfg(feature = "ort-dynamic")]
 fn version_of(library: &Path) -> Option<String> {
-    // SAFETY: the library was loaded before, so this runs no initialisers; the function is the one that every ONNX
-    // Runtime exports, with the type that ort's own bindings give it, and the string that it gives is static.
+    // SAFETY: the library was loaded before, so this runs no initialisers. The function is the one that every ONNX
+    // Runtime exports, with the type that ort's own bindings give it, and the string that it returns is static.
     unsafe {
         let library = libloading::Library::new(library).ok()?;
         let base = library

@@ -1,4 +1,4 @@
-//! Which input of a graph is fed with what, by the manifest.
+//! Finds out from the manifest what each input of a graph is fed with.
 
 use ort::value::{Outlet, TensorElementType};
 
@@ -63,7 +63,7 @@ pub(super) fn feed_for(input: &Outlet, manifest: &Manifest) -> Result<Feed, Stri
     })
 }
 
-/// The sizes that a transformer's graph takes alone; those that the manifest allows must fit in.
+/// The sizes that a transformer's graph is fixed to. The sizes that the manifest allows must fit into them.
 pub(super) fn fixed(inputs: &[Outlet], manifest: &Manifest) -> Result<Fixed, String> {
     let Preprocess::Tokenizer(settings) = &manifest.preprocess else {
         return Ok(Fixed::default());

@@ -1,4 +1,4 @@
-//! A batch as the tensors that a graph takes: padded ids, masks, texts.
+//! Builds the tensors that a graph takes from a batch: padded ids, masks, texts.
 
 use std::sync::Arc;
 
@@ -20,10 +20,10 @@ pub(super) enum FeedKind {
     Texts { columns: bool },
 }
 
-/// The numbers that an input of the graph holds.
+/// The type of the numbers that an input holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Numbers {
-    /// What its kind holds elsewhere: whole numbers of 64 bits, for transformers.
+    /// The usual type of this kind of input; for transformers 64-bit integers.
     Usual,
     I32,
     F32,
@@ -31,14 +31,14 @@ pub(super) enum Numbers {
     Bool,
 }
 
-/// The shape that a batch is padded to, where the graph takes one alone.
+/// The shape that batches are padded to, if the graph takes only one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fixed {
     pub rows: Option<usize>,
     pub width: Option<usize>,
 }
 
-/// Builds one padded input of the graph. Rows that only fill a batch up are its first one again.
+/// Builds one padded input. If the graph has a fixed number of rows, copies of the first row fill the batch up.
 pub(super) fn tensor_for(
     kind: FeedKind,
     numbers: Numbers,
@@ -60,7 +60,7 @@ pub(super) fn tensor_for(
     let inputs = all;
     let rows = inputs.len();
     let widest = inputs.iter().map(|input| input.width()).max().unwrap_or(0);
-    // A row has a cell at least, be it padding: not every graph can run on none.
+    // A row has at least one cell, which may be padding: some graphs can't run on empty rows.
     let width = fixed.width.unwrap_or(widest).max(1);
     let shape = [rows, width];
     Ok(match kind {
@@ -81,13 +81,13 @@ pub(super) fn tensor_for(
             integers(shape, values, numbers)?
         }
         FeedKind::Positions { first } => {
-            // A place that counts as none is the one before the first; the mask hides it anyway.
+            // A position that does not count is the one before the first; the mask hides it anyway.
             let none = i64::from(first.saturating_sub(1));
             let values = padded(inputs, width, none, |input| (i64::from(first)..).take(input.width()));
             integers(shape, values, numbers)?
         }
         FeedKind::FeatureIds => {
-            // Bucket counts are at most 2^30, so ids fit an i32.
+            // There are at most 2^30 buckets, so ids fit an i32.
             let values = padded(inputs, width, pad_id as i32, |input| {
                 input.ids().iter().map(|&id| id as i32)
             });
@@ -112,7 +112,7 @@ pub(super) fn tensor_for(
 }
 
 fn integers(shape: [usize; 2], values: Vec<i64>, numbers: Numbers) -> Result<SessionInputValue<'static>, ort::Error> {
-    // Ids of a vocabulary, places and segments fit 32 bits; only masks are fed as anything else than whole numbers.
+    // Ids, positions and token types fit 32-bit integers; only masks may be fed as other types.
     let values = values.into_iter();
     Ok(match numbers {
         Numbers::Usual => Tensor::from_array((shape, values.collect::<Vec<_>>()))?.into(),

@@ -1,6 +1,11 @@
-//! ONNX Runtime: the library, and one session a runner. The only folder that imports `ort`.
+//! ONNX Runtime: the library, and one session for each runner. The only folder that imports `ort`.
 //!
 //! A session belongs to one thread at a time. Messages of ONNX Runtime go into errors for the log, never to callers.
+//!
+//! In reading order: `environment.rs` (the library) → `bytes.rs` and `weights.rs` (what sessions are made of) →
+//! `rewrite.rs` (small changes to it) → `opener.rs` and `watch.rs` (a session, and limits on its runs) → `feeds.rs` and
+//! `inputs.rs` → `outputs.rs` → `onnx_runner.rs` (all of it as a runner); beside them `probe.rs` (a look inside a
+//! graph) and `words.rs` (messages for people).
 
 mod bytes;
 mod environment;

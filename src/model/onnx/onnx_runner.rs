@@ -1,4 +1,4 @@
-//! A runner of batches by one session of ONNX Runtime.
+//! A runner that runs batches on one session of ONNX Runtime.
 
 use std::sync::Arc;
 
@@ -23,13 +23,11 @@ use crate::model::runner::{RunError, Runner};
 pub struct Source<'a> {
     /// The ONNX file and the files beside it.
     pub bytes: &'a OnnxBytes,
-    /// What the graph must look like.
+    /// The inputs and the output that the graph must have.
     pub manifest: &'a Manifest,
-    /// The id that fills padded rows.
     pub pad_id: u32,
-    /// The weights that all sessions use, if they share them.
+    /// The weights that all sessions share, if they do.
     pub weights: Option<&'a SharedWeights>,
-    /// How long a run may take.
     pub limit: &'a RunLimit,
 }
 
@@ -45,7 +43,7 @@ pub struct OnnxRunner {
 }
 
 impl OnnxRunner {
-    /// Loads the manifest's ONNX file and checks that its inputs and its output are what the manifest promises.
+    /// Opens the manifest's ONNX file, and checks that its inputs and its output are those of the manifest.
     pub fn load(runtime: &'static Runtime, source: Source<'_>, settings: SessionSettings) -> Result<Self, String> {
         let Source { manifest, pad_id, .. } = source;
         let open = Opener {

@@ -1,4 +1,4 @@
-//! Opening a session, and running it within a limit.
+//! Opens sessions, and runs them within a limit.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use super::weights::SharedWeights;
 use super::words::missing_locale;
 use crate::model::runner::RunError;
 
-/// How a session is set up.
+/// The settings of a session.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionSettings {
-    /// Threads inside one run.
+    /// Threads of ONNX Runtime inside one run.
     pub intra_threads: usize,
 }
 
-/// Opens sessions of one model, all alike.
+/// Opens sessions of one model that are all alike.
 #[derive(Clone)]
 pub(super) struct Opener {
     pub environment: &'static Environment,
@@ -31,7 +31,7 @@ pub(super) struct Opener {
     pub limit: RunLimit,
 }
 
-/// Runs a session, and ends the run when its limit is past or it is called off.
+/// Runs a session. Ends the run when its limit has passed or it is called off.
 pub(super) fn run_within<'s, 'i, 'v: 'i, const N: usize>(
     session: &'s mut Session,
     options: &'s Arc<RunOptions>,
@@ -45,7 +45,7 @@ pub(super) fn run_within<'s, 'i, 'v: 'i, const N: usize>(
     }
     let watched = Watched::new(Stoppable::Run(Arc::clone(options)), limit);
     let outputs = session.run_with_options(inputs, &**options);
-    // What was ended says so in its own words; what ended by itself just in time counts.
+    // A run that was ended has an error of our own; one that finished just in time counts.
     if watched.over() {
         options.unterminate().map_err(fail)?;
         if outputs.is_err() {
@@ -56,7 +56,8 @@ pub(super) fn run_within<'s, 'i, 'v: 'i, const N: usize>(
 }
 
 impl Opener {
-    /// A session of these bytes. Where the machine lacks [`USUAL_LOCALE`], [`LOCALE`] takes its place in a copy of them.
+    /// A session of these bytes. If the machine does not have [`USUAL_LOCALE`], a copy of the graph uses [`LOCALE`]
+    /// instead.
     pub fn session(&self, bytes: &OnnxBytes) -> Result<Session, ort::Error> {
         let opened = self.session_of(&bytes.model, bytes);
         let lacking = |error: &ort::Error| missing_locale(&error.to_string()) == Some(USUAL_LOCALE);
@@ -73,11 +74,12 @@ impl Opener {
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_intra_threads(self.settings.intra_threads)?
             .with_inter_threads(1)?
-            // Threads that spin while they wait for work starve the other sessions and the network.
+            // Threads that spin while they wait for work would take the processor from other sessions and the network.
             .with_intra_op_spinning(false)?
-            // Texts come in all lengths: planned memory for each shape would be kept for good.
+            // Texts have all lengths: memory planned for each shape would be kept for good.
             .with_memory_pattern(false)?
-            // What fails comes back as an error, and is said once; here it would go to stderr too, in a form of its own.
+            // A failure comes back as an error and is logged once; here ONNX Runtime would also write it to stderr, in
+            // a form of its own.
             .with_log_level(LogLevel::Fatal)?
             .with_config_entry("session.use_env_allocators", "0")?;
         if let Some(weights) = &self.weights {
@@ -91,8 +93,8 @@ impl Opener {
     }
 }
 
-/// The locale of graphs that say nothing of it: exporters leave it out, and images of containers seldom have it.
+/// The locale of graphs that name none: exporters leave it out, and container images seldom have it.
 pub const USUAL_LOCALE: &str = "en_US.UTF-8";
-/// The locale that folds every letter on every machine with a C library of the last years. Where [`USUAL_LOCALE`] is missing, this
-/// one does its work: both fold by Unicode.
+/// A locale that every machine with a recent C library has, and that folds every letter. It replaces [`USUAL_LOCALE`]
+/// where that is missing: both fold by Unicode's rules.
 pub const LOCALE: &str = "C.UTF-8";

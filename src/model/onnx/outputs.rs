@@ -1,7 +1,7 @@
-//! What a graph gives for a batch, as rows of numbers: from a tensor, from one map a row (`ZipMap`), or from one output
-//! a label; and the winner of each row, where the graph names it.
+//! Reads a graph's outputs for a batch as rows of numbers: from a tensor, from one map for each row (`ZipMap`), or from
+//! one output for each label; and the winner of each row, if the graph names it.
 //!
-//! Decides at load which of these the manifest's output is; a batch that gives anything else fails.
+//! Which of these the manifest's output is, is decided when the model loads; a batch that gives anything else fails.
 
 use std::collections::HashMap;
 
@@ -13,27 +13,27 @@ use ort::value::{DynMapValueType, DynValue, Outlet, TensorElementType, ValueType
 use crate::model::manifest::{Manifest, OutputKind};
 use crate::model::runner::RunError;
 
-/// Reads a model's output.
+/// Reads the outputs of a model.
 #[derive(Clone)]
 pub(super) struct OutputReader {
     labels: usize,
     kind: OutputKind,
     form: Form,
-    /// The output that names the winner of each row, and the index of each name.
+    /// The output that names each row's winner, and the index of each name.
     winner: Option<(String, Places)>,
 }
 
 #[derive(Clone)]
 enum Form {
-    /// A tensor `[rows, labels]`, or `[rows, 1]` or `[rows]` where a single number tells two labels apart.
+    /// A tensor `[rows, labels]`; or `[rows, 1]` or `[rows]`, if a single number decides between two labels.
     Tensor { name: String },
-    /// A sequence of maps from a label's key to its number, one map a row.
+    /// A sequence of maps, one for each row, from a label's key to its number.
     Maps { name: String, places: Places },
-    /// A tensor `[rows]` or `[rows, 1]` for each label.
+    /// For each label a tensor `[rows]` or `[rows, 1]`.
     Columns { names: Vec<String> },
 }
 
-/// The column of each key of a map.
+/// The index of the column of each key.
 #[derive(Clone)]
 enum Places {
     Texts(HashMap<String, usize>),
@@ -45,7 +45,7 @@ impl Places {
         Self::Texts(keys.iter().enumerate().map(|(at, key)| (key.clone(), at)).collect())
     }
 
-    /// The error is the first key that is no whole number.
+    /// The error is the first key that is not a whole number.
     fn of_integers(keys: &[String]) -> Result<Self, &String> {
         let keys = keys.iter().enumerate();
         let places = keys.map(|(at, key)| key.parse().map(|key| (key, at)).map_err(|_| key));
@@ -54,7 +54,7 @@ impl Places {
 }
 
 impl OutputReader {
-    /// Checks that the session's outputs are what the manifest promises.
+    /// Checks that the session has the outputs that the manifest names.
     pub(super) fn new(outputs: &[Outlet], manifest: &Manifest) -> Result<Self, String> {
         let form = if manifest.onnx.columns.is_empty() {
             let output = find(outputs, &manifest.onnx.output)?;
@@ -77,7 +77,8 @@ impl OutputReader {
         })
     }
 
-    /// The batch's rows, `[rows, labels]`; where the graph names the winner, its index is one more number at the end of each.
+    /// The batch's rows, `[rows, labels]`. If the graph names the winner, each row ends with one more number, the
+    /// winner's index.
     pub(super) fn read(&self, outputs: &SessionOutputs<'_>, rows: usize) -> Result<Array2<f32>, RunError> {
         let get = |name: &str| {
             let found = outputs.get(name);
@@ -121,11 +122,11 @@ impl OutputReader {
         )))
     }
 
-    /// The two numbers that say the same as one: for the second label against the first.
+    /// Two numbers, for two labels, that say the same as one number for the second label.
     fn both(&self, value: f32) -> [f32; 2] {
         match self.kind {
             OutputKind::Probabilities => [1.0 - value, value],
-            // The softmax of these is the logistic function of the one; that of an infinite one is 0 or 1.
+            // The softmax of these two is the logistic function of the one; for an infinite one it is 0 or 1.
             _ => {
                 let half = value.clamp(f32::MIN, f32::MAX) / 2.0;
                 [-half, half]
@@ -196,7 +197,8 @@ fn winners(name: &str, output: &DynValue, places: &Places, rows: usize) -> Resul
     }
 }
 
-/// A tensor's shape, and its numbers in single precision, if they are as many as `fits` says. What has another size is not copied.
+/// A tensor's shape and its numbers in single precision, if `fits` accepts how many there are. Other tensors are not
+/// copied.
 fn numbers(output: &DynValue, fits: impl Fn(usize) -> bool) -> Result<(Vec<i64>, Vec<f32>), RunError> {
     let check = |shape: &[i64], values: usize| {
         if fits(values) {

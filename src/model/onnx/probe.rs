@@ -1,4 +1,4 @@
-//! A session that shows what nodes inside a graph give: for looking at exports before they serve.
+//! A session that shows the values of nodes inside a graph, to look at exports before they serve.
 
 use std::sync::Arc;
 
@@ -12,18 +12,18 @@ use super::watch::RunLimit;
 use super::words::load_problem;
 use crate::model::runner::RunError;
 
-/// What one value of a graph is, for one text.
+/// One value of a graph, for one text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen {
-    /// A tensor of numbers, whole ones included, flattened.
+    /// A tensor of numbers (floats or whole ones), flattened.
     Numbers(Vec<f32>),
-    /// A tensor of texts, flattened.
+    /// A tensor of strings, flattened.
     Texts(Vec<String>),
     /// Anything else.
     Other,
 }
 
-/// A graph that reads one text, opened to look inside.
+/// A graph that reads one text, opened for a look inside.
 pub struct Probe {
     session: Session,
     options: Arc<RunOptions>,
@@ -32,7 +32,7 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Opens a file with these values of its graph to see. Each look at a text is a run within `limit`.
+    /// Opens a file so that these values of its graph can be seen. Each look at a text is a run within `limit`.
     pub fn open(
         runtime: &'static Runtime,
         bytes: &OnnxBytes,
@@ -58,7 +58,7 @@ impl Probe {
         })
     }
 
-    /// What the values are for this text, in the order in which they were named.
+    /// The values for this text, in the order in which they were named.
     pub fn see(&mut self, text: &str) -> Result<Vec<Seen>, RunError> {
         let fail = |error: ort::Error| RunError(error.to_string());
         let columns = self.session.inputs().first();

@@ -1,6 +1,6 @@
 //! Small changes to an ONNX file in memory, before a session reads it: more outputs, another locale.
 //!
-//! Works on the encoded messages and copies all that it does not change; numbers as in `onnx.proto`.
+//! Works on the encoded messages, with numbers as in `onnx.proto`, and copies everything that it does not change.
 
 use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
 
@@ -17,8 +17,8 @@ const ATTRIBUTE_KIND: u32 = 20;
 /// `AttributeProto.STRING`.
 const KIND_TEXT: u64 = 3;
 
-/// The model with these values as outputs too. A message that comes twice is merged with the first, so the outputs can follow
-/// at the end.
+/// The model with these values as outputs too. Protobuf merges a message that comes twice, so the outputs can be
+/// appended at the end.
 pub(super) fn with_outputs(mut model: Vec<u8>, names: &[&str]) -> Vec<u8> {
     let mut graph = Vec::new();
     for name in names {
@@ -30,7 +30,7 @@ pub(super) fn with_outputs(mut model: Vec<u8>, names: &[&str]) -> Vec<u8> {
     model
 }
 
-/// The model with this locale wherever it changes the case of texts; nothing if it can't be read.
+/// The model with this locale wherever it changes the case of texts; `None` if it can't be decoded.
 pub(super) fn with_locale(model: &[u8], locale: &str) -> Option<Vec<u8>> {
     changed(model, MODEL_GRAPH, &|graph| graph_with_locale(graph, locale))
 }
@@ -43,7 +43,7 @@ fn node_with_locale(node: &[u8], locale: &str) -> Option<Vec<u8>> {
     let all = fields(node)?;
     let is = |field: &Field<'_>, tag, value: &[u8]| field.tag == tag && field.content == Some(value);
     if !all.iter().any(|field| is(field, NODE_OPERATION, b"StringNormalizer")) {
-        // Nodes may hold graphs of their own.
+        // Nodes may contain graphs.
         return changed(node, NODE_ATTRIBUTE, &|attribute| {
             changed(attribute, ATTRIBUTE_GRAPH, &|graph| graph_with_locale(graph, locale))
         });
@@ -68,13 +68,13 @@ fn node_with_locale(node: &[u8], locale: &str) -> Option<Vec<u8>> {
 /// A field of a message.
 struct Field<'a> {
     tag: u32,
-    /// All of it, tag and length included.
+    /// The whole field, tag and length included.
     whole: &'a [u8],
-    /// What it holds, where it is a message, a text or bytes.
+    /// The content, if the field is a message, a string or bytes.
     content: Option<&'a [u8]>,
 }
 
-/// The fields of a message; nothing if it is not one.
+/// The fields of a message; `None` if the bytes are not a message.
 fn fields(mut rest: &[u8]) -> Option<Vec<Field<'_>>> {
     let mut found = Vec::new();
     while !rest.is_empty() {
@@ -98,7 +98,7 @@ fn fields(mut rest: &[u8]) -> Option<Vec<Field<'_>>> {
     Some(found)
 }
 
-/// The message with every field of that tag changed.
+/// The message with `change` applied to every field with this tag.
 fn changed(message: &[u8], tag: u32, change: &dyn Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
     let mut changed = Vec::with_capacity(message.len() + 64);
     for field in fields(message)? {
@@ -126,7 +126,7 @@ mod tests {
         message
     }
 
-    /// A model of one node with these attributes.
+    /// A model with one node that has these attributes.
     fn model(operation: &[u8], attributes: &[Vec<u8>]) -> Vec<u8> {
         let mut node = message(NODE_OPERATION, operation);
         for attribute in attributes {

@@ -1,7 +1,7 @@
-//! Ends what ONNX Runtime does for too long: runs past their limit, and runs and loads that were called off.
+//! Ends work of ONNX Runtime that takes too long: runs past their limit, and runs and loads that were called off.
 //!
-//! One thread for the process, which counts ticks and not the time of day: a machine that stood still for a minute did not run a
-//! minute. It waits without a tick while nothing runs.
+//! One thread does it for the whole process. It counts ticks, and not the time of day: on a machine that was suspended
+//! for a minute no run took that minute. It waits without ticks while nothing runs.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,10 +13,10 @@ use ort::session::builder::LoadCanceler;
 
 use crate::model::limited::CallOff;
 
-/// How often it looks.
+/// How often the thread checks what is running.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How long the runs of a model may take; all its sessions share it.
+/// How long the runs of a model may take; all its sessions share one limit.
 #[derive(Clone, Debug)]
 pub struct RunLimit(Arc<Shared>);
 
@@ -29,8 +29,8 @@ struct Shared {
 }
 
 impl RunLimit {
-    /// A limit for a model that loads, and the flag that calls everything off. The first run that takes longer ends the load: no
-    /// other is begun.
+    /// A limit for a model that loads, and the flag that calls its runs off. The first run that takes longer ends the
+    /// load: no other run begins.
     pub fn new(limit: Duration, off: CallOff) -> Self {
         let shared = Shared {
             ticks: AtomicU64::new(0),
@@ -43,12 +43,12 @@ impl RunLimit {
         new
     }
 
-    /// Another limit, which is called off with this one.
+    /// A second limit, which is called off together with this one.
     pub fn beside(&self, limit: Duration) -> Self {
         Self::new(limit, self.0.off.clone())
     }
 
-    /// Changes the limit, for runs that are under way too, and forgets that it was hit.
+    /// Changes the limit, for runs under way too, and forgets that it was hit.
     pub fn set(&self, limit: Duration) {
         self.0.hit.store(false, Ordering::Release);
         let ticks = limit.as_millis().div_ceil(TICK.as_millis());
@@ -57,53 +57,52 @@ impl RunLimit {
             .store(u64::try_from(ticks).unwrap_or(u64::MAX), Ordering::Release);
     }
 
-    /// The model serves from now on, within another limit: a run that takes longer says nothing about the next one.
+    /// Changes the limit for a model that serves from now on: a run that takes longer no longer prevents the next one.
     pub fn serve(&self, limit: Duration) {
         self.0.serves.store(true, Ordering::Release);
         self.set(limit);
     }
 
-    /// Whether no run may begin any more.
+    /// Whether no more runs may begin.
     pub(super) fn is_spent(&self) -> bool {
         self.is_off() || self.was_hit() && !self.0.serves.load(Ordering::Acquire)
     }
 
-    /// The limit.
     pub fn get(&self) -> Duration {
         TICK.saturating_mul(u32::try_from(self.0.ticks.load(Ordering::Acquire)).unwrap_or(u32::MAX))
     }
 
-    /// Whether all runs are ended.
+    /// Whether all runs are called off.
     pub fn is_off(&self) -> bool {
         self.0.off.is_off()
     }
 
-    /// Whether a run was ended for it since it was set.
+    /// Whether a run was ended by the limit since it was set.
     pub fn was_hit(&self) -> bool {
         self.0.hit.load(Ordering::Acquire)
     }
 
-    /// Ends all runs, those that come too.
+    /// Ends all runs, now and from now on.
     pub fn call_off(&self) {
         self.0.off.call_off();
     }
 }
 
-/// What can be ended.
+/// Work that can be ended.
 pub(super) enum Stoppable {
     /// A run.
     Run(Arc<RunOptions>),
-    /// The making of a session; it has no limit of its own.
+    /// Making a session, which has no time limit of its own.
     Load(LoadCanceler),
 }
 
-/// What is under way; whoever holds it says by its end that it is over.
+/// Work that is being watched, until its owner calls [`Watched::over`].
 pub(super) struct Watched {
     number: u64,
 }
 
 impl Watched {
-    /// Has something watched.
+    /// Begins to watch.
     pub(super) fn new(what: Stoppable, limit: &RunLimit) -> Self {
         let mut state = state();
         let number = state.next;
@@ -117,7 +116,7 @@ impl Watched {
         };
         state.watched.insert(number, watch);
         if !state.started {
-            // It ends with the process.
+            // The thread ends with the process.
             let thread = std::thread::Builder::new().name("run-watch".into()).spawn(tick);
             state.started = thread.is_ok();
         } else if state.idle {
@@ -126,7 +125,7 @@ impl Watched {
         Self { number }
     }
 
-    /// It is over; whether it was ended.
+    /// Stops watching. Gives whether the work was ended.
     pub(super) fn over(self) -> bool {
         let ended = state().watched.remove(&self.number).is_some_and(|watch| watch.ended);
         std::mem::forget(self);

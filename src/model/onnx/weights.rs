@@ -1,7 +1,7 @@
 //! One copy of a model's weights for all its sessions.
 //!
-//! ONNX Runtime reads a copy of its own for each session. What is given to a session as an initializer is used where it
-//! lies; what the kernels make of it (packed matrices) is shared only for such weights, by way of a container. So the
+//! By default each session of ONNX Runtime reads a copy of its own. A weight that a session is given as an initializer
+//! is used where it lies, and what kernels make of such weights (packed matrices) is shared through a container. So the
 //! large weights are read here, once, from the same bytes. The sessions keep them alive: nothing is borrowed.
 
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use prost::bytes::Bytes;
 
 use super::bytes::OnnxBytes;
 
-/// Smaller weights are not worth sharing.
+/// Smaller weights, in bytes, are not worth sharing.
 const SMALLEST: usize = 4096;
-/// What a tensor says of values that lie in another file.
+/// The value of a tensor's `data_location` if its values are in another file.
 const EXTERNAL: i32 = 1;
 
-/// The large weights of a model, and what kernels packed of them; cheap to clone.
+/// The large weights of a model, and what kernels made of them; cheap to clone.
 #[derive(Clone)]
 pub struct SharedWeights {
     weights: Arc<Vec<(String, Arc<DynValue>)>>,
@@ -26,8 +26,8 @@ pub struct SharedWeights {
 }
 
 impl SharedWeights {
-    /// Takes the large weights out of an ONNX file and the files beside it. Nothing if there are none, or if the file can't be
-    /// read: what is wrong with it, ONNX Runtime says better.
+    /// Takes the large weights out of an ONNX file and the files with its weights. `None` if there are none, or if the
+    /// file can't be decoded: ONNX Runtime has the better error message.
     pub fn read(bytes: &OnnxBytes) -> Option<Self> {
         let graph = ModelProto::decode(bytes.model.clone()).ok()?.graph?;
         let lend = |tensor: TensorProto| tensor.lend(bytes);
@@ -38,7 +38,7 @@ impl SharedWeights {
         })
     }
 
-    /// Lets a session use them instead of its own.
+    /// Makes a session use these weights and not its own.
     pub(super) fn lend_to(&self, mut builder: SessionBuilder) -> Result<SessionBuilder, ort::Error> {
         for (name, value) in self.weights.iter() {
             builder = builder.with_initializer(name, Arc::clone(value))?;
@@ -47,7 +47,8 @@ impl SharedWeights {
     }
 }
 
-/// The fields of an ONNX file that matter here; numbers as in `onnx.proto`. Byte strings are parts of the file's bytes.
+/// The fields of an ONNX file that matter here, with numbers as in `onnx.proto`. Byte strings are slices of the file's
+/// bytes.
 #[derive(Clone, PartialEq, Message)]
 struct ModelProto {
     #[prost(message, optional, tag = "7")]
@@ -76,7 +77,7 @@ struct TensorProto {
     data_location: i32,
 }
 
-/// A name and a value that say where a tensor's values lie.
+/// One fact, by name, about the place of a tensor's values.
 #[derive(Clone, PartialEq, Message)]
 struct Place {
     #[prost(string, tag = "1")]
@@ -86,7 +87,7 @@ struct Place {
 }
 
 impl TensorProto {
-    /// The weight as a value that sessions can use; nothing for small ones and for types that few models have.
+    /// The weight as a value that sessions can use; `None` for small weights and for types that few models have.
     fn lend(self, bytes: &OnnxBytes) -> Option<(String, Arc<DynValue>)> {
         let raw = self.raw(bytes)?;
         if raw.len() < SMALLEST {
@@ -103,7 +104,8 @@ impl TensorProto {
 }
 
 impl TensorProto {
-    /// Its values as they lie in the file, or in one beside it; nothing if that is not how it holds them.
+    /// The weight's values as they are in the file, or in the file with weights; `None` if it holds them in another
+    /// form.
     fn raw<'a>(&'a self, bytes: &'a OnnxBytes) -> Option<&'a [u8]> {
         if self.data_location != EXTERNAL {
             return Some(&self.raw_data);
@@ -129,7 +131,7 @@ where
     if !rest.is_empty() {
         return None;
     }
-    // Dimensions that promise more than there is are for ONNX Runtime to refuse.
+    // A shape that promises more values than there are, ONNX Runtime refuses.
     let promised = dims
         .iter()
         .try_fold(1_usize, |all, &dim| all.checked_mul(usize::try_from(dim).ok()?));

@@ -1,6 +1,7 @@
-//! What ONNX Runtime says, in words for people: without the places in its own source, and with a remedy where the cause is a known one.
+//! ONNX Runtime's messages in words for people: without the places in its own source, and with a remedy if the cause is
+//! known.
 
-/// What stops a load, in one line.
+/// The reason that a model can't be loaded, in one line.
 pub(super) fn load_problem(message: &str) -> String {
     let message = plain(message);
     let told = missing_locale(&message)
@@ -11,7 +12,7 @@ pub(super) fn load_problem(message: &str) -> String {
     told.unwrap_or_else(|| format!("ONNX Runtime can't load the model: {message}"))
 }
 
-/// The locale for want of which a graph can't be loaded, if that is what ONNX Runtime says.
+/// The locale that is missing, if that is why a graph can't be loaded.
 pub(super) fn missing_locale(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("locale with name:")?;
     rest.split(':').next()
@@ -24,7 +25,7 @@ fn locale_problem(locale: &str) -> String {
     )
 }
 
-/// A file whose format is newer than the library.
+/// The message for a file whose format is newer than the library.
 fn newer_format(message: &str) -> Option<String> {
     let (_, rest) = message.split_once("Unsupported model IR version: ")?;
     let (found, most) = rest.split_once(", max supported IR version: ")?;
@@ -34,7 +35,7 @@ fn newer_format(message: &str) -> Option<String> {
     ))
 }
 
-/// Operators of a version that is newer than the library.
+/// The message for operators of a version that is newer than the library.
 fn newer_operators(message: &str) -> Option<String> {
     let (_, rest) = message.split_once("onnx opset versions. Opset ")?;
     let (found, rest) = rest.split_once(' ')?;
@@ -47,7 +48,7 @@ fn newer_operators(message: &str) -> Option<String> {
     ))
 }
 
-/// An operator that somebody else made.
+/// The message for an operator that is not part of ONNX.
 fn foreign_operator(message: &str) -> Option<String> {
     let (operator, _) = message.split_once(" is not a registered function/op")?;
     let operator = operator.rsplit(' ').next()?;
@@ -57,7 +58,7 @@ fn foreign_operator(message: &str) -> Option<String> {
     ))
 }
 
-/// The message in one line, without the places in the library's source that stand before the cause.
+/// The message in one line, without the places in the library's source that come before the cause.
 pub(super) fn plain(message: &str) -> String {
     let mut words: Vec<&str> = message.split_whitespace().collect();
     while let Some(at) = words.iter().position(|word| is_place(word)) {
@@ -67,7 +68,7 @@ pub(super) fn plain(message: &str) -> String {
     words.join(" ")
 }
 
-/// Whether a word is a place such as `/core/graph/model.cc:192`.
+/// Whether a word is a place in source, such as `/core/graph/model.cc:192`.
 fn is_place(word: &str) -> bool {
     let Some((file, line)) = word.rsplit_once(':') else {
         return false;
@@ -75,7 +76,7 @@ fn is_place(word: &str) -> bool {
     [".cc", ".h", ".cpp"].iter().any(|end| file.ends_with(end)) && line.parse::<u32>().is_ok()
 }
 
-/// How many words the signature of a function takes; none if it does not begin with one.
+/// The number of words in the signature of a function that the message begins with; zero if it does not begin with one.
 fn after_signature(words: &[&str]) -> usize {
     let mut open = 0_usize;
     for (at, word) in words.iter().enumerate() {

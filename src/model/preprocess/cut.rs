@@ -1,4 +1,4 @@
-//! Cutting a text that is too long before anything else reads it.
+//! Cuts a text that is too long, before anything else reads it.
 
 use crate::model::input::EncodeError;
 use crate::model::manifest::Truncation;

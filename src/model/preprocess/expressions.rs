@@ -1,7 +1,8 @@
-//! The regular expressions of a tokenizer.json: written for Oniguruma, the engine of Python's tokenizers, and run by ours.
+//! The regular expressions of a tokenizer.json. They are written for Oniguruma, the engine of Python's tokenizers, and
+//! run on ours.
 //!
-//! Each is written anew in our engine's words ([`super::oniguruma`]), so that it finds the same. What our engine has no words for
-//! is refused by name.
+//! Each is translated to our engine's syntax ([`super::oniguruma`]) so that it matches the same. An expression that
+//! can't be translated is refused by name.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,12 +13,12 @@ use tokenizers::utils::SysRegex;
 
 use super::oniguruma;
 
-/// The steps of a tokenizer that may hold expressions.
+/// The steps of a tokenizer that may contain expressions.
 const STEPS: [&str; 3] = ["normalizer", "pre_tokenizer", "decoder"];
-/// The most characters of an expression that an error shows.
+/// The most characters of an expression that an error quotes.
 const SHOWN_CHARS: usize = 80;
 
-/// The bytes of a tokenizer.json with its expressions in our engine's words; as they are where nothing changes, and where they
+/// The bytes of a tokenizer.json with translated expressions; unchanged if there is nothing to translate, or if they
 /// are no tokenizer at all. The error names the expression.
 pub(super) fn of_file(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     let Ok(mut parts) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(bytes) else {
@@ -47,7 +48,7 @@ pub(super) fn of_file(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
         .map_err(|error| error.to_string())
 }
 
-/// Writes the expressions of a step, and of the steps in it, in our engine's words; whether any changed.
+/// Translates the expressions of a step and of the steps in it. Gives whether any changed.
 pub(super) fn of_step(step: &mut Value) -> Result<bool, String> {
     let mut changed = false;
     match step {
@@ -73,7 +74,7 @@ pub(super) fn of_step(step: &mut Value) -> Result<bool, String> {
     Ok(changed)
 }
 
-/// An expression of Oniguruma in our engine's words.
+/// An expression of Oniguruma in our engine's syntax.
 fn translated(expression: &str) -> Result<String, String> {
     let known = oniguruma::translated(expression).and_then(|written| match SysRegex::new(&written) {
         Ok(_) => Ok(written),
@@ -97,7 +98,7 @@ mod tests {
 
     use super::*;
 
-    /// What Python's tokenizers make of texts.
+    /// What Python's tokenizers match in some texts.
     #[derive(Deserialize)]
     struct Golden {
         texts: Vec<String>,
@@ -140,7 +141,7 @@ mod tests {
         assert!(golden.rows.len() > 60);
     }
 
-    /// Reads what tools/hugging_face/fuzz_expressions.py wrote, where it is named.
+    /// Reads the file that tools/hugging_face/fuzz_expressions.py wrote, if the environment names one.
     #[test]
     fn expressions_of_chance_find_here_what_they_find_in_python() {
         let Some(file) = std::env::var_os("TANDEM_EXPRESSIONS") else {

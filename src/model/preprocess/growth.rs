@@ -1,18 +1,18 @@
-//! How many times as long a tokenizer can make a text before it is cut into tokens, told before any text is given to it.
+//! How many times as long a tokenizer may make a text before it splits it into tokens, estimated without a text.
 //!
-//! A step that writes two letters for one doubles a text; twenty of them one after the other make a gigabyte of a kilobyte.
+//! A step that writes two letters for one doubles a text; twenty such steps make a gigabyte of a kilobyte.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::model::manifest::TokenizerOverrides;
 
-/// The most times as long; the steps of known families make some thirty.
+/// The largest factor that is allowed; the steps of known families reach about 30.
 const MOST: f64 = 1024.0;
-/// The most pieces of the template that special tokens are put around texts by.
+/// The most pieces in the template that puts special tokens around texts.
 const MOST_PIECES: usize = 64;
 
-/// The steps of a tokenizer; its vocabulary is passed over.
+/// The steps of a tokenizer; its vocabulary is skipped.
 #[derive(Deserialize)]
 struct Steps {
     normalizer: Option<Value>,
@@ -20,7 +20,8 @@ struct Steps {
     post_processor: Option<Value>,
 }
 
-/// Refuses a tokenizer that makes texts too long. The error is a part of a line. What is no tokenizer is for its reader to say.
+/// Refuses a tokenizer that makes texts too long. The error is a part of a line. Bytes that are no tokenizer are left
+/// to its reader.
 pub(super) fn check(bytes: &[u8], overrides: &TokenizerOverrides) -> Result<(), String> {
     let Ok(steps) = serde_json::from_slice::<Steps>(bytes) else {
         return Ok(());
@@ -42,7 +43,7 @@ pub(super) fn check(bytes: &[u8], overrides: &TokenizerOverrides) -> Result<(), 
     }
 }
 
-/// How many times as long a step can make a text.
+/// The factor by which a step may lengthen a text.
 fn times(step: &Value) -> f64 {
     let length = |value: Option<&Value>| value.and_then(Value::as_str).map_or(0, str::len) as f64;
     match step.get("type").and_then(Value::as_str) {
@@ -56,7 +57,7 @@ fn times(step: &Value) -> f64 {
             let pattern = step.get("pattern");
             let content = length(step.get("content"));
             match length(pattern.and_then(|pattern| pattern.get("String"))) {
-                // An expression may be found once a byte, or between any two.
+                // An expression may match at each byte, and between any two.
                 0.0 => content + 1.0,
                 found => (content / found).max(1.0),
             }
@@ -69,7 +70,7 @@ fn times(step: &Value) -> f64 {
     }
 }
 
-/// How many pieces come out for a text, or for two.
+/// The number of pieces that a post-processor puts together, for one text or for two, whichever is more.
 fn pieces(step: &Value) -> usize {
     let length = |key: &str| step.get(key).and_then(Value::as_array).map_or(0, Vec::len);
     match step.get("processors").and_then(Value::as_array) {

@@ -1,6 +1,12 @@
-//! Preprocessing: how a text becomes a model's input. The same rules as in training, to the last id.
+//! Preprocessing: how a text becomes a model's input, by exactly the rules of training.
 //!
-//! Runs on worker threads, on the async ones only where that is sure to be short. Must not know of batches: padding is `onnx/`'s.
+//! Runs on worker threads; on async threads only if it is sure to be short. Must not know of batches: padding is the
+//! job of `onnx/`.
+//!
+//! In reading order: [`cut`] (texts that are too long) → [`ngrams`] (for the fast model) → [`tokenizer`] (for
+//! transformers) → [`wordpiece`] (a tokenizer's vocabulary) → `stand_ins.rs` (tokens in place of others) → `growth.rs`
+//! (tokenizers that make texts too long) → `expressions.rs`, `oniguruma.rs` and `oniguruma_classes.rs` (their regular
+//! expressions).
 
 pub mod cut;
 mod expressions;
@@ -29,13 +35,14 @@ pub enum Preprocessor {
     Tokenizer(Box<tokenizer::TextTokenizer>),
     /// The text as it is.
     Text {
-        /// The longest text that the model reads.
+        /// The longest text that the model reads, in bytes.
         max_bytes: usize,
     },
 }
 
 impl Preprocessor {
-    /// Reads what the manifest names from the model's folder. A file must be the one whose SHA-256 the manifest has.
+    /// Reads the files that the manifest names from the model's folder. Each must have the SHA-256 that the manifest
+    /// lists.
     pub fn load(manifest: &Manifest, folder: &Path) -> Result<Self, ModelError> {
         Ok(match &manifest.preprocess {
             Preprocess::HashedNgrams(settings) => Self::Ngrams(ngrams::NgramExtractor::new(settings.clone())),
@@ -50,7 +57,7 @@ impl Preprocessor {
         })
     }
 
-    /// Encodes one text, or a pair where the model takes pairs; `truncation` overrides the model's own setting.
+    /// Encodes one text, or a pair if the model takes pairs; `truncation` overrides the manifest's setting.
     pub fn encode(
         &self,
         text: &str,
@@ -66,8 +73,8 @@ impl Preprocessor {
             Self::Text { max_bytes } => {
                 let (kept, truncated) = cut_bytes(text, *max_bytes, truncation.unwrap_or_default())?;
                 Ok(Encoding {
-                    // ONNX Runtime takes strings that end at the first NUL. Another control character is as unknown to a
-                    // vocabulary, and like NUL no letter and no white space.
+                    // ONNX Runtime takes strings that end at the first NUL. The character that replaces it is also a
+                    // control character, as rare in vocabularies as NUL, and neither letter nor white space.
                     input: ModelInput::Text(kept.replace('\0', "\u{1}").into()),
                     token_count: kept.len(),
                     truncated,
@@ -76,7 +83,7 @@ impl Preprocessor {
         }
     }
 
-    /// Whether it takes pairs of texts.
+    /// Whether the model takes pairs of texts.
     pub fn takes_pairs(&self) -> bool {
         match self {
             Self::Tokenizer(tokenizer) => tokenizer.takes_pairs(),
@@ -84,7 +91,6 @@ impl Preprocessor {
         }
     }
 
-    /// The tokenizer, if it has one.
     pub fn tokenizer(&self) -> Option<&tokenizer::TextTokenizer> {
         match self {
             Self::Tokenizer(tokenizer) => Some(tokenizer),
@@ -92,7 +98,7 @@ impl Preprocessor {
         }
     }
 
-    /// The id that fills a padded row.
+    /// The id that fills padded rows.
     pub fn pad_id(&self) -> u32 {
         match self {
             Self::Ngrams(extractor) => extractor.buckets(),

@@ -1,7 +1,7 @@
 //! Hashed n-grams of code points: the features of the fast model.
 //!
-//! Must give the ids that training gave, for every text: `training/tandem_training/features.py` is the same algorithm,
-//! and `tests/data/ngrams.jsonl` holds both to it. Keeps, for each feature, where in the original text it came from.
+//! Must give the ids that training gives, for every text: `training/tandem_training/features.py` is the same algorithm,
+//! and `tests/data/ngrams.jsonl` tests both. Keeps the place in the original text of each feature.
 
 use std::ops::Range;
 
@@ -16,16 +16,16 @@ pub struct NgramExtractor {
     settings: HashedNgrams,
 }
 
-/// An occurrence of an n-gram in a text.
+/// One occurrence of an n-gram in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NgramSpan {
     /// The bucket that the n-gram is hashed into.
     pub bucket: u32,
-    /// Where it stands in the original text, in bytes. Empty for the space that is put before and after the text.
+    /// Its place in the original text, in bytes. Empty for the space that is put before and after the text.
     pub bytes: Range<usize>,
 }
 
-/// A code point of the folded text, and the bytes of the original text that it came from.
+/// A code point of the folded text, and the bytes of the original text that it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct FoldedChar {
     value: char,
@@ -33,12 +33,12 @@ struct FoldedChar {
 }
 
 impl NgramExtractor {
-    /// An extractor with checked settings.
+    /// An extractor; the settings were checked with the manifest.
     pub fn new(settings: HashedNgrams) -> Self {
         Self { settings }
     }
 
-    /// How many buckets there are; also the id that pads a row.
+    /// The number of buckets, which is also the id that pads rows.
     pub fn buckets(&self) -> u32 {
         self.settings.buckets
     }
@@ -57,8 +57,8 @@ impl NgramExtractor {
         })
     }
 
-    /// Every n-gram of the text that the model reads, with its place in the original text, and whether that is only a part
-    /// of the text.
+    /// Every n-gram of the text that the model reads, with its place in the original text, and whether they come from
+    /// only a part of the text.
     pub fn spans(&self, text: &str, truncation: Truncation) -> Result<(Vec<NgramSpan>, bool), EncodeError> {
         let (folded, truncated) = self.fold_and_cut(text, truncation)?;
         let mut spans = Vec::new();
@@ -123,7 +123,7 @@ impl NgramExtractor {
 const FNV_OFFSET: u32 = 0x811C_9DC5;
 const FNV_PRIME: u32 = 0x0100_0193;
 
-/// The final mix of MurmurHash3: FNV-1a alone leaves the low bits of short n-grams poorly spread.
+/// The final step of MurmurHash3: FNV-1a alone spreads the low bits of short n-grams poorly.
 fn mix(mut hash: u32) -> u32 {
     hash ^= hash >> 16;
     hash = hash.wrapping_mul(0x85EB_CA6B);
@@ -132,18 +132,20 @@ fn mix(mut hash: u32) -> u32 {
     hash ^ (hash >> 16)
 }
 
-/// Folds a text: NFC, lower case, white-space runs to one space, trimmed; each code point with its bytes in the original
-/// text. Stops when it has `enough` code points: the folding of a long text costs no more than what is read of it.
+/// Folds a text from its start: NFC, lower case, each run of white space to one space, trimmed. Gives each code point
+/// with its bytes in the original text. Stops at `enough` code points, so that a long text costs no more than the part
+/// that is read.
 fn fold_start(text: &str, enough: usize) -> Vec<FoldedChar> {
     fold_from(text, 0, is_normal(text), enough)
 }
 
-/// The last `enough` code points of the folded text, or some more; all of it if it has no more.
+/// The last `enough` code points of the folded text or a few more; all of them if there are fewer.
 fn fold_end(text: &str, enough: usize) -> Vec<FoldedChar> {
     let normal = is_normal(text);
     let mut length = enough.saturating_mul(8);
     loop {
-        // What begins with a character that joins nothing before it folds to the end of what the whole text folds to.
+        // A part of a text that begins with a character that never joins the one before it folds to the end of the
+        // whole folded text.
         let start = text[..text.ceil_char_boundary(text.len().saturating_sub(length))]
             .char_indices()
             .rev()
@@ -157,17 +159,17 @@ fn fold_end(text: &str, enough: usize) -> Vec<FoldedChar> {
     }
 }
 
-/// Whether a text is NFC already, as far as that is quickly told.
+/// Whether a text is known to be NFC by a quick check.
 fn is_normal(text: &str) -> bool {
     is_nfc_quick(text.chars()) == IsNormalized::Yes
 }
 
-/// Folds what stands at `start` and after it, until there are `enough` code points.
+/// Folds the text from `start` on, until there are `enough` code points.
 fn fold_from(text: &str, start: usize, normal: bool, enough: usize) -> Vec<FoldedChar> {
     let rest = &text[start..];
     let mut folding = Folding {
         folded: Vec::with_capacity(enough.min(rest.len() / 2)),
-        // A space at the end is taken off again.
+        // A space at the end is removed later, so one more is needed.
         enough: enough.saturating_add(1),
     };
     if normal {
@@ -184,7 +186,7 @@ fn fold_from(text: &str, start: usize, normal: bool, enough: usize) -> Vec<Folde
         {
             for value in rest[segment.clone()].nfc() {
                 folding.push(value, start + segment.start..start + segment.end);
-                // Nothing keeps a segment short: a letter may have a million accents.
+                // A segment may be very long: a letter may have a million accents.
                 if !folding.wants_more() {
                     break;
                 }
@@ -231,7 +233,7 @@ impl Folding {
     }
 }
 
-/// Cuts a text where no composition crosses: before each character that starts a cluster and never joins what stands
+/// Splits a text where no composition crosses: before each character that starts a cluster and never joins the one
 /// before it. The NFC of the text is then the NFC of its segments, one after the other.
 fn composition_segments(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut starts = text

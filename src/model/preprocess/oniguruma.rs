@@ -1,21 +1,22 @@
-//! Writes an expression of Oniguruma (its Ruby syntax) in the words of our engine, piece by piece.
+//! Translates an expression of Oniguruma (in its Ruby syntax) to our engine's syntax, piece by piece.
 //!
-//! What differs: `^` and `$` stand at lines, `m` lets the dot match the end of a line, `{2}+` and `{2}?` repeat and offer, `(?i)` holds up to
-//! the group's end over its `|`, POSIX brackets know all of Unicode, `\w` knows neither joiners nor only ASCII, an unknown
-//! escape is its letter, and without case one letter may be two (`ß`, `ss`). A piece is passed on only where it is known to mean
-//! the same; the error names the others.
+//! The differences in Oniguruma: `^` and `$` match at lines; `m` lets the dot match the end of a line; `{2}+` repeats
+//! `{2}`, and `{2}?` makes it optional; `(?i)` holds to the end of its group, across `|`; POSIX brackets know all of
+//! Unicode; `\w` has no joiners, and is not limited to ASCII; an unknown escape is the letter itself; and without case
+//! one letter may match two (`ß`, `ss`). A piece is copied only if it is known to mean the same; the error names any
+//! other piece.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::oniguruma_classes::{Escape, bracketed, content, escape, has, interval, push_letter, set, unknown};
 
-/// The longest expression that is read.
+/// The longest expression that is translated, in bytes.
 const MAX_BYTES: usize = 16 << 10;
-/// The last character that is looked at for foldings of several letters; there is none beyond.
+/// The last character that may fold to several letters.
 const LAST_FOLDED: char = '\u{1FFFF}';
 
-/// Without case, letters that are one in some spelling: `ss` and what folds to it.
+/// Strings of letters that are the same as one letter if case does not matter: `ss`, and the letters that fold to it.
 static FOLDED: LazyLock<BTreeMap<Vec<char>, Vec<char>>> = LazyLock::new(|| {
     let mut of: BTreeMap<Vec<char>, Vec<char>> = BTreeMap::new();
     for letter in '\0'..=LAST_FOLDED {
@@ -27,14 +28,15 @@ static FOLDED: LazyLock<BTreeMap<Vec<char>, Vec<char>>> = LazyLock::new(|| {
     of
 });
 
-/// A letter, or several, that stand for it where case does not matter. The dotless `ı` is no case of `i`.
+/// The letters that a letter folds to if case does not matter; there may be several. The dotless `ı` is not a case of
+/// `i`.
 fn folded(letter: char) -> impl Iterator<Item = char> {
     let upper = letter.to_lowercase().flat_map(char::to_uppercase);
     let lower = upper.flat_map(char::to_lowercase);
     lower.map(move |folded| if letter == 'ı' { letter } else { folded })
 }
 
-/// An expression in our engine's words. The error says what in it has none.
+/// An expression in our engine's syntax. The error names the piece that can't be translated.
 pub(super) fn translated(expression: &str) -> Result<String, String> {
     if expression.len() > MAX_BYTES {
         return Err(format!("has {} bytes, the most is {MAX_BYTES}", expression.len()));
@@ -63,34 +65,34 @@ pub(super) fn translated(expression: &str) -> Result<String, String> {
 
 #[derive(Clone, Copy, Default)]
 struct Flags {
-    /// Case does not matter.
+    /// Whether case does not matter.
     caseless: bool,
-    /// White space says nothing, and `#` begins a remark.
+    /// Whether white space is ignored, and `#` begins a comment.
     spaced: bool,
 }
 
-/// An open group.
+/// A group that is open.
 struct Group {
-    /// Where it begins in what is written.
+    /// Its beginning in the output.
     start: usize,
-    /// How many brackets close it: flags within it open others.
+    /// The number of brackets that close it: flags inside it open more.
     closings: usize,
-    /// Whether it looks behind.
+    /// Whether it is a look-behind.
     behind: bool,
-    /// The flags before it.
+    /// The flags outside it.
     flags: Flags,
 }
 
 struct Writer<'a> {
     rest: &'a str,
     written: String,
-    /// Letters that are not written yet: without case, several may be one.
+    /// Letters that are not written yet: if case does not matter, several may be the same as one.
     run: String,
-    /// Where the last piece begins that can be repeated.
+    /// The beginning, in the output, of the last piece that can be repeated.
     last: Option<usize>,
-    /// Whether it is repeated already.
+    /// Whether that piece is repeated already.
     repeated: bool,
-    /// Whether a look-behind holds letters that are one letter in another case.
+    /// Whether a look-behind contains letters that are one letter in another case.
     several_behind: bool,
     groups: Vec<Group>,
     flags: Flags,
@@ -147,13 +149,13 @@ impl Writer<'_> {
         self.read(letter.len_utf8());
     }
 
-    /// A piece begins here that can be repeated.
+    /// Begins a piece that can be repeated.
     fn begin(&mut self, start: usize) {
         self.last = Some(start);
         self.repeated = false;
     }
 
-    /// Writes what is no letter.
+    /// Writes a piece that is no letter.
     fn atom(&mut self, text: &str) {
         self.end_run();
         self.begin(self.written.len());
@@ -165,7 +167,7 @@ impl Writer<'_> {
         self.read(read);
     }
 
-    /// Writes the letters that were read.
+    /// Writes the letters that were read and not written yet.
     fn end_run(&mut self) {
         let run: Vec<char> = std::mem::take(&mut self.run).chars().collect();
         if !self.flags.caseless {
@@ -176,7 +178,7 @@ impl Writer<'_> {
         }
         let mut rest = run.as_slice();
         while let Some(&letter) = rest.first() {
-            // A letter that is several elsewhere, or several that are one.
+            // One letter that is the same as several, or several that are the same as one.
             let several = [1, 3, 2].into_iter().find_map(|count| {
                 let letters: Vec<char> = rest.get(..count)?.iter().copied().flat_map(folded).collect();
                 let single = FOLDED.get(&letters)?;
@@ -200,7 +202,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Notes that letters of several lengths are one. In a look-behind, Oniguruma takes some of them alone.
+    /// Notes that strings of different lengths are the same. Oniguruma allows only some of these in a look-behind.
     fn several(&mut self) {
         self.several_behind |= self.groups.iter().any(|group| group.behind);
     }
@@ -210,7 +212,7 @@ impl Writer<'_> {
         push_letter(letter, &mut self.written);
     }
 
-    /// Writes a class. Without case, what is in it is asked of the class as it stands, folded, and only then turned.
+    /// Writes a class. If case does not matter, its content is folded first and negated afterwards.
     fn class(&mut self, class: &str, turned: bool) -> Result<(), String> {
         if !self.flags.caseless {
             self.atom(class);
@@ -243,7 +245,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Reads what begins with a round bracket.
+    /// Reads a piece that begins with a round bracket.
     fn open(&mut self) -> Result<(), String> {
         if self.rest.starts_with("(?#") {
             let end = self.rest.find(')').ok_or("has a remark without an end")?;
@@ -299,7 +301,7 @@ impl Writer<'_> {
             }
             self.written.push(':');
             let read = 2 + letters.len() + 1;
-            // Without a group of their own, flags hold up to the end of the group around them, over its `|` too.
+            // Flags without a group of their own hold to the end of the group around them, across its `|`.
             match (closing.starts_with(':'), self.groups.last_mut()) {
                 (false, Some(around)) => around.closings += 1,
                 (false, None) => self.groups.push(group(before)),
@@ -327,7 +329,7 @@ impl Writer<'_> {
         self.flags = group.flags;
     }
 
-    /// Repeats the last piece: a letter alone where it ends a run of them.
+    /// Repeats the last piece; of a run of letters, only the last letter.
     fn repeat(&mut self, read: usize, times: &str) -> Result<(), String> {
         let alone = self.run.pop();
         self.end_run();
@@ -364,7 +366,7 @@ impl Writer<'_> {
 }
 
 impl Flags {
-    /// A class as it is written where case says nothing to it.
+    /// A class as it is written if case matters.
     fn with_case(self, class: &str) -> String {
         if self.caseless {
             format!("(?-i:{class})")

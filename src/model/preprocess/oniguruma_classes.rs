@@ -1,14 +1,14 @@
-//! The escapes, the classes and the bounds of an expression of Oniguruma, in the words of our engine.
+//! Translates the escapes, classes and repetition bounds of an expression of Oniguruma to our engine's syntax.
 
 use std::iter;
 
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 
-/// What `\w` means in a class.
+/// What `\w` matches inside a class.
 const WORD_IN_CLASS: &str = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}";
-/// What `\w` means outside of one: a few numbers more.
+/// What `\w` matches outside a class: also a few numbers.
 const WORD: &str = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}²³¹¼½¾";
-/// The most brackets that stand in each other.
+/// The most classes inside each other.
 const MAX_DEPTH: usize = 50;
 
 pub(super) fn unknown(piece: &str, after: &str) -> String {
@@ -21,15 +21,15 @@ pub(super) fn push_letter(letter: char, written: &mut String) {
     written.push_str(&regex_syntax::escape(letter.encode_utf8(&mut bytes)));
 }
 
-/// What a backslash's sequence is.
+/// The meaning of an escape.
 pub(super) enum Escape {
     Letter(char),
-    /// The inside of a class.
+    /// The content of a class.
     Class(String),
     Other(String),
 }
 
-/// A class by the inside of its brackets; one escape alone needs none.
+/// A class with this content; a single escape needs no brackets.
 pub(super) fn bracketed(inside: &str) -> String {
     let alone =
         inside.starts_with('\\') && inside.matches('\\').count() == 1 && (inside.len() == 2 || inside.ends_with('}'));
@@ -40,7 +40,7 @@ pub(super) fn bracketed(inside: &str) -> String {
     }
 }
 
-/// What stands for the backslash's sequence that `rest` begins with outside of a class, and how many bytes it was.
+/// Translates the escape that `rest` begins with, outside a class; gives its length in bytes first.
 pub(super) fn escape(rest: &str) -> Result<(usize, Escape), String> {
     let Some(letter) = rest[1..].chars().next() else {
         return Err("ends with a backslash".to_owned());
@@ -58,13 +58,13 @@ pub(super) fn escape(rest: &str) -> Result<(usize, Escape), String> {
         'Z' => other(r"(?=\n?\z)"),
         'A' | 'z' => other(&rest[..2]),
         'G' | 'K' | 'X' | 'y' | 'Y' => Err(unknown("\\", &rest[1..])),
-        // A group that was found before.
+        // A back-reference to a group.
         '1'..='9' if !after.starts_with(|next: char| next.is_ascii_digit()) => other(&rest[..2]),
         'k' if after.starts_with('<') => {
             let end = rest.find('>').ok_or_else(|| unknown("\\", "k"))?;
             Ok((end + 1, Escape::Other(rest[..=end].to_owned())))
         }
-        // Two digits are a group or a letter, three are a letter.
+        // Two digits are a group or a letter; three are a letter.
         '1'..='7'
             if after
                 .bytes()
@@ -80,7 +80,7 @@ pub(super) fn escape(rest: &str) -> Result<(usize, Escape), String> {
     }
 }
 
-/// The same for sequences that mean one thing in and outside of classes, but `word`.
+/// Translates an escape that means the same inside and outside classes; only `\w` differs, which is `word`.
 fn shared_escape(rest: &str, word: &'static str) -> Result<(usize, Escape), String> {
     let Some(letter) = rest[1..].chars().next() else {
         return Err("ends with a backslash".to_owned());
@@ -116,7 +116,7 @@ fn shared_escape(rest: &str, word: &'static str) -> Result<(usize, Escape), Stri
             let most = if letter == 'x' { 2 } else { 4 };
             let digits: &str = &after[..after.bytes().take(most).take_while(u8::is_ascii_hexdigit).count()];
             match hex(digits) {
-                // Above, it is a byte of a letter, not a letter.
+                // A larger number is a byte of a letter, not a letter.
                 Some(value) if letter == 'u' && digits.len() == most || value.is_ascii() => {
                     Ok((length + digits.len(), Escape::Letter(value)))
                 }
@@ -157,7 +157,7 @@ fn shared_escape(rest: &str, word: &'static str) -> Result<(usize, Escape), Stri
     }
 }
 
-/// Writes the class that `rest` begins with, brackets and all; how many bytes it was.
+/// Translates the class that `rest` begins with, brackets included; gives its length in bytes.
 pub(super) fn set(rest: &str, written: &mut String, depth: usize) -> Result<usize, String> {
     if depth > MAX_DEPTH {
         return Err(format!("has more than {MAX_DEPTH} brackets in each other"));
@@ -165,7 +165,7 @@ pub(super) fn set(rest: &str, written: &mut String, depth: usize) -> Result<usiz
     let mut read = if rest.starts_with("[^") { 2 } else { 1 };
     written.push_str(&rest[..read]);
     let head = read;
-    // The letter before, and whether a `-` after it stands between two.
+    // The letter before, if a `-` after it may begin a range.
     let (mut low, mut range): (Option<char>, bool) = (None, false);
     loop {
         let left = &rest[read..];
@@ -173,7 +173,7 @@ pub(super) fn set(rest: &str, written: &mut String, depth: usize) -> Result<usiz
             return Err("has a class without an end".to_owned());
         };
         let (length, letter) = match first {
-            // Directly after the opening, it is a letter.
+            // Directly after the opening bracket it is a letter.
             ']' if read > head => {
                 if range {
                     written.push_str(r"\-");
@@ -239,7 +239,7 @@ pub(super) fn set(rest: &str, written: &mut String, depth: usize) -> Result<usiz
     }
 }
 
-/// What stands for a POSIX bracket that `rest` begins with, inside a class, and how many bytes it was.
+/// Translates the POSIX bracket that `rest` begins with, inside a class; gives its length in bytes first.
 fn bracket(rest: &str) -> Option<(usize, String)> {
     let (name, after) = rest.strip_prefix("[:")?.split_once(":]")?;
     let plain = name.strip_prefix('^').unwrap_or(name);
@@ -248,7 +248,7 @@ fn bracket(rest: &str) -> Option<(usize, String)> {
     Some((rest.len() - after.len(), format!("[{turn}{inside}]")))
 }
 
-/// The inside of a class that has the characters of a POSIX name. Two of them hold more, or less, in `brackets`.
+/// The content of a class for a POSIX name. Two names match more, or less, in `brackets`.
 fn property(name: &str, brackets: bool) -> Option<&'static str> {
     let name: String = name.chars().filter(|letter| !" _-".contains(*letter)).collect();
     Some(match (name.to_ascii_lowercase().as_str(), brackets) {
@@ -272,7 +272,7 @@ fn property(name: &str, brackets: bool) -> Option<&'static str> {
     })
 }
 
-/// What a class holds.
+/// The characters of a class.
 pub(super) fn content(class: &str) -> Result<ClassUnicode, String> {
     let parsed = regex_syntax::Parser::new().parse(class);
     let parsed = parsed.map_err(|_| format!("has the class `{class}`, which the engine here does not know"))?;
@@ -284,7 +284,7 @@ pub(super) fn content(class: &str) -> Result<ClassUnicode, String> {
                 text.chars().map(|letter| ClassUnicodeRange::new(letter, letter)),
             ))
         }
-        // A class of bytes alone does not come of Unicode; one of nothing does.
+        // A class of Unicode characters never becomes one of bytes; only the empty class is left.
         _ => Ok(ClassUnicode::empty()),
     }
 }
@@ -296,7 +296,7 @@ pub(super) fn has(holds: &ClassUnicode, letter: char) -> bool {
         .any(|range| (range.start()..=range.end()).contains(&letter))
 }
 
-/// The bounds in braces that `text` begins with, if it does, and how many bytes they are.
+/// Translates the repetition bounds in braces that `text` begins with, if it does; gives their length in bytes first.
 pub(super) fn interval(text: &str) -> Result<Option<(usize, String)>, String> {
     let Some((inside, _)) = text[1..].split_once('}') else {
         return Ok(None);

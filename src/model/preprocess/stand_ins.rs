@@ -1,6 +1,8 @@
-//! Tokens that stand in for others: for ids that the graph's table of embeddings does not reach, and for texts without tokens.
+//! Tokens that replace others: for ids that the graph's table of embeddings does not have, and for texts without
+//! tokens.
 //!
-//! No row of no tokens, and no id beyond the table, comes to ONNX Runtime: it would fail, and the text's neighbours with it.
+//! ONNX Runtime must never see an empty row, or an id beyond the table: the run would fail, and with it the other texts
+//! of the batch.
 
 use std::sync::OnceLock;
 
@@ -8,11 +10,11 @@ use tokenizers::{ModelWrapper, Tokenizer};
 
 use crate::model::input::EncodeError;
 
-/// What the unknown is called, where the tokenizer's model does not say.
+/// The usual names of the unknown token, if the tokenizer's model names none.
 const UNKNOWN: [&str; 2] = ["[UNK]", "<unk>"];
-/// What padding is called.
+/// The usual names of the padding token.
 const PADDING: [&str; 3] = ["[PAD]", "<pad>", "<|pad|>"];
-/// What the end of a text is called.
+/// The usual names of the token at the end of a text.
 const END: [&str; 6] = [
     "</s>",
     "[SEP]",
@@ -22,17 +24,17 @@ const END: [&str; 6] = [
     "<|im_end|>",
 ];
 
-/// The tokens of one tokenizer that may stand in.
+/// The tokens of one tokenizer that may replace others.
 pub(super) struct StandIns {
     unknown: Option<u32>,
     padding: Option<u32>,
     end: Option<u32>,
-    /// How many ids the table holds, where the tokenizer gives others.
+    /// The number of ids in the table, if the tokenizer has more.
     rows: OnceLock<u32>,
 }
 
 impl StandIns {
-    /// Those of a tokenizer whose padding was told as `padding`, if it was.
+    /// The stand-ins of a tokenizer; `padding` is the padding's id, if the manifest names it.
     pub(super) fn of(tokenizer: &Tokenizer, padding: Option<u32>) -> Self {
         let first = |names: &[&str]| names.iter().find_map(|name| tokenizer.token_to_id(name));
         let named = match tokenizer.get_model() {
@@ -50,12 +52,12 @@ impl StandIns {
         }
     }
 
-    /// From now on only the first `rows` ids are given; the first call counts.
+    /// Limits ids to the first `rows`; only the first call has an effect.
     pub(super) fn keep_below(&self, rows: u32) {
         let _ = self.rows.set(rows);
     }
 
-    /// How many ids are given, where the tokenizer knows more.
+    /// The number of ids that may be given, if the tokenizer has more.
     pub(super) fn rows(&self) -> Option<u32> {
         self.rows.get().copied()
     }
@@ -64,13 +66,13 @@ impl StandIns {
         self.rows().is_none_or(|rows| id < rows)
     }
 
-    /// The token for the unknown, if it can be given.
+    /// The id of the unknown token, if it may be given.
     pub(super) fn unknown(&self) -> Option<u32> {
         self.unknown.filter(|&id| self.is_known(id))
     }
 
-    /// Puts the token for the unknown in the place of each id beyond the table, but of the special tokens around a text: with
-    /// another one there every text would be another.
+    /// Replaces each id beyond the table by that of the unknown token. The special tokens around a text are left alone:
+    /// replacing one would change every text.
     pub(super) fn fit(&self, ids: &mut [u32], special: &[u32]) -> Result<(), EncodeError> {
         let Some(rows) = self.rows() else {
             return Ok(());
@@ -83,7 +85,7 @@ impl StandIns {
         Ok(())
     }
 
-    /// The token that a text without tokens is read as: that for the unknown, else the padding, else the end.
+    /// The id that a text without tokens is read as: that of the unknown token, else the padding, else the end.
     pub(super) fn for_nothing(&self) -> Result<u32, EncodeError> {
         let known = [self.unknown, self.padding, self.end].into_iter().flatten();
         known

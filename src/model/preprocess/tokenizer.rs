@@ -1,9 +1,9 @@
 //! Hugging Face tokenizers: the input of the deep model.
 //!
 //! Bounds the cost of a text: its bytes are cut first, words become tokens only until there are as many as the model
-//! reads, and WordPiece is our own ([`super::wordpiece`]). The crate's caches of words are off: they hold text, and have no
-//! bound in bytes. Padding and truncation that a tokenizer.json carries are cleared: padding is the batch's, truncation the
-//! manifest's or the request's.
+//! reads, and WordPiece is our own ([`super::wordpiece`]). The caches of words in the tokenizers crate are off, since
+//! they hold text and have no bound in bytes. The padding and truncation that a tokenizer.json sets are cleared:
+//! padding is done for each batch, and truncation is set by the manifest or the request.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -21,25 +21,25 @@ use crate::model::files;
 use crate::model::input::{EncodeError, Encoding, ModelInput};
 use crate::model::manifest::{TokenizerOverrides, TokenizerSettings, Truncation};
 
-/// How many of its own tokens a tokenizer is tried on.
+/// The number of its own tokens that a tokenizer is tried on.
 const OWN_TOKENS: usize = 1000;
 
-/// The tokens of a tokenizer that the graph's table of embeddings does not reach.
+/// The tokens of a tokenizer that the graph's table of embeddings does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beyond {
-    /// How many ids the table holds.
+    /// The number of ids in the table.
     pub rows: u32,
-    /// The tokens, by their ids.
+    /// The tokens, in the order of their ids.
     pub tokens: Vec<String>,
-    /// The token that stands for them; where there is none, a text with one of them is refused.
+    /// The token that replaces them; if there is none, a text with one of them is refused.
     pub unknown: Option<String>,
 }
 
-/// How many tokens beyond the table are named, and the most characters of each.
+/// How many such tokens a message names, and the most characters of each.
 const NAMED: (usize, usize) = (5, 40);
 
 impl Beyond {
-    /// What to say of it, in one line.
+    /// The message for people, in one line.
     pub fn doubt(&self) -> String {
         let (most, chars) = NAMED;
         let name = |token: &String| {
@@ -63,19 +63,19 @@ impl Beyond {
         )
     }
 
-    /// What helps.
+    /// The remedy.
     pub const REMEDY: &str = "export the model after model.resize_token_embeddings(len(tokenizer)), or with the tokenizer that it was trained with";
 }
 
-/// A tokenizer with the model's limits.
+/// A tokenizer with the limits of a model.
 pub struct TextTokenizer {
     tokenizer: Tokenizer,
-    /// In place of the tokenizer's model, if that is a WordPiece.
+    /// Used instead of the tokenizer's model, if that is a WordPiece.
     word_pieces: Option<WordPieces>,
     settings: TokenizerSettings,
-    /// How many of the model's tokens are left for the text, special tokens taken off.
+    /// The tokens that a text may have, special tokens not counted.
     max_text_tokens: usize,
-    /// The same for two texts together.
+    /// The tokens that two texts may have together, special tokens not counted.
     max_pair_tokens: usize,
     pad_id: u32,
     stand_ins: StandIns,
@@ -87,7 +87,7 @@ impl TextTokenizer {
         let bytes = files::without_mark(bytes);
         growth::check(bytes, &settings.overrides)?;
         let read = || Self::read(bytes, settings);
-        // The library takes some files for sound that are not, and panics.
+        // The crate panics on some broken files.
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
             .unwrap_or_else(|_| Err("not a usable tokenizer: its parts do not fit each other".to_owned()))
     }
@@ -122,7 +122,7 @@ impl TextTokenizer {
                 .map_or(0, |processor| processor.added_tokens(pair))
         };
         let (special, special_of_pair) = (special(false), special(true));
-        // Of a pair, each text keeps a token at least.
+        // Each text of a pair keeps at least one token.
         if settings.max_tokens <= special || settings.text_pairs && settings.max_tokens < special_of_pair + 2 {
             let special = if settings.text_pairs {
                 special_of_pair + 1
@@ -144,17 +144,17 @@ impl TextTokenizer {
         })
     }
 
-    /// The id that fills a padded row.
+    /// The id that fills padded rows.
     pub fn pad_id(&self) -> u32 {
         self.pad_id
     }
 
-    /// Whether it takes pairs of texts.
+    /// Whether the model takes pairs of texts.
     pub fn takes_pairs(&self) -> bool {
         self.settings.text_pairs
     }
 
-    /// The tokens of a text, or of a pair of them: of a pair that is too long, the longer text gives up tokens first.
+    /// The tokens of a text or of a pair. If a pair is too long, the longer text loses tokens first.
     pub fn encode(
         &self,
         text: &str,
@@ -171,7 +171,7 @@ impl TextTokenizer {
         } else {
             self.max_text_tokens
         };
-        // Which text of a pair gives up tokens, and what a refusal says, depends on how many there are.
+        // Which text of a pair loses tokens, and what a refusal says, depends on how many tokens there are.
         let enough = (pair.is_none() && truncation != Truncation::Reject).then_some(most + 1);
         let tokens = |text: &str| {
             let (kept, cut) = cut_bytes(text, self.settings.max_bytes, truncation)?;
@@ -197,7 +197,7 @@ impl TextTokenizer {
                 stride: 0,
             };
             (encoded, second) = truncate_encodings(encoded, second, &params).map_err(|_| EncodeError::Failed)?;
-            // What was cut off is kept beside; nobody reads it.
+            // The crate keeps what was cut off in a field that nobody reads.
             encoded.take_overflowing();
             if let Some(second) = &mut second {
                 second.take_overflowing();
@@ -227,18 +227,18 @@ impl TextTokenizer {
         })
     }
 
-    /// The greatest id that it knows, added tokens included.
+    /// The largest id that it knows, added tokens included.
     pub fn greatest_id(&self) -> Option<u32> {
         self.tokenizer.get_vocab(true).into_values().max()
     }
 
-    /// From now on gives the first `rows` ids alone: the token for the unknown stands for the others, or the text is refused. The
-    /// first call counts.
+    /// Limits ids to the first `rows`: the unknown token replaces the others, or the text is refused. Only the first
+    /// call has an effect.
     pub fn keep_below(&self, rows: u32) {
         self.stand_ins.keep_below(rows);
     }
 
-    /// What it does not give any more, if anything.
+    /// The tokens that it may not give, if there are any.
     pub fn beyond(&self) -> Option<Beyond> {
         let rows = self.stand_ins.rows()?;
         let mut tokens: Vec<(u32, String)> = self
@@ -256,15 +256,15 @@ impl TextTokenizer {
         })
     }
 
-    /// One of its own tokens that it knows again in a text, if there is one.
+    /// One of its own tokens that it finds again in a text, if there is one.
     pub fn own_token(&self) -> Option<String> {
         let vocabulary = self.tokenizer.get_vocab(true);
         let mut texts = vocabulary.into_keys().take(OWN_TOKENS);
         texts.find(|text| self.encode(text, None, Some(Truncation::End)).is_ok())
     }
 
-    /// The tokens of a text without the special ones; of one with more than `enough` at least as many, from the end that
-    /// `direction` keeps. The steps are those of the crate's `encode_fast`.
+    /// The tokens of a text without the special ones. If there are more than `enough`, at least as many, from the end
+    /// that `direction` keeps. The steps are those of the crate's `encode_fast`.
     fn tokens(
         &self,
         text: &str,
@@ -299,7 +299,7 @@ impl TextTokenizer {
     }
 }
 
-/// Does what the overrides say, in the order in which transformers does it: tokens are normalised as they are added.
+/// Applies the overrides in the order in which transformers does: added tokens are normalised when they are added.
 fn overrule(tokenizer: &mut Tokenizer, overrides: &TokenizerOverrides) -> Result<(), String> {
     fn step<T: DeserializeOwned>(named: &str, value: Option<&Value>) -> Result<Option<T>, String> {
         let Some(value) = value else {

@@ -1,30 +1,30 @@
-//! WordPiece, greedy longest match first, in time that grows with a word's length. The tokenizers crate tries every end of a
-//! word for every token of it: time that grows with the square, and a text of hostile words took it tens of milliseconds.
+//! WordPiece, greedy longest match first, in time linear in a word's length. The tokenizers crate tries every end of a
+//! word for each of its tokens, which takes quadratic time: a text of hostile words took it tens of milliseconds.
 //!
-//! Must give the ids that the crate gives, for every word.
+//! Must give the same ids as the crate, for every word.
 
 use std::collections::HashMap;
 
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::{Model, Token};
 
-/// The vocabulary of a WordPiece model, for the look-up of the longest token at a place.
+/// The vocabulary of a WordPiece model as a tree, to find the longest token at a place.
 pub struct WordPieces {
-    /// The step from a place in the vocabulary by the next character.
+    /// The node that follows a node by the next character.
     steps: HashMap<(usize, char), usize>,
-    /// The token that ends at a place; nothing where none does.
+    /// The token that ends at each node, if one does.
     ids: Vec<Option<u32>>,
     unknown: Option<u32>,
     max_chars: usize,
 }
 
-/// The place where the tokens that begin a word start.
+/// The root of the tokens that begin a word.
 const FIRST: usize = 0;
-/// The same for those that go on in a word.
+/// The root of the tokens that continue a word.
 const CONTINUING: usize = 1;
 
 impl WordPieces {
-    /// Takes over a model's vocabulary and limits.
+    /// The vocabulary and the limits of a model.
     pub fn new(model: &WordPiece) -> Self {
         let mut pieces = Self {
             steps: HashMap::new(),
@@ -50,14 +50,14 @@ impl WordPieces {
                 self.ids.push(None);
             }
         }
-        // No token is empty.
+        // A token is never empty.
         if place != start {
             self.ids[place] = Some(id);
         }
     }
 
-    /// The tokens of a word; one that is unknown if it is too long or a part of it is no token. Nothing if the vocabulary has no
-    /// token for the unknown.
+    /// The tokens of a word: the unknown token if the word is too long, or a part of it is no token. `None` if the
+    /// vocabulary has no unknown token.
     pub fn tokenize(&self, word: &str) -> Option<Vec<Token>> {
         if word.chars().nth(self.max_chars).is_some() {
             return Some(vec![token(self.unknown?)]);
@@ -89,7 +89,7 @@ impl WordPieces {
     }
 }
 
-/// A token of which the id alone is read.
+/// A token of which only the id is read.
 fn token(id: u32) -> Token {
     Token::new(id, String::new(), (0, 0))
 }

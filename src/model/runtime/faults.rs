@@ -1,7 +1,7 @@
 //! Faults on demand, for tests: texts that make an instance panic, fail, dawdle, or wait for the others.
 //!
-//! Only in builds with the feature `fault-injection`, which a release build refuses. Knows models' inputs alone, so that
-//! a fault takes the way that any text takes: a row is at fault if it is what preprocessing makes of one of these texts.
+//! Only in builds with the feature `fault-injection`, which a release build refuses. Knows only models' inputs, so that
+//! a fault takes the way of any text: a row is at fault if it equals what preprocessing makes of one of these texts.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,16 +19,16 @@ pub const PANIC: &str = "tandem-fault:panic";
 pub const FAIL: &str = "tandem-fault:fail";
 /// A row of this text keeps its instance busy for [`DAWDLE`].
 pub const SLOW: &str = "tandem-fault:slow";
-/// A run with a row of this text is over when [`let_go`] is called.
+/// A run with a row of this text ends when [`let_go`] is called.
 pub const HOLD: &str = "tandem-fault:hold";
-/// A run with a row of this text is over when every instance of the model has one at the same time.
+/// A run with a row of this text ends when every instance of the model runs one at the same time.
 pub const MEET: &str = "tandem-fault:meet";
 /// Preprocessing a text that begins like this panics.
 pub const PREPROCESS: &str = "tandem-fault:preprocess";
 
-/// What a slow row takes.
+/// The time that a slow row takes.
 pub const DAWDLE: Duration = Duration::from_millis(300);
-/// How long a run waits for others, or to be let go, before it fails.
+/// How long a run waits for other instances, or to be let go, before it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
@@ -36,7 +36,7 @@ static REOPENED: AtomicUsize = AtomicUsize::new(0);
 static MEETING: AtomicUsize = AtomicUsize::new(0);
 static LET_GO: Gathering = Gathering::new();
 
-/// How many instances have panicked in this process, and how many were opened in the place of one.
+/// How many instances have panicked in this process, and how many were opened to replace one.
 pub fn panics() -> (usize, usize) {
     (PANICS.load(Ordering::SeqCst), REOPENED.load(Ordering::SeqCst))
 }
@@ -61,7 +61,7 @@ pub fn before_preprocessing(text: &str) {
     assert!(!text.starts_with(PREPROCESS), "injected");
 }
 
-/// The instances of a model, faults and all.
+/// The instances of a model with these faults added.
 pub fn wrap(runners: Vec<Box<dyn Runner>>, preprocessor: &Preprocessor) -> Vec<Box<dyn Runner>> {
     tracing::warn!("this build takes texts that make it fail: it is for tests alone");
     let input = |text| match preprocessor.encode(text, None, None) {
@@ -84,7 +84,7 @@ pub fn wrap(runners: Vec<Box<dyn Runner>>, preprocessor: &Preprocessor) -> Vec<B
     wrapped.collect()
 }
 
-/// What the rows at fault look like to a model.
+/// The rows that a model gets for the texts at fault.
 struct Script {
     panic: ModelInput,
     fail: ModelInput,
@@ -148,7 +148,7 @@ impl Runner for FaultyRunner {
     }
 }
 
-/// Where threads wait for each other.
+/// A place where threads wait for each other.
 struct Gathering {
     state: Mutex<Waiting>,
     changed: Condvar,
@@ -167,7 +167,7 @@ impl Gathering {
         }
     }
 
-    /// Waits until so many are here.
+    /// Waits until `expected` threads are here.
     fn meet(&self, expected: usize) -> Result<(), RunError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.here += 1;

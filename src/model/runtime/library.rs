@@ -1,11 +1,11 @@
-//! Where ONNX Runtime's shared library is looked for, and in what order.
+//! Where ONNX Runtime's shared library is looked for, and in which order.
 //!
-//! Only paths: `onnx/` loads what is found here.
+//! Only finds paths: `onnx/` loads the library.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The environment variable that names the library.
+/// The environment variable with the library's path.
 pub const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 
 #[cfg(target_os = "macos")]
@@ -15,8 +15,8 @@ const LIBRARY_NAMES: [&str; 1] = ["onnxruntime.dll"];
 #[cfg(not(any(target_os = "macos", target_os = "windows")))]
 const LIBRARY_NAMES: [&str; 2] = ["libonnxruntime.so.1.28.0", "libonnxruntime.so"];
 
-/// The library to load: `ORT_DYLIB_PATH` if set, else the first of the files beside the binary and at the build's
-/// path that exists, else a bare name for the system's loader to find.
+/// The library to load: `ORT_DYLIB_PATH` if it is set, else the first file that exists beside the binary or at the
+/// build's path, else a bare name for the system's loader to find.
 pub fn locate() -> PathBuf {
     let beside = std::env::current_exe()
         .ok()
@@ -31,7 +31,7 @@ fn build_path() -> Option<&'static Path> {
         .map(Path::new)
 }
 
-/// The path of a library that the system's loader found by its bare name; other paths as they are.
+/// The path of a library that the system's loader found by its bare name; any other path unchanged.
 pub fn loaded_path(asked: PathBuf) -> PathBuf {
     if asked.components().count() > 1 {
         return asked;

@@ -1,5 +1,5 @@
-//! What a run needs around ONNX Runtime: its library's place, a wide session for what runs alone, a thread's own clock, and faults
-//! for tests.
+//! What a run needs around ONNX Runtime, in reading order: [`library`] (where it is found) → [`wide_session`] (more
+//! threads for a batch that runs alone) → [`thread_time`] (a thread's own clock) → `faults.rs` (for tests).
 
 #[cfg(feature = "fault-injection")]
 pub mod faults;

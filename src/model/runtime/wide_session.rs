@@ -1,7 +1,7 @@
-//! The instance for a quiet moment: a second session with more threads, for a batch that has the machine to itself.
+//! The wide session: a second session with more threads, for a batch that has the machine to itself.
 //!
-//! Whether more threads make a run shorter depends on the model and the machine, so it is measured: where they do not,
-//! the second session is never used.
+//! Whether more threads make a run shorter depends on the model and the machine, so it is measured: if they do not, the
+//! second session is never used.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,10 @@ use crate::model::loading::cost_probe::{self, ShapeBounds, ShapeCost};
 use crate::model::runner::{RunError, Runner};
 use crate::model::sample::Sample;
 
-/// How many times sooner a run must end to be worth the other cores.
+/// How many times faster a run must be to be worth the other cores.
 const WORTHWHILE: f64 = 1.2;
 
-/// An instance with a session for busy times and one for quiet ones.
+/// An instance with a narrow session and a wide one.
 pub struct IdleRunner {
     narrow: Box<dyn Runner>,
     wide: Box<dyn Runner>,
@@ -23,7 +23,7 @@ pub struct IdleRunner {
 }
 
 impl IdleRunner {
-    /// `wide` runs what is alone and has at least `from_cells` cells, rows × width.
+    /// `wide` runs a batch that is alone and has at least `from_cells` cells, rows × width.
     pub fn new(narrow: Box<dyn Runner>, wide: Box<dyn Runner>, from_cells: usize) -> Self {
         Self {
             narrow,
@@ -53,8 +53,8 @@ impl Runner for IdleRunner {
     }
 }
 
-/// The number of cells from which on the wide session is worth its cores, by what single rows took on both; nothing if
-/// it never is.
+/// The number of cells from which on the wide session is worth its cores, from what single rows took on both sessions;
+/// `None` if it never is.
 pub fn worthwhile_from(narrow: &[ShapeCost], wide: &[ShapeCost]) -> Option<usize> {
     let mut rows: Vec<&ShapeCost> = wide.iter().filter(|cost| cost.rows == 1).collect();
     rows.sort_by_key(|cost| std::cmp::Reverse(cost.width));
@@ -66,8 +66,8 @@ pub fn worthwhile_from(narrow: &[ShapeCost], wide: &[ShapeCost]) -> Option<usize
         .last()
 }
 
-/// Whether the wide session is still that much faster when both run the same row in turns: on a machine that is busy while
-/// the server starts, one of two measurements made one after the other may have been unlucky.
+/// Whether the wide session is still that much faster if both run the same row in turns. While the server starts the
+/// machine may be busy, which would spoil one of two measurements that are made one after the other.
 pub fn confirmed(narrow: &mut dyn Runner, wide: &mut dyn Runner, row: &ModelInput) -> Result<bool, RunError> {
     const TURNS: usize = 7;
     let time = |runner: &mut dyn Runner| {
@@ -81,7 +81,7 @@ pub fn confirmed(narrow: &mut dyn Runner, wide: &mut dyn Runner, row: &ModelInpu
     Ok(fastest[0].as_secs_f64() >= WORTHWHILE * fastest[1].as_secs_f64())
 }
 
-/// The size of a batch, in cells, from which on more threads run what is alone; nothing if they do not pay.
+/// The size of a batch in cells from which on the wide session runs it alone; `None` if it does not pay.
 pub fn pays(
     narrow: &mut dyn Runner,
     wide: &mut dyn Runner,
@@ -97,7 +97,7 @@ pub fn pays(
     Ok(pays.then_some(from_cells))
 }
 
-/// The instances, the first with the session for quiet moments if there is one.
+/// The instances; the first one gets the wide session, if there is one.
 pub fn with_idle<R: Runner + 'static>(runners: Vec<R>, wide: Option<(R, usize)>) -> Vec<Box<dyn Runner>> {
     let mut runners: Vec<Box<dyn Runner>> = runners
         .into_iter()
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(worthwhile_from(&[], &narrow), None);
     }
 
-    /// Answers with a number that tells who ran.
+    /// Answers with a number that tells which runner ran.
     struct Named(f32);
 
     impl Runner for Named {
