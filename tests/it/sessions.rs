@@ -79,6 +79,6 @@ fn warm_up_measures_single_rows_of_both_models() {
         let loaded = initialized(tier, ALONE);
         assert_eq!(loaded.costs[0].rows, 1);
         assert!(loaded.costs.iter().all(|cost| !cost.took.is_zero()));
-        assert_eq!(loaded.idle_from_cells, None, "one thread is all there is");
+        assert_eq!(loaded.wide_from_cells, None, "one thread is all there is");
     }
 }

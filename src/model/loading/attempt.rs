@@ -18,7 +18,7 @@ use crate::model::preprocess::Preprocessor;
 use crate::model::repository::VerifiedModel;
 use crate::model::runner::{RunError, Runner};
 use crate::model::runtime::thread_time::own_clock;
-use crate::model::runtime::wide_session::{self, with_idle};
+use crate::model::runtime::wide_session::{self, with_wide};
 use crate::model::sample::Sample;
 use crate::model::text_cost::{self, TextCost};
 use crate::model::warm_up::{PATIENCE_WITH_POSITIONS, fewer_tokens, tokens_taken, warm_up};
@@ -296,7 +296,7 @@ impl<'a> Load<'a> {
         let mut runner = self.open(&narrow.preprocessor, self.settings.idle_threads, self.limit)?;
         warm_up(&mut runner, &narrow.sample, narrow.bounds).map_err(|error| self.failed(&error))?;
         let from_cells = match self.around {
-            Around::Busy { idle_from_cells } => idle_from_cells,
+            Around::Busy { wide_from_cells } => wide_from_cells,
             Around::Quiet => {
                 let first = &mut narrow.runners[0];
                 wide_session::pays(first, &mut runner, &narrow.costs, &narrow.sample, narrow.bounds)
@@ -333,8 +333,8 @@ impl<'a> Load<'a> {
 
     fn finish(self, narrow: Narrow, wide: Option<(OnnxRunner, usize)>) -> Initialized {
         let told = &self.verified.manifest;
-        let idle_from_cells = wide.as_ref().map(|(_, from_cells)| *from_cells);
-        let runners = with_idle(narrow.runners, wide);
+        let wide_from_cells = wide.as_ref().map(|(_, from_cells)| *from_cells);
+        let runners = with_wide(narrow.runners, wide);
         #[cfg(feature = "fault-injection")]
         let runners = crate::model::runtime::faults::wrap(runners, &narrow.preprocessor);
         let fewer =
@@ -351,7 +351,7 @@ impl<'a> Load<'a> {
                 neighbours: narrow.neighbours,
                 fewer,
             }),
-            idle_from_cells,
+            wide_from_cells,
             runners,
             golden: narrow.golden,
             costs: narrow.costs,

@@ -57,7 +57,7 @@ pub enum Around {
     /// session pays is taken from the version before, which was measured on an idle machine.
     Busy {
         /// The size of a batch in cells from which on the wide session runs it alone; `None` if it does not pay.
-        idle_from_cells: Option<usize>,
+        wide_from_cells: Option<usize>,
     },
 }
 
@@ -80,7 +80,7 @@ pub struct Initialized {
     /// What runs of an instance take on this machine while nothing else runs; never empty.
     pub costs: Vec<ShapeCost>,
     /// The size of a batch in cells from which on the wide session runs it alone; `None` if it does not pay.
-    pub idle_from_cells: Option<usize>,
+    pub wide_from_cells: Option<usize>,
     pub times: LoadTimes,
 }
 

@@ -35,7 +35,7 @@ pub fn initialize_in(
     around: Around,
     limits: &Limits,
 ) -> Result<Initialized, ModelError> {
-    if matches!(around, Around::Busy { idle_from_cells: None }) {
+    if matches!(around, Around::Busy { wide_from_cells: None }) {
         settings.idle_threads = 1;
     }
     let share = settings.count > 1 || settings.idle_threads > settings.intra_threads;

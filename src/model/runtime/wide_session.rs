@@ -16,13 +16,13 @@ use crate::model::sample::Sample;
 const WORTHWHILE: f64 = 1.2;
 
 /// An instance with a narrow session and a wide one.
-pub struct IdleRunner {
+pub struct WideRunner {
     narrow: Box<dyn Runner>,
     wide: Box<dyn Runner>,
     from_cells: usize,
 }
 
-impl IdleRunner {
+impl WideRunner {
     /// `wide` runs a batch that is alone and has at least `from_cells` cells, rows × width.
     pub fn new(narrow: Box<dyn Runner>, wide: Box<dyn Runner>, from_cells: usize) -> Self {
         Self {
@@ -33,7 +33,7 @@ impl IdleRunner {
     }
 }
 
-impl Runner for IdleRunner {
+impl Runner for WideRunner {
     fn run(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
         self.narrow.run(inputs)
     }
@@ -98,14 +98,14 @@ pub fn pays(
 }
 
 /// The instances; the first one gets the wide session, if there is one.
-pub fn with_idle<R: Runner + 'static>(runners: Vec<R>, wide: Option<(R, usize)>) -> Vec<Box<dyn Runner>> {
+pub fn with_wide<R: Runner + 'static>(runners: Vec<R>, wide: Option<(R, usize)>) -> Vec<Box<dyn Runner>> {
     let mut runners: Vec<Box<dyn Runner>> = runners
         .into_iter()
         .map(|runner| Box::new(runner) as Box<dyn Runner>)
         .collect();
     if let Some((wide, from_cells)) = wide {
         let narrow = runners.swap_remove(0);
-        runners.push(Box::new(IdleRunner::new(narrow, Box::new(wide), from_cells)));
+        runners.push(Box::new(WideRunner::new(narrow, Box::new(wide), from_cells)));
         let last = runners.len() - 1;
         runners.swap(0, last);
     }
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_wide_session_runs_large_batches_that_are_alone_and_nothing_else() {
-        let mut runner = IdleRunner::new(Box::new(Named(1.0)), Box::new(Named(2.0)), 6);
+        let mut runner = WideRunner::new(Box::new(Named(1.0)), Box::new(Named(2.0)), 6);
         let row = ModelInput::Features(vec![1, 2, 3]);
         let mut ran = |rows: usize, alone: bool| {
             let batch = vec![&row; rows];

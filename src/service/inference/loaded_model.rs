@@ -34,7 +34,7 @@ pub struct LoadedModel {
     /// Where its answers are kept; none if they are not.
     pub cache: Option<Arc<AnswerCache>>,
     /// The size of a batch, in cells, from which on a wide session runs what is alone; nothing if it does not pay.
-    pub idle_from_cells: Option<usize>,
+    pub wide_from_cells: Option<usize>,
     /// Where copies of its requests go while another version is compared with it.
     pub mirror: RequestMirror,
     /// Its part of the memory that loaded models are expected to take.
@@ -72,7 +72,7 @@ impl LoadedModel {
             model,
             runners,
             costs,
-            idle_from_cells,
+            wide_from_cells,
             ..
         } = initialized;
         let limits = &model.manifest.limits;
@@ -92,7 +92,7 @@ impl LoadedModel {
             model,
             metrics,
             cache,
-            idle_from_cells,
+            wide_from_cells,
             mirror: RequestMirror::default(),
             _counted: counted,
         })

@@ -116,9 +116,9 @@ impl Loader {
             return Err(Refusal::new(Stage::Stopping, "the server is stopping"));
         }
         let before = before.and_then(ModelVersion::serving);
-        let idle_from_cells = before.and_then(|loaded| loaded.idle_from_cells);
+        let wide_from_cells = before.and_then(|loaded| loaded.wide_from_cells);
         self.set_state(version, ModelState::Loading);
-        let loaded = self.load(version, Around::Busy { idle_from_cells })?;
+        let loaded = self.load(version, Around::Busy { wide_from_cells })?;
         version.set_state(ModelState::Serving(Arc::new(loaded)));
         Ok(())
     }

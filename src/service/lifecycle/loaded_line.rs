@@ -33,7 +33,7 @@ pub fn tell_loaded(
         fingerprint = version.verified.fingerprint,
         tier = manifest.tier.name(),
         instances = instances.count,
-        idle_from_cells = initialized.idle_from_cells,
+        idle_from_cells = initialized.wide_from_cells,
         golden_examples = golden.examples,
         largest_logit_difference = golden.largest_difference,
         largest_batched_logit_difference = golden.largest_batched_difference,
