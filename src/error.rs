@@ -74,7 +74,7 @@ pub enum Reason {
 
 /// The codes and the name of a [`Reason`]: gRPC code, HTTP status, and what clients and metrics call it.
 struct Mapping {
-    label: &'static str,
+    name: &'static str,
     grpc_code: i32,
     grpc_name: &'static str,
     http_status: u16,
@@ -113,7 +113,7 @@ impl Reason {
     ];
 
     fn mapping(self) -> Mapping {
-        let (label, grpc_code, grpc_name, http_status) = match self {
+        let (name, grpc_code, grpc_name, http_status) = match self {
             Reason::InvalidField => ("INVALID_FIELD", 3, "INVALID_ARGUMENT", 400),
             Reason::MalformedMessage => ("MALFORMED_MESSAGE", 3, "INVALID_ARGUMENT", 400),
             Reason::InvalidUtf8 => ("INVALID_UTF8", 3, "INVALID_ARGUMENT", 400),
@@ -143,7 +143,7 @@ impl Reason {
             Reason::UnsupportedEncoding => ("UNSUPPORTED_ENCODING", 12, "UNIMPLEMENTED", 415),
         };
         Mapping {
-            label,
+            name,
             grpc_code,
             grpc_name,
             http_status,
@@ -151,8 +151,8 @@ impl Reason {
     }
 
     /// The name in `ErrorInfo.reason`, in JSON and in metric labels.
-    pub fn label(self) -> &'static str {
-        self.mapping().label
+    pub fn name(self) -> &'static str {
+        self.mapping().name
     }
 
     /// The number of the gRPC status code.

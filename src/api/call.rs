@@ -316,7 +316,7 @@ fn record(call: &Call, method: &'static str, outcome: Result<(), &Error>, took: 
     match outcome {
         Ok(()) => tracing::debug!(door, method, request_id, trace_id, took_us, "answered"),
         Err(error) => {
-            let reason = error.reason.label();
+            let reason = error.reason.name();
             let failed = matches!(error.reason, Reason::Internal | Reason::InferenceFailed);
             let lines = if failed { &FAILED_LINES } else { &REFUSED_LINES };
             let Some(unlogged) = lines.take() else {

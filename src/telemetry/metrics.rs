@@ -162,7 +162,7 @@ impl Metrics {
 
     /// Counts an answered request. `method` is one of the server's own names, so the labels stay bounded.
     pub fn answered(&self, door: &'static str, method: &'static str, failure: Option<&Error>, took: Duration) {
-        let (code, reason) = failure.map_or(("OK", ""), |error| (error.reason.grpc_name(), error.reason.label()));
+        let (code, reason) = failure.map_or(("OK", ""), |error| (error.reason.grpc_name(), error.reason.name()));
         self.calls
             .get_or_create(&CallLabels {
                 door,

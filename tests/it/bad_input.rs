@@ -226,7 +226,7 @@ async fn what_cannot_be_read_is_refused_for_the_same_reason_by_both_doors() {
 fn the_documentation_has_every_reason_with_its_codes() {
     for reason in Reason::ALL {
         let expected = (reason.grpc_name().to_owned(), reason.http_status());
-        assert_eq!(documented(reason.label()), expected, "{}", reason.label());
+        assert_eq!(documented(reason.name()), expected, "{}", reason.name());
     }
 }
 

@@ -30,7 +30,7 @@ fn check_grpc(row: &str, status: &Status, headers: &HeaderMap, reason: Reason, t
     let info = details
         .error_info()
         .unwrap_or_else(|| panic!("{row}: no ErrorInfo: {status:?}"));
-    assert_eq!(info.reason, reason.label(), "{row}");
+    assert_eq!(info.reason, reason.name(), "{row}");
     assert_eq!(info.domain, "tandem.v1", "{row}");
     assert_eq!(i32::from(status.code()), reason.grpc_code(), "{row}");
     let id = details
@@ -320,7 +320,7 @@ async fn over_http() {
         let answer = http.send(method, path, &headers, body).await;
         let error = &answer.json()["error"];
         assert_eq!(answer.status.as_u16(), reason.http_status(), "{row}");
-        assert_eq!(error["reason"], reason.label(), "{row}");
+        assert_eq!(error["reason"], reason.name(), "{row}");
         assert_eq!(error["code"], reason.grpc_name(), "{row}");
         assert_eq!(error["domain"], "tandem.v1", "{row}");
         assert_eq!(error["requestId"], ID, "{row}");
@@ -379,7 +379,7 @@ async fn while_models_load_and_without_a_key() {
             .post_with("/predict", &headers, r#"{"text": "a", "do_fast": true}"#)
             .await;
         assert_eq!(answer.status.as_u16(), reason.http_status());
-        assert_eq!(answer.json()["error"]["reason"], reason.label());
+        assert_eq!(answer.json()["error"]["reason"], reason.name());
         assert_eq!(answer.json()["error"]["requestId"], ID);
     }
 }

@@ -292,7 +292,7 @@ fn the_doors_answer_everything_with_a_documented_reason() {
     let server = runtime.block_on(TestServer::shared());
     let client = crate::support::frames::client();
     let http = server.http();
-    let ours = [Reason::Internal.label(), Reason::InferenceFailed.label()];
+    let ours = [Reason::Internal.name(), Reason::InferenceFailed.name()];
     let frames = good_requests()
         .into_iter()
         .map(|request| frame(false, &request.encode_to_vec()).to_vec());
@@ -314,7 +314,7 @@ fn the_doors_answer_everything_with_a_documented_reason() {
                 let status = call.send_by(&client, server.grpc_addr()).await.status;
                 if status.code() != tonic::Code::Ok {
                     let reason = Refusal::of(&status).reason;
-                    prop_assert!(Reason::ALL.iter().any(|known| known.label() == reason), "{status:?}");
+                    prop_assert!(Reason::ALL.iter().any(|known| known.name() == reason), "{status:?}");
                     prop_assert!(!ours.contains(&reason.as_str()), "{status:?}");
                 }
                 let path = if tutorial { "/predict" } else { "/v1/predict" };
@@ -323,7 +323,7 @@ fn the_doors_answer_everything_with_a_documented_reason() {
                     prop_assert!(answer.status.is_client_error(), "{}", answer.text());
                     let reason = answer.reason();
                     prop_assert!(
-                        Reason::ALL.iter().any(|known| known.label() == reason),
+                        Reason::ALL.iter().any(|known| known.name() == reason),
                         "{}",
                         answer.text()
                     );

@@ -281,7 +281,7 @@ async fn every_path_of_the_openapi_document_is_there() {
     // Operators have no HTTP door.
     let of_operators = ["VERSION_REFUSED", "ROLLOUT_CONFLICT"];
     let all = tandem::error::Reason::ALL.into_iter();
-    for reason in all.filter(|reason| !of_operators.contains(&reason.label())) {
-        assert!(reasons.contains(reason.label()), "{}", reason.label());
+    for reason in all.filter(|reason| !of_operators.contains(&reason.name())) {
+        assert!(reasons.contains(reason.name()), "{}", reason.name());
     }
 }

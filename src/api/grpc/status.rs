@@ -20,7 +20,7 @@ pub fn to_status(error: &Error, request_id: Option<&RequestId>) -> Status {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
-    details.set_error_info(error.reason.label(), ERROR_DOMAIN, facts);
+    details.set_error_info(error.reason.name(), ERROR_DOMAIN, facts);
     if !error.violations.is_empty() {
         let violations = error.violations.iter().map(|violation| FieldViolation {
             field: violation.field.clone(),
@@ -62,9 +62,9 @@ pub fn error_behind(status: &Status, largest_message: usize) -> Error {
         return from_foreign_status(status.code(), largest_message);
     }
     let details = status.get_error_details();
-    let label = details.error_info().map_or("", |info| info.reason.as_str());
+    let name = details.error_info().map_or("", |info| info.reason.as_str());
     let code = i32::from(status.code());
-    let ours = |reason: &Reason| reason.label() == label && reason.grpc_code() == code;
+    let ours = |reason: &Reason| reason.name() == name && reason.grpc_code() == code;
     let violations = details
         .bad_request()
         .map(|bad| &bad.field_violations[..])

@@ -80,7 +80,7 @@ fn document(error: &Error, call: &Call) -> serde_json::Value {
     let document = Document {
         error: Facts {
             code: error.reason.grpc_name(),
-            reason: error.reason.label(),
+            reason: error.reason.name(),
             domain: ERROR_DOMAIN,
             message: &error.message,
             request_id: call.request_id.as_str(),

@@ -143,7 +143,7 @@ impl From<tonic::Status> for Refusal {
             .map(|info| info.reason)
             .unwrap_or_default();
         let of_some = [Reason::InferenceFailed, Reason::MessageTooLarge]
-            .map(Reason::label)
+            .map(Reason::name)
             .contains(&&*reason);
         let request = status.get_details_bad_request();
         let fields = request.iter().flat_map(|request| &request.field_violations);
