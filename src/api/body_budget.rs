@@ -10,9 +10,10 @@
 //! connection has its own piece of it, which others can't fill. Calls that are open to all hold no part of the room: each
 //! connection has a few KiB for them, beside it, and these are answered whatever is full.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Notify;
 
@@ -86,11 +87,6 @@ impl BodyBudget {
     pub async fn until_ebb(&self) {
         self.inner.ebb.notified().await;
     }
-
-    fn lock(&self) -> MutexGuard<'_, Room> {
-        // The figures are whole after every step: a panic elsewhere with this lock would not make them wrong.
-        self.inner.room.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The bytes of one body, given back when this is dropped.
@@ -116,20 +112,22 @@ impl HeldBody {
 
     /// Whether so many bytes more would fit now.
     pub fn check(&self, bytes: usize) -> Result<(), Error> {
-        self.fit(*self.lock(), bytes, |_, _| {})
+        self.fit(*self.held.lock(), bytes, |_, _| {})
     }
 
     /// Whether it could grow to as many bytes in all.
     pub fn check_to(&self, bytes: usize) -> Result<(), Error> {
-        let held = *self.lock();
+        let held = *self.held.lock();
         self.fit(held, bytes.saturating_sub(held.total()), |_, _| {})
     }
 
     /// Whether its holder has no more than a share besides: of requests, and of answers that nobody has read.
     pub fn check_share(&self) -> Result<(), Error> {
-        let held = *self.lock();
+        let held = *self.held.lock();
         let bodies = &self.holder.bodies;
         let within = bodies
+            .inner
+            .room
             .lock()
             .is_within_share(&bodies.inner.size, &self.holder.owner, held);
         within.then_some(()).ok_or_else(|| self.full())
@@ -137,7 +135,7 @@ impl HeldBody {
 
     /// Counts so many bytes more; none of them if there is no room.
     pub fn add(&self, bytes: usize) -> Result<(), Error> {
-        let mut held = self.lock();
+        let mut held = self.held.lock();
         let before = *held;
         self.fit(before, bytes, |room, more| {
             room.take(&self.holder.owner, more);
@@ -147,15 +145,15 @@ impl HeldBody {
 
     /// Counts as many bytes as there are of the body in all, if they are more than it holds: it was compressed, say.
     pub fn grow_to(&self, bytes: usize) -> Result<(), Error> {
-        let held = self.lock().total();
+        let held = self.held.lock().total();
         self.add(bytes.saturating_sub(held))
     }
 
     /// Counts so many bytes more, of an answer: it is there, and is not refused.
     pub fn add_answer(&self, bytes: usize) {
-        let mut held = self.lock();
+        let mut held = self.held.lock();
         let inner = &self.holder.bodies.inner;
-        let mut room = self.holder.bodies.lock();
+        let mut room = self.holder.bodies.inner.room.lock();
         let more = room.split(&inner.size, &self.holder.owner, bytes);
         room.take(&self.holder.owner, more);
         held.grow(more);
@@ -164,20 +162,20 @@ impl HeldBody {
 
     /// Gives all of it back.
     pub fn release(&self) {
-        let held = std::mem::take(&mut *self.lock());
+        let held = std::mem::take(&mut *self.held.lock());
         if held.total() == 0 {
             return;
         }
         let inner = &self.holder.bodies.inner;
         inner.held.dec_by(signed(held.total()));
-        if self.holder.bodies.lock().give_back(&self.holder.owner, held) {
+        if self.holder.bodies.inner.room.lock().give_back(&self.holder.owner, held) {
             inner.ebb.notify_one();
         }
     }
 
     fn fit(&self, held: Held, bytes: usize, then: impl FnOnce(&mut Room, Held)) -> Result<(), Error> {
         let bodies = &self.holder.bodies;
-        let mut room = bodies.lock();
+        let mut room = bodies.inner.room.lock();
         match room.fit(&bodies.inner.size, &self.holder.owner, held, bytes) {
             Some(more) => {
                 let before = room.held();
@@ -205,10 +203,6 @@ impl HeldBody {
             )
         }
         .with_fact("limit_bytes", limit)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -271,7 +265,11 @@ mod tests {
         first.release();
         drop(first);
         assert_eq!(bodies.inner.held.get(), 0);
-        assert_eq!(bodies.lock().known(), 0, "nothing is kept of a caller that has gone");
+        assert_eq!(
+            bodies.inner.room.lock().known(),
+            0,
+            "nothing is kept of a caller that has gone"
+        );
     }
 
     #[test]
@@ -293,7 +291,7 @@ mod tests {
                 })
                 .take_while(|body| body.add(SIZE.own + 10).is_ok())
                 .collect();
-            let taken: usize = held.iter().map(|body| body.lock().shared).sum();
+            let taken: usize = held.iter().map(|body| body.held.lock().shared).sum();
             assert!((300..=350).contains(&taken), "half of the 700 that are left: {taken}");
             other.add(200).expect("others find room");
         }

@@ -1,5 +1,6 @@
 //! Locks: those of the standard library, or, under the feature `shuttle`, those of the model checker that tries out
-//! their orders. Nothing else in `batching` may wait.
+//! their orders. Nothing else in `batching` may wait. All other locks of this crate are `parking_lot`'s, which the checker
+//! can't stand in for.
 
 #[cfg(not(feature = "shuttle"))]
 pub use std::sync::{Arc, Condvar, Mutex, MutexGuard, atomic};

@@ -5,7 +5,8 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::sync::Mutex;
+
+use parking_lot::Mutex;
 
 use super::exit::Exit;
 use super::terminal::Painted;
@@ -47,19 +48,17 @@ pub fn raw(bytes: &[u8]) {
 /// Remembers a write to standard output that failed, unless one did before.
 pub fn record(outcome: io::Result<()>) {
     let Err(error) = outcome else { return };
-    if let Ok(mut failed) = FAILED.lock() {
-        failed.get_or_insert(error);
-    }
+    FAILED.lock().get_or_insert(error);
 }
 
 /// Whether a write to standard output failed: nobody gets what would come next.
 pub fn failed() -> bool {
-    FAILED.lock().is_ok_and(|failed| failed.is_some())
+    FAILED.lock().is_some()
 }
 
 /// What the program ends with, when the command ends with `exit`.
 pub fn settle(exit: Exit) -> Exit {
-    let failed = FAILED.lock().ok().and_then(|mut failed| failed.take());
+    let failed = FAILED.lock().take();
     match failed {
         // Whoever reads our output has read enough.
         Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -6,10 +6,11 @@
 //! A thread of its own listens, so that nothing else can keep it from ending the process: not a model that loads for ever, not a
 //! call that is stuck, not a log that nobody reads. It ends with the process.
 
+use std::sync::Arc;
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -114,14 +115,14 @@ impl Signals {
     }
 
     fn set(&self, end: End) {
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
+        *self.end.lock() = end;
     }
 
     async fn hear(self, mut arriving: Arriving, hang_ups: watch::Sender<u64>) {
         let drain = loop {
             let (heard, stops) = arriving.next().await;
             // Held until the process has ended, so that no drain can begin in between.
-            match *self.end.lock().unwrap_or_else(PoisonError::into_inner) {
+            match *self.end.lock() {
                 End::AsUsual => heard.as_usual(),
                 _ if !stops => hang_ups.send_modify(|count| *count += 1),
                 End::Drain(drain) => break drain,

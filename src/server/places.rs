@@ -13,9 +13,10 @@
 //! on a new connection, and a Watch may end early.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -113,7 +114,7 @@ impl Places {
             peer: peer.clone(),
             sent_away: sent_away.clone(),
         };
-        let mut connections = self.lock();
+        let mut connections = self.taken.lock();
         connections.by_number.insert(number, taken);
         connections.peak = connections.peak.max(connections.by_number.len());
         drop(connections);
@@ -128,7 +129,7 @@ impl Places {
 
     /// Sends the peer of the lowest rank away; false if all keep their places.
     fn send_one_away(&self) -> bool {
-        let mut taken = self.lock();
+        let mut taken = self.taken.lock();
         let ranked = taken
             .by_number
             .iter()
@@ -138,11 +139,6 @@ impl Places {
         };
         let gone = taken.by_number.remove(&number);
         gone.inspect(|gone| gone.sent_away.cancel()).is_some()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Connections> {
-        // The map is whole after every step: a panic elsewhere with this lock would not make it wrong.
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -165,7 +161,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut connections = self.places.lock();
+        let mut connections = self.places.taken.lock();
         connections.by_number.remove(&self.number);
         let left = connections.by_number.len();
         if connections.peak >= MANY && left <= connections.peak / 2 {

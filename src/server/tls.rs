@@ -3,9 +3,10 @@
 //! A pair that can't be used leaves the one in use alone. Connections keep what they were opened with.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
@@ -70,7 +71,7 @@ impl Tls {
 
     /// Looks at the files again; says whether new certificates are in use. After an error, those from before are.
     pub fn reload(&self) -> Result<bool, String> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         let contents = self.files.read_again(&seen)?;
         if *seen == contents {
             return Ok(false);

@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// The most bytes that wait to be written.
@@ -62,7 +62,7 @@ pub fn line(line: &str) {
                     Err(_) => STDERR.write_to(&mut Nowhere),
                 });
         if started.is_err() {
-            STDERR.lock().thread = false;
+            STDERR.state.lock().thread = false;
         }
     }
 }
@@ -82,14 +82,14 @@ fn is_taken() -> bool {
 /// Like [`flush`], but returns at once if nobody has read since a flush was in vain: for a thread that panics, whose
 /// process may abort next or go on serving.
 pub fn flush_if_read() {
-    if !STDERR.lock().stalled {
+    if !STDERR.state.lock().stalled {
         STDERR.flush(is_taken);
     }
 }
 
 /// How many lines were lost since the start.
 pub fn lost() -> u64 {
-    STDERR.lock().lost
+    STDERR.state.lock().lost
 }
 
 /// Stands in for standard error where there is none.
@@ -121,14 +121,9 @@ impl Lines {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is whole at every moment.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Queues a line if there is room. Gives whether the writing thread has yet to be started.
     fn push(&self, line: &str) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.bytes + line.len() + 1 > MAX_QUEUED_BYTES || state.queue.len() >= MAX_QUEUED_LINES {
             state.lose();
             return false;
@@ -142,27 +137,25 @@ impl Lines {
 
     fn flush(&self, is_taken: impl Fn() -> bool) {
         let started = Instant::now();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         while !state.queue.is_empty() {
             let waited = started.elapsed();
             if waited >= LAST_LINES_IF_TAKEN || waited >= LAST_LINES && !is_taken() {
                 state.stalled = true;
                 return;
             }
-            let waited = self.written.wait_timeout(state, LAST_LINES);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            self.written.wait_for(&mut state, LAST_LINES);
         }
     }
 
     /// Writes lines as they come; never returns.
     fn write_to(&self, out: &mut impl Write) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         // Whether the last line was written only in part.
         let mut torn = false;
         loop {
             let Some(line) = state.queue.front_mut().map(std::mem::take) else {
-                let waited = self.come.wait(state);
-                state = waited.unwrap_or_else(PoisonError::into_inner);
+                self.come.wait(&mut state);
                 continue;
             };
             drop(state);
@@ -170,7 +163,7 @@ impl Lines {
             torn = torn && written == 0;
             let (whole, written) = if ended { write(out, &line) } else { (false, 0) };
             torn = torn || (!whole && written > 0);
-            state = self.lock();
+            state = self.state.lock();
             state.stalled = false;
             state.queue.pop_front();
             state.bytes -= line.len();
@@ -192,7 +185,7 @@ impl Lines {
                     lines,
                     "lines of the log are missing here: they could not be written, or not fast enough"
                 );
-                state = self.lock();
+                state = self.state.lock();
             }
         }
     }
@@ -226,7 +219,7 @@ mod tests {
 
     /// Bytes that wait, lines that are lost.
     fn counts(lines: &Lines) -> (usize, u64) {
-        let state = lines.lock();
+        let state = lines.state.lock();
         (state.bytes, state.lost)
     }
 
@@ -250,9 +243,9 @@ mod tests {
             lines.push("");
         }
         assert_eq!(counts(&lines), (MAX_QUEUED_LINES, 3));
-        assert_eq!(lines.lock().untold, 3);
+        assert_eq!(lines.state.lock().untold, 3);
         lines.flush(|| false);
-        assert!(lines.lock().stalled, "nobody writes");
+        assert!(lines.state.lock().stalled, "nobody writes");
     }
 
     #[test]
@@ -295,6 +288,6 @@ mod tests {
         });
         lines.flush(|| true);
         assert_eq!(written.try_iter().flatten().collect::<Vec<u8>>(), b"tor\nwhole\n");
-        assert_eq!(lines.lock().lost, 1);
+        assert_eq!(lines.state.lock().lost, 1);
     }
 }

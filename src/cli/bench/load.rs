@@ -1,9 +1,10 @@
 //! The load: a closed loop of callers, or an open one that follows a schedule. Counts what comes of it; prints nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -137,7 +138,7 @@ pub async fn run(
         }
     }
     let ended = *load.ended.get().unwrap_or(&started);
-    let recorder = load.lock().clone();
+    let recorder = load.recorder.lock().clone();
     Outcome {
         recorder,
         measured: ended - started,
@@ -154,7 +155,7 @@ fn follow_schedule(load: &Arc<Load>, rate: f64, max_open: usize, runtime: &tokio
         }
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         let Ok(place) = Arc::clone(&open).try_acquire_owned() else {
-            load.lock().surplus += 1;
+            load.recorder.lock().surplus += 1;
             continue;
         };
         let load = Arc::clone(load);
@@ -169,12 +170,6 @@ fn follow_schedule(load: &Arc<Load>, rate: f64, max_open: usize, runtime: &tokio
 }
 
 impl Load {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Recorder> {
-        self.recorder
-            .lock()
-            .expect("nothing panics while it holds the recorder")
-    }
-
     /// The number of the next call; nothing if no more are to start.
     fn take(&self) -> Option<u64> {
         match self.until {
@@ -209,7 +204,7 @@ impl Load {
         };
         let now = Instant::now();
         let took = now - due;
-        let mut recorder = self.lock();
+        let mut recorder = self.recorder.lock();
         recorder.late.record(sent - due);
         match answer {
             None => recorder.cancelled += 1,

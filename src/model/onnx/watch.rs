@@ -3,13 +3,14 @@
 //! One thread does it for the whole process. It counts ticks, and not the time of day: on a machine that was suspended
 //! for a minute no run took that minute. It waits without ticks while nothing runs.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ort::session::RunOptions;
 use ort::session::builder::LoadCanceler;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::model::limited::CallOff;
 
@@ -104,7 +105,7 @@ pub(super) struct Watched {
 impl Watched {
     /// Begins to watch.
     pub(super) fn new(what: Stoppable, limit: &RunLimit) -> Self {
-        let mut state = state();
+        let mut state = STATE.lock();
         let number = state.next;
         state.next += 1;
         let limit = limit.clone();
@@ -127,7 +128,11 @@ impl Watched {
 
     /// Stops watching. Gives whether the work was ended.
     pub(super) fn over(self) -> bool {
-        let ended = state().watched.remove(&self.number).is_some_and(|watch| watch.ended);
+        let ended = STATE
+            .lock()
+            .watched
+            .remove(&self.number)
+            .is_some_and(|watch| watch.ended);
         std::mem::forget(self);
         ended
     }
@@ -135,7 +140,7 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        state().watched.remove(&self.number);
+        STATE.lock().watched.remove(&self.number);
     }
 }
 
@@ -147,56 +152,30 @@ struct Watch {
 }
 
 struct State {
-    watched: HashMap<u64, Watch>,
+    watched: BTreeMap<u64, Watch>,
     next: u64,
     started: bool,
     idle: bool,
 }
 
-static STATE: Mutex<Option<State>> = Mutex::new(None);
+static STATE: Mutex<State> = Mutex::new(State {
+    watched: BTreeMap::new(),
+    next: 0,
+    started: false,
+    idle: false,
+});
 static CHANGED: Condvar = Condvar::new();
 
-struct Locked(MutexGuard<'static, Option<State>>);
-
-impl std::ops::Deref for Locked {
-    type Target = State;
-
-    fn deref(&self) -> &State {
-        self.0.as_ref().expect("it was made when it was locked")
-    }
-}
-
-impl std::ops::DerefMut for Locked {
-    fn deref_mut(&mut self) -> &mut State {
-        self.0.as_mut().expect("it was made when it was locked")
-    }
-}
-
-fn state() -> Locked {
-    let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
-    state.get_or_insert_with(|| State {
-        watched: HashMap::new(),
-        next: 0,
-        started: false,
-        idle: false,
-    });
-    Locked(state)
-}
-
 fn tick() {
-    let mut locked = state();
+    let mut state = STATE.lock();
     loop {
-        locked.idle = locked.watched.is_empty();
-        let guard = locked.0;
-        let guard = if guard.as_ref().is_some_and(|state| state.idle) {
-            CHANGED.wait(guard).unwrap_or_else(PoisonError::into_inner)
+        state.idle = state.watched.is_empty();
+        if state.idle {
+            CHANGED.wait(&mut state);
         } else {
-            drop(guard);
-            std::thread::sleep(TICK);
-            STATE.lock().unwrap_or_else(PoisonError::into_inner)
-        };
-        locked = Locked(guard);
-        for watch in locked.watched.values_mut() {
+            MutexGuard::unlocked(&mut state, || std::thread::sleep(TICK));
+        }
+        for watch in state.watched.values_mut() {
             watch.look();
         }
     }

@@ -3,11 +3,12 @@
 //! Only in builds with the feature `fault-injection`, which a release build refuses. Knows only models' inputs, so that
 //! a fault takes the way of any text: a row is at fault if it equals what preprocessing makes of one of these texts.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ndarray::Array2;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::model::input::ModelInput;
 use crate::model::preprocess::Preprocessor;
@@ -48,7 +49,7 @@ pub fn let_go() {
 
 /// How many runs are held.
 pub fn held_runs() -> usize {
-    LET_GO.state.lock().unwrap_or_else(PoisonError::into_inner).here
+    LET_GO.state.lock().here
 }
 
 /// How many runs wait for other instances.
@@ -169,7 +170,7 @@ impl Gathering {
 
     /// Waits until `expected` threads are here.
     fn meet(&self, expected: usize) -> Result<(), RunError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.here += 1;
         if state.here >= expected {
             state.here = 0;
@@ -182,18 +183,17 @@ impl Gathering {
 
     /// Waits for the end of the round.
     fn wait(&self) -> Result<(), RunError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.here += 1;
         self.wait_from(state)
     }
 
-    fn wait_from(&self, state: MutexGuard<'_, Waiting>) -> Result<(), RunError> {
+    fn wait_from(&self, mut state: MutexGuard<'_, Waiting>) -> Result<(), RunError> {
         let round = state.round;
         let waited = self
             .changed
-            .wait_timeout_while(state, PATIENCE, |state| state.round == round);
-        let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-        if timeout.timed_out() {
+            .wait_while_for(&mut state, |state| state.round == round, PATIENCE);
+        if waited.timed_out() {
             state.here = 0;
             return Err(RunError("nobody came".into()));
         }
@@ -201,7 +201,7 @@ impl Gathering {
     }
 
     fn all_are_here(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.here = 0;
         state.round += 1;
         self.changed.notify_all();
