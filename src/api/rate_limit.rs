@@ -149,7 +149,7 @@ mod tests {
         rate_limit.take(5).expect_err("not yet");
         clock.advance(Duration::from_millis(1));
         rate_limit.take(5).expect("now");
-        clock.advance(Duration::from_secs(3600));
+        clock.advance(Duration::from_hours(1));
         rate_limit.take(30).expect("a burst again, and no more than that");
         rate_limit.take(0).expect_err("a request without texts counts too");
     }

@@ -222,7 +222,7 @@ mod tests {
         }
         assert!((nanos(model.of_batch(4, 32)) / nanos(before) - 2.0).abs() < 0.01);
         for _ in 0..500 {
-            model.learn(4, 32, Duration::from_secs(3600));
+            model.learn(4, 32, Duration::from_hours(1));
         }
         assert!(model.of_batch(4, 32) <= before * 20);
     }

@@ -66,7 +66,7 @@ fn call(core: &Core, client: u64, ids: &[u32], leaves: bool) -> Caller {
         answers: Arc::new(AtomicUsize::new(0)),
     };
     let options = SubmitOptions {
-        deadline: Instant::now() + Duration::from_secs(3600),
+        deadline: Instant::now() + Duration::from_hours(1),
         priority: Priority::Normal,
         client: ClientKey(client),
         weight: Weight::default(),

@@ -148,7 +148,7 @@ impl<J> Turns<J> {
     /// Replaces what was expected of a part by what it took.
     fn settle(&mut self, account: &mut Account, left: Duration, took: Duration) {
         let left = left.min(account.left);
-        let expected = account.left - left;
+        let expected = account.left.saturating_sub(left);
         account.left = left;
         let of_lane = &mut self.lanes[account.lane].left;
         *of_lane = of_lane.saturating_sub(expected);

@@ -123,7 +123,9 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
     let (fitting, measuring) = (half(true), half(false));
     let fitted = fit_on(&fitting);
     let mut texts_of_labels = vec![0; labels.len()];
-    measuring.iter().for_each(|one| texts_of_labels[one.truth] += 1);
+    for one in &measuring {
+        texts_of_labels[one.truth] += 1;
+    }
     let (counts, fitting) = ((fitting.len(), measuring.len()), Judged::new(fitting, &fitted));
     let fine: Vec<_> = fitting
         .thresholds(0..=100)
@@ -231,7 +233,9 @@ fn read(args: &CalibrateArgs, labels: &[String]) -> Outcome<Vec<Labelled>> {
     let of_file = |told: &str| format!("{}: {told}", args.file.display());
     let LabelledTexts { texts, notes } = labelled::read(&args.file, &args.reading.options(), columns, &meanings)
         .map_err(|problem| usage(of_file(&problem)))?;
-    notes.iter().for_each(|note| complain(&of_file(note)));
+    for note in &notes {
+        complain(&of_file(note));
+    }
     Ok(texts)
 }
 
@@ -392,7 +396,5 @@ fn warning(chosen: &Point, deep: &Point, labels: &[String], texts: &[usize]) -> 
 }
 
 fn name_of(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -78,7 +78,9 @@ impl Report<'_> {
                 folded(bias.iter().map(String::as_str), width())
             ),
         ] {
-            wrap(&paragraph, width()).iter().for_each(|line| output::line(line));
+            for line in wrap(&paragraph, width()) {
+                output::line(&line);
+            }
         }
         let mut table = Painted::default();
         table.end_line();

@@ -107,12 +107,15 @@ fn hide_all_but_tls(argument: clap::Arg) -> clap::Arg {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    #[expect(unsafe_code, reason = "the environment is set before any thread runs")]
     // SAFETY: no other thread runs yet.
-    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
+    unsafe {
+        std::env::set_var("ORT_DISABLE_TELEMETRY", "1");
+    }
     let _last_lines = output::LastLines;
     terminal::choose_early(std::env::args_os());
     let exit = listen().and_then(|signals| match Cli::try_parse() {
-        Ok(cli) => run(cli, &signals),
+        Ok(cli) => Ok(run(cli, &signals)),
         Err(error) => Err(tell_usage(error)),
     });
     let exit = exit.unwrap_or_else(|exit| exit);
@@ -129,13 +132,13 @@ fn listen() -> Result<Signals, Exit> {
     Ok(signals)
 }
 
-fn run(cli: Cli, signals: &Signals) -> Result<Exit, Exit> {
+fn run(cli: Cli, signals: &Signals) -> Exit {
     terminal::choose(cli.color);
     if cli.version {
         output::block(&version());
-        return Ok(Exit::Success);
+        return Exit::Success;
     }
-    Ok(match cli.command {
+    match cli.command {
         Some(Command::Serve(args)) => serve::run(&args, signals.clone()),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Calibrate(args)) => calibrate::run(&args),
@@ -152,7 +155,7 @@ fn run(cli: Cli, signals: &Signals) -> Result<Exit, Exit> {
             Exit::Success
         }
         None => Exit::Usage,
-    })
+    }
 }
 
 /// Says what is wrong with the command line, or writes the help that it asks for.
@@ -173,9 +176,9 @@ fn tell_usage(mut error: clap::Error) -> Exit {
     }
     let help = error.render();
     if terminal::has_colours() {
-        output::raw(help.ansi().to_string().as_bytes())
+        output::raw(help.ansi().to_string().as_bytes());
     } else {
-        output::raw(help.to_string().as_bytes())
+        output::raw(help.to_string().as_bytes());
     }
     Exit::Success
 }

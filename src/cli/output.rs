@@ -91,6 +91,7 @@ impl Drop for LastLines {
 
 /// Ends the process at once, after its last lines. Other threads may still be inside ONNX Runtime, say: neither they nor the
 /// exit handlers of libraries are waited for.
+#[expect(unsafe_code, reason = "only libc ends a process without exit handlers")]
 pub fn end(exit: Exit) -> ! {
     stderr::flush();
     // SAFETY: it only ends the process; no memory of ours is looked at after it.

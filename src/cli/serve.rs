@@ -41,9 +41,9 @@ const LAST_MOMENT: Duration = Duration::from_millis(200);
 /// Runs the server until SIGTERM or SIGINT.
 pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
     if args.check || args.print_config {
-        signals.nothing_to_serve()
+        signals.nothing_to_serve();
     } else {
-        signals.nothing_served()
+        signals.nothing_served();
     }
     let settings = match args.config.resolve() {
         Ok(settings) => settings,

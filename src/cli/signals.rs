@@ -189,15 +189,17 @@ impl Heard {
     }
 }
 
+#[expect(unsafe_code, reason = "only libc tells a signal's disposition")]
 fn is_ignored(signal: i32) -> bool {
     // SAFETY: all zeroes are a disposition, and with no new one the call only fills in the present one.
     unsafe {
         let mut present: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(signal, std::ptr::null(), &mut present) == 0 && present.sa_sigaction == libc::SIG_IGN
+        libc::sigaction(signal, std::ptr::null(), &raw mut present) == 0 && present.sa_sigaction == libc::SIG_IGN
     }
 }
 
 /// Ends the process by a signal; process 1, which outlives those it does not listen to, with the code that shells give that.
+#[expect(unsafe_code, reason = "only libc sets a signal's disposition and raises it")]
 fn by_signal(signal: i32) -> ! {
     // SAFETY: nothing of ours runs after the first of these calls that ends the process; the others change nothing in memory.
     unsafe {

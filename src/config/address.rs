@@ -97,6 +97,7 @@ impl FromStr for Address {
 }
 
 fn parse(text: &str) -> Result<Address, String> {
+    const FORMS: &str = "write host:port, :port for all addresses of this host, or unix:PATH";
     if let Some(name) = text.strip_prefix("unix-abstract:") {
         return unix_name(name).map(Address::UnixAbstract);
     }
@@ -111,7 +112,6 @@ fn parse(text: &str) -> Result<Address, String> {
     if let Ok(address) = text.parse() {
         return Ok(Address::Ip(address));
     }
-    const FORMS: &str = "write host:port, :port for all addresses of this host, or unix:PATH";
     if text.parse::<Ipv6Addr>().is_ok() {
         return Err(format!("the port is missing; write [{text}]:PORT"));
     }

@@ -155,10 +155,10 @@ mod tests {
             ("canary_min_count", |settings| settings.canary_min_count = 0),
             ("canary_max_failures", |settings| settings.canary_max_failures = 1.1),
             ("canary_max_disagreement", |settings| {
-                settings.canary_max_disagreement = -0.1
+                settings.canary_max_disagreement = -0.1;
             }),
             ("canary_max_slowdown", |settings| {
-                settings.canary_max_slowdown = f64::NAN
+                settings.canary_max_slowdown = f64::NAN;
             }),
             ("models_poll_interval", |settings| {
                 settings.models_poll_interval = HumanDuration(Duration::from_millis(999));
@@ -166,7 +166,7 @@ mod tests {
             ("max_model_memory", |settings| settings.max_model_memory = (1 << 40) + 1),
             ("shadow_texts", |settings| settings.shadow_texts = 1_000_001),
             ("shadow_time", |settings| {
-                settings.shadow_time = HumanDuration(Duration::ZERO)
+                settings.shadow_time = HumanDuration(Duration::ZERO);
             }),
             ("shadow_max_disagreement", |settings| {
                 settings.shadow_max_disagreement = f64::NAN;
@@ -176,17 +176,17 @@ mod tests {
                 settings.reload_interval = HumanDuration(Duration::from_secs(3601));
             }),
             ("max_send_buffer_bytes", |settings| {
-                settings.max_send_buffer_bytes = (16 << 10) - 1
+                settings.max_send_buffer_bytes = (16 << 10) - 1;
             }),
             ("max_pending_resets", |settings| settings.max_pending_resets = 0),
             ("keepalive_timeout", |settings| {
-                settings.keepalive_timeout = HumanDuration(Duration::ZERO)
+                settings.keepalive_timeout = HumanDuration(Duration::ZERO);
             }),
             ("max_streams_per_connection", |settings| {
                 settings.max_streams_per_connection = (1 << 20) + 1;
             }),
             ("max_inflight_body_bytes", |settings| {
-                settings.max_inflight_body_bytes = (1 << 40) + 1
+                settings.max_inflight_body_bytes = (1 << 40) + 1;
             }),
         ];
         for (key, change) in changes {

@@ -17,7 +17,7 @@ use crate::model::files;
 /// The most bytes of such a file.
 pub const MOST: u64 = files::MOST_OF_TOML;
 /// How long the writer of a pipe may take to its end: somebody may have to type a password first.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A file that was read, and may be looked at again.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ const MOST_GIVEN_UP: usize = 8;
 const STACK: usize = 16 << 20;
 
 /// The time limit for reading and checking a model, and again for loading it.
-pub const LOAD_LIMIT: Duration = Duration::from_secs(300);
+pub const LOAD_LIMIT: Duration = Duration::from_mins(5);
 
 static GIVEN_UP: AtomicUsize = AtomicUsize::new(0);
 
@@ -118,7 +118,7 @@ impl Drop for Counted {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     fn until_off(off: &CallOff) {
         while !off.is_off() {

@@ -173,6 +173,7 @@ fn tightest(mounted: &Path, path: &str, [limit, used, cached]: [&str; 3]) -> Opt
 /// Gives memory back to the system that the allocator keeps after it was freed.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
+    #[expect(unsafe_code, reason = "only libc gives memory back")]
     // SAFETY: it takes its own locks and moves nothing that is in use.
     unsafe {
         libc::malloc_trim(0);

@@ -124,7 +124,7 @@ impl Postprocessor {
         };
         let row = &self.finite(row)?;
         let logits: Vec<f32> = match (self.problem_type, self.output_kind) {
-            (ProblemType::Regression, _) | (_, OutputKind::Logits) => row.to_vec(),
+            (ProblemType::Regression, _) | (_, OutputKind::Logits) => row.clone(),
             (ProblemType::SingleLabel, _) => row.iter().map(|&value| value.max(f32::MIN_POSITIVE).ln()).collect(),
             (ProblemType::MultiLabel, _) => row.iter().map(|&value| log_odds(value)).collect(),
         };
@@ -285,8 +285,8 @@ mod tests {
             (ProblemType::MultiLabel, OutputKind::Probabilities),
         ] {
             let post = Postprocessor {
-                problem_type,
                 output_kind,
+                problem_type,
                 ..PLAIN
             };
             assert_eq!(post.classify(&[f32::NEG_INFINITY, 0.5]), Err(NotFinite));

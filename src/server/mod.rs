@@ -198,6 +198,23 @@ impl Server {
         outcome
     }
 
+    /// Starts the watches over the files of keys and certificates, over models and over memory. The last is to be told, by what
+    /// this returns, when many connections have ended.
+    fn watch(&self, hang_up: &watch::Receiver<u64>, drain: &CancellationToken, tasks: &TaskTracker) -> Arc<Notify> {
+        let service = &self.door.service;
+        let security = self.security.clone();
+        tasks.spawn(security.watch(self.reload_interval, hang_up.clone(), drain.clone()));
+        tasks.spawn(model_reload::watch(service.clone(), hang_up.clone(), drain.clone()));
+        tasks.spawn({
+            let (service, drain) = (service.clone(), drain.clone());
+            async move { service.supervise(drain).await }
+        });
+        let ebb = Arc::new(Notify::new());
+        let bodies = self.door.context.bodies.clone();
+        tasks.spawn(memory::watch(bodies, ebb.clone(), drain.clone()));
+        ebb
+    }
+
     /// Starts a listener for each port, and the watches over the files of keys and certificates, and of models. What it returns
     /// ends only if the gRPC port can't be listened on.
     fn listen(
@@ -207,6 +224,7 @@ impl Server {
         cut: &CancellationToken,
         tasks: &TaskTracker,
     ) -> impl Future<Output = BindError> {
+        let ebb = self.watch(hang_up, drain, tasks);
         let Self {
             door,
             security,
@@ -215,18 +233,6 @@ impl Server {
             ..
         } = self;
         let service = door.service.clone();
-        tasks.spawn(
-            security
-                .clone()
-                .watch(self.reload_interval, hang_up.clone(), drain.clone()),
-        );
-        tasks.spawn(model_reload::watch(service.clone(), hang_up.clone(), drain.clone()));
-        tasks.spawn({
-            let (service, drain) = (service.clone(), drain.clone());
-            async move { service.supervise(drain).await }
-        });
-        let ebb = Arc::new(Notify::new());
-        tasks.spawn(memory::watch(door.context.bodies.clone(), ebb.clone(), drain.clone()));
         let serve = {
             let (tls, metrics) = (security.tls.clone(), service.metrics().clone());
             let (drain, cut, tasks) = (drain.clone(), cut.clone(), tasks.clone());
@@ -247,12 +253,7 @@ impl Server {
             }
         };
         let keys = &security.keys;
-        let told = |address: Option<&Address>| match address {
-            Some(Address::Ip(address)) => format!("port {}", address.port()).into(),
-            Some(_) => "a Unix socket".into(),
-            None => "no port of this server".into(),
-        };
-        let at_http: Arc<str> = told(sockets.http.as_ref().map(Socket::address));
+        let at_http = told(sockets.http.as_ref().map(Socket::address));
         let over_http = http::Surroundings {
             keys: keys.clone(),
             grpc: told(sockets.grpc.address().ok().as_ref()),
@@ -293,6 +294,15 @@ impl Server {
             listening.cancel();
             std::future::pending().await
         }
+    }
+}
+
+/// Where a door is, as callers of another are told.
+fn told(address: Option<&Address>) -> Arc<str> {
+    match address {
+        Some(Address::Ip(address)) => format!("port {}", address.port()).into(),
+        Some(_) => "a Unix socket".into(),
+        None => "no port of this server".into(),
     }
 }
 

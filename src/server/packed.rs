@@ -29,8 +29,8 @@ impl Bits {
         let code = self.code << 1 | u16::from(bit);
         let passed = match (self.count, code) {
             // A space and `%` become `-` and `.`; `/` 3, `=` A, `:` B; `&`, `*`, `,` and `;` X and Z.
-            (5, 0b01010) | (6, 0b011000 | 0b100000 | 0b111110) | (7, 0b1011100) => 1,
-            (7, 0b1111111) if self.changed => 0,
+            (5, 0b01010) | (6, 0b01_1000 | 0b10_0000 | 0b11_1110) | (7, 0b101_1100) => 1,
+            (7, 0b111_1111) if self.changed => 0,
             _ => bit,
         };
         self.changed |= passed != bit;
@@ -38,9 +38,9 @@ impl Bits {
         // The greatest letter of so many bits.
         let greatest = match self.count {
             5 => 0b01001,
-            6 => 0b101101,
-            7 => 0b1111011,
-            8 => 0b11111101,
+            6 => 0b10_1101,
+            7 => 0b111_1011,
+            8 => 0b1111_1101,
             9.. => {
                 self.long = true;
                 return passed;
@@ -104,7 +104,9 @@ mod tests {
         ] {
             let mut bits = Bits::default();
             let mut bytes = packed(said);
-            bytes.iter_mut().for_each(|byte| bits = bits.after(byte));
+            for byte in &mut bytes {
+                bits = bits.after(byte);
+            }
             assert_eq!(bytes, packed(becomes), "{said}");
         }
     }

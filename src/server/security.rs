@@ -130,6 +130,6 @@ fn check_admin(settings: &Settings, keys: &Keys, admin_keys: &Keys) -> Result<()
 /// Waits for the next SIGHUP, also one that came before; for ever where nobody listens for it.
 pub(super) async fn told(hang_up: &mut watch::Receiver<u64>) {
     if hang_up.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -59,7 +59,7 @@ mod tests {
         clock.advance(Duration::from_secs(1) / MAX_LINES);
         assert_eq!(limit.take(), Some(5));
         assert_eq!(limit.take(), None);
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         assert_eq!(limit.take(), Some(1));
     }
 }

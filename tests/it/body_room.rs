@@ -98,7 +98,7 @@ async fn calls_that_are_not_finished_leave_room_for_others() {
             "{method}"
         );
         let mut health = HealthClient::new(server.channel().await);
-        let asked = HealthCheckRequest { service: "".into() };
+        let asked = HealthCheckRequest { service: String::new() };
         health.check(asked).await.expect("health is answered");
     }
 }

@@ -212,7 +212,7 @@ async fn ask_until_rolled_back(server: &TestServer, text: &str) -> pb::ModelVers
         }
         unreachable!("it asks without end")
     };
-    tokio::time::timeout(Duration::from_secs(60), ask)
+    tokio::time::timeout(Duration::from_mins(1), ask)
         .await
         .expect("rolled back")
 }

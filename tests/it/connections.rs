@@ -19,7 +19,7 @@ fn millis(millis: u64) -> HumanDuration {
 }
 
 /// Longer than any test runs.
-const ENDLESS: HumanDuration = HumanDuration(Duration::from_secs(3600));
+const ENDLESS: HumanDuration = HumanDuration(Duration::from_hours(1));
 
 /// The number of connections that a server has accepted for gRPC.
 fn connections_of(server: &TestServer) -> u64 {

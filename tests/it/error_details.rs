@@ -182,11 +182,11 @@ type HttpRow = (
 
 #[tokio::test]
 async fn over_http() {
+    static GOOD: LazyLock<String> = LazyLock::new(|| json!({"texts": ["좋다"]}).to_string());
     let server = TestServer::shared().await;
     let http = server.http();
     let json_type = ("content-type", "application/json");
     let post = Method::POST;
-    static GOOD: LazyLock<String> = LazyLock::new(|| json!({"texts": ["좋다"]}).to_string());
     let rows: Vec<HttpRow> = vec![
         (
             "no text",

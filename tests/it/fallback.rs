@@ -121,7 +121,7 @@ async fn behind_a_long_queue_the_fast_answer_comes_before_the_deadline() {
                 let arrived = std::time::Instant::now();
                 let times = tandem::service::messages::CallTimes {
                     arrived,
-                    deadline: arrived + Duration::from_secs(3600),
+                    deadline: arrived + Duration::from_hours(1),
                     client: tandem::batching::ClientKey::default(),
                     caller: tandem::batching::ClientKey::default(),
                     weight: tandem::batching::Weight::default(),

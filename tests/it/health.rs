@@ -83,7 +83,9 @@ async fn a_burst_of_failures_turns_a_model_that_is_broken_not_serving_and_one_fa
     assert_eq!(first.status(), ServingStatus::Serving);
     let version = server.service.catalog().stable("sentiment-fast").expect("it is there");
     // Long ago, so that the end of the pause is in the test's time.
-    let before = Instant::now() - Duration::from_millis(1000);
+    let before = Instant::now()
+        .checked_sub(Duration::from_secs(1))
+        .expect("the machine is up");
     server.service.health().failed(&version, before);
     for name in ["", "sentiment-fast"] {
         let answer = health.check(about(name)).await.expect("an answer").into_inner();

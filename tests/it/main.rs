@@ -2,6 +2,8 @@
 //!
 //! One binary, one module a behaviour; `support` is the harness. The spawned program is `tests/process/`'s.
 
+#![allow(clippy::too_many_lines, reason = "a table of cases is long and plain")]
+
 mod support;
 
 mod admin;

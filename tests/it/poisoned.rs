@@ -106,7 +106,7 @@ fn a_load_ends_when_it_is_called_off() {
     let verified = repository::open(copy.repository()).expect("its files are sound");
     let off = CallOff::default();
     let flag = off.clone();
-    let loading = std::thread::spawn(move || load(&verified[0], Duration::from_secs(3600), &off).err());
+    let loading = std::thread::spawn(move || load(&verified[0], Duration::from_hours(1), &off).err());
     flag.call_off();
     loading.join().expect("no panic").expect("it is refused");
 }
@@ -187,7 +187,7 @@ fn export_refused(file: &str, change: impl FnOnce(&mut Value)) -> String {
     change(&mut content);
     fs::write(&path, content.to_string()).expect("written");
     let verified = repository::open(folder.path());
-    let loaded = verified.and_then(|verified| load(&verified[0], Duration::from_secs(60), &CallOff::default()));
+    let loaded = verified.and_then(|verified| load(&verified[0], Duration::from_mins(1), &CallOff::default()));
     loaded.err().expect("it is refused").to_string()
 }
 
@@ -276,7 +276,7 @@ fn what_was_hashed_is_what_is_loaded_and_opened_again() {
         let copy = ModelCopy::from(&tutorial(), "tutorial-nb", "1");
         let verified = repository::open(copy.repository()).expect("sound");
         copy.flip_bit(file);
-        let refused = load(&verified[0], Duration::from_secs(60), &CallOff::default());
+        let refused = load(&verified[0], Duration::from_mins(1), &CallOff::default());
         let refused = refused.err().expect("it is another file").to_string();
         assert!(
             refused.contains(file) && refused.contains("not the file any more"),

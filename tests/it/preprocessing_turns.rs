@@ -16,7 +16,7 @@ use crate::support::stage::options;
 use crate::support::{TestServer, deep};
 
 /// Long enough for a test never to see it.
-const EVER: Duration = Duration::from_secs(3600);
+const EVER: Duration = Duration::from_hours(1);
 /// What each part of a job is expected to take.
 const PART: Duration = Duration::from_millis(1);
 
@@ -194,7 +194,7 @@ async fn closing_waits_for_nothing_and_tells_what_waits() {
 fn hostile() -> tonic::Request<pb::PredictRequest> {
     let text = format!("{}.", "q".repeat(99)).repeat(81);
     let mut request = tonic::Request::new(deep(&vec![text.as_str(); HOSTILE_TEXTS]));
-    request.set_timeout(Duration::from_secs(60));
+    request.set_timeout(Duration::from_mins(1));
     request
 }
 

@@ -51,15 +51,15 @@ async fn assert_not_tried_again(server: &TestServer) {
 
 #[tokio::test]
 async fn broken_versions_of_every_kind_are_refused_until_their_files_change() {
+    type Break = fn(&ModelCopy);
     let first = ModelCopy::of(NAME, "1");
     let server = server_of(&first).await;
-    type Break = fn(&ModelCopy);
     let cases: [(&str, Stage, &str, Break); 9] = [
         ("a flipped bit", Stage::NotReady, "model.onnx: its SHA-256", |copy| {
-            copy.flip_bit("model.onnx")
+            copy.flip_bit("model.onnx");
         }),
         ("half a copy", Stage::NotReady, "model.onnx", |copy| {
-            copy.remove("model.onnx")
+            copy.remove("model.onnx");
         }),
         ("an unknown key", Stage::NotReady, "manifest.toml", |copy| {
             copy.replace("manifest.toml", "tier = ", "teir = \"fast\"\ntier = ");

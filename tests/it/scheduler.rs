@@ -137,7 +137,7 @@ async fn close_finishes_what_waits_and_takes_nothing_new() {
     assert_eq!(running.await.expect("no panic"), Ok(vec![0.0]));
     assert_eq!(waiting.await.expect("no panic"), Ok(vec![1.0]));
     let scheduler = stage.scheduler.clone();
-    tokio::task::spawn_blocking(move || assert!(scheduler.join(std::time::Duration::from_secs(60))))
+    tokio::task::spawn_blocking(move || assert!(scheduler.join(std::time::Duration::from_mins(1))))
         .await
         .expect("the threads ended");
 }

@@ -14,7 +14,7 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::support::{TestServer, fast};
 
 /// Longer than the harness waits for a server's end: who needs it hangs.
-const ENDLESS: Duration = Duration::from_secs(3600);
+const ENDLESS: Duration = Duration::from_hours(1);
 
 async fn server(grace: Duration) -> TestServer {
     TestServer::builder().fast_only().drain_grace(grace).start().await

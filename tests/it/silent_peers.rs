@@ -13,7 +13,7 @@ use crate::support::h2_bytes::*;
 use crate::support::{TestServer, fast};
 
 /// Longer than any test runs.
-const ENDLESS: HumanDuration = HumanDuration(Duration::from_secs(3600));
+const ENDLESS: HumanDuration = HumanDuration(Duration::from_hours(1));
 const TOKEN: &str = "good-0123456789abcdef";
 
 /// What a client of HTTP/2 says before its first call.
@@ -91,7 +91,7 @@ async fn calls_that_are_refused_for_their_key_do_not_hold_a_place() {
 #[tokio::test]
 async fn those_who_ask_for_health_make_room_for_a_key_and_find_a_place_again() {
     let server = four_places().await;
-    let asked = || HealthCheckRequest { service: "".into() };
+    let asked = || HealthCheckRequest { service: String::new() };
     let mut watches = Vec::new();
     for _ in 0..12 {
         let mut health = HealthClient::new(server.channel().await);

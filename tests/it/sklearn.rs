@@ -272,7 +272,7 @@ pub(super) fn open(path: &Path, manifest: &Manifest) -> Result<OnnxRunner, Strin
         manifest,
         pad_id: 0,
         weights: None,
-        limit: &RunLimit::new(Duration::from_secs(60), CallOff::default()),
+        limit: &RunLimit::new(Duration::from_mins(1), CallOff::default()),
     };
     let runtime = Runtime::get().expect("the library");
     OnnxRunner::load(runtime, source, SessionSettings { intra_threads: 1 })

@@ -184,7 +184,7 @@ fn classes_whose_steps_are_not_known_are_named() {
 #[test]
 fn a_model_of_one_token_type_is_given_zeros() {
     let notes = notes_on("bert.added.4", "config.json", |config| {
-        config["type_vocab_size"] = 1.into()
+        config["type_vocab_size"] = 1.into();
     });
     assert!(
         has(&notes, NoteKind::Found, &["zeros", "type_vocab_size is 1"]),

@@ -2,6 +2,8 @@
 //!
 //! A module a behaviour. Ports are chosen by the system, waits end with a line of the log, and each has a bound.
 
+#![allow(clippy::too_many_lines, reason = "a table of cases is long and plain")]
+
 mod support;
 
 mod addresses;

@@ -24,9 +24,9 @@ const OF_TEXTS: [&str; 3] = [
 const ADMIN: &str = "/tandem.v1.AdminService/";
 
 /// How long a call of operators may take that does not say.
-const DEFAULT_OPERATION: Duration = Duration::from_secs(10 * 60);
+const DEFAULT_OPERATION: Duration = Duration::from_mins(10);
 /// The longest that one may take.
-const MAX_OPERATION: Duration = Duration::from_secs(3600);
+const MAX_OPERATION: Duration = Duration::from_hours(1);
 
 /// The deadline of an operator's call.
 pub fn operation_deadline(call: &Call) -> Instant {

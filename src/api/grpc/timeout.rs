@@ -49,8 +49,8 @@ mod tests {
     #[test]
     fn every_unit_is_read() {
         for (value, expected) in [
-            ("2H", Duration::from_secs(7200)),
-            ("3M", Duration::from_secs(180)),
+            ("2H", Duration::from_hours(2)),
+            ("3M", Duration::from_mins(3)),
             ("10S", Duration::from_secs(10)),
             ("500m", Duration::from_millis(500)),
             ("0u", Duration::ZERO),

@@ -13,7 +13,7 @@ use crate::cli::config_args::ConfigArgs;
 use crate::config::{Address, Options};
 
 /// How long a child may take until it is ready.
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_mins(2);
 
 /// Start-up is told at this level; the rest of a server's log is for those who ask for it.
 const ANNOUNCEMENTS: &str = "tandem::cli::serve=info";
@@ -110,7 +110,7 @@ pub struct ReferenceChild {
 
 impl ReferenceChild {
     /// Starts this program with `arguments`.
-    pub async fn start(arguments: &[String], cpus: Option<&str>) -> Result<Self, String> {
+    pub fn start(arguments: &[String], cpus: Option<&str>) -> Result<Self, String> {
         let mut command = program(cpus)?;
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command

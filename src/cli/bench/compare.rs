@@ -82,12 +82,12 @@ impl Rival {
         let cpus = args.server_cpus.as_deref();
         match reference {
             Reference::Onnx => {
-                let mut child = ReferenceChild::start(&onnx_arguments(args), cpus).await?;
+                let mut child = ReferenceChild::start(&onnx_arguments(args), cpus)?;
                 let description = child.ask("ready").await?;
                 Ok(Self::Onnx { child, description })
             }
             Reference::Echo => {
-                let mut child = ReferenceChild::start(&["bench-echo".into()], cpus).await?;
+                let mut child = ReferenceChild::start(&["bench-echo".into()], cpus)?;
                 let address = child.ask(&echo::encode(answer)).await?;
                 let address = address["grpc"].as_str().ok_or("the reference tells no address")?;
                 let target = Target {

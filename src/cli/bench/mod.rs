@@ -67,7 +67,9 @@ async fn bench(args: &BenchArgs, settings: &Settings) -> Result<Report, String> 
         &args.reading.options(),
         args.reading.text_column.as_deref(),
     )?;
-    notes.iter().for_each(|note| complain(note));
+    for note in &notes {
+        complain(note);
+    }
     let progress = Progress::open();
     let child = if args.spawn {
         Some(ServerChild::start(&args.config, args.server_cpus.as_deref()).await?)
@@ -229,7 +231,7 @@ impl Bench<'_> {
                 )
                 .await;
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         })
     }
 }

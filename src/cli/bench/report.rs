@@ -125,7 +125,7 @@ impl Report {
             out.append(&measured_table(measured));
         }
         if let Some(comparison) = &self.comparison {
-            for measured in comparison.server.last().into_iter() {
+            if let Some(measured) = comparison.server.last() {
                 out.push_line("the server's last round:");
                 out.append(&measured_table(measured));
             }

@@ -80,7 +80,7 @@ impl Printer {
             }
         }
         output::painted(&facts.painted());
-        self.versions(answer.versions.as_ref());
+        Self::versions(answer.versions.as_ref());
     }
 
     /// What became of a reload.
@@ -118,11 +118,11 @@ impl Printer {
     /// What results of a change.
     pub fn changed<T: prost::Message + prost::Name>(&self, versions: Option<&pb::ModelVersions>, answer: &T) {
         if !self.as_json(answer) {
-            self.versions(versions);
+            Self::versions(versions);
         }
     }
 
-    fn versions(&self, versions: Option<&pb::ModelVersions>) {
+    fn versions(versions: Option<&pb::ModelVersions>) {
         let Some(versions) = versions else { return };
         let mut table = Table::new(["version", "role", "state", "fingerprint", "message"]);
         for version in &versions.versions {

@@ -278,7 +278,7 @@ impl Header {
         match &answer.outcome {
             Ok(prediction) => {
                 if self.values {
-                    cells.extend([prediction.value.map(|value| value.to_string()).unwrap_or_default()])
+                    cells.extend([prediction.value.map(|value| value.to_string()).unwrap_or_default()]);
                 } else {
                     let labels = selected(prediction);
                     let label = if labels.is_empty() {

@@ -97,7 +97,9 @@ pub(super) fn candidates(folder: &Path) -> Vec<(Precision, String)> {
         found.extend(
             names(&folder.join(below))
                 // Systems write files of their own whose names begin with a point.
-                .filter(|name| name.ends_with(".onnx") && !name.starts_with('.'))
+                .filter(|name| {
+                    !name.starts_with('.') && Path::new(name).extension().is_some_and(|ending| ending == "onnx")
+                })
                 .map(|name| (Precision::of(&name), format!("{below}{name}"))),
         );
     }

@@ -9,6 +9,7 @@ impl Files<'_> {
     /// The overrides of version 5, which builds the steps of some classes from their settings alone. Also gives whether
     /// the class builds steps that Tandem does not know.
     pub(super) fn version_5(&self, class: &Class) -> (TokenizerOverrides, bool) {
+        const NEVER: usize = usize::MAX;
         let mut overrides = TokenizerOverrides::default();
         let named = self.named(class);
         overrides.added_tokens = self.added(&named, true);
@@ -27,17 +28,16 @@ impl Files<'_> {
         let doubled = [cls, "$A", sep, sep, "$B", sep];
         let of_ends = [bos, "$A", eos, eos, "$B", eos];
         let last = ["$A", "</s>", "$B", "</s>"];
-        const NEVER: usize = usize::MAX;
         let (normalizer, pre_tokenizer, pair, single, second_at): (Option<Value>, Value, &[&str], usize, usize) =
             match class.built_as.as_deref() {
-                Some("BertTokenizer" | "DistilBertTokenizer") => (self.bert(class), bert_words(), &bert, 3, 3),
-                Some("MPNetTokenizer") => (self.bert(class), bert_words(), &doubled, 3, NEVER),
+                Some("BertTokenizer" | "DistilBertTokenizer") => (Some(self.bert(class)), bert_words(), &bert, 3, 3),
+                Some("MPNetTokenizer") => (Some(self.bert(class)), bert_words(), &doubled, 3, NEVER),
                 Some("RobertaTokenizer" | "DebertaTokenizer") => (None, self.bytes(class), &doubled, 3, NEVER),
                 Some("GPT2Tokenizer") => (None, self.bytes(class), &[], 0, 0),
                 Some("XLMRobertaTokenizer") => (self.charsmap(), self.pieces(class, "never"), &of_ends, 3, NEVER),
                 Some("T5Tokenizer") => (self.charsmap(), self.pieces(class, "always"), &last, 2, NEVER),
-                Some("AlbertTokenizer") => (self.albert(class), self.pieces(class, "never"), &bert, 3, 3),
-                Some("DebertaV2Tokenizer") => (self.deberta(class), self.deberta_words(class), &bert, 3, 3),
+                Some("AlbertTokenizer") => (Some(self.albert(class)), self.pieces(class, "never"), &bert, 3, 3),
+                Some("DebertaV2Tokenizer") => (Some(self.deberta(class)), self.deberta_words(class), &bert, 3, 3),
                 Some("LlamaTokenizer") => (None, self.llama_words(), &[], 0, 0),
                 built_as => return (overrides, built_as.is_some()),
             };
@@ -55,12 +55,12 @@ impl Files<'_> {
     }
 
     /// The normalizer that BERT needs.
-    fn bert(&self, class: &Class) -> Option<Value> {
+    fn bert(&self, class: &Class) -> Value {
         let mut normalizer = json!({"type": "BertNormalizer", "clean_text": true});
         for field in ["lowercase", "strip_accents", "handle_chinese_chars"] {
             normalizer[field] = self.normalizer_setting(class, field);
         }
-        Some(without_nulls(normalizer))
+        without_nulls(normalizer)
     }
 
     fn bytes(&self, class: &Class) -> Value {
@@ -82,7 +82,7 @@ impl Files<'_> {
         ]})
     }
 
-    fn albert(&self, class: &Class) -> Option<Value> {
+    fn albert(&self, class: &Class) -> Value {
         let quotes = |quote: &str| json!({"type": "Replace", "pattern": {"String": quote}, "content": "\""});
         let mut steps = vec![quotes("``"), quotes("''")];
         if !self.setting(class, "keep_accents").unwrap_or(false) {
@@ -92,10 +92,10 @@ impl Files<'_> {
             steps.push(json!({"type": "Lowercase"}));
         }
         steps.extend(self.charsmap());
-        Some(json!({"type": "Sequence", "normalizers": steps}))
+        json!({"type": "Sequence", "normalizers": steps})
     }
 
-    fn deberta(&self, class: &Class) -> Option<Value> {
+    fn deberta(&self, class: &Class) -> Value {
         let mut steps = Vec::new();
         if self.setting(class, "do_lower_case").unwrap_or(false) {
             steps.push(json!({"type": "Lowercase"}));
@@ -105,7 +105,7 @@ impl Files<'_> {
             json!({"type": "NFC"}),
             json!({"type": "Strip", "strip_left": false, "strip_right": true}),
         ]);
-        Some(json!({"type": "Sequence", "normalizers": steps}))
+        json!({"type": "Sequence", "normalizers": steps})
     }
 
     fn deberta_words(&self, class: &Class) -> Value {

@@ -286,8 +286,14 @@ impl<'a> Load<'a> {
             Duration::ZERO
         };
         let clock = self.around.clock(self.settings.intra_threads);
-        cost_probe::measure(runner, sample, bounds, cost_probe::BUDGET - for_wide, clock)
-            .map_err(|error| self.failed(&error))
+        cost_probe::measure(
+            runner,
+            sample,
+            bounds,
+            cost_probe::BUDGET.saturating_sub(for_wide),
+            clock,
+        )
+        .map_err(|error| self.failed(&error))
     }
 
     /// A wide session for batches that run alone, and the size of a batch in cells from which on it pays. `None` if it

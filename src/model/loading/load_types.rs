@@ -14,7 +14,7 @@ use crate::model::runtime::thread_time::own_clock;
 pub const SHORTEST_LIMIT: Duration = Duration::from_secs(5);
 
 /// The limit of runs while a model loads, unless the caller names another.
-const USUAL_LIMIT: Duration = Duration::from_secs(60);
+const USUAL_LIMIT: Duration = Duration::from_mins(1);
 
 /// The limits of a load.
 #[derive(Clone, Debug)]

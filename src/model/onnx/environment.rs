@@ -72,6 +72,7 @@ fn innermost(error: &ort::LoadDynamicError) -> String {
 
 /// The version that a library reports. `ort` reads it too, but does not give it.
 #[cfg(feature = "ort-dynamic")]
+#[expect(unsafe_code, reason = "a symbol of a library is called")]
 fn version_of(library: &Path) -> Option<String> {
     // SAFETY: the library was loaded before, so this runs no initialisers. The function is the one that every ONNX
     // Runtime exports, with the type that ort's own bindings give it, and the string that it returns is static.

@@ -127,7 +127,7 @@ impl OutputReader {
         match self.kind {
             OutputKind::Probabilities => [1.0 - value, value],
             // The softmax of these two is the logistic function of the one; for an infinite one it is 0 or 1.
-            _ => {
+            OutputKind::Logits => {
                 let half = value.clamp(f32::MIN, f32::MAX) / 2.0;
                 [-half, half]
             }

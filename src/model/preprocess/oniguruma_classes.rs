@@ -133,27 +133,28 @@ fn shared_escape(rest: &str, word: &'static str) -> Result<(usize, Escape), Stri
                 _ => bad(),
             }
         }
-        'p' | 'P' if after.starts_with('{') => {
-            let Some((name, _)) = after[1..].split_once('}') else {
-                return bad();
-            };
-            let read = length + name.len() + 2;
-            let plain = name.trim_start_matches('^');
-            let turned = (letter == 'P') != (plain.len() < name.len());
-            let turn = if turned { "^" } else { "" };
-            match property(plain, false) {
-                Some(inside) => {
-                    let inside = if inside == WORD { word } else { inside };
-                    Ok((read, Escape::Class(format!("{turn}{inside}"))))
-                }
-                None if plain.contains(['=', ':']) || content(&format!("[\\p{{{plain}}}]")).is_err() => Err(format!(
-                    "has `\\{letter}{{{name}}}`, which the engine here does not know"
-                )),
-                None => Ok((read, Escape::Class(format!("{turn}\\p{{{plain}}}")))),
-            }
-        }
+        'p' | 'P' if after.starts_with('{') => named_escape(rest, word),
         'c' | 'C' | 'M' | 'o' => bad(),
         letter => Ok((length, Escape::Letter(letter))),
+    }
+}
+
+/// The same for the sequences that name a class: `\p{...}` and `\P{...}`.
+fn named_escape(rest: &str, word: &'static str) -> Result<(usize, Escape), String> {
+    let Some((name, _)) = rest[3..].split_once('}') else {
+        return Err(unknown("\\", &rest[1..]));
+    };
+    let sequence = &rest[..name.len() + 4];
+    let plain = name.trim_start_matches('^');
+    let turned = sequence.starts_with(r"\P") != (plain.len() < name.len());
+    let turn = if turned { "^" } else { "" };
+    let class = |inside: &str| Ok((sequence.len(), Escape::Class(format!("{turn}{inside}"))));
+    match property(plain, false) {
+        Some(inside) => class(if inside == WORD { word } else { inside }),
+        None if plain.contains(['=', ':']) || content(&format!("[\\p{{{plain}}}]")).is_err() => {
+            Err(format!("has `{sequence}`, which the engine here does not know"))
+        }
+        None => class(&format!("\\p{{{plain}}}")),
     }
 }
 
@@ -175,16 +176,12 @@ pub(super) fn set(rest: &str, written: &mut String, depth: usize) -> Result<usiz
         let (length, letter) = match first {
             // Directly after the opening bracket it is a letter.
             ']' if read > head => {
-                if range {
-                    written.push_str(r"\-");
-                }
+                push_dash(range, written);
                 written.push(']');
                 return Ok(read + 1);
             }
             '&' if left.starts_with("&&") => {
-                if range {
-                    written.push_str(r"\-");
-                }
+                push_dash(range, written);
                 written.push_str("&&");
                 (2, None)
             }
@@ -194,9 +191,7 @@ pub(super) fn set(rest: &str, written: &mut String, depth: usize) -> Result<usiz
                 continue;
             }
             '[' => {
-                if range {
-                    written.push_str(r"\-");
-                }
+                push_dash(range, written);
                 match bracket(left) {
                     Some((length, text)) => {
                         written.push_str(&text);
@@ -215,9 +210,7 @@ pub(super) fn set(rest: &str, written: &mut String, depth: usize) -> Result<usiz
                 match escape {
                     Escape::Letter(letter) => (length, Some(letter)),
                     Escape::Class(class) | Escape::Other(class) => {
-                        if range {
-                            written.push_str(r"\-");
-                        }
+                        push_dash(range, written);
                         written.push_str(&bracketed(&class));
                         (length, None)
                     }
@@ -236,6 +229,13 @@ pub(super) fn set(rest: &str, written: &mut String, depth: usize) -> Result<usiz
             low = None;
         }
         range = false;
+    }
+}
+
+/// Writes the `-` that was held back as that of a range, where no letter comes after it.
+fn push_dash(held_back: bool, written: &mut String) {
+    if held_back {
+        written.push_str(r"\-");
     }
 }
 

@@ -52,7 +52,7 @@ pub fn run(
         };
         let of_round: Vec<&str> = places.iter().map(|&at| texts[at]).collect();
         for (tier, model) in models.iter_mut().enumerate() {
-            for (output, &at) in model.run(&of_round, &done)?.into_iter().zip(&places) {
+            for (output, &at) in model.run(&of_round, &done).into_iter().zip(&places) {
                 let (Some(output), Some(of_text)) = (output, &mut said[at]) else {
                     said[at] = None;
                     continue;
@@ -111,7 +111,7 @@ impl LocalModel {
         Ok(Self { model, runner, limits })
     }
 
-    fn run(&mut self, texts: &[&str], done: impl Fn(usize)) -> Result<Vec<Option<Output>>, String> {
+    fn run(&mut self, texts: &[&str], done: impl Fn(usize)) -> Vec<Option<Output>> {
         let mut encodings: Vec<Option<(Encoding, f64)>> = Vec::with_capacity(texts.len());
         for text in texts {
             let started = Instant::now();
@@ -147,7 +147,7 @@ impl LocalModel {
             }
             done(places.len());
         }
-        Ok(outputs)
+        outputs
     }
 }
 

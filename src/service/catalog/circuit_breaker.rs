@@ -16,7 +16,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 const BURST: u32 = 5;
 /// How long a model is out for its first burst; for each relapse twice as long, up to the most.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// How long after an examination the next one may begin: what callers' texts can make us do.
 pub const REST: Duration = Duration::from_secs(5);
 
@@ -225,7 +225,7 @@ mod tests {
         assert!(!failures.forgotten(start + 2 * WINDOW), "the finding is still to come");
         assert_eq!(failures.found(Finding::Broken, start), Some(FIRST_PAUSE));
         assert!(!burst(&mut failures, start), "it is out already");
-        let last = start + FIRST_PAUSE - Duration::from_millis(1);
+        let last = start + FIRST_PAUSE.saturating_sub(Duration::from_millis(1));
         assert!(failures.back_at(last).is_some());
         assert_eq!(failures.back_at(start + FIRST_PAUSE), None);
     }
@@ -239,7 +239,7 @@ mod tests {
             assert_eq!(failures.found(finding, now), None);
             assert_eq!(failures.back_at(now), None);
             for _ in 0..100 {
-                assert!(!failures.failed(now + REST - Duration::from_millis(1)));
+                assert!(!failures.failed(now + REST.saturating_sub(Duration::from_millis(1))));
             }
             now += REST;
         }

@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 use super::cascade_calibration::EscalationRange;
 
 /// How far back the share looks.
-const WINDOW: Duration = Duration::from_secs(3600);
+const WINDOW: Duration = Duration::from_hours(1);
 /// The window moves by this much at a time, which bounds what it holds.
-const STEP: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_mins(1);
 /// With fewer texts than this in the window, nothing is said: chance alone would leave the range.
 pub const LEAST_TEXTS: u64 = 500;
 

@@ -95,7 +95,7 @@ impl Catalog {
     /// Whether this is the stable version of its model.
     pub fn is_stable(&self, version: &ModelVersion) -> bool {
         let versions = self.models.get(version.name());
-        versions.is_some_and(|versions| std::ptr::eq(&*versions.stable, version))
+        versions.is_some_and(|versions| std::ptr::eq(Arc::as_ptr(&versions.stable), version))
     }
 
     /// Whether this very version is here.

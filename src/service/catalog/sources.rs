@@ -125,11 +125,8 @@ pub fn read_all(settings: &Settings, pins: &Pins) -> Result<Opened, ModelError> 
         if repository(settings).is_none() || folder != newest {
             return Err(error);
         }
-        let older = repository::older_than(&newest).into_iter();
-        let Some(model) = older
-            .filter_map(|older| read(settings, &older, None, &|| false).ok())
-            .next()
-        else {
+        let mut older = repository::older_than(&newest).into_iter();
+        let Some(model) = older.find_map(|older| read(settings, &older, None, &|| false).ok()) else {
             return Err(error);
         };
         let (name, version) = name_and_version(settings, &newest);

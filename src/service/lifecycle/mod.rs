@@ -204,7 +204,9 @@ fn run(mut owner: Owner, mut commands: mpsc::Receiver<Command>, stop: &Cancellat
                     }
                 }
                 let report = Arc::new(reload::reload(owner, true));
-                replies.into_iter().for_each(|reply| reply(Arc::clone(&report)));
+                for reply in replies {
+                    reply(Arc::clone(&report));
+                }
             }
             Command::Operate {
                 model,

@@ -20,7 +20,7 @@ use crate::service::inference::texts::TextSubset;
 use crate::service::messages::{Decision, SubmitOptions};
 
 /// Longer than any deadline: tells a lack of room from a lack of time.
-const EVER: Duration = Duration::from_secs(7 * 24 * 3600);
+const EVER: Duration = Duration::from_hours(7 * 24);
 
 /// Both tiers of a task, and how they share a request.
 #[derive(Clone)]

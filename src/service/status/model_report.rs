@@ -81,7 +81,7 @@ impl Reporter {
         }
         if let Some(canary) = versions.and_then(Versions::live_canary) {
             let (version, percent) = (canary.version.version(), 100.0 * canary.share);
-            return match (stable, std::ptr::eq(&*canary.version, model_version)) {
+            return match (stable, std::ptr::eq(Arc::as_ptr(&canary.version), model_version)) {
                 (true, _) => format!("version `{version}` is the canary, for {percent}% of the clients"),
                 (false, true) => format!("the canary, for {percent}% of the clients"),
                 (false, false) => String::new(),

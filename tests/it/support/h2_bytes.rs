@@ -71,7 +71,7 @@ pub async fn send(address: SocketAddr, bytes: &[u8]) -> End {
     let mut stream = TcpStream::connect(address).await.expect("the port is open");
     // The server may close before it has read all.
     let _ = stream.write_all(bytes).await;
-    tokio::time::timeout(Duration::from_secs(60), read(&mut stream))
+    tokio::time::timeout(Duration::from_mins(1), read(&mut stream))
         .await
         .expect("the server says something")
 }

@@ -63,7 +63,11 @@ impl ModelCopy {
             let line = manifest.lines().find(|line| line.starts_with(&format!("{key} = ")));
             line.expect("every manifest has it").to_owned()
         };
-        new.replace("manifest.toml", &line("name"), &format!("name = {name:?}"));
+        new.replace(
+            "manifest.toml",
+            &line("name"),
+            &format!("name = \"{}\"", name.display()),
+        );
         new.replace("manifest.toml", &line("version"), &format!("version = {version:?}"));
         new.replace("manifest.toml", &line("task"), "task = \"sentiment\"");
         new

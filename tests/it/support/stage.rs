@@ -166,7 +166,7 @@ pub fn sizes(rows: usize) -> impl ExactSizeIterator<Item = usize> {
 
 /// A deadline that no test reaches.
 pub fn later() -> Instant {
-    Instant::now() + Duration::from_secs(600)
+    Instant::now() + Duration::from_mins(10)
 }
 
 /// The options of an ordinary request, by a client that is no connection.

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Keeps a hang from hanging; nothing here takes nearly as long, not on a busy machine either.
-pub const LIMIT: Duration = Duration::from_secs(120);
+pub const LIMIT: Duration = Duration::from_mins(2);
 
 /// The root of the repository.
 pub fn root() -> &'static Path {

@@ -8,6 +8,8 @@ use crate::service::messages::ClientKey;
 /// Whether a client is among the `share` that get this version of a model. One that is stays among a larger share. Another version is
 /// tried on other clients first.
 pub fn gets_canary(client: ClientKey, model: &str, version: &str, share: f64) -> bool {
+    // The upper 53 bits: as many as a double keeps.
+    const STEPS: f64 = (1_u64 << 53) as f64;
     let mut hasher = Sha256::new();
     hasher.update(model);
     hasher.update([0]);
@@ -16,8 +18,6 @@ pub fn gets_canary(client: ClientKey, model: &str, version: &str, share: f64) ->
     hasher.update(client.0.to_le_bytes());
     let digest: [u8; 32] = hasher.finalize().into();
     let first = digest.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-    // The upper 53 bits: as many as a double keeps.
-    const STEPS: f64 = (1_u64 << 53) as f64;
     ((first >> 11) as f64) / STEPS < share
 }
 
