@@ -1,22 +1,23 @@
-//! How threads stand back for those that answer callers. The one place that lowers a thread's priority.
+//! The one place that lowers a thread's priority, so that the threads that answer callers go first.
 //!
-//! Nothing raises it again: the system does not let a program do so. Where it lets nobody lower it either, all threads are equal.
+//! A lowered priority stays: the system lets no ordinary program raise it again. Where the system refuses to lower it,
+//! all threads are equal.
 
-/// How far a thread stands back.
+/// How low the priority of a thread is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LowPriority {
-    /// Threads that run or prepare batches: behind those that talk to callers, since a refusal or a health check takes microseconds
-    /// and should not wait for the end of a time slice of inference.
+    /// For threads that run or prepare batches (niceness 5). They come after the threads that talk to callers, since a
+    /// refusal or a health check takes microseconds and should not wait for a time slice of inference to end.
     Runs,
-    /// Threads that load a version while others serve: they get about a third of the time that a run does, which brings them to an
-    /// end on a busy server too.
+    /// For threads that load a version while others serve (niceness 10). They get about a third of the time that a run
+    /// gets, so that a load ends on a busy server too.
     Loading,
-    /// Threads that run when nobody else wants the processor, and take it from nobody.
+    /// For threads that run only when nobody else wants the processor (SCHED_IDLE).
     Idle,
 }
 
 impl LowPriority {
-    /// Gives this thread the priority, for good. Threads that it starts have it too.
+    /// Lowers the priority of this thread, for good. Threads that it starts inherit it.
     pub fn enter(self) {
         #[cfg(target_os = "linux")]
         match self {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-/// Sleeps until `moment`; for ever if there is none.
+/// Sleeps until `moment`; with `None`, forever.
 pub async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment.into()).await,

@@ -7,7 +7,7 @@ pub use crate::batching::{ClientKey, Priority, SubmitOptions, Weight};
 use crate::model::Tier;
 use crate::model::manifest::Truncation;
 
-/// Which model a request asks.
+/// Which model a request asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Route {
     /// The task's configured default.
@@ -31,56 +31,52 @@ pub enum ScoreKind {
     Logit,
 }
 
-/// A request as it came through a door, its enumerations known, nothing else checked.
+/// A request as it came through a door: its enumerations are known, nothing else is checked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PredictInput {
-    /// The texts.
     pub texts: Vec<String>,
     /// The second texts, for models that classify pairs.
     pub text_pairs: Vec<String>,
     /// The task; empty for the default.
     pub task: String,
-    /// Which model to ask.
     pub route: Route,
-    /// A model to ask, `name` or `name@version`; empty for none.
+    /// The model to ask, as `name` or `name@version`; empty for none.
     pub model: String,
-    /// How many labels to list.
+    /// How many labels to list, at most.
     pub top_k: i32,
     /// What the listed scores are.
     pub score_kind: ScoreKind,
     /// What happens to a text that is too long; absent for the model's own setting.
     pub truncation: Option<Truncation>,
-    /// The confidence at which a cascade's fast answer stands.
+    /// The confidence, from 0 to 1, at which a cascade's fast answer stands.
     pub min_confidence: Option<f32>,
     /// Whether the fast model may answer where the deep one can't.
     pub allow_fallback: Option<bool>,
-    /// Which requests go first.
+    /// Requests of higher priority go first.
     pub priority: Priority,
 }
 
-/// A request for explanations as it came through a door.
+/// A request for explanations as it came through a door: its enumerations are known, nothing else is checked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExplainInput {
-    /// The texts.
     pub texts: Vec<String>,
     /// The task; empty for the default.
     pub task: String,
-    /// Whose answer; the default is the fast model's.
+    /// Whose answer to explain; the default is the fast model's.
     pub route: Route,
-    /// A model, `name` or `name@version`; empty for none.
+    /// The model, as `name` or `name@version`; empty for none.
     pub model: String,
-    /// How many n-grams to list for and against each label; 0 for ten.
+    /// How many n-grams to list for each label, and how many against it; 0 for ten.
     pub max_contributions: i32,
     /// What happens to a text that is too long; absent for the model's own setting.
     pub truncation: Option<Truncation>,
 }
 
-/// Explanations.
 #[derive(Clone, Debug)]
 pub struct ExplainOutput {
     /// One for each text, in order.
     pub explanations: Vec<Explanation>,
-    /// Whose answers are explained.
+    /// The model whose answers are explained.
     pub model: ModelRef,
     /// From arrival to answer.
     pub total: Duration,
@@ -104,13 +100,11 @@ pub struct Explanation {
 /// What makes up the logit of one label: `bias`, all listed contributions and `rest` add up to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelExplanation {
-    /// The label.
     pub label: String,
-    /// Its logit.
     pub logit: f32,
-    /// What the model says of no text.
+    /// The logit for an empty text.
     pub bias: f32,
-    /// The contributions that are not listed, together.
+    /// The sum of the contributions that are not listed.
     pub rest: f32,
     /// The largest positive ones, the largest first.
     pub supporting: Vec<Contribution>,
@@ -118,34 +112,33 @@ pub struct LabelExplanation {
     pub opposing: Vec<Contribution>,
 }
 
-/// What a feature adds to a logit.
+/// What one feature adds to a logit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contribution {
     /// Amount added to the logit.
     pub contribution: f32,
-    /// Where its n-grams stand in the text, in bytes of the original; the first of them.
+    /// Where the feature's n-grams lie in the original text, in bytes; the first of them, at most 16.
     pub spans: Vec<Range<usize>>,
-    /// How many places there are.
+    /// How many places there are in all.
     pub span_count: usize,
 }
 
-/// When a request arrived, when its caller stops waiting, and who that is.
+/// When a request arrived, when its caller stops waiting, and who calls.
 #[derive(Clone, Copy, Debug)]
 pub struct CallTimes {
-    /// The arrival.
     pub arrived: Instant,
-    /// The end of the caller's patience.
+    /// After this nobody waits for the answer.
     pub deadline: Instant,
-    /// Who asks, for fair shares.
+    /// Fair shares are counted for this client.
     pub client: ClientKey,
-    /// Who is behind that, and can't make itself many: the key's owner, or else the peer's address.
+    /// Who is behind the client, and can't pretend to be many: the key's owner, or else the peer's address.
     pub caller: ClientKey,
-    /// The client's part beside others.
+    /// The client's weight in fair shares.
     pub weight: Weight,
 }
 
 impl CallTimes {
-    /// What a request of this priority asks of a queue.
+    /// The options for a queue, for a request of this priority.
     pub fn submit_options(self, priority: Priority) -> SubmitOptions {
         SubmitOptions {
             deadline: self.deadline,
@@ -161,11 +154,10 @@ impl CallTimes {
 pub struct PredictOutput {
     /// One for each text, in order.
     pub predictions: Vec<Prediction>,
-    /// The models that took part.
+    /// The models that took part, in order.
     pub models: Vec<ModelRef>,
-    /// Where the time went.
     pub timing: Timing,
-    /// How many texts were answered out of the cache; absent where there is none.
+    /// How many texts were answered from the cache; absent where it is off.
     pub cache_hits: Option<usize>,
 }
 
@@ -178,15 +170,15 @@ pub struct Prediction {
     pub confidence: f32,
     /// The tier that answered.
     pub tier: Tier,
-    /// Why that tier.
+    /// Why that tier answered.
     pub decision: Decision,
-    /// The labels that were asked for, best first.
+    /// The labels that were requested, best first.
     pub scores: Vec<LabelScore>,
     /// How many tokens or features the model saw.
     pub token_count: usize,
     /// Whether the model saw only a part of the text.
     pub truncated: bool,
-    /// The value that a regression model gives.
+    /// The output of a regression model; absent for a classifier.
     pub value: Option<f32>,
 }
 
@@ -206,7 +198,6 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// Every decision.
     pub const ALL: [Decision; 5] = [
         Decision::Requested,
         Decision::Confident,
@@ -215,7 +206,7 @@ impl Decision {
         Decision::FallbackOverload,
     ];
 
-    /// The name in metrics.
+    /// The value of the metric label `decision`.
     pub fn name(self) -> &'static str {
         match self {
             Decision::Requested => "requested",
@@ -230,9 +221,8 @@ impl Decision {
 /// A label and its score.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelScore {
-    /// The label.
     pub label: String,
-    /// A probability or a logit, as asked.
+    /// A probability or a logit, as requested.
     pub score: f32,
     /// Whether it is part of the answer: the winner, or a label over its threshold.
     pub selected: bool,
@@ -241,13 +231,10 @@ pub struct LabelScore {
 /// Names one version of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelRef {
-    /// The name.
     pub name: String,
-    /// The version.
     pub version: String,
     /// The first 16 hexadecimal digits of the SHA-256 over its files.
     pub fingerprint: String,
-    /// The tier that it serves.
     pub tier: Tier,
 }
 
@@ -259,7 +246,7 @@ pub struct Timing {
     pub total: Duration,
     /// Turning texts into model inputs; where two tiers did so one after the other, both together.
     pub preprocess: Duration,
-    /// In each tier that took part, in the order in which they did.
+    /// One entry for each tier that took part, in that order.
     pub tiers: Vec<(Tier, TierTiming)>,
 }
 

@@ -1,8 +1,9 @@
 //! The service: what all doors call. No tonic, no axum, no ort in here.
 //!
-//! Two planes that do not know each other: the [`pipeline`] answers requests and counts, the [`lifecycle`] changes what serves. Both
-//! know the [`catalog`] (which versions there are and how each does) and [`inference`] (one loaded model). [`status`] tells of all of it.
-//! [`messages`] is what goes in and comes out, [`limits`] what a request may be.
+//! The [`pipeline`] answers requests and only counts; the [`lifecycle`] changes what serves. Neither imports the other.
+//! Both know the [`catalog`] (which versions there are, and how each does) and [`inference`] (one loaded model).
+//! [`status`] reports on the models. [`messages`] holds what goes in and comes out, [`limits`] the limits on one
+//! request.
 
 pub mod catalog;
 pub mod inference;
@@ -62,7 +63,8 @@ struct Parts {
 }
 
 impl Service {
-    /// A service over the models that a start opened, none of them loaded yet.
+    /// A service over the models that a start opened. None of them is loaded yet. An error means that the system gives
+    /// no thread.
     pub fn new(settings: &Settings, opened: OpenedCatalog, metrics: Metrics) -> Result<Self, StartError> {
         let settings = Arc::new(settings.clone());
         let limits = RequestLimits {
@@ -105,52 +107,51 @@ impl Service {
         Ok(Self { parts: Arc::new(parts) })
     }
 
-    /// Answers one request, and takes note of how it ended.
+    /// Answers one request, and records how it ended.
     pub async fn answer(&self, input: PredictInput, times: CallTimes) -> Result<PredictOutput, Error> {
         self.parts.pipeline.predict(input, times).await
     }
 
-    /// Explains the answers to texts, and takes note of how that ended.
+    /// Explains the answers to texts, and records how that ended.
     pub async fn explain(&self, input: ExplainInput, times: CallTimes) -> Result<ExplainOutput, Error> {
         self.parts.pipeline.explain(input, times).await
     }
 
-    /// The models and tasks of this moment. Whoever needs several things of it asks once: the next one may differ.
+    /// The models and tasks of this moment. Take one snapshot for all that belongs together: the next call may return
+    /// another.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.parts.catalog.load()
     }
 
-    /// What the models add up to.
+    /// The health of the server and of each model.
     pub fn health(&self) -> &Health {
         &self.parts.health
     }
 
-    /// What it was set up with.
+    /// The settings that the server was started with.
     pub fn settings(&self) -> &Settings {
         &self.parts.settings
     }
 
-    /// The limits on one request.
     pub fn limits(&self) -> RequestLimits {
         self.parts.limits
     }
 
-    /// Gives back to the system what the allocator keeps of memory that was freed. May take some milliseconds.
+    /// Returns freed RAM from the allocator to the system. May take some milliseconds.
     pub fn give_memory_back() {
         crate::model::memory::give_back();
     }
 
-    /// Where answers are kept; none if they are not.
+    /// The answer cache; `None` where it is off.
     pub fn cache(&self) -> Option<Arc<AnswerCache>> {
         self.parts.cache.clone()
     }
 
-    /// The metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.parts.metrics
     }
 
-    /// Since when the service is there.
+    /// The time since the service was made.
     pub fn uptime(&self) -> Duration {
         self.parts.started_at.elapsed()
     }
@@ -158,55 +159,55 @@ impl Service {
 
 /// Health.
 impl Service {
-    /// Whether the server is finishing what it has.
+    /// Whether the server drains: it finishes open requests and takes no new ones.
     pub fn is_draining(&self) -> bool {
         self.parts.health.is_draining()
     }
 
-    /// From now on every state reads as draining, and those who watch hear it.
+    /// Turns every state to draining, for good, and tells those who watch.
     pub fn start_draining(&self) {
         self.parts.health.start_draining();
     }
 
-    /// From now on the server reads as loading until [`Self::open`]: a door takes no calls yet, which waits for the models.
+    /// Makes the server read as loading until [`Self::open`]. For a port that opens only once the models are loaded.
     pub fn close(&self) {
         self.parts.health.close();
     }
 
-    /// Every door takes calls: the server serves once its models do, and those who watch hear it.
+    /// Undoes [`Self::close`] once every port takes calls, and tells those who watch.
     pub fn open(&self) {
         self.parts.health.open();
     }
 
-    /// Hears of every change; the value says whether the server is draining.
+    /// A channel that hears of every change; its value says whether the server drains.
     pub fn watch_health(&self) -> watch::Receiver<bool> {
         self.parts.health.watch()
     }
 
-    /// Waits until the start has loaded every model.
+    /// Waits until no model of the start is loading any more.
     pub async fn until_loaded(&self) {
         self.parts.health.until_loaded().await;
     }
 
-    /// When a model that was turned out for its failures is back, the first of them.
+    /// The earliest moment at which a version that its circuit breaker took out serves again.
     pub fn next_recovery(&self, now: Instant) -> Option<Instant> {
         self.parts.health.next_recovery(now)
     }
 
-    /// The state of the server.
     pub fn state(&self) -> ServingState {
         self.parts.health.state()
     }
 
-    /// The state of what `grpc.health.v1` calls a service: the server for `""`, one of [`catalog::health::SERVICES`], or a model.
+    /// The state of a service of `grpc.health.v1`: the server for `""`, one of [`catalog::health::SERVICES`], or a
+    /// model. `None` for any other name.
     pub fn state_of_service(&self, name: &str) -> Option<ServingState> {
         self.parts.health.state_of_service(name)
     }
 }
 
-/// What is told of the models.
+/// Reports on the models.
 impl Service {
-    /// What is told of every loaded version of each model, by name, the stable one first.
+    /// A report on every loaded version, by model name, the stable version first.
     pub fn model_reports(&self) -> Vec<ModelReport> {
         self.parts.status.reports()
     }
@@ -216,18 +217,18 @@ impl Service {
         self.parts.status.list(page_size, page_token)
     }
 
-    /// One version of a model by `name` or `name@version`, and all that there are.
+    /// One version of a model, by `name` or `name@version`, and all loaded versions of that model.
     pub fn get_model(&self, name: &str) -> Result<(ModelDetails, ModelVersions), Error> {
         self.parts.status.get(name)
     }
 
-    /// The newest versions that do not serve, by model, and why.
+    /// The newest versions that were refused, by model, and why.
     pub fn refused_versions(&self) -> BTreeMap<String, RefusedVersion> {
         self.parts.lifecycle.refused().all()
     }
 }
 
-/// What changes what serves.
+/// Changes to what serves.
 impl Service {
     /// Loads every model, one after the other, and lets each serve as soon as it passed its checks. Blocks; ends at the first
     /// failure, or when told to stop.
@@ -235,27 +236,27 @@ impl Service {
         self.parts.lifecycle.load_models()
     }
 
-    /// The same with one version, for want of which no older one serves.
+    /// Loads one version where the start has no older one to serve. Blocks.
     pub fn load_model(&self, version: &Arc<ModelVersion>) -> Result<(), ModelError> {
         self.parts.lifecycle.load_version_alone(version)
     }
 
-    /// Looks after canaries and failing versions until `end`; their tasks have ended when this returns.
+    /// Watches canaries and failing versions until `end`. Its tasks have ended when this returns.
     pub async fn supervise(&self, end: CancellationToken) {
         self.parts.lifecycle.supervise(end).await;
     }
 
-    /// Looks for new versions and puts those that pass every check in the place of the old ones; what became of each.
+    /// Looks for new versions and exchanges those that pass every check. Reports what became of each.
     pub async fn reload(&self) -> Arc<ReloadReport> {
         self.parts.lifecycle.reload().await
     }
 
-    /// Reloads if files changed and have been quiet since the last look; does not wait.
+    /// Reloads if files have changed and been quiet since the last look. Does not wait.
     pub fn look_for_versions(&self) {
         self.parts.lifecycle.look_for_versions();
     }
 
-    /// Makes a version stable, and keeps it so; without one, the newest, now and from then on.
+    /// Makes a version stable and pins it. With an empty `version`, makes the newest stable, now and from then on.
     pub async fn promote(&self, name: &str, version: &str) -> Result<Warning, Error> {
         let operation = match optional_name("version", version)? {
             Some(version) => Operation::MakeStable { version },
@@ -269,13 +270,13 @@ impl Service {
         Ok(warning)
     }
 
-    /// Gets away from a version, or from the canary, or else from the stable version, where none is named.
+    /// Rolls back `version`. Where it is empty: the canary, or else the stable version.
     pub async fn roll_back(&self, name: &str, version: &str) -> Result<Warning, Error> {
         let version = optional_name("version", version)?;
         self.operate(name, Operation::RollBack { version }).await
     }
 
-    /// Gives a share of the clients to a version; 0 ends the canary.
+    /// Makes a version the canary for `share` of the clients, from 0 to 1. 0 ends the canary.
     pub async fn set_canary(&self, name: &str, version: &str, share: f64) -> Result<Warning, Error> {
         name_in("name", name)?;
         if !(0.0..=1.0).contains(&share) {
@@ -291,14 +292,14 @@ impl Service {
         self.operate(name, operation).await
     }
 
-    /// Loads a version beside the stable one.
+    /// Loads a version beside the stable one, for requests that name it.
     pub async fn load_version(&self, name: &str, version: &str) -> Result<Warning, Error> {
         name_in("name", name)?;
         let version = name_in("version", version)?;
         self.operate(name, Operation::LoadBeside { version }).await
     }
 
-    /// Lets a version go that is not stable.
+    /// Unloads a version that is not stable.
     pub async fn unload_version(&self, name: &str, version: &str) -> Result<Warning, Error> {
         name_in("name", name)?;
         let version = name_in("version", version)?;
@@ -310,14 +311,14 @@ impl Service {
         self.parts.lifecycle.operate(name, operation).await
     }
 
-    /// Lets every model finish what it accepted and waits until its threads have ended; what changes what serves is called off
-    /// first. Waits for nobody longer than a few seconds. Blocks.
+    /// Stops the lifecycle, then lets every model finish what it accepted and waits until its threads have ended. Waits
+    /// for each at most a few seconds. Blocks.
     pub fn stop_models(&self) {
         self.parts.lifecycle.stop();
     }
 }
 
-/// A name that a field holds.
+/// The value of a field that must be a name.
 fn name_in(field: &str, value: &str) -> Result<String, Error> {
     if is_name(value) {
         Ok(value.to_owned())
@@ -326,7 +327,7 @@ fn name_in(field: &str, value: &str) -> Result<String, Error> {
     }
 }
 
-/// A name that a field holds; none where it is empty.
+/// The same for a field that may be empty.
 fn optional_name(field: &str, value: &str) -> Result<Option<String>, Error> {
     if value.is_empty() {
         return Ok(None);

@@ -150,7 +150,7 @@ async fn calls_that_are_late_cancelled_or_refused_say_nothing_of_the_model() {
     {
         let version = server.service.catalog().stable("sentiment-fast").expect("it is there");
         let target = ModelTarget {
-            loaded: version.serving().expect("it serves"),
+            loaded: version.loaded().expect("it serves"),
             model: version.model_ref(),
             arm: None,
             version,

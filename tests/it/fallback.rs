@@ -19,7 +19,7 @@ fn deep_model(server: &TestServer) -> Arc<LoadedModel> {
         .catalog()
         .stable("sentiment-deep")
         .expect("the deep model");
-    version.serving().expect("it serves")
+    version.loaded().expect("it serves")
 }
 
 fn ask_all(route: pb::Route, texts: &[&str], allow_fallback: Option<bool>) -> pb::PredictRequest {

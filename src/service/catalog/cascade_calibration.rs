@@ -1,6 +1,8 @@
-//! A cascade's calibration: the file that `tandem calibrate` writes and a start reads, and what the service takes from it.
+//! A cascade's calibration: the file that `tandem calibrate` writes and a start reads, and what the service takes from
+//! it.
 //!
-//! It holds for two models in the very versions that it was measured on: with others it is not used, and that is said.
+//! It holds only for the two versions that it was measured on, told by their fingerprints. With other versions it is
+//! not used, and a warning says so.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,49 +15,42 @@ use crate::model::files;
 use crate::model::manifest::Manifest;
 use crate::model::repository::VerifiedModel;
 
-/// The version of the file's format that this build reads and writes.
+/// The format version that this build reads and writes.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// The file: a point on a measured curve, and the curve.
+/// The file: the chosen point of a measured curve, and the curve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// The version of this format.
     pub schema_version: u32,
-    /// The task.
     pub task: String,
-    /// The calibrated confidence at which the fast answer stands.
+    /// The confidence, from 0 to 1, from which on the fast answer is final.
     pub min_confidence: f32,
-    /// The share of texts that was escalated there, and what it may be in service before it is said.
+    /// The share of texts that was escalated at that threshold, and the range outside which the server warns.
     pub escalation: EscalationRange,
-    /// The fast model.
     pub fast: CalibratedModel,
-    /// The deep model.
     pub deep: CalibratedModel,
-    /// How an escalated answer is made of both.
+    /// How an escalated answer is blended of both models' answers.
     pub blend: BlendWeights,
-    /// What it was measured on.
+    /// What the calibration was measured on.
     pub data: DataFacts,
-    /// The curve, from fast alone on, measured on texts that took part in no fit.
+    /// The curve, starting with the fast model alone. Measured on texts that nothing was fitted to.
     #[serde(default)]
     pub curve: Vec<CurvePoint>,
 }
 
-/// A model that a calibration holds for.
+/// One of the two models that a calibration holds for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CalibratedModel {
-    /// The name.
     pub model: String,
-    /// The version.
     pub version: String,
-    /// The fingerprint.
     pub fingerprint: String,
-    /// Logits are divided by this before softmax, in the cascade; the manifest's own temperature holds elsewhere.
+    /// In the cascade, logits are divided by this before softmax. Elsewhere the manifest's own temperature holds.
     pub temperature: f32,
 }
 
-/// The weights of [`Blend`], with the bias by label.
+/// The weights of [`Blend`], and the bias of each label.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlendWeights {
@@ -63,24 +58,24 @@ pub struct BlendWeights {
     pub fast: f64,
     /// The weight of the deep model's log-probabilities.
     pub deep: f64,
-    /// What is added for each label.
+    /// The amount added for each label.
     pub bias: BTreeMap<String, f64>,
 }
 
-/// The share of escalated texts.
+/// The share of escalated texts, from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EscalationRange {
-    /// What it was.
+    /// The measured share.
     pub share: f64,
-    /// Below this it is said.
+    /// The server warns below this.
     pub low: f64,
-    /// Above this it is said.
+    /// The server warns above this.
     pub high: f64,
 }
 
 impl EscalationRange {
-    /// The range around a share that is expected: a quarter of it either way, and a point.
+    /// The range that is expected around a share: a quarter of it, plus one percentage point, either way.
     pub fn around(share: f64) -> Self {
         Self {
             share,
@@ -90,17 +85,16 @@ impl EscalationRange {
     }
 }
 
-/// What a calibration was measured on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataFacts {
     /// The labelled file's name, without its folder.
     pub file: String,
-    /// How many texts temperatures, weights and threshold were fitted on.
+    /// The number of texts that temperatures, weights and threshold were fitted to.
     pub fitted_on: usize,
-    /// How many others the curve was measured on.
+    /// The number of other texts, which the curve was measured on.
     pub measured_on: usize,
-    /// What the split was drawn with.
+    /// The seed of the random split of the texts.
     pub seed: u64,
 }
 
@@ -108,16 +102,15 @@ pub struct DataFacts {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CurvePoint {
-    /// The threshold.
     pub min_confidence: f32,
     /// The share of texts that it escalates.
     pub escalated: f64,
-    /// What it costs, deep alone being 1.
+    /// The cost relative to the deep model alone, which is 1.
     pub cost: f64,
-    /// The least of the rounds that it is the middle of; files of before do not say.
+    /// The lowest cost of the measured rounds; `cost` is their median. Older files lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_low: Option<f64>,
-    /// The most.
+    /// The highest cost of the measured rounds. Older files lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_high: Option<f64>,
     /// The share of right answers.
@@ -133,7 +126,7 @@ pub struct CurvePoint {
 }
 
 impl Calibration {
-    /// Reads and checks a file. The error is one line without the path.
+    /// Reads and checks a file. The error is one line, without the path.
     pub fn read(path: &Path) -> Result<Self, String> {
         let text = files::read_text(path, files::MOST_OF_TOML)?;
         let calibration: Self = toml::from_str(&text).map_err(|error| error.message().replace('\n', " "))?;
@@ -182,7 +175,7 @@ impl Calibration {
         Ok(())
     }
 
-    /// The share that a threshold is expected to escalate, by the curve; nothing if there is none.
+    /// The share of texts that a threshold is expected to escalate, by the curve; `None` if there is no curve.
     fn expected_share(&self, min_confidence: f32) -> Option<f64> {
         let above = self
             .curve
@@ -199,36 +192,36 @@ impl Calibration {
     }
 }
 
-/// What a task's cascade works with.
+/// The values that a task's cascade works with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CascadeSetup {
-    /// The confidence at which the fast answer stands; absent where nothing was measured or set.
+    /// The confidence from which on the fast answer is final; absent where it was neither measured nor set.
     pub min_confidence: Option<f32>,
-    /// Temperatures of fast and deep.
+    /// The temperatures of the fast and the deep model.
     pub temperatures: [f32; 2],
-    /// How an escalated answer is made of both.
+    /// How an escalated answer is blended of both models' answers.
     pub blend: Blend,
-    /// For each of the deep model's labels, its place among the fast model's.
+    /// The position of each of the deep model's labels among the fast model's labels.
     pub fast_of_deep: Vec<usize>,
-    /// The share of escalated texts at the threshold; absent where it was not measured.
+    /// The expected share of escalated texts at the threshold; absent where it was not measured.
     pub escalation: Option<EscalationRange>,
-    /// Whether all that comes from a calibration.
+    /// Whether these values come from a calibration.
     pub calibrated: bool,
-    /// Why the calibration that was found is not used; nothing if it is, or if there is none.
+    /// Why the calibration that was found is not used; absent if it is used, or if there is none.
     pub unused: Option<String>,
 }
 
 impl CascadeSetup {
-    /// Reads the task's calibration, if there is one, and fits it to its models, whose labels are the same set. The error is
-    /// one line that names the file.
+    /// Reads the task's calibration, if there is one, and fits it to the task's models, which have the same set of
+    /// labels. The error is one line that names the file.
     pub fn find(task: &str, settings: &Settings, fast: &VerifiedModel, deep: &VerifiedModel) -> Result<Self, String> {
         let configured = settings.tasks.get(task).map(|task| &task.cascade);
         let named = configured.and_then(|cascade| cascade.calibration.clone());
         let usual = Some(file_of(&settings.models, task)).filter(|path| path.is_file());
         let (mut found, mut unused) = (None, None);
         if let Some(path) = named.or(usual) {
-            let told = |problem| format!("{}: {problem}", path.display());
-            let calibration = Calibration::read(&path).map_err(told)?;
+            let in_file = |problem| format!("{}: {problem}", path.display());
+            let calibration = Calibration::read(&path).map_err(in_file)?;
             let named = |why| match path.file_name() {
                 Some(name) => format!("{}: {why}", name.display()),
                 None => why,
@@ -286,14 +279,14 @@ impl CascadeSetup {
 }
 
 impl Calibration {
-    /// Why it does not hold for these models; nothing if it does.
+    /// Why the calibration does not hold for these models; `None` if it does.
     fn mismatch(&self, task: &str, fast: &VerifiedModel, deep: &VerifiedModel) -> Option<String> {
         if self.task != task {
             return Some(format!("it is for the task `{}`", self.task));
         }
-        for (measured, serving) in [(&self.fast, fast), (&self.deep, deep)] {
-            let manifest = &serving.manifest;
-            if measured.fingerprint != serving.fingerprint {
+        for (measured, present) in [(&self.fast, fast), (&self.deep, deep)] {
+            let manifest = &present.manifest;
+            if measured.fingerprint != present.fingerprint {
                 return Some(format!(
                     "it was measured on {}@{} with the fingerprint {}; {}@{} with {} serves",
                     measured.model,
@@ -301,7 +294,7 @@ impl Calibration {
                     measured.fingerprint,
                     manifest.name,
                     manifest.version,
-                    serving.fingerprint
+                    present.fingerprint
                 ));
             }
         }
@@ -309,7 +302,7 @@ impl Calibration {
     }
 }
 
-/// Where a task's calibration is looked for, and written, unless another place is named.
+/// Where a task's calibration is read and written, unless a setting names another place.
 pub fn file_of(models: &Path, task: &str) -> PathBuf {
     models.join(format!("{task}.cascade.toml"))
 }

@@ -1,33 +1,33 @@
-//! The circuit breaker of a version: when it has failed so often that it should be examined, and for how long it gets no more
-//! requests if it is broken. Time is passed in.
+//! Circuit breaker of a version: after how many failures it is examined, and for how long it gets no requests if it is
+//! broken. Time is passed in.
 //!
-//! Failures prove nothing by themselves: one caller's texts may be at fault. So a burst of them only has the model examined on
-//! texts of the server's own. One that fails those is out, and comes back by time alone: a model that is asked nothing can prove
-//! nothing. A relapse right after that keeps it out for longer.
+//! Failures alone prove nothing: one caller's texts may be at fault. So a burst of failures only has the model examined
+//! on the server's own texts. A model that fails those is taken out and comes back when a pause is over: while it gets
+//! no requests, it can't show that it works. A relapse right after the pause makes the next pause longer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// Over what time failures count as one burst.
+/// Failures within this time count as one burst.
 const WINDOW: Duration = Duration::from_secs(10);
 /// The fewest failures that are a burst.
 const BURST: u32 = 5;
-/// How long a model is out for its first burst; for each relapse twice as long, up to the most.
+/// The pause after a first burst; each relapse doubles it, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
-/// How long after an examination the next one may begin: what callers' texts can make us do.
+/// The shortest time between two examinations: a limit on the work that callers' texts can cause.
 pub const REST: Duration = Duration::from_secs(5);
 
 /// What an examination found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// It answered.
+    /// It answered every text.
     Sound,
-    /// It failed.
+    /// It failed a text.
     Broken,
-    /// It had no room or no time, or there is no text that it should answer.
+    /// It had no room or no time, or no text is known that it should answer.
     Unknown,
 }
 
@@ -46,12 +46,12 @@ impl Finding {
 #[derive(Debug, Default)]
 pub struct CircuitBreaker {
     failures: Mutex<Option<Failures>>,
-    /// Whether a failure is remembered, for the many answers that need not look.
+    /// Whether there are failures to remember. Lets an answer skip the lock in the usual case.
     remembers: AtomicBool,
 }
 
 impl CircuitBreaker {
-    /// Takes note of a request that was answered.
+    /// Counts a request that was answered.
     pub fn answered(&self, now: Instant) {
         if !self.remembers() {
             return;
@@ -66,25 +66,26 @@ impl CircuitBreaker {
         self.remembers.store(failures.is_some(), Ordering::Relaxed);
     }
 
-    /// Takes note of a request that the model failed on; says whether an examination is due from now on.
+    /// Counts a request that the model failed on; returns whether an examination is now due.
     pub fn failed(&self, now: Instant) -> bool {
         let mut failures = self.failures.lock();
         self.remembers.store(true, Ordering::Relaxed);
         failures.get_or_insert_with(|| Failures::new(now)).failed(now)
     }
 
-    /// Takes an examination that is due. It must be ended with [`CircuitBreaker::found`], whatever comes of it.
+    /// Begins an examination if one is due; returns whether it did. [`CircuitBreaker::found`] must end it, whatever
+    /// comes of it.
     pub fn begin_examination(&self) -> bool {
         self.remembers() && self.failures.lock().as_mut().is_some_and(Failures::begin_examination)
     }
 
-    /// Takes note of what an examination found; says for how long the model is turned out, if it is.
+    /// Ends an examination with its finding; returns the pause if the version is taken out.
     pub fn found(&self, finding: Finding, now: Instant) -> Option<Duration> {
         let mut failures = self.failures.lock();
         failures.get_or_insert_with(|| Failures::new(now)).found(finding, now)
     }
 
-    /// When the model is back after too many failures; nothing if it is not out.
+    /// When the pause is over; `None` if the version is not taken out.
     pub fn back_at(&self, now: Instant) -> Option<Instant> {
         if !self.remembers() {
             return None;
@@ -97,7 +98,7 @@ impl CircuitBreaker {
     }
 }
 
-/// How far an examination is.
+/// Whether an examination is due or under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Examination {
     None,
@@ -105,7 +106,7 @@ enum Examination {
     Running,
 }
 
-/// The failures of one model.
+/// The recent failures of one version.
 #[derive(Debug)]
 struct Failures {
     window_started: Instant,
@@ -118,7 +119,6 @@ struct Failures {
 }
 
 impl Failures {
-    /// None yet.
     fn new(now: Instant) -> Self {
         Self {
             window_started: now,
@@ -131,18 +131,18 @@ impl Failures {
         }
     }
 
-    /// Takes note of a request that was answered.
+    /// Counts a request that was answered.
     fn answered(&mut self, now: Instant) {
         self.move_window(now);
         self.answered += 1;
     }
 
-    /// Takes note of a request that the model failed on; says whether an examination is due from now on.
+    /// Counts a request that the model failed on; returns whether an examination is now due.
     fn failed(&mut self, now: Instant) -> bool {
         self.move_window(now);
         self.failed += 1;
         let rests = self.examination != Examination::None || self.rests_until.is_some_and(|until| now < until);
-        // Some bad requests among many good ones are the requests' fault.
+        // A few bad requests among many good ones are the requests' own fault.
         if rests || self.back_at(now).is_some() || self.failed < BURST || self.failed < self.answered {
             return false;
         }
@@ -150,7 +150,7 @@ impl Failures {
         true
     }
 
-    /// Takes an examination that is due.
+    /// Begins an examination if one is due; returns whether it did.
     fn begin_examination(&mut self) -> bool {
         let due = self.examination == Examination::Due;
         if due {
@@ -159,7 +159,7 @@ impl Failures {
         due
     }
 
-    /// Takes note of what an examination found that ended at `now`; says for how long the model is turned out, if it is.
+    /// Ends an examination at `now`; returns the pause if the version is taken out.
     fn found(&mut self, finding: Finding, now: Instant) -> Option<Duration> {
         self.examination = Examination::None;
         if finding != Finding::Broken {
@@ -171,17 +171,17 @@ impl Failures {
         let back_at = now + pause;
         self.next_pause = (pause * 2).min(LONGEST_PAUSE);
         self.out_until = Some(back_at);
-        // What comes after the pause is judged afresh.
+        // A new window begins after the pause.
         self.start_window(back_at);
         Some(pause)
     }
 
-    /// When the model is back; nothing if it is not out.
+    /// When the pause is over; `None` if the version is not taken out.
     fn back_at(&self, now: Instant) -> Option<Instant> {
         self.out_until.filter(|&until| now < until)
     }
 
-    /// Whether there is nothing to remember any more.
+    /// Whether nothing is left to remember.
     fn forgotten(&self, now: Instant) -> bool {
         self.examination == Examination::None
             && self.back_at(now).is_none()
@@ -190,7 +190,7 @@ impl Failures {
 
     fn move_window(&mut self, now: Instant) {
         if self.forgotten(now) {
-            // A whole window without a burst: the next one is a first one.
+            // A whole window without a burst: the next burst counts as a first one.
             self.next_pause = FIRST_PAUSE;
             self.start_window(now);
         }
@@ -207,7 +207,7 @@ impl Failures {
 mod tests {
     use super::*;
 
-    /// Whether a burst calls for an examination.
+    /// Adds a burst at `at`; returns whether an examination is due.
     fn burst(failures: &mut Failures, at: Instant) -> bool {
         (0..BURST).any(|_| failures.failed(at))
     }

@@ -1,4 +1,5 @@
-//! Drift: the share of texts that a task escalated within the last hour, and whether it is where the calibration expects it.
+//! Escalation drift: the share of texts that a task escalated within the last hour, and whether it is in the range that
+//! the calibration expects.
 //!
 //! Plain state; time is passed in.
 
@@ -9,21 +10,20 @@ use parking_lot::Mutex;
 
 use super::cascade_calibration::EscalationRange;
 
-/// How far back the share looks.
+/// The share is taken over this time.
 const WINDOW: Duration = Duration::from_hours(1);
-/// The window moves by this much at a time, which bounds what it holds.
+/// The window moves in steps of this length, which bounds the number of counts that it holds.
 const STEP: Duration = Duration::from_mins(1);
-/// With fewer texts than this in the window, nothing is said: chance alone would leave the range.
+/// With fewer texts in the window nothing is reported: chance alone would leave the range.
 pub const LEAST_TEXTS: u64 = 500;
 
-/// What is kept of a task's cascade while the task stays as it is.
+/// The counts of a task's cascade. A reload that leaves the task as it was keeps them.
 #[derive(Debug, Default)]
 pub struct CascadeWatch {
-    /// How much it escalated of late.
     pub window: Mutex<EscalationWindow>,
 }
 
-/// The share of the last hour.
+/// The counts of the last hour.
 #[derive(Debug, Default)]
 pub struct EscalationWindow {
     steps: VecDeque<Step>,
@@ -37,19 +37,19 @@ struct Step {
     escalated: u64,
 }
 
-/// What the window says after a request.
+/// The state of the window after a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WindowState {
     /// The share of the last hour, from 0 to 1.
     pub share: f64,
-    /// Whether it is outside the range.
+    /// Whether the share is outside the expected range.
     pub outside: bool,
-    /// Whether that is news.
+    /// Whether `outside` has just changed.
     pub changed: bool,
 }
 
 impl EscalationWindow {
-    /// Counts a request's texts, and says where the share is now. `range` is absent where none was measured.
+    /// Counts a request's texts, and returns the state after it. `range` is absent where none was measured.
     pub fn record(
         &mut self,
         texts: usize,
@@ -74,7 +74,7 @@ impl EscalationWindow {
         let share = escalated as f64 / texts.max(1) as f64;
         let outside = match range {
             Some(range) if texts >= LEAST_TEXTS => !(range.low..=range.high).contains(&share),
-            // Too few to say anything new.
+            // Too few texts to conclude anything new.
             Some(_) => self.outside,
             None => false,
         };
@@ -124,7 +124,7 @@ mod tests {
         let left = at(2, 900);
         assert!(left.outside && left.changed && (left.share - 1550.0 / 3000.0).abs() < 1e-12);
         assert!(!at(3, 900).changed);
-        // An hour later the bad minutes are forgotten.
+        // An hour later the bad minutes have left the window.
         let back = at(64, 300);
         assert_eq!(
             back,

@@ -1,4 +1,4 @@
-//! Health: what the versions add up to, whether the server drains, and those who watch it.
+//! Health: the state of the server and of each model, whether the server drains, and who watches that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use super::model_version::{ModelState, ModelVersion};
 use super::store::CatalogStore;
 use super::versions::Versions;
 
-/// The names of the services that `grpc.health.v1` knows, besides `""` and the models.
+/// The services that `grpc.health.v1` knows, besides `""` and the models.
 pub const SERVICES: [&str; 2] = ["tandem.v1.PredictionService", "tandem.v1.ModelService"];
 
 /// Whether something takes requests.
@@ -22,12 +22,12 @@ pub enum ServingState {
     Serving,
     /// Finishing what it has.
     Draining,
-    /// Could not be loaded, or failed since.
+    /// Could not be loaded, or its circuit breaker took it out.
     Failed,
 }
 
 impl ServingState {
-    /// The names in metrics.
+    /// Every value of [`Self::name`].
     pub const NAMES: [&'static str; 4] = ["loading", "serving", "draining", "failed"];
 
     /// The name in metrics and logs.
@@ -40,7 +40,7 @@ impl ServingState {
         }
     }
 
-    /// The state of a version by its load alone, whatever it did since.
+    /// The state of a version by its load alone, whatever its circuit breaker says.
     pub fn by_load(version: &ModelVersion) -> Self {
         match &*version.state() {
             ModelState::Loading => ServingState::Loading,
@@ -58,16 +58,16 @@ pub struct Health {
 }
 
 struct Board {
-    /// Whether the server drains. Sent anew whenever anything changed that a watcher may want to know.
+    /// Whether the server drains. Sent again whenever something changed that a watcher may want to know.
     draining: watch::Sender<bool>,
-    /// Whether a door that waits for the models is still closed.
+    /// Whether a port that waits for the models is still closed.
     closed: AtomicBool,
-    /// Told when an examination of a version is due.
+    /// Wakes whoever starts examinations, when one is due.
     suspected: Notify,
 }
 
 impl Health {
-    /// The health of what a catalog holds.
+    /// The health of the versions in the catalog.
     pub fn new(catalog: CatalogStore) -> Self {
         let board = Board {
             draining: watch::Sender::new(false),
@@ -80,66 +80,66 @@ impl Health {
         }
     }
 
-    /// Whether the server is finishing what it has.
+    /// Whether the server drains: it finishes open requests and takes no new ones.
     pub fn is_draining(&self) -> bool {
         *self.board.draining.borrow()
     }
 
-    /// From now on every state reads as draining, and those who watch hear it.
+    /// Turns every state to draining, for good, and tells those who watch.
     pub fn start_draining(&self) {
         self.board.draining.send_replace(true);
     }
 
     /// Waits until the server drains.
     pub async fn until_draining(&self) {
-        // The board outlives the wait.
+        // No error: this health, and with it the sender, outlives the wait.
         let _ = self.watch().wait_for(|draining| *draining).await;
     }
 
-    /// From now on the server reads as loading until [`Self::open`]: a door takes no calls yet, which waits for the models.
+    /// Makes the server read as loading until [`Self::open`]. For a port that opens only once the models are loaded.
     pub fn close(&self) {
         self.board.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Every door takes calls: the server serves once its models do, and those who watch hear it.
+    /// Undoes [`Self::close`] once every port takes calls, and tells those who watch.
     pub fn open(&self) {
         self.board.closed.store(false, Ordering::Relaxed);
         self.tell();
     }
 
-    /// Lets those who watch look again.
+    /// Wakes those who watch, so that they look again.
     pub fn tell(&self) {
         self.board.draining.send_modify(|_| ());
     }
 
-    /// Hears of every change; the value says whether the server is draining.
+    /// A channel that hears of every change; its value says whether the server drains.
     pub fn watch(&self) -> watch::Receiver<bool> {
         self.board.draining.subscribe()
     }
 
-    /// Waits until the start has loaded every model.
+    /// Waits until no model of the start is loading any more.
     pub async fn until_loaded(&self) {
         let mut changes = self.watch();
         let loading = |versions: &Versions| matches!(*versions.stable.state(), ModelState::Loading);
         while self.catalog.load().models().values().any(loading) {
-            // The board outlives the wait.
+            // No error: this health, and with it the sender, outlives the wait.
             let _ = changes.changed().await;
         }
     }
 
-    /// Takes note of a request that a version failed on. After a burst an examination is due.
+    /// Counts a request that a version failed on. After a burst of them an examination is due.
     pub fn failed(&self, version: &ModelVersion, now: Instant) {
         if version.breaker.failed(now) {
             self.board.suspected.notify_one();
         }
     }
 
-    /// Waits until an examination may be due. For one who waits.
+    /// Waits until an examination may be due. For one waiting task only.
     pub async fn suspected(&self) {
         self.board.suspected.notified().await;
     }
 
-    /// When a model that was turned out for its failures is back, the first of them.
+    /// The earliest moment at which a version that its circuit breaker took out serves again.
     pub fn next_recovery(&self, now: Instant) -> Option<Instant> {
         let catalog = self.catalog.load();
         catalog
@@ -148,7 +148,7 @@ impl Health {
             .min()
     }
 
-    /// The state of a version, with its failures and the end of the server.
+    /// The state of a version: draining, or else by its load and its circuit breaker.
     pub fn state_of(&self, version: &ModelVersion) -> ServingState {
         if self.is_draining() {
             ServingState::Draining
@@ -175,7 +175,8 @@ impl Health {
         }
     }
 
-    /// The state of what `grpc.health.v1` calls a service: the server for `""`, one of [`SERVICES`], or a model.
+    /// The state of a service of `grpc.health.v1`: the server for `""`, one of [`SERVICES`], or a model. `None` for any
+    /// other name.
     pub fn state_of_service(&self, name: &str) -> Option<ServingState> {
         if name.is_empty() || SERVICES.contains(&name) {
             return Some(self.state());
@@ -185,7 +186,7 @@ impl Health {
     }
 }
 
-/// The state of a version while the server does not drain.
+/// The state of a version, by its load and its circuit breaker.
 fn before_the_end(version: &ModelVersion) -> ServingState {
     let state = ServingState::by_load(version);
     if state == ServingState::Serving && version.breaker.back_at(Instant::now()).is_some() {

@@ -1,9 +1,10 @@
-//! The catalog: which models and tasks there are at one moment. It never changes: a reload puts the next one in its place,
-//! and a request keeps the one that it was routed by, so that a cascade's models, threshold and names belong together.
+//! Catalog: the models and tasks at one moment. A catalog never changes: a reload puts the next one in its place, and a
+//! request keeps the one that routed it, so that a cascade's models, threshold and names belong together.
 //!
-//! In reading order: [`model_version`] (one version, with its [`circuit_breaker`]) → [`versions`] (all of one model, with its
-//! [`canary`]) → [`task`] (which models decide what, with their [`cascade_calibration`] and its [`escalation_drift`]) → [`store`] (the
-//! catalog of now) → [`health`] (what it adds up to). Where they come from: [`sources`], [`pins`] (as operators said), [`refusal`] (why not).
+//! In reading order: [`model_version`] (one version, with its [`circuit_breaker`]) → [`versions`] (all versions of one
+//! model, with its [`canary`]) → [`task`] (the models of one task, with their [`cascade_calibration`] and its
+//! [`escalation_drift`]) → [`store`] (the catalog that serves now) → [`health`] (the states of its versions). Where
+//! versions come from: [`sources`] (folders), [`pins`] (what operators chose), [`refusal`] (why one does not serve).
 
 pub mod canary;
 pub mod cascade_calibration;
@@ -27,7 +28,6 @@ pub use model_version::{ModelState, ModelVersion};
 use task::{Task, add_trials, tasks_over};
 use versions::Versions;
 
-/// The models and tasks of a server.
 pub struct Catalog {
     models: BTreeMap<String, Versions>,
     tasks: BTreeMap<String, Task>,
@@ -35,7 +35,8 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Puts models and tasks together, before anything is loaded. The error is one line that names the key.
+    /// A catalog of models, before any of them is loaded. The error is one line that names the key of the
+    /// configuration.
     pub fn new(models: Vec<VerifiedModel>, settings: &Settings) -> Result<Self, String> {
         let models = models
             .into_iter()
@@ -47,7 +48,7 @@ impl Catalog {
         Self::over(models, settings)
     }
 
-    /// Puts versions and tasks together. Calibrations are read anew. The error is one line that names the key.
+    /// A catalog of versions. Reads the calibrations. The error is one line that names the key of the configuration.
     pub fn over(models: BTreeMap<String, Versions>, settings: &Settings) -> Result<Self, String> {
         let mut tasks = tasks_over(&models, settings)?;
         add_trials(&mut tasks, &models, settings)?;
@@ -59,7 +60,7 @@ impl Catalog {
         })
     }
 
-    /// Says in the log which calibrations are there and not used.
+    /// Logs which calibrations were found but are not used.
     pub fn tell_unused_calibrations(&self) {
         for (task, Task { cascade, .. }) in &self.tasks {
             if let Some(why) = cascade.as_ref().and_then(|setup| setup.unused.as_ref()) {
@@ -72,7 +73,7 @@ impl Catalog {
         }
     }
 
-    /// Keeps what was seen of a task's cascade, where the task stayed as it was.
+    /// Carries over the cascade counts of the tasks that `before` has in the same form.
     pub fn keep_watches(mut self, before: &Self) -> Self {
         for (name, task) in &mut self.tasks {
             if let Some(old) = before.tasks.get(name).filter(|old| old.is_like(task)) {
@@ -82,12 +83,12 @@ impl Catalog {
         self
     }
 
-    /// The models, by name.
+    /// The versions of each model, by name.
     pub fn models(&self) -> &BTreeMap<String, Versions> {
         &self.models
     }
 
-    /// Every version of every model that is here, by name, the stable one first.
+    /// Every version of every model, by name, the stable version first.
     pub fn versions(&self) -> impl Iterator<Item = &Arc<ModelVersion>> {
         self.models.values().flat_map(Versions::all)
     }
@@ -98,18 +99,17 @@ impl Catalog {
         versions.is_some_and(|versions| std::ptr::eq(Arc::as_ptr(&versions.stable), version))
     }
 
-    /// Whether this very version is here.
+    /// Whether this very version is in the catalog; another one of the same name and number is not.
     pub fn holds(&self, version: &Arc<ModelVersion>) -> bool {
         let versions = self.models.get(version.name());
         versions.is_some_and(|versions| versions.all().any(|other| Arc::ptr_eq(other, version)))
     }
 
-    /// The stable version of a model.
+    /// The stable version of the model `name`.
     pub fn stable(&self, name: &str) -> Option<Arc<ModelVersion>> {
         self.models.get(name).map(|versions| Arc::clone(&versions.stable))
     }
 
-    /// A version of a model.
     pub fn version(&self, name: &str, version: &str) -> Option<Arc<ModelVersion>> {
         let mut versions = self.models.get(name)?.all();
         versions.find(|known| known.version() == version).cloned()
@@ -120,17 +120,16 @@ impl Catalog {
         &self.tasks
     }
 
-    /// The names of the tasks.
     pub fn task_names(&self) -> impl Iterator<Item = &str> {
         self.tasks.keys().map(String::as_str)
     }
 
-    /// A task by name, or the default one for an empty name.
+    /// The task of that name; the default task for an empty name.
     pub fn task(&self, name: &str) -> Option<&Task> {
         self.tasks.get(self.task_name(name)?)
     }
 
-    /// The name of the task that a name stands for: the default one's for an empty name; nothing if there is none.
+    /// The name of the task that `name` means: the default task's for an empty name. `None` if there is no such task.
     pub fn task_name<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         if name.is_empty() {
             self.default_task.as_deref()
@@ -139,11 +138,11 @@ impl Catalog {
         }
     }
 
-    /// The tasks that a model serves, in any of its versions.
+    /// The names of the tasks that a model serves, in any of its versions.
     pub fn tasks_of(&self, version: &ModelVersion) -> Vec<&str> {
         let serves = |task: &Task| task.models().any(|other| other.name() == version.name());
-        let serving = self.tasks.iter().filter(|(_, task)| serves(task));
-        serving.map(|(name, _)| name.as_str()).collect()
+        let tasks = self.tasks.iter().filter(|(_, task)| serves(task));
+        tasks.map(|(name, _)| name.as_str()).collect()
     }
 }
 

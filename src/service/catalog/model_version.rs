@@ -10,11 +10,9 @@ use crate::model::repository::VerifiedModel;
 use crate::service::inference::loaded_model::LoadedModel;
 use crate::service::messages::ModelRef;
 
-/// One version of a model.
 pub struct ModelVersion {
-    /// The files, checked.
+    /// The files and the manifest, verified.
     pub verified: VerifiedModel,
-    /// How it has done of late.
     pub breaker: CircuitBreaker,
     state: ArcSwap<ModelState>,
 }
@@ -25,12 +23,12 @@ pub enum ModelState {
     Loading,
     /// Taking requests.
     Serving(Arc<LoadedModel>),
-    /// Could not be loaded; why, for people.
+    /// Could not be loaded. Holds the reason, for people.
     Failed(String),
 }
 
 impl ModelVersion {
-    /// A version that is not loaded yet.
+    /// A version that is still to be loaded.
     pub fn new(verified: VerifiedModel) -> Self {
         Self {
             verified,
@@ -39,40 +37,36 @@ impl ModelVersion {
         }
     }
 
-    /// The model's name.
     pub fn name(&self) -> &str {
         &self.verified.manifest.name
     }
 
-    /// Its version.
     pub fn version(&self) -> &str {
         &self.verified.manifest.version
     }
 
-    /// The state that it is in.
     pub fn state(&self) -> Arc<ModelState> {
         self.state.load_full()
     }
 
-    /// What runs it, while it takes requests.
-    pub fn serving(&self) -> Option<Arc<LoadedModel>> {
+    /// The loaded model, while the version takes requests.
+    pub fn loaded(&self) -> Option<Arc<LoadedModel>> {
         match &**self.state.load() {
             ModelState::Serving(loaded) => Some(Arc::clone(loaded)),
             ModelState::Loading | ModelState::Failed(_) => None,
         }
     }
 
-    /// The model, where it is loaded.
+    /// The model without its queue, while the version takes requests.
     pub fn model(&self) -> Option<Arc<Model>> {
-        self.serving().map(|loaded| Arc::clone(&loaded.model))
+        self.loaded().map(|loaded| Arc::clone(&loaded.model))
     }
 
-    /// Changes the state; telling those who watch is for whoever does.
+    /// Changes the state. The caller tells those who watch.
     pub fn set_state(&self, state: ModelState) {
         self.state.store(Arc::new(state));
     }
 
-    /// The model's name, version, fingerprint and tier.
     pub fn model_ref(&self) -> ModelRef {
         let manifest = &self.verified.manifest;
         ModelRef {

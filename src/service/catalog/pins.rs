@@ -1,5 +1,6 @@
-//! Pins: which version of a model is stable, which is the canary, and what was rolled back, as operators said it. Kept in the file that
-//! `labels_file` names, so that a restart serves the same; written whole and exchanged in one step.
+//! Pins: which version of a model operators made stable, which is the canary, and which was rolled back. They are kept
+//! in the file that `labels_file` names, so that a restart serves the same versions. The file is written whole and
+//! exchanged in one step.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -13,56 +14,53 @@ use crate::config::Settings;
 use crate::model::files;
 use crate::model::manifest::is_name;
 
-/// The name of the file, in the model repository unless the settings name another.
+/// The pins file, in the model repository unless the settings name another.
 pub const LABELS_FILE: &str = "labels.toml";
 
 const HEAD: &str = "# Which versions serve, as said by `tandem models` or the admin API. Written by the server.\n\n";
 
-/// What was said of all models, by name.
+/// The pins of all models.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pins {
-    /// By model.
+    /// By the model's name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, ModelPins>,
 }
 
-/// What was said of one model.
+/// The pins of one model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelPins {
-    /// The version that is stable until somebody says otherwise; absent where the newest is.
+    /// The version that stays stable until an operator changes it; absent where the newest is stable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stable: Option<String>,
-    /// The version that was stable before.
+    /// The version that was stable before this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
-    /// The canary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<CanaryPin>,
-    /// The last canary that was rolled back.
+    /// The canary that was rolled back last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_back: Option<RolledBack>,
 }
 
 impl ModelPins {
-    /// Takes note of a canary that was rolled back. One that became the canary since then stays.
+    /// Records that a canary was rolled back. A version that became the canary since then stays.
     pub fn roll_back(&mut self, rolled_back: RolledBack) {
         self.canary.take_if(|canary| canary.version == rolled_back.version);
         self.rolled_back = Some(rolled_back);
     }
 
-    /// A version that is made stable, or the canary, counts as rolled back no more.
+    /// A version that is made stable, or the canary, no longer counts as rolled back.
     pub fn forgive(&mut self, version: &str) {
         self.rolled_back.take_if(|back| back.version == version);
     }
 }
 
-/// A canary.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CanaryPin {
-    /// The version.
     pub version: String,
     /// Its share of the clients, above 0 and at most 1.
     pub share: f64,
@@ -72,25 +70,24 @@ pub struct CanaryPin {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RolledBack {
-    /// The version.
     pub version: String,
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: String,
 }
 
 impl Pins {
-    /// Reads the file of these settings; there need not be one. The error is one line that names the file.
+    /// Reads the pins file of these settings, if there is one. The error is one line that names the file.
     pub fn read(settings: &Settings) -> Result<Self, String> {
         let file = file_of(settings);
-        let told = |problem: String| format!("{}: {problem}", file.display());
+        let in_file = |problem: String| format!("{}: {problem}", file.display());
         if let Err(error) = file.metadata()
             && error.kind() == std::io::ErrorKind::NotFound
         {
             return Ok(Self::default());
         }
-        let text = files::read_text(&file, files::MOST_OF_TOML).map_err(told)?;
-        let pins: Self = toml::from_str(&text).map_err(|error| told(error.message().replace('\n', " ")))?;
-        pins.check().map_err(told)?;
+        let text = files::read_text(&file, files::MOST_OF_TOML).map_err(in_file)?;
+        let pins: Self = toml::from_str(&text).map_err(|error| in_file(error.message().replace('\n', " ")))?;
+        pins.check().map_err(in_file)?;
         Ok(pins)
     }
 
@@ -118,7 +115,7 @@ pub struct PinBook {
 }
 
 impl PinBook {
-    /// The pins that were read, with the file that changes go to.
+    /// The pins that were read, and the file that changes are written to.
     pub fn new(settings: &Settings, pins: Pins) -> Self {
         Self {
             file: file_of(settings).into(),
@@ -126,19 +123,20 @@ impl PinBook {
         }
     }
 
-    /// What is said now.
+    /// All pins of this moment.
     pub fn all(&self) -> Pins {
         self.pins.lock().clone()
     }
 
-    /// What is said of a model now.
+    /// The pins of one model, at this moment.
     pub fn of(&self, model: &str) -> ModelPins {
         let pins = self.pins.lock();
         pins.models.get(model).cloned().unwrap_or_default()
     }
 
-    /// Says something else of a model, and writes the file if that changed anything. The error is for the operator: what was
-    /// said holds, and is lost at a restart. Blocks. For one thread alone, so that files are written in the order of what was said.
+    /// Changes a model's pins, and writes the file if they are now different. The error is for the operator: the change
+    /// holds, but a restart would lose it. Blocks. For one thread only, so that files are written in the order of the
+    /// changes.
     pub fn change(&self, model: &str, change: impl FnOnce(&mut ModelPins)) -> Result<(), String> {
         let before = self.all();
         let mut pins = before.clone();
@@ -147,7 +145,7 @@ impl PinBook {
         if pins == before {
             return Ok(());
         }
-        // Files may be slow: nobody who reads waits for them.
+        // Writing may be slow, so no lock is held: readers don't wait for it.
         self.pins.lock().clone_from(&pins);
         write(&self.file, &pins).map_err(|error| {
             tracing::warn!(file = %self.file.display(), %error, "labels could not be written, a restart will not know them");
@@ -161,7 +159,7 @@ fn file_of(settings: &Settings) -> PathBuf {
     named.unwrap_or_else(|| settings.models.join(LABELS_FILE))
 }
 
-/// Writes a new file beside the old one, and puts it in its place.
+/// Writes a new file next to the old one, then renames it over the old one.
 fn write(file: &Path, pins: &Pins) -> std::io::Result<()> {
     let text = toml::to_string(pins).expect("pins are plain values with names");
     let mut name = file.file_name().unwrap_or_default().to_owned();

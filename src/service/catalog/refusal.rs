@@ -1,4 +1,4 @@
-//! Why a version does not serve.
+//! Refusals: why a version does not serve.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,17 +12,17 @@ use crate::telemetry::metrics::Metrics;
 /// The step at which a version was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Its manifest or checksums are wrong, or files are missing: it may be on its way.
+    /// Its manifest or checksums are wrong, or files are missing. The version may still be on its way.
     NotReady,
-    /// Labels, tier or task are not those of the version that it replaces, or of the other tier.
+    /// Its labels, tier or task differ from those of the version that it replaces, or its labels from the other tier's.
     Mismatch,
     /// It would leave the task's cascade without a calibration.
     Uncalibrated,
-    /// It does not fit into memory.
+    /// It does not fit into RAM.
     Memory,
     /// It does not load, or fails its warm-up or its golden examples.
     Load,
-    /// Beside the version that serves it did worse than allowed.
+    /// In the trial on copies of live requests it did worse than allowed.
     Shadow,
     /// The server is stopping.
     Stopping,
@@ -43,18 +43,16 @@ impl Stage {
     }
 }
 
-/// Why a version does not serve.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct Refusal {
-    /// The step that it did not pass.
+    /// The step at which it failed.
     pub stage: Stage,
-    /// What is wrong, in one line; names files of the version, never other paths.
+    /// What is wrong, in one line. Names files of the version, never other paths.
     pub problem: String,
 }
 
 impl Refusal {
-    /// A refusal at a stage.
     pub fn new(stage: Stage, problem: impl Into<String>) -> Self {
         Self {
             stage,
@@ -62,10 +60,10 @@ impl Refusal {
         }
     }
 
-    /// A file of the version in `folder` is wrong.
+    /// The refusal of a version in `folder` one of whose files is wrong.
     pub fn of_file(stage: Stage, error: &ModelError, folder: &Path) -> Self {
         let file = Path::new(&error.path).strip_prefix(folder).unwrap_or(Path::new(""));
-        // What the runtime says may name the file again, with its whole path.
+        // ONNX Runtime's message may name the file again, with its whole path.
         let problem = error.problem.replace(&format!("{}/", folder.display()), "");
         let problem = if file.as_os_str().is_empty() {
             problem
@@ -75,27 +73,25 @@ impl Refusal {
         Self { stage, problem }
     }
 
-    /// It could not be loaded out of `folder`.
+    /// The refusal of a version in `folder` that could not be loaded.
     pub fn load(error: &ModelError, folder: &Path) -> Self {
         Self::of_file(Stage::Load, error, folder)
     }
 
-    /// The same as the failure of a start, of the version in `folder`.
+    /// The same as the error of a start, for the version in `folder`.
     pub fn into_model_error(self, folder: &Path) -> ModelError {
         ModelError::new(folder, self.problem)
     }
 }
 
-/// A version that was refused.
+/// A version that was refused, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedVersion {
-    /// The version.
     pub version: String,
-    /// Why.
     pub refusal: Refusal,
 }
 
-/// The newest versions that do not serve, by model; cheap to clone.
+/// The newest versions that were refused, by model; cheap to clone.
 #[derive(Clone)]
 pub struct RefusedVersions {
     by_model: Arc<Mutex<BTreeMap<String, RefusedVersion>>>,
@@ -103,7 +99,7 @@ pub struct RefusedVersions {
 }
 
 impl RefusedVersions {
-    /// Those that a start left out.
+    /// Begins with those that a start refused.
     pub fn new(refused: BTreeMap<String, RefusedVersion>, metrics: Metrics) -> Self {
         for model in refused.keys() {
             metrics.versions().set_refused(model, true);
@@ -114,17 +110,16 @@ impl RefusedVersions {
         }
     }
 
-    /// All of them.
     pub fn all(&self) -> BTreeMap<String, RefusedVersion> {
         self.by_model.lock().clone()
     }
 
-    /// The one of a model.
+    /// The refused version of one model.
     pub fn of(&self, model: &str) -> Option<RefusedVersion> {
         self.by_model.lock().get(model).cloned()
     }
 
-    /// Takes note of what was refused of a model, if anything was.
+    /// Sets the refused version of a model, or that there is none.
     pub fn set(&self, model: &str, refused: Option<RefusedVersion>) {
         self.metrics.versions().set_refused(model, refused.is_some());
         let mut by_model = self.by_model.lock();

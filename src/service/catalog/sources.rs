@@ -1,4 +1,5 @@
-//! Where the models come from: a repository, or folders that were named one by one. The only place that tells them apart.
+//! Sources: where the models come from: a repository, or folders that the settings name one by one. Only this file
+//! tells them apart.
 //!
 //! Reads files only.
 
@@ -14,7 +15,8 @@ use crate::model::limited::{self, CallOff, LOAD_LIMIT};
 use crate::model::repository::{self, VerifiedModel};
 use crate::model::{ModelError, Tier};
 
-/// Every folder that should be a model: the newest version of each in the repository, or those that were named.
+/// Every folder that should hold a model: in the repository the newest version of each, else those that the settings
+/// name.
 pub fn folders(settings: &Settings) -> Result<Vec<PathBuf>, ModelError> {
     let alone: Vec<PathBuf> = alone(settings).map(|(_, folder)| folder.to_path_buf()).collect();
     if alone.is_empty() {
@@ -24,7 +26,7 @@ pub fn folders(settings: &Settings) -> Result<Vec<PathBuf>, ModelError> {
     }
 }
 
-/// The repository; none where folders were named.
+/// The repository; `None` where the settings name folders.
 pub fn repository(settings: &Settings) -> Option<&Path> {
     match alone(settings).next() {
         None => Some(&settings.models),
@@ -42,7 +44,7 @@ pub fn roots(settings: &Settings) -> Vec<&Path> {
     }
 }
 
-/// The name and the version that a folder should have.
+/// The model name and the version that a folder stands for.
 pub fn name_and_version(settings: &Settings, folder: &Path) -> (String, String) {
     if let Some(tier) = tier_of(settings, folder) {
         let hints = hints(settings, folder, tier);
@@ -55,7 +57,8 @@ pub fn name_and_version(settings: &Settings, folder: &Path) -> (String, String) 
     (part(folder.parent()), part(Some(folder)))
 }
 
-/// Reads and verifies the model in one of these folders, on a thread that is given up when it takes too long or is called off.
+/// Reads and verifies the model in one of these folders, on a thread of its own, which is abandoned if it takes too
+/// long or is called off.
 pub fn read(
     settings: &Settings,
     folder: &Path,
@@ -85,8 +88,8 @@ fn read_here(settings: &Settings, folder: &Path) -> Result<VerifiedModel, ModelE
     Ok(model)
 }
 
-/// The folder of the version that is to be stable, where `newest` is the newest one's. Folders that were named one by one are what
-/// they are.
+/// The folder of the version that the pins make stable, where `newest` is the folder of the newest version. Pins do not
+/// apply to folders that the settings name.
 pub fn pinned(settings: &Settings, pins: &Pins, newest: &Path) -> PathBuf {
     if repository(settings).is_none() {
         return newest.to_owned();
@@ -99,16 +102,16 @@ pub fn pinned(settings: &Settings, pins: &Pins, newest: &Path) -> PathBuf {
     }
 }
 
-/// What a start reads.
+/// The outcome of reading every model.
 pub struct Opened {
-    /// Every model, verified.
+    /// The models, verified.
     pub models: Vec<VerifiedModel>,
-    /// The newest versions that can't be used, by model, where an older one is served in their place.
+    /// The newest versions that can't be used, by model, where an older one serves instead.
     pub refused: BTreeMap<String, RefusedVersion>,
 }
 
-/// Reads and verifies every model, in the version that the pins name, or else the newest. Where the newest can't be used, the one
-/// before it serves, as at a reload.
+/// Reads and verifies every model, in the version that the pins name, or else the newest. Where the newest can't be
+/// used, the version before it serves, as at a reload.
 pub fn read_all(settings: &Settings, pins: &Pins) -> Result<Opened, ModelError> {
     let mut refused = BTreeMap::new();
     let mut models = Vec::new();
@@ -121,7 +124,7 @@ pub fn read_all(settings: &Settings, pins: &Pins) -> Result<Opened, ModelError> 
             }
             Err(error) => error,
         };
-        // What an operator named serves or nothing does.
+        // A version that an operator named is never replaced by an older one.
         if repository(settings).is_none() || folder != newest {
             return Err(error);
         }
@@ -164,7 +167,7 @@ pub fn read_all(settings: &Settings, pins: &Pins) -> Result<Opened, ModelError> 
     Ok(Opened { models, refused })
 }
 
-/// The folders that were named one by one.
+/// The folders that the settings name, with their tiers.
 fn alone(settings: &Settings) -> impl Iterator<Item = (Tier, &Path)> {
     let named = [(Tier::Deep, &settings.deep), (Tier::Fast, &settings.fast)];
     named
@@ -178,8 +181,8 @@ fn tier_of(settings: &Settings, folder: &Path) -> Option<Tier> {
         .map(|(tier, _)| tier)
 }
 
-/// What a folder that was named does not say itself. Two folders share a task: the one that a manifest names, else it is called
-/// as the first of them.
+/// What a named folder does not say itself. Two named folders share one task: the task that a manifest names, or else
+/// one with the first folder's name.
 fn hints(settings: &Settings, folder: &Path, tier: Tier) -> Hints {
     let mut hints = own_hints(folder);
     let others = alone(settings).filter(|(other, _)| *other != tier);
@@ -200,7 +203,7 @@ fn hints(settings: &Settings, folder: &Path, tier: Tier) -> Hints {
     }
 }
 
-/// The name, the version and the task of a folder's manifest; without one, the names of the folders.
+/// The name, the version and the task in a folder's manifest; without a manifest, the names of its folders.
 fn own_hints(folder: &Path) -> Hints {
     let by_folder = Hints::of_folder(folder);
     match repository::manifest_in(folder) {

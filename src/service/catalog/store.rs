@@ -1,4 +1,4 @@
-//! The catalog of now: what every request is routed by, exchanged in one step.
+//! The catalog that serves now. Every request is routed by it; it is exchanged in one step.
 
 use std::sync::Arc;
 
@@ -13,19 +13,20 @@ pub struct CatalogStore {
 }
 
 impl CatalogStore {
-    /// Begins with a catalog.
+    /// Begins with this catalog.
     pub fn new(catalog: Catalog) -> Self {
         Self {
             now: Arc::new(ArcSwap::from_pointee(catalog)),
         }
     }
 
-    /// The models and tasks of this moment. Whoever needs several things of it asks once: the next one may differ.
+    /// The models and tasks of this moment. Take one snapshot for all that belongs together: the next call may return
+    /// another.
     pub fn load(&self) -> Arc<Catalog> {
         self.now.load_full()
     }
 
-    /// Puts the next catalog in the place of the one that serves, which it gives back.
+    /// Exchanges the catalog; returns the one before.
     pub fn swap(&self, next: Arc<Catalog>) -> Arc<Catalog> {
         self.now.swap(next)
     }

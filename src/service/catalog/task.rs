@@ -1,4 +1,5 @@
-//! The tasks: which models decide what, checked as a whole: tiers, labels, and the calibration of a cascade.
+//! Tasks: which models answer for each task. A task is checked as a whole: its tiers, their labels, and the calibration
+//! of its cascade.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,32 +14,30 @@ use crate::config::settings::{RouteSetting, Settings, TaskSettings};
 use crate::model::Tier;
 use crate::service::messages::{ClientKey, Route};
 
-/// The models that decide one task.
+/// A task, with the models that answer for it.
 #[derive(Clone)]
 pub struct Task {
-    /// Its fast model.
     pub fast: Option<Arc<ModelVersion>>,
-    /// Its deep model.
     pub deep: Option<Arc<ModelVersion>>,
-    /// The route of requests that name none: never [`Route::Default`].
+    /// The route of requests that name none. Never [`Route::Default`].
     pub default_route: Route,
-    /// Whether the fast model may answer where the deep one can't, unless a request says.
+    /// Whether the fast model may answer where the deep one can't. A request may override it.
     pub allow_fallback: bool,
-    /// What its cascade works with; only and always where it has both tiers.
+    /// The values of its cascade; present exactly where it has both tiers.
     pub cascade: Option<Arc<CascadeSetup>>,
-    /// What is kept of its cascade.
+    /// The counts of its cascade.
     pub watch: Arc<CascadeWatch>,
-    /// The same task with a canary in the place of a stable version, and who gets it.
+    /// The same task with a canary in the place of a stable version, and which clients get it.
     pub trial: Option<Arc<Trial>>,
 }
 
 /// A task with a canary.
 pub struct Trial {
-    /// The share of the clients that get it.
+    /// The share of the clients that get it, above 0 and at most 1.
     pub share: f64,
     /// How the canary does.
     pub watch: Arc<CanaryWatch>,
-    /// The task as they get it.
+    /// The task with the canary in it.
     pub task: Task,
 }
 
@@ -49,7 +48,8 @@ impl Trial {
     }
 }
 
-/// Adds to the tasks what they are for clients that get a canary. The error is one line that names the key.
+/// Adds to each task its form for clients that get a canary. The error is one line that names the key of the
+/// configuration.
 pub fn add_trials(
     tasks: &mut BTreeMap<String, Task>,
     models: &BTreeMap<String, Versions>,
@@ -82,7 +82,7 @@ pub fn add_trials(
     Ok(())
 }
 
-/// The tasks of a server over these models. The error is one line that names the key.
+/// The tasks of a server with these models. The error is one line that names the key of the configuration.
 pub fn tasks_over(models: &BTreeMap<String, Versions>, settings: &Settings) -> Result<BTreeMap<String, Task>, String> {
     let mut tasks = BTreeMap::new();
     for (name, configured) in &settings.tasks {
@@ -93,7 +93,8 @@ pub fn tasks_over(models: &BTreeMap<String, Versions>, settings: &Settings) -> R
         if settings.tasks.get(name).is_some_and(TaskSettings::names_models) {
             continue;
         }
-        // The task of a model without a manifest is a guess: where a task names the model, that is it.
+        // The task of a model without a manifest is only a guess: where the configuration gives the model to a task,
+        // that holds.
         let own = Some(stable.name().to_owned());
         let names_it = |task: &TaskSettings| task.fast == own || task.deep == own;
         if !stable.verified.has_manifest() && settings.tasks.values().any(names_it) {
@@ -140,7 +141,7 @@ fn configured_task(
                 found.name()
             ));
         }
-        // Both tiers are empty before.
+        // No conflict: both tiers were empty.
         let _ = task.put(Arc::clone(stable));
     }
     Ok(task)
@@ -164,17 +165,18 @@ impl Task {
         }
     }
 
-    /// Checks what only a whole task can be checked for, and sets its cascade up. The error names the key.
+    /// Makes the checks that need the whole task, and sets up its cascade. The error names the key of the
+    /// configuration.
     fn finish(&mut self, name: &str, settings: &Settings) -> Result<(), String> {
-        let told = |problem| format!("tasks.{name}: {problem}");
+        let in_task = |problem| format!("tasks.{name}: {problem}");
         if self.models().next().is_none() {
-            return Err(told(
+            return Err(in_task(
                 "no model's manifest is for this task, and it names none; set fast, deep or both".to_owned(),
             ));
         }
-        self.check_labels().map_err(told)?;
+        self.check_labels().map_err(in_task)?;
         if settings.tasks.get(name).is_none_or(|task| task.default_route.is_none()) {
-            // One tier alone answers those who name none.
+            // A task with one tier: that tier answers requests that name no route.
             match (&self.fast, &self.deep) {
                 (Some(_), None) => self.default_route = Route::Fast,
                 (None, Some(_)) => self.default_route = Route::Deep,
@@ -208,7 +210,7 @@ impl Task {
         }
     }
 
-    /// The task as a client gets it, and which version that is, while there is a canary.
+    /// The task for this client, and, while there is a canary, which of the two versions the client gets.
     pub fn for_client(&self, client: ClientKey) -> (&Task, Option<Arm>) {
         match self.trial.as_ref().filter(|trial| !trial.watch.ended()) {
             None => (self, None),
@@ -220,12 +222,12 @@ impl Task {
         }
     }
 
-    /// The models of the task.
+    /// The models of the task, fast before deep.
     pub fn models(&self) -> impl Iterator<Item = &Arc<ModelVersion>> {
         self.fast.iter().chain(&self.deep)
     }
 
-    /// Whether the same models decide it in the same way.
+    /// Whether both have the same models and the same cascade values.
     pub fn is_like(&self, other: &Self) -> bool {
         let same = |a: &Option<Arc<ModelVersion>>, b: &Option<Arc<ModelVersion>>| match (a, b) {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),

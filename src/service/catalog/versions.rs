@@ -1,34 +1,33 @@
-//! The versions of one model: the stable one, the canary, and those that only requests get which name them.
+//! The loaded versions of one model: the stable version, the canary, and those that serve only requests that name them.
 
 use std::sync::Arc;
 
 use super::canary::CanaryWatch;
 use super::model_version::ModelVersion;
 
-/// What there is of one model.
+/// The loaded versions of one model.
 #[derive(Clone)]
 pub struct Versions {
-    /// The version that tasks use, and that requests get which name none.
+    /// The version that tasks use, and that serves requests that name no version.
     pub stable: Arc<ModelVersion>,
     /// The version that a share of the clients gets.
     pub canary: Option<Canary>,
-    /// Further versions that are loaded; only requests that name them get them.
+    /// Further versions, for requests that name them.
     pub others: Vec<Arc<ModelVersion>>,
 }
 
-/// A version that a share of the clients gets, until its watch has ended.
+/// The canary of a model. Once its watch has ended, it serves only requests that name it.
 #[derive(Clone)]
 pub struct Canary {
-    /// The version.
     pub version: Arc<ModelVersion>,
-    /// The share.
+    /// The share of the clients, above 0 and at most 1.
     pub share: f64,
     /// How it does.
     pub watch: Arc<CanaryWatch>,
 }
 
 impl Versions {
-    /// One version alone.
+    /// A model with one version.
     pub fn only(stable: Arc<ModelVersion>) -> Self {
         Self {
             stable,
@@ -37,7 +36,7 @@ impl Versions {
         }
     }
 
-    /// All of them, the stable one first.
+    /// Every version, the stable one first.
     pub fn all(&self) -> impl Iterator<Item = &Arc<ModelVersion>> {
         let canary = self.canary.as_ref().map(|canary| &canary.version);
         std::iter::once(&self.stable).chain(canary).chain(&self.others)
@@ -48,7 +47,7 @@ impl Versions {
         self.canary.as_ref().filter(|canary| !canary.watch.ended())
     }
 
-    /// Puts a version in the place of the stable one; others of the same name go.
+    /// Makes a version stable. The one before it leaves, and so does any other of the same number.
     pub fn exchange(&mut self, stable: Arc<ModelVersion>) {
         self.others.retain(|other| other.version() != stable.version());
         if let Some(canary) = self
@@ -60,7 +59,7 @@ impl Versions {
         self.stable = stable;
     }
 
-    /// Makes a version the canary, or none; the one before stays loaded.
+    /// Makes a version the canary, or none. The canary before it stays loaded.
     pub fn set_canary(&mut self, canary: Option<Canary>) {
         if let Some(Canary { version, watch, .. }) = self.canary.take() {
             if canary.as_ref().is_none_or(|canary| !Arc::ptr_eq(&canary.watch, &watch)) {

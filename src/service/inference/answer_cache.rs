@@ -1,11 +1,13 @@
-//! The answer cache: what a model made of a text, for the next request with the same text; and single flight: a text that
-//! is being worked on is not worked on twice.
+//! Answer cache: the raw outputs of a model for a text, kept for the next request with the same text. Also single
+//! flight: a text that one request is working on is not worked on by another at the same time.
 //!
-//! Off unless the operator gives it room. Keyed on the model's fingerprint, the text and how it may be cut; everything else
-//! that a request asks is made of the raw outputs afterwards. Bounded in bytes. A row that failed is never kept.
+//! Off unless the operator gives it room. The key is the model's fingerprint, the text, and how it may be cut;
+//! everything else that a request asks for is computed from the raw outputs afterwards. Bounded in bytes. A row that
+//! failed is never kept.
 //!
-//! Who works on a text may be slow: a request of many texts, or one behind much of its client's own. So the others wait for it
-//! about as long as they would have without a cache, and then work on it themselves.
+//! The request that works on a text may be slow: it may have many texts, or wait behind much of its client's own work.
+//! So the others wait for it about as long as they would have taken without a cache, and then work on the text
+//! themselves.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,15 +21,15 @@ use crate::batching::{BatchShape, RowOutput};
 use crate::error::Error;
 use crate::model::manifest::Truncation;
 
-/// What an entry takes beside its text: its key, its outputs, and the cache's own books, roughly.
+/// The bytes of an entry besides its text: its key, its outputs, and the cache's own bookkeeping, roughly.
 const ENTRY_BYTES: usize = 256;
-/// The size of an entry of a short text, to reckon how many there may be.
+/// The bytes of an entry of a short text, to estimate how many entries there may be.
 const TYPICAL_BYTES: usize = 400;
 
-/// How much longer than for its own run a request waits for another's, at most: what a busy machine adds to a short run.
+/// How much longer than its own run a request waits for another's, at most: what a busy machine adds to a short run.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// Raw outputs by text.
+/// Raw outputs by model and text.
 pub struct AnswerCache {
     rows: Cache<Key, Arc<Cached>, Bytes>,
 }
@@ -40,7 +42,7 @@ struct Key {
     pair: Option<Arc<str>>,
 }
 
-/// What is kept of a row.
+/// The value of an entry.
 #[derive(Debug)]
 struct Cached {
     values: Vec<f32>,
@@ -61,22 +63,22 @@ impl Weighter<Key, Arc<Cached>> for Bytes {
 }
 
 impl AnswerCache {
-    /// A cache of so many bytes; none for nought.
+    /// A cache of at most `bytes` bytes; `None` for 0.
     pub fn new(bytes: usize) -> Option<Arc<Self>> {
         let rows = || Cache::with_weighter((bytes / TYPICAL_BYTES).max(1), bytes as u64, Bytes);
         (bytes > 0).then(|| Arc::new(Self { rows: rows() }))
     }
 
-    /// How many bytes are in use.
+    /// The bytes in use.
     pub fn bytes(&self) -> u64 {
         self.rows.weight()
     }
 }
 
 impl AnswerCache {
-    /// What a model, which is told by its fingerprint, makes of the texts. Those that are kept are not worked on; those that another
-    /// request is working on are waited for, as long as `expected` says of their sizes in bytes and a little longer; the others are
-    /// given to `run`, and kept.
+    /// The outputs of a model, told by its fingerprint, for the texts. Texts in the cache are not run. Texts that
+    /// another request is working on are waited for, as long as `expected` says for their sizes in bytes, and a little
+    /// longer. The others go to `run` and are kept.
     pub async fn outputs<F: Future<Output = Result<ModelOutputs, Error>>>(
         &self,
         fingerprint: &str,
@@ -110,20 +112,20 @@ impl AnswerCache {
             }
             if !own.is_empty() {
                 let part = texts.at(own.iter().map(|&(at, _)| texts.places[at]).collect());
-                // On a failure the guards go, and whoever waits for these texts takes them over.
+                // On a failure the guards are dropped, and whoever waits for these texts takes them over.
                 let ran = run(part).await?;
                 answer.preprocess += ran.preprocess;
                 for ((at, guard), row) in own.into_iter().zip(ran.rows) {
                     let kept = Arc::new(Cached::of(&row));
                     match guard {
-                        // An error means that the entry was replaced meanwhile: by the same.
+                        // An error means that the entry was replaced meanwhile, by equal outputs.
                         Some(guard) => drop(guard.insert(kept)),
                         None => self.rows.insert(keys[at].clone(), kept),
                     }
                     answer.rows[at] = Some(row);
                 }
             }
-            // Our own work is done before we wait for others', so no two requests wait for each other.
+            // Our own work is done before we wait for others, so no two requests wait for each other.
             if let Some(&at) = elsewhere.first() {
                 let until = *waits_until.get_or_insert_with(|| {
                     let sizes = elsewhere.iter().map(|&at| texts.bytes_at(texts.places[at]));
@@ -132,7 +134,7 @@ impl AnswerCache {
                     now + (own + PATIENCE).min(deadline.saturating_duration_since(now) / 2)
                 });
                 let wait = self.rows.get_value_or_guard_async(&keys[at]);
-                // Past that time it is our own work.
+                // After that time we work on it ourselves.
                 let _ = tokio::time::timeout_at(until.into(), wait).await;
             }
             open = elsewhere;
@@ -141,7 +143,7 @@ impl AnswerCache {
     }
 }
 
-/// The rows of one request, as they come.
+/// The rows of one request, as they become known.
 struct Gathered {
     rows: Vec<Option<TextOutput>>,
     hits: usize,

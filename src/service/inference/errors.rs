@@ -1,10 +1,10 @@
-//! What a caller is told where a model gives no answer.
+//! The errors that a caller gets where a model gives no answer.
 
 use crate::error::{Error, MODEL_FACT, MODEL_VERSION_FACT, Reason};
 use crate::model::input::EncodeError;
 use crate::model::loaded::Model;
 
-/// The model failed; why is in the log.
+/// The model failed. The caller does not learn why; the log says it.
 pub fn inference_failed(model: &Model) -> Error {
     let name = &model.manifest.name;
     Error::new(Reason::InferenceFailed, format!("the model `{name}` failed"))
@@ -12,7 +12,7 @@ pub fn inference_failed(model: &Model) -> Error {
         .with_fact(MODEL_VERSION_FACT, &model.manifest.version)
 }
 
-/// The failure to encode the text at a place of the request.
+/// The text at position `place` of the request could not be encoded.
 pub fn encode_error(place: usize, error: EncodeError) -> Error {
     match error {
         EncodeError::TooLong { found, limit } => Error::invalid_field(

@@ -1,4 +1,5 @@
-//! A loaded model: what runs a request's texts. Reserve room → preprocess → inference; out of the cache where there is one.
+//! Loaded model: what runs a request's texts. Reserve room → preprocess → inference; with a cache, only for texts that
+//! are not in it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,42 +24,41 @@ use crate::telemetry::metrics::ModelMetrics;
 
 /// A model that takes requests.
 pub struct LoadedModel {
-    /// Its pre- and postprocessing.
+    /// Its preprocessing and postprocessing.
     pub model: Arc<Model>,
-    /// Where its texts become inputs.
+    /// Turns its texts into inputs.
     pub preparation: Preparation,
     /// Its queue and instances.
     pub scheduler: Scheduler,
-    /// Its metrics.
     pub metrics: ModelMetrics,
-    /// Where its answers are kept; none if they are not.
+    /// The answer cache; absent where it is off.
     pub cache: Option<Arc<AnswerCache>>,
-    /// The size of a batch, in cells, from which on a wide session runs what is alone; nothing if it does not pay.
+    /// The padded size of a batch, in cells, from which on a wide session runs it when nothing else waits; absent if
+    /// that does not pay.
     pub wide_from_cells: Option<usize>,
-    /// Where copies of its requests go while another version is compared with it.
+    /// Sends copies of its requests while another version is compared with it.
     pub mirror: RequestMirror,
-    /// Its part of the memory that loaded models are expected to take.
+    /// Counts its expected RAM for as long as it is loaded.
     _counted: LoadedBytes,
 }
 
-/// What a loaded model shares with others, and what is its own part of it.
+/// What a loaded model gets from outside.
 pub struct Surroundings {
     /// The threads that preprocess for all models.
     pub workers: Workers,
-    /// The room of its queue.
+    /// The most that its queue holds.
     pub room: Amount,
-    /// The padded size of a batch at which a bigger one stops paying.
+    /// The padded size of a batch, in cells, from which on a larger one no longer pays.
     pub max_cells: usize,
-    /// Its metrics.
     pub metrics: ModelMetrics,
-    /// Where its answers are kept; none if they are not.
+    /// The answer cache; absent where it is off.
     pub cache: Option<Arc<AnswerCache>>,
-    /// Keeps it counted.
+    /// Counts its expected RAM until dropped.
     pub counted: LoadedBytes,
 }
 
 impl LoadedModel {
-    /// Starts the queue and the threads of a model. The error is the system's, which gives no threads.
+    /// Starts the queue and the threads of a model. An error means that the system gives no thread.
     pub fn start(initialized: Initialized, surroundings: Surroundings) -> std::io::Result<Self> {
         let Surroundings {
             workers,
@@ -98,8 +98,8 @@ impl LoadedModel {
         })
     }
 
-    /// What the model makes of the texts, out of the cache where there is one. Refuses at once where there is no room or not
-    /// enough time.
+    /// The model's outputs for the texts, from the cache where they are in it. Refuses at once where there is no room
+    /// or not enough time.
     pub async fn infer(&self, texts: TextSubset, options: SubmitOptions) -> Result<ModelOutputs, Error> {
         let Some(cache) = &self.cache else {
             return self.run(texts, options).await;
@@ -115,7 +115,7 @@ impl LoadedModel {
         Ok(outputs)
     }
 
-    /// Runs the texts through the model, and lets a version that is compared with it have a copy.
+    /// Runs the texts, and sends a copy to a comparison if one is under way.
     async fn run(&self, texts: TextSubset, options: SubmitOptions) -> Result<ModelOutputs, Error> {
         let copied = self.mirror.keep(&texts);
         let outputs = self.run_unseen(texts, options).await?;
@@ -123,7 +123,7 @@ impl LoadedModel {
         Ok(outputs)
     }
 
-    /// Runs the texts through the model, past the cache, and nobody gets a copy.
+    /// Runs the texts without the cache, and sends no copy.
     pub async fn run_unseen(&self, texts: TextSubset, options: SubmitOptions) -> Result<ModelOutputs, Error> {
         let ready_in = self.preparation.expected(texts.sizes(), &options);
         let room = self
@@ -152,15 +152,15 @@ impl LoadedModel {
         })
     }
 
-    /// Runs inputs that are already made, as one request. Refuses at once where there is no room.
+    /// Runs finished inputs as one request. Refuses at once where there is no room.
     pub async fn run_inputs(&self, inputs: Vec<ModelInput>, options: SubmitOptions) -> Result<Vec<RowOutput>, Error> {
-        let told = |failure| self.to_error(&failure);
+        let to_error = |failure| self.to_error(&failure);
         let sizes = inputs.iter().map(ModelInput::width);
-        let room = self.scheduler.reserve(options, sizes).map_err(told)?;
-        room.submit(inputs).await.map_err(told)
+        let room = self.scheduler.reserve(options, sizes).map_err(to_error)?;
+        room.submit(inputs).await.map_err(to_error)
     }
 
-    /// What the raw outputs for a text say; with a temperature in place of the manifest's, if one is given.
+    /// The classification that a text's raw outputs mean; `temperature` replaces the manifest's where given.
     pub fn classify(&self, values: &[f32], temperature: Option<f32>) -> Result<Classification, Error> {
         self.model.postprocess(values, temperature).map_err(|error| {
             tracing::error!(model = self.model.manifest.name, %error, "a row was refused");
@@ -168,12 +168,13 @@ impl LoadedModel {
         })
     }
 
-    /// What a batch is expected to take.
+    /// The expected time of a batch.
     pub fn batch_cost(&self, shape: BatchShape) -> Duration {
         self.scheduler.batch_cost(shape)
     }
 
-    /// How many of `wanted` texts of about `size` bytes could be reserved now and done in time. Others may be quicker.
+    /// How many of `wanted` texts of about `size` bytes could be reserved now and done in time. May be too low: other
+    /// texts may be quicker.
     pub fn admissible(&self, options: SubmitOptions, wanted: usize, size: usize) -> usize {
         let ready_in = |texts| self.preparation.expected(std::iter::repeat_n(size, texts), &options);
         self.scheduler.admissible_ahead(options, wanted, size, ready_in)

@@ -1,8 +1,9 @@
-//! Inference: one loaded model and what stands around it. Knows no catalog, no tasks and no versions beside it.
+//! Inference: one loaded model and the parts around it. It knows no catalog, no tasks and no other versions.
 //!
-//! In reading order: [`texts`] (which of a request's texts) → [`loaded_model`] (runs them) → [`answer_cache`] (or what is kept of them) →
-//! [`preparation`] (their preprocessing, in turns) → [`outputs`] (what came out) → [`errors`] (or what is said instead); beside them
-//! [`mirror`] (copies of requests for a version that is compared) and [`memory_budget`] (what all loaded models take).
+//! In reading order: [`texts`] (some of a request's texts) → [`loaded_model`] (runs them) → [`answer_cache`] (or has
+//! kept their outputs) → [`preparation`] (preprocessing, in turns) → [`outputs`] (of a model) → [`errors`] (where there
+//! are none). Besides: [`mirror`] (copies of requests for a comparison of versions) and [`memory_budget`] (the RAM of
+//! all loaded models).
 
 pub mod answer_cache;
 pub mod errors;

@@ -1,25 +1,25 @@
-//! What a model made of texts, before it is put into words.
+//! Model outputs: the raw outputs for texts, before postprocessing.
 
 use std::time::Duration;
 
 use crate::batching::RowOutput;
 use crate::service::messages::TierTiming;
 
-/// What a model made of texts, in their order.
+/// A model's outputs for texts, in their order.
 #[derive(Debug)]
 pub struct ModelOutputs {
-    /// The raw outputs.
+    /// One for each text.
     pub rows: Vec<TextOutput>,
     /// How long preprocessing took.
     pub preprocess: Duration,
-    /// How many rows came out of the answer cache.
+    /// How many rows came from the answer cache.
     pub cache_hits: usize,
 }
 
-/// What a model made of one text.
+/// A model's output for one text.
 #[derive(Debug)]
 pub struct TextOutput {
-    /// The raw outputs, and what they took.
+    /// The raw outputs, and the times of their run.
     pub output: RowOutput,
     /// How many tokens or features the model saw.
     pub token_count: usize,
@@ -28,8 +28,8 @@ pub struct TextOutput {
 }
 
 impl ModelOutputs {
-    /// Where the time went: that of the row which was ready last, since the request waited for it. The longest wait of one row and
-    /// the longest run of another would be more together than what passed.
+    /// The times of the row that was ready last, since the request waited for it. Combining the longest wait of one row
+    /// with the longest run of another would give more time than has passed.
     pub fn timing(&self) -> TierTiming {
         let outputs = || self.rows.iter().map(|row| &row.output);
         let last = outputs().max_by_key(|row| row.queued_for + row.ran_for);

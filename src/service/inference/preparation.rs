@@ -1,4 +1,5 @@
-//! Preprocessing as a part of a request: on the spot where that is sure to be short, else by the workers, in turns.
+//! Preprocessing as a part of a request: right away on the async thread where that is sure to be short, else by the
+//! workers, in turns.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,27 +15,27 @@ use crate::model::Encoding;
 use crate::model::loaded::Model;
 use crate::model::text_cost::TextCost;
 
-/// The most that preprocessing may take on an async thread, by the hardest texts: what others wait for meanwhile, while two
-/// changes of thread would take half as long.
+/// The longest that preprocessing may take on an async thread, by the cost of the hardest texts. Other calls wait that
+/// long; two changes of thread would take about half of it.
 const ON_THE_SPOT: Duration = Duration::from_micros(100);
-/// The share of one request in the moving average of what texts cost.
+/// The weight of one request in the moving average of the cost of texts.
 const WEIGHT: f64 = 1.0 / 16.0;
-/// How far that may go from what hard texts cost when the model was loaded.
+/// The bounds of that average, relative to the cost of hard texts when the model was loaded.
 const FACTOR_RANGE: (f64, f64) = (0.01, 20.0);
 
-/// A model's preprocessing, as requests see it; cheap to clone.
+/// A model's preprocessing; cheap to clone.
 #[derive(Clone)]
 pub struct Preparation {
     workers: Workers,
     owner: Arc<Owner>,
     model: Arc<Model>,
     cost: TextCost,
-    /// What texts cost of late, as a part of what hard ones cost: the bits of a float.
+    /// The recent cost of texts relative to hard ones, as the bits of an `f64`.
     factor: Arc<AtomicU64>,
 }
 
 impl Preparation {
-    /// That of a model, by these workers.
+    /// The preprocessing of this model, by these workers.
     pub fn new(model: Arc<Model>, workers: Workers) -> Self {
         let cost = model.text_cost();
         Self {
@@ -46,7 +47,7 @@ impl Preparation {
         }
     }
 
-    /// When texts of these sizes in bytes would be ready, from now on; nothing where that is a moment.
+    /// The time until texts of these sizes, in bytes, would be ready; zero where they are preprocessed right away.
     pub fn expected(&self, sizes: impl Iterator<Item = usize>, options: &SubmitOptions) -> Duration {
         let hardest = self.cost.of(sizes);
         if self.is_a_moment(hardest) {
@@ -55,7 +56,7 @@ impl Preparation {
         self.workers.expected(options, self.usually(hardest))
     }
 
-    /// Turns the texts into model inputs; says how long the work took, without the wait for a turn.
+    /// Turns the texts into model inputs. The returned time is that of the work, without the wait for a turn.
     pub async fn encode(&self, texts: TextSubset, options: SubmitOptions) -> Result<(Vec<Encoding>, Duration), Error> {
         let encode = |model: &Model, texts: &TextSubset, at: usize| {
             let encoding = model.preprocess_pair(&texts.texts[at], texts.pair(at), texts.truncation);
@@ -64,8 +65,8 @@ impl Preparation {
         self.each(texts, options, encode).await
     }
 
-    /// Does the same with each of the texts, in order, until one fails; says how long the work took, without the wait
-    /// for a turn.
+    /// Makes something of each of the texts, in order, until one fails. The returned time is that of the work, without
+    /// the wait for a turn.
     pub async fn each<T: Send + 'static>(
         &self,
         subset: TextSubset,
@@ -96,12 +97,12 @@ impl Preparation {
         Ok((made, worked))
     }
 
-    /// Whether it is done on the spot.
+    /// Whether texts of this cost are preprocessed right away.
     fn is_a_moment(&self, hardest: Duration) -> bool {
         hardest <= ON_THE_SPOT && self.model.preprocesses_predictably()
     }
 
-    /// What texts cost of late that would cost so much if they were hard.
+    /// The recent cost of texts that would cost `hardest` if they were hard.
     fn usually(&self, hardest: Duration) -> Duration {
         hardest.mul_f64(f64::from_bits(self.factor.load(Ordering::Relaxed)))
     }
@@ -110,7 +111,7 @@ impl Preparation {
         let seen = took.as_secs_f64() / hardest.as_secs_f64().max(1e-9);
         let factor = f64::from_bits(self.factor.load(Ordering::Relaxed));
         let next = (factor + (seen - factor) * WEIGHT).clamp(FACTOR_RANGE.0, FACTOR_RANGE.1);
-        // Of two at the same time one may be lost: it is an average of many.
+        // Of two updates at the same time one may be lost, which an average of many survives.
         self.factor.store(next.to_bits(), Ordering::Relaxed);
     }
 
@@ -127,7 +128,7 @@ impl Preparation {
     }
 }
 
-/// The texts of a request while they are worked on.
+/// The texts of a request while they are preprocessed.
 struct Texts<T, M> {
     model: Arc<Model>,
     subset: TextSubset,
@@ -137,7 +138,7 @@ struct Texts<T, M> {
 }
 
 impl<T, M: Fn(&Model, &TextSubset, usize) -> Result<T, Error>> Texts<T, M> {
-    /// Makes the next ones, for about so long, at least one; whether all are made.
+    /// Works on for about this long, on at least one text; returns whether all are done.
     fn go_on(&mut self, about: Duration) -> Result<bool, Error> {
         let started = Instant::now();
         while let Some(&at) = self.subset.places.get(self.made.len()) {
@@ -150,7 +151,7 @@ impl<T, M: Fn(&Model, &TextSubset, usize) -> Result<T, Error>> Texts<T, M> {
         Ok(self.made.len() == self.subset.places.len())
     }
 
-    /// The part that is made, from nought to one.
+    /// The share of the texts that is done, from 0 to 1.
     fn done(&self) -> f64 {
         self.made.len() as f64 / self.subset.places.len().max(1) as f64
     }

@@ -1,24 +1,23 @@
-//! Some of a request's texts, without a copy of any.
+//! Text subset: some of a request's texts, without copying any.
 
 use std::sync::Arc;
 
 use crate::model::manifest::Truncation;
 
-/// Some of a request's texts.
 #[derive(Clone, Debug)]
 pub struct TextSubset {
     /// All of the request's texts.
     pub texts: Arc<Vec<String>>,
-    /// The second texts of pairs: none, or one a text.
+    /// The second texts of pairs: none, or one for each text.
     pub pairs: Arc<Vec<String>>,
-    /// The places of those that are meant, ascending.
+    /// The positions of the texts in the subset, ascending.
     pub places: Vec<usize>,
     /// What happens to a text that is too long; absent for the model's own setting.
     pub truncation: Option<Truncation>,
 }
 
 impl TextSubset {
-    /// All texts; with the second texts of pairs, if they are pairs.
+    /// All texts of a request, with the second texts of pairs if there are any.
     pub fn all(texts: Vec<String>, pairs: Vec<String>, truncation: Option<Truncation>) -> Self {
         let places = (0..texts.len()).collect();
         Self {
@@ -29,27 +28,27 @@ impl TextSubset {
         }
     }
 
-    /// The same texts, of which others are meant.
+    /// Another subset of the same request.
     pub fn at(&self, places: Vec<usize>) -> Self {
         Self { places, ..self.clone() }
     }
 
-    /// The size of the texts together, in bytes.
+    /// The size of the subset's texts together, in bytes.
     pub fn bytes(&self) -> usize {
         self.sizes().sum()
     }
 
-    /// The size of each text with its second text, in bytes.
+    /// The size of each text in the subset, with its second text, in bytes.
     pub fn sizes(&self) -> impl ExactSizeIterator<Item = usize> {
         self.places.iter().map(|&place| self.bytes_at(place))
     }
 
-    /// The size of the text at a place with its second text, in bytes.
+    /// The size of the text at a position, with its second text, in bytes.
     pub fn bytes_at(&self, place: usize) -> usize {
         self.texts[place].len() + self.pair(place).map_or(0, str::len)
     }
 
-    /// The second text of the pair at a place, if it is one.
+    /// The second text at a position; `None` where the texts are no pairs.
     pub fn pair(&self, place: usize) -> Option<&str> {
         self.pairs.get(place).map(String::as_str)
     }

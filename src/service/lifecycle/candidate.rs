@@ -1,5 +1,5 @@
-//! Whether new versions fit with what serves: the versions that they replace, the other tier, and the calibration of the
-//! cascade. Decides by manifests; nothing is loaded here.
+//! Candidates: whether new versions fit with the versions that they replace, with the other tier, and with the
+//! calibration of the cascade. Decides by manifests; nothing is loaded here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,21 +14,19 @@ use crate::service::catalog::task::Task;
 use crate::service::catalog::versions::Versions;
 use crate::service::messages::Route;
 
-/// A version that may take a place.
+/// A version that may begin to serve.
 #[derive(Clone)]
 pub struct Candidate {
-    /// The model's name.
     pub name: String,
-    /// Its folder.
     pub folder: PathBuf,
-    /// The version, to be loaded.
+    /// The version; not loaded yet.
     pub version: Arc<ModelVersion>,
-    /// The version that it would replace; nothing for a new model.
+    /// The version that it would replace; absent for a new model.
     pub replaces: Option<Arc<ModelVersion>>,
 }
 
 impl Candidate {
-    /// A verified version, which would replace what serves under its name.
+    /// A verified version that would replace the stable version of its name.
     pub fn new(verified: VerifiedModel, catalog: &Catalog) -> Self {
         let name = verified.manifest.name.clone();
         Self {
@@ -39,7 +37,7 @@ impl Candidate {
         }
     }
 
-    /// Whether it can stand where the version before it stood.
+    /// Whether it may replace the version before it: the same tier, the same labels, and verified where that one is.
     pub fn agrees(&self) -> Result<(), Refusal> {
         let Some(replaces) = &self.replaces else { return Ok(()) };
         let (old, new) = (&replaces.verified.manifest, &self.version.verified.manifest);
@@ -48,7 +46,7 @@ impl Candidate {
             let (old_tier, new_tier) = (old.tier.name(), new.tier.name());
             return refuse(format!("it is {new_tier}, version `{}` is {old_tier}", old.version));
         }
-        // It would pass, since nothing is known of it to compare; but a manifest may be on its way.
+        // Without a manifest there is little to compare, so it would pass; but its manifest may still be on its way.
         if replaces.verified.verified && !self.version.verified.verified && !self.folder.join(MANIFEST_FILE).is_file() {
             let problem = format!(
                 "it has no {MANIFEST_FILE}, and version `{}` is verified: `tandem check --write-manifest` writes one",
@@ -79,8 +77,8 @@ impl Candidate {
     }
 }
 
-/// Puts candidates that share a task together: they are exchanged at once, so that a task never has half of what belongs
-/// together, such as two models and the calibration of both.
+/// Groups the candidates that share a task. A group is exchanged at once, so that a task never has one model of the new
+/// pair and one of the old, or a calibration of the other pair.
 pub fn groups(candidates: Vec<Candidate>, catalog: &Catalog, settings: &Settings) -> Vec<Vec<Candidate>> {
     let mut groups: Vec<(BTreeSet<String>, Vec<Candidate>)> = Vec::new();
     for candidate in candidates {
@@ -98,7 +96,7 @@ pub fn groups(candidates: Vec<Candidate>, catalog: &Catalog, settings: &Settings
     groups.into_iter().map(|(_, members)| members).collect()
 }
 
-/// The catalog with the candidates in their places.
+/// The catalog with these candidates in it.
 pub fn next(current: &Catalog, candidates: &[Candidate], settings: &Settings) -> Result<Catalog, Refusal> {
     let mut models: BTreeMap<String, Versions> = current.models().clone();
     for candidate in candidates {
@@ -111,7 +109,7 @@ pub fn next(current: &Catalog, candidates: &[Candidate], settings: &Settings) ->
     over(models, current, settings)
 }
 
-/// The catalog of these versions, if it can take the place of the current one.
+/// The catalog of these versions, if it may replace the current one.
 pub fn over(models: BTreeMap<String, Versions>, current: &Catalog, settings: &Settings) -> Result<Catalog, Refusal> {
     let next = Catalog::over(models, settings);
     let next = next.map_err(|problem| Refusal::new(Stage::Mismatch, without_folders(&problem, settings)))?;
@@ -138,7 +136,7 @@ pub fn over(models: BTreeMap<String, Versions>, current: &Catalog, settings: &Se
     Ok(next.keep_watches(current))
 }
 
-/// What is wrong with a calibration, with the file's name alone: it is told to callers.
+/// A problem with a calibration, with the file's name but without its folder, since callers see it.
 fn without_folders(problem: &str, settings: &Settings) -> String {
     let elsewhere = settings
         .tasks
@@ -151,8 +149,8 @@ fn without_folders(problem: &str, settings: &Settings) -> String {
     })
 }
 
-/// Those of the candidates that fit together with what serves, and the others with what is wrong: all if all do, or else as
-/// many as do, one after the other.
+/// The candidates that fit together with what serves, and the others with what is wrong. If they don't fit all at once,
+/// they are added one after the other.
 pub fn fitting(
     current: &Catalog,
     candidates: Vec<Candidate>,

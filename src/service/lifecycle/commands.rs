@@ -1,4 +1,4 @@
-//! What the lifecycle can be told, and how callers wait for what comes of it.
+//! Commands: what the lifecycle's thread can be told, and how callers wait for the result.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,92 +14,78 @@ use crate::service::catalog::health::Health;
 use crate::service::catalog::model_version::ModelVersion;
 use crate::service::catalog::pins::RolledBack;
 
-/// The most commands that wait; whoever has another one waits for a place.
+/// The most commands that wait; callers with more wait for a place.
 const MOST_WAITING: usize = 64;
-/// How long a caller who can't wait otherwise sleeps before it looks for a place again.
+/// How often a blocking caller looks for a free place.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// What an operation leaves to be said: that pins could not be written, for instance.
+/// A warning after an operation that worked, such as that the pins could not be written.
 pub type Warning = Option<String>;
 
-/// Takes what came of a command.
+/// Takes the result of a command.
 pub type Reply<T> = Box<dyn FnOnce(T) + Send>;
 
-/// A command.
 pub enum Command {
     /// Load every model, or one version alone.
     Load {
-        /// The version; all if there is none.
+        /// The version; `None` for all.
         only: Option<Arc<ModelVersion>>,
-        /// Who waits.
+        /// Takes the result.
         reply: Reply<Result<(), ModelError>>,
     },
     /// Reload if files changed and have been quiet since the last look.
     Look,
-    /// Reload.
+    /// Reload now.
     Reload {
-        /// Who waits.
+        /// Takes the result.
         reply: Reply<Arc<ReloadReport>>,
     },
-    /// Do what an operator says with a model's versions.
+    /// Do what an operator asks with a model's versions.
     Operate {
-        /// The model.
         model: String,
-        /// What to do.
         operation: Operation,
-        /// Who waits.
+        /// Takes the result.
         reply: Reply<Result<Warning, Error>>,
     },
-    /// Write down that a canary was rolled back.
+    /// Record in the pins that a canary was rolled back.
     NoteRollBack {
-        /// The model.
         model: String,
-        /// The canary.
+        /// The canary's version, and why.
         rolled_back: RolledBack,
     },
 }
 
-/// What operators do with the versions of a model. What is so already is left as it is.
+/// The operations on the versions of a model. Each can be repeated: what already holds is left as it is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operation {
-    /// Make a version stable, and keep it so.
-    MakeStable {
-        /// The version.
-        version: String,
-    },
+    /// Make a version stable and pin it.
+    MakeStable { version: String },
     /// Let the newest version be stable from now on.
     FollowNewest,
-    /// Get away from a version, or from the canary, or else from the stable version, where none is named.
+    /// Roll back a version. Without one: the canary, or else the stable version.
     RollBack {
-        /// The version.
+        /// The version; absent for the canary or the stable version.
         version: Option<String>,
     },
-    /// Give a share of the clients to a version.
+    /// Make a version the canary for a share of the clients.
     SetCanary {
-        /// The version.
         version: String,
         /// Above 0 and at most 1.
         share: f64,
     },
-    /// End the canary, if it is this version, or whichever it is for an empty one.
+    /// End the canary if it is this version; an empty version ends any.
     EndCanary {
-        /// The version.
+        /// The version; may be empty.
         version: String,
     },
-    /// Load a version beside the stable one.
-    LoadBeside {
-        /// The version.
-        version: String,
-    },
-    /// Let a version go that is not stable.
-    Unload {
-        /// The version.
-        version: String,
-    },
+    /// Load a version beside the stable one, for requests that name it.
+    LoadBeside { version: String },
+    /// Unload a version that is not stable.
+    Unload { version: String },
 }
 
 impl Command {
-    /// Answers a command that comes too late.
+    /// Answers a command that came after the end of the lifecycle.
     pub fn refuse(self) {
         match self {
             Command::Load { reply, .. } => reply(Ok(())),
@@ -110,7 +96,7 @@ impl Command {
     }
 }
 
-/// Sends commands; cheap to clone.
+/// The sending side of the commands; cheap to clone.
 #[derive(Clone)]
 pub struct Commands {
     sender: mpsc::Sender<Command>,
@@ -119,18 +105,19 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// Where commands are sent, and where they come out.
+    /// The sending and the receiving side.
     pub fn new(health: Health, stop: CancellationToken) -> (Self, mpsc::Receiver<Command>) {
         let (sender, received) = mpsc::channel(MOST_WAITING);
         (Self { sender, health, stop }, received)
     }
 
-    /// Has models loaded. Blocks, within a runtime too; a server that stops loads nothing and has not failed.
+    /// Has models loaded. Blocks, also inside an async runtime. `Ok` where the server is stopping: nothing is loaded
+    /// then, and nothing failed.
     pub fn load(&self, only: Option<Arc<ModelVersion>>) -> Result<(), ModelError> {
-        let (tell, told) = std::sync::mpsc::channel();
+        let (sender, receiver) = std::sync::mpsc::channel();
         let reply = Box::new(move |outcome| {
-            // Whoever asked may be gone.
-            let _ = tell.send(outcome);
+            // No error if the caller is gone.
+            let _ = sender.send(outcome);
         });
         let mut command = Command::Load { only, reply };
         loop {
@@ -142,24 +129,24 @@ impl Commands {
             std::thread::sleep(LOOK);
         }
         let panicked = || Err(ModelError::new(std::path::Path::new(""), "loading the models panicked"));
-        told.recv().unwrap_or_else(|_| panicked())
+        receiver.recv().unwrap_or_else(|_| panicked())
     }
 
-    /// Has it look for changed files, unless so much waits that it will have something to do anyway.
+    /// Has it look for changed files. Does nothing where so many commands wait that it will look anyway.
     pub fn look(&self) {
         let _ = self.sender.try_send(Command::Look);
     }
 
-    /// Has it reload; waits for what became of that.
+    /// Has it reload, and waits for the report.
     pub async fn reload(&self) -> Arc<ReloadReport> {
         if self.is_stopping() {
             return stopped();
         }
-        let (reply, told) = answered_by();
+        let (reply, receiver) = answered_by();
         if self.sender.send(Command::Reload { reply }).await.is_err() {
             return stopped();
         }
-        told.await.unwrap_or_else(|_| {
+        receiver.await.unwrap_or_else(|_| {
             Arc::new(ReloadReport {
                 problem: Some("the reload panicked".into()),
                 ..ReloadReport::default()
@@ -167,9 +154,9 @@ impl Commands {
         })
     }
 
-    /// Has it do what an operator says. It is done even if the caller does not wait.
+    /// Has it do an operation. The operation is done even if the caller stops waiting.
     pub async fn operate(&self, model: String, operation: Operation) -> Result<Warning, Error> {
-        let (reply, told) = answered_by();
+        let (reply, receiver) = answered_by();
         let command = Command::Operate {
             model,
             operation,
@@ -178,11 +165,12 @@ impl Commands {
         if self.is_stopping() || self.sender.send(command).await.is_err() {
             return Err(draining());
         }
-        told.await
+        receiver
+            .await
             .unwrap_or_else(|_| Err(Error::new(Reason::Internal, "the operation ended without an answer")))
     }
 
-    /// Has a roll-back written down.
+    /// Has a roll-back recorded in the pins.
     pub async fn note_roll_back(&self, model: String, rolled_back: RolledBack) {
         let command = Command::NoteRollBack { model, rolled_back };
         if self.sender.send(command).await.is_err() {
@@ -196,12 +184,12 @@ impl Commands {
 }
 
 fn answered_by<T: Send + 'static>() -> (Reply<T>, oneshot::Receiver<T>) {
-    let (tell, told) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let reply = Box::new(move |outcome| {
-        // Whoever asked may not wait any more.
-        let _ = tell.send(outcome);
+        // No error if the caller is gone.
+        let _ = sender.send(outcome);
     });
-    (reply, told)
+    (reply, receiver)
 }
 
 fn stopped() -> Arc<ReloadReport> {

@@ -1,7 +1,7 @@
-//! Examining a model that failed on callers' texts: it runs texts of the server's own. If it fails those, it is broken; if not, the
-//! texts were at fault, and nobody else should go without answers for them.
+//! Examination of a version that failed on callers' texts: it runs the server's own texts. If it fails those, it is
+//! broken. If not, the callers' texts were at fault, and nobody else should go without answers because of them.
 //!
-//! One examination of a version at a time, with a rest after each, and with a time limit. No text of a caller is kept.
+//! One examination of a version at a time, with a time limit, and a rest after each. No caller's text is kept.
 
 use std::time::{Duration, Instant};
 
@@ -15,18 +15,18 @@ use crate::service::inference::texts::TextSubset;
 use crate::service::messages::{ClientKey, Priority, SubmitOptions, Weight};
 use crate::telemetry::metrics::Metrics;
 
-/// How long an examination may take.
+/// The longest that an examination may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Examines a version that had a burst of failures, and turns it out for a while if it is broken. The examination was begun with its
-/// circuit breaker.
+/// Examines a version that had a burst of failures, and takes it out for a while if it is broken. The examination was
+/// begun with the version's circuit breaker.
 pub async fn examine_after_failures(version: &ModelVersion, health: &Health, metrics: &Metrics) {
     let texts = version
         .model()
         .map(|model| model.own_texts().to_vec())
         .unwrap_or_default();
     let finding = examine(version, &texts, metrics).await;
-    // An examination may take longer than the rest after it, or than the pause: both begin when it ends.
+    // The rest and the pause begin when the examination ends, since it may take longer than either.
     let turned_out = version.breaker.found(finding, Instant::now());
     let (model, version) = (version.name(), version.version());
     if let Some(pause) = turned_out {
@@ -48,12 +48,12 @@ pub async fn examine_after_failures(version: &ModelVersion, health: &Health, met
     }
 }
 
-/// Asks a version some texts that it should answer.
+/// Runs texts on a version that it should answer; says what it found.
 pub async fn examine(version: &ModelVersion, texts: &[String], metrics: &Metrics) -> Finding {
-    let finding = match version.serving() {
+    let finding = match version.loaded() {
         Some(loaded) => {
-            let asked = tokio::time::timeout(PATIENCE, ask(&loaded, texts));
-            asked.await.unwrap_or(Finding::Unknown)
+            let finding = tokio::time::timeout(PATIENCE, ask(&loaded, texts));
+            finding.await.unwrap_or(Finding::Unknown)
         }
         None => Finding::Unknown,
     };
@@ -61,7 +61,8 @@ pub async fn examine(version: &ModelVersion, texts: &[String], metrics: &Metrics
     finding
 }
 
-/// Asks all of it once for each instance, one after the other: an idle instance that waited longest takes the next.
+/// Runs the texts once for each instance, one round after the other: the instance that has been idle longest takes the
+/// next batch.
 async fn ask(loaded: &LoadedModel, texts: &[String]) -> Finding {
     if texts.is_empty() {
         return Finding::Unknown;

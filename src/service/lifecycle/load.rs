@@ -1,4 +1,4 @@
-//! Loading one version: read and verified files become a model that takes requests.
+//! Loading one version: its read and verified files become a model that takes requests.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -22,30 +22,31 @@ use crate::service::inference::loaded_model::{LoadedModel, Surroundings};
 use crate::service::inference::memory_budget::MemoryBudget;
 use crate::telemetry::metrics::Metrics;
 
-/// How long preprocessing one text may take before it counts as the model's failure. No text that a model reads takes a
-/// sound tokenizer more than some milliseconds.
+/// The longest that preprocessing one text may take; after that the model has failed. A sound tokenizer takes some
+/// milliseconds for any text that a model reads.
 const LONGEST_TEXT: Duration = Duration::from_secs(5);
 
-/// The threads that preprocess, for all models together: started with the first model; cheap to clone.
+/// The threads that preprocess, shared by all models. They start with the first model. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct SharedWorkers(Arc<OnceLock<Workers>>);
 
 impl SharedWorkers {
-    /// Starts them if they are not there yet. For the one thread that loads.
+    /// Returns the threads, and starts them first if need be. Only the lifecycle's thread calls this.
     fn get(&self) -> std::io::Result<Workers> {
         if let Some(workers) = self.0.get() {
             return Ok(workers.clone());
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = Workers::start(WorkersSettings {
-            // More threads than cores would only take turns; with one alone, a text that never ends would be the last.
+            // More threads than cores would only take turns. At least two, since a text that never ends would block
+            // the only one.
             threads: cores.max(2),
             patience: LONGEST_TEXT,
         })?;
         Ok(self.0.get_or_init(|| workers).clone())
     }
 
-    /// Has them end; nobody waits for that.
+    /// Tells the threads to end, without waiting for them.
     pub fn close(&self) {
         if let Some(workers) = self.0.get() {
             workers.close();
@@ -53,17 +54,15 @@ impl SharedWorkers {
     }
 }
 
-/// What loading shares with others.
+/// What all loads share.
 pub struct Shared {
-    /// Where answers are kept; none if they are not.
+    /// The answer cache; absent where it is off.
     pub cache: Option<Arc<AnswerCache>>,
-    /// The threads that preprocess.
     pub workers: SharedWorkers,
     /// Cancelled when the lifecycle ends.
     pub stop: CancellationToken,
 }
 
-/// Loads versions.
 pub struct Loader {
     settings: Arc<Settings>,
     health: Health,
@@ -84,12 +83,12 @@ impl Loader {
         }
     }
 
-    /// Whether nothing new should begin.
+    /// Whether the server is about to end, so that nothing new should begin.
     pub fn is_stopping(&self) -> bool {
         self.health.is_draining() || self.shared.stop.is_cancelled()
     }
 
-    /// Waits until nothing new should begin.
+    /// Waits until the server is about to end.
     pub async fn until_stopping(&self) {
         tokio::select! {
             () = self.health.until_draining() => {}
@@ -97,7 +96,7 @@ impl Loader {
         }
     }
 
-    /// Loads a version while nothing serves yet, and lets it serve. Blocks.
+    /// Loads a version during a start, and lets it serve. Blocks.
     pub fn load_first(&self, version: &ModelVersion) -> Result<(), ModelError> {
         self.set_state(version, ModelState::Loading);
         let loaded = self.load(version, Around::Quiet);
@@ -109,13 +108,13 @@ impl Loader {
         Ok(())
     }
 
-    /// Loads a version beside those that serve, at low priority, with what was found of wide sessions when `before` was loaded. It is
-    /// in no catalog yet. Blocks.
+    /// Loads a version while others serve, at low priority. It takes over from `before` from which batch size on a wide
+    /// session pays. No catalog has the version yet. Blocks.
     pub fn load_beside(&self, version: &ModelVersion, before: Option<&ModelVersion>) -> Result<(), Refusal> {
         if self.is_stopping() {
             return Err(Refusal::new(Stage::Stopping, "the server is stopping"));
         }
-        let before = before.and_then(ModelVersion::serving);
+        let before = before.and_then(ModelVersion::loaded);
         let wide_from_cells = before.and_then(|loaded| loaded.wide_from_cells);
         self.set_state(version, ModelState::Loading);
         let loaded = self.load(version, Around::Busy { wide_from_cells })?;
@@ -123,7 +122,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Loads a version, with its queue and threads; its state stays as it is.
+    /// Loads a version and starts its queue and threads. Leaves the version's state as it is.
     fn load(&self, version: &ModelVersion, around: Around) -> Result<LoadedModel, Refusal> {
         let manifest = &version.verified.manifest;
         let instances = instances(manifest.tier, &self.settings);
@@ -131,8 +130,8 @@ impl Loader {
         self.check_memory(expected)?;
         let started = Instant::now();
         let initialized = self.initialize(version, instances, around)?;
-        let (took, asked) = (started.elapsed(), self.settings.asked_tokens());
-        tell_loaded(version, instances, &initialized, took, around, asked);
+        let (took, max_tokens) = (started.elapsed(), self.settings.asked_tokens());
+        tell_loaded(version, instances, &initialized, took, around, max_tokens);
         let no_threads =
             |error: std::io::Error| Refusal::new(Stage::Load, format!("its threads can't be started: {error}"));
         let surroundings = Surroundings {
@@ -149,7 +148,7 @@ impl Loader {
         LoadedModel::start(initialized, surroundings).map_err(no_threads)
     }
 
-    /// Reads the model on a thread that is given up when it takes too long or the server stops.
+    /// Initializes the model on a thread of its own, which is abandoned if it takes too long or the server stops.
     fn initialize(
         &self,
         version: &ModelVersion,
@@ -160,7 +159,7 @@ impl Loader {
         let run = self.settings.max_timeout.0.max(SHORTEST_LIMIT);
         let priority = match around {
             Around::Quiet => None,
-            // Threads of sessions keep the priority that they were started with.
+            // ONNX Runtime's own threads keep the priority that they were started with.
             Around::Busy { .. } if instances.intra_threads > 1 => Some(LowPriority::Runs),
             Around::Busy { .. } => Some(LowPriority::Loading),
         };
@@ -179,7 +178,7 @@ impl Loader {
         initialized.map_err(|error| Refusal::load(&error, &version.verified.folder))
     }
 
-    /// Refuses what would not fit beside what is loaded, and says how it would.
+    /// Refuses a version that would not fit into RAM next to what is loaded. The refusal says how it would fit.
     fn check_memory(&self, expected: Expected) -> Result<(), Refusal> {
         let configured = (self.settings.max_model_memory > 0).then(|| Usage {
             used: self.budget.expected_bytes(),
@@ -191,43 +190,44 @@ impl Loader {
         problem.map_or(Ok(()), |problem| Err(Refusal::new(Stage::Memory, problem)))
     }
 
-    /// Changes the state of a version and tells those who watch.
+    /// Sets the state of a version, also in the metrics, and wakes those who watch.
     fn set_state(&self, version: &ModelVersion, state: ModelState) {
         version.set_state(state);
         self.tell_state(version);
     }
 
-    /// Tells those who watch the state of a version.
+    /// Sets the metrics of a version to its state, and wakes those who watch.
     pub fn tell_state(&self, version: &ModelVersion) {
         let model = version.model_ref();
-        let labels = [model.name.as_str(), &model.version, &model.fingerprint];
+        let names = [model.name.as_str(), &model.version, &model.fingerprint];
         let state = ServingState::by_load(version).name();
         let versions = self.metrics.versions();
-        versions.set_state(labels, state, &ServingState::NAMES);
+        versions.set_state(names, state, &ServingState::NAMES);
         versions.set_verified(&model.name, &model.version, Some(version.verified.verified));
         self.health.tell();
     }
 }
 
-/// Sessions of one thread each: on a full server they do more than fewer sessions of more threads.
+/// How many instances a model gets, and how many threads each. By default one thread each, since on a busy server that
+/// does more than fewer sessions of more threads.
 fn instances(tier: Tier, settings: &Settings) -> InstanceSettings {
     const MOST_BY_DEFAULT: usize = 8;
-    // The standard library counts the processors of the affinity mask (cpusets too) and takes the quota of cgroup v2 or v1,
-    // rounded down to at least one, if that is less.
+    // `available_parallelism` counts the processors of the affinity mask (and so of cpusets), and takes the quota of
+    // cgroup v2 or v1 if that is less, rounded down to at least one.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let asked = match tier {
+    let configured = match tier {
         Tier::Fast => settings.fast_instances,
         Tier::Deep => settings.deep_instances,
     };
-    let chosen = match tier {
+    let by_default = match tier {
         Tier::Fast => 1,
         Tier::Deep => (cores / settings.intra_threads).clamp(1, MOST_BY_DEFAULT),
     };
     InstanceSettings {
-        count: if asked == 0 { chosen } else { asked },
+        count: if configured == 0 { by_default } else { configured },
         intra_threads: settings.intra_threads,
         idle_threads: match tier {
-            // A run of a fast model is over before another thread wakes up.
+            // A run of a fast model ends before another thread would wake up.
             Tier::Fast => 1,
             Tier::Deep if settings.idle_threads == 0 => cores,
             Tier::Deep => settings.idle_threads,

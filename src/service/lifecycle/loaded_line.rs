@@ -1,4 +1,4 @@
-//! The line of the log that tells of a model that was loaded.
+//! Log line for a model that was loaded.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use crate::model::loading::{Around, Initialized, InstanceSettings};
 use crate::service::catalog::model_version::ModelVersion;
 use crate::telemetry::logs::millis;
 
-/// Tells of a version that was loaded in `took`.
+/// Logs that a version was loaded in `took`.
 pub fn tell_loaded(
     version: &ModelVersion,
     instances: InstanceSettings,
     initialized: &Initialized,
     took: Duration,
     around: Around,
-    asked_tokens: Option<usize>,
+    max_tokens: Option<usize>,
 ) {
     let manifest = &version.verified.manifest;
     let Initialized { golden, times, .. } = initialized;
@@ -61,7 +61,7 @@ pub fn tell_loaded(
     if let Some(fewer) = &initialized.model.fewer {
         tracing::warn!(model = manifest.name, "{}", fewer.text);
     }
-    if let Some(problem) = version.verified.asked_too_many(asked_tokens) {
+    if let Some(problem) = version.verified.asked_too_many(max_tokens) {
         tracing::warn!(model = manifest.name, "{problem}");
     }
     if manifest.stand_in {

@@ -1,10 +1,12 @@
-//! The lifecycle: changes what serves. One thread owns it and takes commands, one after the other; so nothing here waits for a lock, and
-//! no two changes meet.
+//! Lifecycle: changes what serves. One thread owns all that this takes and runs commands one after the other, so
+//! nothing here waits for a lock, and no two changes meet.
 //!
-//! In reading order: [`commands`] (what it can be told) → [`owner`] (what it works with) → [`load`] and [`retire`] (one version comes and
-//! goes) → [`start`] (the first ones) → [`candidate`] (one that may take a place) → [`swap`] → [`reload`] (new versions are looked for)
-//! → [`rollout`] (as operators say, and a share at a time); [`examination`] (of one that fails) and [`supervision`] (what goes
-//! on meanwhile); beside them [`version_comparison`] and [`report`].
+//! In reading order: [`commands`] (what the thread can be told) → [`owner`] (what it owns) → [`load`] and [`retire`]
+//! (one version comes, one goes) → [`start`] (the first versions) → [`candidate`] (whether a version may replace
+//! another) → [`swap`] (one version in or out) → [`reload`] (looks for new versions) → [`rollout`] (operators' commands
+//! and canaries). Meanwhile, outside the thread: [`supervision`] and its [`examination`] of versions that fail.
+//! Besides: [`version_comparison`] (for shadows and canaries), [`loaded_line`] (for the log) and [`report`] (of a
+//! reload).
 
 pub mod candidate;
 pub mod commands;
@@ -45,12 +47,12 @@ use owner::Owner;
 use report::ReloadReport;
 use start::StartError;
 
-/// How long the end of the owner, and of a model's threads, is waited for, before its runs are ended and after.
+/// How long to wait for the thread, and for a model's threads: once before their runs are ended, and once after.
 const LONGEST_END: Duration = Duration::from_secs(2);
-/// How often versions that are on their way out are looked at, while there are any.
+/// How often to look at versions that are being retired, while there are any.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Changes what serves, by its owner's thread.
+/// The handle of the lifecycle's thread, and what runs besides it.
 pub struct Lifecycle {
     commands: Commands,
     catalog: CatalogStore,
@@ -58,13 +60,14 @@ pub struct Lifecycle {
     refused: RefusedVersions,
     workers: SharedWorkers,
     stop: CancellationToken,
-    /// Disconnected when the owner's thread has ended.
+    /// Disconnected once the lifecycle's thread has ended.
     ended: Mutex<std_mpsc::Receiver<()>>,
     supervision: supervision::Supervision,
 }
 
 impl Lifecycle {
-    /// The lifecycle of what a start opened. Its thread ends with [`Lifecycle::stop`], or with the last handle.
+    /// Starts the lifecycle's thread. It ends with [`Lifecycle::stop`], or when the last handle is dropped. An error
+    /// means that the system gives no thread.
     pub fn start(
         settings: Arc<Settings>,
         pins: Pins,
@@ -111,12 +114,11 @@ impl Lifecycle {
         })
     }
 
-    /// What operators said of versions.
     pub fn pins(&self) -> &PinBook {
         &self.pins
     }
 
-    /// The newest versions that do not serve, and why.
+    /// The newest versions that were refused, and why.
     pub fn refused(&self) -> &RefusedVersions {
         &self.refused
     }
@@ -127,58 +129,58 @@ impl Lifecycle {
         self.commands.load(None)
     }
 
-    /// The same with one version, for want of which no older one serves.
+    /// Loads one version where the start has no older one to serve. Blocks.
     pub fn load_version_alone(&self, version: &Arc<ModelVersion>) -> Result<(), ModelError> {
         self.commands.load(Some(Arc::clone(version)))
     }
 
-    /// Looks for new versions and puts those that pass every check in the place of the old ones; what became of each.
-    /// Ends when versions that were replaced are gone, or after some seconds.
+    /// Looks for new versions and exchanges those that pass every check; reports what became of each. Returns once the
+    /// replaced versions are gone, or after a few seconds.
     pub async fn reload(&self) -> Arc<ReloadReport> {
         self.commands.reload().await
     }
 
-    /// Reloads if files changed and have been quiet since the last look; does not wait.
+    /// Reloads if files have changed and been quiet since the last look. Does not wait.
     pub fn look_for_versions(&self) {
         self.commands.look();
     }
 
-    /// Does what an operator says with a model's versions, in turn.
+    /// Does an operation on a model's versions, after the commands before it.
     pub async fn operate(&self, model: String, operation: Operation) -> Result<Warning, Error> {
         self.commands.operate(model, operation).await
     }
 
-    /// Looks after canaries and failing versions until `end`.
+    /// Watches canaries and failing versions until `end`.
     pub async fn supervise(&self, end: CancellationToken) {
         self.supervision.run(end).await;
     }
 
-    /// Lets every model finish what it accepted and waits until its threads have ended; a reload that is under way is called
-    /// off first. Waits for nobody longer than a few seconds. Blocks.
+    /// Calls off a reload that is under way, then lets every model finish what it accepted and waits until its threads
+    /// have ended. Waits for each at most a few seconds. Blocks.
     pub fn stop(&self) {
         self.stop.cancel();
-        // What it has to write is written after this.
+        // So that the pins file is written before the process ends.
         let _ = self.ended.lock().recv_timeout(LONGEST_END);
         for version in self.catalog.load().versions() {
-            let Some(serving) = version.serving() else { continue };
-            serving.scheduler.close();
-            // What runs on is ended, and what can't be is left to the end of the process.
-            if !serving.scheduler.join(LONGEST_END) {
-                serving.model.end_runs();
-                if !serving.scheduler.join(LONGEST_END) {
+            let Some(loaded) = version.loaded() else { continue };
+            loaded.scheduler.close();
+            // Runs that last longer are ended. A thread that outlasts that too ends with the process.
+            if !loaded.scheduler.join(LONGEST_END) {
+                loaded.model.end_runs();
+                if !loaded.scheduler.join(LONGEST_END) {
                     tracing::error!(model = version.name(), "an instance does not end, it is left behind");
                 }
             }
         }
-        // Nobody waits for these threads: a tokenizer may never come to an end.
+        // Nobody waits for these threads: one may be in a tokenizer that never ends.
         self.workers.close();
     }
 }
 
-/// Does what is commanded until it is told to stop, or nobody is left who could command.
+/// Runs commands until told to stop, or until every sender is gone.
 fn run(mut owner: Owner, mut commands: mpsc::Receiver<Command>, stop: &CancellationToken) {
     let runtime = Arc::clone(&owner.runtime);
-    // What was taken out of the channel already.
+    // Commands taken from the channel that are still to be run.
     let mut taken = VecDeque::new();
     loop {
         let next = taken
@@ -187,14 +189,14 @@ fn run(mut owner: Owner, mut commands: mpsc::Receiver<Command>, stop: &Cancellat
         let Some(command) = next else { break };
         taken.extend(std::iter::from_fn(|| commands.try_recv().ok()));
         let owner = &mut owner;
-        // A panic is answered by those who wait, for want of a word.
+        // After a panic the reply is dropped, which the caller that waits for it notices.
         let _ = catch_unwind(AssertUnwindSafe(|| match command {
             Command::Load { only, reply } => reply(start::load(owner, only)),
             Command::Look => {
                 reload::reload(owner, false);
             }
             Command::Reload { reply } => {
-                // All who asked until now get this one.
+                // Everyone who asked before this reload begins gets its report.
                 let mut replies = vec![reply];
                 let others = std::mem::take(&mut taken);
                 for other in others {
@@ -222,7 +224,7 @@ fn run(mut owner: Owner, mut commands: mpsc::Receiver<Command>, stop: &Cancellat
     taken.extend(std::iter::from_fn(|| commands.try_recv().ok()));
     for command in taken {
         match command {
-            // A restart must know of it.
+            // Recorded in the pins, so that a restart knows.
             Command::NoteRollBack { model, rolled_back } => {
                 rollout::operations::note_roll_back(&mut owner, &model, rolled_back);
             }
@@ -232,7 +234,7 @@ fn run(mut owner: Owner, mut commands: mpsc::Receiver<Command>, stop: &Cancellat
     owner.retirement.wait(Instant::now() + LONGEST_END);
 }
 
-/// The next command; nothing if there will be none. Meanwhile versions that were replaced go.
+/// The next command; `None` if there are no more. Retires replaced versions meanwhile.
 async fn next(owner: &mut Owner, commands: &mut mpsc::Receiver<Command>, stop: &CancellationToken) -> Option<Command> {
     loop {
         tokio::select! {

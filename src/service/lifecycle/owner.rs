@@ -1,4 +1,4 @@
-//! What the lifecycle's thread works with. It is the only one that has it, and the only one that changes the catalog.
+//! Owner: everything that the lifecycle's thread works with. No other thread has it, and no other changes the catalog.
 
 use std::sync::Arc;
 
@@ -15,43 +15,34 @@ use crate::telemetry::metrics::Metrics;
 
 use super::commands::Warning;
 
-/// What others have too; cheap to clone.
+/// What the lifecycle's thread shares with others; cheap to clone.
 #[derive(Clone)]
 pub struct Handles {
-    /// The models and tasks that serve.
     pub catalog: CatalogStore,
-    /// What that adds up to.
     pub health: Health,
-    /// The metrics.
     pub metrics: Metrics,
 }
 
-/// What the lifecycle's thread works with.
+/// Everything that the lifecycle's thread works with.
 pub struct Owner {
-    /// The settings.
     pub settings: Arc<Settings>,
-    /// The models and tasks that serve.
     pub store: CatalogStore,
-    /// What that adds up to.
     pub health: Health,
-    /// The metrics.
     pub metrics: Metrics,
-    /// What operators said of versions.
     pub pins: PinBook,
-    /// The newest versions that do not serve.
+    /// The newest versions that were refused.
     pub refused: RefusedVersions,
-    /// Loads versions.
     pub loader: Loader,
-    /// Lets versions go.
+    /// Versions that are being retired.
     pub retirement: Retirement,
     /// What reloads saw in which folder.
     pub seen: Seen,
-    /// Runs what waits, while this thread waits for it.
+    /// Runs futures that this thread blocks on.
     pub runtime: Arc<tokio::runtime::Runtime>,
 }
 
 impl Owner {
-    /// An owner that has seen nothing yet.
+    /// An owner at the start, before any reload.
     pub fn new(
         settings: Arc<Settings>,
         handles: Handles,
@@ -79,17 +70,16 @@ impl Owner {
         }
     }
 
-    /// The models and tasks of this moment.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.store.load()
     }
 
-    /// Whether nothing new should begin.
+    /// Whether the server is about to end, so that nothing new should begin.
     pub fn is_stopping(&self) -> bool {
         self.loader.is_stopping()
     }
 
-    /// Changes what is said of a model; what could not be written is told.
+    /// Changes a model's pins. If they can't be written, logs it and returns the warning.
     pub fn pin(&self, model: &str, change: impl FnOnce(&mut ModelPins)) -> Warning {
         let changed = self.pins.change(model, change);
         self.health.tell();

@@ -1,6 +1,7 @@
-//! Letting a version go: it finishes what it accepted, its threads end, its memory is given back.
+//! Retiring a version: it finishes what it accepted, its threads end, its RAM is freed.
 //!
-//! Nothing is closed here: a version ends when the last request that has it is answered, so that none is ever turned away.
+//! Nothing is closed by force: a version ends when the last request that holds it is answered, so no request is turned
+//! away.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -14,19 +15,19 @@ use crate::service::messages::ModelRef;
 use crate::telemetry::logs::millis;
 use crate::telemetry::metrics::Metrics;
 
-/// How long whoever lets versions go waits for their end; they end in any case.
+/// How long to wait for retired versions; they end even if it takes longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// How often their threads are looked at meanwhile.
+/// How often to look meanwhile whether their threads have ended.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Versions on their way out.
+/// The versions that are being retired.
 pub struct Retirement {
     catalog: CatalogStore,
     metrics: Metrics,
     leaving: Vec<Leaving>,
 }
 
-/// A version on its way out.
+/// A version that is being retired.
 struct Leaving {
     model: ModelRef,
     threads: Vec<JoinHandle<()>>,
@@ -34,7 +35,7 @@ struct Leaving {
 }
 
 impl Retirement {
-    /// No version leaves yet.
+    /// No version is being retired yet.
     pub fn new(catalog: CatalogStore, metrics: Metrics) -> Self {
         Self {
             catalog,
@@ -43,32 +44,33 @@ impl Retirement {
         }
     }
 
-    /// Lets versions go that no new request gets, and waits a while for their end. Requests that have one keep it: its queue closes,
-    /// its threads end and its memory is given back when the last of them is answered; each has a deadline.
+    /// Begins to retire versions that no new request gets, and waits a while for their end. Requests that hold one keep
+    /// it: when the last of them is answered, its queue closes, its threads end and its RAM is freed. Each request has
+    /// a deadline.
     pub fn retire(&mut self, versions: Vec<Arc<ModelVersion>>) {
         let since = Instant::now();
         for version in versions {
             let model = version.model_ref();
-            let labels = [model.name.as_str(), &model.version, &model.fingerprint];
-            self.metrics.versions().forget(labels, &ServingState::NAMES);
-            // The same version may be here with other files.
+            let names = [model.name.as_str(), &model.version, &model.fingerprint];
+            self.metrics.versions().forget(names, &ServingState::NAMES);
+            // The catalog may have the same version again, with other files.
             if self.catalog.load().version(&model.name, &model.version).is_none() {
                 self.metrics.versions().set_verified(&model.name, &model.version, None);
             }
-            if let Some(serving) = version.serving() {
-                let threads = serving.scheduler.take_threads();
+            if let Some(loaded) = version.loaded() {
+                let threads = loaded.scheduler.take_threads();
                 self.leaving.push(Leaving { model, threads, since });
             }
         }
         self.wait(since + LONGEST_WAIT);
     }
 
-    /// Whether a version is on its way out.
+    /// Whether any version is being retired.
     pub fn is_under_way(&self) -> bool {
         !self.leaving.is_empty()
     }
 
-    /// Waits until all are gone, or until `until`.
+    /// Waits until all are gone, at most until `until`.
     pub fn wait(&mut self, until: Instant) {
         self.look();
         while self.is_under_way() && Instant::now() < until {
@@ -77,7 +79,7 @@ impl Retirement {
         }
     }
 
-    /// Looks which ones are gone.
+    /// Drops those that are gone.
     pub fn look(&mut self) {
         let is_gone = |leaving: &mut Leaving| leaving.threads.iter().all(JoinHandle::is_finished);
         let gone: Vec<Leaving> = self.leaving.extract_if(.., is_gone).collect();

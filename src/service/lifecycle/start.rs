@@ -1,4 +1,5 @@
-//! Starting: the repository is read and verified, then every model is loaded and serves as soon as it passed its checks.
+//! Start: the repository is read and verified, then every model is loaded and serves as soon as it has passed its
+//! checks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,27 +16,25 @@ use crate::service::catalog::refusal::{Refusal, RefusedVersion};
 use crate::service::catalog::sources::{self, Opened};
 use crate::service::catalog::versions::Canary;
 
-/// A failure to start, before or after ports are open.
+/// Why a start failed, before or after ports were opened.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The repository or a manifest can't be used.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// Models and configuration do not fit.
+    /// The models and the configuration do not fit together.
     #[error("configuration: {0}")]
     Catalog(String),
-    /// The system gives no threads.
+    /// The system gives no thread.
     #[error("a thread can't be started: {0}")]
     Threads(std::io::Error),
 }
 
-/// What a start opened: everything that is known before anything is loaded.
+/// What is known before anything is loaded.
 pub struct OpenedCatalog {
-    /// The models and tasks.
     pub catalog: Catalog,
-    /// What operators said of versions.
     pub pins: Pins,
-    /// The newest versions that can't be used; older ones are in the catalog in their place.
+    /// The newest versions that can't be used. The catalog has older ones in their place.
     pub refused: BTreeMap<String, RefusedVersion>,
 }
 
@@ -99,7 +98,7 @@ pub fn load(owner: &mut Owner, only: Option<Arc<ModelVersion>>) -> Result<(), Mo
             continue;
         };
         match canary_of(&owner.catalog(), version) {
-            // A canary is not worth a start.
+            // A canary that fails to load does not fail the start.
             Some(canary) => {
                 canary.watch.end();
                 let (model, version) = (&canary.watch.model, &canary.watch.version);
@@ -111,8 +110,8 @@ pub fn load(owner: &mut Owner, only: Option<Arc<ModelVersion>>) -> Result<(), Mo
     Ok(())
 }
 
-/// Lets an older version serve where the newest could not be loaded, as at a reload; the error again where there is none. What
-/// an operator named serves or nothing does.
+/// Lets an older version serve where the newest could not be loaded, as at a reload; returns the error where there is
+/// none. A version that an operator named is never replaced.
 fn fall_back(owner: &mut Owner, newest: &Arc<ModelVersion>, error: ModelError) -> Result<(), ModelError> {
     let (name, version) = (newest.name(), newest.version());
     let pinned = owner.pins.of(name).stable.is_some();
@@ -148,7 +147,7 @@ fn fall_back(owner: &mut Owner, newest: &Arc<ModelVersion>, error: ModelError) -
     Err(error)
 }
 
-/// The canary whose version this is.
+/// The canary with this version.
 fn canary_of(catalog: &Catalog, version: &Arc<ModelVersion>) -> Option<Canary> {
     let canary = catalog.models().get(version.name())?.canary.clone();
     canary.filter(|canary| Arc::ptr_eq(&canary.version, version))

@@ -1,4 +1,5 @@
-//! What goes on while the server serves: a task for each canary, and the examination of each version that had a burst of failures.
+//! Supervision while the server serves: one task for each canary, and one examination for each version that had a burst
+//! of failures.
 
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -15,19 +16,18 @@ use crate::service::catalog::circuit_breaker::Finding;
 use crate::service::catalog::model_version::ModelVersion;
 use crate::service::catalog::versions::Versions;
 
-/// Looks after canaries and failing versions.
+/// Watches canaries and failing versions.
 pub struct Supervision {
     handles: Handles,
     commands: Commands,
 }
 
 impl Supervision {
-    /// Of what a catalog holds; roll-backs are written down by the commands' receiver.
     pub fn new(handles: Handles, commands: Commands) -> Self {
         Self { handles, commands }
     }
 
-    /// Goes on until `end`; all its tasks have ended when this returns.
+    /// Runs until `end`. All its tasks have ended when this returns.
     pub async fn run(&self, end: CancellationToken) {
         let mut changes = self.handles.health.watch();
         let mut canaries: Vec<Weak<CanaryWatch>> = Vec::new();
@@ -36,7 +36,7 @@ impl Supervision {
             self.start_canaries(&mut canaries, &mut tasks, &end);
             self.start_examinations(&mut tasks, &end);
             tokio::select! {
-                // The health lives as long as its handles.
+                // Never an error: `handles` holds the sender.
                 _ = changes.changed() => {}
                 () = self.handles.health.suspected() => {}
                 Some(ended) = tasks.join_next() => {
@@ -82,7 +82,8 @@ impl Supervision {
     }
 }
 
-/// An examination that was begun: ended with no finding if nobody ends it otherwise, so that another one may begin.
+/// An examination that was begun. If it is dropped without a finding, it ends as unknown, so that another one may
+/// begin.
 struct Begun(Option<Arc<ModelVersion>>);
 
 impl Begun {

@@ -1,4 +1,5 @@
-//! How a version comes in and goes: out of the repository with the checks of a reload, and a catalog put in the place of another.
+//! Swap: a version is loaded from the repository with the checks of a reload, and one catalog takes the place of
+//! another.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,10 +16,11 @@ use crate::service::catalog::refusal::{Refusal, Stage};
 use crate::service::catalog::sources;
 use crate::service::catalog::versions::Versions;
 
-/// The version that is loaded, or else out of the repository, with all checks but the last: whether it fits the others.
+/// The version `name@version`: the loaded one, or else loaded now from the repository, with every check but the last,
+/// whether it fits with the other versions.
 pub fn find_or_load(owner: &mut Owner, name: &str, version: &str) -> Result<Arc<ModelVersion>, Error> {
     if let Some(found) = owner.catalog().version(name, version) {
-        if found.serving().is_some() {
+        if found.loaded().is_some() {
             return Ok(found);
         }
         let problem = format!("version `{version}` of `{name}` does not serve");
@@ -56,8 +58,8 @@ fn read(owner: &Owner, folder: &Path) -> Result<Candidate, Refusal> {
     Ok(Candidate::new(verified, &owner.catalog()))
 }
 
-/// Puts a catalog in the place of the one that serves, with something changed about the versions of a model, and lets go what
-/// is not in it any more. Where it does not fit, all stays as it was, and `version` goes if it was new.
+/// Changes a model's versions and exchanges the catalog; retires the versions that the next one lacks. If the change
+/// does not fit, everything stays as it was, and `version` is retired if it was new.
 pub fn change(owner: &mut Owner, version: Arc<ModelVersion>, change: impl FnOnce(&mut Versions)) -> Result<(), Error> {
     let before = owner.catalog();
     let mut models: BTreeMap<String, Versions> = before.models().clone();
@@ -77,13 +79,13 @@ pub fn change(owner: &mut Owner, version: Arc<ModelVersion>, change: impl FnOnce
             (leaving, Err(refused(version.version(), refusal)))
         }
     };
-    // A version ends with the last that holds it.
+    // Drop these, so that the versions that left can end.
     drop((before, version));
     owner.retirement.retire(leaving);
     outcome
 }
 
-/// The versions that one catalog has and the next has not.
+/// The versions of `before` that `next` lacks.
 pub fn gone(before: &Catalog, next: &Catalog) -> Vec<Arc<ModelVersion>> {
     before
         .versions()

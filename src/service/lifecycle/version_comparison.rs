@@ -1,5 +1,5 @@
-//! Two versions of a model beside each other: the same texts, run on both, the labels and the times compared. Callers wait for
-//! nothing. Texts are kept only until they have run; none is logged.
+//! Version comparison: two versions of a model run the same texts; their labels and times are compared. Callers never
+//! wait for it. Texts are kept only until they have run, and are never logged.
 
 use std::time::{Duration, Instant};
 
@@ -10,36 +10,37 @@ use crate::service::inference::loaded_model::LoadedModel;
 use crate::service::inference::outputs::TextOutput;
 use crate::service::inference::texts::TextSubset;
 
-/// How much longer than both versions worked they rest after each copy, since they share the processors with what serves.
+/// How many times as long as both versions worked they rest after each copy, since they share the processors with what
+/// serves.
 const REST: u32 = 3;
-/// How often each version runs a copy.
+/// How many times each version runs a copy; the quickest run counts.
 const RUNS: usize = 4;
-/// How long a copy may take on each.
+/// The longest that a copy may take on each version.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What came of a text.
+/// The outcome for one text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ComparedText {
     /// Whether the new version gives another label, or none.
     pub differs: bool,
     /// Whether that is because it failed.
     pub failed: bool,
-    /// The processor's time for the new version's batch that held the text: who else wants the processor does not count.
+    /// The processor time of the new version's batch with the text. Other threads that use the processor do not count.
     pub took: Duration,
-    /// The same of the old version for such a batch, by what its own took.
+    /// The processor time that the old version would take for such a batch, reckoned from its own run.
     pub expected: Duration,
 }
 
-/// What a text counts as that the new version failed on.
+/// How a text counts that the new version failed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failed {
-    /// As one with another label.
+    /// As a text with another label.
     Differs,
-    /// As none: such failures are counted elsewhere.
+    /// Not at all: such failures are counted elsewhere.
     Ignored,
 }
 
-/// Counts what came of texts.
+/// Counts the outcomes.
 pub fn counted(texts: &[ComparedText], bounds: &ComparisonBounds, failed: Failed) -> Compared {
     let mut compared = Compared::default();
     let counts = |text: &&ComparedText| failed == Failed::Differs || !text.failed;
@@ -53,7 +54,8 @@ pub fn counted(texts: &[ComparedText], bounds: &ComparisonBounds, failed: Failed
     compared
 }
 
-/// Runs a request on both at once, in no hurry, and rests; nothing is known where one of them had no room or no time.
+/// Runs a request on both versions at once, at bulk priority, then rests. Empty where one of them had no room or no
+/// time.
 pub async fn compare(old: &LoadedModel, new: &LoadedModel, texts: TextSubset) -> Vec<ComparedText> {
     let started = Instant::now();
     let count = texts.places.len();
@@ -80,8 +82,8 @@ pub async fn compare(old: &LoadedModel, new: &LoadedModel, texts: TextSubset) ->
     compared
 }
 
-/// The quickest of some runs: the version that serves finds its weights in the processor's caches, and the other one only after a
-/// few runs.
+/// The quickest of several runs. The version that serves has its weights in the processor's caches, the other one only
+/// after a few runs.
 async fn run_warm(version: &LoadedModel, texts: &TextSubset) -> Result<Vec<TextOutput>, Error> {
     let worked = |rows: &Vec<TextOutput>| rows.iter().map(|row| row.output.worked_for).sum::<Duration>();
     let mut best = run(version, texts.clone()).await?;
@@ -121,7 +123,8 @@ fn label<'a>(version: &'a LoadedModel, output: &RowOutput) -> Option<&'a String>
     version.model.manifest.labels.get(answer.winner)
 }
 
-/// The batch that held `output`, as wide as it would have been for the model of `there`, which reads the same text otherwise.
+/// The shape of the batch that held `output`, at the width that the other model's tokens for the same text (`there`)
+/// would give it.
 fn as_wide_as(output: &RowOutput, there: &RowOutput) -> BatchShape {
     let width = (output.batch.width * there.width).div_ceil(output.width.max(1));
     BatchShape {
@@ -152,7 +155,7 @@ mod tests {
     fn a_batch_is_reckoned_at_the_width_that_the_other_model_reads() {
         let width = |here: RowOutput, there: RowOutput| as_wide_as(&here, &there).width;
         assert_eq!(width(output(10, 40), output(10, 10)), 40);
-        // It cuts the texts into half as many tokens.
+        // This model cuts the texts into half as many tokens.
         assert_eq!(width(output(10, 40), output(5, 80)), 20);
         assert_eq!(width(output(0, 0), output(0, 0)), 1);
     }

@@ -1,4 +1,4 @@
-//! The answers to a request's texts, before they are put into words.
+//! Answers to a request's texts, before they become messages.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,23 +7,21 @@ use crate::model::loaded::Model;
 use crate::model::postprocess::Classification;
 use crate::service::messages::{Decision, ModelRef, TierTiming};
 
-/// The answers to a request's texts.
+/// The answers of one or two models to a request's texts.
 pub struct Answers {
     /// One for each text, in order.
     pub texts: Vec<TextAnswer>,
-    /// The models that took part, in the order in which they did.
+    /// The models that took part, in that order.
     pub parts: Vec<ModelPart>,
-    /// What was seen beyond the answers, where two tiers shared the request.
-    pub observed: Observed,
+    /// The counts of a cascade; empty where one model answered.
+    pub counts: CascadeCounts,
 }
 
-/// The answer to one text.
 pub struct TextAnswer {
-    /// The model that answers, whose labels are meant.
+    /// The model whose labels the answer uses.
     pub model: Arc<Model>,
-    /// What it says.
     pub answer: Classification,
-    /// Why it answers.
+    /// Why this model answered.
     pub decision: Decision,
     /// How many tokens or features it saw.
     pub token_count: usize,
@@ -31,27 +29,24 @@ pub struct TextAnswer {
     pub truncated: bool,
 }
 
-/// A model that took part.
 pub struct ModelPart {
-    /// The model.
     pub model: ModelRef,
-    /// How long preprocessing took.
     pub preprocess: Duration,
-    /// Where the time went.
+    /// Where its time went.
     pub timing: TierTiming,
-    /// How many texts came out of the answer cache; absent where there is none.
+    /// How many texts were answered from the cache; absent where it is off.
     pub cache_hits: Option<usize>,
 }
 
-/// What both tiers said in one request, beyond its answers.
+/// Counts of a request that both tiers shared.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Observed {
-    /// The confidence of every fast answer.
+pub struct CascadeCounts {
+    /// The confidence of every fast answer, from 0 to 1.
     pub fast_confidences: Vec<f32>,
-    /// How many texts were not left to the fast model.
+    /// How many texts the deep model should have answered.
     pub wanted: usize,
-    /// How many texts got the same label from both tiers.
+    /// How many texts both tiers gave the same label.
     pub agree: usize,
-    /// How many got different ones.
+    /// How many texts they gave different labels.
     pub differ: usize,
 }

@@ -1,13 +1,13 @@
-//! The cascade: the fast model answers every text, the deep one those that are not left to it, and what the deep one can't do
-//! in time, or has no room for, falls back to the fast answer where that is allowed.
+//! Cascade: the fast model answers every text; the deep one answers those of which the fast one is not sure enough.
+//! What the deep model has no time or no room for falls back to the fast answer, where that is allowed.
 //!
-//! Moves texts between the tiers; what to decide is `escalation.rs`'s. The deep route with fallback is the same flow in which
-//! no fast answer stands.
+//! This file moves texts between the tiers; `escalation.rs` decides. The deep route with fallback is the same flow with
+//! no fast answer sure enough.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::answer::{Answers, Observed, TextAnswer};
+use super::answer::{Answers, CascadeCounts, TextAnswer};
 use super::escalation;
 use super::target::{Classified, ModelTarget, Recorder};
 use crate::error::{Error, Reason};
@@ -19,46 +19,43 @@ use crate::service::inference::outputs::TextOutput;
 use crate::service::inference::texts::TextSubset;
 use crate::service::messages::{Decision, SubmitOptions};
 
-/// Longer than any deadline: tells a lack of room from a lack of time.
+/// Longer than any deadline, to tell a lack of room from a lack of time.
 const EVER: Duration = Duration::from_hours(7 * 24);
 
 /// Both tiers of a task, and how they share a request.
 #[derive(Clone)]
 pub struct CascadePlan {
-    /// The fast model.
     pub fast: ModelTarget,
-    /// The deep model.
     pub deep: ModelTarget,
-    /// What was calibrated.
+    /// Temperatures and blending.
     pub setup: Arc<CascadeSetup>,
-    /// Which fast answers stand.
+    /// Which fast answers are final.
     pub threshold: Threshold,
-    /// Whether a fast answer may take the place of a deep one.
+    /// Whether a fast answer may replace a deep one that can't be had.
     pub allow_fallback: bool,
-    /// The task's name.
     pub task: String,
-    /// Whether the threshold is the task's, not the request's.
+    /// Whether the threshold is the task's, not the request's own.
     pub own_threshold: bool,
-    /// What is kept of the task's cascade.
+    /// The counts of the task's cascade.
     pub watch: Arc<CascadeWatch>,
 }
 
-/// Which fast answers stand.
+/// Which fast answers are final.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Threshold {
-    /// None: the deep model was asked for.
+    /// None of them: the request asked for the deep model.
     None,
-    /// Those at least as sure as this.
+    /// Those with at least this confidence, from 0 to 1.
     From(f32),
 }
 
-/// What became of the texts that the fast model does not answer by itself.
+/// The outcome for the texts whose fast answer is not final.
 struct Escalation {
-    /// What the deep model made of those that it got.
+    /// What the deep model made of those that it got; absent if it got none.
     deep: Option<Classified>,
-    /// Their places, ascending.
+    /// Their positions, ascending.
     places: Vec<usize>,
-    /// The places of those that fell back, with the reason.
+    /// The positions of those that fell back, with the reason.
     fallen: Vec<(usize, Decision)>,
 }
 
@@ -80,9 +77,9 @@ impl CascadePlan {
             Threshold::None => (0..fast.says.len()).collect(),
             Threshold::From(min_confidence) => escalation::uncertain(&confidences, min_confidence),
         };
-        let mut observed = Observed {
+        let mut counts = CascadeCounts {
             wanted: wanted.len(),
-            ..Observed::default()
+            ..CascadeCounts::default()
         };
         let Escalation { deep, places, fallen } = self.escalate(&confidences, wanted, texts, options, recorder).await?;
 
@@ -100,23 +97,23 @@ impl CascadePlan {
             parts.push(self.deep.part(&deep.outputs));
             for ((says, row), place) in deep.says.into_iter().zip(&deep.outputs.rows).zip(places) {
                 if self.setup.fast_of_deep[says.winner] == fast.says[place].winner {
-                    observed.agree += 1;
+                    counts.agree += 1;
                 } else {
-                    observed.differ += 1;
+                    counts.differ += 1;
                 }
                 answers[place] = self.deep_answer(says, row, &fast.says[place]);
             }
         }
-        observed.fast_confidences = confidences;
+        counts.fast_confidences = confidences;
         Ok(Answers {
             texts: answers,
             parts,
-            observed,
+            counts,
         })
     }
 
-    /// Gives the deep model what it can take, all of it in one go. Where fallback is allowed, a lack of room or of time is no
-    /// failure, and enough time is left for the answer.
+    /// Gives the deep model what it can take, in one request. Where fallback is allowed, a lack of room or of time is
+    /// no failure, and the deadline is a little earlier, so that the fast answers are still in time.
     async fn escalate(
         &self,
         confidences: &[f32],
@@ -155,7 +152,7 @@ impl CascadePlan {
         if escalation.places.is_empty() {
             return Ok(escalation);
         }
-        // Where its answer is not blended, the manifest's own temperature holds.
+        // Where the deep answer is not blended, the manifest's own temperature holds.
         let temperature = match self.threshold {
             Threshold::None => None,
             Threshold::From(_) => Some(self.setup.temperatures[1]),
@@ -165,7 +162,8 @@ impl CascadePlan {
         match self.deep.classify(texts, options, temperature, recorder).await {
             Ok(deep) => escalation.deep = Some(deep),
             Err(error) => {
-                // What was admitted a moment ago may be refused now, or take longer than it looked.
+                // The queue would have taken these a moment ago, but may refuse them now, or take longer than
+                // expected.
                 let fallback = fallback_for(&error).filter(|_| self.allow_fallback).ok_or(error)?;
                 let places = std::mem::take(&mut escalation.places);
                 escalation
@@ -176,13 +174,13 @@ impl CascadePlan {
         Ok(escalation)
     }
 
-    /// How many of `wanted` texts of the request the deep model would take now, and do in time.
+    /// How many of `wanted` texts the deep model would take now and finish in time.
     fn admissible(&self, texts: &TextSubset, wanted: usize, options: SubmitOptions) -> usize {
         let size = texts.bytes().div_ceil(texts.places.len().max(1));
         self.deep.loaded.admissible(options, wanted, size)
     }
 
-    /// The answer to a text that the deep model got: its own, or both models' where they share the request.
+    /// The answer to a text that the deep model ran: its own, or the blend of both.
     fn deep_answer(&self, deep: Classification, row: &TextOutput, fast: &Classification) -> TextAnswer {
         if self.threshold == Threshold::None {
             return self.deep.text_answer(deep, row, Decision::Requested);
@@ -200,7 +198,7 @@ impl CascadePlan {
     }
 }
 
-/// The fallback that answers a failure, if one does: the others are not for want of time or room.
+/// The reason for a fallback in place of this error; `None` if the error is not for want of time or room.
 fn fallback_for(error: &Error) -> Option<Decision> {
     match error.reason {
         Reason::DeadlineExceeded => Some(Decision::FallbackDeadline),

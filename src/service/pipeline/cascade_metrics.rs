@@ -1,17 +1,17 @@
-//! What is seen of a task's cascade: counts and confidences for the metrics, and a line in the log when the share of escalated
-//! texts leaves the calibrated range, or comes back.
+//! Cascade metrics: counts and confidences of a task's cascade, and a log line when the share of escalated texts leaves
+//! the calibrated range or returns to it.
 
 use std::time::Instant;
 
-use super::answer::{Answers, Observed};
+use super::answer::{Answers, CascadeCounts};
 use super::cascade::{CascadePlan, Threshold};
 use crate::model::Tier;
 use crate::service::messages::Decision;
 use crate::telemetry::cascade::CascadeMetrics;
 
-/// Records a request that two tiers shared.
+/// Records a request that both tiers shared.
 pub fn record(plan: &CascadePlan, answers: &Answers, metrics: &CascadeMetrics, now: Instant) {
-    let (task, observed) = (plan.task.as_str(), &answers.observed);
+    let (task, counts) = (plan.task.as_str(), &answers.counts);
     let (route, cascades) = match plan.threshold {
         Threshold::None => ("deep", false),
         Threshold::From(_) => ("cascade", true),
@@ -26,21 +26,21 @@ pub fn record(plan: &CascadePlan, answers: &Answers, metrics: &CascadeMetrics, n
             metrics.decided(task, route, decision.name(), texts);
         }
     }
-    metrics.compared(task, observed.agree, observed.differ);
-    metrics.confident(task, Tier::Fast.name(), observed.fast_confidences.iter().copied());
+    metrics.compared(task, counts.agree, counts.differ);
+    metrics.confident(task, Tier::Fast.name(), counts.fast_confidences.iter().copied());
     let deep = answers.texts.iter().filter(|answer| answer.model.tier() == Tier::Deep);
     metrics.confident(task, Tier::Deep.name(), deep.map(|answer| answer.answer.confidence()));
-    // A request with a threshold of its own says nothing of the task's.
+    // A request with a threshold of its own says nothing about the task's threshold.
     if cascades && plan.own_threshold {
-        share(plan, observed, metrics, now);
+        share(plan, counts, metrics, now);
     }
 }
 
-fn share(plan: &CascadePlan, observed: &Observed, metrics: &CascadeMetrics, now: Instant) {
+fn share(plan: &CascadePlan, counts: &CascadeCounts, metrics: &CascadeMetrics, now: Instant) {
     let range = plan.setup.escalation;
     let state = {
         let mut window = plan.watch.window.lock();
-        window.record(observed.fast_confidences.len(), observed.wanted, range, now)
+        window.record(counts.fast_confidences.len(), counts.wanted, range, now)
     };
     metrics.share(
         &plan.task,

@@ -1,17 +1,17 @@
-//! The cascade's decisions, as pure functions: which fast answers stand, and which texts the deep model gets when it can't have all.
-//! Knows no queues and no clocks: time is passed in.
+//! Escalation: which texts go to the deep model, and which of them when it can't take all. Pure: knows no queues and no
+//! clocks; time is passed in.
 
 use std::time::{Duration, Instant};
 
-/// The places of the texts whose fast answer does not stand, ascending. One that is exactly as sure as asked stands.
+/// The positions of the texts whose fast answer is not final, ascending. One with exactly `min_confidence` is final.
 pub fn uncertain(confidences: &[f32], min_confidence: f32) -> Vec<usize> {
     (0..confidences.len())
         .filter(|&place| confidences[place] < min_confidence)
         .collect()
 }
 
-/// Splits `places` into those that the deep model gets, at most `room` of them, and those given up: the least uncertain
-/// first. Both ascending.
+/// Splits `places` into at most `room` that the deep model gets, and the others. Those with the surest fast answers are
+/// given up first. Both lists are ascending.
 pub fn admit(confidences: &[f32], places: Vec<usize>, room: usize) -> (Vec<usize>, Vec<usize>) {
     if places.len() <= room {
         return (places, Vec::new());
@@ -24,8 +24,8 @@ pub fn admit(confidences: &[f32], places: Vec<usize>, room: usize) -> (Vec<usize
     (admitted, given_up)
 }
 
-/// When an escalation must be answered so that, if it is not, a fallback still is before `deadline`: a tenth of what is
-/// left before it, between 5 and 100 ms.
+/// The deadline of an escalation, early enough that a fallback is still in time for `deadline`: earlier by a tenth of
+/// the time that is left, but at least 5 and at most 100 ms.
 pub fn escalation_deadline(now: Instant, deadline: Instant) -> Instant {
     let left = deadline.saturating_duration_since(now);
     let margin = (left / 10).clamp(Duration::from_millis(5), Duration::from_millis(100));

@@ -1,7 +1,7 @@
 //! Explanations: what each n-gram of a text adds to each label's logit, exactly, for models that add n-grams up.
 //!
-//! Reads no weights: the model itself runs on each n-gram alone, and on none, and what differs is the n-gram's part. That
-//! the parts add up to the logit of the whole text is checked each time; a model of which it is not true is not explained.
+//! Reads no weights: the model runs on each n-gram alone and on none; the difference is the n-gram's part. Each time it
+//! is checked that the parts add up to the logit of the whole text. A model for which they don't is not explained.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -22,24 +22,24 @@ use crate::service::messages::{
     CallTimes, Contribution, ExplainInput, ExplainOutput, Explanation, LabelExplanation, Priority, SubmitOptions,
 };
 
-/// How far the sum of the parts may be from the logit, relative to logits above one.
+/// How far the sum of the parts may be from the logit; relative for logits above 1.
 const TOLERANCE: f64 = 1e-4;
-/// The most places that are listed for one n-gram.
+/// The most positions that are listed for one n-gram.
 const MAX_SPANS: usize = 16;
 
-/// A text's features: each bucket, with the places of the n-grams that fell into it.
+/// A text's features: each bucket, with the positions of the n-grams in it, in bytes.
 type Features = BTreeMap<u32, Vec<Range<usize>>>;
 
-/// What the model said of a text, and of each of its features alone.
+/// The model's logits for a text and for each of its features alone.
 struct Measured {
     features: Features,
     truncated: bool,
     whole: Classification,
-    /// By feature, in the order of `features`: its part in each label's logit.
+    /// For each feature, in the order of `features`: its part in each label's logit.
     parts: Vec<Vec<f64>>,
 }
 
-/// Explains the answers to texts: validate → route → preprocess → inference, once a feature → the largest parts.
+/// Explains the answers to texts: validate → route → preprocess → inference, once for each feature → the largest parts.
 pub async fn explain(
     input: ExplainInput,
     times: CallTimes,
@@ -83,7 +83,7 @@ async fn explain_all(
     Ok(explanations)
 }
 
-/// Finds the features of all texts, where and when any preprocessing is done.
+/// Finds the features of all texts, by the same workers as any preprocessing.
 async fn features_of(
     target: &ModelTarget,
     input: &ValidExplain,
@@ -105,7 +105,7 @@ async fn features_of(
     Ok(features)
 }
 
-/// What the model says of nothing, by label: the id that pads a row stands for no n-gram.
+/// The logits for no text, by label: the id that pads a row means no n-gram.
 async fn bias(target: &ModelTarget, options: SubmitOptions) -> Result<Vec<f64>, Error> {
     let nothing = vec![target.loaded.model.pad_id()];
     let rows = logits(&target.loaded, vec![ModelInput::Features(nothing)], options).await?;
@@ -120,7 +120,7 @@ async fn measure(
     options: SubmitOptions,
 ) -> Result<Measured, Error> {
     let ids: Vec<u32> = features.keys().copied().collect();
-    // A row is scaled by the root of its width, and a row of one feature is not.
+    // A row is scaled by the square root of its width; a row of one feature is not.
     let scale = 1.0 / (ids.len().max(1) as f64).sqrt();
     let mut parts = Vec::with_capacity(ids.len());
     for ids in ids.chunks(rows_at_once) {
@@ -159,7 +159,7 @@ fn check_sum(target: &ModelTarget, measured: &Measured, bias: &[f64]) -> Result<
     for (label, bias) in bias.iter().enumerate() {
         let sum = bias + measured.parts.iter().map(|parts| parts[label]).sum::<f64>();
         let logit = f64::from(measured.whole.logits[label]);
-        // Not a number is never within it.
+        // False for NaN too.
         let within = (sum - logit).abs() <= TOLERANCE * logit.abs().max(1.0);
         if !within {
             return Err(not_explainable(&target.loaded.model));
@@ -195,7 +195,7 @@ fn describe(model: &Model, measured: &Measured, bias: &[f64], most: usize) -> Ex
     }
 }
 
-/// The features with the largest parts of one sign in a label's logit, the largest first.
+/// The features with the largest parts of one sign in a label's logit, the largest first. `sign` is 1 or -1.
 fn largest(measured: &Measured, label: usize, most: usize, sign: f64) -> Vec<Contribution> {
     let mut found: Vec<(f64, &Vec<Range<usize>>)> = measured
         .parts

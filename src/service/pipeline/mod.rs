@@ -1,8 +1,9 @@
-//! The pipeline: answers requests. It reads what serves and counts how it went; it changes nothing.
+//! Pipeline: answers requests. It reads what serves and counts how that went; it changes nothing else.
 //!
-//! In reading order: [`validate`] (what a request alone must satisfy) → [`route`] (which model answers) → [`predict`] (the flow of one
-//! request) → [`target`] (one model's part) → [`cascade`] (both models' parts) → [`escalation`] (what it decides, pure) →
-//! [`answer`] (what comes out) → [`cascade_metrics`] (what is seen of it); beside them [`explain`].
+//! In reading order: [`validate`] (what a request must satisfy whatever models there are) → [`route`] (which model
+//! answers) → [`predict`] (the flow of one request) → [`target`] (one model's part in it) → [`cascade`] (both models'
+//! parts) → [`escalation`] (which texts go to the deep model; pure) → [`answer`] (the answers) → [`cascade_metrics`]
+//! (their counts). Besides: [`explain`].
 
 pub mod answer;
 pub mod cascade;
@@ -21,7 +22,6 @@ use super::messages::{CallTimes, ExplainInput, ExplainOutput, PredictInput, Pred
 use crate::error::Error;
 use crate::telemetry::metrics::Metrics;
 
-/// Answers requests.
 pub struct Pipeline {
     catalog: CatalogStore,
     health: Health,
@@ -30,7 +30,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline over what a catalog holds.
+    /// A pipeline over the models in a catalog.
     pub fn new(catalog: CatalogStore, health: Health, limits: RequestLimits, metrics: Metrics) -> Self {
         Self {
             catalog,
@@ -40,13 +40,11 @@ impl Pipeline {
         }
     }
 
-    /// Answers one request.
     pub async fn predict(&self, input: PredictInput, times: CallTimes) -> Result<PredictOutput, Error> {
         let recorder = target::Recorder::new(&self.health, &self.metrics, times.caller);
         predict::predict(input, times, &self.catalog.load(), self.limits, &recorder).await
     }
 
-    /// Explains the answers to texts.
     pub async fn explain(&self, input: ExplainInput, times: CallTimes) -> Result<ExplainOutput, Error> {
         let recorder = target::Recorder::new(&self.health, &self.metrics, times.caller);
         explain::explain(input, times, &self.catalog.load(), self.limits, &recorder).await

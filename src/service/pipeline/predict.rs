@@ -15,12 +15,14 @@ use crate::service::limits::RequestLimits;
 use crate::service::messages::{CallTimes, LabelScore, PredictInput, PredictOutput, Prediction, ScoreKind, Timing};
 use crate::telemetry::metrics::Metrics;
 
-/// The most bytes of an answer's scores, each with its label's name: what one caller can have us build, and hold until it has read it.
+/// The most bytes of an answer's scores, with their labels: a bound on what one caller can have the server build and
+/// hold until it is read.
 const MOST_ANSWER_BYTES: usize = 16 << 20;
-/// What a score takes beside its label's name, in bytes.
+/// The bytes of a score besides its label.
 const SCORE_BYTES: usize = 20;
 
-/// Answers one request: validate → route → preprocess → inference → postprocess, the two in the middle once a model.
+/// Answers one request: validate → route → preprocess → inference → postprocess. Preprocessing and inference run once
+/// for each model.
 pub async fn predict(
     input: PredictInput,
     times: CallTimes,
@@ -55,7 +57,7 @@ fn count(plan: &Plan, answers: &Answers, metrics: &Metrics) {
     }
 }
 
-/// Refuses scores that would be too many bytes together.
+/// Refuses a request whose scores would take too many bytes together.
 fn check_size(labels: &[String], texts: usize, top_k: usize) -> Result<(), Error> {
     let scores = texts * top_k.min(labels.len());
     if scores * (LONGEST_LABEL + SCORE_BYTES) <= MOST_ANSWER_BYTES {
@@ -107,7 +109,7 @@ fn postprocess(text: &TextAnswer, options: AnswerOptions) -> Prediction {
         },
         selected: answer.selects(label),
     });
-    // A multi-label model may select none; of a regression, the label is the name of its value.
+    // A multi-label model may select no label; for a regression, the label is the name of its value.
     let named = answer.selects(answer.winner) || answer.value().is_some();
     Prediction {
         label: if named {

@@ -1,4 +1,5 @@
-//! Routing: which model answers a request, and why. Decides by names and configuration; the model's state comes last.
+//! Routing: which model answers a request, and why. Decides by names and configuration first, by the models' state
+//! last.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::service::messages::{ClientKey, Route};
 /// The most models that an error names.
 const MAX_LISTED_MODELS: usize = 20;
 
-/// Who answers.
+/// Which models answer a request.
 pub enum Plan {
     /// One model.
     Single(ModelTarget),
@@ -30,7 +31,7 @@ pub enum Plan {
 }
 
 impl Plan {
-    /// The models that may be asked.
+    /// The models that may be asked, fast before deep.
     pub fn targets(&self) -> impl Iterator<Item = &ModelTarget> {
         let (first, second) = match self {
             Plan::Single(target) => (target, None),
@@ -40,7 +41,7 @@ impl Plan {
     }
 }
 
-/// Chooses who answers a request of a client.
+/// Chooses which models answer a client's request.
 pub fn plan(input: &ValidInput, catalog: &Catalog, client: ClientKey) -> Result<Plan, Error> {
     let plan = match &input.target {
         Target::Model { name, version } => {
@@ -55,7 +56,7 @@ pub fn plan(input: &ValidInput, catalog: &Catalog, client: ClientKey) -> Result<
     check_pairs(plan, input)
 }
 
-/// Whether every model that may be asked takes what is asked.
+/// Checks that every model that may be asked accepts pairs, if the texts are pairs.
 fn check_pairs(plan: Plan, input: &ValidInput) -> Result<Plan, Error> {
     let single = |target: &&ModelTarget| !target.loaded.model.takes_pairs();
     if !input.text_pairs.is_empty()
@@ -67,7 +68,8 @@ fn check_pairs(plan: Plan, input: &ValidInput) -> Result<Plan, Error> {
     Ok(plan)
 }
 
-/// Chooses whose answers are explained: the model that is named, or the task's fast or deep one; the fast one by default.
+/// Chooses the model whose answers are explained: the named one, or the task's fast or deep one; by default the fast
+/// one.
 pub fn explained(input: &ValidExplain, catalog: &Catalog, client: ClientKey) -> Result<ModelTarget, Error> {
     match &input.target {
         Target::Model { name, version } => {
@@ -187,17 +189,18 @@ fn spoken(task: &str) -> String {
     }
 }
 
-/// A version as a target; with the canary's arm, if the canary is of its model.
+/// A version as a target, with the canary's arm if the canary is of the same model.
 fn target(version: &Arc<ModelVersion>, arm: Option<&Arm>) -> Result<ModelTarget, Error> {
     Ok(ModelTarget {
-        loaded: serving(version)?,
+        loaded: loaded_or_error(version)?,
         model: version.model_ref(),
         arm: arm.filter(|arm| arm.watch.model == version.name()).cloned(),
         version: Arc::clone(version),
     })
 }
 
-/// The model of that name, in the version that is named, or else the client's, if it serves `of_task`, where that is not empty.
+/// The model `name`, in the named version or else in the client's. It must serve the task `of_task`, unless that is
+/// empty.
 fn named(
     catalog: &Catalog,
     of_task: &str,
@@ -241,7 +244,7 @@ fn named(
     Ok((found, arm))
 }
 
-/// Names the models that there are, up to a bound: a repository may hold hundreds.
+/// Lists the models that there are, up to a bound: a repository may hold hundreds.
 fn no_such_model(catalog: &Catalog, name: &str) -> Error {
     let known: Vec<&str> = catalog.models().keys().map(|known| &**known).collect();
     let mut listed = known[..known.len().min(MAX_LISTED_MODELS)].join(", ");
@@ -254,7 +257,7 @@ fn no_such_model(catalog: &Catalog, name: &str) -> Error {
     )
 }
 
-fn serving(version: &ModelVersion) -> Result<Arc<LoadedModel>, Error> {
+fn loaded_or_error(version: &ModelVersion) -> Result<Arc<LoadedModel>, Error> {
     let name = version.name();
     match &*version.state() {
         ModelState::Serving(loaded) => Ok(Arc::clone(loaded)),

@@ -1,10 +1,10 @@
-//! A model that a request asks: one version, what runs it, and the canary's count if it has a part in one. How a run went is recorded
-//! here, where it ran, and nowhere else.
+//! Model target: one version that a request asks, its loaded model, and its part in a canary. How a run went is
+//! recorded here, where it ran, and nowhere else.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::answer::{Answers, ModelPart, Observed, TextAnswer};
+use super::answer::{Answers, CascadeCounts, ModelPart, TextAnswer};
 use crate::error::{Error, Reason};
 use crate::model::postprocess::Classification;
 use crate::service::catalog::canary::Arm;
@@ -16,28 +16,25 @@ use crate::service::inference::texts::TextSubset;
 use crate::service::messages::{ClientKey, Decision, ModelRef, SubmitOptions};
 use crate::telemetry::metrics::Metrics;
 
-/// A model that is asked.
+/// One version that a request asks.
 #[derive(Clone)]
 pub struct ModelTarget {
-    /// Its version.
     pub version: Arc<ModelVersion>,
-    /// What runs it.
+    /// Its loaded model. The target holds it, so it lasts as long as the request.
     pub loaded: Arc<LoadedModel>,
-    /// Its name, version and fingerprint.
     pub model: ModelRef,
-    /// The canary that it is compared in, as the canary or as the stable version.
+    /// Its arm in a canary, as the canary or as the stable version; absent without a canary.
     pub arm: Option<Arm>,
 }
 
-/// What a model made of texts, and what that says of each.
+/// A model's outputs for texts, with their classifications.
 pub struct Classified {
-    /// The raw outputs.
     pub outputs: ModelOutputs,
-    /// What they say, in the same order.
+    /// The classifications, in the same order.
     pub says: Vec<Classification>,
 }
 
-/// Takes note of how runs go, for the health of their models and for canaries.
+/// Records how runs went, for circuit breakers and canaries.
 pub struct Recorder<'a> {
     health: &'a Health,
     metrics: &'a Metrics,
@@ -45,7 +42,7 @@ pub struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    /// A recorder of a caller's requests.
+    /// A recorder for one caller's requests.
     pub fn new(health: &'a Health, metrics: &'a Metrics, caller: ClientKey) -> Self {
         Self {
             health,
@@ -54,12 +51,12 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// The metrics.
     pub fn metrics(&self) -> &Metrics {
         self.metrics
     }
 
-    /// Takes note of how a run on a model went. What is the caller's fault, or a matter of time or room, says nothing of it.
+    /// Records how a run on a model went. An error that is the caller's fault, or for want of time or room, does not
+    /// count against the model.
     pub fn record<T>(&self, target: &ModelTarget, outcome: &Result<T, Error>) {
         let failed = match outcome {
             Ok(_) => false,
@@ -80,7 +77,7 @@ impl<'a> Recorder<'a> {
 }
 
 impl ModelTarget {
-    /// Runs the texts, and takes what the model says for the answer.
+    /// Answers the texts by this model alone.
     pub async fn answer(
         &self,
         texts: TextSubset,
@@ -94,11 +91,11 @@ impl ModelTarget {
                 .map(|(says, row)| self.text_answer(says, row, Decision::Requested))
                 .collect(),
             parts: vec![self.part(&outputs)],
-            observed: Observed::default(),
+            counts: CascadeCounts::default(),
         })
     }
 
-    /// Runs the texts; with a temperature in place of the manifest's, if one is given.
+    /// Runs the texts and classifies the outputs; `temperature` replaces the manifest's where given.
     pub async fn classify(
         &self,
         texts: TextSubset,
@@ -120,7 +117,7 @@ impl ModelTarget {
         classified
     }
 
-    /// What the model says of the text of `row`.
+    /// The answer to the text of `row`.
     pub fn text_answer(&self, answer: Classification, row: &TextOutput, decision: Decision) -> TextAnswer {
         TextAnswer {
             model: Arc::clone(&self.loaded.model),
@@ -131,7 +128,7 @@ impl ModelTarget {
         }
     }
 
-    /// The model's part in a request.
+    /// This model's part in a request.
     pub fn part(&self, outputs: &ModelOutputs) -> ModelPart {
         ModelPart {
             model: self.model.clone(),

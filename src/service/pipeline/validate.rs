@@ -1,6 +1,7 @@
-//! Validation: what a request alone must satisfy, whatever models there are.
+//! Validation: what a request must satisfy, whatever models there are.
 //!
-//! Reports every field at fault, each by its name with the limit. A [`ValidInput`] proves that it was done.
+//! Reports every field at fault, each by its name and with its limit. A [`ValidInput`] proves that its request was
+//! validated.
 
 use crate::error::{Error, FieldViolation};
 use crate::model::manifest::{Truncation, is_name};
@@ -10,9 +11,9 @@ use crate::service::messages::{ExplainInput, PredictInput, Priority, Route, Scor
 
 /// The most fields that one error lists.
 const MAX_VIOLATIONS: usize = 16;
-/// The most texts that are explained at once: each runs the model once for each of its n-grams.
+/// The most texts in one request for explanations: each text runs the model once for each of its n-grams.
 pub const MAX_EXPLAINED_TEXTS: usize = 8;
-/// The most n-grams that are listed for, or against, a label, and how many are by default.
+/// The most n-grams that are listed for a label, and as many against it. The default is 10.
 const MAX_CONTRIBUTIONS: usize = 100;
 const DEFAULT_CONTRIBUTIONS: usize = 10;
 
@@ -23,15 +24,15 @@ pub struct ValidInput {
     pub texts: Vec<String>,
     /// The second texts of pairs: none, or one a text.
     pub text_pairs: Vec<String>,
-    /// The task; empty for the default.
+    /// The task; empty for the default task.
     pub task: String,
-    /// Who is asked.
+    /// The tier or the model that is asked.
     pub target: Target,
-    /// What is asked of the answer.
+    /// What the answer should hold.
     pub options: AnswerOptions,
-    /// What is asked of the cascade and of fallback.
+    /// Options of the cascade and of fallback.
     pub cascade: CascadeOptions,
-    /// Which requests go first.
+    /// Requests of higher priority go first.
     pub priority: Priority,
     _checked: Checked,
 }
@@ -41,32 +42,31 @@ pub struct ValidInput {
 pub struct ValidExplain {
     /// The texts, at least one.
     pub texts: Vec<String>,
-    /// The task; empty for the default.
+    /// The task; empty for the default task.
     pub task: String,
-    /// Whose answers are explained.
+    /// The tier or the model whose answers are explained.
     pub target: Target,
-    /// How many n-grams are listed for, and how many against, each label.
+    /// How many n-grams are listed for each label, and as many against it.
     pub most: usize,
     /// What happens to a text that is too long; absent for the model's own setting.
     pub truncation: Option<Truncation>,
     _checked: Checked,
 }
 
-/// Who is asked.
+/// The tier or the model that is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A tier of the task.
     Route(Route),
-    /// A model by name and, if given, version.
+    /// A model by name and, if given, by version.
     Model {
-        /// The name.
         name: String,
-        /// The version; absent for the serving one.
+        /// The version; absent for the one that the client gets.
         version: Option<String>,
     },
 }
 
-/// What is asked of the answer.
+/// What the answer should hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AnswerOptions {
     /// How many labels to list.
@@ -77,20 +77,19 @@ pub struct AnswerOptions {
     pub truncation: Option<Truncation>,
 }
 
-/// What is asked of the cascade and of fallback; absent for the task's settings.
+/// Options of the cascade and of fallback; absent for the task's own.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CascadeOptions {
-    /// The confidence from 0 to 1 at which the fast answer stands.
+    /// The confidence, from 0 to 1, from which on the fast answer is final.
     pub min_confidence: Option<f32>,
     /// Whether the fast model may answer where the deep one can't.
     pub allow_fallback: Option<bool>,
 }
 
-/// Only this module makes one.
+/// Private, so that only this module can make the types above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Checked;
 
-/// Checks a request.
 pub fn validate(input: PredictInput, limits: RequestLimits) -> Result<ValidInput, Error> {
     check_counts(&[("texts", &input.texts), ("text_pairs", &input.text_pairs)], limits)?;
     let mut faults = Faults::default();
@@ -123,7 +122,6 @@ pub fn validate(input: PredictInput, limits: RequestLimits) -> Result<ValidInput
     })
 }
 
-/// Checks a request for explanations.
 pub fn validate_explain(input: ExplainInput, limits: RequestLimits) -> Result<ValidExplain, Error> {
     let limits = RequestLimits {
         max_texts: limits.max_texts.min(MAX_EXPLAINED_TEXTS),
@@ -156,13 +154,13 @@ pub fn validate_explain(input: ExplainInput, limits: RequestLimits) -> Result<Va
     })
 }
 
-/// What is wrong with a list of more than `limit` texts. Nobody knows how many there are: none is read beyond the first that is
-/// too many.
+/// The error text for a list of more than `limit` texts. It does not say how many there are: decoding stops at the
+/// first text past the limit.
 pub fn too_many_texts(limit: usize) -> String {
     format!("holds more than {limit} texts, the limit is {limit}")
 }
 
-/// Too many texts are refused before anything else is looked at, as they are where they are decoded.
+/// Too many texts are refused before anything else is looked at, as they are during decoding.
 fn check_counts(lists: &[(&str, &Vec<String>)], limits: RequestLimits) -> Result<(), Error> {
     let found = lists.iter().find(|(_, texts)| texts.len() > limits.max_texts);
     found.map_or(Ok(()), |(field, _)| {
@@ -192,7 +190,7 @@ fn check_texts(texts: &[String], limits: RequestLimits, faults: &mut Faults) {
     }
 }
 
-/// Whether a model takes pairs at all is for the routing to say.
+/// Whether a model accepts pairs is checked by routing.
 fn check_pairs(input: &PredictInput, limits: RequestLimits, faults: &mut Faults) {
     let (pairs, texts) = (input.text_pairs.len(), input.texts.len());
     if pairs > 0 && pairs != texts {
@@ -221,8 +219,8 @@ fn check_task(task: &str, faults: &mut Faults) {
     }
 }
 
-/// Options that do not fit what is asked are refused rather than ignored. Where the task's default route decides, it
-/// is for the routing to say.
+/// Options that don't fit the request are refused, not ignored. Where the task's default route decides, routing checks
+/// them.
 fn check_cascade(input: &PredictInput, faults: &mut Faults) {
     if let Some(confidence) = input.min_confidence {
         if !(0.0..=1.0).contains(&confidence) {

@@ -1,4 +1,4 @@
-//! Status: what is told of the models: every loaded version, in pages, and one by its name. Changes nothing.
+//! Status: reports on the models: on every loaded version, in pages, and on one by its name. Changes nothing.
 //!
 //! In reading order: [`model_report`] (one version) → [`model_info`] (all of them).
 
@@ -15,7 +15,6 @@ use crate::error::Error;
 use model_info::{Inventory, ModelDetails, ModelPage, ModelVersions};
 use model_report::{ModelReport, Reporter};
 
-/// Tells of the models.
 pub struct Status {
     catalog: CatalogStore,
     reporter: Reporter,
@@ -34,7 +33,7 @@ impl Status {
         }
     }
 
-    /// What is told of every loaded version of each model, by name, the stable one first.
+    /// A report on every loaded version, by model name, the stable version first.
     pub fn reports(&self) -> Vec<ModelReport> {
         let catalog = self.catalog.load();
         let reports = catalog
@@ -43,12 +42,12 @@ impl Status {
         reports.collect()
     }
 
-    /// A page of all loaded versions, by name, then version. The token is the last version of the page before.
+    /// A page of all loaded versions, by name, then version. The token names the last version of the page before.
     pub fn list(&self, page_size: i32, page_token: &str) -> Result<ModelPage, Error> {
         self.of_now(|inventory| inventory.list(page_size, page_token))
     }
 
-    /// One version of a model by `name` or `name@version`, and all that there are.
+    /// One version of a model, by `name` or `name@version`, and all loaded versions of that model.
     pub fn get(&self, name: &str) -> Result<(ModelDetails, ModelVersions), Error> {
         self.of_now(|inventory| inventory.get(name))
     }

@@ -1,4 +1,4 @@
-//! What is told of the models: every loaded version, in pages, and one by its name. Changes nothing.
+//! Model information: every loaded version, in pages, and one by its name. Changes nothing.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use crate::service::catalog::versions::{Canary, Versions};
 use crate::service::lifecycle::Lifecycle;
 use crate::service::lifecycle::rollout::operations::previous_version;
 
-/// The versions on a page, where the request does not say.
+/// The versions on a page, where the request gives no size.
 const DEFAULT_PAGE: usize = 50;
 /// The most versions on a page.
 const MAX_PAGE: usize = 200;
 
-/// Which requests a version gets.
+/// Which requests a version serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Those that name no version.
@@ -31,55 +31,48 @@ pub enum Role {
     Pinned,
 }
 
-/// The versions of a model, and who gets which.
+/// The versions of a model, and which requests each serves.
 pub struct ModelVersions {
-    /// The model.
     pub name: String,
     /// Every loaded version, the stable one first.
     pub loaded: Vec<ModelDetails>,
-    /// The newest version, where it was refused.
+    /// The newest version, if it was refused.
     pub refused: Option<RefusedVersion>,
-    /// The canary.
     pub canary: Option<Canary>,
-    /// What operators said.
+    /// What operators chose.
     pub pins: ModelPins,
     /// The version that a roll-back would go to.
     pub previous: Option<String>,
 }
 
-/// One version, and what is told of it.
+/// One version, and the report on it.
 pub struct ModelDetails {
-    /// Its files and manifest.
     pub version: Arc<ModelVersion>,
-    /// Its state.
     pub report: ModelReport,
-    /// Which requests it gets.
     pub role: Role,
 }
 
-/// Some of the versions.
+/// A part of all loaded versions.
 pub struct ModelPage {
-    /// The versions.
     pub models: Vec<ModelDetails>,
-    /// What to ask the next page with; empty on the last one.
+    /// The token of the next page; empty on the last one.
     pub next_page_token: String,
 }
 
-/// Tells of the models of one moment.
+/// Reads one snapshot of the catalog, with what else is known of its models.
 pub struct Inventory<'a> {
-    /// The models.
     pub catalog: &'a Catalog,
-    /// Who tells of one version.
+    /// Makes the report on one version.
     pub reporter: &'a Reporter,
-    /// Who knows what was said of them, and what was refused.
+    /// Knows the pins and the refused versions.
     pub lifecycle: &'a Lifecycle,
-    /// Where they come from.
+    /// Say where the models come from.
     pub settings: &'a Settings,
 }
 
 impl Inventory<'_> {
-    /// A page of all loaded versions, by name, then version. The token is the last version of the page before, so that it stays
-    /// good whatever comes and goes.
+    /// A page of all loaded versions, by name, then version. The token names the last version of the page before, so it
+    /// stays valid when versions come and go.
     pub fn list(&self, page_size: i32, page_token: &str) -> Result<ModelPage, Error> {
         let size = match usize::try_from(page_size) {
             Ok(0) => DEFAULT_PAGE,
@@ -118,21 +111,21 @@ impl Inventory<'_> {
         })
     }
 
-    /// One version of a model, and all that there are.
+    /// One version of a model, and all of them.
     pub fn get(&self, name: &str) -> Result<(ModelDetails, ModelVersions), Error> {
         let problem = "must be `name` or `name@version`, each of them [a-z0-9][a-z0-9_-]{0,62}";
-        let asked = ModelName::parse(name).ok_or_else(|| Error::invalid_field("name", problem))?;
+        let parsed = ModelName::parse(name).ok_or_else(|| Error::invalid_field("name", problem))?;
         let not_found = |what: String| Error::new(Reason::ModelNotFound, format!("name: there is no {what}"));
-        let versions = self.catalog.models().get(&asked.name);
-        let versions = versions.ok_or_else(|| not_found(format!("model `{}`", asked.name)))?;
-        let found = match &asked.version {
+        let versions = self.catalog.models().get(&parsed.name);
+        let versions = versions.ok_or_else(|| not_found(format!("model `{}`", parsed.name)))?;
+        let found = match &parsed.version {
             None => Some(&versions.stable),
             Some(version) => versions.all().find(|known| known.version() == version),
         };
         let found = found.ok_or_else(|| not_found(format!("version `{name}` loaded")))?;
         Ok((
             self.details(found, versions),
-            self.all_versions(asked.name.clone(), versions),
+            self.all_versions(parsed.name.clone(), versions),
         ))
     }
 

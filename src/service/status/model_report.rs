@@ -1,4 +1,4 @@
-//! What is told of one version: its state, and what should be known of it.
+//! Report on one version: its state, and what an operator should know about it.
 
 use std::sync::Arc;
 
@@ -12,42 +12,38 @@ use crate::service::catalog::versions::Versions;
 use crate::service::lifecycle::Lifecycle;
 use crate::service::messages::ModelRef;
 
-/// What is told of one model.
 #[derive(Clone, Debug)]
 pub struct ModelReport {
-    /// Which model.
     pub model: ModelRef,
-    /// Whether it is the version that requests get which name none.
+    /// Whether it serves requests that name no version.
     pub stable: bool,
-    /// Its state.
     pub state: ServingState,
-    /// Why it is not serving, or what should be known of it.
+    /// Why it does not serve, or what an operator should know about it; may be empty.
     pub message: String,
-    /// Texts that wait for it now.
+    /// The number of texts that wait in its queue.
     pub queued_texts: usize,
-    /// Its labels.
     pub labels: Vec<String>,
-    /// The most tokens or features that it reads.
+    /// The most tokens or features of a text that it reads.
     pub max_token_count: usize,
-    /// The tasks that it serves.
+    /// The names of the tasks that it serves.
     pub tasks: Vec<String>,
-    /// Whether golden examples of the training framework say how it should answer.
+    /// Whether it has golden examples: texts with the outputs of the training framework.
     pub verified: bool,
 }
 
-/// Tells of versions.
+/// Makes reports on versions.
 pub struct Reporter {
     health: Health,
     lifecycle: Arc<Lifecycle>,
 }
 
 impl Reporter {
-    /// A reporter of what a lifecycle has loaded.
+    /// A reporter on what a lifecycle has loaded.
     pub fn new(health: Health, lifecycle: Arc<Lifecycle>) -> Self {
         Self { health, lifecycle }
     }
 
-    /// What is told of a version of this catalog.
+    /// The report on a version of this catalog.
     pub fn report(&self, version: &ModelVersion, catalog: &Catalog) -> ModelReport {
         let manifest = &version.verified.manifest;
         let (message, queued_texts) = match &*version.state() {
@@ -70,7 +66,7 @@ impl Reporter {
         }
     }
 
-    /// What should be known of a version that serves: most of all what does not.
+    /// What an operator should know about a version that serves; first of all what does not work.
     fn remark(&self, model_version: &ModelVersion, catalog: &Catalog) -> String {
         let manifest = &model_version.verified.manifest;
         let name = &manifest.name;
@@ -99,7 +95,7 @@ impl Reporter {
     }
 }
 
-/// What is known of a version before it runs.
+/// What is known about a version before it runs.
 fn known_of(verified: &VerifiedModel) -> String {
     if verified.manifest.stand_in {
         return "a stand-in: a placeholder for a model still to come".to_owned();

@@ -1,6 +1,8 @@
-//! How a canary does: what is counted while it gets requests. Requests only count; who decides is told when a count is too high.
+//! Canary: what is counted while a version gets a share of the requests. Requests only count; the task that decides
+//! wakes when a count is too high.
 //!
-//! In reading order: [`split`] (who gets it) → [`CanaryWatch`] → [`verdict`] (whether it stays; pure).
+//! In reading order: [`split`] (which clients get it) → [`CanaryWatch`] (the counts) → [`verdict`] (whether it stays;
+//! pure).
 
 pub mod split;
 pub mod verdict;
@@ -15,22 +17,20 @@ use tokio_util::sync::CancellationToken;
 use crate::service::messages::ClientKey;
 use verdict::{Bounds, Compared, Fault, Seen};
 
-/// After so many times the least count, what was seen counts half.
+/// At this many times the least count, the recent counts are halved, so that old ones fade.
 const FORGET_AFTER: u64 = 8;
-/// A canary that fails so many callers is at fault, whatever it says to texts of the server's own.
+/// A canary that failed this many different callers is at fault, even if it answers the server's own texts.
 const SEVERAL: usize = 3;
 
-/// What is kept of a canary.
+/// The counts of a canary, and whether it has ended.
 pub struct CanaryWatch {
-    /// The model.
     pub model: String,
-    /// The canary's version.
     pub version: String,
     bounds: Bounds,
-    /// From then on nobody gets it but who names it.
+    /// Once set, only requests that name the version get it.
     ended: AtomicBool,
     end: CancellationToken,
-    /// Told when a count is too high.
+    /// Wakes the task that decides, when a count is too high.
     alarm: Notify,
     counts: Mutex<Counts>,
 }
@@ -39,25 +39,24 @@ pub struct CanaryWatch {
 struct Counts {
     /// Since the canary began.
     total: Seen,
-    /// Of late.
+    /// The same, in which older counts weigh less.
     recent: Seen,
-    /// Some of those whom it failed of late, up to [`SEVERAL`].
+    /// Different callers whom it failed recently, up to [`SEVERAL`].
     failed: Vec<ClientKey>,
-    /// The first fault that nobody looked at yet.
+    /// The first fault that nobody has taken yet.
     fault: Option<(Fault, String)>,
 }
 
-/// Which version of a model with a canary a request got.
+/// Which of the two versions a request got, in a model with a canary.
 #[derive(Clone)]
 pub struct Arm {
-    /// What is kept of the canary.
     pub watch: Arc<CanaryWatch>,
     /// Whether it got the canary.
     pub canary: bool,
 }
 
 impl CanaryWatch {
-    /// A watch over a canary that begins now.
+    /// The counts of a canary that begins now.
     pub fn new(model: &str, version: &str, bounds: Bounds) -> Self {
         Self {
             model: model.to_owned(),
@@ -70,33 +69,32 @@ impl CanaryWatch {
         }
     }
 
-    /// How far it may be worse than the stable version.
+    /// How far the canary may be worse than the stable version.
     pub fn bounds(&self) -> &Bounds {
         &self.bounds
     }
 
-    /// Whether the canary has ended.
     pub fn ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// Ends it; says whether this call did.
+    /// Ends the canary; returns whether this call was the one that did.
     pub fn end(&self) -> bool {
         self.end.cancel();
         !self.ended.swap(true, Ordering::Relaxed)
     }
 
-    /// Waits until it has ended.
+    /// Waits until the canary has ended.
     pub async fn over(&self) {
         self.end.cancelled().await;
     }
 
-    /// What was seen since it began.
+    /// What was counted since the canary began.
     pub fn seen(&self) -> Seen {
         self.counts.lock().total
     }
 
-    /// Takes note of a caller's request: whether it got the canary, and whether the version that it got failed.
+    /// Counts a caller's request: whether it got the canary, and whether the version that it got failed.
     pub fn requested(&self, canary: bool, failed: bool, caller: ClientKey) {
         self.note(|counts| {
             if canary && failed && counts.failed.len() < SEVERAL && !counts.failed.contains(&caller) {
@@ -110,7 +108,7 @@ impl CanaryWatch {
         });
     }
 
-    /// Takes note of texts that both versions answered.
+    /// Counts texts that both versions answered.
     pub fn compared(&self, compared: Compared) {
         self.note(|counts| {
             counts.total.compared.add(compared);
@@ -134,7 +132,7 @@ impl CanaryWatch {
         }
     }
 
-    /// Waits for a fault. For the one who decides whether the canary stays.
+    /// Waits for a fault and takes it. Only for the one task that decides whether the canary stays.
     pub async fn fault(&self) -> (Fault, String) {
         loop {
             self.alarm.notified().await;
@@ -144,7 +142,7 @@ impl CanaryWatch {
         }
     }
 
-    /// Whether it failed several callers of late.
+    /// Whether the canary recently failed as many different callers as can't be the fault of their texts.
     pub fn failed_several(&self) -> bool {
         self.counts.lock().failed.len() >= SEVERAL
     }

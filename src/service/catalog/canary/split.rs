@@ -1,12 +1,12 @@
-//! Who gets the canary: a share of the clients, by a hash that every replica and every build computes alike. Requests choose
-//! nothing, but a client that names a version.
+//! Which clients get the canary: a share of them, by a hash that every replica and every build computes alike. A
+//! request that names a version gets that one instead.
 
 use sha2::{Digest, Sha256};
 
 use crate::service::messages::ClientKey;
 
-/// Whether a client is among the `share` that get this version of a model. One that is stays among a larger share. Another version is
-/// tried on other clients first.
+/// Whether a client belongs to the `share` (0 to 1) of clients that get this version of a model. A client that belongs
+/// to a share also belongs to every larger one. Another version is tried on other clients first.
 pub fn gets_canary(client: ClientKey, model: &str, version: &str, share: f64) -> bool {
     // The upper 53 bits: as many as a double keeps.
     const STEPS: f64 = (1_u64 << 53) as f64;
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn replicas_and_builds_agree() {
-        // Written down once: a change of the hash would send clients elsewhere in the middle of a roll-out.
+        // The hash's values are fixed here: a changed hash would send clients elsewhere in the middle of a roll-out.
         let first: Vec<u64> = takers("2", 0.001).into_iter().take(3).collect();
         assert_eq!(first, PINNED);
     }

@@ -1,26 +1,27 @@
-//! Whether a canary stays: counts in, a verdict out. Pure.
+//! Verdict on a canary: counts in, whether it stays out. Pure.
 
 use std::time::Duration;
 
 use crate::config::Settings;
 
-/// How far a canary may be worse than the stable version.
+/// How much worse than the stable version a canary may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {
-    /// How many requests, and how many compared texts, it takes to tell.
+    /// The fewest requests, and the fewest compared texts, from which anything is concluded.
     pub least_count: u64,
-    /// By how much the share of its requests that fail may be above the stable version's.
+    /// The most by which the canary's share of failed requests may exceed the stable version's, from 0 to 1.
     pub max_failures: f64,
-    /// How far its answers and its times may be from the stable version's.
+    /// How far its answers and times may differ from the stable version's.
     pub comparison: ComparisonBounds,
 }
 
-/// How far one version's answers to the same texts may be from another's, and its times: for a shadow and for a canary.
+/// How far one version's answers to the same texts, and their times, may differ from another's. For shadows and
+/// canaries.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ComparisonBounds {
-    /// The largest share of compared texts with another label.
+    /// The largest share of compared texts with another label, from 0 to 1.
     pub max_disagreement: f64,
-    /// How many times as long as the version that serves it may take for the middle one of the compared texts.
+    /// The most times as long as the serving version that it may take, for at least half of the compared texts.
     pub max_slowdown: f64,
 }
 
@@ -40,46 +41,44 @@ impl From<&Settings> for Bounds {
 /// How the requests of a version went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Requests.
     pub requests: u64,
-    /// Those that failed because the model did.
+    /// Requests that failed because the model failed.
     pub failed: u64,
 }
 
-/// What came of texts that both versions answered.
+/// The counts of texts that both versions answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Compared {
-    /// Texts.
     pub texts: u64,
-    /// Those with different labels.
+    /// Texts with different labels.
     pub differing: u64,
-    /// Those for which the canary took longer than it may.
+    /// Texts for which the canary took longer than it may.
     pub slower: u64,
-    /// The canary's time for them.
+    /// The time that the canary took for them.
     pub canary_time: Duration,
-    /// The stable version's time for them.
+    /// The time that the stable version took for them.
     pub stable_time: Duration,
 }
 
-/// What was seen of a canary.
+/// Everything counted of a canary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Its requests.
+    /// The canary's requests.
     pub canary: Tally,
-    /// The stable version's, in the same time.
+    /// The stable version's requests in the same time.
     pub stable: Tally,
-    /// Texts of the canary's that both answered.
+    /// The canary's texts that both versions answered.
     pub compared: Compared,
 }
 
 /// Why a canary does not stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Its requests fail.
+    /// Too many of its requests fail.
     Failures,
-    /// It says something else.
+    /// It gives other labels to too many texts.
     Disagreement,
-    /// It is slow.
+    /// It takes too long for more than half of the texts.
     Slowness,
 }
 
@@ -95,14 +94,14 @@ impl Fault {
 }
 
 impl Tally {
-    /// The share that failed, of at least `least` requests.
+    /// The share of requests that failed, counted as if there were at least `least` of them.
     fn failed_of(&self, least: u64) -> f64 {
         ratio(self.failed, self.requests.max(least))
     }
 }
 
 impl Compared {
-    /// The canary's time by the stable version's; 0 where nothing was measured.
+    /// The canary's time divided by the stable version's; 0 where nothing was measured.
     pub fn time_ratio(&self) -> f64 {
         if self.stable_time.is_zero() {
             return 0.0;
@@ -115,7 +114,6 @@ impl Compared {
         ratio(self.differing, self.texts)
     }
 
-    /// Counts more texts.
     pub fn add(&mut self, more: Self) {
         self.texts += more.texts;
         self.differing += more.differing;
@@ -124,8 +122,8 @@ impl Compared {
         self.stable_time += more.stable_time;
     }
 
-    /// Why a version that did so does not stay, in one line too; nothing if it does. Where fewer than `least` texts were seen, so
-    /// many must differ that it would be too many of the least count.
+    /// The fault of a version with these counts, and a line that explains it; `None` if it stays. Below `least` texts,
+    /// the share of different labels is taken of `least`: a few texts alone condemn nobody.
     pub fn fault(&self, bounds: &ComparisonBounds, least: u64) -> Option<(Fault, String)> {
         let Compared {
             texts,
@@ -142,7 +140,8 @@ impl Compared {
                 ),
             ));
         }
-        // By the number of texts, not by sums of time: on a busy machine a few runs wait for a processor, and take as long as all others.
+        // By the number of texts, not by sums of time: on a busy machine a few runs wait for a processor and take as
+        // long as all the others.
         if texts >= least && 2 * slower > texts {
             let most = bounds.max_slowdown;
             return Some((
@@ -157,7 +156,7 @@ impl Compared {
 }
 
 impl Seen {
-    /// Halves everything, so that what comes weighs more than what was.
+    /// Half of every count, so that new counts weigh more than old ones.
     pub fn halved(self) -> Self {
         let half = |tally: Tally| Tally {
             requests: tally.requests / 2,
@@ -176,8 +175,8 @@ impl Seen {
         }
     }
 
-    /// Why the canary does not stay, in one line too; nothing if it does. Where few were seen, so much must have gone wrong that
-    /// it would be too much of the least count too.
+    /// The fault of the canary, and a line that explains it; `None` if it stays. Below the least count, shares are
+    /// taken of the least count: a few failures alone condemn nobody.
     pub fn fault(&self, bounds: &Bounds) -> Option<(Fault, String)> {
         let least = bounds.least_count.max(1);
         let (failed, stable_failed) = (self.canary.failed_of(least), self.stable.failed_of(1));
@@ -193,7 +192,7 @@ impl Seen {
     }
 }
 
-/// A share in words.
+/// A share as a percentage with one decimal.
 fn percent(share: f64) -> String {
     format!("{:.1}%", 100.0 * share)
 }

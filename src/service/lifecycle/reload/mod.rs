@@ -1,6 +1,7 @@
-//! Reloading: new versions are found, checked, loaded, tried beside those that serve, and put in their place, in one step.
+//! Reload: new versions are found, checked, loaded, tried on copies of requests, and put in place, in one step.
 //!
-//! Whatever goes wrong, what serves goes on. In reading order: [`seen`] (what was seen before) → [`steps`] (of one reload) → [`shadow`].
+//! Whatever goes wrong, the old versions go on serving. In reading order: [`seen`] (what earlier reloads saw) →
+//! [`steps`] (of one reload) → [`shadow`] (the trial on copies).
 
 pub mod seen;
 pub mod shadow;
@@ -12,16 +13,16 @@ use crate::config::Settings;
 use crate::model::repository::signature::{self, Signature};
 use crate::service::catalog::sources;
 
-/// Does one reload. One that nobody asked for does nothing unless files changed and have been quiet since the last look.
-pub fn reload(owner: &mut Owner, asked: bool) -> ReloadReport {
-    let whole = look(&owner.settings);
-    let due = asked || owner.seen.settled(whole);
+/// Does one reload. Unless `requested`, it does nothing if no files changed, or if they changed since the last look.
+pub fn reload(owner: &mut Owner, requested: bool) -> ReloadReport {
+    let everything = look(&owner.settings);
+    let due = requested || owner.seen.settled(everything);
     if !due || owner.is_stopping() {
         return ReloadReport::default();
     }
-    owner.seen.act_on(whole);
+    owner.seen.act_on(everything);
     let report = match sources::folders(&owner.settings) {
-        Ok(folders) => steps::Pass::new(owner, whole).run(&folders),
+        Ok(folders) => steps::Pass::new(owner, everything).run(&folders),
         Err(error) => {
             tracing::error!(%error, "the model repository can't be read, what serves goes on");
             ReloadReport {
@@ -33,7 +34,7 @@ pub fn reload(owner: &mut Owner, asked: bool) -> ReloadReport {
     report.sorted()
 }
 
-/// What everything that a reload reads looks like: the repository, and the calibrations that lie elsewhere.
+/// The signature of everything that a reload reads: the repository, and the calibrations that lie outside it.
 fn look(settings: &Settings) -> Signature {
     let tasks = settings.tasks.values();
     let elsewhere = tasks.filter_map(|task| task.cascade.calibration.as_deref());

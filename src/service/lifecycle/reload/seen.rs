@@ -1,4 +1,4 @@
-//! What was seen in which folder, from one reload to the next, so that the same files are neither read nor refused twice.
+//! Seen: what earlier reloads saw in each folder, so that the same files are neither read nor refused twice.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,10 @@ use crate::model::repository::signature::{self, Signature};
 use crate::service::catalog::refusal::{Refusal, Stage};
 use crate::service::catalog::sources;
 
-/// What reloads saw.
 #[derive(Default)]
 pub struct Seen {
     folders: BTreeMap<PathBuf, Folder>,
-    /// What the whole looked like when it was last acted on, and when it was last looked at.
+    /// The signature of everything when a reload last acted on it. `looked_at`: when one last looked at it.
     acted_on: Option<Signature>,
     looked_at: Option<Signature>,
 }
@@ -22,39 +21,39 @@ pub struct Seen {
 struct Folder {
     signature: Signature,
     verified: Result<VerifiedModel, Refusal>,
-    /// Why it does not serve, and what the whole looked like then.
+    /// Why the version does not serve, and the signature of everything at that time.
     refused: Option<(Refusal, Signature)>,
 }
 
-/// What is in a version's folder.
+/// The content of a version's folder.
 pub enum Content {
-    /// A model, checked.
+    /// A verified model.
     Model(Box<VerifiedModel>),
-    /// Something that was refused just now.
+    /// A version that is refused for the first time.
     Refused(Refusal),
-    /// Something that was refused before, and has not changed since.
+    /// A version that was refused before and has not changed since.
     RefusedBefore(Refusal),
 }
 
 impl Seen {
-    /// Whether a look by time should be acted on: something changed, and has been quiet since the look before.
-    pub fn settled(&mut self, whole: Signature) -> bool {
-        let quiet = self.looked_at.replace(whole) == Some(whole);
-        quiet && self.acted_on != Some(whole)
+    /// Whether a regular look should lead to a reload: something changed, but not since the look before.
+    pub fn settled(&mut self, everything: Signature) -> bool {
+        let quiet = self.looked_at.replace(everything) == Some(everything);
+        quiet && self.acted_on != Some(everything)
     }
 
-    /// Takes note of what the whole looks like, and forgets folders that are gone.
-    pub fn act_on(&mut self, whole: Signature) {
-        self.acted_on = Some(whole);
-        self.looked_at = Some(whole);
+    /// Records the signature of everything that a reload acts on, and forgets folders that are gone.
+    pub fn act_on(&mut self, everything: Signature) {
+        self.acted_on = Some(everything);
+        self.looked_at = Some(everything);
         self.folders.retain(|folder, _| folder.is_dir());
     }
 
-    /// Checks the files in a folder against their checksums, unless they look as they did.
+    /// Verifies the files in a folder against their checksums; skips it if they look as they did.
     pub fn look_into(
         &mut self,
         folder: &Path,
-        whole: Signature,
+        everything: Signature,
         settings: &Settings,
         called_off: &dyn Fn() -> bool,
     ) -> Content {
@@ -63,7 +62,7 @@ impl Seen {
             let known = seen
                 .refused
                 .as_ref()
-                .filter(|(refusal, then)| lasts(refusal, *then == whole));
+                .filter(|(refusal, then)| lasts(refusal, *then == everything));
             return match (&seen.verified, known) {
                 (Err(refusal), _) | (_, Some((refusal, _))) => Content::RefusedBefore(refusal.clone()),
                 (Ok(model), None) => Content::Model(Box::new(model.clone())),
@@ -84,22 +83,22 @@ impl Seen {
         content
     }
 
-    /// Takes note that a version was refused.
-    pub fn refuse(&mut self, folder: &Path, refusal: &Refusal, whole: Signature) {
+    /// Records that a version was refused.
+    pub fn refuse(&mut self, folder: &Path, refusal: &Refusal, everything: Signature) {
         if let Some(seen) = self.folders.get_mut(folder) {
-            seen.refused = Some((refusal.clone(), whole));
+            seen.refused = Some((refusal.clone(), everything));
         }
     }
 }
 
-/// Whether a refusal still holds for a folder that has not changed, where everything else has not either, or has.
-fn lasts(refusal: &Refusal, whole_is_same: bool) -> bool {
+/// Whether a refusal still holds for a folder that has not changed. `rest_is_same`: nothing else has changed either.
+fn lasts(refusal: &Refusal, rest_is_same: bool) -> bool {
     match refusal.stage {
-        // The version itself is wrong.
+        // The fault is in the version itself.
         Stage::NotReady | Stage::Load | Stage::Shadow => true,
-        // It does not fit with others, which may have changed.
-        Stage::Mismatch | Stage::Uncalibrated => whole_is_same,
-        // What is free changes with everything, and asking costs nothing.
+        // The version does not fit with others, which may have changed.
+        Stage::Mismatch | Stage::Uncalibrated => rest_is_same,
+        // Free RAM always changes, and checking it costs nothing.
         Stage::Memory | Stage::Stopping => false,
     }
 }

@@ -1,5 +1,5 @@
-//! Trying a version beside the one that serves: copies of live requests are run on it too, and compared. Callers get the
-//! answers of the version that serves, and wait for nothing.
+//! Shadow: a candidate also runs copies of live requests, and its answers are compared. Callers get the serving
+//! version's answers, and never wait for the comparison.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use crate::service::lifecycle::candidate::Candidate;
 use crate::service::lifecycle::owner::Owner;
 use crate::service::lifecycle::version_comparison::{Failed, compare, counted};
 
-/// Runs copies of requests on a candidate until enough texts were compared, or the time is over; then judges. Nothing to
-/// do where it is off, or where no version serves yet. Blocks.
+/// Runs copies of requests on a candidate until enough texts are compared, or the time is over; then judges it. Does
+/// nothing where shadows are off, or where the candidate replaces no version. Blocks.
 pub fn try_beside(owner: &mut Owner, candidate: &Candidate) -> Result<(), Refusal> {
-    let old = candidate.replaces.as_deref().and_then(ModelVersion::serving);
-    let (Some(old), Some(new)) = (old, candidate.version.serving()) else {
+    let old = candidate.replaces.as_deref().and_then(ModelVersion::loaded);
+    let (Some(old), Some(new)) = (old, candidate.version.loaded()) else {
         return Ok(());
     };
     let settings = &owner.settings;
@@ -57,7 +57,7 @@ pub fn try_beside(owner: &mut Owner, candidate: &Candidate) -> Result<(), Refusa
     }
 }
 
-/// Runs copies until `wanted` texts were compared.
+/// Compares until `wanted` texts were compared.
 async fn compare_all(
     compared: &mut Compared,
     old: &LoadedModel,

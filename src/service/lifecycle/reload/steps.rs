@@ -1,6 +1,4 @@
-//! The steps of one reload: look → check → fit → load → try → exchange → let the old version go.
-//!
-//! Blocks.
+//! The steps of one reload: look → check → fit → load → try → exchange → retire the old version. All of them block.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,25 +14,24 @@ use crate::service::lifecycle::owner::Owner;
 use crate::service::lifecycle::report::{Outcome, ReloadReport, Verdict};
 use crate::service::lifecycle::swap::gone;
 
-/// One reload.
 pub struct Pass<'a> {
     owner: &'a mut Owner,
-    /// What everything that it reads looks like.
-    whole: Signature,
+    /// The signature of everything that the reload reads.
+    everything: Signature,
     report: ReloadReport,
 }
 
 impl<'a> Pass<'a> {
-    /// A reload of what looks so.
-    pub fn new(owner: &'a mut Owner, whole: Signature) -> Self {
+    /// A reload of what has this signature.
+    pub fn new(owner: &'a mut Owner, everything: Signature) -> Self {
         Self {
             owner,
-            whole,
+            everything,
             report: ReloadReport::default(),
         }
     }
 
-    /// Goes through all steps with the newest version of each model.
+    /// Runs all steps with the newest version of each model.
     pub fn run(mut self, folders: &[PathBuf]) -> ReloadReport {
         let candidates = self.find(folders);
         for group in candidate::groups(candidates, &self.owner.catalog(), &self.owner.settings) {
@@ -44,7 +41,7 @@ impl<'a> Pass<'a> {
         self.report
     }
 
-    /// The newest version of each model, where it is not the one that serves and was not refused before.
+    /// The newest version of each model, unless it serves already or was refused before.
     fn find(&mut self, folders: &[PathBuf]) -> Vec<Candidate> {
         let catalog = self.owner.catalog();
         let settings = Arc::clone(&self.owner.settings);
@@ -52,12 +49,12 @@ impl<'a> Pass<'a> {
         let mut found = Vec::new();
         let pins = self.owner.pins.all();
         for newest in folders {
-            // Where an operator said which version is stable, that one is looked at.
+            // Where the pins say which version is stable, that one.
             let folder = &sources::pinned(&settings, &pins, newest);
             let (name, version) = sources::name_and_version(&settings, folder);
             found.push(name.clone());
             let Owner { seen, loader, .. } = &mut *self.owner;
-            let content = seen.look_into(folder, self.whole, &settings, &|| loader.is_stopping());
+            let content = seen.look_into(folder, self.everything, &settings, &|| loader.is_stopping());
             let verdict = match content {
                 Content::Refused(refusal) => Verdict::Refused(refusal),
                 Content::RefusedBefore(refusal) => Verdict::RefusedBefore(refusal),
@@ -90,7 +87,7 @@ impl<'a> Pass<'a> {
         candidates
     }
 
-    /// Exchanges the candidates that pass every step, all at once.
+    /// Exchanges those candidates of a group that pass every step, all at once.
     fn exchange(&mut self, group: Vec<Candidate>) {
         let mut group = self.keep(group, |_, candidate| candidate.agrees());
         group = self.keep_fitting(group);
@@ -105,11 +102,11 @@ impl<'a> Pass<'a> {
         if group.is_empty() {
             return;
         }
-        // The catalog that serves must not be held on to: its versions are to go.
+        // Don't keep the serving catalog: it holds the versions that are about to be retired.
         let next = candidate::next(&self.owner.catalog(), &group, &self.owner.settings);
         match next {
             Ok(next) => self.switch(next, group),
-            // It was tried a moment ago; a calibration may have changed since.
+            // It fitted a moment ago, but a calibration may have changed since.
             Err(refusal) => {
                 for candidate in group {
                     self.refuse(candidate, refusal.clone());
@@ -118,7 +115,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Those that pass a step; the others are refused.
+    /// The candidates that pass a step. The others are refused.
     fn keep(
         &mut self,
         group: Vec<Candidate>,
@@ -142,7 +139,7 @@ impl<'a> Pass<'a> {
         kept
     }
 
-    /// Puts the next catalog in the place of the one that serves, then lets the old versions go.
+    /// Exchanges the catalog, then retires the old versions.
     fn switch(&mut self, next: Catalog, group: Vec<Candidate>) {
         if self.owner.is_stopping() {
             for candidate in group {
@@ -176,8 +173,8 @@ impl<'a> Pass<'a> {
         self.owner.retirement.retire(leaving);
     }
 
-    /// Takes a new calibration into use, for the models that serve. One that is gone, or is for other models, leaves the one
-    /// before in use: the models that it is for may be on their way.
+    /// Puts new calibrations into use for the models that serve. Where a calibration is gone or is for other models,
+    /// the one before stays in use: the models that the file is for may be on their way.
     fn recalibrate(&mut self) {
         let current = self.owner.catalog();
         let next = match candidate::next(&current, &[], &self.owner.settings) {
@@ -213,13 +210,13 @@ impl<'a> Pass<'a> {
     }
 
     fn refuse(&mut self, candidate: Candidate, refusal: Refusal) {
-        self.owner.seen.refuse(&candidate.folder, &refusal, self.whole);
+        self.owner.seen.refuse(&candidate.folder, &refusal, self.everything);
         let Candidate { name, version, .. } = candidate;
         self.settle(&name, version.version(), Verdict::Refused(refusal));
         self.owner.retirement.retire(vec![version]);
     }
 
-    /// Tells what became of a model: to the log, the metrics, and those who ask.
+    /// Reports what became of a model: to the log, to the metrics, and to those who wait for the reload.
     fn settle(&mut self, name: &str, version: &str, verdict: Verdict) {
         let refused = match &verdict {
             Verdict::Refused(refusal) | Verdict::RefusedBefore(refusal) => Some(refusal.clone()),

@@ -1,4 +1,5 @@
-//! The task of one canary: it alone decides whether the canary stays, by what requests and comparisons count.
+//! Automatic roll-back: the task of one canary. It alone decides whether the canary stays, by the counts of requests
+//! and comparisons.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,10 +16,10 @@ use crate::service::lifecycle::commands::Commands;
 use crate::service::lifecycle::examination::examine;
 use crate::service::lifecycle::owner::Handles;
 
-/// An examination under way, and why it was begun.
+/// An examination under way, and the reason for it.
 type Examination<'a> = Pin<Box<dyn Future<Output = (Finding, String)> + Send + 'a>>;
 
-/// Looks after a canary until it has ended, or until `end`.
+/// Watches a canary until it has ended, or until `end`.
 pub async fn look_after(watch: Arc<CanaryWatch>, handles: Handles, commands: Commands, end: CancellationToken) {
     let fault = tokio::select! {
         fault = decide(&watch, &handles) => fault,
@@ -26,17 +27,17 @@ pub async fn look_after(watch: Arc<CanaryWatch>, handles: Handles, commands: Com
         () = end.cancelled() => None,
     };
     if let Some(canary) = handles.catalog.load().version(&watch.model, &watch.version)
-        && let Some(serving) = canary.serving()
+        && let Some(loaded) = canary.loaded()
     {
-        serving.mirror.close();
+        loaded.mirror.close();
     }
-    // Once it has begun it is done to its end.
+    // A roll-back that has begun is finished, even after `end`.
     if let Some((fault, why)) = fault {
         roll_back(&watch, &handles, &commands, fault, why).await;
     }
 }
 
-/// Compares and counts until the canary does not stay; why.
+/// Compares and counts until the canary does not stay; returns why. `None` if it never serves.
 async fn decide(watch: &CanaryWatch, handles: &Handles) -> Option<(Fault, String)> {
     let canary = serving_canary(watch, handles).await?;
     let comparing = canary_comparison::compare_all(watch, &canary, &handles.catalog);
@@ -48,7 +49,7 @@ async fn decide(watch: &CanaryWatch, handles: &Handles) -> Option<(Fault, String
     }
 }
 
-/// The canary once it serves; nothing if it never does.
+/// The canary, once it serves; `None` if it never does.
 async fn serving_canary(watch: &CanaryWatch, handles: &Handles) -> Option<Arc<ModelVersion>> {
     let mut changes = handles.health.watch();
     loop {
@@ -62,8 +63,8 @@ async fn serving_canary(watch: &CanaryWatch, handles: &Handles) -> Option<Arc<Mo
     }
 }
 
-/// Waits for a fault for which the canary does not stay. Where it failed few callers, their texts may be at fault: then it is first
-/// examined on texts that the stable version answers, and rests after that.
+/// Waits for a fault for which the canary does not stay. Where it failed only few callers, their texts may be at fault:
+/// then the canary is first examined on texts that the stable version answers, and rests after that.
 async fn judge(watch: &CanaryWatch, handles: &Handles, canary: &ModelVersion) -> (Fault, String) {
     let mut examination: Option<Examination<'_>> = None;
     let mut rests_until = None;
@@ -105,7 +106,7 @@ async fn judge(watch: &CanaryWatch, handles: &Handles, canary: &ModelVersion) ->
     }
 }
 
-/// What a future brings, if there is one; else it never ends.
+/// The output of a future; with `None`, never ready.
 async fn pending_or<F: Future + Unpin>(future: Option<&mut F>) -> F::Output {
     match future {
         Some(future) => future.await,
@@ -113,7 +114,8 @@ async fn pending_or<F: Future + Unpin>(future: Option<&mut F>) -> F::Output {
     }
 }
 
-/// Ends a canary that did badly: from this moment nobody gets it but who names it. It is not made canary again until told.
+/// Ends a canary that did badly: from now on only requests that name it get it. Only an operator can make it the canary
+/// again.
 async fn roll_back(watch: &CanaryWatch, handles: &Handles, commands: &Commands, fault: Fault, why: String) {
     if !watch.end() {
         return;

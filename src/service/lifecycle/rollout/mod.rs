@@ -1,7 +1,7 @@
-//! Rolling versions out and back: as operators say, and what a canary's counts say.
+//! Roll-out of versions, and roll-back: by operators, and by a canary's counts.
 //!
-//! In reading order: [`operations`] (what operators say) → [`auto_rollback`] (one task a canary, which ends it if it does badly) →
-//! [`canary_comparison`] (its texts, answered by the stable version too).
+//! In reading order: [`operations`] (operators' commands) → [`auto_rollback`] (one task for each canary, which ends it
+//! if it does badly) → [`canary_comparison`] (the canary's texts, answered by the stable version too).
 
 pub mod auto_rollback;
 pub mod canary_comparison;

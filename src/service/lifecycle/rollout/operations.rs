@@ -1,5 +1,5 @@
-//! What operators do with versions: load, promote, make a canary of, roll back, unload. One at a time, each with the checks of a
-//! reload, each repeatable: what is so already is left as it is.
+//! Operators' commands on versions: load, promote, make a canary of, roll back, unload. One at a time, each with the
+//! checks of a reload. Each can be repeated: what already holds is left as it is.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::service::lifecycle::commands::{Operation, Warning};
 use crate::service::lifecycle::owner::Owner;
 use crate::service::lifecycle::swap::{change, find_or_load};
 
-/// Does one operation on the versions of a model.
+/// Runs one operation on the versions of a model.
 pub fn operate(owner: &mut Owner, name: &str, operation: Operation) -> Result<Warning, Error> {
     if owner.is_stopping() {
         return Err(Error::new(Reason::ServerDraining, "the server is shutting down"));
@@ -33,13 +33,14 @@ pub fn operate(owner: &mut Owner, name: &str, operation: Operation) -> Result<Wa
     }
 }
 
-/// Writes down that a canary was rolled back; another one that was said since stays.
+/// Records in the pins that a canary was rolled back. A canary that was set since stays.
 pub fn note_roll_back(owner: &mut Owner, name: &str, rolled_back: RolledBack) {
     // A file that can't be written is in the log.
     let _ = owner.pin(name, |pins| pins.roll_back(rolled_back));
 }
 
-/// The version that was stable before, or else the one before the stable version in the repository.
+/// The version that a roll-back of the stable version goes to: the one that was stable before it, or else the one
+/// before it in the repository.
 pub fn previous_version(name: &str, catalog: &Catalog, pins: &PinBook, settings: &Settings) -> Option<String> {
     let said = pins.of(name).previous;
     let stable = catalog.stable(name)?;
@@ -58,7 +59,8 @@ fn follow_newest(owner: &mut Owner, name: &str) -> Result<Warning, Error> {
     Ok(owner.pin(name, |pins| pins.stable = None).or(ended))
 }
 
-/// Makes a version stable. Where it takes the place of one that was rolled back, that is said of it.
+/// Makes a version stable. `rolled_back` is recorded in the pins where it takes the place of a version that was rolled
+/// back.
 fn make_stable(
     owner: &mut Owner,
     name: &str,
@@ -107,7 +109,7 @@ fn roll_back(owner: &mut Owner, name: &str, from: Option<&str>) -> Result<Warnin
     };
     let canary = versions.live_canary().map(|canary| canary.version.version().to_owned());
     let stable = versions.stable.version().to_owned();
-    // A version ends with the last that holds it.
+    // Drop the versions, so that those that are not in the next catalog can end.
     drop(versions);
     if let Some(version) = canary.filter(|canary| meant(canary)) {
         let warning = end_canary(owner, name, &version)?;
@@ -167,7 +169,7 @@ fn set_canary(owner: &mut Owner, name: &str, version: &str, share: f64) -> Resul
     }))
 }
 
-/// Ends the canary, if it is this version, or whichever it is for an empty one; it stays loaded.
+/// Ends the canary if it is this version; an empty version ends any. The version stays loaded.
 fn end_canary(owner: &mut Owner, name: &str, version: &str) -> Result<Warning, Error> {
     let versions = versions_of(owner, name)?;
     let canary = versions
@@ -210,13 +212,13 @@ fn unload(owner: &mut Owner, name: &str, version: &str) -> Result<Warning, Error
     Ok(warning)
 }
 
-/// What there is of a model.
+/// The loaded versions of a model. The error is for the operator.
 fn versions_of(owner: &Owner, name: &str) -> Result<Versions, Error> {
     let found = owner.catalog().models().get(name).cloned();
     found.ok_or_else(|| Error::new(Reason::ModelNotFound, format!("name: there is no model `{name}`")))
 }
 
-/// A model that shares a task with this one and has a canary.
+/// Another model that has a canary and shares a task with this one.
 fn other_canary(catalog: &Catalog, name: &str) -> Option<String> {
     let names = |task: &Task| task.models().map(|model| model.name().to_owned()).collect::<Vec<_>>();
     let together = catalog
