@@ -1,6 +1,6 @@
-//! The life of a listener: accept, find a place, hand over to `connection.rs`.
+//! Accept: the life of a listener: accept a connection, find a place for it, hand it to `connection.rs`.
 //!
-//! A listener's task ends when the drain starts, and what waits to be accepted has been.
+//! The task of a listener ends in a drain, once the connections that waited by then are accepted.
 
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -23,41 +23,37 @@ use crate::api::call::{ConnectionId, Standing};
 use crate::api::call_layer::DoorRouter;
 use crate::telemetry::metrics::Metrics;
 
-/// How long to wait before the next try when no connection can be accepted, for want of file descriptors, say.
+/// How long to wait after an accept failed, such as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Counts connections, to tell them apart.
+/// The number of the next connection, in the whole process.
 static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
 
-/// A port and what answers on it.
+/// A port, and what answers on it.
 pub struct Listener {
-    /// The port.
     pub socket: Socket,
-    /// What answers.
     pub router: DoorRouter,
-    /// What it speaks.
+    /// What the port speaks.
     pub protocol: Protocol,
-    /// The bounds on its connections.
     pub limits: ConnectionLimits,
-    /// The certificates; none without TLS.
+    /// The certificates; absent without TLS.
     pub tls: Option<Arc<Tls>>,
-    /// Counts connections.
     pub metrics: Metrics,
-    /// Hears when few are left of many connections.
-    pub ebb: Arc<Notify>,
-    /// Tells that accepted calls should finish and no others start.
+    /// Told when few are left of many connections.
+    pub flood_ended: Arc<Notify>,
+    /// Cancelled when accepted calls should finish and no others start.
     pub drain: CancellationToken,
-    /// Tells that everything should end now.
+    /// Cancelled when everything should end now.
     pub cut: CancellationToken,
-    /// Where connections and their calls are tracked.
+    /// Tracks connections and their calls.
     pub tasks: TaskTracker,
 }
 
 impl Listener {
-    /// Accepts connections until the drain, and then those that wait already: the system resets what waits when a port closes,
-    /// calls that were sent with it included.
+    /// Accepts connections until the drain, and then those that wait already: when a port closes, the system resets the
+    /// ones that wait, together with the calls sent on them.
     pub async fn serve(self) {
-        let places = Places::new(self.limits.max_connections, self.ebb.clone());
+        let places = Places::new(self.limits.max_connections, self.flood_ended.clone());
         tokio::select! {
             () = self.accept_all(&places) => {}
             () = self.drain.cancelled() => {}
@@ -72,12 +68,12 @@ impl Listener {
         loop {
             let (stream, from) = match self.socket.accept().await {
                 Ok(accepted) => accepted,
-                // The peer went away before it was its turn.
+                // The peer left before it was accepted.
                 Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {
                     continue;
                 }
                 Err(error) => {
-                    // One line for a shortage, however long it lasts.
+                    // One log line for each shortage, however long it lasts.
                     if !std::mem::replace(&mut failing, true) {
                         tracing::warn!(door = self.protocol.name(), %error, "can't accept connections");
                     }

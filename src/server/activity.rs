@@ -1,6 +1,7 @@
-//! What a connection is doing: whether its peer has spoken yet, how long it has had no call, and whether its calls are meant.
+//! Activity of a connection: whether its peer has spoken yet, how long it has had no call, and whether its peer takes
+//! back most calls.
 //!
-//! Counts only; what follows from it is decided in `connection.rs`.
+//! Counts only; `connection.rs` decides what follows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -9,13 +10,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// A call that its peer took back before it was this old, unanswered, counts as a rapid reset.
+/// A call that is taken back unanswered before this age counts as a rapid reset.
 const RAPID: Duration = Duration::from_millis(10);
 
-/// So many rapid resets are forgiven for each call that was answered: callers that hedge take back every second one.
+/// How many rapid resets each answered call makes up for: callers that hedge take back every second call.
 const FORGIVEN: usize = 2;
 
-/// The calls of one connection, and its answers.
+/// The calls of one connection, and the answers that its peer has not read.
 #[derive(Debug)]
 pub struct Activity {
     opened_at: Instant,
@@ -23,17 +24,17 @@ pub struct Activity {
     /// When the last call ended, in milliseconds after `opened_at`.
     quiet_since_ms: AtomicU64,
     heard: CancellationToken,
-    /// The pieces of answers that the connection has and its peer has not.
+    /// The pieces of answers that the connection has but its peer has not.
     unread: AtomicUsize,
-    /// When the first of them came or the last one went, in milliseconds after `opened_at`.
+    /// When the first of these came or the last one went, in milliseconds after `opened_at`.
     read_ms: AtomicU64,
-    /// Rapid resets, less those that are forgiven.
+    /// The rapid resets that no answered call has made up for.
     rapid_resets: AtomicUsize,
     max_rapid_resets: usize,
 }
 
 impl Activity {
-    /// A connection that was opened just now, and is flooded past `max_rapid_resets`.
+    /// A connection that opens now. It is flooded when it has more than `max_rapid_resets`.
     pub fn new(max_rapid_resets: usize) -> Arc<Self> {
         Arc::new(Self {
             opened_at: Instant::now(),
@@ -47,7 +48,7 @@ impl Activity {
         })
     }
 
-    /// Counts a call as open until nobody holds it any more.
+    /// Counts a call as open until the last clone of what this returns is dropped.
     pub fn begin_call(self: &Arc<Self>) -> Arc<OpenCall> {
         self.open_calls.fetch_add(1, Ordering::AcqRel);
         self.heard();
@@ -59,32 +60,32 @@ impl Activity {
         })
     }
 
-    /// Tells that the peer has begun to speak: HTTP/1. HTTP/2's preface alone says nothing.
+    /// Records that the peer has spoken, over HTTP/1. HTTP/2's preface alone does not count.
     pub fn heard(&self) {
         self.heard.cancel();
     }
 
-    /// Whether it has begun to speak.
+    /// Whether the peer has spoken or made a call.
     pub fn is_heard(&self) -> bool {
         self.heard.is_cancelled()
     }
 
-    /// Waits until the peer has begun to speak.
+    /// Waits until [`Self::is_heard`].
     pub async fn until_heard(&self) {
         self.heard.cancelled().await;
     }
 
-    /// The calls that are open.
+    /// The number of open calls.
     pub fn open_calls(&self) -> usize {
         self.open_calls.load(Ordering::Acquire)
     }
 
-    /// When the last call ended, or the connection was opened.
+    /// When the last call ended; without one, when the connection opened.
     pub fn quiet_since(&self) -> Instant {
         self.opened_at + Duration::from_millis(self.quiet_since_ms.load(Ordering::Acquire))
     }
 
-    /// Moves the end of the last call, in milliseconds after the connection was opened.
+    /// Sets when the last call ended, in milliseconds after the connection opened.
     #[cfg(test)]
     pub fn set_quiet_since(&self, millis: u64) {
         self.quiet_since_ms.store(millis, Ordering::Release);
@@ -94,7 +95,7 @@ impl Activity {
         u64::try_from(self.opened_at.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Waits until answers have waited for their reader for `limit`, and none of them moved.
+    /// Waits until answers have waited `limit` for their reader without one of them moving.
     pub async fn stuck_for(&self, limit: Duration) {
         loop {
             let left = self.until_stuck(Instant::now(), limit);
@@ -105,7 +106,7 @@ impl Activity {
         }
     }
 
-    /// The time after which it is worth looking again; zero if answers have waited for `limit`.
+    /// The time until the next look is worth it; zero if answers have waited for `limit`.
     fn until_stuck(&self, now: Instant, limit: Duration) -> Duration {
         if self.unread.load(Ordering::Acquire) == 0 {
             return limit;
@@ -114,7 +115,7 @@ impl Activity {
         limit.saturating_sub(now.saturating_duration_since(read))
     }
 
-    /// Waits until there has been no call for `limit`; for ever if it is zero.
+    /// Waits until there has been no call for `limit`; forever if that is zero.
     pub async fn idle_for(&self, limit: Duration) {
         if limit.is_zero() {
             return std::future::pending().await;
@@ -129,7 +130,7 @@ impl Activity {
         }
     }
 
-    /// The time after which it is worth looking again; zero if there has been no call for `limit`.
+    /// The time until the next look is worth it; zero if there has been no call for `limit`.
     fn until_idle(&self, now: Instant, limit: Duration) -> Duration {
         if self.open_calls.load(Ordering::Acquire) > 0 {
             return limit;
@@ -137,14 +138,14 @@ impl Activity {
         limit.saturating_sub(now.saturating_duration_since(self.quiet_since()))
     }
 
-    /// Whether its peer takes back most calls as soon as they are made.
+    /// Whether the peer takes back most calls as soon as they are made.
     pub fn is_flooded(&self) -> bool {
         self.rapid_resets.load(Ordering::Acquire) > self.max_rapid_resets
     }
 
     fn count_answer(&self) {
         let forgive = |resets: usize| (resets > 0).then(|| resets.saturating_sub(FORGIVEN));
-        // Where there is nothing to forgive, nothing changes.
+        // No error: with no resets, nothing is to be changed.
         let _ = self
             .rapid_resets
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, forgive);
@@ -161,12 +162,12 @@ pub struct OpenCall {
 }
 
 impl OpenCall {
-    /// Tells that the peer reset the call within its message.
+    /// Records that the peer reset the call before its message was whole.
     pub fn taken_back(&self) {
         self.taken_back.store(true, Ordering::Release);
     }
 
-    /// Tells that a piece of the answer is the connection's, to be written.
+    /// Records that the connection has a piece of the answer to write.
     pub fn handed_out(&self) {
         let activity = &self.activity;
         if activity.unread.fetch_add(1, Ordering::AcqRel) == 0 {
@@ -174,14 +175,14 @@ impl OpenCall {
         }
     }
 
-    /// Tells that such a piece was written, or will not be.
+    /// Records that such a piece was written, or never will be.
     pub fn taken(&self) {
         let activity = &self.activity;
         activity.read_ms.store(activity.now_ms(), Ordering::Release);
         activity.unread.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Tells that there is an answer, which is an answer only if the call was not taken back.
+    /// Records that there is an answer. It does not count if the call was taken back.
     pub fn answered(&self) {
         self.answered.store(true, Ordering::Release);
     }

@@ -1,69 +1,71 @@
-//! Takes the authority of gRPC calls whatever it says, since nothing here asks for it.
+//! Makes the `:authority` of gRPC calls acceptable to the HTTP/2 library, whatever it says, since nothing here uses it.
 //!
-//! gRPC's C core, which is behind Python, Ruby, PHP and C++, writes the target into `:authority`: the path of a Unix socket as
-//! `%2Frun%2Fa.sock`, a list of addresses as `10.0.0.1:1,10.0.0.2:1`. The HTTP/2 library resets such calls as malformed before anybody
-//! sees them. So each byte of it that no host has becomes `-` on its way in: as long as before, so that the compression of
-//! headers stays in step. gRPC of Go packs what it writes by Huffman's code, `etcd:///services/a` as `services%2Fa`: there such a
-//! byte becomes another with as many bits. An empty authority has no byte to change, and is reset.
+//! gRPC's C core, which is behind Python, Ruby, PHP and C++, writes the target into `:authority`: the path of a Unix
+//! socket as `%2Frun%2Fa.sock`, a list of addresses as `10.0.0.1:1,10.0.0.2:1`. The HTTP/2 library resets such calls as
+//! malformed before our code sees them. So each byte that no host name has becomes `-` on its way in. The length stays
+//! the same, so the compression of headers stays in step. gRPC of Go writes `etcd:///services/a` as `services%2Fa` and
+//! packs it by Huffman's code: there such a byte becomes another with the same number of bits (`packed.rs`). An empty
+//! authority has no byte to change, so such a call is still reset.
 
 use super::packed::Bits;
 
-/// The bytes before the first frame.
+/// The length of HTTP/2's preface.
 const PREFACE_BYTES: usize = 24;
-/// The bytes before each frame's content.
+/// The length of a frame's head.
 const HEAD_BYTES: usize = 9;
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 const PADDED: u8 = 8;
 const PRIORITY: u8 = 0x20;
-/// The bytes of a priority.
+/// The length of a priority in a HEADERS frame.
 const PRIORITY_BYTES: usize = 5;
 
 const NAME: &[u8] = b":authority";
-/// Its number in the table that all peers know (RFC 7541, appendix A).
+/// Its index in HTTP/2's static table (RFC 7541, appendix A).
 const NAME_INDEX: u8 = 1;
 
-/// Makes the authorities in a stream of HTTP/2 such as the library takes. Knows where in the frames it is, however the bytes are cut.
-/// Takes any bytes: what is no HTTP/2 is refused by the library anyway.
+/// Rewrites authorities in a stream of HTTP/2. It follows the frames, however the bytes are cut into reads. It accepts
+/// any bytes: the library refuses what is not HTTP/2.
 pub struct AuthorityFilter {
-    /// Bytes to pass over before the next thing.
+    /// How many bytes to skip before the next part.
     skip: usize,
-    /// The head of a frame, and how much of it has come.
+    /// The head of the current frame; `got` of its bytes have come.
     head: [u8; HEAD_BYTES],
     got: usize,
-    /// Whether the next byte tells how much of the frame is padding.
+    /// Whether the next byte says how much of the frame is padding.
     padded: bool,
-    /// Whether a priority stands before the block.
+    /// Whether a priority comes before the header block.
     priority: bool,
-    /// Bytes of the block of headers to come in this frame, and of padding after it.
+    /// How many bytes of the header block are to come in this frame; `padding`: how many after it.
     block: usize,
     padding: usize,
     field: Field,
 }
 
-/// Where in a block of headers it is (RFC 7541, section 6).
+/// The position within a header block (RFC 7541, section 6).
 #[derive(Clone, Copy)]
 enum Field {
-    /// Before a field.
+    /// At the start of a field.
     Start,
-    /// In a number that says nothing here; a value follows it, or the next field.
+    /// In a number that does not matter here. Then comes a value or the next field.
     Number { value_follows: bool },
-    /// Before the length of a string.
+    /// At the length of a string.
     Length(Text),
-    /// In the rest of that length: what it is so far, the place of its next bits, and whether the string is packed.
+    /// In the further bytes of that length: its value so far, the shift of its next bits, and whether the string is
+    /// packed.
     LongLength(Text, usize, u32, bool),
-    /// In a string, of which so many bytes are left.
+    /// In a string with this many bytes left.
     Text(Text, usize),
 }
 
-/// A string of a field.
+/// A string within a field.
 #[derive(Clone, Copy)]
 enum Text {
-    /// A name, of which so many bytes were those of ours; none once one was not.
+    /// A name. Its first bytes match `:authority`, this many; `None` once one did not.
     Name(Option<usize>),
-    /// A value; the authority's or not.
+    /// A value; `true` for the authority's.
     Value(bool),
-    /// An authority that is packed.
+    /// The authority's value, packed by Huffman's code.
     Packed(Bits),
 }
 
@@ -83,7 +85,7 @@ impl Default for AuthorityFilter {
 }
 
 impl AuthorityFilter {
-    /// Changes the next bytes of the stream, from its first one on.
+    /// Rewrites the next bytes of the stream. Must see every byte from the first one on.
     pub fn pass(&mut self, mut bytes: &mut [u8]) {
         loop {
             let passed = self.skip.min(bytes.len());
@@ -146,7 +148,7 @@ impl AuthorityFilter {
 }
 
 impl Field {
-    /// Where it is after one more byte, which is changed if it is one of an authority.
+    /// The position after one more byte, which is rewritten if it belongs to an authority.
     fn after(self, byte: &mut u8) -> Self {
         match self {
             Self::Start => Self::begin(*byte),
@@ -158,7 +160,7 @@ impl Field {
                 (length, packed) => Self::string(text, length.into(), packed),
             },
             Self::LongLength(text, length, shift, packed) => {
-                // Longer ones than the library takes need not be right.
+                // A longer one is refused by the library anyway, so its value does not matter.
                 let more = usize::from(*byte & 0x7f).checked_shl(shift).unwrap_or(usize::MAX);
                 let length = length.saturating_add(more);
                 match *byte & 0x80 {
@@ -170,10 +172,10 @@ impl Field {
         }
     }
 
-    /// The first byte of a field.
+    /// The position after the first byte of a field.
     fn begin(byte: u8) -> Self {
-        // The bits of the number in it, and whether strings follow: a field of a table, a literal that is kept, the size of the
-        // table, and other literals.
+        // The bits of its number, and whether strings follow. In order: a field of a table, a literal that is added to
+        // the table, a new size of the table, and other literals.
         let (mask, literal) = match byte {
             0x80.. => (0x7f, false),
             0x40.. => (0x3f, true),
@@ -188,7 +190,7 @@ impl Field {
         }
     }
 
-    /// In a string of so many bytes, or after it.
+    /// The position at the start of a string of `left` bytes; after it, if that is none.
     fn string(text: Text, left: usize, packed: bool) -> Self {
         let text = match text {
             _ if !packed => text,
@@ -199,7 +201,7 @@ impl Field {
         Self::rest(text, left)
     }
 
-    /// Before the last so many bytes of a string, or after it.
+    /// The position with `left` bytes of a string to come; after it, if that is none.
     fn rest(text: Text, left: usize) -> Self {
         match (left, text) {
             (0, Text::Name(known)) => Self::Length(Text::Value(known == Some(NAME.len()))),
@@ -210,7 +212,7 @@ impl Field {
 }
 
 impl Text {
-    /// What is known of it after one more byte.
+    /// The string after one more byte.
     fn after(self, byte: &mut u8) -> Self {
         match self {
             Self::Name(known) => Self::Name(
@@ -248,11 +250,11 @@ mod tests {
         [bytes, text.as_bytes().to_vec()].concat()
     }
 
-    /// Headers around an authority with this first byte and name.
+    /// A header block: `start`, then an authority with this name index.
     fn block(start: &[u8], authority: &str) -> Vec<u8> {
         let path = [vec![0x04], string("/a,b%2F")].concat();
         let other = [vec![0x40], string(":authoritx"), string("a,b")].concat();
-        // A field and a size from the tables, with numbers of several bytes.
+        // A field and a table size, with numbers of several bytes.
         let known = vec![0x83, 0xff, 0x80, 0x01, 0x3f, 0xe1, 0x1f, 0x7f, 0x01, 0x01, b','];
         [known, path, start.to_vec(), string(authority), other].concat()
     }

@@ -1,4 +1,4 @@
-//! The bodies of a connection's calls and answers, which tell the connection how each call ends.
+//! Bodies of a connection's calls and answers, which tell the connection how each call ends.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,8 +18,9 @@ pub struct TakenBack;
 
 /// The body of a call.
 ///
-/// tonic takes the body of a call that its caller cancelled for one that is whole, as hyper does where the reason is none. Here
-/// that is an error of its own: half a message is a cancelled call, not a broken message.
+/// When a caller cancels its call, tonic takes the part of the body that has come for all of it, and so does hyper if
+/// the reset has no error code. Here that is an error of its own: half a message is a cancelled call, not a broken
+/// message.
 pub struct CallBody {
     body: Incoming,
     multiplexed: bool,
@@ -27,7 +28,7 @@ pub struct CallBody {
 }
 
 impl CallBody {
-    /// The body of `call`, which came over HTTP/2 if it is `multiplexed`.
+    /// The body of `call`. `multiplexed`: it came over HTTP/2.
     pub fn new(body: Incoming, multiplexed: bool, call: Arc<OpenCall>) -> Self {
         Self {
             body,
@@ -66,24 +67,25 @@ impl Body for CallBody {
     }
 }
 
-/// What a connection gets of an answer at a time, in bytes: one frame's. Each piece that was written shows that its peer reads.
+/// How many bytes of an answer the connection gets at a time: one frame. Each piece that is written shows that the peer
+/// reads.
 const PIECE_BYTES: usize = 16 << 10;
 
 /// The body of an answer, which keeps its call open until it is sent.
 ///
-/// Its bytes are counted from when they are there to when the last piece of them has been written: the count goes with the memory,
-/// whoever holds it.
+/// Its bytes are counted from the moment they exist until the last piece of them is written. The count belongs to the
+/// buffer, whoever holds that.
 pub struct AnswerBody {
     body: axum::body::Body,
-    /// Who holds it; nobody for answers that came without a word of that.
+    /// Who holds the bytes; absent for an answer that names no holder.
     holder: Option<Holder>,
-    /// What has come of `body` and has not been handed out.
+    /// What has come of `body` and was not handed out yet.
     rest: Bytes,
     call: Arc<OpenCall>,
 }
 
 impl AnswerBody {
-    /// The body of `call`'s answer, which `holder` holds.
+    /// The body of `call`'s answer.
     pub fn new(body: axum::body::Body, holder: Option<Holder>, call: Arc<OpenCall>) -> Self {
         call.answered();
         Self {
@@ -102,7 +104,7 @@ impl AnswerBody {
     }
 }
 
-/// Bytes and the room that they take.
+/// Bytes, with the room that they take.
 struct Counted {
     bytes: Bytes,
     _held: HeldBody,
@@ -114,7 +116,7 @@ impl AsRef<[u8]> for Counted {
     }
 }
 
-/// Bytes that the connection has and its peer has not.
+/// Bytes that the connection has but its peer has not.
 struct Piece {
     bytes: Bytes,
     call: Arc<OpenCall>,
@@ -161,7 +163,7 @@ impl Body for AnswerBody {
         let piece = self.rest.len().min(PIECE_BYTES);
         let piece = self.rest.split_to(piece);
         if self.rest.is_empty() {
-            // An empty rest would still hold all of it.
+            // An empty slice would still keep the whole buffer.
             self.rest = Bytes::new();
         }
         Poll::Ready(Some(Ok(Frame::data(Piece::hand_out(piece, &self.call)))))

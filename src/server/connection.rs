@@ -1,7 +1,7 @@
-//! The life of one connection: until its peer is heard, while it is served, and how it is told to go.
+//! Connection: the life of one connection: until its peer speaks, while it is served, and how it ends.
 //!
-//! It ends when its peer hangs up, with its last call after it was told to go (for the drain, its age, or idleness), when
-//! a time limit passes, or when everything is cut.
+//! It ends when its peer hangs up; with its last call after it was told to go (because of the drain, its age, or
+//! idleness); when a time limit passes; or when everything is cut.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -33,44 +33,44 @@ use crate::config::Settings;
 use crate::telemetry::line_limit::LineLimit;
 use crate::timer::sleep_until;
 
-/// The largest request headers that are read, in bytes: twice what a call may have, so that most of those who send more are
-/// told so in our words (`api/call.rs`).
+/// The largest request headers that are read, in bytes. Twice what a call may have, so that most callers who send more
+/// get an error that says so (`api/call.rs`).
 const MAX_HEADER_BYTES: u32 = 32 * 1024;
 /// The buffer for the headers of an HTTP/1 request, in bytes.
 const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
 
-/// What a peer may send on one stream before it is read, in bytes: HTTP/2's own default.
+/// How much a peer may send on one stream before it is read, in bytes: HTTP/2's own default.
 const STREAM_WINDOW: u32 = 65_535;
-/// The smallest message of a PredictStream, with its head: an id and a text of one byte each.
+/// The size of the smallest message of a PredictStream, with its head: an id and a text of one byte each.
 const SMALLEST_REQUEST: u32 = 13;
-/// What the HTTP/2 library counts for a frame that nobody has read yet, in bytes; for larger ones, their size.
+/// What the HTTP/2 library counts for a frame that nobody has read yet, in bytes; larger frames count their size.
 const FRAME_COST: u32 = 256;
-/// How many streams of a connection may be full of the smallest requests at once.
+/// How many streams of a connection may be full of smallest requests at the same time.
 const FULL_STREAMS: u32 = 16;
-/// What a peer may send on all streams of a connection before it is read, in bytes.
+/// How much a peer may send on all streams of a connection before it is read, in bytes.
 ///
-/// Clients put each message of a stream into a frame of its own. What small frames cost beyond their size may be half of this
-/// window, by the library's count; past it the library ends the connection (`too_many_data_frames`). So it must not come to that
-/// before the windows of the streams are full, which is when a client that keeps to the protocol waits. A stream that is full of
-/// the smallest requests costs 1.2 MB; of requests of 64 bytes, 0.2 MB.
+/// Clients put each message of a stream into a frame of its own. The overhead of small frames, as the library counts
+/// it, may be half of this window; past that the library ends the connection (`too_many_data_frames`). So the windows
+/// of the streams must fill up first, since a client that keeps to the protocol then waits. A stream full of smallest
+/// requests costs 1.2 MB; of requests of 64 bytes, 0.2 MB.
 const CONNECTION_WINDOW: u32 =
     2 * FULL_STREAMS * (STREAM_WINDOW / SMALLEST_REQUEST + 1) * (FRAME_COST - SMALLEST_REQUEST);
 
-/// How long calls may be on their way to a peer that tells others to go: some round trips.
+/// How long to wait for calls on their way, from a peer that goes away itself: some round trips.
 const LAST_CALLS: Duration = Duration::from_secs(1);
 
-/// How long the first words of a peer may be on their way when a drain begins: about a round trip.
+/// How long to wait for the first bytes of a peer when a drain begins: about a round trip.
 const FIRST_WORDS: Duration = Duration::from_millis(100);
 
-/// What the HTTP/2 library says where it reset more calls of a connection than it may (ENHANCE_YOUR_CALM).
+/// The HTTP/2 library's message when it reset more calls of a connection than it may (ENHANCE_YOUR_CALM).
 const TOO_MANY_RESETS: &str = "excessive load";
-// The log is the process's, and so is the bound on these lines.
+// One for the process, since the log is one too.
 static MALFORMED_LINES: LazyLock<LineLimit> = LazyLock::new(|| LineLimit::new(MonotonicClock));
 
-/// The bounds on connections. Durations of zero stand for no bound where the settings allow them.
+/// The bounds on connections. A duration of zero means no bound, where the settings allow that.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionLimits {
-    /// The most open ones at a listener.
+    /// The most open connections of a listener.
     pub max_connections: usize,
     max_streams: u32,
     handshake: Duration,
@@ -84,7 +84,7 @@ pub struct ConnectionLimits {
     max_error_resets: usize,
     pub(super) max_rapid_resets: usize,
     max_send_buffer: usize,
-    /// How long answers may wait for their reader while none of them moves.
+    /// How long answers may wait for their reader without one of them moving.
     stuck: Duration,
 }
 
@@ -111,25 +111,22 @@ impl From<&Settings> for ConnectionLimits {
 
 /// A connection that was accepted.
 pub struct Connection {
-    /// Its number.
     pub id: ConnectionId,
-    /// What answers.
     pub router: DoorRouter,
-    /// What it speaks.
+    /// What its port speaks.
     pub protocol: Protocol,
-    /// Its bounds.
     pub limits: ConnectionLimits,
-    /// Shakes hands with its peer, where TLS is on.
+    /// Does the TLS handshake; absent without TLS.
     pub tls: Option<TlsAcceptor>,
-    /// Its place among those of its listener.
+    /// Its place at its listener.
     pub place: Place,
-    /// Tells that its calls should finish and no others start.
+    /// Cancelled when its calls should finish and no others start.
     pub drain: CancellationToken,
-    /// Where the tasks of its calls are tracked.
+    /// Tracks the tasks of its calls.
     pub tasks: TaskTracker,
 }
 
-/// Runs the calls of HTTP/2 connections; who waits for the tracker knows that all of them have ended.
+/// Runs the calls of HTTP/2 connections as tracked tasks, so that the end of all of them can be awaited.
 #[derive(Clone)]
 struct TrackedExecutor(TaskTracker);
 
@@ -144,7 +141,7 @@ where
 }
 
 impl Connection {
-    /// Serves it to its end.
+    /// Serves the connection until it ends.
     pub async fn serve(self, stream: Stream) {
         let limit = self.limits.handshake;
         let Some(acceptor) = &self.tls else {
@@ -164,7 +161,7 @@ impl Connection {
         }
     }
 
-    /// Serves a peer that must be heard within `handshake`.
+    /// Serves a peer that must speak within `handshake`.
     async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, handshake: Duration) {
         let peer = self.place.peer.clone();
         let activity = peer.activity;
@@ -194,7 +191,7 @@ impl Connection {
                 }
             })
         };
-        // At the gRPC doors, nobody asks what a call's authority says.
+        // At the gRPC doors, nothing uses the authority of a call.
         let authorities = protocol.is_grpc().then(AuthorityFilter::default);
         let stream = TokioIo::new(MeteredIo::new(stream, activity.clone(), authorities));
         let mut connection = pin!(builder.serve_connection(stream, TowerToHyperService::new(service)));
@@ -205,7 +202,7 @@ impl Connection {
             () = old_age(limits.age) => Some(limits.age_grace),
             () = activity.idle_for(limits.idle) => Some(limits.age_grace),
             () = activity.stuck_for(limits.stuck) => return stuck(protocol),
-            // Who showed that its calls are meant is told to go: its next one may be on its way.
+            // A peer with admitted calls is told to go, since its next call may be on its way. Others are cut.
             () = place.sent_away() => {
                 if !peer.standing.is_admitted() {
                     return;
@@ -214,17 +211,17 @@ impl Connection {
             }
         };
         if drain.is_cancelled() && !activity.is_heard() {
-            // A peer that has just come may have sent its first call. Of one that has said nothing it is not even known which HTTP
-            // it speaks, so it would not be told to go but dropped.
+            // A peer that has just connected may have sent its first call. Before it has spoken, even its HTTP version
+            // is unknown: it could not be told to go, only be cut.
             tokio::select! {
                 outcome = connection.as_mut() => return ended(protocol, outcome),
                 () = activity.until_heard() => {}
                 () = tokio::time::sleep(FIRST_WORDS) => {}
             }
         }
-        // Over HTTP/2 this is GOAWAY twice: calls that are on their way to us are still taken.
+        // Over HTTP/2 this sends GOAWAY twice: calls on their way to us are still accepted.
         connection.as_mut().graceful_shutdown();
-        // The drain has a limit of its own.
+        // A drain has its own limit.
         let cut_at = grace.map(|grace| Instant::now() + grace);
         tokio::select! {
             outcome = connection => ended(protocol, outcome),
@@ -259,7 +256,7 @@ impl Connection {
     }
 }
 
-/// Waits until a peer has said nothing for so long, or HTTP/2's preface alone: it does not hold a place.
+/// Waits until the peer has sent nothing, or only HTTP/2's preface, for `handshake`: such a peer loses its place.
 async fn silence(activity: &Activity, handshake: Duration) {
     tokio::select! {
         () = tokio::time::sleep(handshake) => {}
@@ -267,15 +264,15 @@ async fn silence(activity: &Activity, handshake: Duration) {
     }
 }
 
-/// Waits for `age`, give or take a tenth: connections that were opened together do not all come back together. Zero is
-/// never.
+/// Waits for `age`, plus or minus a tenth, so that connections opened together don't all return together. Zero means
+/// forever.
 async fn old_age(age: Duration) {
     let age = (!age.is_zero()).then(|| age.mul_f64(0.9 + 0.2 * fastrand::f64()));
     sleep_until(age.map(|age| Instant::now() + age)).await;
 }
 
-/// Waits, on a connection that was told to go, until there has been no call for a while: a peer that does not even confirm
-/// that it heard holds up nothing.
+/// On a connection that was told to go: waits until there has been no call for a while. A peer that does not even
+/// confirm must not hold up the end.
 async fn no_more_calls(activity: &Activity) {
     tokio::time::sleep(LAST_CALLS).await;
     activity.idle_for(LAST_CALLS).await;

@@ -1,4 +1,5 @@
-//! The bytes of a connection: told apart from silence, read in turns, and put right where a client writes what the library refuses.
+//! Metered I/O: the bytes of a connection. Notes when its peer speaks, reads in turns with other connections, and
+//! rewrites authorities.
 
 use std::io;
 use std::pin::Pin;
@@ -12,33 +13,35 @@ use tokio::time::Sleep;
 use super::activity::Activity;
 use super::authority::AuthorityFilter;
 
-/// What an HTTP/2 client begins with. It says nothing of whether there will be a call; so many bytes of anything else are HTTP/1.
+/// The first bytes of an HTTP/2 client, which don't say whether there will be a call. As many bytes of anything else
+/// are HTTP/1.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// What a connection may read in one go, in bytes, before others get their turn: a flood of small frames, which cost much for
-/// their size, would keep its thread for tens of milliseconds.
+/// How many bytes a connection may read at a time before others get their turn. Otherwise a flood of small frames,
+/// which cost much for their size, would keep the thread for tens of milliseconds.
 const TURN_BYTES: usize = 4 * 1024;
 
-/// The pause after each turn of a flooded connection: what is read of it costs a few hundredths of a core.
+/// The pause after each turn of a flooded connection. With it, reading costs a few hundredths of a core.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A stream of bytes that tells when its peer was heard, and is read in turns.
+/// A stream of bytes that is metered.
 pub struct MeteredIo<S> {
     stream: S,
     authorities: Option<AuthorityFilter>,
     activity: Arc<Activity>,
-    /// The bytes that have come, as many as a preface has.
+    /// How many bytes have come, up to the length of the preface.
     read: usize,
-    /// Whether they are those of a preface.
+    /// Whether they are those of the preface.
     preface: bool,
-    /// Read since this last had to wait.
+    /// How many bytes were read since the last wait.
     read_in_turn: usize,
-    /// Ends the pause after a turn, where the connection is flooded.
+    /// The pause after a turn, while the connection is flooded.
     pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> MeteredIo<S> {
-    /// Tells `activity` of what is read from `stream`, from its first byte on; `authorities` changes it, if there is such a filter.
+    /// Reports to `activity` what is read from `stream`, which must be at its first byte. `authorities` rewrites it, if
+    /// present.
     pub fn new(stream: S, activity: Arc<Activity>, authorities: Option<AuthorityFilter>) -> Self {
         Self {
             stream,

@@ -1,16 +1,16 @@
-//! The places for connections at a listener, and who gives up its own when all are taken and another peer comes.
+//! Places for connections at a listener, and which peer loses its place when all are taken and another peer comes.
 //!
-//! In this order, and among equals whoever has been of no use the longest:
+//! Peers lose it in this order; among equals the one that has been quiet longest goes first:
 //!
-//! 1. a peer that has not been heard: nothing came, or less than a request, or HTTP/2's preface alone;
-//! 2. one that was heard and of which no call was taken: its key was unknown, say;
-//! 3. one whose calls were all open to all, of which none is open;
-//! 4. the same with open calls: it watches health;
-//! 5. one of which another call was admitted, who showed a key where keys are needed, without an open call.
+//! 1. a peer that has not spoken: it sent nothing, less than a request, or only HTTP/2's preface;
+//! 2. a peer that has spoken but none of whose calls was accepted: its key was unknown, for example;
+//! 3. a peer whose calls needed no key, with no open call;
+//! 4. such a peer with open calls: it watches health;
+//! 5. a peer with an admitted call, which showed a key where keys are needed, with no open call.
 //!
-//! One of the last kind that has an open call keeps its place. A load balancer that asks for health without a key always
-//! finds a place, as long as not all are kept so, and is answered at once; under a flood of others like it, it may have to ask
-//! on a new connection, and a Watch may end early.
+//! A peer of the last kind that has an open call keeps its place. A load balancer that asks for health without a key
+//! always finds a place, unless all are kept, and gets its answer at once. Under a flood of others like it, it may have
+//! to ask again on a new connection, and a Watch may end early.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,10 +24,10 @@ use tokio_util::sync::CancellationToken;
 use super::activity::Activity;
 use crate::api::call::Standing;
 
-/// How long one that was sent away may take before another one is.
+/// How long a peer that was sent away may take before another one is sent away too.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// So many connections are many; half of them are few.
+/// This many connections are many; half of them are few.
 const MANY: usize = 8;
 
 /// The places of one listener; cheap to clone.
@@ -35,14 +35,14 @@ const MANY: usize = 8;
 pub struct Places {
     room: Arc<Semaphore>,
     taken: Arc<Mutex<Connections>>,
-    /// Hears when few are left of many.
-    ebb: Arc<Notify>,
+    /// Told when few are left of many connections.
+    flood_ended: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
 struct Connections {
     by_number: BTreeMap<u64, Taken>,
-    /// The most since few were left.
+    /// The most connections since few were left.
     peak: usize,
 }
 
@@ -52,17 +52,16 @@ struct Taken {
     sent_away: CancellationToken,
 }
 
-/// What is known of the peer of a connection.
+/// The peer of a connection.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// What it is doing.
     pub activity: Arc<Activity>,
-    /// How its calls were received.
+    /// How far its calls came.
     pub standing: Standing,
 }
 
 impl Peer {
-    /// Its rank among those that may have to go, the first of all being the least; none if it keeps its place.
+    /// Its rank; the lowest rank loses its place first. `None` if it keeps its place.
     fn rank(&self) -> Option<(u8, Instant)> {
         let since = self.activity.quiet_since();
         let idle = self.activity.open_calls() == 0;
@@ -79,17 +78,17 @@ impl Peer {
 }
 
 impl Places {
-    /// So many places, all of them free; `ebb` hears when few are left of many connections.
-    pub fn new(most: usize, ebb: Arc<Notify>) -> Self {
+    /// `most` places, all of them free. `flood_ended` is told when few are left of many connections.
+    pub fn new(most: usize, flood_ended: Arc<Notify>) -> Self {
         Self {
             room: Arc::new(Semaphore::new(most)),
             taken: Arc::default(),
-            ebb,
+            flood_ended,
         }
     }
 
-    /// Waits for a place. If all are taken, the peer of the lowest rank is sent away, and another one if that takes its time; if
-    /// all keep theirs, this waits until a connection ends.
+    /// Waits for a place. If all are taken, sends away the peer of the lowest rank, and another one if that takes too
+    /// long. If all peers keep their places, waits until a connection ends.
     pub async fn find(&self) -> OwnedSemaphorePermit {
         loop {
             if self.room.available_permits() == 0 {
@@ -102,12 +101,12 @@ impl Places {
         }
     }
 
-    /// A place, if one is free.
+    /// A place if one is free now.
     pub fn free(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.room).try_acquire_owned().ok()
     }
 
-    /// Takes in a connection by its number, in the place that was found.
+    /// Gives the connection with this number the place that was found.
     pub fn enter(&self, number: u64, peer: Peer, permit: OwnedSemaphorePermit) -> Place {
         let sent_away = CancellationToken::new();
         let taken = Taken {
@@ -127,7 +126,7 @@ impl Places {
         }
     }
 
-    /// Sends the peer of the lowest rank away; false if all keep their places.
+    /// Sends the peer of the lowest rank away; returns false if all keep their places.
     fn send_one_away(&self) -> bool {
         let mut taken = self.taken.lock();
         let ranked = taken
@@ -142,9 +141,8 @@ impl Places {
     }
 }
 
-/// The place of a connection; it is free when this is dropped.
+/// The place of a connection; free again when this is dropped.
 pub struct Place {
-    /// Whose it is.
     pub peer: Peer,
     places: Places,
     number: u64,
@@ -153,7 +151,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Waits until the peer has to go.
+    /// Waits until the peer is sent away.
     pub async fn sent_away(&self) {
         self.sent_away.cancelled().await;
     }
@@ -166,7 +164,7 @@ impl Drop for Place {
         let left = connections.by_number.len();
         if connections.peak >= MANY && left <= connections.peak / 2 {
             connections.peak = left;
-            self.places.ebb.notify_one();
+            self.places.flood_ended.notify_one();
         }
     }
 }
@@ -235,10 +233,10 @@ mod tests {
         let places = Places::new(MANY, Arc::default());
         let mut entered: Vec<_> = (0..).map(|number| enter(&places, number)).take(MANY).collect();
         entered.truncate(MANY / 2 + 1);
-        assert!(places.ebb.notified().now_or_never().is_none());
+        assert!(places.flood_ended.notified().now_or_never().is_none());
         entered.pop();
-        assert!(places.ebb.notified().now_or_never().is_some());
+        assert!(places.flood_ended.notified().now_or_never().is_some());
         entered.clear();
-        assert!(places.ebb.notified().now_or_never().is_none(), "once");
+        assert!(places.flood_ended.notified().now_or_never().is_none(), "once");
     }
 }

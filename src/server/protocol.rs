@@ -1,4 +1,4 @@
-//! What the ports speak.
+//! Protocols of the ports.
 
 /// What a port speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Protocol {
         }
     }
 
-    /// Whether calls are gRPC, and nothing else.
+    /// Whether every call is gRPC.
     pub fn is_grpc(self) -> bool {
         matches!(self, Protocol::Grpc | Protocol::Admin)
     }

@@ -1,4 +1,4 @@
-//! Who may come in and how: keys and certificates, read again when their files change.
+//! Security: keys and certificates, read again when their files change.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +14,14 @@ use crate::config::profile::Profile;
 /// Keys and certificates; cheap to clone.
 #[derive(Clone)]
 pub struct Security {
-    /// Who may call.
+    /// The keys of callers.
     pub keys: Arc<Keys>,
-    /// Who may call the admin listener: operators alone.
+    /// The keys of operators, for the admin port.
     pub admin_keys: Arc<Keys>,
-    /// The certificates; none without TLS.
+    /// The certificates; absent without TLS.
     pub tls: Option<Arc<Tls>>,
 }
 
-/// The keys in the environment.
 #[derive(Clone, Default)]
 pub struct Tokens {
     /// The value of `TANDEM_TOKENS`: the keys of callers.
@@ -32,7 +31,8 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Those of this process. A variable that is there and can't be read is an error: it must not open the door to everybody.
+    /// The keys in this process's environment. A variable that is set but can't be read is an error: it must not admit
+    /// everybody.
     pub fn of_environment() -> Result<Self, String> {
         let value = |name: &str| match std::env::var(name) {
             Ok(value) => Ok(Some(value)),
@@ -47,7 +47,7 @@ impl Tokens {
 }
 
 impl Security {
-    /// Reads the files that the settings name, and the keys of the environment. The error is one line.
+    /// Reads the files that the settings name, and takes over the keys of the environment. The error is one line.
     pub fn load(settings: &Settings, tokens: Tokens) -> Result<Self, String> {
         let variable = |name, value| Some(Variable { name, value: value? });
         let callers = variable("TANDEM_TOKENS", tokens.callers);
@@ -67,27 +67,27 @@ impl Security {
         })
     }
 
-    /// Looks at the files every `interval`, and at SIGHUP, until `end`. Files are compared by content: a link that points
-    /// elsewhere is seen, as in the mounted secrets of Kubernetes.
+    /// Looks at the files every `interval`, and at SIGHUP, until `end`. Files are compared by content, so that a link
+    /// that now points elsewhere is noticed, as in mounted secrets of Kubernetes.
     pub async fn watch(self, interval: Duration, mut hang_up: watch::Receiver<u64>, end: CancellationToken) {
-        // The same problem is told once, not every few seconds.
+        // The same problem is logged once, not every few seconds.
         let mut last_problem = None;
         loop {
-            let asked = tokio::select! {
+            let by_signal = tokio::select! {
                 () = tokio::time::sleep(interval) => false,
-                () = told(&mut hang_up) => true,
+                () = next_hang_up(&mut hang_up) => true,
                 () = end.cancelled() => return,
             };
             let problem = self.clone().reload_elsewhere().await;
-            if let Some(problem) = problem.filter(|problem| asked || last_problem.as_ref() != Some(problem)) {
+            if let Some(problem) = problem.filter(|problem| by_signal || last_problem.as_ref() != Some(problem)) {
                 tracing::error!(%problem, "new keys or certificates can't be used, those from before stay");
                 last_problem = Some(problem);
             }
         }
     }
 
-    /// Looks at the files once, on a thread of its own: files may be slow, parsing takes time, and what else blocks should not
-    /// keep a revoked key alive.
+    /// Looks at the files once, on a thread of its own: files may be slow and parsing takes time, and nothing that
+    /// blocks should keep a revoked key alive.
     async fn reload_elsewhere(self) -> Option<String> {
         let (tell, problem) = tokio::sync::oneshot::channel();
         let look = move || drop(tell.send(self.reload()));
@@ -97,7 +97,7 @@ impl Security {
         }
     }
 
-    /// Looks at the files once; the problems, if there are any.
+    /// Looks at the files once; returns the problems, if there are any.
     fn reload(&self) -> Option<String> {
         let keys = self.keys.reload();
         let admin_keys = self.admin_keys.reload();
@@ -113,7 +113,8 @@ impl Security {
     }
 }
 
-/// Who can change the models that serve must be known, unless it is anybody on this host where callers need no key either.
+/// Whoever can change the models needs a key, unless the admin port is only open to this host and callers need no key
+/// either.
 fn check_admin(settings: &Settings, keys: &Keys, admin_keys: &Keys) -> Result<(), String> {
     let Some(address) = settings.admin_addr.as_ref().filter(|_| admin_keys.admits_everybody()) else {
         return Ok(());
@@ -127,8 +128,8 @@ fn check_admin(settings: &Settings, keys: &Keys, admin_keys: &Keys) -> Result<()
     ))
 }
 
-/// Waits for the next SIGHUP, also one that came before; for ever where nobody listens for it.
-pub(super) async fn told(hang_up: &mut watch::Receiver<u64>) {
+/// Waits for the next SIGHUP, also one that came before; forever if no signal can come any more.
+pub(super) async fn next_hang_up(hang_up: &mut watch::Receiver<u64>) {
     if hang_up.changed().await.is_err() {
         std::future::pending::<()>().await;
     }

@@ -1,8 +1,8 @@
-//! The sockets of the doors: from an address to what takes connections, over TCP or a Unix socket.
+//! Sockets of the doors: from an address to a socket that accepts connections, over TCP or a Unix socket.
 //!
-//! A name stands for the first of its addresses that can be had, those of IPv4 before those of IPv6; `:port` for all addresses of
-//! both. The file of a Unix socket is made with the mode that the umask leaves. One that a dead server left is replaced; one of a live
-//! server, and what is no socket, stays. It goes with the socket.
+//! A host name means the first of its addresses that can be had, IPv4 before IPv6; `:port` means all addresses of both.
+//! The file of a Unix socket gets the mode that the umask leaves. A file that a dead server left is replaced; that of a
+//! live server, and a file that is no socket, stays. The file is removed with the socket.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -18,25 +18,26 @@ use tokio_util::either::Either;
 use crate::config::Address;
 use crate::config::address::is_localhost;
 
-/// The connections that the system keeps for us to accept; with the usual 128, a client that comes in a rush of others waits
-/// a second for its second try.
+/// How many connections the system keeps for us to accept. With the usual 128, a client that comes in a rush of others
+/// waits a second for its second try.
 const BACKLOG: u32 = 4096;
 
-/// How long to wait for the addresses of a name.
+/// How long to wait for the addresses of a host name.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
 
 /// A connection that was accepted.
 pub type Stream = Either<TcpStream, UnixStream>;
 
-/// An address that is taken, and takes no connections yet: over TCP they are refused until it listens.
+/// An address that is taken but does not accept connections yet: over TCP they are refused until it listens.
 pub enum Taken {
     /// A port.
     Tcp(TcpSocket),
-    /// A Unix socket that could be made. It is made once it listens: one that does not would look like a dead server's.
+    /// A Unix socket that can be made. It is made when it listens, since one that does not listen looks like a dead
+    /// server's.
     Unix(Address, PathBuf),
 }
 
-/// What takes connections.
+/// A socket that accepts connections.
 pub struct Socket {
     address: Address,
     listener: Listener,
@@ -44,7 +45,7 @@ pub struct Socket {
 
 enum Listener {
     Tcp(TcpListener),
-    /// The file goes first: once the socket is closed, another server may take its path.
+    /// `file` is dropped first: once the socket is closed, another server may take its path.
     Unix {
         _file: Option<SocketFile>,
         listener: UnixListener,
@@ -52,7 +53,6 @@ enum Listener {
 }
 
 impl Taken {
-    /// Takes an address.
     pub async fn take(address: &Address) -> io::Result<Self> {
         if let Some(path) = address.unix_path() {
             drop(bind_unix(&path)?);
@@ -68,7 +68,7 @@ impl Taken {
         Err(problem.unwrap_or_else(|| io::Error::new(ErrorKind::NotFound, "the name has no address")))
     }
 
-    /// Where it will listen, with the port that was chosen for port 0.
+    /// The address at which it will listen, with the port that the system chose for port 0.
     pub fn address(&self) -> io::Result<Address> {
         Ok(match self {
             Self::Tcp(socket) => socket.local_addr()?.into(),
@@ -76,7 +76,7 @@ impl Taken {
         })
     }
 
-    /// Begins to take connections.
+    /// Begins to accept connections.
     pub fn listen(self) -> io::Result<Socket> {
         let address = self.address()?;
         let listener = match self {
@@ -94,17 +94,17 @@ impl Taken {
 }
 
 impl Socket {
-    /// Where it listens.
+    /// The address at which it listens.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// The next connection, and the address that it comes from, where it comes over the network.
+    /// The next connection, and the address that it comes from; `None` over a Unix socket.
     pub async fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
         match &self.listener {
             Listener::Tcp(listener) => {
                 let (stream, from) = listener.accept().await?;
-                // A peer that is gone already shows when its connection is read.
+                // An error shows again when the connection is read.
                 let _ = stream.set_nodelay(true);
                 Ok((Either::Left(stream), Some(from.ip())))
             }
@@ -113,11 +113,11 @@ impl Socket {
     }
 }
 
-/// The addresses of the network that an address stands for.
+/// The network addresses that an address means.
 async fn resolve(address: &Address) -> io::Result<Vec<SocketAddr>> {
     let (host, port) = match address {
         Address::Ip(address) => return Ok(vec![*address]),
-        // The system lets IPv4 in at IPv6's wildcard; a host without IPv6 has the other.
+        // On IPv6's wildcard address the system accepts IPv4 too; a host without IPv6 has only the other.
         Address::Any(port) => {
             return Ok(vec![
                 (Ipv6Addr::UNSPECIFIED, *port).into(),
@@ -131,7 +131,7 @@ async fn resolve(address: &Address) -> io::Result<Vec<SocketAddr>> {
     let found = found
         .await
         .map_err(|_| io::Error::new(ErrorKind::TimedOut, "no answer to the question for the name"))??;
-    // Loopback is what it was allowed for.
+    // The address was allowed because it is loopback, so only loopback addresses count.
     let mut found: Vec<SocketAddr> = found
         .filter(|found| !is_localhost(host) || found.ip().is_loopback())
         .collect();
@@ -144,13 +144,13 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpSocket> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // A restart need not wait for the remains of old connections.
+    // So that a restart need not wait for the remains of old connections.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
 }
 
-/// Makes a Unix socket, in the place of one that a dead server left.
+/// Binds a Unix socket, in the place of one that a dead server left.
 fn bind_unix(path: &Path) -> io::Result<(Option<SocketFile>, UnixSocket)> {
     let bind = || -> io::Result<_> {
         let socket = UnixSocket::new_stream()?;
@@ -167,7 +167,7 @@ fn bind_unix(path: &Path) -> io::Result<(Option<SocketFile>, UnixSocket)> {
     }
 }
 
-/// An error, unless a socket is at `path` and nobody listens there.
+/// Checks that there is a socket at `path` and nobody listens there.
 fn check_dead(path: &Path) -> io::Result<()> {
     let in_use = |problem| Err(io::Error::new(ErrorKind::AddrInUse, problem));
     match fs::symlink_metadata(path) {
@@ -175,7 +175,7 @@ fn check_dead(path: &Path) -> io::Result<()> {
         Ok(_) => {}
         Err(_) => return in_use("another server listens there"),
     }
-    // What the system says at once: a live server whose backlog is full would have us wait.
+    // The first try decides: with a live server whose backlog is full, connecting would wait.
     match UnixStream::connect(path).now_or_never() {
         Some(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
         Some(Err(error)) if error.kind() == ErrorKind::PermissionDenied => Err(error),
@@ -183,17 +183,17 @@ fn check_dead(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The file of a Unix socket, which goes when this is dropped, if it is still the one that was made.
+/// The file of a Unix socket. Removes it when dropped, if it is still the file that was made.
 struct SocketFile {
     path: PathBuf,
-    /// Its device and its number there.
+    /// The numbers of its device and of its inode.
     made: (u64, u64),
 }
 
 impl SocketFile {
-    /// The one at `path`; none for a socket without a file.
+    /// The file at `path`; `None` for a socket without a file.
     fn at(path: &Path) -> Option<Self> {
-        // A later change of the folder the process is in must not lead elsewhere.
+        // Absolute, since the process may later change its current folder.
         let path = std::path::absolute(path).ok()?;
         let made = identity(&path)?;
         Some(Self { path, made })
@@ -203,7 +203,7 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if identity(&self.path) == Some(self.made) {
-            // One that stays is replaced by the next server.
+            // If it can't be removed, the next server replaces it.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -251,7 +251,7 @@ mod tests {
         let refused = open(&unix(&path)).await.err().expect("taken");
         assert!(refused.to_string().contains("another server listens"), "{refused}");
         BlockingUnixStream::connect(&path).expect("it still listens");
-        // A link to a socket is no socket either.
+        // A link to a socket is not replaced either.
         let (file, link) = (folder.path().join("a.txt"), folder.path().join("link"));
         fs::write(&file, "kept").expect("written");
         std::os::unix::fs::symlink(&path, &link).expect("linked");

@@ -1,6 +1,6 @@
 //! TLS at the doors: certificates from PEM files, read again when their content changes.
 //!
-//! A pair that can't be used leaves the one in use alone. Connections keep what they were opened with.
+//! If a new pair can't be used, the one in use stays. Connections keep what they were opened with.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,11 +18,10 @@ use super::protocol::Protocol;
 use crate::config::Settings;
 use crate::config::given::Given;
 
-/// The certificates in use.
 pub struct Tls {
     files: Files,
     used: ArcSwap<Acceptors>,
-    /// What the files held that are in use.
+    /// What the files held when the certificates in use were read.
     seen: Mutex<Contents>,
 }
 
@@ -32,7 +31,7 @@ struct Files {
     client_ca: Option<Given>,
 }
 
-/// What the files held.
+/// The content of the files.
 #[derive(PartialEq, Eq)]
 struct Contents {
     cert: Vec<u8>,
@@ -40,7 +39,7 @@ struct Contents {
     client_ca: Option<Vec<u8>>,
 }
 
-/// One for each kind of port.
+/// One acceptor for each kind of port.
 struct Acceptors {
     grpc: TlsAcceptor,
     http: TlsAcceptor,
@@ -48,7 +47,7 @@ struct Acceptors {
 }
 
 impl Tls {
-    /// The certificates of the settings, if they name any. The error is one line that names the file.
+    /// The certificates that the settings name, if they name any. The error is one line that names the file.
     pub fn load(settings: &Settings) -> Result<Option<Self>, String> {
         let (Some(cert), Some(key)) = (&settings.tls_cert, &settings.tls_key) else {
             return Ok(None);
@@ -69,7 +68,8 @@ impl Tls {
         }))
     }
 
-    /// Looks at the files again; says whether new certificates are in use. After an error, those from before are.
+    /// Reads the files again; returns whether new certificates are in use. After an error the ones from before stay in
+    /// use.
     pub fn reload(&self) -> Result<bool, String> {
         let mut seen = self.seen.lock();
         let contents = self.files.read_again(&seen)?;
@@ -81,7 +81,7 @@ impl Tls {
         Ok(true)
     }
 
-    /// Shakes hands with the peers of a kind of port.
+    /// The acceptor for this kind of port.
     pub fn acceptor(&self, protocol: Protocol) -> TlsAcceptor {
         let used = self.used.load();
         match protocol {
@@ -93,7 +93,7 @@ impl Tls {
 }
 
 impl Files {
-    /// What the files hold now; what came by a pipe is as before.
+    /// The content of the files now. What came from a pipe stays as it was.
     fn read_again(&self, before: &Contents) -> Result<Contents, String> {
         let read = |file: &Given, before: &Vec<u8>| match file.again() {
             Ok(now) => Ok(now.unwrap_or_else(|| before.clone())),
@@ -132,7 +132,7 @@ impl Files {
         Ok(Acceptors {
             grpc: config(true, &["h2"])?,
             http: config(true, &["h2", "http/1.1"])?,
-            // Probes have no certificates.
+            // Probes have no certificates of their own.
             operations: config(false, &["h2", "http/1.1"])?,
         })
     }
