@@ -1,4 +1,5 @@
-//! The room for bodies: who holds how much of it, and who may have more. Plain state; what it is for stands in `body_budget.rs`.
+//! Body room: who holds how many bytes of bodies, and who may hold more. Plain state; `body_budget.rs` says what it is
+//! for.
 
 use std::collections::HashMap;
 
@@ -6,29 +7,28 @@ use crate::batching::shares::free;
 use crate::config::bodies::RoomSize;
 use crate::service::messages::{ClientKey, Weight};
 
-/// What a connection may hold of calls that are open to all, messages and answers, in bytes.
+/// The bytes that a connection may hold for calls that need no key, messages and answers together.
 pub const OPEN_ROOM: usize = 16 << 10;
 
-/// A flood has passed when so many bytes were held, and half of them, or less, still are.
+/// A flood is over when at least this many bytes were held, and half of them or less still are.
 pub const FLOOD_BYTES: usize = 16 << 20;
 
-/// The room.
 #[derive(Debug, Default)]
 pub struct Room {
-    /// What is held of the shared part.
+    /// The bytes held of the part that all callers share.
     shared: usize,
-    /// Of that, what each part of a caller holds; those that hold nothing are forgotten.
+    /// How many of `shared` each part of a caller holds. One that holds none has no entry.
     holders: HashMap<Part, usize>,
-    /// What connections hold of their own parts.
+    /// The bytes that connections hold of their own pieces, by the connection's number.
     own: HashMap<u64, usize>,
-    /// What connections hold of calls that are open to all.
+    /// The bytes that connections hold for calls that need no key, by the connection's number.
     open: HashMap<u64, usize>,
-    /// All of it, and the most since the last flood.
+    /// All bytes held now; `peak`: the most since the last flood.
     held: usize,
     peak: usize,
 }
 
-/// A part of a caller.
+/// One of the things that a caller is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Part {
     Connection(u64),
@@ -36,28 +36,27 @@ enum Part {
     Client(ClientKey),
 }
 
-/// Whose a body is: a caller's, in all its parts, or a connection's that makes calls which are open to all.
+/// Whose a body is: a caller's, or a connection's with calls that need no key.
 #[derive(Clone, Copy, Debug)]
 pub struct Owner {
-    /// Its number.
+    /// The connection's number.
     pub connection: u64,
-    /// Nothing for calls that are open to all.
+    /// Absent for calls that need no key.
     pub caller: Option<Caller>,
 }
 
 /// Who calls.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller {
-    /// Its key, if it has one.
     pub key: Option<ClientKey>,
-    /// The client that it names, if it does.
+    /// The client that its header names, if it does.
     pub client: Option<ClientKey>,
-    /// How many shares it has.
+    /// Its weight in the shares.
     pub weight: Weight,
 }
 
 impl Caller {
-    /// Its parts; a client that is its key counts once.
+    /// The things that it is known by. A client that is the same as its key counts once.
     fn parts(&self, connection: u64) -> impl Iterator<Item = Part> {
         let client = self.client.filter(|client| Some(*client) != self.key);
         let named = [self.key.map(Part::Key), client.map(Part::Client)];
@@ -65,24 +64,22 @@ impl Caller {
     }
 }
 
-/// What a body holds.
+/// The bytes of a body, by what they are taken from.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Held {
-    /// Of the part that callers share.
+    /// From the part that all callers share.
     pub shared: usize,
-    /// Of the connection's own part.
+    /// From the connection's own piece.
     pub own: usize,
-    /// Of what its connection has for calls that are open to all.
+    /// From what the connection has for calls that need no key.
     pub open: usize,
 }
 
 impl Held {
-    /// All of it.
     pub fn total(self) -> usize {
         self.shared + self.own + self.open
     }
 
-    /// Adds to it.
     pub fn grow(&mut self, more: Held) {
         self.shared += more.shared;
         self.own += more.own;
@@ -91,7 +88,7 @@ impl Held {
 }
 
 impl Room {
-    /// What so many bytes more would take for a body that holds `held`; nothing if they are too many.
+    /// What `bytes` more would be taken from, for a body that holds `held` already; `None` if there is no room.
     pub fn fit(&self, size: &RoomSize, owner: &Owner, held: Held, bytes: usize) -> Option<Held> {
         let more = self.split(size, owner, bytes);
         let Some(caller) = &owner.caller else {
@@ -106,12 +103,12 @@ impl Room {
         fits.then_some(more)
     }
 
-    /// Whether whoever holds a body holds no more than a share besides.
+    /// Whether a body's owner is within its share with all that it holds.
     pub fn is_within_share(&self, size: &RoomSize, owner: &Owner, held: Held) -> bool {
         let Some(caller) = &owner.caller else {
             return self.open.get(&owner.connection).is_none_or(|open| *open < OPEN_ROOM);
         };
-        // A connection that holds a part of its own and nothing else takes nothing from anybody.
+        // A connection that holds only its own piece takes nothing from others.
         let more = self.holders.get(&Part::Connection(owner.connection)).copied();
         let own = self.own.get(&owner.connection).copied().unwrap_or_default();
         (own < size.own && more.unwrap_or_default() == held.shared)
@@ -120,8 +117,8 @@ impl Room {
                 .all(|(own, free)| own == 0 || held.shared.max(1) <= free)
     }
 
-    /// What each part of a caller holds beside a body, and may hold of the shared part with it: the body is seen as if all of it
-    /// were asked for now.
+    /// For each thing that the caller is known by: the shared bytes that it holds besides this body, and the most that
+    /// it may hold for this body.
     fn free(
         &self,
         size: &RoomSize,
@@ -139,7 +136,7 @@ impl Room {
         })
     }
 
-    /// Where so many bytes go: into the connection's own part, and what is left into the shared one.
+    /// What `bytes` are taken from: the connection's own piece first, then the shared part.
     pub fn split(&self, size: &RoomSize, owner: &Owner, bytes: usize) -> Held {
         if owner.caller.is_none() {
             return Held {
@@ -172,7 +169,7 @@ impl Room {
         self.peak = self.peak.max(self.held);
     }
 
-    /// Takes bytes back; says whether a flood has passed with them.
+    /// Gives bytes back; returns whether that ends a flood.
     pub fn give_back(&mut self, owner: &Owner, held: Held) -> bool {
         subtract(&mut self.own, owner.connection, held.own);
         subtract(&mut self.open, owner.connection, held.open);
@@ -189,7 +186,7 @@ impl Room {
     }
 }
 
-/// Takes bytes from a figure; one that is nothing is forgotten.
+/// Subtracts from an entry; removes it when it comes to zero.
 fn subtract<K: std::hash::Hash + Eq>(figures: &mut HashMap<K, usize>, of: K, bytes: usize) {
     if bytes == 0 {
         return;
@@ -203,12 +200,12 @@ fn subtract<K: std::hash::Hash + Eq>(figures: &mut HashMap<K, usize>, of: K, byt
 }
 
 impl Room {
-    /// All that is held.
+    /// All bytes held now.
     pub fn held(&self) -> usize {
         self.held
     }
 
-    /// Of how many parts of callers and connections anything is known.
+    /// The number of entries, for tests.
     #[cfg(test)]
     pub fn known(&self) -> usize {
         self.holders.len() + self.own.len() + self.open.len()

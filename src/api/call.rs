@@ -1,5 +1,5 @@
-//! A call: what is known before its message is read: its id, its arrival, its deadline. And its end: one log line, one
-//! count.
+//! Call: what is known of a call before its message is read (its id, its arrival, its deadline), and its end: one log
+//! line, one count.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -18,21 +18,20 @@ use crate::service::messages::{CallTimes, ClientKey, Weight};
 use crate::telemetry::line_limit::LineLimit;
 use crate::telemetry::request_id::{RequestId, trace_id};
 
-/// The response header with the number of texts that were answered out of the cache; absent where there is no cache.
+/// The response header with the number of texts that were answered from the cache; absent where the cache is off.
 pub const CACHE_HITS_HEADER: &str = "x-tandem-cache-hits";
 
-/// Which connection a request came on; the server puts it beside each request.
+/// The connection of a request. The server adds it to each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionId {
-    /// Its number.
     pub number: u64,
-    /// Whose it is, by the peer's address.
+    /// The peer, by its address.
     pub peer: ClientKey,
 }
 
 impl ConnectionId {
-    /// The connection of that number, from that address; none for peers on this host, by a Unix socket, who count as one. A network
-    /// of IPv6 is given to one machine at least by its first 64 bits.
+    /// The connection with that number, from that address. Peers without an address, over a Unix socket, count as one.
+    /// Of an IPv6 address the first 64 bits count, since a machine usually has all addresses below them.
     pub fn new(number: u64, peer: Option<IpAddr>) -> Self {
         let peer = match peer.map(|address| address.to_canonical()) {
             Some(IpAddr::V4(address)) => ClientKey::of(&address.octets()),
@@ -43,10 +42,10 @@ impl ConnectionId {
     }
 }
 
-/// How much is known of whoever is behind a connection; the server puts it beside each request. Cheap to clone.
+/// How far the calls of a connection came. The server adds it to each request. Cheap to clone.
 ///
-/// It tells who makes room when all places for connections are taken: callers of health alone before those whose calls were
-/// admitted, who showed a key where keys are needed.
+/// When all places for connections are taken, it decides who makes room: connections that only asked for health go
+/// before those with admitted calls, which showed a key where keys are needed.
 #[derive(Clone, Debug, Default)]
 pub struct Standing(Arc<AtomicU8>);
 
@@ -54,28 +53,28 @@ impl Standing {
     const OPEN: u8 = 1;
     const ADMITTED: u8 = 2;
 
-    /// A call that is open to all was made.
+    /// Records a call that needs no key.
     pub fn called(&self) {
         self.0.fetch_max(Self::OPEN, Ordering::Relaxed);
     }
 
-    /// A call was admitted that is not open to all.
+    /// Records an admitted call of a method that needs a key.
     pub fn admit(&self) {
         self.0.fetch_max(Self::ADMITTED, Ordering::Relaxed);
     }
 
-    /// Whether any call was taken.
+    /// Whether there was any call that was not refused.
     pub fn has_called(&self) -> bool {
         self.0.load(Ordering::Relaxed) >= Self::OPEN
     }
 
-    /// Whether one was admitted.
+    /// Whether a call of a method that needs a key was admitted.
     pub fn is_admitted(&self) -> bool {
         self.0.load(Ordering::Relaxed) >= Self::ADMITTED
     }
 }
 
-/// The largest headers of a call, in bytes: names, values, and 32 for each, as HTTP/2 counts them.
+/// The largest headers of a call, in bytes: names, values, and 32 more for each, as HTTP/2 counts them.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// Refuses headers that are larger than the limit.
@@ -91,7 +90,7 @@ pub fn check_headers(headers: &HeaderMap, path: &str) -> Result<(), Error> {
     Err(error.with_fact("limit_bytes", MAX_HEADER_BYTES))
 }
 
-/// The value of a header that may be given once, if it is there.
+/// The value of a header that may be given once; `None` if it is absent, an error if it is given twice.
 pub fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a HeaderValue>, Error> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -100,15 +99,15 @@ pub fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a
     }
 }
 
-/// The value of the content type, without its parameters; empty where it is not given, or more than once.
+/// The content type without its parameters; empty if it is absent, or given more than once.
 pub fn media_type(headers: &HeaderMap) -> &str {
     let value = only(headers, header::CONTENT_TYPE.as_str()).ok().flatten();
     let value = value.and_then(|value| value.to_str().ok()).unwrap_or("");
     value.split(';').next().unwrap_or("").trim()
 }
 
-/// Who asks, for fair shares: the value of the header that the operator chose, or else the caller's key, or else the
-/// connection. A key with a weight is one client whatever its headers say: it can't make itself many.
+/// The client, for fair shares: the value of the header that the operator chose, or else the caller's key, or else the
+/// connection. A key with a weight is always one client: headers can't split it into many.
 fn client_of(key: Option<&KeyOwner>, named: Option<ClientKey>, connection: u64) -> ClientKey {
     match (key, named) {
         (Some(owner), named) if owner.limits.weight.is_some() || named.is_none() => owner.client,
@@ -120,31 +119,27 @@ fn client_of(key: Option<&KeyOwner>, named: Option<ClientKey>, connection: u64) 
 /// Whether a call needs a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// It is answered to everybody: health.
+    /// No: everybody is answered. For health.
     Open,
-    /// It is answered to those who have a key, where there are keys.
+    /// Yes, where there are keys.
     Keyed,
 }
 
-/// When a request arrived, and when it ends.
+/// When a request arrived, and its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestTime {
-    /// Its arrival.
     pub arrived: Instant,
-    /// Its deadline.
     pub deadline: Instant,
 }
 
-/// What is known of a call; cheap to clone.
+/// A call, before its message is read; cheap to clone.
 #[derive(Clone)]
 pub struct Call {
-    /// Its id.
     pub request_id: RequestId,
-    /// When it arrived.
     pub arrived: Instant,
-    /// The time that its caller gave it, if it said.
+    /// The time that its caller allows, if the headers say so.
     pub timeout: Option<Duration>,
-    /// The bytes of its body, held until it is answered; it knows who holds those of its answer.
+    /// The bytes of its body, held until it is answered. Its holder also holds the answer.
     pub body: Arc<HeldBody>,
     door: &'static str,
     context: Arc<DoorContext>,
@@ -157,7 +152,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// What the headers say of a call at a door, with the time that its caller gives it. Nobody is known to make it.
+    /// A call at a door by its headers, with the time that its caller allows. The caller is not known yet.
     pub fn new(
         context: &Arc<DoorContext>,
         door: &'static str,
@@ -181,8 +176,8 @@ impl Call {
         }
     }
 
-    /// The same, with whoever asks: the owner of the key that was `admitted`, if there is one. Who was not admitted holds what
-    /// those do whose calls are open to all.
+    /// The same call with its caller: the owner of the key that was `admitted`, if there is one. A caller that was not
+    /// admitted holds bytes only like a call that needs no key.
     pub fn by(
         self,
         access: Access,
@@ -224,17 +219,17 @@ impl Call {
         }
     }
 
-    /// How long requests at its door may take.
+    /// The limits on the time of calls.
     pub fn deadlines(&self) -> Deadlines {
         self.context.deadlines
     }
 
-    /// When it ends, if the settings bound it.
+    /// Its deadline, by what its caller allows and by the settings.
     pub fn deadline(&self) -> Instant {
         self.deadlines().deadline(self.arrived, self.timeout)
     }
 
-    /// The time of a request whose message is this call's.
+    /// Its arrival and its deadline.
     pub fn time(&self) -> RequestTime {
         RequestTime {
             arrived: self.arrived,
@@ -242,13 +237,13 @@ impl Call {
         }
     }
 
-    /// Refuses a call whose caller holds its share already: of requests, or of answers that it does not read.
+    /// Refuses a call whose caller holds its share already, of requests or of answers that it has not read.
     pub fn check_room(&self) -> Result<(), Error> {
         self.body.check_share()
     }
 
-    /// Takes a request's texts out of what the caller's key may send; there is no other way to the times that the service asks for.
-    /// Who leaves answers unread may send none.
+    /// Takes a request's texts from the rate of the caller's key. Refuses a caller that leaves answers unread. Only
+    /// this gives the [`CallTimes`] that the service needs, so no door can forget it.
     pub fn take_texts(&self, texts: usize, time: RequestTime) -> Result<CallTimes, Error> {
         self.check_room()?;
         if let Some(limit) = &self.rate_limit {
@@ -264,7 +259,8 @@ impl Call {
         })
     }
 
-    /// Does the work of a call of `method`, and takes note of how it ended: an answer, an error, or a caller who went away.
+    /// Does the work of a call of `method`, and records how it ended: with an answer, an error, or a caller that went
+    /// away.
     pub async fn run<T>(&self, method: &'static str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let _cancels = CancelGuard { call: self, method };
         let outcome = work.await;
@@ -272,21 +268,21 @@ impl Call {
         outcome
     }
 
-    /// Writes the call's log line and counts it; the first call of this function counts, later ones do nothing.
+    /// Writes the call's log line and counts it. Only the first call of this function does anything.
     pub fn finish(&self, method: &'static str, outcome: Result<(), &Error>) {
         if !self.finished.swap(true, Ordering::Relaxed) {
             record(self, method, outcome, self.arrived.elapsed());
         }
     }
 
-    /// Counts one of many requests of a call, by a name of its own. It has no line in the log.
+    /// Counts one of many requests of a call, under a name of its own. Writes no log line.
     pub fn count_request(&self, name: &'static str, failure: Option<&Error>, took: Duration) {
         self.context.metrics.answered(self.door, name, failure, took);
     }
 }
 
-/// A call whose caller went away before the answer is recorded as cancelled when this is dropped, and one whose handler
-/// panics as failed.
+/// Dropped without an outcome, it records the call: as cancelled if its caller went away, as failed if its handler
+/// panicked.
 struct CancelGuard<'a> {
     call: &'a Call,
     method: &'static str,
@@ -303,7 +299,7 @@ impl Drop for CancelGuard<'_> {
     }
 }
 
-// The log is the process's, and so are the bounds on its lines.
+// One for the process, since the log is one too.
 static FAILED_LINES: LazyLock<LineLimit> = LazyLock::new(|| LineLimit::new(MonotonicClock));
 static REFUSED_LINES: LazyLock<LineLimit> = LazyLock::new(|| LineLimit::new(MonotonicClock));
 

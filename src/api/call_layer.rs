@@ -1,8 +1,8 @@
-//! The layer around every call, whatever its protocol: who calls, whether the call is admitted, how long it may take, what becomes of a
-//! failure, and its one line in the log.
+//! Call layer: what happens around every call, whatever its protocol: who calls, whether the call is admitted, how long
+//! it may take, how a failure is answered, and its log line.
 //!
-//! A protocol says what is its own by [`CallProtocol`], which has no defaults. Routes get onto a port as a [`DoorRouter`] alone, and
-//! only this file makes one: a door without the layer does not compile.
+//! A protocol adds what is its own by [`CallProtocol`], which has no defaults. A port takes its routes only as a
+//! [`DoorRouter`], and only this file makes one: a door without the layer does not compile.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -23,49 +23,50 @@ use super::keys::Keys;
 use crate::error::Error;
 use crate::telemetry::request_id::REQUEST_ID_HEADER;
 
-/// A method that was reached answers at the deadline itself, and knows more; this is for those that were not.
+/// A method that was reached answers at the deadline itself, with a better error. Calls that reached none end this much
+/// later.
 const AFTER_DEADLINE: Duration = Duration::from_millis(200);
 
-/// The name in logs and metrics of a method that is not known. Paths from the network never become labels.
+/// The name of an unknown method in logs and metrics. Paths from the network never become metric labels.
 pub const UNKNOWN_METHOD: &str = "unknown";
 
-/// What the layer has to know of a method before it is reached.
+/// What the layer needs to know of a method before it is reached.
 pub trait CallMethod: Send + Sync {
-    /// Its name in logs and metrics.
+    /// The name in logs and metrics.
     fn name(&self) -> &'static str;
     /// Whether it needs a key.
     fn access(&self) -> Access;
-    /// Until when a call of it may take, its message included; nothing for streams, which bound their messages one by one.
+    /// The deadline of a call, for its message too; `None` for streams, which bound each message.
     fn deadline(&self, call: &Call) -> Option<Instant>;
 }
 
-/// What is a protocol's own of the layer.
+/// The parts of the layer that differ by protocol.
 pub trait CallProtocol: Send + Sync + 'static {
-    /// The name of its door in logs and metrics.
+    /// The name of the door in logs and metrics.
     const DOOR: &'static str;
 
-    /// What is known of a method.
+    /// What the protocol knows of a method.
     type Method: CallMethod;
 
-    /// The method at a path; also for a path that is none.
+    /// The method at a path; for an unknown path, a method that stands for none.
     fn method(&self, path: &str) -> Self::Method;
 
-    /// The time that the caller gives the call, if it says.
+    /// The time that the caller allows, if the headers say so.
     fn timeout(&self, headers: &HeaderMap) -> Result<Option<Duration>, Error>;
 
-    /// Where a client that speaks another protocol should go, in words that it reads.
+    /// An answer for a client of another protocol, which that client understands: it says where to go.
     fn refer(&self, request: &Request, call: &Call) -> Option<(Error, Response)>;
 
-    /// What the protocol asks of the head of a request.
+    /// Checks of the request's head that the protocol needs.
     fn check_head(&self, request: &Request) -> Result<(), Error>;
 
-    /// The request as its routes take it, with its body bounded and counted, if that is not for the routes themselves.
+    /// The request with its body bounded and counted, unless its routes do that.
     fn bound_body(&self, request: Request, call: &Call, method: &Self::Method) -> Result<Request, Error>;
 
-    /// A failure as an answer. Every failure that the layer tells goes through here.
+    /// The answer for a failure. Every failure of the layer goes through here.
     fn failed(&self, error: &Error, call: &Call) -> Response;
 
-    /// The answer of a route as the caller gets it, and the failure that it tells, if it does.
+    /// A route's answer as the caller gets it, and the failure that it stands for, if any.
     fn answered(&self, response: Response, call: &Call) -> impl Future<Output = (Response, Option<Error>)> + Send;
 }
 
@@ -74,7 +75,7 @@ pub trait CallProtocol: Send + Sync + 'static {
 pub struct DoorRouter(Router);
 
 impl DoorRouter {
-    /// Puts the layer around `routes`, and around what answers where there is none.
+    /// Puts the layer around `routes`, and around the answer to unknown paths.
     pub fn new<P: CallProtocol>(routes: Router, protocol: P, context: Arc<DoorContext>, keys: Arc<Keys>) -> Self {
         let layer = CallLayer {
             protocol,
@@ -84,7 +85,6 @@ impl DoorRouter {
         Self(routes.layer(from_fn_with_state(Arc::new(layer), around::<P>)))
     }
 
-    /// Answers one request.
     pub fn answer(&self, request: Request) -> impl Future<Output = Result<Response, Infallible>> + use<> {
         self.0.clone().oneshot(request)
     }
@@ -96,46 +96,48 @@ struct CallLayer<P> {
     keys: Arc<Keys>,
 }
 
-/// Runs one call through every step of the layer. The order is the point: each step says why it stands where it stands.
+/// Runs one call through every step of the layer. The order matters: each step says why it stands where it does.
 async fn around<P: CallProtocol>(State(layer): State<Arc<CallLayer<P>>>, request: Request, next: Next) -> Response {
     let protocol = &layer.protocol;
-    // 1. The call is known: its id, its arrival, its time, and by its key who makes it. First, since every answer below names the call and
-    //    counts the time from here, and since nothing may be kept of a body before it is known who holds it.
+    // 1. The call is known: its id, its arrival, its time, and by its key its caller. First, since every answer below
+    //    names the call and counts its time from here, and since no bytes may be kept before it is known who holds them.
     let method = protocol.method(request.uri().path());
-    let (call, admitted) = layer.know(&request, &method);
-    // 2. A client of another protocol is told where to go. Before anything can be refused: it would not understand the refusal.
+    let (call, checks) = layer.know(&request, &method);
+    // 2. A client of another protocol is told where to go. Before anything can be refused, since it would not
+    //    understand that.
     if let Some((error, response)) = protocol.refer(&request, &call) {
         call.finish(UNKNOWN_METHOD, Err(&error));
         return response;
     }
-    let outcome = match layer.admit(request, &call, &method, admitted) {
+    let outcome = match layer.admit(request, &call, &method, checks) {
         Ok(request) => within_bounds(request, next, method.deadline(&call)).await,
         Err(error) => Err(error),
     };
-    // 6. A failure becomes an answer, here for whatever failed above. After all that can fail, and before the answer is counted by it.
+    // 6. A failure becomes an answer. After everything that can fail, and before the answer is counted.
     let (mut response, failure) = match outcome {
         Ok(response) => protocol.answered(response, &call).await,
         Err(error) => (protocol.failed(&error, &call), Some(error)),
     };
-    // 7. The call is counted and has its line in the log, unless its method did that, which knows more.
+    // 7. The call is counted and logged, unless its method has done that, which knows more.
     if let Some(error) = failure {
         call.finish(method.name(), Err(&error));
     }
-    // 8. The answer says whose it is: last, so that no answer goes without. The connection counts what of it waits to be read.
+    // 8. The answer gets the call's id and its holder. Last, so that no answer goes without them. The connection
+    //    counts the bytes that wait to be read.
     response.extensions_mut().insert(call.body.holder().clone());
     let name = HeaderName::from_static(REQUEST_ID_HEADER);
     response.headers_mut().insert(name, call.request_id.header_value());
     response
 }
 
-/// What is known of a call before it is admitted.
-struct Admitted {
+/// The outcomes of the checks that were needed to know the call.
+struct HeadChecks {
     key: Result<(), Error>,
     timeout: Result<(), Error>,
 }
 
 impl<P: CallProtocol> CallLayer<P> {
-    fn know(&self, request: &Request, method: &P::Method) -> (Call, Admitted) {
+    fn know(&self, request: &Request, method: &P::Method) -> (Call, HeadChecks) {
         let arrived = Instant::now();
         let headers = request.headers();
         let (given, timeout) = match self.protocol.timeout(headers) {
@@ -150,35 +152,37 @@ impl<P: CallProtocol> CallLayer<P> {
         let call = Call::new(&self.context, P::DOOR, headers, arrived, given);
         let call = call.by(access, &key, headers, request.extensions());
         let key = key.map(drop);
-        (call, Admitted { key, timeout })
+        (call, HeadChecks { key, timeout })
     }
 
-    /// Lets a call in, or says why not.
+    /// Admits a call, or says why not.
     fn admit(
         &self,
         mut request: Request,
         call: &Call,
         method: &P::Method,
-        admitted: Admitted,
+        checks: HeadChecks,
     ) -> Result<Request, Error> {
-        // 3. Cheapest first, and before anything of the body is read: its head is small and what the protocol asks, its key is known, its time
-        //    can be read, and its caller leaves room to others. (Its texts are taken out of the key's rate once they can be counted:
-        //    `Call::take_texts`.)
+        // 3. Cheap checks first, before any of the body is read: the head is small and as the protocol wants it, the
+        //    key is known, the time can be read, and the caller leaves room to others. (Its texts are taken from the
+        //    key's rate once they can be counted: `Call::take_texts`.)
         check_headers(request.headers(), request.uri().path())?;
         self.protocol.check_head(&request)?;
-        admitted.key?;
-        admitted.timeout?;
+        checks.key?;
+        checks.timeout?;
         call.check_room()?;
-        // 4. The body is bounded and counted: after the call is admitted, so that those who are not cost nothing; before the route, which keeps it.
+        // 4. The body is bounded and counted. After the call is admitted, so that a refused call costs nothing; before
+        //    the route, which keeps it.
         request.extensions_mut().insert(call.clone());
         self.protocol.bound_body(request, call, method)
     }
 }
 
-/// Has a call answered by its route.
+/// Has a call answered by its route, within the call's time.
 async fn within_bounds(request: Request, next: Next, deadline: Option<Instant>) -> Result<Response, Error> {
-    // 5. Time and panics are bounded, around the route and the reading of its message, so that whatever hangs or breaks in there is a failure
-    //    like others. What a handler leaves behind when it panics is dropped with it; what is shared is behind locks that bear it.
+    // 5. Time and panics are bounded, around the route and the reading of its message, so that whatever hangs or
+    //    breaks there is a failure like others. After a panic the handler's own state is dropped; shared state is behind
+    //    locks that survive one.
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
     let answer = match deadline {
         Some(deadline) => tokio::time::timeout_at((deadline + AFTER_DEADLINE).into(), answer)
@@ -210,7 +214,8 @@ mod tests {
         Arc::new(DoorContext::new(&Settings::default(), limits, Metrics::new("")))
     }
 
-    /// The same routes at a door of each protocol, with the calls that the protocol takes for them. None of them leaves any time.
+    /// The same routes behind each protocol's door, with the calls that each protocol takes for them. None of the calls
+    /// allows any time.
     fn doors(routes: &Router) -> [(DoorRouter, http::request::Builder); 2] {
         let keys = Arc::<Keys>::default();
         let there: Arc<str> = "elsewhere".into();
@@ -237,7 +242,7 @@ mod tests {
         ]
     }
 
-    /// How each door tells a reason.
+    /// Checks how each door reports a reason.
     fn assert_told(response: &Response, reason: Reason) {
         let told = match response.headers().get("grpc-status") {
             Some(code) => code.to_str().expect("digits") == reason.grpc_code().to_string(),

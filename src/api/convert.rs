@@ -1,5 +1,5 @@
-//! Wire types to the service's and back. Refuses enumeration values that it does not know; everything else is for
-//! `service/validate.rs`.
+//! Conversion between wire types and the service's types. Refuses unknown enumeration values; all other checks are in
+//! `service/pipeline/validate.rs`.
 
 use std::time::Duration;
 
@@ -13,18 +13,18 @@ use crate::service::limits::RequestLimits;
 use crate::service::messages::{self, ExplainInput, PredictInput, PredictOutput, Priority, Route, ScoreKind};
 use crate::service::status::model_report::ModelReport;
 
-/// The memory that `count` texts with so many bytes in all take: each has a header of 24 bytes beside what it holds.
+/// The RAM that `count` texts with `bytes` in all take: each has a header of 24 bytes besides its content.
 pub fn held_bytes(count: usize, bytes: usize) -> usize {
     count.saturating_mul(size_of::<String>()).saturating_add(bytes)
 }
 
-/// The memory that the texts of a request take.
+/// The RAM that the texts of a request take, in bytes.
 pub fn held_by(request: &pb::PredictRequest) -> usize {
     let texts = request.texts.iter().chain(&request.text_pairs);
     texts.map(|text| held_bytes(1, text.capacity())).sum()
 }
 
-/// A request from the wire.
+/// A request from the wire. Enumeration values must be known.
 pub fn predict_input(request: pb::PredictRequest) -> Result<PredictInput, Error> {
     let route = route(request.route)?;
     let score_kind = match known(request.score_kind, "score_kind")? {
@@ -52,7 +52,7 @@ pub fn predict_input(request: pb::PredictRequest) -> Result<PredictInput, Error>
     })
 }
 
-/// A request for explanations from the wire.
+/// A request for explanations from the wire. Enumeration values must be known.
 pub fn explain_input(request: pb::ExplainRequest) -> Result<ExplainInput, Error> {
     Ok(ExplainInput {
         route: route(request.route)?,
@@ -126,7 +126,7 @@ fn decision(decision: messages::Decision) -> pb::Decision {
 
 fn timing(output: &PredictOutput) -> pb::Timing {
     let timing = &output.timing;
-    // Tiers run one after the other.
+    // Tiers run one after the other, so their times add up.
     let all = |part: fn(&messages::TierTiming) -> Duration| timing.tiers.iter().map(|(_, tier)| part(tier)).sum();
     let tiers = timing.tiers.iter().map(|(which, timing)| pb::TierTiming {
         tier: tier(*which).into(),
@@ -159,7 +159,6 @@ pub(super) fn tier(tier: Tier) -> pb::Tier {
     }
 }
 
-/// Explanations for the wire.
 pub fn explain_response(output: messages::ExplainOutput) -> pb::ExplainResponse {
     pb::ExplainResponse {
         explanations: output.explanations.into_iter().map(explanation).collect(),
@@ -241,6 +240,6 @@ pub(super) fn count(value: usize) -> i32 {
 }
 
 fn duration(value: Duration) -> Option<prost_types::Duration> {
-    // Every duration here was measured by this process and fits.
+    // Never `None`: every duration here was measured by this process and fits.
     prost_types::Duration::try_from(value).ok()
 }

@@ -1,9 +1,8 @@
-//! AdminService between the service and the wire: what became of a reload. Decides nothing.
+//! Conversion for AdminService: the report of a reload. Decides nothing.
 
 use super::pb;
 use crate::service::lifecycle::report::{Outcome, ReloadReport, Verdict};
 
-/// What became of a reload, for the wire.
 pub fn reload_response(report: &ReloadReport) -> pb::ReloadModelsResponse {
     pb::ReloadModelsResponse {
         outcomes: report.outcomes.iter().map(reload_outcome).collect(),
@@ -13,7 +12,7 @@ pub fn reload_response(report: &ReloadReport) -> pb::ReloadModelsResponse {
 }
 
 fn reload_outcome(outcome: &Outcome) -> pb::ReloadOutcome {
-    let mut told = pb::ReloadOutcome {
+    let mut converted = pb::ReloadOutcome {
         name: outcome.model.clone(),
         version: outcome.version.clone(),
         ..pb::ReloadOutcome::default()
@@ -21,23 +20,23 @@ fn reload_outcome(outcome: &Outcome) -> pb::ReloadOutcome {
     let verdict = match &outcome.verdict {
         Verdict::Unchanged => pb::ReloadVerdict::Unchanged,
         Verdict::Exchanged { from } => {
-            told.replaced_version = from.clone().unwrap_or_default();
+            converted.replaced_version = from.clone().unwrap_or_default();
             pb::ReloadVerdict::Exchanged
         }
         Verdict::Refused(refusal) => {
-            (told.stage, told.message) = (refusal.stage.name().to_owned(), refusal.to_string());
+            (converted.stage, converted.message) = (refusal.stage.name().to_owned(), refusal.to_string());
             pb::ReloadVerdict::Refused
         }
         Verdict::RefusedBefore(refusal) => {
-            (told.stage, told.message) = (refusal.stage.name().to_owned(), refusal.to_string());
+            (converted.stage, converted.message) = (refusal.stage.name().to_owned(), refusal.to_string());
             pb::ReloadVerdict::RefusedBefore
         }
         Verdict::Gone => pb::ReloadVerdict::Gone,
         Verdict::Held { newest } => {
-            told.message = format!("version `{newest}` is newer, and was left alone: this one is pinned");
+            converted.message = format!("version `{newest}` is newer, and was left alone: this one is pinned");
             pb::ReloadVerdict::Held
         }
     };
-    told.verdict = verdict.into();
-    told
+    converted.verdict = verdict.into();
+    converted
 }

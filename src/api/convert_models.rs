@@ -1,4 +1,4 @@
-//! ModelService between the wire and the service: what is told of models. Decides nothing.
+//! Conversion for ModelService: reports on models. Decides nothing.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,6 @@ use crate::service::catalog::canary::verdict::Tally;
 use crate::service::catalog::versions::Canary;
 use crate::service::status::model_info::{ModelDetails, ModelPage, ModelVersions, Role};
 
-/// A page of models for the wire.
 pub fn list_models_response(page: ModelPage) -> pb::ListModelsResponse {
     pb::ListModelsResponse {
         models: page.models.into_iter().map(model).collect(),
@@ -20,7 +19,6 @@ pub fn list_models_response(page: ModelPage) -> pb::ListModelsResponse {
     }
 }
 
-/// One model for the wire.
 pub fn get_model_response((details, versions): (ModelDetails, ModelVersions)) -> pb::GetModelResponse {
     pb::GetModelResponse {
         model: Some(model(details)),
@@ -28,7 +26,6 @@ pub fn get_model_response((details, versions): (ModelDetails, ModelVersions)) ->
     }
 }
 
-/// The versions of a model for the wire.
 pub fn model_versions(versions: ModelVersions) -> pb::ModelVersions {
     let refused = versions.refused.map(|refused| pb::ModelVersion {
         version: refused.version,
@@ -91,7 +88,7 @@ fn model(details: ModelDetails) -> pb::Model {
         report,
         role: gets,
     } = details;
-    // What is in force may be less than what its folder says.
+    // The limits in force, which may be lower than in the folder's files.
     let loaded = version.model();
     let manifest = loaded
         .as_ref()
@@ -167,7 +164,7 @@ fn truncation(truncation: Truncation) -> pb::Truncation {
     }
 }
 
-/// A table of the manifest, as it stands there.
+/// A table of the manifest, unchanged.
 fn structure(table: &toml::Table) -> Struct {
     let fields = table.iter().map(|(key, value)| (key.clone(), value_of(value)));
     Struct {
@@ -178,9 +175,9 @@ fn structure(table: &toml::Table) -> Struct {
 fn value_of(value: &toml::Value) -> Value {
     let kind = match value {
         toml::Value::String(text) => Kind::StringValue(text.clone()),
-        // Beyond 2^53 digits are lost, as in all JSON; no metric is that large.
+        // Beyond 2^53 digits are lost, as in all JSON. No metric is that large.
         toml::Value::Integer(number) => Kind::NumberValue(*number as f64),
-        // JSON has no number for these.
+        // JSON has no NaN and no infinity.
         toml::Value::Float(number) if !number.is_finite() => Kind::StringValue(number.to_string()),
         toml::Value::Float(number) => Kind::NumberValue(*number),
         toml::Value::Boolean(truth) => Kind::BoolValue(*truth),

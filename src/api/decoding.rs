@@ -1,5 +1,5 @@
-//! Where messages are decoded: small ones on the spot; what takes longer off the async threads, within the call's deadline,
-//! and little of it at a time.
+//! Decoding of messages: small ones right away on the async thread; larger ones on other threads, within the call's
+//! deadline, and few at a time.
 
 use std::sync::LazyLock;
 
@@ -10,19 +10,19 @@ use super::gzip::unpack;
 use crate::api::body_budget::HeldBody;
 use crate::error::{Error, Reason};
 
-/// Bodies up to this size are decoded on the spot: they take a fraction of a millisecond, and two changes of thread would delay
-/// small ones more than they delay others.
+/// Bodies up to this size are decoded right away: that takes a fraction of a millisecond. Two changes of thread would
+/// delay small bodies more than this delays others.
 pub const ON_THE_SPOT_BYTES: usize = 64 * 1024;
 
-/// How many large messages are decoded at a time, in the whole process: half of the processors' number. The memory that a
-/// decoder needs while it works is bounded by this too.
+/// How many large messages are decoded at a time in the whole process: half the number of processors, at least 1. This
+/// also bounds the RAM that decoders need while they work.
 static PLACES: LazyLock<Semaphore> = LazyLock::new(|| {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     Semaphore::new((processors / 2).max(1))
 });
 
-/// Runs `work` off the async threads. Ends with the call's deadline, by being dropped: work that nobody waits for any more is
-/// told so by the token that it gets, and keeps its place until it ends.
+/// Runs `work` off the async threads. The caller drops this at its deadline; the token then tells the work that nobody
+/// waits. The work keeps its place until it ends.
 pub async fn elsewhere<T: Send + 'static>(
     work: impl FnOnce(&CancellationToken) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -39,7 +39,7 @@ pub async fn elsewhere<T: Send + 'static>(
     })
 }
 
-/// Unpacks a body on the spot, if it is small and stays so; nothing if it does not.
+/// Unpacks a body right away if it is small, packed and unpacked; `None` if not.
 pub fn unpack_small(packed: &[u8], limit: usize, held: &HeldBody) -> Option<Result<Vec<u8>, Error>> {
     if packed.len() > ON_THE_SPOT_BYTES {
         return None;

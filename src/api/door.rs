@@ -1,5 +1,5 @@
-//! What every door does with a request, whatever its protocol: convert, take its texts out of the key's rate, call the service, convert
-//! back.
+//! Door: what every door does with a request, whatever its protocol: convert, take its texts from the key's rate, call
+//! the service, convert back.
 
 use std::sync::Arc;
 
@@ -14,22 +14,20 @@ use crate::service::messages::{PredictInput, PredictOutput};
 /// What the methods of a door work with; cheap to clone.
 #[derive(Clone)]
 pub struct Door {
-    /// The service.
     pub service: Service,
-    /// What the doors share beside it.
+    /// What all doors share besides the service.
     pub context: Arc<DoorContext>,
 }
 
-/// An answer for the wire.
+/// An answer to Predict, for the wire.
 pub struct Predicted {
-    /// The message.
     pub response: pb::PredictResponse,
-    /// How many texts were answered out of the cache; absent where there is none.
+    /// How many texts were answered from the cache; absent where it is off.
     pub cache_hits: Option<usize>,
 }
 
 impl Door {
-    /// The doors of a service, as the settings say.
+    /// A door to this service, by the settings.
     pub fn new(settings: &Settings, service: Service) -> Self {
         let context = DoorContext::new(settings, service.limits(), service.metrics().clone());
         Self {
@@ -38,7 +36,7 @@ impl Door {
         }
     }
 
-    /// Answers a request of `call`, which has `time`.
+    /// Answers a request of `call` that arrived and ends as `time` says.
     pub async fn predict(
         &self,
         call: &Call,
@@ -52,7 +50,7 @@ impl Door {
         })
     }
 
-    /// The same for a request that came in a form of its own.
+    /// The same for a request that is converted already.
     pub async fn answer(&self, call: &Call, time: RequestTime, input: PredictInput) -> Result<PredictOutput, Error> {
         let times = call.take_texts(input.texts.len(), time)?;
         self.service.answer(input, times).await

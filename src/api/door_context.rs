@@ -1,5 +1,5 @@
-//! What the doors work with beside the service: how long calls may take, how large their messages may be, the room for their bodies, and
-//! where calls are counted. One for all doors of a server; the service is asked for none of it.
+//! Door context: what all doors of a server share besides the service: how long calls may take, how large messages may
+//! be, the room for bodies, and the metrics. The doors don't ask the service for any of it.
 
 use std::time::{Duration, Instant};
 
@@ -9,26 +9,23 @@ use crate::config::bodies::{largest_json, largest_message};
 use crate::service::limits::RequestLimits;
 use crate::telemetry::metrics::Metrics;
 
-/// What all doors of a server share.
 pub struct DoorContext {
-    /// How long calls may take.
     pub deadlines: Deadlines,
-    /// The limits on one request, which are the service's too.
+    /// The limits on one request, the same as the service's.
     pub limits: RequestLimits,
-    /// The largest Protobuf message that a legal request can be, in bytes.
+    /// The size of the largest Protobuf message that a valid request can have, in bytes.
     pub max_message_bytes: usize,
-    /// The largest JSON document that a legal request can be, in bytes.
+    /// The size of the largest JSON document that a valid request can have, in bytes.
     pub max_json_bytes: usize,
-    /// The header whose value tells clients apart; none if connections do.
+    /// The header whose value tells clients apart; absent if connections do.
     pub client_header: Option<String>,
-    /// The bound on the bytes of bodies, of all doors together.
+    /// The bound on the bytes of bodies.
     pub bodies: BodyBudget,
-    /// Where calls are counted.
     pub metrics: Metrics,
 }
 
 impl DoorContext {
-    /// What the settings say, for a service with these limits on one request.
+    /// By the settings, for a service with these limits on one request.
     pub fn new(settings: &Settings, limits: RequestLimits, metrics: Metrics) -> Self {
         let RequestLimits {
             max_texts,
@@ -49,17 +46,17 @@ impl DoorContext {
     }
 }
 
-/// How long requests may take.
+/// The limits on the time of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
-    /// For a request that does not say.
+    /// The time of a request whose caller says none.
     pub default_timeout: Duration,
-    /// The longest that is kept.
+    /// The longest time that a caller gets.
     pub max_timeout: Duration,
 }
 
 impl Deadlines {
-    /// The deadline of a request that arrived at `arrived` and asked for `timeout`, if it did.
+    /// The deadline of a request that arrived at `arrived` and whose caller allows `timeout`, if it says so.
     pub fn deadline(&self, arrived: Instant, timeout: Option<Duration>) -> Instant {
         arrived + timeout.unwrap_or(self.default_timeout).min(self.max_timeout)
     }

@@ -1,4 +1,5 @@
-//! Unpacking gzip (RFC 1952): a few bytes can become megabytes, so what comes out is bounded, and counted before it is kept.
+//! Unpacking gzip (RFC 1952). A few bytes can become megabytes, so what comes out is bounded, and counted before it is
+//! kept.
 
 use std::io::Read;
 
@@ -8,17 +9,17 @@ use tokio_util::sync::CancellationToken;
 use crate::api::body_budget::HeldBody;
 use crate::error::{Error, Reason};
 
-/// The most members of one body. Files of many members have one for some 64 KiB; each takes its time, an empty one too.
+/// The most members of one body. Files with many members have one for about 64 KiB; even an empty one takes time.
 const MAX_MEMBERS: usize = 4096;
 /// How much is unpacked at a time, in bytes.
 const PIECE_BYTES: usize = 16 * 1024;
-/// The room that is taken first, in bytes; it doubles from there.
+/// The first allocation, in bytes; it doubles from there.
 const FIRST_BYTES: usize = 1024;
 
 /// Unpacks every member of `packed`, one after the other.
 ///
-/// Fails where the outcome is larger than `limit` bytes, where `held` has no room for it, and where something is not gzip
-/// between the first byte and the last. Ends early, with any error, once `cancelled` tells that nobody waits.
+/// Fails if the result is larger than `limit` bytes, if `held` has no room for it, or if anything between the first
+/// byte and the last is not gzip. Ends early, with any error, once `cancelled` says that nobody waits.
 pub fn unpack(packed: &[u8], limit: usize, held: &HeldBody, cancelled: &CancellationToken) -> Result<Vec<u8>, Error> {
     let mut rest = packed;
     let mut whole = Vec::new();
@@ -43,7 +44,7 @@ pub fn unpack(packed: &[u8], limit: usize, held: &HeldBody, cancelled: &Cancella
     Ok(whole)
 }
 
-/// Adds a piece; room for it is counted before it is taken.
+/// Appends a piece; its room is counted before it is taken.
 fn append(whole: &mut Vec<u8>, piece: &[u8], limit: usize, held: &HeldBody) -> Result<(), Error> {
     let length = whole.len() + piece.len();
     if length > limit {
@@ -81,7 +82,7 @@ mod tests {
         packer.finish().expect("a Vec takes every write")
     }
 
-    /// A body of the only caller in a room of so many bytes.
+    /// The body of the only caller, in a room of `room` bytes.
     fn body(room: usize) -> HeldBody {
         let size = RoomSize {
             shared: room,

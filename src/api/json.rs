@@ -1,6 +1,6 @@
-//! proto3 JSON for the messages of our API, both ways. Knows no message by name and decides nothing about what a field
-//! may hold: that is for `service/validate.rs`. Only how much a document may become is bounded here, before anything is
-//! built: three bytes can be a text of 24.
+//! proto3 JSON for the messages of our API, both ways. Knows no message by name, and decides nothing about what a field
+//! may hold; `service/pipeline/validate.rs` does. Only the size that a document may grow to is bounded here, before
+//! anything is built: three bytes can become a text of 24.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -13,22 +13,22 @@ use super::schema;
 use crate::error::{Error, Reason};
 use crate::service::pipeline::validate::too_many_texts;
 
-/// The most of a field's path that an error tells, in bytes.
+/// The most of a field's path that an error quotes, in bytes.
 pub const MAX_PATH_BYTES: usize = 80;
 
-/// What a document may become.
+/// The bounds on what a document is decoded to.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// The most items in a list.
     pub items: usize,
-    /// The most bytes in its texts, and in the names of its fields, escapes undone.
+    /// The most bytes in all its texts, and as many in the names of its fields; escapes count as what they stand for.
     pub bytes: usize,
 }
 
-/// What a document becomes.
+/// The size of what a document is decoded to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
-    /// The texts in lists.
+    /// The number of texts in lists.
     pub items: usize,
     /// The bytes of all texts.
     pub bytes: usize,
@@ -37,27 +37,27 @@ pub struct Size {
 /// Why a document was not read.
 #[derive(Debug)]
 pub enum Refused {
-    /// It can't be read as what it is meant to be.
+    /// It is not valid JSON of the expected form.
     Malformed(serde_path_to_error::Error<serde_json::Error>),
-    /// It would become more than it may, or a field of it is at fault.
+    /// It would be decoded to more than it may, or a field is at fault.
     Told(Error),
 }
 
 /// The fields that a document may have.
 #[derive(Clone, Debug)]
 pub enum Fields {
-    /// Those of a message.
+    /// The fields of a message.
     Of(MessageDescriptor),
-    /// Those of these names.
+    /// Fields of these names.
     Named(&'static [&'static str]),
 }
 
-/// A field: its number, its name in errors, and the message that it holds, if it does.
+/// A field: its number, its name in errors, and the type of the message in it, if it holds one.
 struct Field {
     number: usize,
     name: String,
     message: Option<MessageDescriptor>,
-    /// The values that it may have, if it is one of a few.
+    /// The values that it may have, if it is an enumeration.
     choices: Option<EnumDescriptor>,
 }
 
@@ -90,7 +90,7 @@ impl Fields {
         }
     }
 
-    /// Their names as JSON has them.
+    /// The names as JSON writes them, for an error.
     fn names(&self) -> String {
         let names: Vec<String> = match self {
             Self::Of(message) => message.fields().map(|field| field.json_name().to_owned()).collect(),
@@ -100,7 +100,8 @@ impl Fields {
     }
 }
 
-/// Reads a message, however large. Unknown fields, fields set twice and wrong types are errors, with the path of the field.
+/// Reads a message of any size. Unknown fields, fields that are set twice and wrong types are errors, with the field's
+/// path.
 pub fn decode<T: prost::Message + prost::Name + Default>(json: &[u8]) -> Result<T, Refused> {
     let all = Bounds {
         items: usize::MAX,
@@ -110,13 +111,13 @@ pub fn decode<T: prost::Message + prost::Name + Default>(json: &[u8]) -> Result<
     build(json)
 }
 
-/// Reads a message of which [`measure`] was asked.
+/// Reads a message that [`measure`] has passed.
 pub fn build<T: prost::Message + prost::Name + Default>(json: &[u8]) -> Result<T, Refused> {
     let dynamic = with_path(json, schema::message::<T>()).map_err(Refused::Malformed)?;
     Ok(dynamic.transcode_to().expect("both sides have the same schema"))
 }
 
-/// Writes a message: lowerCamelCase names, fields with default values too.
+/// Writes a message, with lowerCamelCase names; fields with default values are written too.
 pub fn encode<T: prost::Message + prost::Name>(message: &T) -> Vec<u8> {
     let mut dynamic = DynamicMessage::new(schema::message::<T>());
     dynamic
@@ -130,7 +131,7 @@ pub fn encode<T: prost::Message + prost::Name>(message: &T) -> Vec<u8> {
     out.into_inner()
 }
 
-/// Runs one pass over the whole body; what follows the value but white space is an error too.
+/// Parses the whole body once. Anything but white space after the value is an error.
 pub fn with_path<'de, S: DeserializeSeed<'de>>(
     json: &'de [u8],
     seed: S,
@@ -145,10 +146,11 @@ pub fn with_path<'de, S: DeserializeSeed<'de>>(
     Ok(value)
 }
 
-/// Tells how large what a document holds is, and builds nothing. Refuses what is over the bounds as soon as it is seen, and a
-/// field that is set twice, under one spelling or under two (`topK` and `top_k`): what builds messages takes the last.
+/// Measures what a document would be decoded to; builds nothing. Refuses what is over the bounds as soon as it is seen,
+/// and a field that is set twice, in one spelling or in two (`topK` and `top_k`): decoding would take the last one
+/// silently.
 ///
-/// A field that nobody knows, and a value that is none of a field's few, are refused with those that are known.
+/// Refuses unknown fields and unknown enumeration values, and lists the known ones.
 pub fn measure(json: &[u8], fields: Fields, bounds: Bounds) -> Result<Size, Refused> {
     let mut seen = Seen {
         bounds,
@@ -168,30 +170,30 @@ pub fn measure(json: &[u8], fields: Fields, bounds: Bounds) -> Result<Size, Refu
     }
 }
 
-/// What was seen of a document so far.
+/// What the pass has seen so far.
 struct Seen {
     bounds: Bounds,
     size: Size,
-    /// The bytes of names.
+    /// The bytes of field names.
     names: usize,
-    /// Why the pass ended before the document did.
+    /// Why the pass ended early.
     stop: Option<Stop>,
 }
 
 enum Stop {
-    /// What reads the document next gets no further.
+    /// Decoding will fail here too, and explains it better.
     Unreadable,
     TooMuch(Error),
-    /// A field is at fault: of this name, if it is not part of the path yet.
+    /// A field is at fault. `name` is absent if the path already has it.
     Field {
         name: Option<String>,
         problem: String,
     },
 }
 
-/// A field at fault, by its path, of which only so much is told, and as one line.
+/// The error for a field, by its path, which is cut and made one line.
 fn at_fault(path: &str, name: Option<&str>, problem: String) -> Error {
-    // A point or a question mark stands for a place before any field.
+    // serde_path_to_error writes a point or a question mark for a place before any field.
     let parent = Some(path).filter(|path| !["", ".", "?"].contains(path));
     let path: Vec<&str> = parent.into_iter().chain(name).collect();
     let path = path.join(".").replace(char::is_control, "\u{fffd}");
@@ -202,7 +204,7 @@ fn at_fault(path: &str, name: Option<&str>, problem: String) -> Error {
 }
 
 impl Seen {
-    /// Ends the pass.
+    /// Ends the pass early.
     fn stop<T, E: serde::de::Error>(&mut self, why: Stop) -> Result<T, E> {
         self.stop = Some(why);
         Err(E::custom("stopped"))
@@ -226,7 +228,7 @@ impl Seen {
     }
 }
 
-/// An object with fields, or a list of them.
+/// An object with these fields, or a list of such objects.
 struct Object<'a>(Fields, &'a mut Seen);
 
 impl<'de> DeserializeSeed<'de> for Object<'_> {
@@ -278,7 +280,7 @@ impl<'de> Visitor<'de> for Object<'_> {
     }
 }
 
-/// The value of a field, or, without a name, an item of its list.
+/// The value of a field (`list` is the field's name), or an item of its list (no name).
 struct Value<'a> {
     seen: &'a mut Seen,
     list: Option<&'a str>,
@@ -325,7 +327,7 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let Self { seen, list, choices } = self;
-        // A list in a list is no type that a field has: what builds messages refuses it.
+        // A list within a list fits no field: decoding refuses it.
         let Some(name) = list else {
             return seen.stop(Stop::Unreadable);
         };

@@ -1,4 +1,4 @@
-//! How keys are written in a file and in a variable of the environment. No error quotes a token.
+//! Key lines: how keys are written in a file and in an environment variable. No error quotes a token.
 
 use sha2::{Digest, Sha256};
 
@@ -9,24 +9,24 @@ use crate::telemetry::visible::is_hidden;
 const MIN_TOKEN_BYTES: usize = 16;
 /// The longest token, in bytes.
 pub(super) const MAX_TOKEN_BYTES: usize = 1024;
-/// A line as it was written.
+/// One key as it was written.
 pub(super) struct Line {
-    /// Whose key it is.
+    /// The name of the key's owner.
     pub(super) name: String,
     /// The SHA-256 of the token.
     pub(super) digest: [u8; 32],
-    /// None if it says nothing of limits.
+    /// Absent if the line gives no limits.
     pub(super) limits: Option<KeyLimits>,
 }
 
-/// The keys of a file: `name:token` a line and, after white space, limits. A line that is empty or begins with `#` says nothing,
-/// whatever else it holds.
+/// The keys of a file: one `name:token` on a line, then white space and limits, if any. A line that is empty or begins
+/// with `#` is skipped.
 pub(super) fn parse_file(text: &str) -> Result<Vec<Line>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut keys = Vec::new();
     for (at, line) in text.split('\n').enumerate() {
         let place = format!("line {}", at + 1);
-        if says_something(line, &place)? {
+        if holds_keys(line, &place)? {
             if line.contains(',') {
                 return Err(format!(
                     "{place} has a comma: a file has one key a line, and its comments have lines of their own"
@@ -38,12 +38,12 @@ pub(super) fn parse_file(text: &str) -> Result<Vec<Line>, String> {
     Ok(keys)
 }
 
-/// The keys of a variable: the same, and a line may hold several between commas, but no comment after one.
+/// The keys of a variable. The same form, but a line may hold several keys between commas, and no comment after one.
 pub(super) fn parse_variable(text: &str) -> Result<Vec<Line>, String> {
     let mut keys = Vec::new();
     for (at, line) in text.split('\n').enumerate() {
         let place = format!("line {}", at + 1);
-        if !says_something(line, &place)? {
+        if !holds_keys(line, &place)? {
             continue;
         }
         for key in line.split(',').filter(|key| !key.trim().is_empty()) {
@@ -59,9 +59,9 @@ pub(super) fn parse_variable(text: &str) -> Result<Vec<Line>, String> {
     Ok(keys)
 }
 
-/// Whether a line is more than a comment. Lines end with LF or CR LF; a character that some programs show as the end of a line, or
-/// not at all, is an error even in a comment: people would read something else than what counts.
-fn says_something(line: &str, place: &str) -> Result<bool, String> {
+/// Whether a line holds keys. Lines end with LF or CR LF. A character that some programs show as a line end, or not at
+/// all, is an error even in a comment: people would not see what counts.
+fn holds_keys(line: &str, place: &str) -> Result<bool, String> {
     let line = line.strip_suffix('\r').unwrap_or(line);
     if let Some(hidden) = line.chars().find(|&value| value != '\t' && is_hidden(value)) {
         let code = u32::from(hidden);
@@ -73,7 +73,7 @@ fn says_something(line: &str, place: &str) -> Result<bool, String> {
     Ok(!line.is_empty() && !line.starts_with('#'))
 }
 
-/// One key.
+/// Parses one key with its limits.
 fn parse(key: &str, place: &str) -> Result<Line, String> {
     let (name, token) = key
         .trim()

@@ -1,6 +1,7 @@
-//! Who may call: bearer tokens by name, from a file and from the environment, each with the limits of its name.
+//! Keys: who may call. Bearer tokens by name, from a file and from the environment, each with the limits of its name.
 //!
-//! Only SHA-256 digests are kept, and all of them are compared in constant time. No token may get into a log or an error.
+//! Only SHA-256 digests are kept, and all of them are compared in constant time. No token may get into a log or an
+//! error.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,10 +19,10 @@ use crate::config::given::Given;
 use crate::error::{Error, Reason};
 use crate::service::messages::ClientKey;
 
-/// The most keys: every call is compared with each.
+/// The most keys: each call is compared with all of them.
 const MAX_KEYS: usize = 256;
 
-/// The keys that are known; none admits everybody.
+/// The known keys. With none, everybody is admitted.
 #[derive(Default)]
 pub struct Keys {
     file: Option<Given>,
@@ -29,11 +30,9 @@ pub struct Keys {
     known: ArcSwap<Vec<Key>>,
 }
 
-/// A variable of the environment that holds keys.
+/// An environment variable that holds keys.
 pub struct Variable {
-    /// Its name.
     pub name: &'static str,
-    /// Its value.
     pub value: String,
 }
 
@@ -43,19 +42,19 @@ struct Key {
     owner: KeyOwner,
 }
 
-/// Whom a key belongs to, and what that one may do.
+/// The owner of a key, and the limits that hold for it.
 #[derive(Clone, Debug)]
 pub struct KeyOwner {
-    /// Who it is, for fair shares.
+    /// The owner, for fair shares.
     pub client: ClientKey,
-    /// The limits of the name.
+    /// The limits of the owner's name.
     pub limits: KeyLimits,
-    /// What is left of its rate; one for all keys of the name.
+    /// What is left of the owner's rate; shared by all keys of the name.
     pub rate_limit: Option<Arc<RateLimit>>,
 }
 
 impl PartialEq for Key {
-    /// What is left of a rate is no part of a key.
+    /// Ignores what is left of the rate, which is not part of a key.
     fn eq(&self, other: &Self) -> bool {
         let parts = |key: &Self| (key.digest, key.owner.client, key.owner.limits);
         parts(self) == parts(other)
@@ -63,8 +62,8 @@ impl PartialEq for Key {
 }
 
 impl Keys {
-    /// The keys of a file and of a variable's value: `name:token` and the name's limits a line, in the variable between commas
-    /// too. The error is one line.
+    /// Reads the keys of a file and of a variable: `name:token` and the name's limits on each line; in the variable
+    /// also between commas. The error is one line.
     pub fn load(file: Option<&Path>, variable: Option<Variable>) -> Result<Self, String> {
         let named = |file: &Path, problem: String| format!("{}: {problem}", file.display());
         let read = |file: &Path| Given::open(file).map_err(|problem| named(file, problem));
@@ -78,8 +77,8 @@ impl Keys {
         Ok(keys)
     }
 
-    /// Reads the file again; says whether something changed. After an error, the keys are those from before; so are those that
-    /// came by a pipe.
+    /// Reads the file again; returns whether something changed. After an error the keys from before stay in use, and so
+    /// do those that came from a pipe.
     pub fn reload(&self) -> Result<bool, String> {
         let Some(file) = &self.file else { return Ok(false) };
         match file.again() {
@@ -89,7 +88,7 @@ impl Keys {
         }
     }
 
-    /// The keys are those of this content of the file, and of the variable, from now on.
+    /// Replaces the keys by those of this content of the file, and of the variable.
     fn take(&self, content: Option<Vec<u8>>) -> Result<bool, String> {
         let mut known = Vec::new();
         if let Some((file, content)) = self.file.as_ref().zip(content) {
@@ -97,7 +96,7 @@ impl Keys {
             let text = String::from_utf8(content).map_err(|_| problem("is not UTF-8".into()))?;
             known.extend(parse_file(&text).map_err(problem)?);
             if known.is_empty() {
-                // An empty file must not open the door to everybody.
+                // An emptied file must not admit everybody.
                 return Err(problem("holds no keys, it needs name:token a line".into()));
             }
         }
@@ -122,12 +121,12 @@ impl Keys {
         Ok(changed)
     }
 
-    /// Whether there are no keys.
+    /// Whether there are no keys, so that everybody is admitted.
     pub fn admits_everybody(&self) -> bool {
         self.known.load().is_empty()
     }
 
-    /// Whose call it is; nobody's in particular where there are no keys.
+    /// The owner of the call's key; `None` where there are no keys.
     pub fn admit(&self, headers: &HeaderMap) -> Result<Option<KeyOwner>, Error> {
         let known = self.known.load();
         if known.is_empty() {
@@ -136,7 +135,7 @@ impl Keys {
         let token = bearer(headers).ok_or_else(|| refused("the call needs a key: authorization: Bearer <token>"))?;
         let digest: [u8; 32] = Sha256::digest(token).into();
         let mut found = None;
-        // Every key is compared, so that the time does not tell which one came close.
+        // Compares every key, so that the time does not tell which one was close.
         for key in known.iter() {
             if bool::from(key.digest.ct_eq(&digest)) {
                 found = Some(&key.owner);
@@ -159,8 +158,8 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
         .filter(|token| token.len() <= MAX_TOKEN_BYTES)
 }
 
-/// Gives each line the limits of its name, which any of the name's lines may say. A rate that a name had before goes on where it
-/// was, so that reading the file again gives nobody a new burst.
+/// Gives each line the limits of its name, which any line of that name may give. A rate that the name had before keeps
+/// its state, so that reading the file again gives nobody a new burst.
 fn settle(lines: Vec<Line>, before: &[Key]) -> Result<Vec<Key>, String> {
     let mut owners: HashMap<String, KeyOwner> = HashMap::new();
     for (at, line) in lines.iter().enumerate() {
@@ -251,7 +250,8 @@ mod tests {
         };
         let of_variable = |text: &str| Keys::load(None, Some(variable(text)));
         let knows = |keys: &Keys, token: &str| keys.admit(&with(&format!("Bearer {token}"))).is_ok();
-        // What stands between two keys: whether each is let in, in a file and in a variable; otherwise the text is refused.
+        // For each separator: whether it may stand between two keys, in a file and in a variable. Otherwise the text
+        // is refused.
         for (separator, in_file, in_variable) in [
             ("\n", true, true),
             ("\r\n", true, true),
@@ -282,7 +282,7 @@ mod tests {
                     }
                 }
             }
-            // After a comment: only a line end that everybody sees as one ends it.
+            // After a comment, only a line end that every program shows as one may end it.
             let revoked = format!("a:{FIRST}\n# revoked 2026-11-01{separator}old:{SECOND}");
             let ends = separator.trim_matches([' ', '\t']);
             for loaded in [of_file(&revoked), of_variable(&revoked)] {

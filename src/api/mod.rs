@@ -1,9 +1,11 @@
-//! The doors: gRPC and HTTP. Each converts a request, calls the service, and converts the answer back; no decisions.
+//! The doors: gRPC and HTTP. Each converts a request, calls the service, and converts the answer back; they decide
+//! nothing.
 //!
-//! Shared by both: [`call_layer`] (what stands around every call), [`call`] (what is known of one before its message), [`door`] (what becomes of
-//! its request) and [`door_context`] (what that takes beside the service), [`body_budget`] (what bodies may hold), [`convert`], [`convert_models`] and [`convert_admin`] (wire
-//! types to the service's and back), [`json`] (the wire types in proto3 JSON), [`schema`] (what methods take), [`decoding`] and [`gzip`] (reading
-//! what is large), [`keys`] (who may call), [`rate_limit`] (and how much).
+//! Shared by both: [`call_layer`] (around every call), [`call`] (what is known of a call before its message), [`door`]
+//! (what is done with its request), [`door_context`] (what that needs besides the service), [`body_budget`] (how many
+//! bytes bodies may hold), [`convert`], [`convert_models`] and [`convert_admin`] (wire types to the service's and
+//! back), [`json`] (proto3 JSON), [`schema`] (the types of methods), [`decoding`] and [`gzip`] (reading what is large),
+//! [`keys`] (who may call) and [`rate_limit`] (how often).
 
 pub mod body_budget;
 mod body_room;
@@ -30,5 +32,5 @@ pub mod pb {
     tonic::include_proto!("tandem.v1");
 }
 
-/// The descriptor set of `proto/tandem/v1`, with comments: what reflection tells.
+/// The descriptor set of `proto/tandem/v1`, with comments, for reflection.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tandem_descriptor.bin"));

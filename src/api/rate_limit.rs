@@ -1,4 +1,5 @@
-//! What a key may do: its texts a second, and its share of a busy server. Time is a clock that is passed in.
+//! Rate limits: what a key may do: its texts per second, and its weight on a busy server. Time comes from a clock that
+//! is passed in.
 
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -11,33 +12,33 @@ use governor::{Quota, RateLimiter};
 use crate::error::{Error, Reason};
 use crate::service::messages::Weight;
 
-/// The most texts a second, and at once, that a limit may say: more is no limit.
+/// The largest value for texts per second and for the burst; more would be no limit.
 const MOST_TEXTS: u32 = 1_000_000;
 /// The largest weight.
 const MOST_WEIGHT: u32 = 100;
 
-/// The limits of one key, as its line says them.
+/// The limits of one key, as its line gives them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyLimits {
-    /// How many texts it may send; as many as it likes, if absent.
+    /// The texts that it may send; absent for no limit.
     pub rate: Option<Rate>,
-    /// Its part of a busy server beside the others'; one, if absent.
+    /// Its weight in fair shares; absent for 1.
     pub weight: Option<Weight>,
 }
 
-/// Texts by time.
+/// Texts over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// In the long run, each second.
+    /// In the long run.
     pub texts_per_second: NonZeroU32,
-    /// At once, after a while without any.
+    /// At once, after a pause.
     pub burst: NonZeroU32,
 }
 
 impl FromStr for KeyLimits {
     type Err = String;
 
-    /// Reads `texts_per_second=100 burst=200 weight=2`, each at most once, in any order. The error holds no value.
+    /// Parses `texts_per_second=100 burst=200 weight=2`, each at most once, in any order. The error quotes no value.
     fn from_str(text: &str) -> Result<Self, String> {
         let (mut per_second, mut burst, mut weight) = (None, None, None);
         for word in text.split_whitespace() {
@@ -68,7 +69,6 @@ impl FromStr for KeyLimits {
     }
 }
 
-/// What is left of a rate.
 #[derive(Debug)]
 pub struct RateLimit<C: Clock = MonotonicClock> {
     limiter: RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>,
@@ -77,7 +77,7 @@ pub struct RateLimit<C: Clock = MonotonicClock> {
 }
 
 impl<C: Clock + Clone> RateLimit<C> {
-    /// All of a burst.
+    /// Begins with a whole burst.
     pub fn new(rate: Rate, clock: C) -> Self {
         let quota = Quota::per_second(rate.texts_per_second).allow_burst(rate.burst);
         Self {
@@ -87,20 +87,19 @@ impl<C: Clock + Clone> RateLimit<C> {
         }
     }
 
-    /// The rate.
     pub fn rate(&self) -> Rate {
         self.rate
     }
 
-    /// Takes the texts of one request, all or none. One without any counts as one.
+    /// Takes the texts of one request, all or none. A request without texts counts as one text.
     pub fn take(&self, texts: usize) -> Result<(), Error> {
-        let asked = u32::try_from(texts).unwrap_or(u32::MAX);
-        let asked = NonZeroU32::new(asked).unwrap_or(NonZeroU32::MIN);
+        let texts = u32::try_from(texts).unwrap_or(u32::MAX);
+        let texts = NonZeroU32::new(texts).unwrap_or(NonZeroU32::MIN);
         let Rate {
             texts_per_second,
             burst,
         } = self.rate;
-        match self.limiter.check_n(asked) {
+        match self.limiter.check_n(texts) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(later)) => Err(Error {
                 retry_after: Some(later.wait_time_from(self.clock.now())),
@@ -109,7 +108,7 @@ impl<C: Clock + Clone> RateLimit<C> {
                 ))
             }
             .with_fact("texts_per_second", texts_per_second)),
-            // However long it waits, so many are never allowed at once.
+            // Waiting would not help: this many are never allowed at once.
             Err(_) => Err(refused(format!("the key may send at most {burst} texts at once")).with_fact("burst", burst)),
         }
     }

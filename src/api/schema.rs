@@ -1,4 +1,5 @@
-//! What every method takes, by the descriptors that the build wrote: for whatever reads messages without knowing them by name.
+//! Schema: the request type of every method, from the descriptors that the build wrote. For code that reads messages
+//! without knowing them by name.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -22,7 +23,7 @@ static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     pool
 });
 
-/// Every method by its path.
+/// The methods by path.
 static METHODS: LazyLock<HashMap<String, MethodDescriptor>> = LazyLock::new(|| {
     let methods = POOL
         .services()
@@ -37,12 +38,12 @@ pub fn message<T: prost::Name>() -> MessageDescriptor {
         .expect("the type was generated from this descriptor set")
 }
 
-/// The method at a path; nothing for a path that is none.
+/// The method at a path; `None` for an unknown path.
 pub fn method(path: &str) -> Option<&'static MethodDescriptor> {
     METHODS.get(path)
 }
 
-/// The most items that a list of a message may have.
+/// The most items that a list of this message may have.
 pub fn max_items(message: &MessageDescriptor, limits: RequestLimits) -> usize {
     match message.full_name() {
         "tandem.v1.ExplainRequest" => limits.max_texts.min(MAX_EXPLAINED_TEXTS),

@@ -1,4 +1,4 @@
-//! AdminService over gRPC, on the admin port alone: convert, have the service do it, convert back.
+//! AdminService over gRPC, on the admin port only: convert, have the service do it, convert back.
 
 use tonic::{Request, Response, Status};
 
@@ -11,18 +11,16 @@ use crate::error::Error;
 use crate::service::Service;
 use crate::service::lifecycle::commands::Warning;
 
-/// The gRPC face of what operators do.
 pub struct AdminApi {
     service: Service,
 }
 
 impl AdminApi {
-    /// A face of `service`.
     pub fn new(service: Service) -> Self {
         Self { service }
     }
 
-    /// Does something until the call's deadline; past it the work goes on, and nobody waits for it.
+    /// Waits for an operation until the call's deadline. After that the operation goes on, but nobody waits for it.
     async fn answered<T>(
         &self,
         call: &Call,
@@ -36,7 +34,7 @@ impl AdminApi {
         respond(call, method, within).await
     }
 
-    /// The state that results, and what else is to be said.
+    /// The versions of the model after the operation, and the operation's warning.
     fn state(&self, name: &str, warning: Warning) -> Result<(Option<pb::ModelVersions>, String), Error> {
         let (_, versions) = self.service.get_model(name)?;
         Ok((

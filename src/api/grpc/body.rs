@@ -1,9 +1,9 @@
-//! The body of a gRPC call, whatever its method: counted as it comes, cut into messages to see how long they are and when they
-//! end, and given a bounded time.
+//! Body of a gRPC call, of any method: counted as it comes, cut into messages to see how long they are and when they
+//! end, and bounded in time.
 //!
-//! What all bodies together hold is bounded. A call's first message must be whole within the call's time, and so must the whole
-//! body where one message is all that there may be. On a stream, there may be any time between messages; one that has begun
-//! must be whole within the usual time of a call.
+//! The bytes of all bodies together are bounded. A call's first message must be whole within the call's time; where a
+//! method takes one message, so must the whole body. On a stream any time may pass between messages, but one that has
+//! begun must be whole within the usual time of a call.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,25 +22,25 @@ use crate::api::call::Call;
 use crate::error::{Error, Reason};
 use crate::telemetry::request_id::RequestId;
 
-/// The head of a message: whether it is compressed, and its length.
+/// The bytes of a message's head: whether it is compressed, and its length.
 const HEAD_BYTES: usize = 5;
 
-/// Of the time in which a handler did not read on, no more than this counts against the sender.
+/// While a handler does not read on, at most this much counts against the sender's time.
 const TICK: Duration = Duration::from_secs(1);
 
-/// A body whose bytes are counted before anybody keeps them.
+/// A body whose bytes are counted before they are kept.
 pub struct CountedBody {
     body: Body,
     held: Arc<HeldBody>,
     request_id: RequestId,
     messages: Messages,
     patience: Patience,
-    /// What each message after the first may take.
+    /// The time for each message after the first.
     usual: Duration,
 }
 
 impl CountedBody {
-    /// The body of `call`, which is one of `method`.
+    /// The body of `call`, a call of `method`.
     pub fn new(body: Body, call: &Call, method: &Method) -> Self {
         Self {
             body,
@@ -53,7 +53,7 @@ impl CountedBody {
     }
 
     fn count(&mut self, data: &[u8]) -> Result<(), Error> {
-        // The decoder keeps the messages that are not whole, and what comes with the end of the last one.
+        // The decoder keeps the message that is not whole yet, and what came together with the end of the last one.
         let kept = self.messages.begun + data.len();
         let whole = self.messages.whole;
         self.messages.read(data, |declared| self.held.check_to(declared))?;
@@ -70,16 +70,16 @@ impl CountedBody {
 
 /// The messages of a body, as far as it has come.
 struct Messages {
-    /// The longest that is read; longer ones are refused for that.
+    /// The longest message that is read, in bytes. A longer one is refused.
     largest: usize,
-    /// Whether there may be more than one.
+    /// Whether there may be more than one message.
     many: bool,
-    /// How many are whole.
+    /// How many messages are whole.
     whole: usize,
     head: [u8; HEAD_BYTES],
-    /// The bytes of the one that has begun, its head included.
+    /// The bytes that have come of the current message, its head included.
     begun: usize,
-    /// The bytes of it that have not come, once its head has.
+    /// The bytes of the current message that have not come, once its head has.
     missing: usize,
 }
 
@@ -95,7 +95,7 @@ impl Messages {
         }
     }
 
-    /// Reads on. What a message declares is checked before the rest of it comes.
+    /// Reads the next bytes. A message's declared length is checked before the rest of it comes.
     fn read(&mut self, mut data: &[u8], check: impl Fn(usize) -> Result<(), Error>) -> Result<(), Error> {
         while let Some(&first) = data.first() {
             if self.begun < HEAD_BYTES {
@@ -131,13 +131,13 @@ impl Messages {
         Ok(())
     }
 
-    /// Whether the sender may take any time for what comes next.
+    /// Whether the sender may take any time before the next message.
     fn may_rest(&self) -> bool {
         self.many && self.whole > 0 && self.begun == 0
     }
 }
 
-/// The time that a sender has.
+/// The time that is left to the sender.
 struct Patience {
     left: Duration,
     tick: Option<Pin<Box<Sleep>>>,
@@ -148,7 +148,7 @@ impl Patience {
         Self { left, tick: None }
     }
 
-    /// Ready when none is left.
+    /// Ready when no time is left.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
             let length = self.left.min(TICK);
@@ -265,7 +265,7 @@ mod tests {
             patience.poll(&mut context)
         };
         assert!(poll_once(&mut patience).is_pending());
-        // A minute in which nobody reads.
+        // As after a minute in which nobody reads.
         patience.tick = Some(Box::pin(tokio::time::sleep(Duration::ZERO)));
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert!(poll_once(&mut patience).is_pending());

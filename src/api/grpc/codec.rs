@@ -1,6 +1,6 @@
-//! The codec: Protobuf, with decoding failures told as what they are, the caller's mistakes.
+//! Codec: Protobuf, with decoding failures reported as the caller's mistakes.
 //!
-//! The stock codec answers INTERNAL for a message that can't be decoded, which pages the wrong people.
+//! The stock codec answers INTERNAL for a message that can't be decoded, which pages the operators of the server.
 
 use std::marker::PhantomData;
 
@@ -14,12 +14,13 @@ use tonic_prost::{ProstCodec, ProstEncoder};
 use super::status::to_status;
 use crate::error::{Error, Reason};
 
-/// From this size on a message is decoded where it delays no other task. What is decoded holds a bounded number of texts
-/// (`wire.rs`), so decoding is little more than copying: smaller ones are done before the other tasks would have been moved.
+/// From this size on, in bytes, other tasks of the thread are moved away first. A message holds a bounded number of
+/// texts (`wire.rs`), so decoding is little more than copying: a smaller one is done sooner than the tasks could be
+/// moved.
 const LARGE_BYTES: usize = 1 << 20;
 
-/// How prost begins every problem, and what it says of bytes that are not UTF-8. It tells the kind of a problem in words
-/// alone; a test fails when they change.
+/// How every error of prost begins, and what it says of bytes that are not UTF-8. prost tells the kind of an error only
+/// in words; a test fails when they change.
 const PROST_OPENING: &str = "failed to decode Protobuf message: ";
 const PROST_NOT_UTF8: &str = "invalid string value: data is not UTF-8 encoded";
 
@@ -54,7 +55,6 @@ where
     }
 }
 
-/// Decodes `U`.
 #[derive(Debug)]
 pub struct ApiDecoder<U> {
     message: PhantomData<U>,
@@ -67,7 +67,7 @@ impl<U: Message + Default> Decoder for ApiDecoder<U> {
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         let large = buffer.remaining() >= LARGE_BYTES;
         let decoded = if large && on_many_threads() {
-            // The other tasks of this thread go on elsewhere meanwhile.
+            // The other tasks of this thread move to other threads meanwhile.
             tokio::task::block_in_place(|| U::decode(buffer))
         } else {
             U::decode(buffer)
@@ -78,13 +78,13 @@ impl<U: Message + Default> Decoder for ApiDecoder<U> {
     }
 }
 
-/// Whether this thread is one of several.
+/// Whether the runtime has several threads, as `block_in_place` needs.
 fn on_many_threads() -> bool {
     let runtime = Handle::try_current().map(|handle| handle.runtime_flavor());
     runtime.is_ok_and(|flavor| flavor == RuntimeFlavor::MultiThread)
 }
 
-/// What prost says, which names messages and fields and never quotes their values, in our words.
+/// prost's error in our words. prost names messages and fields, but never quotes their values.
 fn decode_error(error: &prost::DecodeError) -> Error {
     let problem = error.to_string();
     let problem = problem.strip_prefix(PROST_OPENING).unwrap_or(&problem);
@@ -94,7 +94,7 @@ fn decode_error(error: &prost::DecodeError) -> Error {
             format!("the message can't be decoded: {problem}"),
         );
     };
-    // `PredictRequest.texts: PredictStreamRequest.request: `, the outermost field last.
+    // Such as `PredictRequest.texts: PredictStreamRequest.request: `, with the outermost field last.
     let fields = place.trim_end_matches(": ").rsplit(": ");
     let path: Vec<&str> = fields
         .filter_map(|part| part.split_once('.'))

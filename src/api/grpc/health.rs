@@ -1,6 +1,6 @@
-//! grpc.health.v1: for load balancers and probes, by server (`""`), service and model name.
+//! grpc.health.v1, for load balancers and probes: the server (`""`), services, and models by name.
 //!
-//! Watch on an unknown name says SERVICE_UNKNOWN and stays open; every Watch hears of a drain, then ends.
+//! Watch on an unknown name answers SERVICE_UNKNOWN and stays open. Every Watch hears of a drain, then ends.
 
 use std::pin::Pin;
 use std::time::Instant;
@@ -18,19 +18,18 @@ use crate::service::Service;
 use crate::service::catalog::health::ServingState;
 use crate::timer::sleep_until;
 
-/// The longest name that a model or a service has, in bytes.
+/// The longest name that a model or a service can have, in bytes.
 const MAX_NAME_BYTES: usize = 63;
 
-/// The health face of the service.
 pub struct HealthApi {
     service: Service,
     drain: CancellationToken,
-    /// A service that this port alone has; its state is the server's.
+    /// A further service, which only this port has. Its state is the server's.
     also: Option<&'static str>,
 }
 
 impl HealthApi {
-    /// A face of `service`; Watch streams end when `drain` is cancelled.
+    /// Answers for `service`. Watch streams end when `drain` is cancelled.
     pub fn new(service: Service, drain: CancellationToken) -> Self {
         Self {
             service,
@@ -39,7 +38,7 @@ impl HealthApi {
         }
     }
 
-    /// The same at a port that has one more service.
+    /// Adds a service that only this port has.
     pub fn and(self, service: &'static str) -> Self {
         Self {
             also: Some(service),
@@ -77,7 +76,7 @@ impl Health for HealthApi {
             drain: self.drain.clone(),
             changes: self.service.watch_health(),
             also: self.also,
-            // A name that nothing can have is answered as unknown, and not kept.
+            // A name that is too long to exist is answered as unknown and not kept.
             name: (name.len() <= MAX_NAME_BYTES).then_some(name),
             last: None,
         };
@@ -93,14 +92,14 @@ struct Watch {
     service: Service,
     drain: CancellationToken,
     changes: tokio::sync::watch::Receiver<bool>,
-    /// None if nothing can have it.
+    /// Absent if nothing can have this name.
     name: Option<String>,
     also: Option<&'static str>,
     last: Option<ServingStatus>,
 }
 
 impl Watch {
-    /// The next status that differs from the last one; nothing once the drain was told.
+    /// The next status that differs from the last one; `None` once the drain was reported.
     async fn next(&mut self) -> Option<ServingStatus> {
         loop {
             self.changes.borrow_and_update();
@@ -112,7 +111,7 @@ impl Watch {
                 return Some(status);
             }
             tokio::select! {
-                // What changed is told before the stream ends.
+                // A change is reported before the stream ends.
                 biased;
                 changed = self.changes.changed() => changed.ok()?,
                 () = sleep_until(self.service.next_recovery(Instant::now())) => {}

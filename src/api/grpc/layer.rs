@@ -1,4 +1,4 @@
-//! What is gRPC's own of the layer around every call: its paths, its time, its content type, its messages, and its answers.
+//! gRPC's own part of the call layer: its paths, its timeout, its content type, its messages, and its answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,10 @@ use crate::api::call_layer::CallProtocol;
 use crate::api::door_context::DoorContext;
 use crate::error::{Error, Reason};
 
-/// gRPC over HTTP/2.
 pub struct GrpcProtocol {
-    /// What the doors share.
+    /// What all doors share.
     pub context: Arc<DoorContext>,
-    /// Where the gateway is, for a client that looks for it here: `port 5000`.
+    /// Where the gateway is, such as `port 5000`, for an HTTP client that looks for it here.
     pub http: Arc<str>,
 }
 
@@ -40,7 +39,7 @@ impl CallProtocol for GrpcProtocol {
         timeout::parse(headers)
     }
 
-    /// gRPC is HTTP/2.
+    /// gRPC needs HTTP/2.
     fn refer(&self, request: &Request, _: &Call) -> Option<(Error, Response)> {
         if request.version() == Version::HTTP_2 {
             return None;
@@ -69,7 +68,7 @@ impl CallProtocol for GrpcProtocol {
 
     fn bound_body(&self, mut request: Request, call: &Call, method: &Method) -> Result<Request, Error> {
         let compressed = message::compressed(request.headers())?;
-        // The library gets messages uncompressed.
+        // tonic gets messages uncompressed.
         request.headers_mut().remove(message::ENCODING_HEADER);
         Ok(request.map(|body| {
             let body = CountedBody::new(body, call, method);
@@ -77,7 +76,7 @@ impl CallProtocol for GrpcProtocol {
         }))
     }
 
-    /// An HTTP status for HTTP clients, a gRPC status for the others.
+    /// An HTTP status for HTTP clients, a gRPC status for others.
     fn failed(&self, error: &Error, call: &Call) -> Response {
         let mut response = into_response(to_status(error, Some(&call.request_id)));
         if matches!(error.reason, Reason::UnsupportedMediaType | Reason::MethodNotAllowed) {
@@ -92,7 +91,7 @@ impl CallProtocol for GrpcProtocol {
         response
     }
 
-    /// Puts a failure that tonic made on its own, before our code was reached, into our words.
+    /// Replaces an error that tonic made before our code was reached by ours.
     async fn answered(&self, response: Response, call: &Call) -> (Response, Option<Error>) {
         let headers = response.headers();
         let code = headers.get(Status::GRPC_STATUS);

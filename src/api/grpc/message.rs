@@ -1,7 +1,7 @@
-//! The messages of a gRPC call, one by one, before the library sees them: their frames, their compression, and how much of each
-//! is decoded. A call of one message has one, and it is passed on when its end is known.
+//! Messages of a gRPC call, one by one, before tonic sees them: their frames, their compression, and how much of each
+//! is decoded. Where a method takes one message, it is passed on once its end is known.
 //!
-//! The library would unpack on the async threads, and would overlook a second message.
+//! tonic would unpack on the async threads, and would overlook a second message.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -26,13 +26,13 @@ use crate::error::{Error, Reason};
 use crate::service::limits::RequestLimits;
 use crate::telemetry::request_id::RequestId;
 
-/// The header that names the compression of messages.
+/// The header that names the compression of the messages.
 pub const ENCODING_HEADER: &str = "grpc-encoding";
 
-/// The head of a message: whether it is compressed, and its length.
+/// The bytes of a message's head: whether it is compressed, and its length.
 const HEAD_BYTES: usize = 5;
 
-/// Whether messages may be compressed, as the headers say. Not more than one compression, and none but gzip.
+/// Whether messages may be compressed, by the headers. An error for two compressions, or any but gzip.
 pub fn compressed(headers: &HeaderMap) -> Result<bool, Error> {
     let mut named = headers.get_all(ENCODING_HEADER).iter();
     match (named.next(), named.next()) {
@@ -46,29 +46,29 @@ pub fn compressed(headers: &HeaderMap) -> Result<bool, Error> {
     }
 }
 
-/// A body that passes messages on whole, uncompressed, and with no more in them than it takes to refuse them.
+/// A body that passes messages on whole, uncompressed, and cut to what it takes to refuse them if they are too much.
 pub struct Messages<B> {
     body: B,
     rules: Rules,
     held: Arc<HeldBody>,
     request_id: RequestId,
-    /// What has come and was not passed on.
+    /// Bytes that have come and were not passed on.
     come: BytesMut,
-    /// Nothing more comes.
+    /// Whether the body has ended.
     ended: bool,
-    /// The one message of the method is still to begin.
+    /// Whether the one message of the method has not begun yet.
     awaits_first: bool,
     unpacking: Option<Unpacking>,
-    /// What is to be passed on next.
+    /// Pieces to pass on next.
     ready: VecDeque<Bytes>,
 }
 
 type Unpacking = Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send>>;
 
-/// What a method's messages may be.
+/// The rules for a method's messages.
 #[derive(Clone)]
 struct Rules {
-    /// Absent where there is no such method, so that nobody reads.
+    /// The type of the messages; absent for an unknown method, whose messages nobody reads.
     message: Option<MessageDescriptor>,
     single: bool,
     compressed: bool,
@@ -77,7 +77,7 @@ struct Rules {
 }
 
 impl<B> Messages<B> {
-    /// The messages in `body`, which is one of `method`'s; `compressed` as the headers of the call say.
+    /// The messages in `body`, the body of a call of `method`. `compressed`: what [`compressed`] says of its headers.
     pub fn new(body: B, call: &Call, method: &Method, compressed: bool, limits: RequestLimits) -> Self {
         let single = method.descriptor.is_some() && !method.takes_stream;
         Self {
@@ -99,14 +99,14 @@ impl<B> Messages<B> {
         }
     }
 
-    /// Ends after a failure: whoever asks again finds nothing.
+    /// Ends after a failure: nothing more is passed on.
     fn end(&mut self) {
         self.come.clear();
         self.ended = true;
         self.awaits_first = false;
     }
 
-    /// Begins with the next message, if all of it has come, and what must have come with it.
+    /// Takes up the next message, if all of it has come, and, for a method of one message, the end of the body too.
     fn begin(&mut self) -> Result<bool, Error> {
         let Some(&[flag, ref length @ ..]) = self.come.first_chunk::<HEAD_BYTES>() else {
             return match self.ended {
@@ -156,7 +156,7 @@ impl<B> Messages<B> {
 }
 
 impl Rules {
-    /// A message as it is passed on: its head, and the part of it that is decoded.
+    /// A message as it is passed on: its head, and the part of it that will be decoded.
     fn framed(&self, message: Bytes) -> Result<[Bytes; 2], Error> {
         let part = match &self.message {
             Some(of) => decodable(&message, of, self.limits)?,
@@ -217,7 +217,7 @@ where
                     return Poll::Ready(Some(Err(error)));
                 }
                 Some(Ok(frame)) => {
-                    // No client sends trailers that mean anything.
+                    // Trailers are dropped: no client sends any that mean something.
                     if let Ok(data) = frame.into_data() {
                         this.come.extend_from_slice(&data);
                     }

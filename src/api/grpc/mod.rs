@@ -1,9 +1,11 @@
-//! The gRPC door: PredictionService, ModelService, grpc.health.v1 and reflection, behind one layer that sees every call.
+//! The gRPC door: PredictionService, ModelService, grpc.health.v1 and reflection, behind one layer that sees every
+//! call.
 //!
-//! In reading order: [`layer`] (what is gRPC's own of the layer around all calls, by what is known of their [`methods`]) → [`prediction`]
-//! (Predict, Explain, Health) → [`unary`] (what methods have in common) → [`stream`] (PredictStream) → [`models`] (ModelService) → [`admin`] (AdminService, at a port of its own) → [`health`]
-//! → [`status`] (failures on the wire) → [`body`] (what calls may hold) → [`message`] (their messages, one by one) → [`wire`] (how much
-//! of a message is decoded) → [`codec`].
+//! In reading order: [`layer`] (gRPC's own part of the call layer) and [`methods`] (what it knows of each method) →
+//! [`body`] (counts the bytes of a call) → [`message`] (cuts them into messages) → [`wire`] (how much of a message is
+//! decoded) → [`codec`] (decodes it) → [`prediction`] (Predict, Explain, Health) → [`unary`] (what methods with one
+//! answer share) → [`stream`] (PredictStream) → [`models`] (ModelService) → [`admin`] (AdminService, on a port of its
+//! own) → [`health`] → [`status`] (failures on the wire); besides, [`timeout`] (the header with a call's time).
 
 pub mod admin;
 pub mod body;
@@ -36,34 +38,34 @@ use super::pb::model_service_server::ModelServiceServer;
 use super::pb::prediction_service_server::PredictionServiceServer;
 use layer::GrpcProtocol;
 
-/// What reflection lists at the public port.
+/// The services that reflection lists at the public port.
 const PUBLIC_SERVICES: [&str; 3] = [
     "tandem.v1.PredictionService",
     "tandem.v1.ModelService",
     "grpc.health.v1.Health",
 ];
-/// What it lists at the admin port.
+/// The services that reflection lists at the admin port.
 const ADMIN_SERVICES: [&str; 3] = [
     "tandem.v1.AdminService",
     "tandem.v1.ModelService",
     "grpc.health.v1.Health",
 ];
 
-/// What stands around the methods.
+/// What the methods are served with.
 pub struct Surroundings {
-    /// Who may call.
+    /// The keys of callers.
     pub keys: Arc<Keys>,
-    /// Where the gateway is, for a client that looks for it here: `port 5000`.
+    /// Where the gateway is, such as `port 5000`, for an HTTP client that looks for it here.
     pub http: Arc<str>,
-    /// Whether reflection answers.
+    /// Whether reflection is on.
     pub reflection: bool,
-    /// Streams that watch health end when this is cancelled, and idle streams of predictions soon after.
+    /// When this is cancelled, Watch streams end, and idle PredictStreams soon after.
     pub drain: CancellationToken,
-    /// Where the tasks of PredictStream are tracked.
+    /// Tracks the tasks of PredictStreams.
     pub tasks: TaskTracker,
 }
 
-/// Everything that answers on the gRPC port.
+/// All services of the gRPC port.
 pub fn router(door: Door, surroundings: Surroundings) -> DoorRouter {
     let (drain, tasks) = (surroundings.drain.clone(), surroundings.tasks.clone());
     let service = door.service.clone();
@@ -76,7 +78,7 @@ pub fn router(door: Door, surroundings: Surroundings) -> DoorRouter {
     finish(routes, &PUBLIC_SERVICES, door, surroundings)
 }
 
-/// Everything that answers on the admin port.
+/// All services of the admin port.
 pub fn admin_router(door: Door, surroundings: Surroundings) -> DoorRouter {
     let service = door.service.clone();
     let health = health::HealthApi::new(service.clone(), surroundings.drain.clone()).and(ADMIN_SERVICES[0]);
@@ -106,7 +108,7 @@ fn finish(
     DoorRouter::new(routes, protocol, context, keys)
 }
 
-/// Adds reflection, in both versions: older clients speak the second only.
+/// Adds reflection in both versions: older clients know only v1alpha.
 fn with_reflection(routes: Routes, services: &[&'static str]) -> Routes {
     let known = "the build checked these descriptor sets";
     let (v1, v1alpha) = (reflection(services).build_v1(), reflection(services).build_v1alpha());

@@ -7,13 +7,11 @@ use crate::api::pb::model_service_server::ModelService;
 use crate::api::{convert_models, pb};
 use crate::service::Service;
 
-/// The gRPC face of what is told of models.
 pub struct ModelApi {
     service: Service,
 }
 
 impl ModelApi {
-    /// A face of `service`.
     pub fn new(service: Service) -> Self {
         Self { service }
     }

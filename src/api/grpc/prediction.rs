@@ -1,4 +1,4 @@
-//! PredictionService over gRPC: take the call, have the door answer it, say so in gRPC.
+//! PredictionService over gRPC: take the call, have the door answer it, return the answer as gRPC.
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -11,7 +11,6 @@ use crate::api::door::Door;
 use crate::api::pb::prediction_service_server::PredictionService;
 use crate::api::{convert, pb};
 
-/// The gRPC face of the service.
 pub struct PredictionApi {
     door: Door,
     tasks: TaskTracker,
@@ -19,7 +18,7 @@ pub struct PredictionApi {
 }
 
 impl PredictionApi {
-    /// A face whose streams are tracked by `tasks`, and end after `drain` is cancelled when they are idle.
+    /// Answers through `door`. `tasks` tracks its streams, which end once they are idle after `drain` was cancelled.
     pub fn new(door: Door, tasks: TaskTracker, drain: CancellationToken) -> Self {
         Self { door, tasks, drain }
     }

@@ -1,5 +1,5 @@
-//! Failures on the gRPC wire: our [`Error`] as a status with google.rpc details, and the statuses that tonic makes on
-//! its own put into our words.
+//! Failures on the gRPC wire: our [`Error`] as a status with google.rpc details, and tonic's own statuses as our
+//! errors.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,10 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 use crate::error::{ERROR_DOMAIN, Error, Reason};
 use crate::telemetry::request_id::RequestId;
 
-/// The metadata by which a server tells a gRPC client when to try again.
+/// The metadata that tells a gRPC client how long to wait before it tries again, in milliseconds.
 pub const PUSHBACK_METADATA: &str = "grpc-retry-pushback-ms";
 
-/// The status for a failure, with its details; with the request's id where it is known.
+/// The status for a failure, with its details, and with the request's id if it is known.
 pub fn to_status(error: &Error, request_id: Option<&RequestId>) -> Status {
     let mut details = ErrorDetails::new();
     let facts: HashMap<String, String> = error
@@ -44,19 +44,19 @@ pub fn to_status(error: &Error, request_id: Option<&RequestId>) -> Status {
     status
 }
 
-/// The failure behind a status that has no details of ours: tonic's own, told by its code.
+/// The failure behind a status without our details: tonic made it, and its code tells which one it is.
 pub fn from_foreign_status(code: Code, largest_message: usize) -> Error {
     match code {
         Code::OutOfRange | Code::ResourceExhausted => Error::message_too_large(largest_message),
         Code::Unimplemented => Error::new(Reason::MethodNotFound, "there is no such method"),
         Code::Cancelled => Error::new(Reason::Cancelled, "the call was cancelled"),
-        // The request broke off: its connection was lost, by the caller or, past the grace limit of a drain, by us.
+        // The connection was lost within the request: by the caller, or by us when a drain's grace had passed.
         Code::Unknown | Code::Unavailable => Error::new(Reason::Cancelled, "the connection ended within the call"),
         _ => Error::internal(),
     }
 }
 
-/// The failure behind any status: ours by its details, tonic's own by its code.
+/// The failure behind any status: by our details if it has them, else by its code.
 pub fn error_behind(status: &Status, largest_message: usize) -> Error {
     if status.details().is_empty() {
         return from_foreign_status(status.code(), largest_message);
@@ -83,7 +83,7 @@ pub fn error_behind(status: &Status, largest_message: usize) -> Error {
     }
 }
 
-/// Whether a status tells its request's id: one that the codec made does not, since it knows no call.
+/// Whether a status has the request's id. One from the codec has none, since the codec knows no call.
 pub fn named(status: &Status) -> bool {
     !status.details().is_empty() && status.get_details_request_info().is_some()
 }

@@ -1,10 +1,11 @@
 //! PredictStream: many requests on one call, each answered as soon as it is ready.
 //!
-//! A bounded number of requests of one stream is open at a time, and a bounded number of answers waits for the reader:
-//! past either bound the stream reads no further, so a slow reader slows itself. Open requests go on all the same: each ends
-//! with its answer or at its deadline, and gives back what it held, whether or not anybody reads. The task of a stream ends when
-//! its requests have ended and are answered, when the caller goes away, at the call's deadline, or in a drain, once what was
-//! read is answered. At its end all that is open or waits is dropped, before the caller is told.
+//! The number of open requests of a stream is bounded, and so is the number of answers that wait for the reader. Past
+//! either bound the stream reads no further, so a slow reader slows only itself. Open requests go on: each ends with
+//! its answer or at its deadline and gives back what it held, whether anybody reads or not. The task of a stream ends
+//! when its requests have ended and are answered, when the caller goes away, at the call's deadline, or in a drain once
+//! everything that was read is answered. At its end all that is open or waits is dropped, before the caller gets the
+//! status.
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -29,30 +30,29 @@ use crate::api::{convert, pb};
 use crate::error::{Error, Reason};
 use crate::timer::sleep_until;
 
-/// The most requests of one stream that are open or answered and not taken by the reader.
+/// The most requests of one stream that are open, or answered but not yet taken by the reader.
 pub const MAX_OPEN_REQUESTS: usize = 64;
-/// While so many answers wait for the reader, no further request is read. Those that are open may add theirs.
+/// While this many answers wait for the reader, no further request is read. Open ones may still add theirs.
 const MAX_WAITING_ANSWERS: usize = 8;
 /// The longest id of a request, in bytes.
 const MAX_ID_BYTES: usize = 128;
-/// How long requests of a stream may be on their way to a server that drains: about a round trip.
+/// How long to wait in a drain for requests that may be on their way: about a round trip.
 const LAST_REQUESTS: Duration = Duration::from_millis(100);
 const METHOD: &str = "PredictStream";
 
-/// The answers of a stream.
 pub type ResponseStream = ReceiverStream<Result<pb::PredictStreamResponse, Status>>;
 type OpenRequest = Pin<Box<dyn Future<Output = StreamAnswer> + Send>>;
 
-/// The answer to one request.
+/// The answer to one request of a stream.
 struct StreamAnswer {
-    /// The request's id, if it was kept among those that are open.
+    /// The request's id, if it was kept among the open ones.
     id: Option<String>,
     message: pb::PredictStreamResponse,
-    /// The bytes of the message, counted until the reader's connection takes it.
+    /// The bytes of the answer, counted until the reader's connection takes it.
     _held: HeldBody,
 }
 
-/// Starts to serve a stream, in a task that `tasks` tracks, until it ends or, shortly after `drain` is cancelled, is idle.
+/// Serves a stream in a task that `tasks` tracks, until the stream ends, or, once `drain` is cancelled, is idle.
 pub fn serve_stream(
     door: Door,
     tasks: &TaskTracker,
@@ -60,9 +60,9 @@ pub fn serve_stream(
     call: Call,
     requests: Streaming<pb::PredictStreamRequest>,
 ) -> ResponseStream {
-    // What is in the channel can't be taken back at the end, so all but one of the answers wait before it.
+    // Answers in a channel can't be taken back at the end, so all but one wait outside it.
     let (answers, reader) = mpsc::channel(1);
-    // A stream without a deadline of its own may stay open; each of its requests has one.
+    // A stream without a deadline of its own may stay open: each of its requests has one.
     let deadline = call.timeout.map(|timeout| call.arrived + timeout);
     let mut server = StreamServer {
         door,
@@ -72,7 +72,7 @@ pub fn serve_stream(
         waiting: VecDeque::new(),
     };
     tasks.spawn(async move {
-        // A panic must not end the stream as if all were well.
+        // After a panic the stream must not look as if it had ended well.
         let served = AssertUnwindSafe(server.run(requests, &answers, deadline, drain)).catch_unwind();
         let outcome = tokio::select! {
             outcome = served => outcome.unwrap_or_else(|_| Err(Error::internal())),
@@ -83,10 +83,10 @@ pub fn serve_stream(
         let status = outcome
             .err()
             .map(|error| to_status(&error, Some(&server.call.request_id)));
-        // It may take the reader any time to take the status: nothing else waits with it.
+        // The reader may take any time to take the status, so nothing else is kept until then.
         drop(server);
         if let Some(status) = status {
-            // An error here means that the reader has gone, and wants no status.
+            // An error means that the reader is gone and needs no status.
             let _ = answers.send(Err(status)).await;
         }
     });
@@ -98,7 +98,7 @@ struct StreamServer {
     call: Call,
     open: FuturesUnordered<OpenRequest>,
     open_ids: HashSet<String>,
-    /// Answers for which the reader has no room yet: at most [`MAX_OPEN_REQUESTS`], with what is open.
+    /// Answers that the channel has no room for. With the open requests at most [`MAX_OPEN_REQUESTS`].
     waiting: VecDeque<StreamAnswer>,
 }
 
@@ -117,16 +117,16 @@ impl StreamServer {
         });
         let mut reading = true;
         while reading || !self.open.is_empty() || !self.waiting.is_empty() {
-            // No arm may wait for anything after it was chosen: what is open would stand still.
+            // No branch may wait once it is chosen: open requests would stand still.
             tokio::select! {
                 message = requests.message(), if reading && self.has_room() => match message {
                     Ok(Some(request)) => {
-                        // What it took to read the largest message stays with the stream.
+                        // The RAM for the largest message so far stays with the stream.
                         self.call.body.grow_to(request.encoded_len())?;
                         self.start(request, deadline);
                     }
                     Ok(None) => reading = false,
-                    // What follows a message that can't be read can't be told apart.
+                    // After a message that can't be read, the next one can't be found.
                     Err(status) => return Err(error_behind(&status, self.door.context.max_message_bytes)),
                 },
                 Some(answer) = self.open.next(), if !self.open.is_empty() => {
@@ -154,7 +154,7 @@ impl StreamServer {
 
     fn start(&mut self, request: pb::PredictStreamRequest, deadline: Option<Instant>) {
         let arrived = Instant::now();
-        // It is held until it is answered.
+        // Held until the request is answered.
         let body = HeldBody::new(self.call.body.holder().clone());
         let room = body.grow_to(
             request
@@ -177,7 +177,7 @@ impl StreamServer {
                 room?;
                 let timeout = checked?;
                 let own = call.deadlines().deadline(arrived, timeout);
-                // Without a limit of its own, a request has what is left of the call's.
+                // A request without a time of its own has what is left of the call's.
                 let deadline = match (timeout, deadline) {
                     (None, Some(call)) => call,
                     (_, Some(call)) => own.min(call),
@@ -187,7 +187,7 @@ impl StreamServer {
                 let time = RequestTime { arrived, deadline };
                 door.predict(&call, time, message).await.map_err(within_request)
             };
-            // A panic is this request's alone: the stream goes on.
+            // A panic ends only this request; the stream goes on.
             let outcome: Result<_, Error> = AssertUnwindSafe(answer)
                 .catch_unwind()
                 .await
@@ -229,7 +229,7 @@ impl StreamServer {
     }
 }
 
-/// Fields of the inner message are named from the stream's message on.
+/// Renames fields of the inner message to begin at the stream's message.
 fn within_request(mut error: Error) -> Error {
     for violation in &mut error.violations {
         violation.field = format!("request.{}", violation.field);
@@ -237,7 +237,7 @@ fn within_request(mut error: Error) -> Error {
     error
 }
 
-/// An id that is too long comes back cut, so that its answer can still be told apart.
+/// An id that is too long comes back cut, so that its answer can still be recognized.
 fn cut_id(mut id: String) -> String {
     id.truncate(id.floor_char_boundary(MAX_ID_BYTES));
     id

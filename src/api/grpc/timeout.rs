@@ -10,7 +10,7 @@ use crate::error::Error;
 /// The header's name.
 pub const HEADER: &str = "grpc-timeout";
 
-/// The time that the caller gave the call; nothing if it did not say.
+/// The time that the caller allows the call; `None` without the header.
 pub fn parse(headers: &HeaderMap) -> Result<Option<Duration>, Error> {
     let Some(value) = only(headers, HEADER)? else {
         return Ok(None);

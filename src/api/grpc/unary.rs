@@ -1,4 +1,4 @@
-//! What the methods that answer once have in common: the call beside the message, and a failure as a status.
+//! What methods with one answer share: taking the call from the request, and turning a failure into a status.
 
 use tonic::{Request, Response, Status};
 
@@ -6,7 +6,7 @@ use super::status::to_status;
 use crate::api::call::Call;
 use crate::error::Error;
 
-/// The call that the layer put beside the message.
+/// Takes the call that the layer added to the request.
 pub fn take_call<T>(mut request: Request<T>) -> (Call, T) {
     let call = request.extensions_mut().remove::<Call>();
     (
@@ -15,7 +15,7 @@ pub fn take_call<T>(mut request: Request<T>) -> (Call, T) {
     )
 }
 
-/// Does the work of a call of `method`, takes note of how it ended, and answers.
+/// Does the work of a call of `method`, records how it ended, and returns the answer or a status.
 pub async fn respond<T>(
     call: &Call,
     method: &'static str,

@@ -1,4 +1,4 @@
-//! A look at a Protobuf message before it is decoded: two bytes can become a text of 24, and a field that nobody knows costs
+//! Wire: a look at a Protobuf message before it is decoded. Two bytes can become a text of 24, and unknown fields cost
 //! time. Builds nothing, so it is cheap whatever the message holds.
 
 use std::borrow::Cow;
@@ -10,12 +10,12 @@ use crate::api::schema::max_items;
 use crate::error::{Error, Reason};
 use crate::service::limits::RequestLimits;
 
-/// The most fields of a message, items of lists left aside: each costs time, known or not.
+/// The most fields of a message, without the items of lists: each costs time, even an unknown one.
 const MAX_FIELDS: usize = 1024;
 
-/// The part of a message that is decoded: a list that is over the limit is cut behind the first item that is, and what follows
-/// in its message is left out. So no more is built than it takes to see that it is too much, which is for
-/// `service/validate.rs` to say. What can't be read is left for the decoder to refuse.
+/// The part of a message that should be decoded. A list over the limit is cut after the first item past it, and what
+/// follows in its message is left out. So just enough is built to see that it is too much;
+/// `service/pipeline/validate.rs` refuses it. What can't be read is left for the decoder to refuse.
 pub fn decodable<'a>(message: &'a [u8], of: &MessageDescriptor, limits: RequestLimits) -> Result<Cow<'a, [u8]>, Error> {
     Look {
         limits,
@@ -25,7 +25,8 @@ pub fn decodable<'a>(message: &'a [u8], of: &MessageDescriptor, limits: RequestL
     .part(message, of)
 }
 
-/// What was seen of a message so far. Inner messages that come in pieces are one message, so their lists count together.
+/// The counts of a message so far. Inner messages that come in pieces are merged when decoded, so their lists count
+/// together.
 struct Look {
     limits: RequestLimits,
     fields: usize,
@@ -55,7 +56,7 @@ impl Look {
             let Some(payload) = payload(&mut rest, wire_type) else {
                 break;
             };
-            // What stands in a group is nobody's field.
+            // A field within a group is unknown.
             let field = of.get_field(number).filter(|_| groups == 0);
             match field {
                 Some(field) if field.is_list() => {
@@ -78,7 +79,7 @@ impl Look {
         Ok(kept.until(message.len()))
     }
 
-    /// One more item of a list; how many there are now.
+    /// Counts one more item of a list; returns how many it has now.
     fn item(&mut self, field: FieldDescriptor) -> usize {
         match self.items.iter_mut().find(|(known, _)| *known == field) {
             Some((_, count)) => {
@@ -104,7 +105,7 @@ impl Look {
     }
 }
 
-/// Takes what a field holds behind its key, if all of it is there.
+/// Takes the content of a field after its key, if all of it is there.
 fn payload<'a>(rest: &mut &'a [u8], wire_type: WireType) -> Option<&'a [u8]> {
     let bytes = match wire_type {
         WireType::LengthDelimited => usize::try_from(decode_varint(rest).ok()?).ok()?,
@@ -115,16 +116,16 @@ fn payload<'a>(rest: &mut &'a [u8], wire_type: WireType) -> Option<&'a [u8]> {
     rest.split_off(..bytes)
 }
 
-/// What is kept of a message: the message itself, or a copy once an inner message was cut.
+/// The result: the message itself, or a copy once an inner message was cut.
 struct Kept<'a> {
     message: &'a [u8],
     rebuilt: Option<Vec<u8>>,
-    /// Up to where the copy follows the message.
+    /// The copy holds what the message holds up to this position.
     taken: usize,
 }
 
 impl<'a> Kept<'a> {
-    /// Puts a shorter inner message in the place of the field at `place`.
+    /// Replaces the field at `place` by a shorter inner message.
     fn replace(&mut self, place: std::ops::Range<usize>, number: u32, part: &[u8]) {
         let copy = self.rebuilt.get_or_insert_default();
         copy.extend_from_slice(&self.message[self.taken..place.start]);
@@ -197,7 +198,7 @@ mod tests {
             id: "it".into(),
             ..pb::PredictStreamRequest::default()
         };
-        // In pieces, which are merged: each alone would pass, and the id comes last.
+        // In pieces, which are merged. Each alone would pass, and the id comes last.
         let pieces = [inner(2), inner(2), inner(2), id]
             .map(|piece| piece.encode_to_vec())
             .concat();
@@ -210,7 +211,7 @@ mod tests {
         let number_99 = [0x98, 0x06, 0x01];
         let group = [0x9b, 0x06, 0x0a, 0x00, 0x9c, 0x06];
         let good = request(2, 0).encode_to_vec();
-        // The task is a field too, and a group is three.
+        // The task is a field too, and a group counts as three.
         for (unknown, most) in [(&number_99[..], MAX_FIELDS - 1), (&group[..], (MAX_FIELDS - 1) / 3)] {
             let with = |count| [good.clone(), unknown.repeat(count)].concat();
             assert_eq!(seen(&with(most)), Ok(request(2, 0)));

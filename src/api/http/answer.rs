@@ -1,4 +1,4 @@
-//! What the paths that answer calls have in common: the outcome of a call, its JSON, and a word on the cache.
+//! Answers over HTTP, for all paths: the outcome of a call as JSON, and the header with the cache hits.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, header};
@@ -7,7 +7,7 @@ use super::error::HttpError;
 use crate::api::call::{CACHE_HITS_HEADER, Call};
 use crate::error::Error;
 
-/// Does the work of a call of `method`, takes note of how it ended, and answers.
+/// Does the work of a call of `method`, records how it ended, and returns the answer.
 pub async fn respond(
     call: &Call,
     method: &'static str,
@@ -20,13 +20,12 @@ pub async fn respond(
     })
 }
 
-/// A JSON document as an answer.
 pub fn json(document: Vec<u8>) -> Response {
     let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     (content_type, document).into_response()
 }
 
-/// Says how many texts were answered out of the cache, where there is one.
+/// Adds the header with the number of texts that were answered from the cache, if there is a cache.
 pub fn with_cache_hits(mut response: Response, hits: Option<usize>) -> Response {
     if let Some(hits) = hits {
         let name = HeaderName::from_static(CACHE_HITS_HEADER);

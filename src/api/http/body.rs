@@ -1,4 +1,4 @@
-//! Reading a request's body: its content type, its compression, its size, the time it may take, and how it is decoded.
+//! Request body over HTTP: its content type, its compression, its size, the time it may take, and its decoding.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -20,18 +20,18 @@ use crate::api::schema;
 use crate::error::{Error, Reason};
 use crate::service::limits::RequestLimits;
 
-/// How a JSON document becomes a `T`.
+/// How a JSON document is decoded to a `T`.
 pub struct Decoding<T> {
-    /// What it may have.
+    /// The fields that it may have.
     pub fields: Fields,
-    /// The most items in a list of it.
+    /// The most items in one of its lists.
     pub items: usize,
-    /// Reads it, once it is known to be within the bounds.
+    /// Decodes it, once it is known to be within the bounds.
     pub build: fn(&[u8]) -> Result<T, Refused>,
 }
 
 impl<T: prost::Message + prost::Name + Default> Decoding<T> {
-    /// A message in proto3 JSON.
+    /// For a message in proto3 JSON.
     pub fn of_message(limits: RequestLimits) -> Self {
         let message = schema::message::<T>();
         Self {
@@ -51,15 +51,15 @@ pub async fn read_json<T: Send + 'static>(
 ) -> Result<T, Error> {
     check_type(request.headers())?;
     let packed = is_packed(request.headers())?;
-    // What is declared is enough to refuse it; a compressed body is larger than it says.
+    // A declared length is enough to refuse the body. A compressed body only becomes larger.
     let declared = request.body().size_hint().lower();
     let declared = usize::try_from(declared).unwrap_or(usize::MAX);
     let limit = context.max_json_bytes;
     if declared <= limit {
         call.body.check(declared)?;
     } else if request.headers().contains_key(header::EXPECT) {
-        // A client that waits for "100 Continue" need not send it. Others do already, and would not hear an answer that
-        // comes before they are done.
+        // A client that waits for "100 Continue" has not sent the body yet. Others are sending already, and would not
+        // see an answer that comes before they have finished.
         return Err(Error::message_too_large(limit));
     }
     let deadline = call.deadline();
@@ -90,9 +90,9 @@ pub async fn read_json<T: Send + 'static>(
         .map_err(|_| Error::deadline_exceeded())?
 }
 
-/// Decodes a document; what it becomes is counted before it does.
+/// Decodes a document. What it is decoded to is counted first.
 fn decode<T>(json: &[u8], bounds: Bounds, held: &HeldBody, decoding: &Decoding<T>) -> Result<T, Error> {
-    // Some clients write a byte order mark first, which RFC 8259 lets us pass over.
+    // Some clients write a byte order mark first; RFC 8259 allows us to skip it.
     let json = json.strip_prefix("\u{feff}".as_bytes()).unwrap_or(json);
     let size = measure(json, decoding.fields.clone(), bounds).map_err(malformed)?;
     held.grow_to(held_bytes(size.items, size.bytes))?;
@@ -119,7 +119,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether the body is compressed. `x-gzip` is gzip by another name, and a body may be packed once.
+/// Whether the body is compressed. `x-gzip` is another name for gzip. Compressing twice is refused.
 fn is_packed(headers: &HeaderMap) -> Result<bool, Error> {
     let mut packed = 0;
     for value in headers.get_all(header::CONTENT_ENCODING) {
@@ -140,7 +140,7 @@ fn is_packed(headers: &HeaderMap) -> Result<bool, Error> {
     Ok(packed == 1)
 }
 
-/// Reads a body whole. Its bytes are counted before they are kept.
+/// Reads a whole body. Its bytes are counted before they are kept.
 async fn read(body: Body, held: &HeldBody, limit: usize) -> Result<Bytes, Error> {
     let mut body = Limited::new(body, limit);
     let mut whole = BytesMut::new();

@@ -9,11 +9,8 @@ use crate::api::call::Call;
 use crate::api::json::{MAX_PATH_BYTES, Refused};
 use crate::error::{ERROR_DOMAIN, Error, Reason};
 
-/// A failure of one call.
 pub struct HttpError {
-    /// The failure.
     pub error: Error,
-    /// The call.
     pub call: Call,
 }
 
@@ -51,7 +48,7 @@ impl IntoResponse for HttpError {
         let status = StatusCode::from_u16(error.reason.http_status()).expect("a status of our own table");
         let mut response = (status, Json(document(&error, &call))).into_response();
         if let Some(pause) = error.retry_after {
-            // The header counts whole seconds; the body has the exact pause.
+            // The header has whole seconds; the body has the exact pause.
             let seconds = pause.as_millis().div_ceil(1000);
             let value = HeaderValue::from_str(&seconds.to_string()).expect("digits");
             response.headers_mut().insert(header::RETRY_AFTER, value);
@@ -66,7 +63,7 @@ impl IntoResponse for HttpError {
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        // For the layer that counts calls.
+        // For the call layer, which counts failures.
         response.extensions_mut().insert(error);
         response
     }
@@ -98,16 +95,16 @@ fn document(error: &Error, call: &Call) -> serde_json::Value {
     serde_json::to_value(document).expect("facts are strings and numbers")
 }
 
-/// A JSON document that was not read, in words that hold nothing of its values.
+/// The error for a document that could not be read. It quotes no values.
 pub fn malformed(refused: Refused) -> Error {
     let error = match refused {
         Refused::Told(error) => return error,
         Refused::Malformed(error) => error,
     };
-    // The names of fields that it quotes may hold the end of a line.
+    // The parser quotes names of fields, which may hold line ends.
     let problem = without_values(&error.inner().to_string()).replace(char::is_control, "\u{fffd}");
     let path = error.path().to_string();
-    // A question mark stands for a place before any field.
+    // serde_path_to_error writes a point or a question mark for a place before any field.
     if path == "." || path == "?" {
         return Error::new(Reason::MalformedMessage, format!("the JSON can't be read: {problem}"));
     }
@@ -117,8 +114,9 @@ pub fn malformed(refused: Refused) -> Error {
     }
 }
 
-/// Cuts what stands between double quotes, which may be a value of the caller's, out of a parser's message. Names of fields stay, between
-/// single ones. An unknown name of an enumeration's value, which would stand there too, is found before (`json::measure`).
+/// Cuts what stands between double quotes out of a parser's message, since it may be a caller's value. Names of fields
+/// stand between single quotes and stay. Unknown enumeration values, which would stand there too, are found earlier
+/// (`json::measure`).
 fn without_values(message: &str) -> String {
     let kept = match (message.find('"'), message.rfind('"')) {
         (Some(first), Some(last)) if first < last => format!("{}…{}", &message[..=first], &message[last..]),
@@ -138,7 +136,7 @@ mod tests {
     use super::*;
     use crate::api::{json, pb, schema};
 
-    /// A document for each enumeration that a message has, with an unknown name in it.
+    /// For each enumeration in a message, a document with an unknown value of it.
     fn with_unknown_names(of: &MessageDescriptor) -> Vec<serde_json::Value> {
         let names = of.fields().filter(|field| matches!(field.kind(), Kind::Enum(_)));
         names

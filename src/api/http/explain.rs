@@ -10,7 +10,6 @@ use crate::api::door::Door;
 use crate::api::json::encode;
 use crate::api::pb;
 
-/// Answers one call.
 pub async fn explain(State(door): State<Door>, Extension(call): Extension<Call>, request: Request) -> Response {
     let work = async {
         let decoding = Decoding::of_message(door.context.limits);

@@ -1,4 +1,4 @@
-//! What is HTTP's own of the layer around every call: its paths, its time, its host, and its answers.
+//! HTTP's own part of the call layer: its paths, its timeout, its host, and its answers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,16 +18,15 @@ use crate::api::call_layer::{CallMethod, CallProtocol, UNKNOWN_METHOD};
 use crate::api::grpc::status::to_status;
 use crate::error::{Error, Reason};
 
-/// The header by which an HTTP caller gives a request its time, in milliseconds.
+/// The header with the time that an HTTP caller allows a request, in milliseconds.
 pub const TIMEOUT_HEADER: &str = "x-request-timeout-ms";
 
-/// HTTP with JSON.
 pub struct HttpProtocol {
-    /// Where gRPC is, for a client that looks for it here: `port 50051`.
+    /// Where gRPC is, such as `port 50051`, for a gRPC client that looks for it here.
     pub grpc: Arc<str>,
 }
 
-/// A path; nothing for one that is none.
+/// A known path, or `None` for an unknown one.
 pub struct HttpMethod(Option<&'static Route>);
 
 impl CallMethod for HttpMethod {
@@ -63,7 +62,7 @@ impl CallProtocol for HttpProtocol {
             .ok_or_else(|| Error::invalid_field(TIMEOUT_HEADER, "must be a whole number of milliseconds"))
     }
 
-    /// Tells a gRPC client, in its own words, that it came to the wrong door.
+    /// Tells a gRPC client, in gRPC, that this is the wrong port.
     fn refer(&self, request: &Request, call: &Call) -> Option<(Error, Response)> {
         if !is_grpc(request.headers()) {
             return None;
@@ -79,7 +78,7 @@ impl CallProtocol for HttpProtocol {
         check_host(request.version(), request.headers())
     }
 
-    /// The paths that take a body read it themselves, counted, and within the call's time (`body.rs`).
+    /// Does nothing: paths that take a body read it themselves, counted, and within the call's time (`body.rs`).
     fn bound_body(&self, request: Request, _: &Call, _: &HttpMethod) -> Result<Request, Error> {
         Ok(request)
     }
@@ -95,13 +94,13 @@ impl CallProtocol for HttpProtocol {
     }
 }
 
-/// Whether a client speaks gRPC itself, rather than gRPC-Web.
+/// Whether a client speaks gRPC itself, not gRPC-Web.
 fn is_grpc(headers: &HeaderMap) -> bool {
     let media_type = media_type(headers).to_ascii_lowercase();
     media_type == "application/grpc" || media_type.starts_with("application/grpc+")
 }
 
-/// RFC 9112, section 3.2: a request says once which host it is for.
+/// RFC 9112, section 3.2: a request names its host exactly once.
 fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Error> {
     let host = only(headers, header::HOST.as_str())?;
     if host.is_none() && version == Version::HTTP_11 {
@@ -120,7 +119,7 @@ fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Error> {
     ))
 }
 
-/// Packs an answer that is to be packed, so that it is one piece of memory, of a size that is known.
+/// Compresses an answer here and now if it is to be compressed, so that its size in bytes is known.
 async fn packed(response: Response) -> Response {
     if !response.headers().contains_key(header::CONTENT_ENCODING) {
         return response;
@@ -131,7 +130,7 @@ async fn packed(response: Response) -> Response {
         if let Ok(data) = frame.into_data() {
             whole.extend_from_slice(&data);
         }
-        // A large one must not keep a thread from others.
+        // So that a large answer does not keep the thread from other tasks.
         tokio::task::yield_now().await;
     }
     Response::from_parts(head, whole.freeze().into())

@@ -1,8 +1,9 @@
-//! The HTTP door: `POST /predict` in the form of the tutorial, `POST /v1/predict` in proto3 JSON, an OpenAPI document, and what
-//! probes and dashboards ask.
+//! The HTTP door: `POST /predict` in the form of the tutorial, `POST /v1/predict` in proto3 JSON, an OpenAPI document,
+//! and paths for probes and dashboards.
 //!
-//! In reading order: [`layer`] (what is HTTP's own of the layer around all calls) → [`mod@routes`] (which paths there are) → [`body`] (reading
-//! a bounded body) → [`simple_predict`] → [`predict`] → [`mod@explain`] → [`models`] → [`mod@operations`] → [`answer`] and [`error`].
+//! In reading order: [`layer`] (HTTP's own part of the call layer) → [`mod@routes`] (the table of paths) → [`body`]
+//! (reads a bounded body) → [`simple_predict`] → [`predict`] → [`mod@explain`] → [`models`] → [`mod@operations`] →
+//! [`answer`] and [`error`].
 
 pub mod answer;
 pub mod body;
@@ -26,24 +27,24 @@ use super::door::Door;
 use super::keys::Keys;
 use layer::HttpProtocol;
 
-/// Answers from this size on are compressed for clients that ask for it.
+/// Answers of at least this size are compressed for clients that accept it.
 const COMPRESS_FROM_BYTES: u64 = 1024;
 
-/// What stands around the paths. Cheap to clone.
+/// What the paths are served with; cheap to clone.
 #[derive(Clone)]
 pub struct Surroundings {
-    /// Who may call.
+    /// The keys of callers.
     pub keys: Arc<Keys>,
-    /// Where gRPC is, for a client that looks for it here: `port 50051`.
+    /// Where gRPC is, such as `port 50051`, for a gRPC client that looks for it here.
     pub grpc: Arc<str>,
 }
 
-/// Everything that answers on the gateway's port.
+/// All paths of the gateway's port.
 pub fn gateway(door: Door, surroundings: Surroundings) -> DoorRouter {
     finish(routes::router(|_| true), door, surroundings)
 }
 
-/// What answers on the port for operators.
+/// The paths of the port for operators.
 pub fn operations(door: Door, surroundings: Surroundings) -> DoorRouter {
     finish(routes::router(|route| route.for_operators), door, surroundings)
 }

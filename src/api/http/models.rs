@@ -11,7 +11,7 @@ use crate::api::door::Door;
 use crate::api::json::encode;
 use crate::error::Error;
 
-/// Answers `ListModels`: `pageSize` and `pageToken`, or `page_size` and `page_token`, in the query.
+/// Answers `ListModels`. In the query: `pageSize` and `pageToken`, or `page_size` and `page_token`.
 pub async fn list(State(door): State<Door>, Extension(call): Extension<Call>, RawQuery(query): RawQuery) -> Response {
     let answer = async {
         let (page_size, page_token) = page(query.as_deref().unwrap_or(""))?;
@@ -21,7 +21,6 @@ pub async fn list(State(door): State<Door>, Extension(call): Extension<Call>, Ra
     respond(&call, "/v1/models", answer).await
 }
 
-/// Answers `GetModel`.
 pub async fn get(
     State(door): State<Door>,
     Extension(call): Extension<Call>,
@@ -35,7 +34,7 @@ pub async fn get(
     respond(&call, "/v1/models/{name}", answer).await
 }
 
-/// What the query says of the page. A key that is not known, or said twice, is an error, as in a body.
+/// The page that the query asks for. An unknown key, or one given twice, is an error, as in a body.
 fn page(query: &str) -> Result<(i32, String), Error> {
     let (mut size, mut token) = (None, None);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -46,7 +45,7 @@ fn page(query: &str) -> Result<(i32, String), Error> {
                 let number = number.map_err(|_| Error::invalid_field("page_size", "must be a whole number"))?;
                 size.replace(number).is_some()
             }
-            // The `@` of a token may come written as `%40`.
+            // The `@` of a token may be written as `%40`.
             "pageToken" | "page_token" => token.replace(value.replace("%40", "@")).is_some(),
             _ => return Err(Error::invalid_field("query", "takes pageSize and pageToken only")),
         };

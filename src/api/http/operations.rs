@@ -1,4 +1,4 @@
-//! What probes, dashboards and client generators ask.
+//! Paths for probes, dashboards and client generators.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,13 +11,13 @@ use crate::service::catalog::health::ServingState;
 use crate::service::messages::ModelRef;
 use crate::telemetry::metrics;
 
-/// `GET /healthz`: the process answers. Restarting it is of no use while this is 200.
+/// `GET /healthz`: the process answers. While this is 200, a restart does not help.
 pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: 200 when requests are taken, 503 otherwise, with the state of each model: of its stable version under its name,
-/// of any other loaded version under `name@version`.
+/// `GET /readyz`: 200 if requests are taken, else 503, with the state of each model: the stable version under its name,
+/// any other loaded version under `name@version`.
 pub async fn readyz(State(door): State<Door>) -> Response {
     let state = door.service.state();
     let status = if state == ServingState::Serving {

@@ -1,4 +1,4 @@
-//! The paths of the HTTP doors: one table, by which requests are routed, named in metrics, let in, and told what there is.
+//! Routes of the HTTP doors: one table, by which requests are routed, named in metrics, and admitted.
 
 use axum::Router;
 use axum::extract::Extension;
@@ -10,13 +10,11 @@ use crate::api::call::{Access, Call};
 use crate::api::door::Door;
 use crate::error::{Error, Reason};
 
-/// A path and what answers there.
+/// A path, and what answers it.
 pub struct Route {
-    /// The HTTP method that it takes.
     pub method: &'static str,
-    /// The path; its name in logs and metrics too.
+    /// The path, which is also its name in logs and metrics.
     pub path: &'static str,
-    /// Whether it needs a key.
     pub access: Access,
     /// Whether the port for operators has it too.
     pub for_operators: bool,
@@ -42,7 +40,7 @@ impl Route {
         }
     }
 
-    /// What may be asked without a key: probes have none.
+    /// The same path without a key, since probes have none.
     const fn open_to_all(self) -> Self {
         Self {
             access: Access::Open,
@@ -51,10 +49,9 @@ impl Route {
     }
 }
 
-/// The one path with a name in it.
+/// The only path with a variable part.
 const MODEL_PATH: &str = "/v1/models/{name}";
 
-/// Every path.
 pub static ROUTES: [Route; 9] = [
     Route::new("POST", "/predict", || post(simple_predict::predict)),
     Route::new("POST", "/v1/predict", || post(predict::predict)),
@@ -71,13 +68,13 @@ pub static ROUTES: [Route; 9] = [
     Route::new("GET", "/metrics", || get(operations::metrics)).for_operators(),
 ];
 
-/// The route of a path, if it is one; on the port for operators too, which lacks some of them.
+/// The route of a path; `None` for an unknown one. Knows all paths, also on the port for operators, which lacks some.
 pub fn find(path: &str) -> Option<&'static Route> {
     let is_model = |route: &Route| route.path == MODEL_PATH && path.starts_with("/v1/models/");
     ROUTES.iter().find(|route| route.path == path || is_model(route))
 }
 
-/// A router of those paths that `has` picks.
+/// A router of the paths that `has` picks.
 pub fn router(has: impl Fn(&Route) -> bool) -> Router<Door> {
     let routes = ROUTES.iter().filter(|route| has(route));
     routes

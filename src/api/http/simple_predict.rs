@@ -83,7 +83,7 @@ impl Serialize for SimplePredictions<'_> {
     }
 }
 
-/// SimplePredictions one call.
+/// Answers one call.
 pub async fn predict(State(door): State<Door>, Extension(call): Extension<Call>, request: Request) -> Response {
     respond(&call, "/predict", answer(&door, &call, request)).await
 }
@@ -112,7 +112,7 @@ async fn answer(door: &Door, call: &Call, request: Request) -> Result<Response, 
     Ok(with_cache_hits(Json(answers).into_response(), hits))
 }
 
-/// The body calls the field `text`, and its lone text is no list.
+/// Renames the fields of an error to the body's: `text`, and no list for a lone text.
 fn in_simple_words(mut error: Error) -> Error {
     for violation in &mut error.violations {
         if let Some(rest) = violation.field.strip_prefix("texts") {
