@@ -1,4 +1,5 @@
-//! `tandem calibrate`: measures a cascade on labelled texts, and writes the chosen point where the next start finds it.
+//! `tandem calibrate`: measures a cascade on labelled texts, and writes the chosen point to where the next start finds
+//! it.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
@@ -24,11 +25,11 @@ use crate::offline::reader::Columns;
 use crate::service::catalog::cascade_calibration::{BlendWeights, file_of};
 use crate::service::lifecycle::start::open_catalog;
 
-/// The fewest labelled texts in a half: below it, nothing can be fitted.
+/// The fewest labelled texts in each half; with fewer, nothing can be fitted.
 const LEAST_TEXTS: usize = 20;
-/// How many labels one message names.
+/// The most labels that one message lists.
 const MOST_NAMED: usize = 16;
-/// An interval of the accuracy that is wider than this, end to end, is worth a warning.
+/// If the interval of the accuracy is wider than this, end to end, a warning says so.
 const WIDE: f64 = 0.02;
 
 /// The arguments of `tandem calibrate`.
@@ -70,7 +71,7 @@ pub struct CalibrateArgs {
     /// Write no files
     #[arg(long)]
     dry_run: bool,
-    /// Where settings come from.
+    /// The settings, and the file that holds them.
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -84,7 +85,7 @@ fn usage<E: ToString>(error: E) -> (String, Exit) {
     (error.to_string(), Exit::Usage)
 }
 
-/// Measures, reports, writes.
+/// Measures, reports and writes.
 pub fn run(args: &CalibrateArgs) -> Exit {
     match calibrate(args) {
         Ok(()) => Exit::Success,
@@ -179,7 +180,7 @@ fn target(args: &CalibrateArgs) -> Outcome<Target> {
     }
 }
 
-/// What is calibrated.
+/// The cascade that is calibrated.
 struct Subject {
     task: String,
     fast: VerifiedModel,
@@ -187,7 +188,7 @@ struct Subject {
 }
 
 fn subject(args: &CalibrateArgs, settings: &Settings) -> Outcome<Subject> {
-    // A calibration that is there, fitting or broken, is no part of making a new one.
+    // A calibration that is there already, valid or not, must not affect a new one.
     let mut bare = settings.clone();
     for task in bare.tasks.values_mut() {
         task.cascade.calibration = None;
@@ -239,7 +240,7 @@ fn read(args: &CalibrateArgs, labels: &[String]) -> Outcome<Vec<Labelled>> {
     Ok(texts)
 }
 
-/// Fails now where the files could not be written after all the measuring.
+/// Fails now if the files could not be written after all the measuring.
 fn check_place(out: &Path) -> Outcome<()> {
     let folder = match out.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -260,13 +261,13 @@ fn check_place(out: &Path) -> Outcome<()> {
             out.display()
         )));
     }
-    // The only sure way to know whether files may be made is to make one; it goes again at once.
+    // The only sure way to know whether files can be made is to make one. It is removed at once.
     let trial = folder.join(format!(".tandem-{}", std::process::id()));
     std::fs::write(&trial, "").map_err(|error| problem(&error))?;
     std::fs::remove_file(&trial).map_err(|error| problem(&error))
 }
 
-/// Runs both models over every text.
+/// Runs both models on every text.
 fn measure(
     texts: &[Labelled],
     fast: &VerifiedModel,
@@ -296,7 +297,7 @@ fn measure(
     Ok(samples.collect())
 }
 
-/// The texts that both models answered, and what they said; says how many others there are.
+/// The texts that both models answered, with the answers. Prints how many others there are.
 fn answered(texts: Vec<Labelled>, samples: Vec<Option<Sample>>) -> (Vec<Labelled>, Vec<Sample>) {
     let count = texts.len();
     let both = texts.into_iter().zip(samples);
@@ -311,7 +312,7 @@ fn answered(texts: Vec<Labelled>, samples: Vec<Option<Sample>>) -> (Vec<Labelled
     (texts, samples)
 }
 
-/// A bar on a terminal, nothing elsewhere.
+/// A progress bar, visible only on a terminal.
 fn progress(runs: usize) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -321,7 +322,7 @@ fn progress(runs: usize) -> ProgressBar {
     ProgressBar::new(runs as u64).with_style(style)
 }
 
-/// Whether both halves are large enough; the labels that one of them lacks are told.
+/// Checks that both halves are large enough. Returns a warning about labels that one of them lacks.
 fn check_halves(halves: [Vec<&Labelled>; 2], labels: &[String]) -> Outcome<Option<String>> {
     let least = halves[0].len().min(halves[1].len());
     if least < LEAST_TEXTS {
@@ -364,7 +365,7 @@ fn weights(fitted: &Fitted, labels: &[String]) -> BlendWeights {
     }
 }
 
-/// What a text takes in a tier, in microseconds, by the rounds.
+/// The time of one text in a tier, in microseconds: the median of the rounds, with the lowest and the highest.
 fn micros(samples: &[Sample], tier: usize) -> Interval {
     let of_round = |round: usize| {
         let costs: Vec<f64> = samples.iter().filter_map(|one| Some(one.costs[round]?[tier])).collect();
@@ -373,7 +374,7 @@ fn micros(samples: &[Sample], tier: usize) -> Interval {
     Interval::of_rounds((0..ROUNDS).filter_map(of_round).collect())
 }
 
-/// What should be known before the figures are believed.
+/// A warning about figures that should not be trusted blindly; `None` if there is nothing to warn of.
 fn warning(chosen: &Point, deep: &Point, labels: &[String], texts: &[usize]) -> Option<String> {
     let Interval { low, high, .. } = chosen.accuracy;
     let measured_on: usize = texts.iter().sum();

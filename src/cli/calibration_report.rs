@@ -1,4 +1,4 @@
-//! What `tandem calibrate` found: a table for people, and the files: the calibration, the report as JSON, the plot.
+//! Report of `tandem calibrate`: a table for people, and the files: the calibration, the report as JSON, the plot.
 
 use std::path::Path;
 
@@ -19,41 +19,40 @@ use crate::service::catalog::cascade_calibration::{
 const MOST_LABELS: usize = 10;
 const LABEL_COLUMNS: usize = 24;
 
-/// All that was found; also the JSON.
+/// Everything that was found. Its fields are also those of the JSON.
 #[derive(Serialize)]
 pub struct Report<'a> {
-    /// The task.
     pub task: &'a str,
-    /// The labelled file's name.
+    /// The labelled file's name, without its folder.
     pub file: String,
-    /// What halves and intervals were drawn with.
+    /// The seed of the split into halves and of the intervals.
     pub seed: u64,
-    /// How many texts were fitted on.
+    /// The number of texts that were fitted to.
     pub fitted_on: usize,
-    /// How many others were measured on.
+    /// The number of other texts, which the figures were measured on.
     pub measured_on: usize,
-    /// What fast and deep take for a text on this machine, on one core, by the rounds.
+    /// The time of one text in the fast and in the deep model, on one core of this machine, in microseconds, by the
+    /// rounds.
     pub micros_a_text: [Interval; 2],
     /// The labels, in the order of each point's `recall`.
     pub labels: &'a [String],
-    /// How many of the texts that were measured on have each.
+    /// How many of the measured texts have each label.
     pub texts_of_labels: Vec<usize>,
-    /// The temperatures of fast and deep.
+    /// The temperatures of the fast and the deep model.
     pub temperatures: [f64; 2],
-    /// How an escalated answer is made of both.
+    /// How an escalated answer is blended of both models' answers.
     pub blend: BlendWeights,
-    /// What should be known before the figures are believed.
+    /// A warning about figures that should not be trusted blindly.
     pub warning: Option<String>,
-    /// The chosen point.
     pub chosen: Point,
     /// The deep model alone.
     pub deep_alone: Point,
-    /// The curve, from fast alone on.
+    /// The curve, starting with the fast model alone.
     pub curve: Vec<Point>,
 }
 
 impl Report<'_> {
-    /// Prints it for people.
+    /// Prints the report for people.
     pub fn print(&self) {
         let [fast, deep] = self.micros_a_text;
         let [fast_temperature, deep_temperature] = self.temperatures;
@@ -117,7 +116,7 @@ impl Report<'_> {
         }
     }
 
-    /// The curve, with what fits a line of 80; the report as JSON has every interval.
+    /// The curve, in the columns that fit a line of 80. The report as JSON has every interval.
     fn table(&self) -> Table {
         let header = ["", "threshold", "escalated", "cost", "accuracy", "95%", "macro-F1"];
         let mut table = Table::new(header).right(1..header.len());
@@ -148,7 +147,7 @@ impl Report<'_> {
         table
     }
 
-    /// The recall of each label, the lowest first and the others folded where they are many.
+    /// The recall of each label, the lowest first. Long lists are cut.
     fn recalls(&self) -> Painted {
         let header = ["recall of", "texts", "chosen", "95%", "fast alone", "deep alone"];
         let mut table = Table::new(header).right(1..header.len());
@@ -225,7 +224,7 @@ impl Report<'_> {
         }
     }
 
-    /// Writes the calibration, and the report and the plot beside it. The error is one line that names the file.
+    /// Writes the calibration, and the report and the plot next to it. The error is one line that names the file.
     pub fn write(&self, path: &Path, models: [&VerifiedModel; 2]) -> Result<(), String> {
         let plot = Plot {
             title: self.task,
@@ -246,7 +245,7 @@ impl Report<'_> {
     }
 }
 
-/// A figure with its interval, in a cell of the table.
+/// A figure with its interval, for a cell of a table.
 fn with_interval(figure: Interval, scale: f64, digits: usize) -> String {
     let Interval { value, low, high } = figure;
     format!(

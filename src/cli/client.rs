@@ -1,4 +1,4 @@
-//! A gRPC client for the commands that talk to a server.
+//! gRPC client, for the commands that talk to a server.
 
 use std::fmt;
 use std::io;
@@ -43,7 +43,7 @@ pub struct CredentialArgs {
 /// The certificate of a client, and its key.
 pub type OwnCertificate<'a> = Option<(&'a Path, &'a Path)>;
 
-/// A connection that adds its caller's token to each call.
+/// A connection that adds the caller's token to each call.
 pub type Connection = InterceptedService<Channel, Bearer>;
 
 /// Adds a token to each call, if there is one.
@@ -59,19 +59,17 @@ impl Interceptor for Bearer {
     }
 }
 
-/// A server that is asked over several connections, and what it is shown.
+/// A server to call over several connections.
 #[derive(Clone)]
 pub struct Server {
-    /// Where it is asked.
     pub address: ServerAddress,
-    /// What it is shown.
+    /// How this client identifies itself, and whom it trusts.
     pub credentials: CredentialArgs,
-    /// The client's certificate and its key.
     pub own: Option<(PathBuf, PathBuf)>,
 }
 
 impl Server {
-    /// One in plaintext, that wants to be shown nothing.
+    /// A server in plaintext that needs no credentials.
     pub fn plain(address: ServerAddress) -> Self {
         Self {
             address,
@@ -80,7 +78,7 @@ impl Server {
         }
     }
 
-    /// A new connection. The error is one line.
+    /// Opens a connection. The error is one line.
     pub async fn connect(&self) -> Result<Connection, String> {
         let own = self.own.as_ref();
         let own = own.map(|(certificate, key)| (certificate.as_path(), key.as_path()));
@@ -114,9 +112,9 @@ pub async fn connect_as(
     Ok(InterceptedService::new(channel, bearer))
 }
 
-/// Connects in TLS to the server of this machine, whose certificate and key are `pair`. It shows the same pair, for a server that asks
-/// for one. With a token, which is a secret, the server must show the very certificate of the pair; without one any will do. The
-/// error is one line.
+/// Connects by TLS to a server on this machine whose certificate and key are the files `pair`. Shows the same pair to a
+/// server that asks for a certificate. With a token, which is a secret, the server must show exactly the certificate of
+/// the pair; without one, any certificate will do. The error is one line.
 pub async fn connect_to_own(
     server: &ServerAddress,
     (certificate, key): (&Path, &Path),
@@ -155,7 +153,7 @@ pub async fn connect_to_own(
             Ok::<_, io::Error>(TokioIo::new(connector.connect(name, stream).await?))
         }
     });
-    // The scheme says nothing of TLS, which the connector speaks.
+    // The scheme says nothing of TLS, which the connector does itself.
     let channel = server
         .endpoint("http")?
         .connect_timeout(CONNECT_TIMEOUT)
@@ -165,11 +163,11 @@ pub async fn connect_to_own(
     Ok(InterceptedService::new(channel, Bearer(bearer)))
 }
 
-/// Takes one certificate, or any, whose key the server has.
+/// Accepts one certificate, or any, if the server has its key.
 #[derive(Debug)]
 struct OwnCertificates {
     provider: Arc<CryptoProvider>,
-    /// The only one that is taken.
+    /// The only certificate to accept; `None` for any.
     wanted: Option<CertificateDer<'static>>,
 }
 
@@ -223,17 +221,17 @@ impl ServerCertVerifier for OwnCertificates {
     }
 }
 
-/// Where a server is asked.
+/// The address of a server.
 #[derive(Clone, Debug)]
 pub enum ServerAddress {
-    /// `http://host:port`.
+    /// A URL: `http://host:port` or `https://host:port`.
     Url(String),
-    /// What a server's own settings say.
+    /// An address as in a server's own settings.
     Plain(Address),
 }
 
 impl ServerAddress {
-    /// Reads an address or a URL; a wildcard address is asked on loopback. The error is one line.
+    /// Parses an address or a URL. A wildcard address becomes loopback. The error is one line.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.contains("://") && !text.starts_with("unix:") {
             Ok(Self::Url(text.to_owned()))
@@ -257,7 +255,7 @@ impl ServerAddress {
     fn endpoint(&self, scheme: &str) -> Result<Endpoint, String> {
         let url = match self {
             Self::Url(url) => url.clone(),
-            // Whoever is behind a Unix socket is this host.
+            // Only this host can be behind a Unix socket.
             Self::Plain(address) if self.unix_path().is_some() => format!("{scheme}://localhost"),
             Self::Plain(address) => format!("{scheme}://{address}"),
         };
@@ -307,7 +305,7 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
     given::read(file).map_err(|problem| format!("{}: {problem}", file.display()))
 }
 
-/// A failed call, in one line.
+/// A failed call as one line.
 pub fn describe(status: &Status) -> String {
     format!("{:?}: {}", status.code(), status.message())
 }

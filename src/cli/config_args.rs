@@ -16,7 +16,7 @@ pub struct ConfigArgs {
 }
 
 impl ConfigArgs {
-    /// Settles every setting.
+    /// Resolves every setting.
     pub fn resolve(&self) -> Result<Settings, ConfigError> {
         resolve(&self.options, self.config.as_deref())
     }

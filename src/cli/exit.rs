@@ -1,14 +1,13 @@
-//! The exit codes of the program.
+//! Exit codes of the program.
 
-/// What a command ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// All went well.
     Success = 0,
-    /// It could not start or could not go on: a port in use, a model that fails its checks, a server out of reach.
+    /// The command could not start or could not go on: a port is in use, a model fails its checks, a server can't be
+    /// reached.
     Failure = 1,
-    /// What it was told can't be right: the command line, the configuration, a manifest, a checksum.
+    /// The input is wrong: the command line, the configuration, a manifest, a checksum.
     Usage = 2,
-    /// It works and something is doubtful, where that was asked for.
+    /// Everything works but something is doubtful, and `--strict` asked for that to be an error.
     Doubtful = 3,
 }

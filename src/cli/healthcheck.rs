@@ -1,7 +1,7 @@
-//! `tandem healthcheck`: asks grpc.health.v1 once; for containers and scripts without a gRPC client.
+//! `tandem healthcheck`: asks grpc.health.v1 once. For containers and scripts without a gRPC client.
 //!
-//! Reads what the server reads: a server that was told its address and its certificate by the environment or by tandem.toml is found
-//! by the same.
+//! Reads the server's own settings, so a server whose address and certificate come from the environment or from
+//! tandem.toml is found without flags.
 
 use std::time::Duration;
 
@@ -27,15 +27,14 @@ pub struct HealthcheckArgs {
     /// How long to wait, in milliseconds
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 2000)]
     timeout_ms: u64,
-    /// What the server is shown.
+    /// How this client identifies itself, and whom it trusts.
     #[command(flatten)]
     credentials: CredentialArgs,
-    /// Where settings come from.
+    /// The settings, and the file that holds them.
     #[command(flatten)]
     config: ConfigArgs,
 }
 
-/// Asks once.
 pub fn run(args: &HealthcheckArgs) -> Exit {
     let settings = match args.config.resolve() {
         Ok(settings) => settings,
@@ -79,9 +78,9 @@ async fn ask(args: &HealthcheckArgs, settings: &Settings, address: &ServerAddres
     Ok(answer.into_inner().status())
 }
 
-/// Connects to an address that the server's configuration says (`is_configured`) or the command line. A server of this configuration
-/// is spoken to in TLS if it has a certificate. Its own machine need not be told whom to trust: no name is asked for there, and
-/// no token is sent to it but `token`.
+/// Connects to an address from the server's configuration (`is_configured`) or from the command line. A server with
+/// this configuration is called by TLS if it has a certificate. On this machine, no certificate authority and no server
+/// name need to be given, and no token but `token` is sent.
 pub async fn connect_as_configured(
     address: &ServerAddress,
     is_configured: bool,
@@ -90,7 +89,7 @@ pub async fn connect_as_configured(
     settings: &Settings,
 ) -> Result<Connection, String> {
     let own = settings.tls_cert.as_deref().zip(settings.tls_key.as_deref());
-    // A token is given to the holder of the configured key alone, wherever that is.
+    // Only the holder of the configured key gets a token, wherever it is.
     let is_here = is_configured || address.is_local() || token.is_some();
     match (own, address) {
         (Some(pair), ServerAddress::Plain(_)) if credentials.tls_ca.is_none() && is_here => {

@@ -1,4 +1,4 @@
-//! The command line: one file a command. Parses, runs, and turns the outcome into an exit code.
+//! The command line, with one file for each command. Parses, runs, and turns the outcome into an exit code.
 
 pub mod bench;
 pub mod calibrate;
@@ -90,7 +90,7 @@ enum Command {
     },
 }
 
-/// Takes the settings that only a server has out of a command's help; they are still accepted, from the environment too.
+/// Hides the settings that only a server has from a command's help. They are still accepted, also from the environment.
 fn hide_server_settings(argument: clap::Arg) -> clap::Arg {
     let server_only = matches!(
         argument.get_help_heading(),
@@ -99,7 +99,7 @@ fn hide_server_settings(argument: clap::Arg) -> clap::Arg {
     argument.hide(server_only)
 }
 
-/// Takes the settings that do not tell how a server is reached out of a command's help.
+/// Hides the settings that do not say how to reach a server from a command's help.
 fn hide_all_but_tls(argument: clap::Arg) -> clap::Arg {
     let other = argument.get_help_heading().is_some_and(|heading| heading != "TLS");
     argument.hide(other)
@@ -122,8 +122,8 @@ pub fn main() -> ExitCode {
     ExitCode::from(output::settle(exit) as u8)
 }
 
-/// Listens for signals before the command line is read, since that takes some milliseconds. A server that is told to stop by then
-/// ends well.
+/// Listens for signals before the command line is parsed, which takes some milliseconds. A server that is told to stop
+/// during that time exits with 0.
 fn listen() -> Result<Signals, Exit> {
     let signals = Signals::listen()?;
     if std::env::args_os().nth(1).is_some_and(|command| command == "serve") {
@@ -158,7 +158,7 @@ fn run(cli: Cli, signals: &Signals) -> Exit {
     }
 }
 
-/// Says what is wrong with the command line, or writes the help that it asks for.
+/// Prints what is wrong with the command line, or the help that it asks for.
 fn tell_usage(mut error: clap::Error) -> Exit {
     if error.use_stderr() {
         let quoted: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
@@ -167,7 +167,7 @@ fn tell_usage(mut error: clap::Error) -> Exit {
                 error.insert(kind, ContextValue::String(visible(&text).into_owned()));
             }
         }
-        // Not in colour: it quotes what it was given.
+        // Without colours, since it quotes its arguments.
         let text = error.render().to_string();
         text.trim_end()
             .split('\n')

@@ -1,4 +1,4 @@
-//! The flags of commands that read a file of texts.
+//! Arguments of commands that read a file of texts.
 
 use clap::ValueEnum;
 use encoding_rs::Encoding;
@@ -38,7 +38,7 @@ pub enum Whether {
 }
 
 impl ReadArgs {
-    /// What the reader is told.
+    /// The same for the reader.
     pub fn options(&self) -> Options {
         Options {
             format: self.input_format,
@@ -47,7 +47,7 @@ impl ReadArgs {
         }
     }
 
-    /// The same as flags, for a process that this one starts.
+    /// The same as flags, for a child process.
     pub fn arguments(&self) -> Vec<String> {
         let name = |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
         let format = self.input_format.and_then(|format| name(format.to_possible_value()));

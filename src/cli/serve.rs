@@ -24,7 +24,7 @@ use crate::telemetry::metrics::Metrics;
 /// The arguments of `tandem serve`.
 #[derive(clap::Args)]
 pub struct ServeArgs {
-    /// Where settings come from.
+    /// The settings, and the file that holds them.
     #[command(flatten)]
     pub config: ConfigArgs,
     /// Print the configuration that would be used, as TOML, and exit
@@ -35,7 +35,7 @@ pub struct ServeArgs {
     pub check: bool,
 }
 
-/// What the models' threads may take to end when the grace is over or the second signal has come.
+/// How long the models' threads may take to end when the grace is over or the second signal has come.
 const LAST_MOMENT: Duration = Duration::from_millis(200);
 
 /// Runs the server until SIGTERM or SIGINT.
@@ -89,18 +89,18 @@ pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
-        // What blocks for a moment runs on these, never what a request makes as long as it likes.
+        // For short blocking work. Nothing whose length a request decides runs on these threads.
         .max_blocking_threads(threads.max(2))
         .enable_all()
         .build();
     match tokio {
-        // A thread that is stuck, in a run or in preprocessing, does not hold up the end.
+        // A thread that is stuck, in a run or in preprocessing, must not delay the end.
         Ok(tokio) => output::end(tokio.block_on(serve(&settings, security, service, signals))),
         Err(error) => fail(&format!("can't start the async runtime: {error}"), Exit::Failure),
     }
 }
 
-/// Says whether a start would succeed. Whether the ports are free is not known without opening them.
+/// Says whether a start would succeed. Does not open the ports, so it can't tell whether they are free.
 fn check(service: &Service) -> Exit {
     let outcome = service.load_models();
     service.stop_models();
@@ -113,7 +113,7 @@ fn check(service: &Service) -> Exit {
     }
 }
 
-/// How many models were loaded, and which of them nobody compared with their training framework.
+/// How many models were loaded, and which of them have no golden examples of their training framework.
 fn loaded(catalog: &Catalog) -> String {
     let count = catalog.versions().count();
     let of = |version: &Arc<ModelVersion>| (!version.verified.verified).then(|| version.name().to_owned());
@@ -143,17 +143,17 @@ async fn serve(settings: &Settings, security: Security, service: Service, signal
         Ok(addresses) => announce(addresses),
         Err(error) => return fail(&format!("can't tell the addresses in use: {error}"), Exit::Failure),
     }
-    let (told, loaded) = tokio::sync::oneshot::channel();
-    let loader = load(service.clone(), told);
+    let (sender, loaded) = tokio::sync::oneshot::channel();
+    let loader = load(service.clone(), sender);
     let listening = server.listening();
     let mut exit = Exit::Success;
     let ready = async {
-        // A loader that ends without a word panicked, which the log tells.
+        // If the loader sent nothing, it panicked; the log has the panic.
         let Ok(load_time) = loaded.await else {
             return std::future::pending().await;
         };
         let load_time = load_time?;
-        // Whoever reads the line may connect.
+        // So that whoever reads the line can connect.
         listening.cancelled().await;
         tracing::info!(load_ms = millis(load_time), "ready");
         std::future::pending::<Result<(), ModelError>>().await
@@ -176,7 +176,7 @@ async fn serve(settings: &Settings, security: Security, service: Service, signal
         exit = Exit::Failure;
     }
     let (ended, models_ended) = tokio::sync::oneshot::channel();
-    // A thread of its own: the others may all be taken by what is stuck.
+    // On a thread of its own, since work that is stuck may hold all others.
     std::thread::spawn(move || {
         let _ = loader.join();
         service.stop_models();
@@ -195,23 +195,23 @@ async fn serve(settings: &Settings, security: Security, service: Service, signal
     exit
 }
 
-/// Ends a moment after the second signal.
+/// Returns a moment after the second signal.
 async fn hurried(signals: &Signals) {
     signals.hurry.cancelled().await;
     tokio::time::sleep(LAST_MOMENT).await;
 }
 
-/// Loads the models on a thread of their own, and tells how long it took; it ends when all serve, when one fails, or when a drain
-/// starts.
+/// Loads the models on a thread of their own, and sends how long it took. Ends when all models serve, when one fails,
+/// or when a drain begins.
 fn load(
     service: Service,
-    told: tokio::sync::oneshot::Sender<Result<Duration, ModelError>>,
+    sender: tokio::sync::oneshot::Sender<Result<Duration, ModelError>>,
 ) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         let started = Instant::now();
         let outcome = service.load_models().map(|()| started.elapsed());
-        // Whoever wanted to know may be gone: the server is stopping.
-        let _ = told.send(outcome);
+        // No error if nobody waits: the server is stopping.
+        let _ = sender.send(outcome);
     })
 }
 

@@ -1,7 +1,8 @@
-//! What is printed for people: how wide the terminal is, colours, texts that fit a line, tables.
+//! Terminal output for people: the width of lines, colours, texts cut to a line, tables.
 //!
-//! Colours are of the sixteen that each terminal chooses, and such as can be read on a light ground and on a dark one: red and magenta
-//! by themselves; green, which is faint on white, and the red of a ground under black, since terminals differ in what white is.
+//! The colours are among the sixteen that each terminal defines, and readable on a light and on a dark background: red
+//! and magenta as they are; green, which is faint on white, only as a background under black, and red as such a
+//! background too, since terminals differ in what white is.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -12,7 +13,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::telemetry::visible::visible;
 
-/// The width where nothing tells it.
+/// The width where nothing else says it.
 const USUAL_WIDTH: usize = 80;
 
 /// When colours are written.
@@ -29,12 +30,12 @@ pub enum ColorChoice {
 
 static CHOICE: OnceLock<ColorChoice> = OnceLock::new();
 
-/// Settles it, once for the process.
+/// Sets the choice, once for the process.
 pub fn choose(choice: ColorChoice) {
     let _ = CHOICE.set(choice);
 }
 
-/// Settles it by the arguments before they are parsed: the help, and what is wrong with them, may be coloured too.
+/// Sets the choice by the raw arguments, since the help and errors about arguments may be coloured too.
 pub fn choose_early(arguments: impl Iterator<Item = OsString>) {
     let words = arguments.map(|word| word.to_string_lossy().into_owned());
     let words: Vec<String> = words.take_while(|word| word != "--").collect();
@@ -69,12 +70,13 @@ pub fn takes_colours(stream: &impl IsTerminal) -> bool {
     }
 }
 
-/// How many columns a line has: what COLUMNS says, or the terminal; 80 elsewhere.
+/// The columns of a line: by COLUMNS, or by the terminal; 80 elsewhere.
 pub fn width() -> usize {
     told_width().unwrap_or(USUAL_WIDTH)
 }
 
-/// Where lines are broken between words: at the width of the terminal, and nowhere for programs, which look for whole sentences.
+/// The column at which lines are broken between words: the width of a terminal. Elsewhere lines stay whole, for
+/// programs that look for sentences.
 pub fn breaking_width() -> usize {
     told_width().unwrap_or(usize::MAX)
 }
@@ -89,25 +91,25 @@ fn told_width() -> Option<usize> {
     width.map(|width| width.clamp(40, 400))
 }
 
-/// How something looks.
+/// The looks of a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Style {
-    /// As everything else.
+    /// Like all other text.
     #[default]
     Plain,
-    /// A heading.
+    /// For headings.
     Bold,
-    /// Of less weight.
+    /// For less important text.
     Dim,
-    /// Good.
+    /// For good news.
     Good,
-    /// To be looked at.
+    /// For doubtful news.
     Doubtful,
-    /// Bad.
+    /// For bad news.
     Bad,
-    /// A part of a text that speaks for something.
+    /// For a part of a text that speaks for a label.
     For,
-    /// A part of a text that speaks against it.
+    /// For a part of a text that speaks against it.
     Against,
 }
 
@@ -119,7 +121,7 @@ impl Style {
         painted
     }
 
-    /// The codes that begin and end it.
+    /// The codes that begin and end the style.
     fn codes(self) -> Option<(String, &'static str)> {
         let code = match self {
             Style::Plain => "",
@@ -127,7 +129,7 @@ impl Style {
             Style::Dim => "2",
             Style::Doubtful => "35",
             Style::Bad => "31",
-            // With a ground, spaces are seen too. Both of its colours are named, since neither is the terminal's own.
+            // A background shows spaces too. Both its colours are set, so that neither depends on the terminal.
             Style::Good | Style::For => "30;42",
             Style::Against => "30;41",
         };
@@ -135,8 +137,8 @@ impl Style {
     }
 }
 
-/// What is printed for people. Only a [`Style`] colours it and only [`Painted::end_line`] ends a line, whatever strings it is
-/// made of.
+/// A text for people. Only a [`Style`] can colour it and only [`Painted::end_line`] can end a line, whatever strings it
+/// is made of.
 #[derive(Clone, Debug, Default)]
 pub struct Painted(String);
 
@@ -150,36 +152,36 @@ impl Painted {
         }
     }
 
-    /// Adds a text that ends a line.
+    /// Adds a text and ends the line.
     pub fn push_line(&mut self, text: &str) {
         self.push(Style::Plain, text);
         self.end_line();
     }
 
-    /// Adds what was painted before.
+    /// Adds another painted text.
     pub fn append(&mut self, other: &Painted) {
         self.0 += &other.0;
     }
 
-    /// Ends a line, without the spaces at its end.
+    /// Ends the line, and removes the spaces at its end.
     pub fn end_line(&mut self) {
         self.0.truncate(self.0.trim_end_matches(' ').len());
         self.0.push('\n');
     }
 
-    /// All of it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A text on one line: line ends and tabs are spaces, and what would move the cursor is shown.
+/// The text on one line. Line ends and tabs become spaces; other characters that would move the cursor are made
+/// visible.
 pub fn on_one_line(text: &str) -> String {
     let plain = |value: char| if value.is_ascii_whitespace() { ' ' } else { value };
     visible(&text.chars().map(plain).collect::<String>()).into_owned()
 }
 
-/// A text on one line of at most `columns`, cut where it is longer.
+/// The text on one line of at most `columns`; cut if it is longer.
 pub fn fit(text: &str, columns: usize) -> String {
     let text = on_one_line(text);
     if text.width() <= columns {
@@ -263,8 +265,8 @@ impl<T: AsRef<str>> From<T> for Cell {
     }
 }
 
-/// A table: a header, a line a row, columns two spaces apart. The last column takes what is left of the line, and goes on
-/// below itself where that is too little.
+/// A table with a header and one line for each row; two spaces separate the columns. The last column takes the rest of
+/// the line, and continues below itself where that is too little.
 pub struct Table {
     rows: Vec<Vec<Cell>>,
     /// Lines below a row, with the row's number.
@@ -283,13 +285,12 @@ impl Table {
         }
     }
 
-    /// Puts columns of numbers to the right.
+    /// Aligns columns of numbers to the right.
     pub fn right(mut self, columns: impl IntoIterator<Item = usize>) -> Self {
         self.right.extend(columns);
         self
     }
 
-    /// Adds a row.
     pub fn row<T: Into<Cell>>(&mut self, cells: impl IntoIterator<Item = T>) {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
@@ -301,13 +302,13 @@ impl Table {
 }
 
 impl Table {
-    /// Whether it has rows, and nothing in any of them in a column: its heading would stand over nothing.
+    /// Whether the table has rows but none of them has anything in this column.
     fn is_empty(&self, column: usize) -> bool {
         let mut rows = self.rows.iter().skip(1);
         rows.len() > 0 && rows.all(|row| row.get(column).is_none_or(|cell| cell.text.is_empty()))
     }
 
-    /// Its lines. The last column has no heading where it is empty.
+    /// The lines of the table. An empty last column has no heading.
     pub fn painted(&self) -> Painted {
         let columns = self.rows[0].len();
         let widest = |column: usize| {

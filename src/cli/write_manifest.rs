@@ -1,6 +1,8 @@
-//! `tandem check --write-manifest`: what was found in a folder, written down, with golden examples by this very program.
+//! `tandem check --write-manifest`: writes a manifest with what was found in a folder, and golden examples made by this
+//! program.
 //!
-//! Those examples detect later change, not a wrong export: `source = "onnxruntime"` says so. Overwrites nothing unless told.
+//! Such examples detect later change, but not a wrong export: `source = "onnxruntime"` says so. Overwrites nothing
+//! without `--force`.
 
 use std::path::Path;
 
@@ -13,14 +15,14 @@ use crate::model::neighbours::TEXTS;
 use crate::model::repository::MANIFEST_FILE;
 use crate::model::{ModelInput, Runner};
 
-/// The file of golden examples.
+/// The name of the file with golden examples.
 const GOLDEN_FILE: &str = "golden.jsonl";
-/// How far a logit may be from the written one, at least: the same file on another processor.
+/// The smallest tolerance for a logit, for the same file on another processor.
 const TOLERANCE: f32 = 1e-3;
-/// How much further than seen now a logit may be in a batch.
+/// The tolerance in a batch is this many times what was measured.
 const HEADROOM: f32 = 4.0;
 
-/// The most that may be written as the tolerance in a batch.
+/// The largest tolerance in a batch that is written.
 const MOST_TOLERANCE: f32 = 0.05;
 
 /// Writes the manifest and the golden examples into the folder. The error is one line.
@@ -51,7 +53,7 @@ pub fn write(folder: &Path, manifest: &Manifest, initialized: &mut Initialized, 
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let text = manifest_text(manifest, &sum, tolerance, batch)?;
-    // What was written must be read as it was meant.
+    // Checks that the written text is read as it was meant.
     Manifest::parse(&text).map_err(|problem| format!("the manifest would not be readable: {problem}"))?;
     for (path, content) in paths.iter().zip([&lines, &text]) {
         std::fs::write(path, content).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -66,7 +68,7 @@ fn examples(initialized: &mut Initialized) -> Result<(Vec<Example>, f32), String
     let mut examples = Vec::new();
     let mut inputs = Vec::new();
     for text in TEXTS {
-        // What it does not answer is no example of its answers.
+        // A text that the model does not answer is no example.
         let Ok(encoding) = model.preprocess(text, None) else {
             continue;
         };
@@ -108,7 +110,7 @@ fn examples(initialized: &mut Initialized) -> Result<(Vec<Example>, f32), String
     Ok((examples, moved))
 }
 
-/// The manifest as people read it, with the golden examples in it.
+/// The manifest as text for people, with the checksum of the golden examples.
 fn manifest_text(manifest: &Manifest, golden_sum: &str, tolerance: f32, batch: Batch) -> Result<String, String> {
     let mut manifest = manifest.clone();
     manifest.files.insert(GOLDEN_FILE.to_owned(), golden_sum.to_owned());

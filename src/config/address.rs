@@ -1,6 +1,7 @@
-//! Where a door listens and where a server is found: `127.0.0.1:50051`, `localhost:50051`, `:50051`, `unix:/run/tandem.sock`.
+//! Addresses, of doors and of servers: `127.0.0.1:50051`, `localhost:50051`, `:50051`, `unix:/run/tandem.sock`.
 //!
-//! The one place that reads addresses. Unix sockets are named as gRPC's clients name them, `unix:/run/a%20b.sock` for `/run/a b.sock`.
+//! The only place that parses addresses. Unix sockets are written as in gRPC clients: `unix:/run/a%20b.sock` means
+//! `/run/a b.sock`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,30 +11,30 @@ use std::str::FromStr;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The most bytes in the path or the name of a Unix socket: Linux's bound, less the byte that ends it.
+/// The longest path or name of a Unix socket, in bytes: Linux's limit, minus the byte that ends it.
 const MAX_UNIX_BYTES: usize = 107;
 
-/// The most bytes in the name of a host.
+/// The longest host name, in bytes.
 const MAX_HOST_BYTES: usize = 253;
 
-/// Where a door listens, or where a server is found.
+/// Where a door listens, or where a server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// An address of the network and a port.
+    /// A network address and a port.
     Ip(SocketAddr),
-    /// The name of a host and a port.
+    /// A host name and a port.
     Name(String, u16),
     /// A port on all addresses of this host: `:50051`.
     Any(u16),
     /// A Unix socket, by its path.
     Unix(PathBuf),
-    /// A Unix socket without a file, by its name; Linux has them.
+    /// A Unix socket without a file, by its name. Only Linux has these.
     UnixAbstract(String),
 }
 
 impl Address {
-    /// Whether only this host can reach it: loopback, or a Unix socket. A name is taken at its word where it is `localhost`, which
-    /// then stands for loopback alone.
+    /// Whether only this host can reach it: loopback, or a Unix socket. Of all host names only `localhost` is local,
+    /// and it only ever means loopback.
     pub fn is_local(&self) -> bool {
         match self {
             Self::Ip(address) => address.ip().is_loopback(),
@@ -43,7 +44,7 @@ impl Address {
         }
     }
 
-    /// Where a client on this host finds a server that listens here: all addresses are asked on loopback.
+    /// Where a client on this host finds a server that listens here. A wildcard address becomes loopback.
     pub fn reachable(self) -> Self {
         match self {
             Self::Ip(SocketAddr::V6(address)) if address.ip().is_unspecified() => {
@@ -57,7 +58,7 @@ impl Address {
         }
     }
 
-    /// The address of the network, where it is one.
+    /// The network address, if it is one.
     pub fn ip(&self) -> Option<SocketAddr> {
         match self {
             Self::Ip(address) => Some(*address),
@@ -65,18 +66,18 @@ impl Address {
         }
     }
 
-    /// The path by which the system knows a Unix socket.
+    /// The path of a Unix socket, as the system takes it.
     pub fn unix_path(&self) -> Option<PathBuf> {
         match self {
             Self::Unix(path) => Some(path.clone()),
-            // The system's own way of writing a name without a file.
+            // The system's notation for a name without a file.
             Self::UnixAbstract(name) => Some(PathBuf::from(format!("\0{name}"))),
             Self::Ip(_) | Self::Name(..) | Self::Any(_) => None,
         }
     }
 }
 
-/// Whether a name stands for loopback wherever it is asked (RFC 6761, section 6.3).
+/// Whether a host name means loopback everywhere (RFC 6761, section 6.3).
 pub fn is_localhost(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     host == "localhost" || host.ends_with(".localhost")
@@ -119,7 +120,7 @@ fn parse(text: &str) -> Result<Address, String> {
         return Err(format!("the port is missing; write {text}:PORT"));
     }
     let (host, port) = text.rsplit_once(':').ok_or(FORMS)?;
-    // No sign and no space, as a number alone would allow.
+    // Digits only: parsing would also accept a sign.
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
     let port = port.parse().ok().filter(|_| digits);
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -134,7 +135,8 @@ fn parse(text: &str) -> Result<Address, String> {
     }
 }
 
-/// The name of a Unix socket. As in gRPC's names, `%20` stands for a space; a `%` without two such digits, for itself.
+/// The path or name of a Unix socket as it is written. As in gRPC, `%20` means a space; a `%` without two hexadecimal
+/// digits means itself.
 fn unix_name(written: &str) -> Result<String, String> {
     let name = percent_decode_str(written).decode_utf8();
     let name = name.map_err(|_| "the path of a Unix socket is UTF-8")?;

@@ -1,41 +1,41 @@
-//! How large bodies may be: what follows from the limits on texts, and the bound on all of them together.
+//! Sizes of bodies: the largest body that the limits on texts allow, and the bound on all bodies together.
 
 use super::settings::Settings;
 
-/// Room for all bodies together where the setting leaves it open, unless the largest ones need more.
+/// The default bound on all bodies together, unless the largest bodies need more.
 const USUAL_ROOM: usize = 128 << 20;
 
-/// The largest Protobuf message that a legal request can be: every text and its pair at the limit, each with its tag and
-/// its length, and room for the options.
+/// The size of the largest valid Protobuf request, in bytes: every text and its pair at the limit, each with its tag
+/// and its length, and room for the options.
 pub fn largest_message(max_texts: usize, max_text_bytes: usize) -> usize {
     const TAG_AND_LENGTH: usize = 6;
     const OPTIONS: usize = 4096;
     2 * max_texts * (max_text_bytes + TAG_AND_LENGTH) + OPTIONS
 }
 
-/// The largest JSON document that a legal request can be: each byte of a text may stand as an escape of six.
+/// The size of the largest valid JSON request, in bytes: each byte of a text may be written as an escape of six.
 pub fn largest_json(max_texts: usize, max_text_bytes: usize) -> usize {
     const ESCAPED: usize = 6;
     ESCAPED * largest_message(max_texts, max_text_bytes)
 }
 
-/// The part of the room that connections have for themselves, together.
+/// Connections get this part of the room for their own pieces, all together: an eighth.
 const OWN_PART: usize = 8;
 
-/// How large the room for bodies is, in bytes.
+/// The size of the room for bodies, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomSize {
-    /// The bytes that callers share.
+    /// The part that callers share.
     pub shared: usize,
-    /// The bytes that each connection has for itself.
+    /// The piece that each connection has for itself.
     pub own: usize,
-    /// All of them, for as many connections as there may be; the figure that errors name.
+    /// All of it, with the pieces of as many connections as there may be. Errors name this figure.
     pub limit: usize,
 }
 
 impl Settings {
-    /// The room for bodies: an eighth of it in equal parts for as many connections as there may be, if the largest body still
-    /// fits into the rest; the rest is shared.
+    /// The room for bodies. An eighth of it is split evenly among as many connections as there may be, as far as the
+    /// largest body still fits into the rest. The rest is shared.
     pub fn room_size(&self) -> RoomSize {
         let limit = self.body_room();
         let largest = largest_json(self.max_texts, self.max_text_bytes);
@@ -50,7 +50,8 @@ impl Settings {
         }
     }
 
-    /// The bytes of bodies that may be in flight: as set, or 128 MiB, or two of the largest bodies if that is more.
+    /// The bytes of bodies that may be in flight: as configured, or else 128 MiB, or two of the largest bodies if that
+    /// is more.
     pub fn body_room(&self) -> usize {
         match self.max_inflight_body_bytes {
             0 => USUAL_ROOM.max(2 * largest_json(self.max_texts, self.max_text_bytes)),

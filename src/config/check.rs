@@ -1,4 +1,4 @@
-//! The checks of settings: each value alone by its declared bounds, then those that must fit each other.
+//! Checks of settings: each value alone by its declared bounds, then values that must fit each other.
 
 use super::address::Address;
 use super::bodies::largest_json;
@@ -8,7 +8,7 @@ use super::settings::Settings;
 const MOST_BYTES_OF_A_REQUEST: usize = 256 << 20;
 
 impl Settings {
-    /// Checks each value, and the values that must fit each other. The error names the key and the limit.
+    /// Checks each value, and values that must fit each other. The error names the setting and the limit.
     pub fn check(&self) -> Result<(), String> {
         self.check_bounds()?;
         check_queue(self)?;
@@ -21,7 +21,7 @@ impl Settings {
     }
 }
 
-/// The largest request fits into a model's queue, and is not too large itself.
+/// The largest request must fit into a model's queue, and must not be too large itself.
 fn check_queue(settings: &Settings) -> Result<(), String> {
     if settings.max_queue_texts < settings.max_texts {
         return Err(format!(
@@ -74,7 +74,7 @@ fn check_timeouts(settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-/// The largest legal request fits into the room for bodies.
+/// The largest valid request must fit into the room for bodies.
 fn check_bodies(settings: &Settings) -> Result<(), String> {
     let bytes = settings.max_inflight_body_bytes;
     let largest = largest_json(settings.max_texts, settings.max_text_bytes);
@@ -87,7 +87,7 @@ fn check_bodies(settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-/// TLS is whole.
+/// A certificate and its key go together, and client certificates need both.
 fn check_tls(settings: &Settings) -> Result<(), String> {
     match (&settings.tls_cert, &settings.tls_key) {
         (Some(_), None) => Err("tls_cert needs tls_key beside it".into()),
@@ -99,7 +99,7 @@ fn check_tls(settings: &Settings) -> Result<(), String> {
     }
 }
 
-/// Nothing but loopback is served without TLS by accident.
+/// Without TLS, only loopback and Unix sockets may be served, unless the settings allow more.
 fn check_plaintext(settings: &Settings) -> Result<(), String> {
     if settings.tls_cert.is_some() || settings.allow_plaintext {
         return Ok(());

@@ -1,7 +1,8 @@
 //! Configuration: flags over environment over `tandem.toml` over defaults, checked before any port opens.
 //!
-//! [`settings`] declares every setting, once; from the declarations follow [`Options`], the values as they were given, and [`Settings`],
-//! all of them. [`mod@resolve`] turns the first into the second. An unknown key is an error that names the nearest one.
+//! [`settings`] declares every setting once. From the declarations follow [`Options`], the values as they were given,
+//! and [`Settings`], which are complete. [`mod@resolve`] turns the first into the second. An unknown key is an error
+//! that names the most similar one.
 
 pub mod address;
 pub mod bodies;

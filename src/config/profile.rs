@@ -1,4 +1,4 @@
-//! Profiles: sets of values for the settings that nobody gave. Each setting's declaration has its own.
+//! Profiles: they change the defaults of settings. Each setting declares its default in each profile.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! From raw values to checked settings: flags and environment over the file over the defaults.
+//! Resolving: from raw values to checked settings: flags over environment over the file over the defaults.
 
 use std::path::{Path, PathBuf};
 
@@ -8,18 +8,17 @@ use super::given;
 use super::profile::Profile;
 use super::settings::{DECLARED, Options, Settings, TaskSettings};
 
-/// The file that is read when no other is named, if it is there.
+/// The file that is read if none is named and it exists.
 pub const DEFAULT_FILE: &str = "tandem.toml";
 
-/// A configuration that can't be used, in one line that names the file or the key.
+/// A configuration that can't be used: one line that names the file or the setting.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The file can't be read.
     #[error("{}: {problem}", file.display())]
     File {
-        /// The file.
         file: PathBuf,
-        /// What is wrong.
+        /// What is wrong, with the place in the file.
         problem: String,
     },
     /// A value is not allowed, wherever it came from.
@@ -27,7 +26,7 @@ pub enum ConfigError {
     Value(String),
 }
 
-/// Settles every setting. `file` must exist if named; without one, `tandem.toml` is read if it is there.
+/// Resolves every setting. A named `file` must exist; without a name, `tandem.toml` is read if it exists.
 pub fn resolve(options: &Options, file: Option<&Path>) -> Result<Settings, ConfigError> {
     let named = file.map(Path::to_path_buf);
     let found = named.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.is_file()));
@@ -51,7 +50,8 @@ pub fn resolve(options: &Options, file: Option<&Path>) -> Result<Settings, Confi
     Ok(settings)
 }
 
-/// The repository when none is named: `models` here, or the one that stands beside the program in a distribution.
+/// The default repository: `models` in the current folder, or the folder of that name beside the program, as in a
+/// distribution.
 fn default_models() -> PathBuf {
     let here = Settings::default().models;
     if here.is_dir() {
@@ -66,7 +66,7 @@ fn read(file: &Path) -> Result<Table, String> {
     let text = String::from_utf8(given::read(file)?).map_err(|_| "is not UTF-8")?;
     let table: Table = text.parse().map_err(|error: toml::de::Error| describe(&error, &text))?;
     check_keys(&table)?;
-    // The types of the file's values are checked here, where the line is known.
+    // Parses the values here, where their lines are known.
     toml::from_str::<Options>(&text).map_err(|error| describe(&error, &text))?;
     Ok(table)
 }
@@ -76,7 +76,7 @@ fn describe(error: &toml::de::Error, text: &str) -> String {
     let Some(span) = error.span() else { return problem };
     let before = &text[..text.floor_char_boundary(span.start.min(text.len()))];
     let line = before.matches('\n').count() + 1;
-    // The setting whose value is at fault.
+    // Names the setting whose value is at fault.
     let start = before.rsplit('\n').next().unwrap_or_default();
     match start.split_once('=').map(|(key, _)| key.trim()) {
         Some(key) => format!("line {line}: {key}: {problem}"),

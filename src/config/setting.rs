@@ -1,6 +1,6 @@
-//! What is declared about one setting, and the macro that makes of the declarations in `settings.rs` everything that follows from
-//! them: [`Options`](super::Options), [`Settings`](super::Settings), their defaults and bounds, and the list that the help, the
-//! example file and the documentation are written from.
+//! Setting: what is declared about each one, and the macro that derives from the declarations in `settings.rs`
+//! everything else: [`Options`](super::Options), [`Settings`](super::Settings), defaults, bounds, and the list from
+//! which the help, the example file and the documentation are written.
 
 use std::fmt::Display;
 
@@ -12,7 +12,7 @@ use toml::Value;
 use super::duration::HumanDuration;
 use super::profile::Profile;
 
-/// What is declared about a setting whose values are of type `T`.
+/// The declaration of a setting whose values have the type `T`.
 pub struct Facts<T> {
     value_name: &'static str,
     default: T,
@@ -20,15 +20,15 @@ pub struct Facts<T> {
     hardened: Option<T>,
     sample: Option<&'static str>,
     link: Option<&'static str>,
-    /// The values that are allowed, as the rest of a sentence that begins "it must be".
+    /// The allowed values, as the end of a sentence that begins "it must be".
     allowed: String,
-    /// Writes a value that is not allowed; nothing for one that is.
+    /// A value that is not allowed, as text; `None` for an allowed one.
     refused: Refused<T>,
 }
 
 type Refused<T> = Box<dyn Fn(&T) -> Option<String>>;
 
-/// A setting by its default; help calls its value `value_name`.
+/// A setting with a default. `value_name` stands for its value in the help.
 pub fn value<T>(value_name: &'static str, default: T) -> Facts<T> {
     Facts {
         value_name,
@@ -42,12 +42,12 @@ pub fn value<T>(value_name: &'static str, default: T) -> Facts<T> {
     }
 }
 
-/// A setting that is absent unless somebody gives it.
+/// A setting that is absent by default.
 pub fn absent<T>(value_name: &'static str) -> Facts<Option<T>> {
     value(value_name, None)
 }
 
-/// One of a few words.
+/// A setting with a few words as values.
 pub fn choice<T: ValueEnum>(value_name: &'static str, default: T) -> Facts<T> {
     let words = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
     let words: Vec<String> = words.map(|word| format!("`{}`", word.get_name())).collect();
@@ -56,57 +56,57 @@ pub fn choice<T: ValueEnum>(value_name: &'static str, default: T) -> Facts<T> {
     facts
 }
 
-/// Something that is off unless it is asked for.
+/// A setting that is off by default.
 pub fn flag() -> Facts<bool> {
     value(FLAG, false)
 }
 
-/// A number of things.
+/// A setting that is a number of things.
 pub fn count<T>(default: T) -> Facts<T> {
     value("COUNT", default)
 }
 
-/// A number of bytes.
+/// A setting that is a number of bytes.
 pub fn bytes<T>(default: T) -> Facts<T> {
     value(BYTES, default)
 }
 
-/// A duration.
+/// A setting that is a duration; the default is in seconds.
 pub fn seconds(default: u64) -> Facts<HumanDuration> {
     value("DURATION", HumanDuration::seconds(default))
 }
 
-/// The name of the values of what is on or off: on, if only the name of the setting is given.
+/// What stands for the value of a flag in the help. The name of the setting alone turns it on.
 const FLAG: &str = "BOOL";
-/// The name of the values that are numbers of bytes.
+/// What stands for a number of bytes in the help.
 pub const BYTES: &str = "BYTES";
 
 impl<T> Facts<T> {
-    /// What help and documentation say of the default, in place of its value.
+    /// Text for the help and the documentation in place of the default's value.
     pub fn default_words(mut self, words: &'static str) -> Self {
         self.default_words = Some(words);
         self
     }
 
-    /// The default of the profile hardened.
+    /// The default in the profile `hardened`.
     pub fn hardened(mut self, default: T) -> Self {
         self.hardened = Some(default);
         self
     }
 
-    /// A value for the example file, where there is no default.
+    /// A value for the example file, for a setting without a default.
     pub fn sample(mut self, sample: &'static str) -> Self {
         self.sample = Some(sample);
         self
     }
 
-    /// The heading of docs/operations.md that tells more, as a link.
+    /// A link to the heading of docs/operations.md, or to the page, that says more.
     pub fn link(mut self, link: &'static str) -> Self {
         self.link = Some(link);
         self
     }
 
-    /// The default of a profile.
+    /// The default in this profile.
     pub fn into_default(self, profile: Profile) -> T {
         match (profile, self.hardened) {
             (Profile::Hardened, Some(hardened)) => hardened,
@@ -130,28 +130,28 @@ impl<T: PartialOrd + Display + 'static> Facts<T> {
         self
     }
 
-    /// Allows the values between two, themselves included.
+    /// Allows the values from `least` to `most`.
     pub fn from(self, least: T, most: T) -> Self {
         self.allow(format!("from {least} to {most}"), move |value| {
             (&least..=&most).contains(&value)
         })
     }
 
-    /// Allows values up to one, itself included.
+    /// Allows values up to `most`.
     pub fn at_most(self, most: T) -> Self {
         self.allow(format!("at most {most}"), move |value| *value <= most)
     }
 }
 
 impl Facts<HumanDuration> {
-    /// Allows durations up to one, itself included, but not 0.
+    /// Allows durations above 0, up to `most`.
     pub fn above_zero_to(self, most: HumanDuration) -> Self {
         self.allow(format!("above 0s and at most {most}"), move |value| {
             !value.0.is_zero() && *value <= most
         })
     }
 
-    /// Allows 0, and the durations between two, themselves included.
+    /// Allows 0, and the durations from `least` to `most`.
     pub fn zero_or_from(self, least: HumanDuration, most: HumanDuration) -> Self {
         self.allow(format!("0s, or from {least} to {most}"), move |value| {
             value.0.is_zero() || (least..=most).contains(value)
@@ -160,7 +160,7 @@ impl Facts<HumanDuration> {
 }
 
 impl Facts<usize> {
-    /// Allows the numbers between two, themselves included, and 0, which stands for `meaning`.
+    /// Allows the numbers from `least` to `most`, and 0, which means `meaning`.
     pub fn from_or_zero(self, least: usize, most: usize, meaning: &str) -> Self {
         self.allow(format!("from {least} to {most}, or 0 for {meaning}"), move |value| {
             *value == 0 || (least..=most).contains(value)
@@ -168,34 +168,35 @@ impl Facts<usize> {
     }
 }
 
-/// A setting, whatever the type of its values.
+/// The declaration of a setting with values of any type.
 pub struct Setting {
     /// Its key in `tandem.toml`.
     pub name: &'static str,
-    /// Its variable in the environment.
+    /// Its environment variable.
     pub variable: String,
-    /// The part of the help and of the example file in which it stands.
+    /// Its heading in the help and in the example file.
     pub heading: &'static str,
-    /// What it is, and after an empty line what else there is to know; both without a full stop.
+    /// Its comment: the first paragraph says what it is, those after an empty line say more. Without a full stop at the
+    /// end.
     text: &'static [&'static str],
-    /// What help calls its value.
+    /// What stands for its value in the help.
     pub value_name: &'static str,
-    /// Its default, unless it is absent.
+    /// Its default; absent if it has none.
     pub default: Option<Value>,
-    /// What is said of its default, in place of the value.
+    /// Text in place of the default's value.
     pub default_words: Option<&'static str>,
-    /// Its default in the profile hardened, where that is another.
+    /// Its default in the profile `hardened`, where that differs.
     pub hardened: Option<Value>,
-    /// The values that are allowed, in words; empty if its type says it all.
+    /// The allowed values in words; empty if the type says enough.
     pub allowed: String,
     /// A value for the example file, in TOML.
     pub sample: Option<&'static str>,
-    /// Where docs/operations.md tells more.
+    /// A link to where docs/operations.md says more.
     pub link: Option<&'static str>,
 }
 
 impl Setting {
-    /// Forgets the type of a setting's values.
+    /// Makes the declaration independent of the type of the values.
     pub fn new<T: Serialize>(
         name: &'static str,
         heading: &'static str,
@@ -208,7 +209,7 @@ impl Setting {
             heading,
             text,
             value_name: facts.value_name,
-            // TOML has no value for what is absent.
+            // TOML has no value for an absent setting.
             default: Value::try_from(facts.default).ok(),
             default_words: facts.default_words,
             hardened: facts.hardened.and_then(|value| Value::try_from(value).ok()),
@@ -218,12 +219,12 @@ impl Setting {
         }
     }
 
-    /// What it is, in a line.
+    /// What it is, on one line.
     pub fn summary(&self) -> String {
         self.paragraphs().swap_remove(0)
     }
 
-    /// All that there is to know, in sentences.
+    /// Everything that its comment says, as sentences.
     pub fn description(&self) -> String {
         let sentence = |text: &String| format!("{}.", text.trim_end_matches('.'));
         let sentences: Vec<String> = self.paragraphs().iter().map(sentence).collect();
@@ -249,14 +250,15 @@ impl Setting {
         format!("{} [default: {default}]", self.summary())
     }
 
-    /// How many values follow its flag.
+    /// How many values may follow its flag.
     pub fn values(&self) -> ValueRange {
         let least = usize::from(self.value_name != FLAG);
         (least..=1).into()
     }
 }
 
-/// Makes of declarations everything that follows from them. A declaration is a setting's name, the type of its values (`or None` if it
+/// Derives everything from declarations. A declaration is a setting's name, the type of its values (`or None` if it may
+/// be absent), and its [`Facts`], below its heading. The first paragraph of its comment is its help.
 /// may be absent), and its [`Facts`]; it stands under its heading. The first paragraph of its comment is its help.
 macro_rules! settings {
     (@type $type:ident) => { $type };
@@ -297,7 +299,7 @@ macro_rules! settings {
         }
 
         impl Settings {
-            /// The settings of a profile when nothing else is said.
+            /// The defaults in this profile.
             pub fn of(profile: Profile) -> Self {
                 Self {
                     $($($name: $facts.into_default(profile),)+)+
@@ -305,14 +307,14 @@ macro_rules! settings {
                 }
             }
 
-            /// Checks each value alone. The error names the key and the limit.
+            /// Checks each value alone. The error names the setting and the limit.
             pub fn check_bounds(&self) -> Result<(), String> {
                 $($($facts.check(stringify!($name), &self.$name)?;)+)+
                 Ok(())
             }
         }
 
-        /// Every setting that may be a flag, in the order of the declarations.
+        /// Every setting that can be a flag, in the order of the declarations.
         pub static DECLARED: LazyLock<Vec<Setting>> = LazyLock::new(|| {
             vec![$($(Setting::new::<settings!(@type $type $($none)?)>(
                 stringify!($name), $heading, &[$($text),+], $facts

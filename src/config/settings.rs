@@ -1,5 +1,6 @@
-//! Every setting, declared once: its name, type, default, bounds and text. Flags, variables, keys, help, `tandem.example.toml` and the
-//! table of docs/operations.md follow from it (`setting.rs` has the how; `make settings-docs` writes the files).
+//! Settings, each declared once: its name, type, default, bounds and text. Flags, environment variables, keys, help,
+//! `tandem.example.toml` and the table in docs/operations.md follow from the declarations (`setting.rs` derives them;
+//! `make settings-docs` writes the files).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ fn local(port: u16) -> Address {
     Address::Ip(([127, 0, 0, 1], port).into())
 }
 
-// The order is that of `--print-config`, so a heading may come again.
+// In the order of `--print-config`, so a heading may appear twice.
 settings! {
     "Security" {
         /// The values of the settings that nobody gave: hardened has the strict ones
@@ -275,13 +276,13 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The most tokens that a transformer may read of a text, where somebody said it.
-    pub fn asked_tokens(&self) -> Option<usize> {
+    /// The most tokens of a text that a transformer may read; `None` if the settings leave it to the model.
+    pub fn configured_max_tokens(&self) -> Option<usize> {
         (self.max_tokens > 0).then_some(self.max_tokens)
     }
 }
 
-/// The declaration of a setting, by its name.
+/// The declaration of the setting with this name.
 fn declared(name: &str) -> &'static Setting {
     let mut all = DECLARED.iter();
     all.find(|setting| setting.name == name)

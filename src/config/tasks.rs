@@ -1,4 +1,4 @@
-//! The settings of tasks, which only the file has.
+//! Settings of tasks, which only the file can give.
 
 use std::path::PathBuf;
 
@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskSettings {
-    /// The name of its fast model.
+    /// The name of its fast model; absent if manifests decide.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fast: Option<String>,
-    /// The name of its deep model.
+    /// The name of its deep model; absent if manifests decide.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deep: Option<String>,
-    /// The route of requests that name none.
+    /// The route of requests that name none; absent for the general default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_route: Option<RouteSetting>,
-    /// Whether the fast model may answer where the deep one can't, unless a request says.
+    /// Whether the fast model may answer where the deep one can't. A request may override it.
     #[serde(default)]
     pub allow_fallback: bool,
     /// Its cascade.
@@ -26,7 +26,7 @@ pub struct TaskSettings {
 }
 
 impl TaskSettings {
-    /// Whether it says which models serve the task; if not, they follow from the manifests.
+    /// Whether it names its models. If not, the models' manifests decide.
     pub fn names_models(&self) -> bool {
         self.fast.is_some() || self.deep.is_some()
     }
@@ -36,10 +36,11 @@ impl TaskSettings {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CascadeSettings {
-    /// The file that `tandem calibrate` wrote; if absent, `<task>.cascade.toml` in the model repository, if it is there.
+    /// The file that `tandem calibrate` wrote. If absent, `<task>.cascade.toml` in the model repository is read, if it
+    /// exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<PathBuf>,
-    /// The confidence at which the fast answer stands; if absent, the calibration's.
+    /// The confidence, from 0 to 1, from which on the fast answer is final. If absent, the calibration's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_confidence: Option<f32>,
 }

@@ -17,7 +17,7 @@ pub struct BenchArgs {
     /// Ask the server at this gRPC address [default: 127.0.0.1:50051]
     #[arg(long, value_name = "ADDRESS", help_heading = "Server", conflicts_with = "spawn", value_parser = ServerAddress::parse)]
     pub server: Option<ServerAddress>,
-    /// What the server is shown.
+    /// How this client identifies itself, and whom it trusts.
     #[command(flatten)]
     pub credentials: CredentialArgs,
     /// The server's process, to tell its processor time: one on this machine
@@ -125,7 +125,7 @@ pub struct BenchArgs {
     /// Write everything as JSON to a file too; `-` is standard output, instead of the table
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Where the settings of what is spawned come from.
+    /// The settings of a server that is spawned.
     #[command(flatten)]
     pub config: ConfigArgs,
 }
@@ -151,7 +151,7 @@ pub enum Priority {
 }
 
 impl BenchArgs {
-    /// A call without its texts.
+    /// The request of every call, without its texts.
     pub fn template(&self) -> pb::PredictRequest {
         let route = match self.route {
             None => pb::Route::Unspecified,
@@ -174,7 +174,7 @@ impl BenchArgs {
         }
     }
 
-    /// Texts that are in flight at once in a closed loop: the window within which the raw loop sorts.
+    /// The number of texts in flight at a time in a closed loop. The raw loop sorts texts within as large a window.
     pub fn in_flight(&self) -> usize {
         usize::try_from(self.concurrency * self.batch_size).unwrap_or(usize::MAX)
     }

@@ -1,4 +1,4 @@
-//! A server and a reference in alternating rounds, and the ratios of their medians.
+//! Comparison of a server with a reference, in alternating rounds, by the ratios of their medians.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use super::progress::Progress;
 use crate::api::pb;
 use crate::cli::client::{Server, ServerAddress};
 
-/// A reference, started.
+/// A reference that was started.
 pub enum Rival {
-    /// The raw loop, and what it says of itself.
+    /// The raw loop, and its own description of itself.
     Onnx { child: ReferenceChild, description: Value },
-    /// The empty service.
+    /// The service that gives every call the same answer.
     Echo { target: Target, _child: ReferenceChild },
 }
 
@@ -28,33 +28,33 @@ pub enum Rival {
 pub struct ReferenceRound {
     #[serde(flatten)]
     pub rates: Rates,
-    /// All that is known of the calls to the empty service.
+    /// The measurement of the service that gives every call the same answer; absent for the raw loop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
-    /// One text after the other in the raw loop, where the server has one caller with one text.
+    /// The raw loop with one text at a time, where the server has one caller with one text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub single: Option<Single>,
 }
 
-/// Medians of the raw loop's steps, one text after the other, in milliseconds.
+/// The medians of the raw loop's steps with one text at a time, in milliseconds.
 #[derive(Clone, Copy, Debug, Serialize, serde::Deserialize)]
 pub struct Single {
     pub preprocess_p50_ms: f64,
-    /// On a session of one thread.
+    /// A run on a session of one thread.
     pub run_p50_ms: f64,
-    /// On a session of as many threads as there are cores.
+    /// A run on a session with as many threads as there are cores.
     pub run_all_cores_p50_ms: Option<f64>,
 }
 
 impl Single {
-    /// The faster of the two sessions.
+    /// The faster of the two runs, in milliseconds.
     pub fn run_ms(&self) -> f64 {
         self.run_all_cores_p50_ms
             .map_or(self.run_p50_ms, |wide| wide.min(self.run_p50_ms))
     }
 }
 
-/// Everything that a comparison found.
+/// The rounds of a comparison, and their ratios.
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
     pub reference: &'static str,
@@ -64,14 +64,15 @@ pub struct Comparison {
     pub ratios: Ratios,
 }
 
-/// Ratios of medians: 1 is as good as the reference, more is better.
+/// Ratios of medians. 1 means as good as the reference; more is better.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Ratios {
-    /// Texts a second, the server's by the reference's.
+    /// Texts per second: the server's divided by the reference's.
     pub wall: f64,
-    /// Processor time a text, the reference's by the server's.
+    /// Processor time for each text: the reference's divided by the server's.
     pub cpu: Option<f64>,
-    /// The median call, less the median run of the bare session and the median preprocessing.
+    /// What the server adds to one call, in milliseconds: the median call, minus the median run of a bare session and
+    /// the median preprocessing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub added_p50_ms: Option<f64>,
 }
@@ -159,12 +160,12 @@ fn onnx_arguments(args: &BenchArgs) -> Vec<String> {
     arguments
 }
 
-/// How rounds go.
+/// The settings of the rounds.
 pub struct Rounds<'a> {
     pub calls: &'a Arc<Calls>,
     pub callers: usize,
     pub until: Until,
-    /// How long a round of the raw loop takes.
+    /// The length of a round of the raw loop.
     pub time: Duration,
     pub warm_up: Duration,
     pub count: u64,
@@ -182,7 +183,7 @@ impl Rounds<'_> {
         self.callers == 1 && self.calls.batch_size == 1
     }
 
-    /// Server, reference, server, reference, …
+    /// Runs the rounds: server, reference, server, reference, …
     pub async fn run(&self, server: &Target, rival: &mut Rival) -> Result<Comparison, String> {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for round in 1..=self.count {
@@ -224,7 +225,7 @@ fn ratios(ours: &[Measured], theirs: &[ReferenceRound]) -> Ratios {
     }
 }
 
-/// The middle one, or the mean of the two in the middle.
+/// The middle value, or the mean of the two middle ones; `None` without values.
 pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);

@@ -1,5 +1,5 @@
-//! `tandem bench-echo`: what gRPC alone costs. A plain tonic server with the same messages, that gives the same answer to
-//! every call and knows nothing of models, limits, deadlines or metrics.
+//! `tandem bench-echo`: the cost of gRPC alone. A plain tonic server with the same messages, which gives every call the
+//! same answer and has no models, limits, deadlines or metrics.
 
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -20,8 +20,8 @@ pub struct EchoArgs {
     pub threads: u64,
 }
 
-/// Reads the answer, in hexadecimal, from the first line of standard input, tells its address in one line, and serves
-/// until standard input ends.
+/// Reads the answer, in hexadecimal, from the first line of standard input, prints the server's address on one line,
+/// and serves until standard input ends.
 pub fn run(args: &EchoArgs) -> Exit {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::try_from(args.threads).unwrap_or(2))
@@ -53,12 +53,12 @@ async fn serve() -> Result<(), String> {
         .serve_with_incoming(listener.with_nodelay(Some(true)));
     tokio::select! {
         outcome = server => outcome.map_err(|error| error.to_string()),
-        // Whoever started us has ended.
+        // The process that started this one has ended.
         _ = input.next_line() => Ok(()),
     }
 }
 
-/// A message as a line.
+/// A message as one line of hexadecimal.
 pub fn encode(answer: &pb::PredictResponse) -> String {
     let bytes = prost::Message::encode_to_vec(answer);
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -1,4 +1,4 @@
-//! The load: a closed loop of callers, or an open one that follows a schedule. Counts what comes of it; prints nothing.
+//! Load: a closed loop of callers, or an open loop that follows a schedule. Counts the outcomes; prints nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,81 +16,81 @@ use crate::cli::client::{Connection, Server};
 /// A client of the service on one connection.
 pub type Client = PredictionServiceClient<Connection>;
 
-/// So many connections to one server.
+/// Opens this many connections to one server.
 pub async fn connect_all(server: &Server, connections: u64) -> Result<Vec<Client>, String> {
     let mut clients = Vec::new();
     for _ in 0..connections {
-        // An answer holds what was asked, so it needs no bound of its own.
+        // An answer grows with its request, so it needs no bound of its own.
         clients.push(Client::new(server.connect().await?).max_decoding_message_size(usize::MAX));
     }
     Ok(clients)
 }
 
-/// What is asked.
+/// The calls of a load.
 #[derive(Clone)]
 pub struct Calls {
-    /// A call without its texts.
+    /// The request of every call, without its texts.
     pub template: pb::PredictRequest,
-    /// The texts, in the order in which they are asked, over and over.
+    /// The texts, sent in this order, over and over.
     pub texts: Vec<String>,
-    /// Texts in a call.
+    /// The number of texts in a call.
     pub batch_size: usize,
-    /// The deadlines of calls: each is drawn from these bounds.
+    /// The shortest and the longest deadline; each call's is drawn between them.
     pub timeout: Option<(Duration, Duration)>,
-    /// What random times follow from.
+    /// The seed of all random times.
     pub seed: u64,
     /// Which calls are cancelled.
     pub cancel: Option<Cancel>,
-    /// The label that each text must get, by its place in `texts`.
+    /// The label that each text must get, in the order of `texts`.
     pub expected: Option<Vec<String>>,
 }
 
 /// Which calls are cancelled.
 #[derive(Clone, Copy)]
 pub struct Cancel {
-    /// The share of the calls.
+    /// The share of the calls that are cancelled, from 0 to 1.
     pub share: f64,
-    /// A call is cancelled at a random moment before so much time has passed.
+    /// A call is cancelled at a random moment within this time.
     pub within: Duration,
 }
 
-/// How calls come.
+/// When calls start.
 #[derive(Clone, Copy)]
 pub enum Arrivals {
-    /// So many callers, each of which waits for its answer before it asks again.
+    /// This many callers, each of which waits for its answer before it calls again.
     Closed { callers: usize },
-    /// So many calls a second, of which at most `max_open` are open.
+    /// This many calls per second. At most `max_open` are open; others are counted and not sent.
     Open { rate: f64, max_open: usize },
 }
 
-/// When no more calls start; those that are open then are waited for.
+/// When no more calls start. Those that are open then are waited for.
 #[derive(Clone, Copy)]
 pub enum Until {
     Elapsed(Duration),
     Calls(u64),
 }
 
-/// What came of a load.
+/// The outcome of a load.
 pub struct Outcome {
-    /// What was counted.
+    /// The counts and the latencies.
     pub recorder: Recorder,
     /// From the first call until no more started.
     pub measured: Duration,
 }
 
-/// A load under way.
+/// A load that is running.
 struct Load {
     calls: Arc<Calls>,
     clients: Vec<Client>,
     until: Until,
     started: Instant,
-    /// When the last call had started.
+    /// When the last call started.
     ended: OnceLock<Instant>,
     taken: AtomicU64,
     recorder: Mutex<Recorder>,
 }
 
-/// Runs a load to its end. `watch` sees how many calls were started.
+/// Runs a load to its end. `watch` gets the number of calls started and the time so far.
 pub async fn run(
     calls: &Arc<Calls>,
     clients: &[Client],
@@ -126,7 +126,7 @@ pub async fn run(
         Arrivals::Open { rate, max_open } => {
             let load = Arc::clone(&load);
             let runtime = tokio::runtime::Handle::current();
-            // On a thread of its own: the timers of the runtime are as coarse as a millisecond.
+            // On a thread of its own: the runtime's timers are only exact to a millisecond.
             tasks.spawn_blocking(move || follow_schedule(&load, rate, max_open, &runtime));
         }
     }
@@ -145,7 +145,7 @@ pub async fn run(
     }
 }
 
-/// Starts a call at each moment of the schedule, and returns when all have ended.
+/// Starts a call at each moment of the schedule. Returns when all have ended.
 fn follow_schedule(load: &Arc<Load>, rate: f64, max_open: usize, runtime: &tokio::runtime::Handle) {
     let open = Arc::new(Semaphore::new(max_open));
     while let Some(index) = load.take() {
@@ -164,13 +164,19 @@ fn follow_schedule(load: &Arc<Load>, rate: f64, max_open: usize, runtime: &tokio
             drop(place);
         });
     }
-    // A caller has a deadline, or the server's; so this ends.
+    // This ends, since every call has a deadline: the caller's, or else the server's.
     let all = u32::try_from(max_open).unwrap_or(u32::MAX);
     let _ = runtime.block_on(open.acquire_many(all));
 }
 
 impl Load {
-    /// The number of the next call; nothing if no more are to start.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Recorder> {
+        self.recorder
+            .lock()
+            .expect("nothing panics while it holds the recorder")
+    }
+
+    /// The number of the next call; `None` if no more should start.
     fn take(&self) -> Option<u64> {
         match self.until {
             Until::Elapsed(duration) if self.started.elapsed() >= duration => None,
@@ -185,7 +191,7 @@ impl Load {
         }
     }
 
-    /// One call, whose latency counts from `due`.
+    /// Makes one call. Its latency counts from `due`.
     async fn call(&self, index: u64, due: Instant) {
         let calls = &self.calls;
         let from = first_text(index, calls.batch_size, calls.texts.len());
@@ -219,8 +225,8 @@ impl Load {
         }
     }
 
-    /// The share of a call's time before the last call had started. Work that is still under way then counts by this, or
-    /// a load of few long calls would seem faster or slower by chance.
+    /// The share of a call's time that lies before the last call started. Work still under way at that moment counts by
+    /// this share. Otherwise a load of few long calls would seem faster or slower by chance.
     fn share_within(&self, sent: Instant, answered: Instant) -> f64 {
         let Some(&ended) = self.ended.get() else { return 1.0 };
         if answered <= ended {
@@ -232,12 +238,12 @@ impl Load {
 }
 
 impl Calls {
-    /// The random times of one call, the same in each run.
+    /// The random numbers of one call, the same in each run.
     fn random(&self, index: u64) -> fastrand::Rng {
         fastrand::Rng::with_seed(self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index))
     }
 
-    /// The call whose first text is `from`.
+    /// The request whose first text is `texts[from]`.
     pub fn request(&self, from: usize) -> pb::PredictRequest {
         let texts = self.texts.iter().cycle().skip(from).take(self.batch_size);
         pb::PredictRequest {
@@ -246,7 +252,7 @@ impl Calls {
         }
     }
 
-    /// Whether the answer has a label for each text, and the right one as far as that is known.
+    /// Whether the answer has a label for each text, and the right ones where they are known.
     fn is_right(&self, from: usize, response: &pb::PredictResponse) -> bool {
         let Some(expected) = &self.expected else { return true };
         let expected = expected.iter().cycle().skip(from).take(self.batch_size);
@@ -261,7 +267,7 @@ fn first_text(index: u64, batch_size: usize, texts: usize) -> usize {
 }
 
 impl Cancel {
-    /// When the call is cancelled, if it is.
+    /// When to cancel the call; `None` if it is not cancelled.
     fn after(self, random: &mut fastrand::Rng) -> Option<Duration> {
         (random.f64() < self.share).then(|| between(random, Duration::ZERO, self.within))
     }

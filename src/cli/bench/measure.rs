@@ -1,4 +1,4 @@
-//! One measurement: a load on a target, with the processor time that it took, and its figures.
+//! One measurement: a load on a target, the processor time that it took, and the figures.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,23 +10,23 @@ use super::progress::Progress;
 use super::recorder::{LatencySummary, Recorder};
 use crate::telemetry::process::cpu_seconds;
 
-/// What is asked, and its process if that is on this machine.
+/// A server, and its process id if that is on this machine.
 pub struct Target {
     pub clients: Vec<Client>,
     pub pid: Option<u32>,
 }
 
-/// What a comparison compares; of a server, and of a reference.
+/// The figures that a comparison uses, of a server or of a reference.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Rates {
     pub calls_per_second: f64,
     pub texts_per_second: f64,
-    /// Processor time of the process that answers, for each text that it answered.
+    /// The processor time of the server's process for each text that it answered, in microseconds.
     pub cpu_us_per_text: Option<f64>,
     pub cpu_us_per_call: Option<f64>,
 }
 
-/// The figures of one measurement. Latencies of an open loop count from the moment when the call was due.
+/// The figures of one measurement. In an open loop, latencies count from the moment when the call was due.
 #[derive(Clone, Debug, Serialize)]
 pub struct Measured {
     /// From the first call until no more started.
@@ -41,17 +41,17 @@ pub struct Measured {
     pub latency: Option<LatencySummary>,
     pub stages: Stages,
     pub failures: Vec<FailureSummary>,
-    /// The failures in which the server turned a call away: no room, or no time.
+    /// The failures in which the server refused a call for want of room or time.
     pub refusals: Option<LatencySummary>,
     pub calls_cancelled: u64,
     pub calls_not_sent: u64,
     pub wrong_answers: u64,
-    /// How late calls of a schedule were sent.
+    /// How late the calls of a schedule were sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_late: Option<LatencySummary>,
 }
 
-/// Where the server says that the time went; `outside` is what is left of a call's latency.
+/// Where the server says that the time went. `outside` is the rest of a call's latency.
 #[derive(Clone, Debug, Serialize)]
 pub struct Stages {
     pub preprocess: Option<LatencySummary>,
@@ -61,17 +61,17 @@ pub struct Stages {
     pub outside: Option<LatencySummary>,
 }
 
-/// Calls that failed in one way.
+/// The calls that failed in one way.
 #[derive(Clone, Debug, Serialize)]
 pub struct FailureSummary {
     pub code: &'static str,
     pub reason: String,
-    /// What the first one was told.
+    /// The message of the first one.
     pub message: String,
     pub latency: Option<LatencySummary>,
 }
 
-/// Loads a target and tells what came of it.
+/// Puts a load on a target and returns the figures.
 pub async fn measure(
     target: &Target,
     calls: &Arc<Calls>,
@@ -96,7 +96,7 @@ pub async fn measure(
     )
 }
 
-/// Loads a target for a time; of what came of it only the median latency is told.
+/// Puts a load on a target for a time; returns the median latency, in milliseconds.
 pub async fn warm_up(
     target: &Target,
     calls: &Arc<Calls>,

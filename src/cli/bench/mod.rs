@@ -1,7 +1,10 @@
-//! `tandem bench`: loads a server and tells how fast it answers, alone or beside a reference in the same minute.
+//! `tandem bench`: puts a load on a server and measures how fast it answers, alone or compared with a reference in the
+//! same minute.
 //!
-//! In reading order: [`args`] → [`texts`] → [`load`] (the calls) → [`recorder`] (what is counted) → [`mod@measure`] (figures)
-//! → [`compare`] (rounds and ratios) → [`report`] (table and JSON). [`child`] starts the processes of [`echo`] and [`raw`].
+//! In reading order: [`args`] → [`texts`] → [`load`] (the calls) → [`recorder`] (counts and latencies) →
+//! [`mod@measure`] (figures) → [`compare`] (rounds and ratios), [`overload`] (more calls than the server can answer) →
+//! [`report`] (table and JSON). Besides: [`child`] starts the processes of a server and of [`echo`] and [`raw`];
+//! [`probe`] asks for health meanwhile; [`progress`] shows a bar.
 
 pub mod args;
 pub mod child;
@@ -34,7 +37,7 @@ use super::signals::Signals;
 use crate::api::pb;
 use crate::config::Settings;
 
-/// Measures a server. What it started ends with it, also at a signal.
+/// Measures a server. What this started ends with it, also at a signal.
 pub fn run(args: &BenchArgs, signals: &Signals) -> Exit {
     let settings = match args.config.resolve() {
         Ok(settings) => settings,
@@ -49,7 +52,7 @@ pub fn run(args: &BenchArgs, signals: &Signals) -> Exit {
         Ok(runtime) => runtime.block_on(async {
             tokio::select! {
                 outcome = bench(args, &settings) => outcome,
-                // What was started ends with its handles.
+                // Child processes end with their handles.
                 () = signals.stop.cancelled() => Err("told to stop".into()),
             }
         }),
@@ -155,7 +158,7 @@ impl Bench<'_> {
         }
     }
 
-    /// The server without a reference.
+    /// Measures the server without a reference.
     async fn alone(&self, mut calls: Calls, reached: &Server, report: &mut Report) -> Result<(), String> {
         let bulk = self.bulk(&calls, reached).await?;
         let plain = Arc::new(Calls {
@@ -166,7 +169,7 @@ impl Bench<'_> {
         let median = warm_up(self.server, &plain, callers, args.warm_up.0, self.progress).await;
         calls.cancel = args.cancel_share.map(|share| Cancel {
             share,
-            // At every stage of a call, and seldom after its answer.
+            // At every stage of a call, but seldom after its answer.
             within: median.map_or(Duration::from_millis(20), |millis| {
                 Duration::from_secs_f64(millis / 1e3)
             }),
@@ -206,7 +209,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Callers of bulk calls, on a connection of their own. They do not end by themselves.
+    /// Callers of bulk calls, on a connection of their own. The returned future never ends.
     async fn bulk(&self, calls: &Calls, reached: &Server) -> Result<impl Future<Output = ()> + use<>, String> {
         let callers = count(self.args.bulk_callers);
         let clients = connect_all(reached, 1).await?;
@@ -237,7 +240,7 @@ impl Bench<'_> {
 }
 
 impl Calls {
-    /// The first call, which shows whether the server takes such calls at all.
+    /// The first call, which shows whether the server accepts such calls at all.
     async fn ask_once(&self, client: &Client) -> Result<pb::PredictResponse, String> {
         let answer = client.clone().predict(self.request(0)).await;
         answer
@@ -245,7 +248,7 @@ impl Calls {
             .map_err(|status| describe(&status))
     }
 
-    /// The label of each text, asked one call after the other.
+    /// The label of each text, asked for one call after the other.
     async fn labels(&self, client: &Client) -> Result<Vec<String>, String> {
         let mut labels = Vec::with_capacity(self.texts.len());
         for texts in self.texts.chunks(self.batch_size) {

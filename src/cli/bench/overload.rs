@@ -1,4 +1,4 @@
-//! More calls than the server can answer: what it can do, and what is left of that when many times as much arrives.
+//! Overload: what the server can do, and how much of that is left when many times as many calls arrive.
 
 use std::sync::Arc;
 
@@ -8,20 +8,21 @@ use super::load::{Arrivals, Calls, Until};
 use super::measure::{Measured, Target, measure};
 use super::progress::Progress;
 
-/// What came of an overload.
+/// The figures of an overload.
 #[derive(Clone, Debug, Serialize)]
 pub struct Overload {
-    /// What the server can do: a closed loop.
+    /// A closed loop, which shows what the server can do.
     pub capacity: Measured,
-    /// Calls a second that arrived then.
+    /// Calls per second that arrived in the overload.
     pub offered_calls_per_second: f64,
-    /// What came of those.
+    /// The overload.
     pub overloaded: Measured,
-    /// Texts answered in time, a second, by those of the closed loop.
+    /// Texts answered in time per second, divided by the texts per second of the closed loop.
     pub kept: f64,
 }
 
-/// Measures both. The deadline of the calls decides what is in time; the closed loop, which shows the best, has none.
+/// Measures both. The deadline of the calls decides what is in time. The closed loop has no deadline, so that it shows
+/// the most.
 pub async fn run(
     server: &Target,
     calls: &Arc<Calls>,

@@ -1,4 +1,4 @@
-//! Questions beside the load: does the server still answer health checks, and is anything left in its queues?
+//! Probes of the server: does it still answer health checks under load, and is anything left in its queues afterwards?
 
 use std::time::{Duration, Instant};
 
@@ -11,18 +11,19 @@ use super::recorder::{Latencies, LatencySummary};
 use crate::api::pb;
 use crate::cli::client::{Server, describe};
 
-/// How often health is asked.
+/// The time between two health checks.
 const INTERVAL: Duration = Duration::from_millis(10);
-/// How long queues may take to run dry when no more is asked.
+/// How long the queues may take to empty after the load.
 const DRY_LIMIT: Duration = Duration::from_secs(10);
 
-/// Texts that the server still holds after the load.
+/// The texts that the server still holds after the load.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Leftover {
     pub queued_texts: i64,
 }
 
-/// Runs `load` and asks for health all the while, on a connection of its own: the latencies, and what the load gave.
+/// Runs `load` and asks for health all the while, on a connection of its own. Returns the load's result and the
+/// latencies of the checks.
 pub async fn beside<T>(server: &Server, load: impl Future<Output = T>) -> Result<(T, Option<LatencySummary>), String> {
     let mut client = HealthClient::new(server.connect().await?);
     let mut latencies = Latencies::default();
@@ -45,7 +46,7 @@ pub async fn beside<T>(server: &Server, load: impl Future<Output = T>) -> Result
     outcome.map(|outcome| (outcome, latencies.summary()))
 }
 
-/// Waits until no text is queued, for a while, and tells how many still are.
+/// Waits a while until no text is queued; returns how many still are.
 pub async fn leftover(client: &Client) -> Result<Leftover, String> {
     let asked = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! The progress bar of `tandem bench`: on a terminal, nothing elsewhere.
+//! The progress bar of `tandem bench`. It shows only on a terminal.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::load::Until;
 use crate::telemetry::logs::millis;
 
-/// A bar for one phase after the other.
+/// One bar for all phases, one after the other.
 pub struct Progress(ProgressBar);
 
 impl Progress {
-    /// A bar, if standard error is a terminal.
+    /// A bar, visible if standard error is a terminal.
     pub fn open() -> Self {
         if !std::io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());
@@ -22,12 +22,12 @@ impl Progress {
         Self(ProgressBar::new(1).with_style(style))
     }
 
-    /// Says what is going on.
+    /// Shows what is going on.
     pub fn say(&self, what: impl Into<String>) {
         self.0.set_message(what.into());
     }
 
-    /// A phase starts.
+    /// Begins a phase.
     pub fn start(&self, until: Until) {
         let length = match until {
             Until::Elapsed(duration) => millis(duration),
@@ -37,7 +37,7 @@ impl Progress {
         self.0.set_position(0);
     }
 
-    /// So many calls were started in so much time.
+    /// Shows how many calls were started in how much time.
     pub fn at(&self, until: Until, calls: u64, elapsed: Duration) {
         self.0.set_position(match until {
             Until::Elapsed(_) => millis(elapsed),
@@ -45,7 +45,7 @@ impl Progress {
         });
     }
 
-    /// All is done.
+    /// Removes the bar.
     pub fn finish(&self) {
         self.0.finish_and_clear();
     }

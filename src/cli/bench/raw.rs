@@ -1,5 +1,6 @@
-//! `tandem bench-onnx`: what the hardware can do. A bare loop over ONNX Runtime: the same preprocessing and sessions as the
-//! server's, one session of one thread a core, texts sorted by length within windows, and no network, queue or deadline.
+//! `tandem bench-onnx`: what the hardware can do. A bare loop over ONNX Runtime with the server's preprocessing and
+//! sessions: one session of one thread for each core, texts sorted by length within windows, and no network, queue or
+//! deadline.
 
 use std::io::BufRead;
 use std::path::PathBuf;
@@ -48,12 +49,12 @@ pub struct RawArgs {
     /// Which model runs, by its task
     #[arg(long, value_name = "TASK", default_value = "")]
     pub task: String,
-    /// Where settings come from.
+    /// The settings, and the file that holds them.
     #[command(flatten)]
     pub config: ConfigArgs,
 }
 
-/// Takes commands from standard input, answers each with a line of JSON, and ends with its input.
+/// Reads commands from standard input, answers each with a line of JSON, and ends with its input.
 pub fn run(args: &RawArgs) -> Exit {
     let settings = match args.config.resolve() {
         Ok(settings) => settings,
@@ -89,7 +90,7 @@ fn choose(args: &RawArgs, settings: &Settings) -> Result<VerifiedModel, String> 
     let models = repository::open(&settings.models).map_err(|error| error.to_string())?;
     let tier = match args.route.unwrap_or(settings.default_route) {
         RouteSetting::Fast => Tier::Fast,
-        // What the cascade saves is told against the deep model.
+        // A cascade is compared with the deep model, since that is what it saves.
         RouteSetting::Deep | RouteSetting::Cascade => Tier::Deep,
     };
     let asked = ModelName::parse(&args.model);
@@ -124,7 +125,7 @@ struct Bare {
     next_window: AtomicUsize,
 }
 
-/// What one thread of a round did.
+/// What one thread did in a round.
 struct Part {
     texts: usize,
     took: Duration,
@@ -168,7 +169,7 @@ impl Bare {
         })
     }
 
-    /// Tries each size for a moment.
+    /// Tries each batch size for a moment; returns the fastest.
     fn fastest_batch(&mut self) -> Result<usize, String> {
         let mut best = (0.0, 1);
         for batch in [1, 2, 4, 8, 16, 32] {
@@ -184,7 +185,7 @@ impl Bare {
         Ok(best.1)
     }
 
-    /// Runs for `time`, and then until each thread is through with its window: one that is cut short would count its
+    /// Runs for `time`, and on until each thread has finished its window. A window that is cut short would count its
     /// short texts and leave out the long ones.
     fn run(&mut self, time: Duration) -> Result<Vec<Part>, String> {
         let Self {
@@ -230,7 +231,8 @@ impl Bare {
         Ok(json!({ "texts": texts, "texts_per_second": rate(&parts), "cpu_seconds": cpu }))
     }
 
-    /// One text after the other, on a session of one thread and on one of as many as there are cores: medians.
+    /// Runs one text after the other, on a session of one thread and on one with as many threads as cores. Returns the
+    /// medians.
     fn single(&mut self, verified: &VerifiedModel, time: Duration) -> Result<Value, String> {
         let mut wide = match cores() {
             1 => None,
@@ -284,7 +286,7 @@ fn run_window(
     Ok(())
 }
 
-/// Texts a second: each thread's own, added up, as threads end their last windows at different times.
+/// Texts per second: the rates of the threads added up, since they finish their last windows at different times.
 fn rate(parts: &[Part]) -> f64 {
     parts
         .iter()
@@ -297,7 +299,7 @@ fn sessions(count: usize, intra_threads: usize) -> InstanceSettings {
         count,
         intra_threads,
         idle_threads: 1,
-        // Only what warm-up runs: the batches here follow from their number of rows.
+        // For the warm-up only: the loop sets its batches by their number of rows.
         max_cells: 256,
     }
 }

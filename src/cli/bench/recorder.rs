@@ -1,4 +1,4 @@
-//! What came of the calls: counts and latencies. Told the times, reads no clock.
+//! Recorder: counts and latencies of calls. Gets the times passed in; reads no clock.
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
@@ -11,7 +11,7 @@ use tonic_types::StatusExt;
 
 use crate::api::pb;
 
-/// Latencies, to three digits, in nanoseconds.
+/// Latencies in nanoseconds, exact to three digits.
 #[derive(Clone)]
 pub struct Latencies(Histogram<u64>);
 
@@ -22,13 +22,13 @@ impl Default for Latencies {
 }
 
 impl Latencies {
-    /// Counts one.
+    /// Adds one latency.
     pub fn record(&mut self, took: Duration) {
-        // It grows with its values, so none is refused.
+        // No error: the histogram grows with its values.
         let _ = self.0.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// The figures of a report, in milliseconds; nothing if none was counted.
+    /// The figures in milliseconds; `None` if there are no latencies.
     pub fn summary(&self) -> Option<LatencySummary> {
         let at = |share: f64| self.0.value_at_quantile(share) as f64 / 1e6;
         (!self.0.is_empty()).then(|| LatencySummary {
@@ -55,20 +55,21 @@ pub struct LatencySummary {
     pub mean_ms: f64,
 }
 
-/// What marks the reason of a deadline that was given up long before its time.
+/// Added to the reason of a call that was refused for its deadline long before that had passed.
 const EARLY: &str = ", early";
 
 /// Why a call got no answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Failure {
-    /// The gRPC code, by its name in the specification.
+    /// The name of the gRPC code in the specification.
     pub code: &'static str,
-    /// The server's reason; `client` where this side gave up or could not reach it.
+    /// The server's reason; `client` if this side gave up or could not reach the server.
     pub reason: String,
 }
 
 impl Failure {
-    /// Reads a status. A deadline that this side's timer kept is told from one that the server refused or missed.
+    /// The failure of a status. Tells a deadline that this side's timer ended from one that the server refused or
+    /// missed.
     pub fn of(status: &Status, took: Duration, timeout: Option<Duration>) -> Self {
         let reason = status.get_details_error_info().map(|info| info.reason);
         let expired_here = reason.is_none() && timer_expired(status);
@@ -79,7 +80,7 @@ impl Failure {
         };
         let early = timeout.is_some_and(|timeout| took < timeout / 2);
         let reason = match reason {
-            // Refused because it would not have been done in time: long before the time was over.
+            // Refused long before the deadline, because the call would not have been done in time.
             Some(reason) if code == Code::DeadlineExceeded && early => format!("{reason}{EARLY}"),
             Some(reason) => reason,
             None => "client".to_owned(),
@@ -90,14 +91,14 @@ impl Failure {
         }
     }
 
-    /// Whether the server turned the call away without trying.
+    /// Whether the server refused the call without trying.
     fn is_refusal(&self) -> bool {
         let turned_away = ["RESOURCE_EXHAUSTED", "UNAVAILABLE"].contains(&self.code) && self.reason != "client";
         turned_away || self.reason.ends_with(EARLY)
     }
 }
 
-/// Whether this side's timer ended the call; its status says CANCELLED.
+/// Whether this side's timer ended the call; the status then says CANCELLED.
 fn timer_expired(status: &Status) -> bool {
     std::iter::successors(status.source(), |&error| error.source()).any(|error| error.is::<TimeoutExpired>())
 }
@@ -124,37 +125,38 @@ fn name(code: Code) -> &'static str {
     }
 }
 
-/// Calls that failed in one way.
+/// The calls that failed in one way.
 #[derive(Clone, Default)]
 pub struct Failed {
-    /// What the first one was told.
+    /// The message of the first one.
     pub message: String,
     pub latencies: Latencies,
 }
 
-/// What came of the calls so far.
+/// The outcomes of the calls so far.
 #[derive(Clone, Default)]
 pub struct Recorder {
-    /// Calls that were answered, with their latency.
+    /// The latencies of answered calls.
     pub answers: Latencies,
-    /// Texts in those.
+    /// The number of texts in those.
     pub texts: u64,
-    /// Calls and texts whose work falls into the time that is measured: a call that ends later counts by its share.
+    /// The answered calls whose work falls into the measured time; a call that ends later counts by its share.
+    /// `texts_within`: their texts.
     pub calls_within: f64,
     pub texts_within: f64,
-    /// The same of texts that were answered before the deadline, counted from when the call was due.
+    /// The same for texts answered before the deadline, which counts from when the call was due.
     pub texts_in_time: f64,
-    /// Calls that got no answer.
+    /// The calls that got no answer.
     pub failures: BTreeMap<Failure, Failed>,
-    /// Those of them that the server turned away: no room, or no time.
+    /// The latencies of those that the server refused for want of room or time.
     pub refusals: Latencies,
-    /// Calls that this side cancelled.
+    /// The number of calls that this side cancelled.
     pub cancelled: u64,
-    /// Calls that arrived when too many were open, and were not sent.
+    /// The number of calls that were not sent because too many were open.
     pub surplus: u64,
-    /// Answers with another label than the text has, or with too few.
+    /// The number of answers with a wrong label, or with too few.
     pub wrong: u64,
-    /// How late calls of a schedule were sent: this side's own fault.
+    /// How late the calls of a schedule were sent, which is this side's fault.
     pub late: Latencies,
     /// Where the server says that the time went.
     pub stages: Stages,
@@ -167,7 +169,7 @@ pub struct Stages {
     pub queue: Latencies,
     pub inference: Latencies,
     pub total: Latencies,
-    /// What is left of the call's latency: network, HTTP/2, and this client.
+    /// The rest of the call's latency: network, HTTP/2, and this client.
     pub outside: Latencies,
 }
 
@@ -186,7 +188,7 @@ impl Stages {
 }
 
 impl Recorder {
-    /// Counts an answer to `texts` texts that took `took`, `share` of which fell into the time that is measured.
+    /// Counts an answer to `texts` texts that took `took`, of which `share` falls into the measured time.
     pub fn answered(&mut self, texts: usize, took: Duration, share: f64, in_time: bool, timing: Option<&pb::Timing>) {
         self.answers.record(took);
         self.texts += texts as u64;

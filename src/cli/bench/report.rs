@@ -1,4 +1,4 @@
-//! What `tandem bench` writes: a table for people, JSON for programs.
+//! The report of `tandem bench`: a table for people, JSON for programs.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::{self, fail};
 use crate::cli::terminal::{Painted, Table};
 
-/// Everything that was found.
+/// All figures.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub tandem: &'static str,
@@ -31,16 +31,16 @@ pub struct Report {
     pub comparison: Option<Comparison>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overload: Option<Overload>,
-    /// Health checks meanwhile.
+    /// The latencies of health checks under the load.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<LatencySummary>,
-    /// What the server held when all was over.
+    /// What the server still held after the load.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leftover: Option<Leftover>,
 }
 
 impl Report {
-    /// A report without figures.
+    /// A report without figures yet.
     pub fn new(args: &BenchArgs, address: &ServerAddress, answer: &pb::PredictResponse) -> Self {
         let models: Vec<String> = answer
             .models
@@ -72,7 +72,7 @@ impl Report {
         }
     }
 
-    /// Why the server failed the test that this was, if it did.
+    /// Why the server failed this measurement as a test; `None` if it did not.
     fn failure(&self) -> Option<String> {
         let alone = self.measured.iter();
         let compared = self.comparison.iter().flat_map(|comparison| &comparison.server);
@@ -93,7 +93,7 @@ impl Report {
         }
     }
 
-    /// Writes the report where it was asked for.
+    /// Writes the report as the arguments say.
     pub fn write(&self, json: Option<&Path>) -> Exit {
         match (self.write_figures(json), self.failure()) {
             (Exit::Success, Some(problem)) => fail(&problem, Exit::Failure),
@@ -222,7 +222,7 @@ fn overload_table(overload: &Overload) -> Painted {
     out
 }
 
-/// One figure of a round.
+/// Picks one figure of a round.
 type Figure = fn(&Rates) -> Option<f64>;
 
 fn comparison_table(comparison: &Comparison) -> Painted {

@@ -1,22 +1,21 @@
-//! The texts of `tandem bench`: from a file, or the ones that are built in. Nothing here depends on time.
+//! Texts of `tandem bench`: from a file, or the built-in ones. Nothing here depends on time.
 
 use std::path::Path;
 
 use crate::offline::reader::{Columns, Options, Rows};
 
-/// 512 reviews from the held-out part of the Naver sentiment movie corpus (CC0 1.0), the first of
+/// 512 reviews from the held-out part of the Naver sentiment movie corpus (CC0 1.0): the first ones of
 /// `tests/data/reviews.tsv`.
 const BUILT_IN: &str = include_str!("reviews.txt");
 
-/// The texts, and what should be known of the file they came from.
+/// The texts, and remarks on the file that they came from.
 pub struct Texts {
-    /// The texts.
     pub texts: Vec<String>,
-    /// Each in one line.
+    /// Each is one line.
     pub notes: Vec<String>,
 }
 
-/// Reads `file`, or gives the texts that are built in. The error is one line that names the file.
+/// Reads `file`, or returns the built-in texts. The error is one line that names the file.
 pub fn load(file: Option<&Path>, options: &Options, text_column: Option<&str>) -> Result<Texts, String> {
     let Some(path) = file else {
         return Ok(Texts {

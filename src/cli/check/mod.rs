@@ -1,5 +1,5 @@
-//! `tandem check`: everything that a start of the server would verify of one model, and what came out. First what the model is, then
-//! what was assumed of a folder without a manifest, what is doubtful or wrong and how to put it right.
+//! `tandem check`: verifies of one model everything that a start of the server would, and prints the findings: what the
+//! model is; for a folder without a manifest, what was assumed; what is doubtful or wrong, and how to fix it.
 
 mod report;
 
@@ -39,7 +39,7 @@ pub struct CheckArgs {
     /// Print all of it as one JSON object
     #[arg(long)]
     json: bool,
-    /// Where settings come from.
+    /// The settings, and the file that holds them.
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -92,7 +92,7 @@ fn check(
     }
     let verified = if has_manifest && !args.write_manifest {
         let verified = repository::verify(folder).map_err(|error| (error.to_string(), Exit::Usage))?;
-        let verified = verified.reading_at_most(settings.asked_tokens());
+        let verified = verified.reading_at_most(settings.configured_max_tokens());
         report.notes = verified.notes.iter().map(NoteFacts::of).collect();
         verified
     } else {
@@ -117,7 +117,7 @@ fn check(
     let facts = ModelFacts::of(&verified, has_manifest && !args.write_manifest);
     printer.model(&facts, folder);
     report.model = Some(facts);
-    let too_many = verified.asked_too_many(settings.asked_tokens());
+    let too_many = verified.asked_too_many(settings.configured_max_tokens());
     report
         .notes
         .extend(too_many.map(|text| NoteFacts::of_kind("assumed", text)));
@@ -137,7 +137,7 @@ fn check(
     Ok(Exit::Success)
 }
 
-/// The folder of a model: the one that is named, or the newest version in the repository.
+/// The folder of a model: the one named, or the newest version in the repository.
 fn find(model: &Path, repository: &Path) -> Result<PathBuf, String> {
     if model.is_dir() {
         return Ok(model.to_owned());
@@ -149,17 +149,17 @@ fn find(model: &Path, repository: &Path) -> Result<PathBuf, String> {
     let nowhere = |why: &str| format!("{name}: neither a folder nor a model in {}{why}", repository.display());
     let folders = match repository::newest(repository) {
         Ok(folders) => folders,
-        // A name may be meant for a repository that is broken; a path is not.
+        // A name refers to the repository, so a broken repository is the error. A path does not.
         Err(error) => return Err(nowhere(&format!(" ({error})"))),
     };
     let named = |folder: &PathBuf| folder.parent().and_then(Path::file_name) == Some(model.as_os_str());
     folders.into_iter().find(named).ok_or_else(|| nowhere(""))
 }
 
-/// What the folder is called; a manifest that is about to be overwritten keeps its names.
+/// The names for a folder without a manifest. A manifest that is about to be overwritten keeps its names.
 fn hints(folder: &Path, settings: &Settings) -> Hints {
     let by_folder = Hints {
-        max_tokens: settings.asked_tokens(),
+        max_tokens: settings.configured_max_tokens(),
         ..Hints::of_folder(folder)
     };
     match repository::manifest_in(folder) {
@@ -242,7 +242,7 @@ fn load(
     Ok(())
 }
 
-/// Which texts share a batch, and how far answers move where they do.
+/// Prints which texts may share a batch, and how far answers move when they do.
 fn describe_neighbours(neighbours: Neighbours, printer: &Printer) {
     let Neighbours {
         batch,

@@ -1,4 +1,4 @@
-//! What `tandem check` says: lines for people as it goes, one JSON object for programs at the end.
+//! Report of `tandem check`: lines for people as it goes, one JSON object for programs at the end.
 
 use std::path::{Path, PathBuf};
 
@@ -12,25 +12,24 @@ use crate::model::manifest::{Batch, Golden, OWN_GOLDEN, OutputKind};
 use crate::model::neighbours::Neighbours;
 use crate::model::repository::{MANIFEST_FILE, VerifiedModel};
 
-/// How wide the first column is.
+/// The width of the first column.
 const MARGIN: usize = 13;
 
-/// All that is said of a model; also the JSON.
+/// Everything that is reported of a model. Its fields are also those of the JSON.
 #[derive(Default, Serialize)]
 pub struct Report {
-    /// The model's folder.
     pub folder: PathBuf,
-    /// Absent where something is wrong.
+    /// Absent if the model can't be read.
     pub model: Option<ModelFacts>,
     /// What was found, assumed, doubtful and wrong.
     pub notes: Vec<NoteFacts>,
-    /// Which texts share a batch, and how far their answers move; absent where nothing was loaded.
+    /// Which texts may share a batch; absent if nothing was loaded.
     pub neighbours: Option<NeighbourFacts>,
-    /// What came of the golden examples, if there are some.
+    /// The result of the golden examples; absent if there are none.
     pub golden: Option<GoldenFacts>,
     /// The files that were written.
     pub written: Vec<&'static str>,
-    /// What ended the check early.
+    /// Why the check ended early; absent if it did not.
     pub problem: Option<String>,
     /// How long loading took.
     pub seconds: Option<f64>,
@@ -38,55 +37,51 @@ pub struct Report {
     pub outcome: &'static str,
 }
 
-/// What a model is.
 #[derive(Serialize)]
 pub struct ModelFacts {
-    /// Its name.
     pub name: String,
-    /// Its version.
     pub version: String,
-    /// The fingerprint of what decides its answers.
+    /// The fingerprint of the files and settings that its answers depend on.
     pub fingerprint: String,
-    /// The task that it decides.
+    /// The task that its labels belong to.
     pub task: String,
-    /// fast or deep.
+    /// `fast` or `deep`.
     pub tier: &'static str,
-    /// All of its labels, in the order of its output.
+    /// Its labels, in the order of its outputs.
     pub labels: Vec<String>,
-    /// How many files it is made of.
+    /// The number of its files.
     pub files: usize,
-    /// Whether a manifest holds each file to its SHA-256.
+    /// Whether a manifest lists the SHA-256 of each file.
     pub checksums: bool,
-    /// Whether its answers are not meant for use.
+    /// Whether it is a stand-in, whose answers are not meant for use.
     pub stand_in: bool,
 }
 
 /// A note of discovery.
 #[derive(Serialize)]
 pub struct NoteFacts {
-    /// found, assumed, doubtful or wrong.
+    /// `found`, `assumed`, `doubtful` or `wrong`.
     pub kind: &'static str,
     /// One line.
     pub text: String,
-    /// How to put it right.
+    /// How to fix it.
     pub remedy: Option<String>,
 }
 
 /// Which texts share a batch, and why.
 #[derive(Serialize)]
 pub struct NeighbourFacts {
-    /// any, same-length or alone.
+    /// `any`, `same-length` or `alone`.
     pub batch: Batch,
-    /// Whether the manifest says so.
+    /// Whether the manifest says it.
     pub told: bool,
-    /// How far an output moved at most among texts of any length; absent where they can't run together.
+    /// How far an output moved, at most, in a batch with texts of any length; absent if such texts can't share a batch.
     pub moved: Option<f32>,
-    /// The same among texts of one length.
+    /// The same in a batch with texts of the same length.
     pub moved_at_one_length: Option<f32>,
 }
 
 impl NeighbourFacts {
-    /// The facts.
     pub fn of(neighbours: Neighbours) -> Self {
         let number = |moved: f32| moved.is_finite().then_some(moved);
         Self {
@@ -98,40 +93,39 @@ impl NeighbourFacts {
     }
 }
 
-/// How far answers are from the golden examples.
+/// How far the answers are from the golden examples.
 #[derive(Serialize)]
 pub struct GoldenFacts {
-    /// How many there are.
+    /// The number of examples.
     pub examples: usize,
-    /// What was compared: logit or probability.
+    /// What was compared: `logit` or `probability`.
     pub of: &'static str,
-    /// How far a text's answer is, alone.
+    /// The largest difference when each text runs alone.
     pub largest_difference: f32,
-    /// How far it may be.
+    /// The largest that is allowed.
     pub tolerance: f32,
-    /// How far it is in a batch.
+    /// The largest difference in a batch.
     pub largest_batched_difference: f32,
-    /// How far it may be there.
+    /// The largest that is allowed there.
     pub batched_tolerance: f32,
-    /// Whether they are by Tandem itself: they detect later change, not a wrong export.
+    /// Whether Tandem itself wrote the examples. Such examples detect later change, but not a wrong export.
     pub own: bool,
 }
 
 impl Report {
-    /// How many notes of a kind.
+    /// The number of notes of a kind.
     pub fn count(&self, kind: &str) -> usize {
         self.notes.iter().filter(|note| note.kind == kind).count()
     }
 }
 
 impl NoteFacts {
-    /// Something that no file says.
+    /// A note about something that no file says.
     pub fn of_kind(kind: &'static str, text: String) -> Self {
         let remedy = None;
         Self { kind, text, remedy }
     }
 
-    /// The facts.
     pub fn of(note: &Note) -> Self {
         let kind = match note.kind {
             NoteKind::Found => "found",
@@ -148,7 +142,6 @@ impl NoteFacts {
 }
 
 impl ModelFacts {
-    /// The facts.
     pub fn of(verified: &VerifiedModel, checksums: bool) -> Self {
         let manifest = &verified.manifest;
         Self {
@@ -166,7 +159,6 @@ impl ModelFacts {
 }
 
 impl GoldenFacts {
-    /// The facts.
     pub fn of(report: golden::Report, golden: &Golden, output_kind: OutputKind) -> Self {
         Self {
             examples: report.examples,
@@ -183,19 +175,19 @@ impl GoldenFacts {
     }
 }
 
-/// Writes for people, as it comes; nothing where JSON comes at the end.
+/// Prints for people as the check goes on; nothing if JSON is printed at the end.
 pub struct Printer {
-    /// Whether JSON comes.
+    /// Whether JSON is printed at the end.
     pub json: bool,
 }
 
 impl Printer {
-    /// A heading, and what is said under it, in as many lines as it takes.
+    /// A heading, with a text next to it on as many lines as it takes.
     pub fn line(&self, heading: &str, text: &str, style: Style) {
         if self.json {
             return;
         }
-        // A remedy may be a command: the terminal folds it, so that it is copied whole.
+        // A remedy may be a command. The terminal folds it, so that it can be copied whole.
         let columns = match heading.trim_start() {
             "remedy" => usize::MAX,
             _ => breaking_width().saturating_sub(MARGIN),
@@ -209,7 +201,7 @@ impl Printer {
         }
     }
 
-    /// What the model is.
+    /// Prints what the model is.
     pub fn model(&self, facts: &ModelFacts, folder: &Path) {
         let ModelFacts { name, version, .. } = facts;
         self.line(
@@ -234,7 +226,7 @@ impl Printer {
         }
     }
 
-    /// What matters most comes first.
+    /// Prints the notes, the most important first.
     pub fn notes(&self, notes: &[NoteFacts]) {
         for (kind, style) in [
             ("wrong", Style::Bad),
@@ -251,7 +243,7 @@ impl Printer {
         }
     }
 
-    /// What came of the golden examples.
+    /// Prints the result of the golden examples.
     pub fn golden(&self, golden: &GoldenFacts) {
         self.line(
             "golden",
@@ -275,7 +267,7 @@ impl Printer {
         }
     }
 
-    /// How it ended.
+    /// Prints how the check ended.
     pub fn verdict(&self, doubtful: usize, taken: &str) {
         match doubtful {
             0 => self.line("ok", &format!("in {taken}"), Style::Good),

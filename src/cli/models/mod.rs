@@ -1,4 +1,5 @@
-//! `tandem models`: what an operator asks of a server's admin port, and does there. The server decides; this asks and prints.
+//! `tandem models`: what an operator asks and commands at a server's admin port. The server decides; this calls it and
+//! prints.
 
 mod print;
 
@@ -19,7 +20,7 @@ use crate::config::{HumanDuration, Settings};
 use crate::model::model_name::ModelName;
 use print::Printer;
 
-/// Where the admin port is asked for when no configuration names one.
+/// The address of the admin port where no configuration names one.
 const USUAL_ADDRESS: &str = "127.0.0.1:50052";
 
 /// The arguments of `tandem models`.
@@ -52,7 +53,7 @@ pub struct ModelsArgs {
     /// The name in the server's certificate [default: the host of the address]
     #[arg(long, env = "TANDEM_TLS_NAME", value_name = "NAME", global = true)]
     tls_name: Option<String>,
-    /// Where settings come from.
+    /// The settings, and the file that holds them.
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -121,18 +122,18 @@ fn version(text: &str) -> Result<ModelName, String> {
     }
 }
 
-/// The server's settings among the arguments: they are accepted wherever they stand, and shown if they tell how the server is
-/// reached.
+/// The server's settings among the arguments. They are accepted anywhere, and shown in the help if they say how to
+/// reach the server.
 pub fn setting(argument: clap::Arg) -> clap::Arg {
     let argument = argument.global(true);
     match argument.get_id().as_str() {
-        // The variable is that of `--addr`, which takes URLs too.
+        // Its environment variable is that of `--addr`, which also takes URLs.
         "admin_addr" => argument.env(None::<&str>).hide(true),
         _ => argument,
     }
 }
 
-/// Asks the server, prints what it says.
+/// Calls the server and prints its answer.
 pub fn run(args: &ModelsArgs) -> Exit {
     let settings = match args.config.resolve() {
         Ok(settings) => settings,
@@ -156,7 +157,7 @@ struct Clients {
     timeout: Duration,
 }
 
-/// Connects to the admin port that is named, or else to the configured one.
+/// Connects to the admin port that the arguments name, or else to the configured one.
 async fn connect(args: &ModelsArgs, settings: &Settings) -> Result<Clients, String> {
     let credentials = CredentialArgs {
         token: args.token.clone(),
@@ -243,7 +244,7 @@ impl Clients {
         request
     }
 
-    /// Every loaded version, all pages.
+    /// Every loaded version, from all pages.
     async fn list(&mut self) -> Result<pb::ListModelsResponse, String> {
         let mut all = pb::ListModelsResponse::default();
         let mut page_token = String::new();
@@ -265,8 +266,8 @@ impl Clients {
         told(self.models.get_model(request).await)
     }
 
-    /// The version that a roll-back is from: the one that was named, or else the canary or the stable one of this moment. It is sent
-    /// by its name, so that saying it twice does it once.
+    /// The version to roll back: the named one, or else the present canary, or else the present stable version. It is
+    /// sent by its name, so that repeating the command rolls back only once.
     async fn version_to_leave(&mut self, model: &ModelName) -> Result<String, String> {
         if let Some(version) = &model.version {
             return Ok(version.clone());

@@ -1,17 +1,17 @@
-//! How `tandem models` writes what a server says: tables for people, proto3 JSON for programs.
+//! Output of `tandem models`: tables for people, proto3 JSON for programs.
 
 use crate::api::json;
 use crate::api::pb::{self, ReloadVerdict, ServingState, VersionRole};
 use crate::cli::output::{self, outln};
 use crate::cli::terminal::{Table, folded, width};
 
-/// Writes to standard output.
+/// Prints to standard output.
 pub struct Printer {
-    /// As JSON.
+    /// Whether to print JSON.
     pub json: bool,
 }
 
-/// Whether nothing was refused in a reload.
+/// Whether the reload refused nothing.
 pub fn all_went_well(report: &pb::ReloadModelsResponse) -> bool {
     let refused = [ReloadVerdict::Refused, ReloadVerdict::RefusedBefore];
     report.problem.is_empty()
@@ -22,7 +22,7 @@ pub fn all_went_well(report: &pb::ReloadModelsResponse) -> bool {
 }
 
 impl Printer {
-    /// All versions.
+    /// Prints all versions.
     pub fn list(&self, answer: &pb::ListModelsResponse) {
         if self.as_json(answer) {
             return;
@@ -46,7 +46,7 @@ impl Printer {
         output::painted(&table.painted());
     }
 
-    /// One model.
+    /// Prints one model.
     pub fn show(&self, answer: &pb::GetModelResponse) {
         if self.as_json(answer) {
             return;
@@ -83,7 +83,7 @@ impl Printer {
         Self::versions(answer.versions.as_ref());
     }
 
-    /// What became of a reload.
+    /// Prints the report of a reload.
     pub fn reload(&self, report: &pb::ReloadModelsResponse) {
         if self.as_json(report) {
             return;
@@ -115,7 +115,7 @@ impl Printer {
         }
     }
 
-    /// What results of a change.
+    /// Prints the versions after a change.
     pub fn changed<T: prost::Message + prost::Name>(&self, versions: Option<&pb::ModelVersions>, answer: &T) {
         if !self.as_json(answer) {
             Self::versions(versions);
@@ -150,7 +150,7 @@ impl Printer {
         }
     }
 
-    /// Whether it was asked for JSON, which is written then.
+    /// Prints the answer as JSON if that was asked for; returns whether it did.
     fn as_json<T: prost::Message + prost::Name>(&self, answer: &T) -> bool {
         if self.json {
             outln!("{}", String::from_utf8_lossy(&json::encode(answer)));
@@ -175,7 +175,7 @@ fn told_of(canary: &pb::Canary) -> String {
         100.0 * canary.share,
         tally(canary.canary),
         tally(canary.stable),
-        // Nothing was compared yet where there is no ratio.
+        // Without a ratio nothing was compared yet.
         if canary.time_ratio > 0.0 {
             format!(", in {:.2} times the time", canary.time_ratio)
         } else {

@@ -1,5 +1,5 @@
-//! How `tandem predict` writes its answers: a table for people, JSON lines or CSV for programs. A text that has no answer has
-//! its row too, with what was wrong.
+//! Output of `tandem predict`: a table for people, JSON lines or CSV for programs. A text without an answer has its row
+//! too, with the reason.
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -20,13 +20,13 @@ pub enum Format {
     Csv,
 }
 
-/// One text and what came of it.
+/// One text with its answer.
 pub struct Answered {
-    /// Where it began, for texts from a file or a stream.
+    /// The line on which it began, for texts from a file or a stream.
     pub line: Option<u64>,
-    /// The text; empty where the row could not be read.
+    /// The text; empty if the row could not be read.
     pub fields: Fields,
-    /// The answer, or what was wrong.
+    /// The answer, or why there is none.
     pub outcome: Result<pb::Prediction, String>,
 }
 
@@ -71,17 +71,17 @@ struct Unanswered<'a> {
 /// Writes answers as they come.
 pub struct Writer {
     format: Format,
-    /// Whether each score is wanted.
+    /// Whether to write the score of each label.
     scores: bool,
     header: Option<Header>,
 }
 
-/// The columns of CSV, which the first answers decide.
+/// The columns of CSV. The first answers decide them.
 struct Header {
     pairs: bool,
     lines: bool,
     values: bool,
-    /// The labels in their order in the header.
+    /// The labels in the order of their columns.
     labels: Vec<String>,
 }
 
@@ -95,7 +95,7 @@ impl Writer {
         }
     }
 
-    /// Writes what came of some texts.
+    /// Writes the answers to some texts.
     pub fn write(&mut self, answers: &[Answered]) {
         match self.format {
             Format::Csv => output::raw(&self.csv(answers)),
@@ -160,7 +160,7 @@ impl Writer {
             &["label", "confidence", "tier", "decision", "text"]
         };
         let mut table = Table::new(names).right([usize::from(!values)]);
-        // The text has what is left of a line: labels may be long.
+        // The text gets the rest of the line, since labels may be long.
         let label_width = |answer: &Answered| answer.outcome.as_ref().map_or(5, |answer| width_of(&label(answer)));
         let widest = answers.iter().map(label_width).max().unwrap_or(0).clamp(8, 40);
         let left = width().saturating_sub(widest + 32).max(20);
@@ -206,7 +206,7 @@ fn score_line(score: &pb::LabelScore) -> Painted {
     style.paint(&format!("{:.4}  {}", score.score, score.label))
 }
 
-/// Records as comma-separated values.
+/// Records as CSV.
 pub fn csv_lines(records: &[Vec<String>]) -> Vec<u8> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     for record in records {
@@ -225,7 +225,7 @@ fn selected(prediction: &pb::Prediction) -> Vec<&str> {
     selected.map(|score| score.label.as_str()).collect()
 }
 
-/// The labels on one line.
+/// These labels on one line.
 fn label(prediction: &pb::Prediction) -> String {
     match selected(prediction).as_slice() {
         [] if prediction.label.is_empty() => "(none)".to_owned(),

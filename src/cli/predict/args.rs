@@ -50,7 +50,7 @@ pub struct PredictArgs {
     /// Ask the server at this gRPC address instead of loading the models here
     #[arg(long, value_name = "ADDRESS", value_parser = ServerAddress::parse)]
     pub addr: Option<ServerAddress>,
-    /// What the server is shown.
+    /// How this client identifies itself, and whom it trusts.
     #[command(flatten)]
     pub credentials: CredentialArgs,
     /// How answers are written [default: table for texts given here, jsonl otherwise]
@@ -59,7 +59,7 @@ pub struct PredictArgs {
     /// The same as --format jsonl
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
-    /// Where settings come from.
+    /// The settings, and the file that holds them.
     #[command(flatten)]
     pub config: ConfigArgs,
 }

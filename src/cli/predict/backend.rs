@@ -1,4 +1,4 @@
-//! Who answers `tandem predict`: models in this process, or a server; and why a request was refused.
+//! Backend of `tandem predict`: models in this process, or a server. And why a request was refused.
 
 use std::time::Instant;
 
@@ -20,16 +20,16 @@ use crate::service::lifecycle::start::open_catalog;
 use crate::service::messages::{CallTimes, ClientKey, Weight};
 use crate::telemetry::metrics::Metrics;
 
-/// Who answers.
+/// Who answers requests.
 pub enum Backend {
-    /// This process.
+    /// The models in this process.
     Local(Service),
     /// A server.
     Remote(Box<PredictionServiceClient<Connection>>),
 }
 
 impl Backend {
-    /// Classifies.
+    /// Classifies texts.
     pub async fn ask(&mut self, request: pb::PredictRequest) -> Result<pb::PredictResponse, Refusal> {
         match self {
             Backend::Local(service) => {
@@ -41,7 +41,7 @@ impl Backend {
         }
     }
 
-    /// Explains.
+    /// Explains answers.
     pub async fn explain(&mut self, request: pb::ExplainRequest) -> Result<pb::ExplainResponse, Refusal> {
         match self {
             Backend::Local(service) => {
@@ -54,7 +54,7 @@ impl Backend {
     }
 }
 
-/// The times of a request for which nobody else is waiting: the longest deadline will do.
+/// The times of a request that nobody else waits behind: it gets the longest deadline.
 fn patient(service: &Service) -> CallTimes {
     let arrived = Instant::now();
     CallTimes {
@@ -66,7 +66,7 @@ fn patient(service: &Service) -> CallTimes {
     }
 }
 
-/// Loads the models that the route may ask.
+/// Loads the models that the route may need.
 pub fn local(args: &PredictArgs, settings: &Settings) -> Outcome<Service> {
     let opened = open_catalog(settings).map_err(|error| (error.to_string(), Exit::Usage))?;
     let service = Service::new(settings, opened, Metrics::new("")).map_err(failure)?;
@@ -88,11 +88,11 @@ pub fn local(args: &PredictArgs, settings: &Settings) -> Outcome<Service> {
 
 /// Why a request was not answered.
 pub struct Refusal {
-    /// What is told of the whole request.
+    /// The message about the whole request.
     pub message: String,
-    /// The texts at fault, by their places in the request, with what is wrong.
+    /// The texts at fault, by their positions in the request, with what is wrong.
     pub rows: Vec<(usize, String)>,
-    /// Whether one text, or their number, may be at fault and others would be answered.
+    /// Whether the fault may be in one text, or in their number, so that smaller requests could be answered.
     pub of_some: bool,
 }
 
@@ -107,9 +107,9 @@ impl Refusal {
             match place {
                 Some(place) => rows.push((place, format!("the text {problem}"))),
                 None if field == "texts" && problem.contains("the limit is") => too_many = true,
-                // All scores of so many texts are too much for one answer.
+                // The scores of all texts are too large for one answer; those of fewer texts may not be.
                 None if field == "top_k" => too_many = true,
-                // Another field is at fault: so would every request be.
+                // The fault is in another field, so every request would be refused.
                 None => {
                     return Self {
                         message,

@@ -1,5 +1,5 @@
-//! How `tandem predict --explain` writes an explanation: the text once, with what speaks for and against the winner marked in it,
-//! and a short list; every label for programs, in JSON lines and CSV.
+//! Output of `tandem predict --explain`: the text once, with what speaks for and against the winning label marked in
+//! it, and a short list; for programs every label, as JSON lines or CSV.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use crate::api::{json, pb};
 use crate::cli::output;
 use crate::cli::terminal::{Cell, Painted, Style, Table, has_colours, on_one_line};
 
-/// How many n-grams for, and how many against, the table lists.
+/// The most n-grams that the table lists for the label, and as many against it.
 const LISTED: usize = 5;
 
-/// Writes what is known of one text, or what was wrong with it. `first` is true for the first text of a run.
+/// Writes the explanation of one text, or why there is none. `first`: this is the first text of the run.
 pub fn write(format: Format, first: bool, line: Option<u64>, text: &str, outcome: &Result<pb::Explanation, String>) {
     match (format, outcome) {
         (Format::Jsonl, Ok(explanation)) => output::line(&String::from_utf8_lossy(&json::encode(explanation))),
@@ -71,12 +71,12 @@ fn csv(first: bool, text: &str, explanation: Option<&pb::Explanation>) -> Vec<u8
     csv_lines(&records)
 }
 
-/// The label that won.
+/// The winning label.
 fn winner(explanation: &pb::Explanation) -> Option<&pb::LabelExplanation> {
     explanation.labels.iter().find(|label| label.label == explanation.label)
 }
 
-/// What adds up to the winner's logit; the least of it in one line.
+/// The parts that add up to the winner's logit, with the smallest ones together on one line.
 fn table(text: &str, winner: &pb::LabelExplanation) -> Table {
     let mut table = Table::new(["", "adds", "n-gram"]).right([1]);
     let mut others = winner.other_contribution;
@@ -97,7 +97,8 @@ fn table(text: &str, winner: &pb::LabelExplanation) -> Table {
     table
 }
 
-/// What n-grams add, the strongest first. Those that look alike are one: a word and its characters, say.
+/// What n-grams add, the strongest first. Those that look the same are added up, such as a word and the same
+/// characters.
 fn sums(text: &str, parts: &[pb::Contribution]) -> Vec<(String, f32)> {
     let mut sums = BTreeMap::new();
     for part in parts {
@@ -111,15 +112,15 @@ fn sums(text: &str, parts: &[pb::Contribution]) -> Vec<(String, f32)> {
     sums
 }
 
-/// The text, each character marked by what the listed n-grams that hold it say of the winning label, all together: in colours
-/// where there are some, else `[for it]` and `{against it}`.
+/// The text, with each character marked by the sum of the listed n-grams that contain it: in colours where the terminal
+/// has them, else as `[for it]` and `{against it}`.
 fn marked(text: &str, explanation: &pb::Explanation) -> Painted {
     let Some(winner) = winner(explanation) else {
         return Style::Plain.paint(&on_one_line(text));
     };
     let mut weights = vec![0.0_f32; text.len()];
     for part in winner.supporting.iter().chain(&winner.opposing) {
-        // An n-gram counts once for the model, wherever it stands.
+        // For the model an n-gram counts once, however often it appears.
         for span in &part.spans {
             let (start, end) = (bound(span.start_byte, text), bound(span.end_byte, text));
             for weight in weights.get_mut(start..end).unwrap_or_default() {
@@ -154,7 +155,7 @@ fn push_marked(shown: &mut Painted, style: Style, part: &str) {
     }
 }
 
-/// A part of the text; empty where the server's offsets do not fit the text.
+/// A part of the text; empty if the server's offsets do not fit the text.
 fn cut<'a>(text: &'a str, span: &pb::TextSpan) -> &'a str {
     text.get(bound(span.start_byte, text)..bound(span.end_byte, text))
         .unwrap_or_default()
@@ -164,7 +165,7 @@ fn bound(byte: i32, text: &str) -> usize {
     usize::try_from(byte).unwrap_or(0).min(text.len())
 }
 
-/// An n-gram in which spaces can be seen.
+/// An n-gram with its spaces made visible.
 fn with_spaces(ngram: &str) -> String {
     if ngram.is_empty() {
         return "␣".to_owned();

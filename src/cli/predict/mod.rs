@@ -32,14 +32,14 @@ pub fn run(args: &PredictArgs) -> Exit {
         Err(error) => return fail(&error, Exit::Failure),
     };
     match tokio.block_on(predict(args, &settings)) {
-        // Whoever has read enough need not be told what is missing.
+        // A reader that has read enough does not need the summary.
         Ok(_) if output::failed() => Exit::Success,
         Ok(tally) => tally.tell(args),
         Err((problem, exit)) => fail(&problem, exit),
     }
 }
 
-/// How many rows came, and which got no answer.
+/// The number of rows, and those without an answer.
 #[derive(Default)]
 struct Tally {
     rows: u64,
@@ -56,7 +56,7 @@ impl Tally {
         }
     }
 
-    /// Says how many texts have no answer, if some have none.
+    /// Prints how many texts have no answer, if any.
     fn tell(self, args: &PredictArgs) -> Exit {
         let Some((line, problem)) = self.first else {
             return Exit::Success;
@@ -88,7 +88,7 @@ async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<Tally> {
         Some(address) => {
             let own = settings.tls_cert.as_deref().zip(settings.tls_key.as_deref());
             let connection = connect_as(address, &args.credentials, own).await.map_err(failure)?;
-            // An answer holds every score of each text; it needs no bound of its own.
+            // An answer has every score of each text, so it needs no bound of its own.
             let client = PredictionServiceClient::new(connection).max_decoding_message_size(usize::MAX);
             Backend::Remote(Box::new(client))
         }
@@ -103,7 +103,7 @@ async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<Tally> {
     let mut tally = Tally::default();
     let mut writer = Writer::new(format, args.scores);
     let progress = source.progress();
-    // Once nobody gets what is written, nothing is worked out any more.
+    // Once nobody reads the output, nothing more is computed.
     while !output::failed() {
         let most = if args.explain { 1 } else { settings.max_texts };
         let (lines, rows): (Vec<_>, Vec<_>) = source.batch(most)?.into_iter().unzip();
@@ -142,7 +142,7 @@ async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<Tally> {
     Ok(tally)
 }
 
-/// What came of each row: those at fault are told apart from the others, which are answered.
+/// The outcome of each row. Texts at fault are separated from the others, which are answered.
 async fn answers(
     args: &PredictArgs,
     backend: &mut Backend,
@@ -181,7 +181,7 @@ async fn answers(
                 }
                 parts.push(part);
             }
-            // Which of them it is, halves tell.
+            // Halves show which of the texts it is.
             Err(refusal) if refusal.of_some && part.len() > 1 => {
                 parts.push(part.split_off(part.len() / 2));
                 parts.push(part);
@@ -232,7 +232,7 @@ fn request(args: &PredictArgs, fields: &[&Fields]) -> pb::PredictRequest {
         task: args.task.clone(),
         route: route(args).into(),
         model: args.model.clone(),
-        // All of them: which labels a multi-label model selects is said there.
+        // All of them. The scores also say which labels a multi-label model selects.
         top_k: i32::MAX,
         min_confidence: args.min_confidence,
         allow_fallback: args.allow_fallback.then_some(true),

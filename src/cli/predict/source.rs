@@ -1,4 +1,4 @@
-//! Where the texts of `tandem predict` come from: the command line, a file, standard input.
+//! Source of the texts of `tandem predict`: the command line, a file, or standard input.
 
 use std::io::{self, BufReader, IsTerminal};
 
@@ -10,22 +10,22 @@ use crate::cli::outcome::{Outcome, failure};
 use crate::cli::output::complain;
 use crate::offline::reader::{Columns, Fields, Row, Rows};
 
-/// The most bytes of texts in one request; one text may have more.
+/// The most bytes of texts in one request. A single text may have more.
 const MOST_BYTES: usize = 1 << 20;
 
-/// A text, with the line on which it began, or what is wrong with it.
+/// A text with the line on which it began, or what is wrong with it.
 pub type Numbered = (Option<u64>, Result<Fields, String>);
 
-/// Where texts come from.
+/// Where the texts come from.
 pub enum Source {
-    /// From the command line.
+    /// The command line.
     Given(std::vec::IntoIter<Fields>),
-    /// From a file or standard input.
+    /// A file or standard input.
     Read(Box<Rows>),
 }
 
 impl Source {
-    /// Opens what the command line names.
+    /// Opens the source that the arguments name.
     pub fn open(args: &PredictArgs) -> Outcome<Self> {
         let columns = Columns {
             text: args.reading.text_column.clone(),
@@ -65,7 +65,7 @@ impl Source {
         Ok(Self::Given(given.collect::<Vec<_>>().into_iter()))
     }
 
-    /// The next rows, as many as fit one request; none at the end.
+    /// The next rows, as many as fit one request; empty at the end.
     pub fn batch(&mut self, most: usize) -> Outcome<Vec<Numbered>> {
         let mut batch = Vec::new();
         let mut bytes = 0;
@@ -86,7 +86,7 @@ impl Source {
         Ok(batch)
     }
 
-    /// How many bytes were read.
+    /// The number of bytes read so far.
     pub fn bytes_read(&self) -> u64 {
         match self {
             Self::Given(_) => 0,
@@ -94,10 +94,10 @@ impl Source {
         }
     }
 
-    /// A bar on a terminal, nothing elsewhere.
+    /// A progress bar, visible only on a terminal.
     pub fn progress(&self) -> ProgressBar {
         match self {
-            // Answers on the same terminal show that it goes on.
+            // Answers on the same terminal show progress enough.
             Self::Read(rows) if io::stderr().is_terminal() && !io::stdout().is_terminal() => {
                 let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}, {eta} left")
                     .unwrap_or_else(|_| ProgressStyle::default_bar());

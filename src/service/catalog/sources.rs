@@ -77,7 +77,7 @@ pub fn read(
 
 fn read_here(settings: &Settings, folder: &Path) -> Result<VerifiedModel, ModelError> {
     let Some(tier) = tier_of(settings, folder) else {
-        return repository::verify_in_repository(folder, settings.asked_tokens());
+        return repository::verify_in_repository(folder, settings.configured_max_tokens());
     };
     let model = repository::read(folder, &hints(settings, folder, tier))?;
     let found = model.manifest.tier;
@@ -198,7 +198,7 @@ fn hints(settings: &Settings, folder: &Path, tier: Tier) -> Hints {
     }
     Hints {
         tier: Some(tier),
-        max_tokens: settings.asked_tokens(),
+        max_tokens: settings.configured_max_tokens(),
         ..hints
     }
 }

@@ -130,7 +130,7 @@ impl Loader {
         self.check_memory(expected)?;
         let started = Instant::now();
         let initialized = self.initialize(version, instances, around)?;
-        let (took, max_tokens) = (started.elapsed(), self.settings.asked_tokens());
+        let (took, max_tokens) = (started.elapsed(), self.settings.configured_max_tokens());
         tell_loaded(version, instances, &initialized, took, around, max_tokens);
         let no_threads =
             |error: std::io::Error| Refusal::new(Stage::Load, format!("its threads can't be started: {error}"));
