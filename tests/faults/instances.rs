@@ -20,8 +20,8 @@ fn count() -> usize {
 }
 
 fn scheduler(server: &TestServer) -> Scheduler {
-    let slot = server.service.catalog().stable("sentiment-fast").expect("it is there");
-    match &*slot.state() {
+    let version = server.service.catalog().stable("sentiment-fast").expect("it is there");
+    match &*version.state() {
         ModelState::Serving(serving) => serving.scheduler.clone(),
         ModelState::Loading | ModelState::Failed(_) => panic!("it serves"),
     }

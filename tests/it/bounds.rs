@@ -99,8 +99,8 @@ async fn a_json_body_at_the_limit_is_read_and_one_byte_more_names_the_limit() {
 
 /// The queue and the instances of the fast model, to be filled or closed from the test.
 fn fast_scheduler(server: &TestServer) -> Scheduler {
-    let slot = server.service.catalog().stable("sentiment-fast").expect("it is there");
-    match &*slot.state() {
+    let version = server.service.catalog().stable("sentiment-fast").expect("it is there");
+    match &*version.state() {
         ModelState::Serving(serving) => serving.scheduler.clone(),
         ModelState::Loading | ModelState::Failed(_) => panic!("it serves"),
     }

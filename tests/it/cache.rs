@@ -92,8 +92,8 @@ async fn without_a_cache_nothing_is_said_of_one() {
 async fn a_failure_is_not_kept() {
     let server = caching(1 << 20).await;
     let mut client = server.client().await;
-    let slot = server.service.catalog().stable("sentiment-fast").expect("it is there");
-    let ModelState::Serving(serving) = &*slot.state() else {
+    let version = server.service.catalog().stable("sentiment-fast").expect("it is there");
+    let ModelState::Serving(serving) = &*version.state() else {
         panic!("it serves");
     };
     serving.scheduler.close();

@@ -30,8 +30,8 @@ async fn caching() -> TestServer {
 
 /// Waits until the deep model has accepted something.
 async fn at_work(server: &TestServer) {
-    let slot = server.service.catalog().stable("sentiment-deep").expect("it is there");
-    let ModelState::Serving(serving) = &*slot.state() else {
+    let version = server.service.catalog().stable("sentiment-deep").expect("it is there");
+    let ModelState::Serving(serving) = &*version.state() else {
         panic!("it serves");
     };
     let wait = async {

@@ -12,8 +12,8 @@ use crate::support::{Refusal, TestServer};
 
 /// From now on every run of the model fails.
 pub fn break_model(server: &TestServer, name: &str) {
-    let slot = server.service.catalog().stable(name).expect("it is there");
-    end_runs(&slot.state());
+    let version = server.service.catalog().stable(name).expect("it is there");
+    end_runs(&version.state());
 }
 
 /// From now on every run of this version fails.

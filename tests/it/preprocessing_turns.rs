@@ -229,12 +229,12 @@ async fn hard_texts_of_some_clients_keep_no_other_from_its_answers() {
 
 /// How many texts the deep model has accepted and not answered.
 fn held_texts(server: &TestServer) -> usize {
-    let slot = server
+    let version = server
         .service
         .catalog()
         .stable("sentiment-deep")
         .expect("the deep model");
-    match &*slot.state() {
+    match &*version.state() {
         ModelState::Serving(serving) => serving.scheduler.held().rows,
         ModelState::Loading | ModelState::Failed(_) => panic!("it serves"),
     }

@@ -63,8 +63,8 @@ async fn until(what: &str, mut so: impl FnMut() -> bool) {
 }
 
 fn held(server: &TestServer) -> Amount {
-    let slot = server.service.catalog().stable("sentiment-fast").expect("it is there");
-    let ModelState::Serving(serving) = &*slot.state() else {
+    let version = server.service.catalog().stable("sentiment-fast").expect("it is there");
+    let ModelState::Serving(serving) = &*version.state() else {
         panic!("it serves");
     };
     serving.scheduler.held()
