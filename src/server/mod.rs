@@ -2,8 +2,8 @@
 //!
 //! In reading order: [`Server::bind`] opens the ports ([`socket`]), [`Server::run`] serves until told to stop.
 //! [`accept`] is the life of a listener, which speaks a [`protocol`]; [`connection`] is the life of a connection, with
-//! its place ([`places`]), its [`activity`], its bytes ([`metered_io`], [`authority`], `packed`) and its calls
-//! ([`call_body`]). [`security`] holds keys and certificates ([`tls`]); [`model_reload`] has new models looked for;
+//! its place ([`places`]), its [`activity`], its bytes ([`metered_io`], `authority`, `packed`) and its calls
+//! ([`call_body`]). [`security`] holds keys and certificates ([`tls`]); `model_reload` has new models looked for;
 //! `memory` returns RAM to the system.
 
 pub mod accept;
