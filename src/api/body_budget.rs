@@ -1,17 +1,14 @@
-//! Body budget: the bytes of bodies that this process holds, of requests and of answers. One bound for all doors,
-//! whatever the number of calls.
+//! The bytes of bodies that this process holds, of requests and of answers: one bound for all doors, whatever the number of calls.
 //!
-//! A request's bytes are counted as they come, before they are kept, and until its call is answered. The size that a
-//! caller declares takes no room from others, but is enough for an early refusal. An answer's bytes are counted until
-//! the last of them has been written to its connection. An answer is never refused, but a caller who doesn't read
-//! answers can make no more calls.
+//! A request's bytes are counted as they come, before they are kept, and until its call is answered. What a caller only
+//! declares is no reason to keep others out, but enough to be refused early. An answer's bytes are counted until the last of them
+//! has been written to its connection; an answer is never refused, but who does not read makes no more calls.
 //!
-//! The room is shared like the queue (`batching/shares.rs`): a caller may hold as much as it leaves free. A caller is
-//! known by three things at a time, and each must stay within its share: its connection, its key, and the client that
-//! its header names. So nobody gets more by naming many clients on one connection, or by many connections with one key.
-//! A small part of the room is kept apart: each connection has its own piece of it, which others can't fill. Calls that
-//! need no key take nothing of the room: each connection has a few KiB for them on top, so they are answered however
-//! full the room is.
+//! The room is shared as the queue is (`batching/shares.rs`): a caller may hold as much as it leaves free. A caller is three at a
+//! time, and each must be within its share: its connection, its key, and the client that its header names. So nobody gets more by
+//! naming many clients on one connection, or by many connections under one key. A small part of the room is no caller's: each
+//! connection has its own piece of it, which others can't fill. Calls that are open to all hold no part of the room: each
+//! connection has a few KiB for them, beside it, and these are answered whatever is full.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +22,10 @@ use crate::config::bodies::RoomSize;
 use crate::error::{Error, Reason};
 use crate::service::messages::{ClientKey, Weight};
 
-/// The pause that a refused caller is told to make: within it bodies are read, and most of them answered.
+/// The pause that a refused caller should make: bodies are read, and most of them answered, in less.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The bound on the bytes of bodies; cheap to clone.
+/// The bound; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct BodyBudget {
     inner: Arc<Inner>,
@@ -38,13 +35,13 @@ pub struct BodyBudget {
 struct Inner {
     size: RoomSize,
     room: Mutex<Room>,
-    /// All bytes that are held, as a metric.
+    /// All bytes that are held: a metric.
     held: Gauge,
-    /// Wakes [`BodyBudget::until_flood_ends`] after a flood.
+    /// Hears of the end of a flood.
     flood_ended: Notify,
 }
 
-/// Whom a body's bytes are counted for: a caller, or a connection with calls that need no key. Cheap to clone.
+/// Who holds bodies: a caller, in all its parts, or a connection that makes calls which are open to all. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Holder {
     bodies: BodyBudget,
@@ -52,7 +49,7 @@ pub struct Holder {
 }
 
 impl BodyBudget {
-    /// A room of this size. `held` is the metric of the bytes in use.
+    /// A room of this size; `held` counts the bytes in use.
     pub fn new(size: RoomSize, held: Gauge) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -64,7 +61,7 @@ impl BodyBudget {
         }
     }
 
-    /// The holder for a call on this connection that needs no key.
+    /// Whoever makes a call that is open to all on this connection.
     pub fn open_to_all(&self, connection: u64) -> Holder {
         Holder {
             bodies: self.clone(),
@@ -75,7 +72,7 @@ impl BodyBudget {
         }
     }
 
-    /// The holder for a call on this connection: of the key, if it has one, and of the client, if its header names one.
+    /// Whoever calls on this connection with this key, if it has one, for this client, if it names one.
     pub fn caller(&self, connection: u64, key: Option<ClientKey>, client: Option<ClientKey>, weight: Weight) -> Holder {
         Holder {
             bodies: self.clone(),
@@ -86,13 +83,13 @@ impl BodyBudget {
         }
     }
 
-    /// Waits for the end of a flood: much was held, and half of it or less still is. For one waiting task only.
+    /// Waits until much was held and little of it still is. One waits at a time.
     pub async fn until_flood_ends(&self) {
         self.inner.flood_ended.notified().await;
     }
 }
 
-/// The bytes of one body; given back when this is dropped.
+/// The bytes of one body, given back when this is dropped.
 #[derive(Debug)]
 pub struct HeldBody {
     holder: Holder,
@@ -100,7 +97,7 @@ pub struct HeldBody {
 }
 
 impl HeldBody {
-    /// A body of which no byte has come yet.
+    /// A body of which nothing has come yet.
     pub fn new(holder: Holder) -> Self {
         Self {
             holder,
@@ -108,23 +105,23 @@ impl HeldBody {
         }
     }
 
+    /// Who holds it.
     pub fn holder(&self) -> &Holder {
         &self.holder
     }
 
-    /// Checks whether the body could grow by `bytes` now; counts nothing.
+    /// Whether so many bytes more would fit now.
     pub fn check(&self, bytes: usize) -> Result<(), Error> {
         self.fit(*self.held.lock(), bytes, |_, _| {})
     }
 
-    /// Checks whether the body could grow to `bytes` in all; counts nothing.
+    /// Whether it could grow to as many bytes in all.
     pub fn check_to(&self, bytes: usize) -> Result<(), Error> {
         let held = *self.held.lock();
         self.fit(held, bytes.saturating_sub(held.total()), |_, _| {})
     }
 
-    /// Checks that its holder is within its share with all else that it holds: requests, and answers that it has not
-    /// read.
+    /// Whether its holder has no more than a share besides: of requests, and of answers that nobody has read.
     pub fn check_share(&self) -> Result<(), Error> {
         let held = *self.held.lock();
         let bodies = &self.holder.bodies;
@@ -136,7 +133,7 @@ impl HeldBody {
         within.then_some(()).ok_or_else(|| self.full())
     }
 
-    /// Counts `bytes` more; counts none of them if there is no room.
+    /// Counts so many bytes more; none of them if there is no room.
     pub fn add(&self, bytes: usize) -> Result<(), Error> {
         let mut held = self.held.lock();
         let before = *held;
@@ -146,13 +143,13 @@ impl HeldBody {
         })
     }
 
-    /// Counts the body as `bytes` in all, if that is more than so far: it was compressed, say.
+    /// Counts as many bytes as there are of the body in all, if they are more than it holds: it was compressed, say.
     pub fn grow_to(&self, bytes: usize) -> Result<(), Error> {
         let held = self.held.lock().total();
         self.add(bytes.saturating_sub(held))
     }
 
-    /// Counts `bytes` more, of an answer. Never refuses: the answer is there already.
+    /// Counts so many bytes more, of an answer: it is there, and is not refused.
     pub fn add_answer(&self, bytes: usize) {
         let mut held = self.held.lock();
         let inner = &self.holder.bodies.inner;
@@ -163,7 +160,7 @@ impl HeldBody {
         inner.held.inc_by(signed(bytes));
     }
 
-    /// Gives all bytes back.
+    /// Gives all of it back.
     pub fn release(&self) {
         let held = std::mem::take(&mut *self.held.lock());
         if held.total() == 0 {
@@ -171,7 +168,7 @@ impl HeldBody {
         }
         let inner = &self.holder.bodies.inner;
         inner.held.dec_by(signed(held.total()));
-        if self.holder.bodies.lock().give_back(&self.holder.owner, held) {
+        if self.holder.bodies.inner.room.lock().give_back(&self.holder.owner, held) {
             inner.flood_ended.notify_one();
         }
     }
@@ -278,7 +275,7 @@ mod tests {
     #[test]
     fn a_caller_leaves_as_much_as_it_holds_whatever_it_calls_itself() {
         for callers in [
-            // One connection that names another client for each body, and one key with another connection for each.
+            // One connection with a name for each body, and one key on a connection for each.
             (0..90).map(|name| (1, None, Some(ClientKey(name)))).collect::<Vec<_>>(),
             (0..90)
                 .map(|connection| (connection, Some(ClientKey(1)), None))

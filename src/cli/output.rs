@@ -1,7 +1,7 @@
-//! Output of commands: results on standard output, errors on standard error. Nothing here panics when nobody reads it.
+//! What commands write: results on standard output, complaints on standard error. Nothing here panics when nobody reads it.
 //!
-//! The first failed write to standard output is remembered, and later writes are skipped. The command goes on, and
-//! [`settle`] decides its exit code once, at the end: a reader that has read enough is no failure, a full disk is.
+//! The first write to standard output that fails is remembered, and later ones are left off; the command goes on, and what it
+//! ends with is settled once, in [`settle`]: a reader that has read enough is no failure, a full disk is.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ use super::terminal::Painted;
 use crate::telemetry::stderr;
 use crate::telemetry::visible::visible;
 
-/// The error of the first failed write.
+/// What the first failed write said.
 static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// Writes one line to standard output, as `println!` does.
@@ -24,12 +24,12 @@ macro_rules! outln {
 }
 pub(crate) use outln;
 
-/// Writes one line. Line ends and other control characters in it are made visible.
+/// Writes one line, whatever strings it holds.
 pub fn line(text: &str) {
     raw(format!("{}\n", visible(text)).as_bytes());
 }
 
-/// Writes whole lines, without characters that would set colours or move the cursor.
+/// Writes lines and a line end, without what would colour them or move the cursor.
 pub fn block(text: &str) {
     text.split('\n').for_each(line);
 }
@@ -39,28 +39,28 @@ pub fn painted(lines: &Painted) {
     raw(lines.as_str().as_bytes());
 }
 
-/// Writes bytes unchanged.
+/// Writes bytes as they are.
 pub fn raw(bytes: &[u8]) {
     let mut out = io::stdout().lock();
     record(out.write_all(bytes).and_then(|()| out.flush()));
 }
 
-/// Remembers a failed write to standard output, if it is the first.
+/// Remembers a write to standard output that failed, unless one did before.
 pub fn record(outcome: io::Result<()>) {
     let Err(error) = outcome else { return };
     FAILED.lock().get_or_insert(error);
 }
 
-/// Whether a write to standard output failed, so that nobody gets further output.
+/// Whether a write to standard output failed: nobody gets what would come next.
 pub fn failed() -> bool {
     FAILED.lock().is_some()
 }
 
-/// The exit code of the program when the command ends with `exit`.
+/// What the program ends with, when the command ends with `exit`.
 pub fn settle(exit: Exit) -> Exit {
     let failed = FAILED.lock().take();
     match failed {
-        // A reader that closes the pipe has read enough.
+        // Whoever reads our output has read enough.
         Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             complain(&format!("standard output: {error}"));
             if exit == Exit::Success { Exit::Failure } else { exit }
@@ -69,18 +69,18 @@ pub fn settle(exit: Exit) -> Exit {
     }
 }
 
-/// Prints an error as one line on standard error.
+/// Says what went wrong, in one line, on standard error.
 pub fn complain(problem: &dyn Display) {
     stderr::line(&visible(&format!("tandem: {problem}")));
 }
 
-/// Prints an error and returns `exit`.
+/// Says what went wrong and ends with `exit`.
 pub fn fail(problem: &dyn Display, exit: Exit) -> Exit {
     complain(problem);
     exit
 }
 
-/// Writes out the last log lines when a command ends, also by a panic.
+/// Waits for the last lines when a command ends, also by a panic.
 pub struct LastLines;
 
 impl Drop for LastLines {
@@ -89,8 +89,9 @@ impl Drop for LastLines {
     }
 }
 
-/// Ends the process at once, after its last log lines. Other threads may still be inside ONNX Runtime: neither they nor
-/// the exit handlers of libraries are waited for.
+/// Ends the process at once, after its last lines. Other threads may still be inside ONNX Runtime, say: neither they nor the
+/// exit handlers of libraries are waited for.
+#[expect(unsafe_code, reason = "only libc ends a process without exit handlers")]
 pub fn end(exit: Exit) -> ! {
     stderr::flush();
     // SAFETY: it only ends the process; no memory of ours is looked at after it.

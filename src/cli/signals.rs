@@ -1,11 +1,10 @@
-//! SIGTERM, SIGINT and SIGHUP, from the first moment of every command: before its command line is parsed, and also as
-//! process 1, for which the system ignores signals that nobody listens to.
+//! SIGTERM, SIGINT and SIGHUP, from the first moment of every command on: before its command line is read, and as process 1
+//! too, whose signals count for nothing until somebody listens.
 //!
-//! A command that has nothing to clean up ends like a program that does not listen; `serve` and `bench` choose
-//! otherwise.
+//! A command that has nothing to put in order ends as a program does that does not listen; `serve` and `bench` say what they want.
 //!
-//! A thread of its own listens, so that nothing else can keep it from ending the process: no model that loads forever,
-//! no call that is stuck, no log that nobody reads. It ends with the process.
+//! A thread of its own listens, so that nothing else can keep it from ending the process: not a model that loads for ever, not a
+//! call that is stuck, not a log that nobody reads. It ends with the process.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -21,52 +20,52 @@ use super::exit::Exit;
 use super::output::{complain, end, fail};
 use crate::telemetry::stderr;
 
-/// How much longer than the drain's pause and grace an orderly end may take. After that the process is ended.
+/// What an end that is asked for may take beyond the pause and the grace of the drain.
 const AFTER_GRACE: Duration = Duration::from_secs(3);
-/// How long an end may take after the second signal.
+/// What an end may take after the second signal.
 const AFTER_HURRY: Duration = Duration::from_secs(1);
 
-/// The signals that came.
+/// What the process was told.
 #[derive(Clone)]
 pub struct Signals {
     /// Cancelled by the first SIGTERM or SIGINT: drain.
     pub stop: CancellationToken,
-    /// Cancelled by the second one: cut what is open.
+    /// Cancelled by the second: cut what is open.
     pub hurry: CancellationToken,
-    /// Counts SIGHUPs. One that came before the receiver looks is still unseen.
+    /// Counts SIGHUP; one that came before its reader is still unseen.
     pub hang_up: watch::Receiver<u64>,
     end: Arc<Mutex<End>>,
 }
 
-/// What the first SIGTERM or SIGINT does.
+/// What the first signal to stop does.
 #[derive(Clone, Copy)]
 enum End {
-    /// What it does to a program that does not listen: it ends the process, unless the process was started with the
-    /// signal ignored. In this state SIGHUP does the same.
+    /// What it does to a program that does not listen: ends it by that signal, unless it was started with the signal ignored.
+    /// SIGHUP is such a signal then.
     AsUsual,
-    /// Ends the process with this code, since there is nothing to drain yet.
+    /// Ends the process with this code: there is nothing to drain yet.
     AtOnce(Exit),
-    /// Starts a drain, which may take this long in all.
+    /// Starts a drain, which may take so long in all.
     Drain(Duration),
 }
 
-/// The signals, as streams.
+/// The signals as they arrive.
 struct Arriving {
     terminate: Heard,
     interrupt: Heard,
     hang_up: Heard,
 }
 
-/// A signal that the thread listens to.
+/// A signal that is listened to.
 struct Heard {
     signal: Signal,
     kind: SignalKind,
-    /// Whether the process was started with the signal ignored, as nohup does.
+    /// Whoever started the program had it ignored, as nohup does.
     was_ignored: bool,
 }
 
 impl Signals {
-    /// Starts to listen. Until a command says otherwise, a signal ends the process as usual.
+    /// Listens from now on. A signal ends the process as usual, until a command says otherwise.
     pub fn listen() -> Result<Self, Exit> {
         let (hang_ups, hang_up) = watch::channel(0);
         let signals = Self {
@@ -100,17 +99,17 @@ impl Signals {
         }
     }
 
-    /// From now on a signal to stop starts a drain, with `drain` for pause and grace together.
+    /// From now on a signal to stop starts a drain, whose pause and grace are `drain` in all.
     pub fn begin(&self, drain: Duration) {
         self.set(End::Drain(drain));
     }
 
-    /// From now on a signal to stop ends the process with success: nothing was served yet.
+    /// From now on a signal to stop ends the process well: nothing was served yet.
     pub fn nothing_served(&self) {
         self.set(End::AtOnce(Exit::Success));
     }
 
-    /// From now on a signal to stop ends the process with failure: the command did not finish its work.
+    /// From now on a signal to stop is a failure: what was asked for is not done.
     pub fn nothing_to_serve(&self) {
         self.set(End::AtOnce(Exit::Failure));
     }
@@ -122,8 +121,8 @@ impl Signals {
     async fn hear(self, mut arriving: Arriving, hang_ups: watch::Sender<u64>) {
         let drain = loop {
             let (heard, stops) = arriving.next().await;
-            // The lock is held until the process has ended, so that no drain can begin in between.
-            match *self.end.lock().unwrap_or_else(PoisonError::into_inner) {
+            // Held until the process has ended, so that no drain can begin in between.
+            match *self.end.lock() {
                 End::AsUsual => heard.as_usual(),
                 _ if !stops => hang_ups.send_modify(|count| *count += 1),
                 End::Drain(drain) => break drain,
@@ -160,7 +159,7 @@ impl Arriving {
         })
     }
 
-    /// The next signal, and whether it means to stop.
+    /// The next signal, and whether it is one to stop.
     async fn next(&mut self) -> (&Heard, bool) {
         tokio::select! {
             _ = self.terminate.signal.recv() => (&self.terminate, true),
@@ -181,7 +180,7 @@ impl Heard {
         })
     }
 
-    /// Does what the signal does to a program that does not listen.
+    /// Does what the signal does where nobody listens.
     fn as_usual(&self) {
         if !self.was_ignored {
             stderr::flush();
@@ -199,8 +198,8 @@ fn is_ignored(signal: i32) -> bool {
     }
 }
 
-/// Ends the process by a signal. Process 1 survives signals that it does not listen to, so it exits with the code that
-/// shells use for that.
+/// Ends the process by a signal; process 1, which outlives those it does not listen to, with the code that shells give that.
+#[expect(unsafe_code, reason = "only libc sets a signal's disposition and raises it")]
 fn by_signal(signal: i32) -> ! {
     // SAFETY: nothing of ours runs after the first of these calls that ends the process; the others change nothing in memory.
     unsafe {

@@ -1,7 +1,7 @@
-//! Files that whoever starts the program names: the configuration, keys, certificates.
+//! The small files that whoever starts the program names: the configuration, keys, certificates.
 //!
-//! They may be pipes, such as a shell's `<(…)`: those are waited for, up to a limit, and read once. Of any file no more
-//! than a bound is read.
+//! They may be pipes, such as a shell's `<(…)`: those are waited for, for a while, and read once. Whatever a file is, no more is
+//! read of it than a bound.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
@@ -14,28 +14,28 @@ use rustix::io::Errno;
 
 use crate::model::files;
 
-/// The largest such file, in bytes.
+/// The most bytes of such a file.
 pub const MOST: u64 = files::MOST_OF_TOML;
-/// How long the writer of a pipe may take in all. It is long enough to type a password first.
+/// How long the writer of a pipe may take to its end: somebody may have to type a password first.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A file that was read and may be read again.
+/// A file that was read, and may be looked at again.
 #[derive(Debug)]
 pub struct Given {
     path: PathBuf,
-    /// Whether it was a pipe or a device, which can only be read once.
+    /// It was a pipe or a device, which has its content once.
     once: bool,
 }
 
 impl Given {
-    /// Reads a file for the first time. The error is a part of a line and does not name the file.
+    /// Reads a file for the first time. The error is a part of a line that does not name it.
     pub fn open(path: &Path) -> Result<(Self, Vec<u8>), String> {
         let (bytes, once) = read_within(path, PATIENCE)?;
         let path = path.to_owned();
         Ok((Self { path, once }, bytes))
     }
 
-    /// Reads the file again and never waits: it must be a regular file by now. `None` if it can only be read once.
+    /// Looks at it again and never waits: what is there now must be a regular file. Nothing if it has its content once.
     pub fn again(&self) -> Result<Option<Vec<u8>>, String> {
         if self.once {
             Ok(None)
@@ -46,19 +46,20 @@ impl Given {
         }
     }
 
+    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// Reads a file once. The error is a part of a line and does not name the file.
+/// Reads a file once. The error is a part of a line that does not name it.
 pub fn read(path: &Path) -> Result<Vec<u8>, String> {
     read_within(path, PATIENCE).map(|(bytes, _)| bytes)
 }
 
-/// The content of a file, and whether it is anything but a regular file.
+/// What a file holds, and whether it is anything but a regular one.
 fn read_within(path: &Path, patience: Duration) -> Result<(Vec<u8>, bool), String> {
-    // Non-blocking, since opening a pipe would wait for its writer.
+    // Without waiting, so that opening a pipe does not wait for its writer.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
     let mut file = file.map_err(|error| error.to_string())?;

@@ -1,10 +1,8 @@
 //! The server: its listeners, its connections, its start and its end.
 //!
-//! In reading order: [`Server::bind`] opens the ports ([`socket`]), [`Server::run`] serves until told to stop.
-//! [`accept`] is the life of a listener, which speaks a [`protocol`]; [`connection`] is the life of a connection, with
-//! its place ([`places`]), its [`activity`], its bytes ([`metered_io`], `authority`, `packed`) and its calls
-//! ([`call_body`]). [`security`] holds keys and certificates ([`tls`]); `model_reload` has new models looked for;
-//! `memory` returns RAM to the system.
+//! In reading order: [`Server::bind`] opens the ports, [`Server::run`] serves until told to stop, [`accept`] is the life
+//! of a listener, which speaks a [`protocol`], [`connection`] that of a connection, with [`places`], [`activity`], and what tells it of
+//! bytes ([`metered_io`]) and calls ([`call_body`]); `memory` gives it back; [`security`] holds keys and certificates ([`tls`]).
 
 pub mod accept;
 pub mod activity;
@@ -40,7 +38,7 @@ use protocol::Protocol;
 use security::Security;
 use socket::{Socket, Taken};
 
-/// An address that can't be opened.
+/// An address that can't be opened, in one line.
 #[derive(Debug, thiserror::Error)]
 #[error("can't listen on {address} ({key}): {problem}")]
 pub struct BindError {
@@ -49,7 +47,7 @@ pub struct BindError {
     problem: std::io::Error,
 }
 
-/// A server that has its ports but does not serve yet.
+/// A server whose ports are its own and not yet served.
 pub struct Server {
     door: Door,
     security: Security,
@@ -69,16 +67,16 @@ struct Sockets {
     admin: Option<Socket>,
 }
 
-/// The socket of the gRPC port.
+/// The gRPC port.
 enum GrpcSocket {
-    /// It accepts connections.
+    /// Takes connections.
     Listening(Socket),
-    /// It refuses connections until it listens.
+    /// Refuses connections until it listens.
     Bound(Address, Taken),
 }
 
 impl GrpcSocket {
-    /// The address at which it listens or will listen.
+    /// Where it listens or will.
     fn address(&self) -> std::io::Result<Address> {
         match self {
             Self::Listening(socket) => Ok(socket.address().clone()),
@@ -87,21 +85,21 @@ impl GrpcSocket {
     }
 }
 
-/// The addresses at which a server listens.
+/// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
+    /// gRPC.
     pub grpc: Address,
-    /// The HTTP gateway; absent if it is off.
+    /// The HTTP gateway, unless it is off.
     pub http: Option<Address>,
-    /// The port for metrics and probes; absent if there is none.
+    /// Metrics and probes on a port of their own, if asked for.
     pub metrics: Option<Address>,
-    /// The admin port; absent if there is none.
+    /// The admin API, if asked for.
     pub admin: Option<Address>,
 }
 
 impl Server {
-    /// Takes every port, or none. Each accepts connections from now on, except for the gRPC port: the settings say when
-    /// that does.
+    /// Takes every port, or none. Each takes connections from now on, but for the gRPC port, for which the settings say when.
     pub async fn bind(settings: &Settings, security: Security, service: Service) -> Result<Self, BindError> {
         let address = &settings.grpc_addr;
         let grpc = take(GRPC, address).await?;
@@ -134,7 +132,7 @@ impl Server {
         })
     }
 
-    /// The addresses, with the ports that the system chose for port 0.
+    /// Where it listens, with the ports that were chosen for port 0.
     pub fn addresses(&self) -> std::io::Result<Addresses> {
         let of = |socket: &Option<Socket>| socket.as_ref().map(|socket| socket.address().clone());
         Ok(Addresses {
@@ -145,22 +143,23 @@ impl Server {
         })
     }
 
+    /// The bound on the bytes of bodies, of all doors together.
     pub fn bodies(&self) -> &BodyBudget {
         &self.door.context.bodies
     }
 
-    /// Cancelled once every port accepts connections.
+    /// Cancelled once every port takes connections.
     pub fn listening(&self) -> CancellationToken {
         self.listening.clone()
     }
 
-    /// Serves until `shutdown`, then drains: health turns NOT_SERVING at once, calls are still accepted during the
-    /// pause, accepted calls finish; what has not finished within the grace, or when `hurry` is cancelled, is cut.
-    /// Every connection, call and stream has ended when this returns. `hang_up` counts the requests to look at files
-    /// and models again; one that came before this call counts too.
+    /// Serves until `shutdown`, then drains: health turns NOT_SERVING at once, calls are still taken for the pause,
+    /// accepted calls finish, and what has not finished within the grace limit, or when `hurry` is cancelled, is cut.
+    /// Every connection, call and stream has ended when this returns. What `hang_up` counts are the requests to look at
+    /// files and models again; one that is unseen so far counts.
     ///
-    /// If the gRPC port can't be listened on once the models serve, because another process listens there by then, this
-    /// ends like a shutdown, with the error.
+    /// A gRPC port that can't be listened on once the models serve, since another process does so meanwhile, ends it like a shutdown,
+    /// with the error.
     pub async fn run(
         self,
         shutdown: impl Future<Output = ()>,
@@ -199,8 +198,25 @@ impl Server {
         outcome
     }
 
-    /// Starts a listener for each port, and the watches over keys, certificates and models. The returned future ends
-    /// only if the gRPC port can't be listened on.
+    /// Starts the watches over the files of keys and certificates, over models and over memory. The last is to be told, by what
+    /// this returns, when many connections have ended.
+    fn watch(&self, hang_up: &watch::Receiver<u64>, drain: &CancellationToken, tasks: &TaskTracker) -> Arc<Notify> {
+        let service = &self.door.service;
+        let security = self.security.clone();
+        tasks.spawn(security.watch(self.reload_interval, hang_up.clone(), drain.clone()));
+        tasks.spawn(model_reload::watch(service.clone(), hang_up.clone(), drain.clone()));
+        tasks.spawn({
+            let (service, drain) = (service.clone(), drain.clone());
+            async move { service.supervise(drain).await }
+        });
+        let flood_ended = Arc::new(Notify::new());
+        let bodies = self.door.context.bodies.clone();
+        tasks.spawn(memory::watch(bodies, flood_ended.clone(), drain.clone()));
+        flood_ended
+    }
+
+    /// Starts a listener for each port, and the watches over the files of keys and certificates, and of models. What it returns
+    /// ends only if the gRPC port can't be listened on.
     fn listen(
         self,
         hang_up: &watch::Receiver<u64>,
@@ -208,7 +224,7 @@ impl Server {
         cut: &CancellationToken,
         tasks: &TaskTracker,
     ) -> impl Future<Output = BindError> {
-        let ebb = self.watch(hang_up, drain, tasks);
+        let flood_ended = self.watch(hang_up, drain, tasks);
         let Self {
             door,
             security,
@@ -217,22 +233,6 @@ impl Server {
             ..
         } = self;
         let service = door.service.clone();
-        tasks.spawn(
-            security
-                .clone()
-                .watch(self.reload_interval, hang_up.clone(), drain.clone()),
-        );
-        tasks.spawn(model_reload::watch(service.clone(), hang_up.clone(), drain.clone()));
-        tasks.spawn({
-            let (service, drain) = (service.clone(), drain.clone());
-            async move { service.supervise(drain).await }
-        });
-        let flood_ended = Arc::new(Notify::new());
-        tasks.spawn(memory::watch(
-            door.context.bodies.clone(),
-            flood_ended.clone(),
-            drain.clone(),
-        ));
         let serve = {
             let (tls, metrics) = (security.tls.clone(), service.metrics().clone());
             let (drain, cut, tasks) = (drain.clone(), cut.clone(), tasks.clone());
@@ -253,15 +253,10 @@ impl Server {
             }
         };
         let keys = &security.keys;
-        let port = |address: Option<&Address>| match address {
-            Some(Address::Ip(address)) => format!("port {}", address.port()).into(),
-            Some(_) => "a Unix socket".into(),
-            None => "no port of this server".into(),
-        };
-        let at_http: Arc<str> = port(sockets.http.as_ref().map(Socket::address));
+        let at_http = told(sockets.http.as_ref().map(Socket::address));
         let over_http = http::Surroundings {
             keys: keys.clone(),
-            grpc: port(sockets.grpc.address().ok().as_ref()),
+            grpc: told(sockets.grpc.address().ok().as_ref()),
         };
         let surroundings = |keys| grpc::Surroundings {
             keys,
@@ -302,10 +297,19 @@ impl Server {
     }
 }
 
-/// The setting with the gRPC port's address, for errors.
+/// Where a door is, as callers of another are told.
+fn told(address: Option<&Address>) -> Arc<str> {
+    match address {
+        Some(Address::Ip(address)) => format!("port {}", address.port()).into(),
+        Some(_) => "a Unix socket".into(),
+        None => "no port of this server".into(),
+    }
+}
+
+/// The key of the gRPC port's address.
 const GRPC: &str = "grpc_addr";
 
-/// Takes an address. It refuses connections until it listens.
+/// Takes an address. Connections are refused until it listens.
 async fn take(key: &'static str, address: &Address) -> Result<Taken, BindError> {
     Taken::take(address).await.map_err(|problem| BindError {
         key,
@@ -314,7 +318,7 @@ async fn take(key: &'static str, address: &Address) -> Result<Taken, BindError> 
     })
 }
 
-/// Begins to accept connections.
+/// Begins to take connections at `address`.
 fn listen(key: &'static str, address: &Address, taken: Taken) -> Result<Socket, BindError> {
     taken.listen().map_err(|problem| BindError {
         key,
@@ -323,7 +327,7 @@ fn listen(key: &'static str, address: &Address, taken: Taken) -> Result<Socket, 
     })
 }
 
-/// Takes an address and begins to accept connections; `None` for a door that is off.
+/// Takes the address of a door that is not off, and begins to take connections.
 async fn open(key: &'static str, address: Option<&Address>) -> Result<Option<Socket>, BindError> {
     match address {
         Some(address) => listen(key, address, take(key, address).await?).map(Some),

@@ -1,18 +1,18 @@
-//! Rewriting of authorities that are packed by Huffman's code, bit by bit.
+//! Authorities that are packed by Huffman's code, made hosts bit by bit.
 
-/// The position within a packed string (RFC 7541, appendix B): `count` bits of the current letter were read.
+/// Where in a packed string it is (RFC 7541, appendix B): in a letter of which so many bits were read.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Bits {
     code: u16,
     count: u8,
-    /// Whether a bit of this letter was changed.
+    /// Whether this letter is another by now.
     changed: bool,
-    /// Whether a letter came with more bits than any letter of a host name. Then the rest stays as it is.
+    /// Whether a letter came that has more bits than any of a host: the rest stays as it is.
     long: bool,
 }
 
 impl Bits {
-    /// The position after one more byte. No bit depends on a later one, which may only come with the next read.
+    /// Where it is after one more byte. No bit depends on a later one: that may come with the next read.
     pub(super) fn after(mut self, byte: &mut u8) -> Self {
         for at in (0..8).rev() {
             if !self.long {
@@ -23,19 +23,19 @@ impl Bits {
         self
     }
 
-    /// The bit to pass on.
+    /// A bit as it is passed on.
     fn bit(&mut self, bit: u8) -> u8 {
         self.count += 1;
         let code = self.code << 1 | u16::from(bit);
         let passed = match (self.count, code) {
-            // A space and `%` become `-` and `.`; `/` becomes 3, `=` A, `:` B; `&`, `*`, `,` and `;` become X and Z.
-            (5, 0b01010) | (6, 0b011000 | 0b100000 | 0b111110) | (7, 0b1011100) => 1,
-            (7, 0b1111111) if self.changed => 0,
+            // A space and `%` become `-` and `.`; `/` 3, `=` A, `:` B; `&`, `*`, `,` and `;` X and Z.
+            (5, 0b01010) | (6, 0b01_1000 | 0b10_0000 | 0b11_1110) | (7, 0b101_1100) => 1,
+            (7, 0b111_1111) if self.changed => 0,
             _ => bit,
         };
         self.changed |= passed != bit;
         self.code = self.code << 1 | u16::from(passed);
-        // The largest code of a letter with this many bits.
+        // The greatest letter of so many bits.
         let greatest = match self.count {
             5 => 0b01001,
             6 => 0b10_1101,
@@ -58,7 +58,7 @@ impl Bits {
 mod tests {
     use super::*;
 
-    /// Bytes and their codes, of the letters in these tests.
+    /// A byte and its bits in Huffman's code, of those that the tests write.
     const PACKED: [(char, &str); 18] = [
         ('a', "00011"),
         ('2', "00010"),
@@ -98,7 +98,7 @@ mod tests {
             ("2.2:22,2.a:a", "2.2B22X2.aBa"),
             ("sssssss,", "sssssssX"),
             ("/////%%%%", "33333...."),
-            // A letter with more bits than any of a host name stays, and so does all after it.
+            // Letters of more bits than any of a host has stay, and what comes after them.
             ("a[::a", "a[::a"),
             ("a-.3AFBXZ", "a-.3AFBXZ"),
         ] {

@@ -1,5 +1,5 @@
-//! Methods: what is known of a method before it is reached: how many messages it takes and answers, how large they may
-//! be, and whether it needs a key. An unknown method takes one small message and needs a key.
+//! What is known of a method before it is reached: how many messages it takes and answers, how large they may be, and whether it
+//! needs a key. A method that nobody knows takes one small message, and needs a key.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::api::call_layer::{CallMethod, UNKNOWN_METHOD};
 use crate::api::door_context::DoorContext;
 use crate::api::schema;
 
-/// The service that needs no key, since load balancers have none.
+/// What may be asked without a key: load balancers have none.
 const OPEN_TO_ALL: &str = "/grpc.health.v1.Health/";
 
 /// The methods whose messages hold texts.
@@ -20,39 +20,41 @@ const OF_TEXTS: [&str; 3] = [
     "/tandem.v1.PredictionService/Explain",
 ];
 
-/// The service of operators, whose calls may take as long as loading a model.
+/// The methods of operators, which may take as long as loading a model.
 const ADMIN: &str = "/tandem.v1.AdminService/";
 
-/// The time of an operator's call whose caller says none.
+/// How long a call of operators may take that does not say.
 const DEFAULT_OPERATION: Duration = Duration::from_mins(10);
-/// The longest time of an operator's call.
+/// The longest that one may take.
 const MAX_OPERATION: Duration = Duration::from_hours(1);
 
+/// The deadline of an operator's call.
 pub fn operation_deadline(call: &Call) -> Instant {
     call.arrived + call.timeout.unwrap_or(DEFAULT_OPERATION).min(MAX_OPERATION)
 }
 
-/// The longest message of any other method, in bytes. It holds names, versions and page tokens.
+/// The longest message of any other method, in bytes: names, versions, tokens of pages.
 pub const SMALL_MESSAGE_BYTES: usize = 4 << 10;
 
-/// A method, as the call layer knows it.
+/// A method, by what stands around its calls.
 #[derive(Clone, Copy, Debug)]
 pub struct Method {
-    /// The types of its messages; absent for an unknown method.
+    /// What it takes and gives; absent where there is no such method.
     pub descriptor: Option<&'static MethodDescriptor>,
-    /// Whether it takes a stream of messages.
+    /// Whether it takes many messages.
     pub takes_stream: bool,
-    /// Whether it answers with a stream of messages.
+    /// Whether it answers with many.
     pub gives_stream: bool,
-    /// The longest message that it takes, in bytes, both packed and unpacked.
+    /// The longest message that it takes, in bytes, as sent and as unpacked.
     pub largest: usize,
+    /// Whether it needs a key.
     pub access: Access,
-    /// Whether it belongs to operators.
+    /// Whether it is an operator's.
     pub of_operators: bool,
 }
 
 impl Method {
-    /// The method at a path, known or not.
+    /// The method at a path.
     pub fn at(path: &str, context: &DoorContext) -> Self {
         let descriptor = schema::method(path);
         let largest = if OF_TEXTS.contains(&path) {

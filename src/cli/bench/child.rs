@@ -1,4 +1,4 @@
-//! Processes that `tandem bench` starts and ends: a server, and references. Each runs this same program.
+//! The processes that `tandem bench` starts and ends: a server, and references. Each is this very program.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,21 +12,21 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use crate::cli::config_args::ConfigArgs;
 use crate::config::{Address, Options};
 
-/// How long a child may take to be ready.
-const START_LIMIT: Duration = Duration::from_secs(120);
+/// How long a child may take until it is ready.
+const START_LIMIT: Duration = Duration::from_mins(2);
 
-/// The log filter of a server that is started: only the lines about its start.
+/// Start-up is told at this level; the rest of a server's log is for those who ask for it.
 const ANNOUNCEMENTS: &str = "tandem::cli::serve=info";
 
-/// A server in a process of its own, which is killed when this is dropped.
+/// A server in a process of its own, killed when this is dropped.
 pub struct ServerChild {
     child: Child,
-    /// The address of its gRPC port.
+    /// Where it listens.
     pub grpc: SocketAddr,
 }
 
 impl ServerChild {
-    /// Starts a server with the settings of `config`, on ports that the system chooses. Returns once its models serve.
+    /// Starts a server with the settings of `config` on ports that the system chooses; waits until its models serve.
     pub async fn start(config: &ConfigArgs, cpus: Option<&str>) -> Result<Self, String> {
         let mut command = program(cpus)?;
         command.arg("serve").args(settings(config));
@@ -41,12 +41,12 @@ impl ServerChild {
         let mut lines = BufReader::new(stderr).lines();
         let ready = tokio::time::timeout(START_LIMIT, until_ready(&mut lines)).await;
         let grpc = ready.map_err(|_| format!("the server was not ready within {START_LIMIT:?}"))??;
-        // Ends with the server's last line. If nobody read the log, the server would stop at a full pipe.
+        // Ends with the server's last line. A log that nobody reads would stop the server.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Self { child, grpc })
     }
 
-    /// The process id; `None` once it has ended.
+    /// Its process.
     pub fn pid(&self) -> Option<u32> {
         self.child.id()
     }
@@ -57,7 +57,7 @@ async fn until_ready<R: tokio::io::AsyncBufRead + Unpin>(lines: &mut Lines<R>) -
     let mut last = String::new();
     while let Ok(Some(line)) = lines.next_line().await {
         let Ok(entry) = serde_json::from_str::<Value>(&line) else {
-            // A plain line, not JSON: the error that ended the server.
+            // What it complains of on its way out is not a line of its log.
             last = line;
             continue;
         };
@@ -73,7 +73,7 @@ async fn until_ready<R: tokio::io::AsyncBufRead + Unpin>(lines: &mut Lines<R>) -
     ))
 }
 
-/// The flags that give a server these settings, except for its ports and its log.
+/// The flags that give a server these settings, but for its ports and its log.
 fn settings(config: &ConfigArgs) -> Vec<String> {
     let filter = match &config.options.log_filter {
         Some(asked) => format!("{asked},{ANNOUNCEMENTS}"),
@@ -90,6 +90,7 @@ fn settings(config: &ConfigArgs) -> Vec<String> {
     flags(config.config.as_deref(), &options)
 }
 
+/// The options as flags.
 pub fn flags(file: Option<&Path>, options: &Options) -> Vec<String> {
     let table = toml::Table::try_from(options).expect("options are plain values with names");
     let mut flags: Vec<String> = file.iter().map(|file| format!("--config={}", file.display())).collect();
@@ -100,7 +101,7 @@ pub fn flags(file: Option<&Path>, options: &Options) -> Vec<String> {
     flags
 }
 
-/// A reference in a process of its own. It reads lines, answers each with a line of JSON, and ends when its input does.
+/// A reference in a process of its own: takes lines, answers with lines of JSON, ends with its input.
 pub struct ReferenceChild {
     child: Child,
     input: ChildStdin,
@@ -108,8 +109,8 @@ pub struct ReferenceChild {
 }
 
 impl ReferenceChild {
-    /// Starts this program with `arguments`, on the cores `cpus` if given.
-    pub async fn start(arguments: &[String], cpus: Option<&str>) -> Result<Self, String> {
+    /// Starts this program with `arguments`.
+    pub fn start(arguments: &[String], cpus: Option<&str>) -> Result<Self, String> {
         let mut command = program(cpus)?;
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command
@@ -124,7 +125,7 @@ impl ReferenceChild {
         })
     }
 
-    /// Sends a line and waits for the line that answers it.
+    /// Sends a line and waits for one.
     pub async fn ask(&mut self, line: &str) -> Result<Value, String> {
         let problem = |error: std::io::Error| format!("the reference ended: {error}");
         self.input.write_all(line.as_bytes()).await.map_err(problem)?;
@@ -136,13 +137,13 @@ impl ReferenceChild {
         }
     }
 
-    /// The process id; `None` once it has ended.
+    /// Its process.
     pub fn pid(&self) -> Option<u32> {
         self.child.id()
     }
 }
 
-/// A command that runs this program, on the cores `cpus` if given. The process is killed when its handle is dropped.
+/// This program, on some cores only if that is asked for. It is killed with its handle.
 fn program(cpus: Option<&str>) -> Result<Command, String> {
     let path = std::env::current_exe().map_err(|error| format!("can't tell where this program is: {error}"))?;
     let mut command = match cpus {

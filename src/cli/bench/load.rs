@@ -1,4 +1,4 @@
-//! Load: a closed loop of callers, or an open loop that follows a schedule. Counts the outcomes; prints nothing.
+//! The load: a closed loop of callers, or an open one that follows a schedule. Counts what comes of it; prints nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,81 +16,81 @@ use crate::cli::client::{Connection, Server};
 /// A client of the service on one connection.
 pub type Client = PredictionServiceClient<Connection>;
 
-/// Opens this many connections to one server.
+/// So many connections to one server.
 pub async fn connect_all(server: &Server, connections: u64) -> Result<Vec<Client>, String> {
     let mut clients = Vec::new();
     for _ in 0..connections {
-        // An answer grows with its request, so it needs no bound of its own.
+        // An answer holds what was asked, so it needs no bound of its own.
         clients.push(Client::new(server.connect().await?).max_decoding_message_size(usize::MAX));
     }
     Ok(clients)
 }
 
-/// The calls of a load.
+/// What is asked.
 #[derive(Clone)]
 pub struct Calls {
-    /// The request of every call, without its texts.
+    /// A call without its texts.
     pub template: pb::PredictRequest,
-    /// The texts, sent in this order, over and over.
+    /// The texts, in the order in which they are asked, over and over.
     pub texts: Vec<String>,
-    /// The number of texts in a call.
+    /// Texts in a call.
     pub batch_size: usize,
-    /// The shortest and the longest deadline; each call's is drawn between them.
+    /// The deadlines of calls: each is drawn from these bounds.
     pub timeout: Option<(Duration, Duration)>,
-    /// The seed of all random times.
+    /// What random times follow from.
     pub seed: u64,
     /// Which calls are cancelled.
     pub cancel: Option<Cancel>,
-    /// The label that each text must get, in the order of `texts`.
+    /// The label that each text must get, by its place in `texts`.
     pub expected: Option<Vec<String>>,
 }
 
 /// Which calls are cancelled.
 #[derive(Clone, Copy)]
 pub struct Cancel {
-    /// The share of the calls that are cancelled, from 0 to 1.
+    /// The share of the calls.
     pub share: f64,
-    /// A call is cancelled at a random moment within this time.
+    /// A call is cancelled at a random moment before so much time has passed.
     pub within: Duration,
 }
 
-/// When calls start.
+/// How calls come.
 #[derive(Clone, Copy)]
 pub enum Arrivals {
-    /// This many callers, each of which waits for its answer before it calls again.
+    /// So many callers, each of which waits for its answer before it asks again.
     Closed { callers: usize },
-    /// This many calls per second. At most `max_open` are open; others are counted and not sent.
+    /// So many calls a second, of which at most `max_open` are open.
     Open { rate: f64, max_open: usize },
 }
 
-/// When no more calls start. Those that are open then are waited for.
+/// When no more calls start; those that are open then are waited for.
 #[derive(Clone, Copy)]
 pub enum Until {
     Elapsed(Duration),
     Calls(u64),
 }
 
-/// The outcome of a load.
+/// What came of a load.
 pub struct Outcome {
-    /// The counts and the latencies.
+    /// What was counted.
     pub recorder: Recorder,
     /// From the first call until no more started.
     pub measured: Duration,
 }
 
-/// A load that is running.
+/// A load under way.
 struct Load {
     calls: Arc<Calls>,
     clients: Vec<Client>,
     until: Until,
     started: Instant,
-    /// When the last call started.
+    /// When the last call had started.
     ended: OnceLock<Instant>,
     taken: AtomicU64,
     recorder: Mutex<Recorder>,
 }
 
-/// Runs a load to its end. `watch` gets the number of calls started and the time so far.
+/// Runs a load to its end. `watch` sees how many calls were started.
 pub async fn run(
     calls: &Arc<Calls>,
     clients: &[Client],
@@ -126,7 +126,7 @@ pub async fn run(
         Arrivals::Open { rate, max_open } => {
             let load = Arc::clone(&load);
             let runtime = tokio::runtime::Handle::current();
-            // On a thread of its own: the runtime's timers are only exact to a millisecond.
+            // On a thread of its own: the timers of the runtime are as coarse as a millisecond.
             tasks.spawn_blocking(move || follow_schedule(&load, rate, max_open, &runtime));
         }
     }
@@ -145,7 +145,7 @@ pub async fn run(
     }
 }
 
-/// Starts a call at each moment of the schedule. Returns when all have ended.
+/// Starts a call at each moment of the schedule, and returns when all have ended.
 fn follow_schedule(load: &Arc<Load>, rate: f64, max_open: usize, runtime: &tokio::runtime::Handle) {
     let open = Arc::new(Semaphore::new(max_open));
     while let Some(index) = load.take() {
@@ -164,19 +164,13 @@ fn follow_schedule(load: &Arc<Load>, rate: f64, max_open: usize, runtime: &tokio
             drop(place);
         });
     }
-    // This ends, since every call has a deadline: the caller's, or else the server's.
+    // A caller has a deadline, or the server's; so this ends.
     let all = u32::try_from(max_open).unwrap_or(u32::MAX);
     let _ = runtime.block_on(open.acquire_many(all));
 }
 
 impl Load {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Recorder> {
-        self.recorder
-            .lock()
-            .expect("nothing panics while it holds the recorder")
-    }
-
-    /// The number of the next call; `None` if no more should start.
+    /// The number of the next call; nothing if no more are to start.
     fn take(&self) -> Option<u64> {
         match self.until {
             Until::Elapsed(duration) if self.started.elapsed() >= duration => None,
@@ -191,7 +185,7 @@ impl Load {
         }
     }
 
-    /// Makes one call. Its latency counts from `due`.
+    /// One call, whose latency counts from `due`.
     async fn call(&self, index: u64, due: Instant) {
         let calls = &self.calls;
         let from = first_text(index, calls.batch_size, calls.texts.len());
@@ -225,8 +219,8 @@ impl Load {
         }
     }
 
-    /// The share of a call's time that lies before the last call started. Work still under way at that moment counts by
-    /// this share. Otherwise a load of few long calls would seem faster or slower by chance.
+    /// The share of a call's time before the last call had started. Work that is still under way then counts by this, or
+    /// a load of few long calls would seem faster or slower by chance.
     fn share_within(&self, sent: Instant, answered: Instant) -> f64 {
         let Some(&ended) = self.ended.get() else { return 1.0 };
         if answered <= ended {
@@ -238,12 +232,12 @@ impl Load {
 }
 
 impl Calls {
-    /// The random numbers of one call, the same in each run.
+    /// The random times of one call, the same in each run.
     fn random(&self, index: u64) -> fastrand::Rng {
         fastrand::Rng::with_seed(self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index))
     }
 
-    /// The request whose first text is `texts[from]`.
+    /// The call whose first text is `from`.
     pub fn request(&self, from: usize) -> pb::PredictRequest {
         let texts = self.texts.iter().cycle().skip(from).take(self.batch_size);
         pb::PredictRequest {
@@ -252,7 +246,7 @@ impl Calls {
         }
     }
 
-    /// Whether the answer has a label for each text, and the right ones where they are known.
+    /// Whether the answer has a label for each text, and the right one as far as that is known.
     fn is_right(&self, from: usize, response: &pb::PredictResponse) -> bool {
         let Some(expected) = &self.expected else { return true };
         let expected = expected.iter().cycle().skip(from).take(self.batch_size);
@@ -267,7 +261,7 @@ fn first_text(index: u64, batch_size: usize, texts: usize) -> usize {
 }
 
 impl Cancel {
-    /// When to cancel the call; `None` if it is not cancelled.
+    /// When the call is cancelled, if it is.
     fn after(self, random: &mut fastrand::Rng) -> Option<Duration> {
         (random.f64() < self.share).then(|| between(random, Duration::ZERO, self.within))
     }
