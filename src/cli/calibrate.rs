@@ -1,5 +1,4 @@
-//! `tandem calibrate`: measures a cascade on labelled texts, and writes the chosen point to where the next start finds
-//! it.
+//! `tandem calibrate`: measures a cascade on labelled texts and writes the chosen point where the next start finds it.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
