@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 
 use ndarray::Array2;
 
-use super::core::Core;
 use super::cost::BatchShape;
 use super::queue::{Batch, Entry};
+use super::shared_queue::SharedQueue;
 use super::ticket::{Failure, RowOutput};
 use crate::low_priority::LowPriority;
 use crate::model::runtime::thread_time::thread_time;
 use crate::model::{ModelInput, RunError, Runner};
 
 /// Runs batches until the queue is closed and empty: the whole life of an instance's thread.
-pub fn serve(core: &Core, instance: usize, mut runner: Box<dyn Runner>) {
+pub fn serve(shared: &SharedQueue, instance: usize, mut runner: Box<dyn Runner>) {
     // A refusal or a health check takes microseconds, and should not wait for the end of a time slice of inference.
     LowPriority::Runs.enter();
-    while let Some(batch) = core.next_batch(instance) {
+    while let Some(batch) = shared.next_batch(instance) {
         let (rows, width) = (batch.entries.len(), batch.width);
         let (started, worked_before) = (Instant::now(), thread_time());
         let outcome = run_guarded(&mut runner, &batch);
@@ -28,18 +28,18 @@ pub fn serve(core: &Core, instance: usize, mut runner: Box<dyn Runner>) {
             worked: thread_time().saturating_sub(worked_before),
         };
         // A run that has the machine to itself says nothing about a run on a busy server.
-        core.finished(instance, rows, width, (!batch.alone).then_some(run.took));
-        core.metrics.ran(rows, run.took);
+        shared.finished(instance, rows, width, (!batch.alone).then_some(run.took));
+        shared.metrics.ran(rows, run.took);
         match outcome {
-            Ok(outputs) => deliver(core, &batch, &outputs, &run),
+            Ok(outputs) => deliver(shared, &batch, &outputs, &run),
             Err(error) if rows == 1 => batch.entries[0].ticket.fail(Failure::Inference(error.to_string())),
-            Err(_) => run_one_by_one(core, &mut runner, batch.entries),
+            Err(_) => run_one_by_one(shared, &mut runner, batch.entries),
         }
     }
 }
 
 /// Runs the rows of a failed batch one by one, so that one bad row does not fail its neighbours.
-fn run_one_by_one(core: &Core, runner: &mut Box<dyn Runner>, entries: Vec<Entry>) {
+fn run_one_by_one(shared: &SharedQueue, runner: &mut Box<dyn Runner>, entries: Vec<Entry>) {
     for entry in entries {
         let started = Instant::now();
         if entry.ticket.is_settled() {
@@ -62,7 +62,7 @@ fn run_one_by_one(core: &Core, runner: &mut Box<dyn Runner>, entries: Vec<Entry>
                     took: started.elapsed(),
                     worked: thread_time().saturating_sub(worked_before),
                 };
-                deliver(core, &batch, &outputs, &run);
+                deliver(shared, &batch, &outputs, &run);
             }
             Err(error) => batch.entries[0].ticket.fail(Failure::Inference(error.to_string())),
         }
@@ -76,14 +76,14 @@ struct Run {
     worked: Duration,
 }
 
-fn deliver(core: &Core, batch: &Batch, outputs: &Array2<f32>, run: &Run) {
+fn deliver(shared: &SharedQueue, batch: &Batch, outputs: &Array2<f32>, run: &Run) {
     let shape = BatchShape {
         rows: batch.entries.len(),
         width: batch.width,
     };
     for (entry, output) in batch.entries.iter().zip(outputs.rows()) {
         let queued_for = run.started.saturating_duration_since(entry.enqueued_at);
-        core.metrics.waited(queued_for);
+        shared.metrics.waited(queued_for);
         let output = RowOutput {
             values: output.to_vec(),
             queued_for,

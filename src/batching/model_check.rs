@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use ndarray::Array2;
 
-use super::core::Core;
 use super::cost::{BatchLimits, CostModel};
 use super::instance;
 use super::queue::{Queue, QueueSettings};
+use super::shared_queue::SharedQueue;
 use super::shares::Amount;
 use super::sync::atomic::{AtomicUsize, Ordering};
 use super::sync::{Arc, Mutex, lock};
@@ -36,7 +36,7 @@ impl Runner for Echo {
     }
 }
 
-fn core(instances: usize) -> Arc<Core> {
+fn shared(instances: usize) -> Arc<SharedQueue> {
     let batch = BatchLimits {
         max_rows: 4,
         max_cells: 100,
@@ -49,7 +49,7 @@ fn core(instances: usize) -> Arc<Core> {
         instances,
     };
     let queue = Queue::new(settings, CostModel::fit(&[], batch));
-    Arc::new(Core::new(queue, ModelMetrics::unregistered()))
+    Arc::new(SharedQueue::new(queue, ModelMetrics::unregistered()))
 }
 
 /// What a caller saw, and how often it was answered.
@@ -60,7 +60,7 @@ struct Caller {
 }
 
 /// Submits one request; what became of it is read when all threads have ended.
-fn call(core: &Core, client: u64, ids: &[u32], leaves: bool) -> Caller {
+fn call(shared: &SharedQueue, client: u64, ids: &[u32], leaves: bool) -> Caller {
     let caller = Caller {
         answer: Arc::new(Mutex::new(None)),
         answers: Arc::new(AtomicUsize::new(0)),
@@ -79,42 +79,42 @@ fn call(core: &Core, client: u64, ids: &[u32], leaves: bool) -> Caller {
     let ticket = Arc::new(Ticket::new(ids.len(), options.deadline, reply));
     let refuse = |failure| ticket.fail(failure);
     let sizes = ids.iter().map(|_| 10);
-    match core.reserve(options, sizes, Duration::ZERO, Instant::now()) {
+    match shared.reserve(options, sizes, Duration::ZERO, Instant::now()) {
         Err(failure) => refuse(failure),
         Ok(mut hold) => {
             shuttle::thread::yield_now();
             let inputs = ids.iter().map(|&id| ModelInput::Features(vec![id])).collect();
-            match core.push(&mut hold, inputs, &ticket, Instant::now()) {
+            match shared.push(&mut hold, inputs, &ticket, Instant::now()) {
                 Err(failure) => refuse(failure),
-                Ok(keys) if leaves => core.leave(&ticket, &keys, false),
+                Ok(keys) if leaves => shared.leave(&ticket, &keys, false),
                 Ok(_) => {}
             }
-            core.release(&mut hold);
+            shared.release(&mut hold);
         }
     }
     caller
 }
 
-fn explore(instances: usize, test: impl Fn(Arc<Core>) -> Vec<(Caller, Vec<u32>, bool)> + Send + Sync + 'static) {
+fn explore(instances: usize, test: impl Fn(Arc<SharedQueue>) -> Vec<(Caller, Vec<u32>, bool)> + Send + Sync + 'static) {
     shuttle::check_random(
         move || {
-            let core = core(instances);
+            let shared = shared(instances);
             let runners: Vec<_> = (0..instances)
                 .map(|at| {
-                    let core = Arc::clone(&core);
-                    shuttle::thread::spawn(move || instance::serve(&core, at, Box::new(Echo)))
+                    let shared = Arc::clone(&shared);
+                    shuttle::thread::spawn(move || instance::serve(&shared, at, Box::new(Echo)))
                 })
                 .collect();
-            let calls = test(Arc::clone(&core));
-            core.close();
+            let calls = test(Arc::clone(&shared));
+            shared.close();
             for runner in runners {
                 runner.join().expect("no panic");
             }
             for (caller, ids, leaves) in calls {
                 judge(&caller, &ids, leaves);
             }
-            assert!(core.with_queue(Queue::is_empty));
-            assert_eq!(core.with_queue(Queue::held), Amount::default());
+            assert!(shared.with_queue(Queue::is_empty));
+            assert_eq!(shared.with_queue(Queue::held), Amount::default());
         },
         ORDERS,
     );
@@ -137,17 +137,17 @@ fn judge(caller: &Caller, ids: &[u32], leaves: bool) {
 
 #[test]
 fn every_call_is_answered_once_in_a_shutdown_too() {
-    explore(2, |core| {
+    explore(2, |shared| {
         let threads: Vec<_> = (0..CALLERS)
             .map(|client| {
-                let core = Arc::clone(&core);
+                let shared = Arc::clone(&shared);
                 let ids: Vec<u32> = (0..=client as u32).map(|row| 100 * (client as u32 + 1) + row).collect();
-                shuttle::thread::spawn(move || (call(&core, client, &ids, client == 1), ids, client == 1))
+                shuttle::thread::spawn(move || (call(&shared, client, &ids, client == 1), ids, client == 1))
             })
             .collect();
         let closer = {
-            let core = Arc::clone(&core);
-            shuttle::thread::spawn(move || core.close())
+            let shared = Arc::clone(&shared);
+            shuttle::thread::spawn(move || shared.close())
         };
         let calls = threads.into_iter().map(|thread| thread.join().expect("no panic"));
         let calls = calls.collect();
@@ -158,13 +158,13 @@ fn every_call_is_answered_once_in_a_shutdown_too() {
 
 #[test]
 fn a_poisoned_row_takes_nobody_with_it() {
-    explore(1, |core| {
+    explore(1, |shared| {
         let threads: Vec<_> = [vec![1, 2], vec![POISON], vec![3]]
             .into_iter()
             .enumerate()
             .map(|(client, ids)| {
-                let core = Arc::clone(&core);
-                shuttle::thread::spawn(move || (call(&core, client as u64, &ids, false), ids, false))
+                let shared = Arc::clone(&shared);
+                shuttle::thread::spawn(move || (call(&shared, client as u64, &ids, false), ids, false))
             })
             .collect();
         threads

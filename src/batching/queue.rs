@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::batch_choice::{self, Bounds};
 use super::cost::{BatchLimits, BatchShape, CostModel};
-use super::policy::{self, Bounds};
 use super::shares::{Amount, Shares};
 use super::sync::Arc;
 use super::ticket::{ClientKey, Failure, Priority, SubmitOptions, Ticket};
@@ -193,7 +193,7 @@ impl Queue {
         loop {
             let waits = [0, 1, 2].map(|lane: usize| !self.lanes[lane].entries.is_empty());
             let passed_over = [0, 1, 2].map(|lane: usize| self.lanes[lane].passed_over);
-            let lane = policy::next_lane(waits, passed_over)?;
+            let lane = batch_choice::next_lane(waits, passed_over)?;
             if self.drop_settled(lane, now) {
                 continue;
             }
@@ -206,7 +206,7 @@ impl Queue {
                 max_cost: (lane == Priority::Bulk.lane()).then_some(BULK_BATCH),
                 free_instances,
             };
-            let chosen = policy::choose(&widths, bounds, &self.cost);
+            let chosen = batch_choice::choose(&widths, bounds, &self.cost);
             self.lanes[lane].clock = turns.first()?.0;
             let entries: Vec<Entry> = chosen
                 .iter()
@@ -267,7 +267,7 @@ impl Queue {
     }
 
     fn window(&self, lane: usize) -> impl Iterator<Item = (&Turn, &Entry)> {
-        self.lanes[lane].entries.iter().take(policy::WINDOW)
+        self.lanes[lane].entries.iter().take(batch_choice::WINDOW)
     }
 
     /// Drops the first rows of a lane that nobody waits for any more, and answers the requests whose deadline has

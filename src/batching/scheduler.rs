@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::core::Core;
 use super::cost::{BatchLimits, BatchShape, CostModel};
 use super::instance;
 use super::queue::{Hold, Key, Queue, QueueSettings};
+use super::shared_queue::SharedQueue;
 use super::shares::Amount;
 use super::sync::{Arc, Mutex, lock};
 use super::ticket::{Failure, Outcome, SubmitOptions, Ticket};
@@ -38,7 +38,7 @@ pub struct Scheduler {
 }
 
 struct Inner {
-    core: Arc<Core>,
+    shared: Arc<SharedQueue>,
     instances: usize,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -66,17 +66,17 @@ impl Scheduler {
             instances: runners.len(),
         };
         let cost = CostModel::fit(costs, settings.batch);
-        let core = Arc::new(Core::new(Queue::new(queue, cost), metrics));
+        let shared = Arc::new(SharedQueue::new(Queue::new(queue, cost), metrics));
         let inner = Arc::new(Inner {
-            core: Arc::clone(&core),
+            shared: Arc::clone(&shared),
             instances: runners.len(),
             threads: Mutex::new(Vec::new()),
         });
         for (at, runner) in runners.into_iter().enumerate() {
-            let core = Arc::clone(&core);
+            let shared = Arc::clone(&shared);
             let thread = std::thread::Builder::new()
                 .name(format!("{name}-{at}"))
-                .spawn(move || instance::serve(&core, at, runner))?;
+                .spawn(move || instance::serve(&shared, at, runner))?;
             lock(&inner.threads).push(thread);
         }
         Ok(Self { inner })
@@ -100,7 +100,7 @@ impl Scheduler {
         sizes: impl ExactSizeIterator<Item = usize>,
         ready_in: Duration,
     ) -> Result<Reservation, Failure> {
-        let hold = self.inner.core.reserve(options, sizes, ready_in, Instant::now())?;
+        let hold = self.inner.shared.reserve(options, sizes, ready_in, Instant::now())?;
         Ok(Reservation {
             scheduler: self.clone(),
             hold,
@@ -125,7 +125,7 @@ impl Scheduler {
     ) -> usize {
         let now = Instant::now();
         self.inner
-            .core
+            .shared
             .with_queue(|queue| queue.admissible(options, wanted, size, ready_in, now))
     }
 
@@ -133,13 +133,13 @@ impl Scheduler {
     pub fn expected(&self, options: SubmitOptions, sizes: impl ExactSizeIterator<Item = usize>) -> Duration {
         let now = Instant::now();
         self.inner
-            .core
+            .shared
             .with_queue(|queue| queue.expected_of(&options, sizes, now))
     }
 
     /// How many rows wait for a place in a batch.
     pub fn queued_rows(&self) -> usize {
-        self.inner.core.with_queue(Queue::len)
+        self.inner.shared.with_queue(Queue::len)
     }
 
     pub fn instances(&self) -> usize {
@@ -148,17 +148,17 @@ impl Scheduler {
 
     /// The expected time of a batch.
     pub fn batch_cost(&self, shape: BatchShape) -> Duration {
-        self.inner.core.with_queue(|queue| queue.batch_cost(shape))
+        self.inner.shared.with_queue(|queue| queue.batch_cost(shape))
     }
 
     /// What is accepted and not answered.
     pub fn held(&self) -> Amount {
-        self.inner.core.with_queue(Queue::held)
+        self.inner.shared.with_queue(Queue::held)
     }
 
     /// Closes the scheduler: it accepts nothing new, runs what it accepted, then its threads end.
     pub fn close(&self) {
-        self.inner.core.close();
+        self.inner.shared.close();
     }
 
     /// The threads, for a caller who waits for their end: they end when the last handle is dropped, or after
@@ -188,7 +188,7 @@ impl Scheduler {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.core.close();
+        self.shared.close();
     }
 }
 
@@ -204,10 +204,10 @@ impl Reservation {
             let _ = sender.send(answer);
         };
         let ticket = Arc::new(Ticket::new(inputs.len(), self.deadline, reply));
-        let core = Arc::clone(&self.scheduler.inner.core);
-        let keys = core.push(&mut self.hold, inputs, &ticket, Instant::now())?;
+        let shared = Arc::clone(&self.scheduler.inner.shared);
+        let keys = shared.push(&mut self.hold, inputs, &ticket, Instant::now())?;
         let mut leave = LeaveQueue {
-            core: &core,
+            shared: &shared,
             ticket: &ticket,
             keys,
             expired: false,
@@ -228,13 +228,13 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.scheduler.inner.core.release(&mut self.hold);
+        self.scheduler.inner.shared.release(&mut self.hold);
     }
 }
 
 /// Removes a request's rows from the queue if its caller goes away before it has the answer.
 struct LeaveQueue<'a> {
-    core: &'a Core,
+    shared: &'a SharedQueue,
     ticket: &'a Ticket,
     keys: Vec<Key>,
     expired: bool,
@@ -243,7 +243,7 @@ struct LeaveQueue<'a> {
 impl Drop for LeaveQueue<'_> {
     fn drop(&mut self) {
         if !self.keys.is_empty() {
-            self.core.leave(self.ticket, &self.keys, self.expired);
+            self.shared.leave(self.ticket, &self.keys, self.expired);
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use super::policy;
+use super::batch_choice;
 use super::shares::{Amount, Shares};
 use super::ticket::{ClientKey, Priority, SubmitOptions, Weight};
 
@@ -92,7 +92,7 @@ impl<J> Turns<J> {
     pub fn take_next(&mut self) -> Option<(Account, J)> {
         let waits = [0, 1, 2].map(|lane: usize| !self.lanes[lane].waiting.is_empty());
         let passed_over = [0, 1, 2].map(|lane: usize| self.lanes[lane].passed_over);
-        let lane = policy::next_lane(waits, passed_over)?;
+        let lane = batch_choice::next_lane(waits, passed_over)?;
         for (other, waits) in waits.into_iter().enumerate() {
             let passed = other > lane && waits;
             let lane = &mut self.lanes[other];

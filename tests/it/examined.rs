@@ -9,7 +9,7 @@ use tandem::api::pb::model_service_client::ModelServiceClient;
 use tandem::error::{Error, Reason};
 use tandem::service::catalog::health::ServingState;
 use tandem::service::messages::ClientKey;
-use tandem::service::pipeline::target::{ModelTarget, Recorder};
+use tandem::service::pipeline::run_recorder::RunRecorder;
 use tonic::{Code, Request};
 
 use crate::caller_texts::folder;
@@ -149,16 +149,10 @@ async fn calls_that_are_late_cancelled_or_refused_say_nothing_of_the_model() {
         .filter(|reason| *reason != Reason::InferenceFailed)
     {
         let version = server.service.catalog().stable("sentiment-fast").expect("it is there");
-        let target = ModelTarget {
-            loaded: version.loaded().expect("it serves"),
-            model: version.model_ref(),
-            arm: None,
-            version,
-        };
         let (health, metrics) = (server.service.health(), server.service.metrics());
-        let recorder = Recorder::new(health, metrics, ClientKey::default());
+        let recorder = RunRecorder::new(health, metrics, ClientKey::default());
         for _ in 0..20 {
-            recorder.record::<()>(&target, &Err(Error::new(reason, "it failed")));
+            recorder.record::<()>(&version, None, &Err(Error::new(reason, "it failed")));
         }
     }
     assert_eq!(server.service.state(), ServingState::Serving);

@@ -115,7 +115,9 @@ async fn a_request_of_many_texts_lets_others_have_their_turn_between_its_parts()
     assert_eq!(small.await.expect("no panic"), Ok("small"));
     drop(hog_may_go);
     assert_eq!(hog.await.expect("no panic"), Ok("hog"));
-    tokio::time::timeout(HANG, bench.is_done()).await.expect("nothing is left");
+    tokio::time::timeout(HANG, bench.is_done())
+        .await
+        .expect("nothing is left");
 }
 
 #[tokio::test]

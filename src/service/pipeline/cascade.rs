@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::answer::{Answers, CascadeCounts, TextAnswer};
 use super::escalation;
-use super::target::{Classified, ModelTarget, Recorder};
+use super::run_recorder::RunRecorder;
+use super::target::{Classified, ModelTarget};
 use crate::error::{Error, Reason};
 use crate::model::blend::log_softmax;
 use crate::model::postprocess::Classification;
@@ -65,7 +66,7 @@ impl CascadePlan {
         &self,
         texts: TextSubset,
         options: SubmitOptions,
-        recorder: &Recorder<'_>,
+        recorder: &RunRecorder<'_>,
     ) -> Result<Answers, Error> {
         let [fast_temperature, _] = self.setup.temperatures;
         let fast = self
@@ -120,7 +121,7 @@ impl CascadePlan {
         wanted: Vec<usize>,
         texts: TextSubset,
         options: SubmitOptions,
-        recorder: &Recorder<'_>,
+        recorder: &RunRecorder<'_>,
     ) -> Result<Escalation, Error> {
         let now = Instant::now();
         let (deadline, places, given_up) = if self.allow_fallback {

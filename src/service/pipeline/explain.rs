@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::route::explained;
-use super::target::{ModelTarget, Recorder};
+use super::run_recorder::RunRecorder;
+use super::target::ModelTarget;
 use super::validate::{ValidExplain, validate_explain};
 use crate::error::{Error, Reason};
 use crate::model::ModelInput;
@@ -45,7 +46,7 @@ pub async fn explain(
     times: CallTimes,
     catalog: &Catalog,
     limits: RequestLimits,
-    recorder: &Recorder<'_>,
+    recorder: &RunRecorder<'_>,
 ) -> Result<ExplainOutput, Error> {
     let input = validate_explain(input, limits)?;
     let target = explained(&input, catalog, times.client)?;
@@ -56,7 +57,7 @@ pub async fn explain(
         times.submit_options(Priority::Normal),
     )
     .await;
-    recorder.record(&target, &explanations);
+    recorder.record(&target.version, target.arm.as_ref(), &explanations);
     Ok(ExplainOutput {
         explanations: explanations?,
         model: target.model,

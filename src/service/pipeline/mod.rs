@@ -12,6 +12,7 @@ pub mod escalation;
 pub mod explain;
 pub mod predict;
 pub mod route;
+pub mod run_recorder;
 pub mod target;
 pub mod validate;
 
@@ -41,12 +42,12 @@ impl Pipeline {
     }
 
     pub async fn predict(&self, input: PredictInput, times: CallTimes) -> Result<PredictOutput, Error> {
-        let recorder = target::Recorder::new(&self.health, &self.metrics, times.caller);
+        let recorder = run_recorder::RunRecorder::new(&self.health, &self.metrics, times.caller);
         predict::predict(input, times, &self.catalog.load(), self.limits, &recorder).await
     }
 
     pub async fn explain(&self, input: ExplainInput, times: CallTimes) -> Result<ExplainOutput, Error> {
-        let recorder = target::Recorder::new(&self.health, &self.metrics, times.caller);
+        let recorder = run_recorder::RunRecorder::new(&self.health, &self.metrics, times.caller);
         explain::explain(input, times, &self.catalog.load(), self.limits, &recorder).await
     }
 }

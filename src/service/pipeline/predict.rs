@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::answer::{Answers, TextAnswer};
 use super::cascade_metrics;
 use super::route::{Plan, plan};
-use super::target::Recorder;
+use super::run_recorder::RunRecorder;
 use super::validate::{AnswerOptions, validate};
 use crate::error::Error;
 use crate::model::manifest::LONGEST_LABEL;
@@ -28,7 +28,7 @@ pub async fn predict(
     times: CallTimes,
     catalog: &Catalog,
     limits: RequestLimits,
-    recorder: &Recorder<'_>,
+    recorder: &RunRecorder<'_>,
 ) -> Result<PredictOutput, Error> {
     let input = validate(input, limits)?;
     let plan = plan(&input, catalog, times.client)?;

@@ -1,20 +1,18 @@
 //! Model target: one version that a request asks, its loaded model, and its part in a canary. How a run went is
-//! recorded here, where it ran, and nowhere else.
+//! recorded here, where it ran.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::answer::{Answers, CascadeCounts, ModelPart, TextAnswer};
-use crate::error::{Error, Reason};
+use super::run_recorder::RunRecorder;
+use crate::error::Error;
 use crate::model::postprocess::Classification;
 use crate::service::catalog::canary::Arm;
-use crate::service::catalog::health::Health;
 use crate::service::catalog::model_version::ModelVersion;
 use crate::service::inference::loaded_model::LoadedModel;
 use crate::service::inference::outputs::{ModelOutputs, TextOutput};
 use crate::service::inference::texts::TextSubset;
-use crate::service::messages::{ClientKey, Decision, ModelRef, SubmitOptions};
-use crate::telemetry::metrics::Metrics;
+use crate::service::messages::{Decision, ModelRef, SubmitOptions};
 
 /// One version that a request asks.
 #[derive(Clone)]
@@ -34,55 +32,13 @@ pub struct Classified {
     pub says: Vec<Classification>,
 }
 
-/// Records how runs went, for circuit breakers and canaries.
-pub struct Recorder<'a> {
-    health: &'a Health,
-    metrics: &'a Metrics,
-    caller: ClientKey,
-}
-
-impl<'a> Recorder<'a> {
-    /// A recorder for one caller's requests.
-    pub fn new(health: &'a Health, metrics: &'a Metrics, caller: ClientKey) -> Self {
-        Self {
-            health,
-            metrics,
-            caller,
-        }
-    }
-
-    pub fn metrics(&self) -> &Metrics {
-        self.metrics
-    }
-
-    /// Records how a run on a model went. An error that is the caller's fault, or for want of time or room, does not
-    /// count against the model.
-    pub fn record<T>(&self, target: &ModelTarget, outcome: &Result<T, Error>) {
-        let failed = match outcome {
-            Ok(_) => false,
-            Err(error) if error.reason == Reason::InferenceFailed => true,
-            Err(_) => return,
-        };
-        let now = Instant::now();
-        if failed {
-            self.health.failed(&target.version, now);
-        } else {
-            target.version.breaker.answered(now);
-        }
-        if let Some(Arm { watch, canary }) = target.arm.as_ref().filter(|arm| !arm.watch.ended()) {
-            self.metrics.versions().canary_request(&watch.model, *canary, failed);
-            watch.requested(*canary, failed, self.caller);
-        }
-    }
-}
-
 impl ModelTarget {
     /// Answers the texts by this model alone.
     pub async fn answer(
         &self,
         texts: TextSubset,
         options: SubmitOptions,
-        recorder: &Recorder<'_>,
+        recorder: &RunRecorder<'_>,
     ) -> Result<Answers, Error> {
         let Classified { outputs, says } = self.classify(texts, options, None, recorder).await?;
         let answers = says.into_iter().zip(&outputs.rows);
@@ -101,7 +57,7 @@ impl ModelTarget {
         texts: TextSubset,
         options: SubmitOptions,
         temperature: Option<f32>,
-        recorder: &Recorder<'_>,
+        recorder: &RunRecorder<'_>,
     ) -> Result<Classified, Error> {
         let classified = self.loaded.infer(texts, options).await.and_then(|outputs| {
             let says = outputs
@@ -113,7 +69,7 @@ impl ModelTarget {
                 outputs,
             })
         });
-        recorder.record(self, &classified);
+        recorder.record(&self.version, self.arm.as_ref(), &classified);
         classified
     }
 

@@ -1,4 +1,4 @@
-//! The batching policy: which waiting rows run together, and whose turn it is. Pure functions of widths, costs and
+//! The choice of a batch: which waiting rows run together, and whose turn it is. Pure functions of widths, costs and
 //! counts.
 //!
 //! On a CPU a row costs what its padding costs, and a batch gains only until it fills the processor. So rows of like

@@ -10,7 +10,7 @@ use crate::model::ModelInput;
 use crate::telemetry::metrics::ModelMetrics;
 
 /// One model's queue, as callers and instances share it.
-pub struct Core {
+pub struct SharedQueue {
     state: Mutex<State>,
     work: Condvar,
     pub metrics: ModelMetrics,
@@ -22,7 +22,7 @@ struct State {
     idle: usize,
 }
 
-impl Core {
+impl SharedQueue {
     /// An empty queue that no instance serves yet.
     pub fn new(queue: Queue, metrics: ModelMetrics) -> Self {
         Self {
