@@ -1,6 +1,6 @@
 //! What one caller, and all of them together, may ask: texts a second by key, and the bytes of bodies in flight.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use prost::Message;
@@ -13,7 +13,9 @@ use tonic_types::StatusExt;
 
 use crate::support::frames::{PREDICT, RawCall};
 use crate::support::http::gzip;
-use crate::support::{Refusal, TestServer, fast};
+use crate::support::reviews::texts;
+use crate::support::stage::later;
+use crate::support::{Client, Refusal, TestServer, deep, fast};
 
 const SLOW: &str = "slow-0123456789abcdef";
 const FREE: &str = "free-0123456789abcdef";
@@ -125,6 +127,78 @@ async fn over_http_a_key_is_held_to_its_rate() {
         "{}",
         counted.text()
     );
+}
+
+#[tokio::test]
+async fn who_waits_for_the_told_pause_is_served() {
+    let tokens = format!("slow:{SLOW} texts_per_second=1 burst=1");
+    let server = TestServer::builder().fast_only().tokens(&tokens).start().await;
+    let mut client = server.client().await;
+    let ask = || by(SLOW, fast(&["좋다"]));
+    client.predict(ask()).await.expect("within the burst");
+    let status = client.predict(ask()).await.expect_err("used up");
+    assert_eq!(Refusal::of(&status).reason, "RATE_LIMITED");
+    tokio::time::sleep(pause(&status)).await;
+    client.predict(ask()).await.expect("after the pause");
+
+    let http = server.http();
+    let key = format!("Bearer {SLOW}");
+    let headers = [("authorization", key.as_str())];
+    let ask = async || {
+        let body = serde_json::json!({"texts": ["좋다"], "route": "ROUTE_FAST"}).to_string();
+        http.post_with("/v1/predict", &headers, body).await
+    };
+    let mut answer = ask().await;
+    for told in ["retryAfterMs", "retry-after"] {
+        // A call that took longer than a second found the burst full again.
+        while answer.status.as_u16() == 200 {
+            answer = ask().await;
+        }
+        assert_eq!(answer.reason(), "RATE_LIMITED", "{}", answer.text());
+        let pause = match told {
+            "retryAfterMs" => {
+                Duration::from_millis(answer.json()["error"]["retryAfterMs"].as_u64().expect("a pause"))
+            }
+            header => Duration::from_secs(answer.header(header).parse().expect("seconds")),
+        };
+        tokio::time::sleep(pause).await;
+        answer = ask().await;
+        assert_eq!(answer.status.as_u16(), 200, "after {told}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn callers_who_wait_for_the_told_pauses_get_through_a_full_queue_within_their_deadline() {
+    let server = TestServer::builder()
+        .one_deep_instance()
+        .max_texts(16)
+        .max_queue_texts(32)
+        .start()
+        .await;
+    let channel = server.channel().await;
+    let texts = texts(16);
+    let caller = async |deadline: Instant| {
+        let mut client = Client::new(channel.clone());
+        let mut refusals = 0;
+        loop {
+            let status = match client.predict(deep(&texts)).await {
+                Ok(answer) => {
+                    assert_eq!(answer.into_inner().predictions.len(), texts.len());
+                    return refusals;
+                }
+                Err(status) => status,
+            };
+            assert_eq!(Refusal::of(&status).reason, "QUEUE_FULL", "{status:?}");
+            refusals += 1;
+            tokio::time::sleep(pause(&status)).await;
+            assert!(Instant::now() < deadline, "refused {refusals} times");
+        }
+    };
+    let deadline = later();
+    let refusals = join_all((0..12).map(|_| caller(deadline))).await;
+    assert!(refusals.iter().sum::<usize>() > 0, "the queue was never full");
+    // Pauses grow with what waits, so that a caller is not refused again and again.
+    assert!(refusals.iter().all(|&refusals| refusals <= 12), "{refusals:?}");
 }
 
 #[tokio::test]
