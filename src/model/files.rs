@@ -10,6 +10,8 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::model::paths;
+
 /// The most bytes of a manifest, and of the small TOML files beside models.
 pub const MOST_OF_TOML: u64 = 8 << 20;
 /// The most bytes of a configuration in JSON.
@@ -113,13 +115,13 @@ pub fn beginning(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Like [`read`], for a file that must be UTF-8. The error is a part of a line.
 pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
-    let bytes = read(path, most).map_err(|error| error.to_string())?;
+    let bytes = read(path, most).map_err(|error| paths::told(path, &error))?;
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }
 
 /// Reads a file and checks that its bytes have this SHA-256, in hexadecimal.
 pub fn read_known(path: &Path, most: u64, sha256: &str) -> Result<Vec<u8>, String> {
-    let bytes = read(path, most).map_err(|error| error.to_string())?;
+    let bytes = read(path, most).map_err(|error| paths::told(path, &error))?;
     if self::sha256(&bytes).eq_ignore_ascii_case(sha256) {
         Ok(bytes)
     } else {

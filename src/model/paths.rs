@@ -41,6 +41,31 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
+/// How to let the server read a file or a folder, by a command for a shell; `None` if the error is another one than
+/// that it may not.
+pub fn opened(path: &Path, error: &io::Error) -> Option<String> {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return None;
+    }
+    // What can't even be looked at is in a folder that is closed.
+    let closed = path.ancestors().find(|part| part.metadata().is_ok()).unwrap_or(path);
+    // Folders further up need not be listed.
+    let near = closed == path || Some(closed) == path.parent();
+    let mode = if near { "a+rX" } else { "a+x" };
+    // Without a slash at the end, and without `.` components.
+    let closed: PathBuf = closed.components().collect();
+    let closed = quoted(&closed.display().to_string());
+    Some(format!("let the server read it: chmod {mode} {closed}"))
+}
+
+/// The error as a part of a line, with how to repair it where that is known.
+pub fn told(path: &Path, error: &io::Error) -> String {
+    match opened(path, error) {
+        Some(remedy) => format!("{error}; {remedy}"),
+        None => error.to_string(),
+    }
+}
+
 /// Whether a name is a relative path without `..`.
 pub fn goes_down(name: &str) -> bool {
     !name.is_empty()

@@ -156,9 +156,7 @@ async fn who_waits_for_the_told_pause_is_served() {
         }
         assert_eq!(answer.reason(), "RATE_LIMITED", "{}", answer.text());
         let pause = match told {
-            "retryAfterMs" => {
-                Duration::from_millis(answer.json()["error"]["retryAfterMs"].as_u64().expect("a pause"))
-            }
+            "retryAfterMs" => Duration::from_millis(answer.json()["error"]["retryAfterMs"].as_u64().expect("a pause")),
             header => Duration::from_secs(answer.header(header).parse().expect("seconds")),
         };
         tokio::time::sleep(pause).await;

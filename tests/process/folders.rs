@@ -1,10 +1,12 @@
 //! `tandem serve --deep FOLDER` and `--fast FOLDER`: exports as they are, with nothing else, and what refuses to start.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::support::command::{Finished, clean, curl_get, finish, tandem};
+use crate::support::models::FastModelCopy;
 use crate::support::server::free_ports;
 use crate::support::{RunningServer, curl, root};
 
@@ -95,18 +97,10 @@ fn a_folder_of_the_file_system_that_can_not_be_read_stops_no_start() {
         std::fs::set_permissions(&folder, closed.clone()).expect("changed");
     }
     let start = || {
-        let mut command = tandem();
-        if rustix::process::geteuid().is_root() {
-            // To whom nothing is closed: somebody else starts.
-            let program = command.get_program().to_owned();
-            command = clean("setpriv");
-            command
-                .args(["--reuid=65532", "--regid=65532", "--clear-groups"])
-                .arg(program);
-            command.current_dir("/");
-        }
         finish(
-            command.args(["serve", "--check", "--models"]).arg(repository.path()),
+            as_nobody()
+                .args(["serve", "--check", "--models"])
+                .arg(repository.path()),
             b"",
         )
     };
@@ -125,18 +119,73 @@ fn a_folder_of_the_file_system_that_can_not_be_read_stops_no_start() {
     std::fs::set_permissions(&named, closed).expect("changed");
     let finished = start();
     assert_eq!(finished.code, Some(2), "{finished:?}");
-    let command = finished
-        .complaint()
-        .split_once("let the server read it: ")
-        .expect("a remedy")
-        .1
-        .to_owned();
-    let done = std::process::Command::new("sh")
-        .args(["-c", &command])
-        .status()
-        .expect("a shell");
-    assert!(done.success(), "{command}");
+    do_what_is_told(finished.complaint());
     assert_eq!(start().code, Some(0));
+}
+
+/// The program, started by somebody to whom what is closed is closed.
+fn as_nobody() -> std::process::Command {
+    let mut command = tandem();
+    if rustix::process::geteuid().is_root() {
+        let program = command.get_program().to_owned();
+        command = clean("setpriv");
+        command
+            .args(["--reuid=65532", "--regid=65532", "--clear-groups"])
+            .arg(program);
+    }
+    command.current_dir("/");
+    command
+}
+
+/// Runs the command that opens what is closed.
+fn do_what_is_told(complaint: &str) {
+    let (_, command) = complaint.split_once("let the server read it: ").expect("a remedy");
+    finish(clean("sh").args(["-c", command]), b"").success();
+}
+
+#[test]
+fn what_the_server_may_not_read_is_told_with_a_command_that_opens_it() {
+    let mode = |path: &Path, mode| {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(path, permissions).expect("changed");
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    mode(folder.path(), 0o755);
+    let export = folder.path().join("It's mine");
+    std::fs::create_dir(&export).expect("a folder");
+    let file = export.join("model.onnx");
+    std::fs::copy(root().join("tests/data/scikit-learn/logistic-tensor/model.onnx"), &file).expect("a copy");
+    let of_export = ["--fast", &export.display().to_string()].map(str::to_owned);
+    let models = FastModelCopy::new();
+    mode(models.repository(), 0o755);
+    let of_models = [
+        "--default-route",
+        "fast",
+        "--models",
+        &models.repository().display().to_string(),
+    ];
+    let of_models = of_models.map(str::to_owned);
+    // What is closed, how, and what is started then.
+    for (closed, how, args) in [
+        (&file, 0o600, &of_export[..]),
+        (&export, 0o744, &of_export),
+        (&export, 0o700, &of_export),
+        (&folder.path().to_owned(), 0o700, &of_export),
+        (&models.file("manifest.toml"), 0o600, &of_models),
+        (&models.file("model.onnx"), 0o600, &of_models),
+        (&models.file("golden.jsonl"), 0o600, &of_models),
+        (&models.model(), 0o744, &of_models),
+        (&models.model(), 0o700, &of_models),
+        (&models.repository().to_owned(), 0o700, &of_models),
+    ] {
+        mode(closed, how);
+        let start = || finish(as_nobody().args(["serve", "--check"]).args(args), b"");
+        let refused = start();
+        assert_eq!(refused.code, Some(2), "{closed:?}: {refused:?}");
+        do_what_is_told(refused.complaint());
+        let started = start();
+        assert_eq!(started.code, Some(0), "{closed:?}: {refused:?} {started:?}");
+    }
 }
 
 /// A transformer that could read 1,024 tokens.

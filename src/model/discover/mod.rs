@@ -33,6 +33,7 @@ mod transformer_inputs;
 mod transformer_outputs;
 
 use std::cell::RefCell;
+use std::io;
 use std::path::Path;
 
 use super::manifest::Manifest;
@@ -115,9 +116,16 @@ pub fn examine(folder: &Path, hints: &Hints) -> Examined {
 }
 
 fn examine_place(place: &Place<'_>, notes: &mut Notes) -> Option<Manifest> {
-    if !place.folder.is_dir() {
-        notes.wrong("is not a folder", "name the folder that holds the model");
-        return None;
+    match std::fs::read_dir(place.folder) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            notes.problem(place.unreadable("", error));
+            return None;
+        }
+        Err(_) => {
+            notes.wrong("is not a folder", "name the folder that holds the model");
+            return None;
+        }
     }
     let files = onnx_file::candidates(place.folder);
     let Some((_, best)) = files.first() else {

@@ -77,12 +77,16 @@ impl Place<'_> {
         paths::quoted(&path.display().to_string())
     }
 
-    fn unreadable(&self, file: &str, problem: io::Error) -> Problem {
-        let remedy = match problem.kind() {
-            io::ErrorKind::PermissionDenied => format!("let the server read it: chmod a+r {}", self.quoted(file)),
-            _ => "copy it again from the folder that the model was exported from (cp -rL follows links)".to_owned(),
+    /// A file of the folder, or the folder itself for an empty name, that can't be read.
+    pub fn unreadable(&self, file: &str, problem: io::Error) -> Problem {
+        let remedy = paths::opened(&self.folder.join(file), &problem).unwrap_or_else(|| {
+            "copy it again from the folder that the model was exported from (cp -rL follows links)".to_owned()
+        });
+        let text = match file {
+            "" => format!("the folder can't be read: {problem}"),
+            file => format!("{file}: {problem}"),
         };
-        Problem::new(format!("{file}: {problem}"), remedy)
+        Problem::new(text, remedy)
     }
 
     /// The SHA-256 of each of these files, as a manifest lists them. Files that were read before are not read again.
@@ -113,7 +117,8 @@ mod tests {
 
     #[test]
     fn a_file_that_must_not_be_read_is_told_from_others_by_the_kind_of_the_error() {
-        let folder = Path::new("/models/a");
+        let whole = tempfile::tempdir().expect("a temporary folder");
+        let folder = whole.path();
         let place = Place {
             folder,
             root: folder,
@@ -122,7 +127,9 @@ mod tests {
         };
         let remedy = |problem| place.unreadable("model.onnx", problem).remedy;
         let denied = remedy(io::ErrorKind::PermissionDenied.into());
-        assert_eq!(denied, "let the server read it: chmod a+r /models/a/model.onnx");
+        // The file is not there, so it is the folder that is taken to be closed.
+        let expected = format!("let the server read it: chmod a+rX {}", folder.display());
+        assert_eq!(denied, expected);
         // The folder may have any name.
         let link = io::Error::other("it is a link out of /Permission denied; copy the file itself");
         assert!(remedy(link).starts_with("copy it again"));

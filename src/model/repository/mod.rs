@@ -260,11 +260,12 @@ pub fn verify(folder: &Path) -> Result<VerifiedModel, ModelError> {
 fn verify_under(root: &Path, folder: &Path) -> Result<VerifiedModel, ModelError> {
     let path = folder.join(MANIFEST_FILE);
     let text = files::read_text(&path, files::MOST_OF_TOML).map_err(|problem| ModelError::new(&path, problem))?;
-    paths::inside(root, &path).map_err(|problem| ModelError::new(&path, problem))?;
+    paths::inside(root, &path).map_err(|error| ModelError::new(&path, paths::told(&path, &error)))?;
     let manifest = Manifest::parse(&text).map_err(|problem| ModelError::new(&path, problem))?;
     for (file, expected) in &manifest.files {
         let path = folder.join(file);
-        paths::inside(root, &path).map_err(|problem| ModelError::new(&path, problem))?;
+        paths::inside(root, &path).map_err(|error| ModelError::new(&path, paths::told(&path, &error)))?;
+        let sum = || files::sha256_of(&path).map_err(|error| ModelError::new(&path, paths::told(&path, &error)));
         let told = |problem: String| ModelError::new(&path, problem);
         let differs = || match files::beginning(&path).ok().as_deref().and_then(files::stand_in) {
             Some((problem, remedy)) => told(format!("{problem}; {}", remedy.replace("FILE", file))),
@@ -275,16 +276,13 @@ fn verify_under(root: &Path, folder: &Path) -> Result<VerifiedModel, ModelError>
                 Ok(scan) if scan.sha256.eq_ignore_ascii_case(expected) => scan,
                 Ok(_) => return Err(differs()),
                 // If the file is not the right one at all, that is the error, whatever else is wrong with it.
-                Err(problem) => match files::sha256_of(&path).map_err(|error| told(error.to_string()))? {
+                Err(problem) => match sum()? {
                     found if found.eq_ignore_ascii_case(expected) => return Err(told(problem)),
                     _ => return Err(differs()),
                 },
             };
             check_weights(&manifest, &scan.external).map_err(told)?;
-        } else if !files::sha256_of(&path)
-            .map_err(|error| told(error.to_string()))?
-            .eq_ignore_ascii_case(expected)
-        {
+        } else if !sum()?.eq_ignore_ascii_case(expected) {
             return Err(differs());
         }
     }
@@ -298,15 +296,7 @@ fn verify_under(root: &Path, folder: &Path) -> Result<VerifiedModel, ModelError>
 }
 
 fn folders_in(root: &Path) -> Result<Vec<PathBuf>, ModelError> {
-    let fail = |error: std::io::Error| {
-        let remedy = match error.kind() {
-            std::io::ErrorKind::PermissionDenied => {
-                format!("; let the server read it: chmod a+rx '{}'", root.display())
-            }
-            _ => String::new(),
-        };
-        ModelError::new(root, format!("{error}{remedy}"))
-    };
+    let fail = |error| ModelError::new(root, paths::told(root, &error));
     let mut folders = Vec::new();
     for (at, entry) in std::fs::read_dir(root).map_err(fail)?.enumerate() {
         if at >= MOST_ENTRIES {
