@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::support::command::{Finished, finish, tandem};
+use crate::support::models::{FAST_ONLY, FastModelCopy};
 use crate::support::{RunningServer, root};
 
 fn bench(args: &[&str]) -> Finished {
@@ -181,6 +182,35 @@ fn a_server_of_its_own_is_compared_with_both_references() {
             assert!(comparison["ratios"]["added_p50_ms"].is_number());
         }
     }
+}
+
+#[test]
+fn a_version_by_name_is_compared_with_itself_and_no_other_one() {
+    let models = FastModelCopy::new();
+    let repository = models.repository().display().to_string();
+    let server = RunningServer::start_with(&[&["--models", &repository][..], &FAST_ONLY].concat());
+    // The bare model would be read from here.
+    models.add_version("2");
+    let address = server.grpc.to_string();
+    let asked = [
+        "--server",
+        &address,
+        "--models",
+        &repository,
+        "--model",
+        "sentiment-fast@1",
+        "--reference",
+        "onnx",
+        "--rounds",
+        "1",
+        "--duration",
+        "50ms",
+        "--warm-up",
+        "0s",
+    ];
+    let refused = bench(&asked);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("tandem: no such model in "), "{refused:?}");
 }
 
 #[test]

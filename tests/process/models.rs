@@ -157,12 +157,18 @@ fn the_server_is_found_by_its_own_configuration() {
         assert!(stranger.complaint().contains("Unauthenticated"), "{stranger:?}");
         if !tls.is_empty() {
             // The token is for the holder of this key, not for whoever listens there.
+            std::fs::rename(path("ca.pem"), path("old-ca.pem")).expect("kept");
             write_certificates(folder.path(), &[]);
             let other = finish(&mut own(&["models", "list"], Some(TOKEN)), b"");
             assert!(
-                other.complaint().contains("another certificate than tls_cert"),
+                other
+                    .complaint()
+                    .contains("another certificate than tls_cert; say whom to trust with --tls-ca"),
                 "{other:?}"
             );
+            let trusting = ["models", "list", "--tls-ca", &path("old-ca.pem")];
+            let list = finish(&mut own(&trusting, Some(TOKEN)), b"").success();
+            assert!(list.contains("sentiment-fast"), "{list:?}");
         }
     }
 }

@@ -222,6 +222,86 @@ fn what_calibrate_says_helps() {
     ]);
 }
 
+/// A short measurement of the models here against the bare model.
+const BENCH: &str = "bench --spawn --models models --reference onnx --reference-batch 1 --fast-instances 1 --rounds 1 \
+                     --duration 50ms --warm-up 0s --concurrency 1";
+
+#[test]
+fn what_bench_says_of_several_models_helps() {
+    let desk = Desk::new();
+    two_of_a_tier(&desk);
+    desk.write("tandem.toml", "[tasks.sentiment]\nfast = \"other\"\n");
+    let told = desk.run(&format!("{BENCH} --route fast"));
+    assert!(
+        told.stderr.contains("several models fit: name one with --model"),
+        "{told:?}"
+    );
+    for name in ["other", "sentiment-fast@1"] {
+        let report = desk.run(&format!("{BENCH} --model {name} --json -")).json();
+        let model = report["comparison"]["description"]["model"].as_str().expect("a model");
+        assert!(model.starts_with(name), "{report:#}");
+    }
+}
+
+#[test]
+fn what_is_said_of_a_missing_onnx_runtime_helps() {
+    let library = env!("TANDEM_ORT_BUILD_PATH");
+    let library = match library {
+        "" => std::env::var("ORT_DYLIB_PATH").expect("whoever builds with a library of their own names it"),
+        built => built.to_owned(),
+    };
+    let desk = Desk::new();
+    let ask = |library: &str| {
+        let mut command = tandem();
+        command.current_dir(desk.0.path()).env("ORT_DYLIB_PATH", library);
+        finish(command.args(words("predict --models models --route fast good")), b"")
+    };
+    let told = ask("missing.so");
+    assert!(
+        told.complaint().contains("set ORT_DYLIB_PATH to libonnxruntime"),
+        "{told:?}"
+    );
+    assert!(ask(&library).success().contains("positive"));
+}
+
+/// Labels that an export does not name.
+#[test]
+fn a_manifest_gives_an_export_the_labels_that_it_does_not_name() {
+    let desk = Desk::new();
+    desk.copy(&root().join("tests/data/scikit-learn/each-label-tensor"), "export");
+    let told = desk.run("check export").success();
+    assert!(
+        told.contains("it names no classes: they are numbered from 0 to 2")
+            && told.contains("write a manifest.toml (docs/models-sklearn.md)"),
+        "{told}"
+    );
+    desk.run("check export --write-manifest").success();
+    let path = desk.path("export/manifest.toml");
+    let manifest = fs::read_to_string(&path).expect("the manifest");
+    // As docs/models-sklearn.md says.
+    let (before, labels) = manifest.split_once("labels = ").expect("the labels");
+    let (_, after) = labels.split_once(']').expect("the end of the list");
+    fs::write(
+        &path,
+        format!("{before}labels = [\"acting\", \"plot\", \"music\"]{after}"),
+    )
+    .expect("written");
+    let told = desk.run("check export").success();
+    assert!(
+        told.contains("acting, plot, music") && !told.contains("names no classes"),
+        "{told}"
+    );
+    let row = desk.run("predict --fast export --json --scores good").json();
+    let mut labels: Vec<&str> = row["scores"]
+        .as_array()
+        .expect("scores")
+        .iter()
+        .map(|score| score["label"].as_str().expect("a label"))
+        .collect();
+    labels.sort_unstable();
+    assert_eq!(labels, ["acting", "music", "plot"]);
+}
+
 /// Folders and settings.
 #[test]
 fn what_is_said_of_folders_and_settings_helps() {

@@ -104,7 +104,13 @@ fn choose(args: &RawArgs, settings: &Settings) -> Result<VerifiedModel, String> 
     let mut found = models.into_iter().filter(|model| {
         let manifest = &model.manifest;
         match &asked {
-            Some(asked) => manifest.name == asked.name,
+            Some(asked) => {
+                let version = asked
+                    .version
+                    .as_ref()
+                    .is_none_or(|version| *version == manifest.version);
+                version && manifest.name == asked.name
+            }
             None => manifest.tier == tier && (task.is_empty() || manifest.task == task),
         }
     });
