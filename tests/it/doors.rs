@@ -1,5 +1,6 @@
 //! Who comes to the wrong door, or with the wrong words, is told what would be right; and what is refused early is counted by its name.
 
+use http::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -41,6 +42,78 @@ async fn a_client_of_http_1_at_the_grpc_port_hears_where_json_is() {
     }
     // And whoever speaks gRPC is served.
     server.client().await.predict(fast(&["a"])).await.expect("an answer");
+}
+
+#[tokio::test]
+async fn connect_and_grpc_web_hear_at_both_ports_where_what_is_spoken_is() {
+    let server = TestServer::builder().fast_only().start().await;
+    let json_at = format!("HTTP with JSON is at port {}", server.http_addr().port());
+    let grpc_at = format!("gRPC is at port {}", server.grpc_addr().port());
+    for content_type in [
+        "application/json",
+        "application/proto",
+        "application/connect+json",
+        "application/connect+proto",
+        "application/grpc-web",
+        "application/grpc-web+proto",
+        "application/grpc-web-text",
+    ] {
+        let headers = [("content-type", content_type), ("connect-protocol-version", "1")];
+        let answer = server
+            .http()
+            .send(Method::POST, PREDICT, &headers, r#"{"texts": ["a"]}"#)
+            .await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.reason().as_str()),
+            (404, "METHOD_NOT_FOUND"),
+            "{content_type}"
+        );
+        for told in [&grpc_at, "POST /v1/predict", "Connect and gRPC-Web are not spoken"] {
+            assert!(answer.text().contains(told), "{content_type}: {}", answer.text());
+        }
+        let mut call = RawCall::predict(b"");
+        call.content_type = content_type.into();
+        let answer = call.send(server.grpc_addr()).await;
+        assert_eq!(answer.http_status.as_u16(), 415, "{content_type}");
+        assert!(answer.status.message().ends_with(&json_at), "{:?}", answer.status);
+    }
+}
+
+#[tokio::test]
+async fn a_browsers_preflight_hears_that_a_proxy_is_to_answer_it_and_where_json_is() {
+    let server = TestServer::builder().fast_only().start().await;
+    let headers = [
+        ("origin", "https://a.example"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "content-type"),
+    ];
+    for path in ["/v1/predict", "/predict", "/v1/explain", "/v1/models"] {
+        let answer = server.http().send(Method::OPTIONS, path, &headers, "").await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.reason().as_str()),
+            (405, "METHOD_NOT_ALLOWED"),
+            "{path}"
+        );
+        assert!(
+            answer.text().contains("(CORS) need a proxy in front"),
+            "{}",
+            answer.text()
+        );
+        assert!(!answer.header("allow").is_empty(), "{path}");
+    }
+    let json_at = format!("HTTP with JSON is at port {}", server.http_addr().port());
+    // By HTTP/1.1, as browsers ask without TLS, and by HTTP/2.
+    let answer = HttpClient::new(server.grpc_addr())
+        .send(Method::OPTIONS, PREDICT, &headers, "")
+        .await;
+    assert!(answer.text().contains(&json_at), "{}", answer.text());
+    let mut call = headers
+        .iter()
+        .fold(RawCall::predict(b""), |call, (name, value)| call.header(name, value));
+    call.method = Method::OPTIONS;
+    let answer = call.send(server.grpc_addr()).await;
+    assert_eq!(answer.http_status.as_u16(), 405);
+    assert!(answer.status.message().ends_with(&json_at), "{:?}", answer.status);
 }
 
 #[tokio::test]

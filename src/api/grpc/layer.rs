@@ -52,18 +52,18 @@ impl CallProtocol for GrpcProtocol {
     }
 
     fn check_head(&self, request: &Request) -> Result<(), Error> {
+        let http = &self.http;
         if request.method() != http::Method::POST {
-            return Err(Error::new(Reason::MethodNotAllowed, "gRPC calls are POST requests"));
+            let problem = format!("gRPC calls are POST requests; HTTP with JSON is at {http}");
+            return Err(Error::new(Reason::MethodNotAllowed, problem));
         }
         let media_type = media_type(request.headers());
         let proto = ["application/grpc", "application/grpc+proto"];
         if proto.iter().any(|proto| media_type.eq_ignore_ascii_case(proto)) {
             return Ok(());
         }
-        Err(Error::new(
-            Reason::UnsupportedMediaType,
-            "the content type of a gRPC call is application/grpc; JSON is taken at the HTTP door",
-        ))
+        let problem = format!("the content type of a gRPC call is application/grpc; HTTP with JSON is at {http}");
+        Err(Error::new(Reason::UnsupportedMediaType, problem))
     }
 
     fn bound_body(&self, mut request: Request, call: &Call, method: &Method) -> Result<Request, Error> {

@@ -78,9 +78,17 @@ impl CallProtocol for HttpProtocol {
         check_host(request.version(), request.headers())
     }
 
-    /// Does nothing: paths that take a body read it themselves, counted, and within the call's time (`body.rs`).
-    fn bound_body(&self, request: Request, _: &Call, _: &HttpMethod) -> Result<Request, Error> {
-        Ok(request)
+    /// Leaves bodies alone: paths that take one read it themselves, counted, and within the call's time (`body.rs`). A
+    /// call of Connect or gRPC-Web, which comes to a path of gRPC, is told where to go.
+    fn bound_body(&self, request: Request, _: &Call, method: &HttpMethod) -> Result<Request, Error> {
+        if method.0.is_some() || !names_a_service(request.uri().path()) {
+            return Ok(request);
+        }
+        let problem = format!(
+            "this is a port for HTTP with JSON, such as POST /v1/predict; gRPC is at {}; Connect and gRPC-Web are not spoken",
+            self.grpc
+        );
+        Err(Error::new(Reason::MethodNotFound, problem))
     }
 
     fn failed(&self, error: &Error, call: &Call) -> Response {
@@ -98,6 +106,13 @@ impl CallProtocol for HttpProtocol {
 fn is_grpc(headers: &HeaderMap) -> bool {
     let media_type = media_type(headers).to_ascii_lowercase();
     media_type == "application/grpc" || media_type.starts_with("application/grpc+")
+}
+
+/// Whether a path is a method's of gRPC: `/package.Service/Method`.
+fn names_a_service(path: &str) -> bool {
+    path.strip_prefix('/')
+        .and_then(|path| path.split_once('/'))
+        .is_some_and(|(service, method)| service.contains('.') && !method.is_empty() && !method.contains('/'))
 }
 
 /// RFC 9112, section 3.2: a request names its host exactly once.

@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::extract::Extension;
 use axum::routing::{MethodRouter, get, post};
+use http::Method;
 
 use super::error::HttpError;
 use super::{explain, models, operations, predict, simple_predict};
@@ -97,8 +98,12 @@ async fn no_such_path(Extension(call): Extension<Call>) -> HttpError {
     }
 }
 
-async fn method_not_allowed(Extension(call): Extension<Call>) -> HttpError {
-    let problem = "this path does not take this method; see /openapi.json";
+async fn method_not_allowed(method: Method, Extension(call): Extension<Call>) -> HttpError {
+    let problem = if method == Method::OPTIONS {
+        "this path does not take OPTIONS: requests of browsers from other origins (CORS) need a proxy in front that answers it"
+    } else {
+        "this path does not take this method; see /openapi.json"
+    };
     HttpError {
         error: Error::new(Reason::MethodNotAllowed, problem),
         call,
