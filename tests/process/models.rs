@@ -60,6 +60,12 @@ fn an_operator_tries_promotes_and_rolls_back_a_version() {
     let shown = operator.json(&["show", "sentiment-fast"]);
     assert_eq!(shown["versions"]["canary"]["version"], "2");
     assert_eq!(shown["versions"]["pinnedVersion"], "1");
+    // Nobody asked yet, so there is nothing to say of answers and times.
+    let shown = operator.run(&["show", "sentiment-fast"]).success();
+    assert!(
+        shown.contains("canary: version 2 for 25% of the clients, which sent no requests yet\n"),
+        "{shown}"
+    );
 
     let promoted = operator.json(&["promote", "sentiment-fast@2"]);
     assert_eq!(promoted["versions"]["pinnedVersion"], "2");

@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::command::{finish, tandem};
 use crate::support::models::{FAST_ONLY, FastModelCopy};
+use crate::support::root;
 
 /// Commands that write to standard output, in their many ways.
 fn commands(models: &FastModelCopy) -> Vec<Vec<String>> {
@@ -169,6 +170,27 @@ fn texts_neither_split_nor_colour_the_lines_of_their_answers() {
                 "{args:?}"
             );
         }
+    }
+}
+
+#[test]
+fn what_check_says_of_157_labels_fits_a_screen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let export = folder.path().join("export");
+    std::fs::create_dir(&export).expect("a folder");
+    let made = root().join("tests/data/scikit-learn-matrix/157-classes/model.onnx");
+    std::fs::copy(made, export.join("model.onnx")).expect("a copy");
+    // As it is, while a manifest is written, and with that.
+    for more in [&[][..], &["--write-manifest"], &[]] {
+        let mut command = tandem();
+        command.current_dir(folder.path()).env("COLUMNS", "80");
+        let told = finish(command.args(["check", "export"]).args(more), b"").success();
+        assert!(told.contains("category-000") && told.contains("157 in all"), "{told}");
+        assert!(!told.contains("category-156"), "the list is folded: {told}");
+        assert!(told.lines().count() <= 24, "{told}");
+        // A remedy may be a command to copy, which is not broken.
+        let broken = told.lines().filter(|line| !line.starts_with("  remedy"));
+        assert!(broken.into_iter().all(|line| line.chars().count() <= 80), "{told}");
     }
 }
 

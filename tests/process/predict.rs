@@ -324,6 +324,93 @@ fn a_value_and_several_labels_are_shown_as_what_they_are() {
     );
 }
 
+/// Pairs with the labels that transformers gives them.
+#[derive(serde::Deserialize)]
+struct Pair {
+    text: String,
+    text_pair: String,
+    label: String,
+    scores: std::collections::BTreeMap<String, f64>,
+}
+
+#[test]
+fn pairs_are_read_from_files_and_answered_as_transformers_does_here_and_by_a_server() {
+    let model = root().join("tests/data/hugging_face/xlm-roberta");
+    let expected = fs::read_to_string(model.join("expected.jsonl")).expect("the pairs");
+    let expected: Vec<Pair> = expected
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a pair"))
+        // A line without anything in it is no row.
+        .filter(|pair: &Pair| !pair.text.trim().is_empty())
+        .collect();
+    assert!(expected.len() > 10);
+    let model = model.display().to_string();
+    let json: String = expected
+        .iter()
+        .map(|pair| serde_json::json!({"premise": pair.text, "hypothesis": pair.text_pair}).to_string() + "\n")
+        .collect();
+    let mut separated = [(b',', "a.csv"), (b'\t', "a.tsv")].map(|(delimiter, name)| {
+        let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
+        writer.write_record(["id", "hypothesis", "premise"]).expect("memory");
+        for pair in &expected {
+            writer.write_record(["1", &pair.text_pair, &pair.text]).expect("memory");
+        }
+        (name, writer.into_inner().expect("memory"))
+    });
+    separated.reverse();
+    let server = RunningServer::start_with(&["--deep", &model]);
+    for (name, content) in separated.into_iter().chain([("a.jsonl", json.into_bytes())]) {
+        let (_folder, path) = file(name, &content);
+        let columns = [
+            "--text-column",
+            "premise",
+            "--pair-column",
+            "hypothesis",
+            "--json",
+            "--scores",
+        ];
+        let args = [&columns[..], &["--file", &path]].concat();
+        let here = finish(tandem().args(["predict", "--deep", &model]).args(&args), b"");
+        for output in [here, predict_by(&server, &args, b"")] {
+            let rows = json_lines(&output.success());
+            assert_eq!(rows.len(), expected.len(), "{name}");
+            for (row, pair) in rows.iter().zip(&expected) {
+                assert_eq!(
+                    (&row["text"], &row["text_pair"], &row["label"]),
+                    (
+                        &pair.text.as_str().into(),
+                        &pair.text_pair.as_str().into(),
+                        &pair.label.as_str().into()
+                    ),
+                    "{name}"
+                );
+                for score in row["scores"].as_array().expect("scores") {
+                    let right = pair.scores[score["label"].as_str().expect("a label")];
+                    let found = score["score"].as_f64().expect("a number");
+                    assert!((found - right).abs() < 1e-4, "{name}: {row} {:?}", pair.scores);
+                }
+            }
+        }
+    }
+    // A row without its second text is one bad row, and its line is told.
+    let (_folder, path) = file("a.jsonl", b"{\"text\": \"a\", \"b\": \"c\"}\n{\"text\": \"a\"}\n");
+    let args = [
+        "predict",
+        "--deep",
+        &model,
+        "--pair-column",
+        "b",
+        "--json",
+        "--file",
+        &path,
+    ];
+    let output = finish(tandem().args(args), b"");
+    assert_eq!(output.code, Some(1), "{output:?}");
+    let rows = json_lines(&output.stdout);
+    assert_eq!((&rows[0]["text_pair"], &rows[1]["line"]), (&"c".into(), &2.into()));
+    assert_eq!(rows[1]["error"], "there is no key `b`");
+}
+
 #[test]
 fn a_body_with_a_byte_order_mark_is_read_without_it() {
     let server = RunningServer::start(&[]);

@@ -168,11 +168,17 @@ fn told_of(canary: &pb::Canary) -> String {
         )
     };
     let (texts, differing) = (canary.compared_text_count, canary.differing_text_count);
-    format!(
-        "canary: version {} for {}% of the clients: {}, of the stable version {}; {differing} of {texts} compared texts \
-         got another label{}",
+    let clients = format!(
+        "canary: version {} for {}% of the clients",
         canary.version,
-        100.0 * canary.share,
+        100.0 * canary.share
+    );
+    let asked = |tally: &Option<pb::CanaryTally>| tally.as_ref().is_some_and(|tally| tally.request_count > 0);
+    if texts == 0 && !asked(&canary.canary) && !asked(&canary.stable) {
+        return format!("{clients}, which sent no requests yet");
+    }
+    format!(
+        "{clients}: {}, of the stable version {}; {differing} of {texts} compared texts got another label{}",
         tally(canary.canary),
         tally(canary.stable),
         // Without a ratio nothing was compared yet.

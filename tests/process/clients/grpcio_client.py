@@ -2,6 +2,7 @@
 
     grpcio_client.py classify ADDRESS   {"texts": [...], "route": "ROUTE_FAST"} on stdin, predictions as JSON on stdout
     grpcio_client.py manners ADDRESS    asserts
+    grpcio_client.py pauses ADDRESS     asserts; the key on stdin is good for one text a second
 """
 
 import json
@@ -132,6 +133,34 @@ def manners(channel):
         check(channel)
 
 
+def pauses(channel):
+    """grpc itself waits for the pause that a refusal tells, and calls again: the caller sees answers alone."""
+    stub = pb_grpc.PredictionServiceStub(channel)
+    key = ("authorization", f"Bearer {sys.stdin.read()}")
+    for _ in range(4):
+        request = pb.PredictRequest(texts=["재미있다"], route=pb.ROUTE_FAST)
+        answer = stub.Predict(request, timeout=BOUND_S, metadata=[key])
+        assert answer.predictions[0].label == "positive", answer
+
+
+# The usual wait is far too long, so that it is the told pause that makes a call succeed.
+RETRIES = {
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 3,
+                "initialBackoff": "600s",
+                "maxBackoff": "600s",
+                "backoffMultiplier": 1,
+                "retryableStatusCodes": ["RESOURCE_EXHAUSTED"],
+            },
+        }
+    ]
+}
+
+
 if __name__ == "__main__":
-    with grpc.insecure_channel(sys.argv[2]) as open_channel:
-        {"classify": classify, "manners": manners}[sys.argv[1]](open_channel)
+    options = [("grpc.service_config", json.dumps(RETRIES))] if sys.argv[1] == "pauses" else []
+    with grpc.insecure_channel(sys.argv[2], options) as open_channel:
+        {"classify": classify, "manners": manners, "pauses": pauses}[sys.argv[1]](open_channel)

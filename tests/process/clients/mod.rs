@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::command::{clean, finish};
+use crate::support::command::{clean, finish, tandem};
+use crate::support::models::{FAST_ONLY, FastModelCopy};
 use crate::support::reviews::reviews;
+use crate::support::server::free_ports;
 use crate::support::tools::{python, tool};
 use crate::support::{Finished, RunningServer, curl};
 
@@ -117,6 +119,25 @@ fn grpcio_with_generated_stubs_finds_its_calls_deadlines_errors_streams_health_a
     let server = RunningServer::start(&[]);
     let mut client = python("grpcio_client.py");
     finish(client.args(["manners", &server.grpc.to_string()]), b"").success();
+}
+
+#[test]
+fn grpcio_waits_for_the_pause_that_a_refusal_tells_and_its_next_try_succeeds() {
+    const KEY: &str = "slow-0123456789abcdef";
+    let models = FastModelCopy::new();
+    let mut command = tandem();
+    command.arg("serve").args(free_ports()).args(FAST_ONLY);
+    command.arg("--models").arg(models.repository());
+    command.env("TANDEM_TOKENS", format!("slow:{KEY} texts_per_second=1 burst=1"));
+    let server = RunningServer::spawn(command);
+    server.wait_ready();
+    let mut client = python("grpcio_client.py");
+    finish(client.args(["pauses", &server.grpc.to_string()]), KEY.as_bytes()).success();
+    // Its calls were refused, and nobody saw it.
+    let metrics = format!("http://{}/metrics", server.http());
+    let header = format!("authorization: Bearer {KEY}");
+    let metrics = finish(clean("curl").args(["--silent", "--header", &header, &metrics]), b"").success();
+    assert!(metrics.contains(r#"reason="RATE_LIMITED""#), "{metrics}");
 }
 
 #[test]
