@@ -185,6 +185,41 @@ fn a_server_of_its_own_is_compared_with_both_references() {
 }
 
 #[test]
+fn people_get_a_comparison_without_json() {
+    let models = root().join("models").display().to_string();
+    let asked = [
+        "--spawn",
+        "--models",
+        &models,
+        "--route",
+        "fast",
+        "--reference",
+        "onnx",
+        "--reference-batch",
+        "4",
+    ];
+    let short = [
+        "--rounds",
+        "1",
+        "--duration",
+        "50ms",
+        "--warm-up",
+        "0s",
+        "--fast-instances",
+        "1",
+    ];
+    let told = bench(&[&asked[..], &short].concat()).success();
+    assert!(
+        told.contains("\n1 round\nbare model: sentiment-fast@1; sessions 1, threads 1 each, batch 4, window 8\n"),
+        "{told}"
+    );
+    assert!(
+        !told.contains('{') && told.lines().all(|line| line.chars().count() <= 80),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_version_by_name_is_compared_with_itself_and_no_other_one() {
     let models = FastModelCopy::new();
     let repository = models.repository().display().to_string();
@@ -232,6 +267,10 @@ fn people_get_a_table() {
     assert_eq!(finished.stderr, "", "no progress bar off a terminal");
     let table = finished.success();
     assert!(table.contains("\u{1b}[1m") && !table.contains('\\'), "{table}");
+    assert!(
+        table.contains("processor time: server unknown; this client "),
+        "{table}"
+    );
     for part in [
         "sentiment-fast@1",
         "8 calls answered",

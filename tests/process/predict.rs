@@ -260,6 +260,13 @@ fn a_bad_row_has_its_line_and_the_others_their_answers_here_and_by_a_server() {
         assert!(error.contains("18000 bytes") && !error.contains("texts["), "{error}");
         assert_eq!(rows[152]["label"], "negative");
     }
+    // In a table each has one line, and the remedy is told once.
+    let output = predict_here(&[&args[..], &["--format", "table"]].concat(), b"");
+    let told = output.complaint().to_owned();
+    assert!(told.contains("; say the encoding with --encoding"), "{told}");
+    let rows: Vec<&str> = output.stdout.lines().filter(|line| line.starts_with("error")).collect();
+    assert!(rows[0].ends_with("line 151: byte 4 is no UTF-8"), "{rows:?}");
+    assert_eq!(rows.len(), 2, "{rows:?}");
 }
 
 #[test]

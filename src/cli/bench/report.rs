@@ -158,10 +158,14 @@ fn measured_table(measured: &Measured) -> Painted {
         rates.calls_per_second,
         rates.texts_per_second
     ));
+    let micros = |value: f64| format!("{value:.1} µs");
+    let server = match (rates.cpu_us_per_text, rates.cpu_us_per_call) {
+        (Some(text), Some(call)) => format!("{} a text, {} a call", micros(text), micros(call)),
+        // Whose process it is was not told, or nothing was answered.
+        _ => "unknown".to_owned(),
+    };
     out.push_line(&format!(
-        "processor time: server {} a text, {} a call; this client {}",
-        micros(rates.cpu_us_per_text),
-        micros(rates.cpu_us_per_call),
+        "processor time: server {server}; this client {}",
         measured
             .client_cpu_seconds
             .map_or("unknown".into(), |seconds| format!("{seconds:.2} s")),
@@ -258,7 +262,21 @@ fn comparison_table(comparison: &Comparison) -> Painted {
         ]);
     }
     let mut out = Painted::default();
-    out.push_line(&format!("{} rounds; {}", ours.len(), comparison.description));
+    out.push_line(&match ours.len() {
+        1 => "1 round".to_owned(),
+        rounds => format!("{rounds} rounds"),
+    });
+    if let Some(facts) = comparison.description.as_object() {
+        let fact = |name: &str| facts.get(name).map(Value::to_string).unwrap_or_default();
+        out.push_line(&format!(
+            "bare model: {}; sessions {}, threads {} each, batch {}, window {}",
+            fact("model").trim_matches('"'),
+            fact("sessions"),
+            fact("threads_a_session"),
+            fact("batch"),
+            fact("window"),
+        ));
+    }
     out.append(&table.painted());
     if let Some(added) = comparison.ratios.added_p50_ms {
         let singles = || comparison.reference_rounds.iter().filter_map(|round| round.single);
@@ -287,8 +305,4 @@ fn latency_row(name: String, summary: &LatencySummary) -> [String; 7] {
         millis(summary.p999_ms),
         millis(summary.max_ms),
     ]
-}
-
-fn micros(value: Option<f64>) -> String {
-    value.map_or("unknown".into(), |value| format!("{value:.1} µs"))
 }

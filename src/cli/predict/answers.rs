@@ -173,6 +173,8 @@ impl Writer {
             match &answer.outcome {
                 Err(error) => {
                     let line = answer.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+                    // Without the remedy, which the last line gives once.
+                    let error = error.split("; ").next().unwrap_or_default();
                     let mut cells = vec![Cell::styled("error", Style::Bad)];
                     cells.resize(names.len() - 1, Cell::default());
                     cells.push(Cell::styled(format!("{line}{error}"), Style::Bad));
