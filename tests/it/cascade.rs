@@ -91,15 +91,17 @@ async fn answers_come_in_order_by_the_tier_that_their_confidence_calls_for() {
     let alone = ask(&mut client, cascade(&texts, 0.0)).await;
     let mut confidences: Vec<f32> = alone.predictions.iter().map(|fast| fast.confidence).collect();
     confidences.sort_by(f32::total_cmp);
-    // Exactly as sure as one of the texts: that one stands.
-    let threshold = confidences[16];
+    // Between two of them: the same text in a batch of another size may be a last digit surer.
+    let above = confidences[17..].iter().find(|next| **next > confidences[16] + 1e-4);
+    let threshold = (confidences[16] + above.expect("they differ")) / 2.0;
     let answer = ask(&mut client, cascade(&texts, threshold)).await;
     let deep = ask(&mut client, cascade(&texts, 1.0)).await;
     assert_eq!(answer.predictions.len(), texts.len());
     for (at, found) in answer.predictions.iter().enumerate() {
         let (fast, deep) = (&alone.predictions[at], &deep.predictions[at]);
         if fast.confidence >= threshold {
-            assert_eq!(found, fast);
+            assert_eq!(found.label, fast.label);
+            assert!((found.confidence - fast.confidence).abs() < 1e-5, "{found:?}, {fast:?}");
             assert_eq!(found.decision(), pb::Decision::Confident);
             assert_eq!(found.tier(), pb::Tier::Fast);
         } else {
