@@ -134,20 +134,20 @@ impl PinBook {
         pins.models.get(model).cloned().unwrap_or_default()
     }
 
-    /// Changes a model's pins, and writes the file if they are now different. The error is for the operator: the change
-    /// holds, but a restart would lose it. Blocks. For one thread only, so that files are written in the order of the
-    /// changes.
-    pub fn change(&self, model: &str, change: impl FnOnce(&mut ModelPins)) -> Result<(), String> {
-        let before = self.all();
-        let mut pins = before.clone();
+    /// Changes a model's pins, for all who read them from now on; whether they are different now. Does not write the file.
+    pub fn change(&self, model: &str, change: impl FnOnce(&mut ModelPins)) -> bool {
+        let mut pins = self.pins.lock();
+        let before = pins.clone();
         change(pins.models.entry(model.to_owned()).or_default());
         pins.models.retain(|_, pins| *pins != ModelPins::default());
-        if pins == before {
-            return Ok(());
-        }
-        // Writing may be slow, so no lock is held: readers don't wait for it.
-        self.pins.lock().clone_from(&pins);
-        write(&self.file, &pins).map_err(|error| {
+        *pins != before
+    }
+
+    /// Writes the pins of this moment. The error is for the operator: the pins hold, but a restart would lose them. Blocks,
+    /// with no lock held, so that readers don't wait for a slow disk. For one thread only, so that an older state never
+    /// takes the place of a newer one.
+    pub fn write(&self) -> Result<(), String> {
+        write(&self.file, &self.all()).map_err(|error| {
             tracing::warn!(file = %self.file.display(), %error, "labels could not be written, a restart will not know them");
             format!("the labels could not be written ({error}): a restart will not know of this; see labels_file")
         })
@@ -195,8 +195,8 @@ mod tests {
         book.change("a", |pins| {
             pins.stable = Some("2".into());
             pins.canary = Some(canary.clone());
-        })
-        .expect("written");
+        });
+        book.write().expect("written");
         let read = Pins::read(&settings).expect("read");
         let again = PinBook::new(&settings, read).of("a");
         assert_eq!((again.stable.as_deref(), again.canary), (Some("2"), Some(canary)));
@@ -206,7 +206,12 @@ mod tests {
     fn a_file_that_can_not_be_written_is_a_warning_and_what_was_said_holds() {
         let folder = tempfile::tempdir().expect("a folder");
         let book = PinBook::new(&settings(&folder.path().join("no-such-folder")), Pins::default());
-        let warning = book.change("a", |pins| pins.stable = Some("2".into()));
+        assert!(book.change("a", |pins| pins.stable = Some("2".into())));
+        assert!(
+            !book.change("a", |pins| pins.stable = Some("2".into())),
+            "it is so already"
+        );
+        let warning = book.write();
         assert!(warning.expect_err("not written").contains("labels_file"));
         assert_eq!(book.of("a").stable.as_deref(), Some("2"));
     }

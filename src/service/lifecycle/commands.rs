@@ -12,10 +12,9 @@ use crate::error::{Error, Reason};
 use crate::model::ModelError;
 use crate::service::catalog::health::Health;
 use crate::service::catalog::model_version::ModelVersion;
-use crate::service::catalog::pins::RolledBack;
 
 /// The most commands that wait; callers with more wait for a place.
-const MOST_WAITING: usize = 64;
+pub const MOST_WAITING: usize = 64;
 /// How often a blocking caller looks for a free place.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -47,12 +46,8 @@ pub enum Command {
         /// Takes the result.
         reply: Reply<Result<Warning, Error>>,
     },
-    /// Record in the pins that a canary was rolled back.
-    NoteRollBack {
-        model: String,
-        /// The canary's version, and why.
-        rolled_back: RolledBack,
-    },
+    /// Write the pins, which a canary's task has changed.
+    WritePins,
 }
 
 /// The operations on the versions of a model. Each can be repeated: what already holds is left as it is.
@@ -91,7 +86,7 @@ impl Command {
             Command::Load { reply, .. } => reply(Ok(())),
             Command::Reload { reply } => reply(stopped()),
             Command::Operate { reply, .. } => reply(Err(draining())),
-            Command::Look | Command::NoteRollBack { .. } => {}
+            Command::Look | Command::WritePins => {}
         }
     }
 }
@@ -170,10 +165,9 @@ impl Commands {
             .unwrap_or_else(|_| Err(Error::new(Reason::Internal, "the operation ended without an answer")))
     }
 
-    /// Has a roll-back recorded in the pins.
-    pub async fn note_roll_back(&self, model: String, rolled_back: RolledBack) {
-        let command = Command::NoteRollBack { model, rolled_back };
-        if self.sender.send(command).await.is_err() {
+    /// Has the pins written.
+    pub async fn write_pins(&self) {
+        if self.sender.send(Command::WritePins).await.is_err() {
             tracing::error!("the server has stopped: a restart will not know of a roll-back");
         }
     }
@@ -201,4 +195,40 @@ fn stopped() -> Arc<ReloadReport> {
 
 fn draining() -> Error {
     Error::new(Reason::ServerDraining, "the server is shutting down")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+    use crate::service::catalog::Catalog;
+    use crate::service::catalog::store::CatalogStore;
+
+    #[tokio::test]
+    async fn a_bounded_number_of_commands_waits_and_looks_beyond_it_are_left_out() {
+        let catalog = Catalog::new(Vec::new(), &Settings::default()).expect("no models, no tasks");
+        let stop = CancellationToken::new();
+        let (commands, mut received) = Commands::new(Health::new(CatalogStore::new(catalog)), stop.clone());
+        for _ in 0..2 * MOST_WAITING {
+            commands.look();
+        }
+        let waits = commands.operate("a".into(), Operation::FollowNewest);
+        tokio::pin!(waits);
+        assert!(futures::poll!(&mut waits).is_pending(), "it waits for a place");
+        for _ in 0..MOST_WAITING {
+            assert!(matches!(received.try_recv(), Ok(Command::Look)));
+        }
+        assert!(futures::poll!(&mut waits).is_pending(), "it waits for its answer");
+        received.try_recv().expect("it has its place").refuse();
+        assert_eq!(waits.await.expect_err("too late").reason, Reason::ServerDraining);
+        assert!(
+            received.try_recv().is_err(),
+            "the looks that found no place are left out"
+        );
+        stop.cancel();
+        assert_eq!(
+            commands.reload().await.problem.as_deref(),
+            Some("the server is stopping")
+        );
+    }
 }

@@ -41,7 +41,7 @@ use super::inference::answer_cache::AnswerCache;
 use crate::config::Settings;
 use crate::error::Error;
 use crate::model::ModelError;
-use commands::{Command, Commands, Operation, Warning};
+use commands::{Command, Commands, MOST_WAITING, Operation, Warning};
 use load::SharedWorkers;
 use owner::Owner;
 use report::ReloadReport;
@@ -103,7 +103,7 @@ impl Lifecycle {
             })
             .map_err(StartError::Threads)?;
         Ok(Self {
-            supervision: supervision::Supervision::new(shared.clone(), commands.clone()),
+            supervision: supervision::Supervision::new(shared.clone(), pins.clone(), commands.clone()),
             commands,
             catalog: shared.catalog,
             pins,
@@ -180,14 +180,13 @@ impl Lifecycle {
 /// Runs commands until told to stop, or until every sender is gone.
 fn run(mut owner: Owner, mut commands: mpsc::Receiver<Command>, stop: &CancellationToken) {
     let runtime = Arc::clone(&owner.runtime);
-    // Commands taken from the channel that are still to be run.
+    // Commands taken from the channel that are still to be run, at most as many as wait in it.
     let mut taken = VecDeque::new();
     loop {
         let next = taken
             .pop_front()
             .or_else(|| runtime.block_on(next(&mut owner, &mut commands, stop)));
         let Some(command) = next else { break };
-        taken.extend(std::iter::from_fn(|| commands.try_recv().ok()));
         let owner = &mut owner;
         // After a panic the reply is dropped, which the caller that waits for it notices.
         let _ = catch_unwind(AssertUnwindSafe(|| match command {
@@ -198,6 +197,11 @@ fn run(mut owner: Owner, mut commands: mpsc::Receiver<Command>, stop: &Cancellat
             Command::Reload { reply } => {
                 // Everyone who asked before this reload begins gets its report.
                 let mut replies = vec![reply];
+                while taken.len() < MOST_WAITING
+                    && let Ok(waiting) = commands.try_recv()
+                {
+                    taken.push_back(waiting);
+                }
                 let others = std::mem::take(&mut taken);
                 for other in others {
                     match other {
@@ -215,19 +219,16 @@ fn run(mut owner: Owner, mut commands: mpsc::Receiver<Command>, stop: &Cancellat
                 operation,
                 reply,
             } => reply(rollout::operations::operate(owner, &model, operation)),
-            Command::NoteRollBack { model, rolled_back } => {
-                rollout::operations::note_roll_back(owner, &model, rolled_back);
-            }
+            // What could not be written is in the log.
+            Command::WritePins => drop(owner.pins.write()),
         }));
     }
     commands.close();
     taken.extend(std::iter::from_fn(|| commands.try_recv().ok()));
     for command in taken {
         match command {
-            // Recorded in the pins, so that a restart knows.
-            Command::NoteRollBack { model, rolled_back } => {
-                rollout::operations::note_roll_back(&mut owner, &model, rolled_back);
-            }
+            // So that a restart knows of the roll-back.
+            Command::WritePins => drop(owner.pins.write()),
             command => command.refuse(),
         }
     }

@@ -83,6 +83,6 @@ impl Owner {
     pub fn pin(&self, model: &str, change: impl FnOnce(&mut ModelPins)) -> Warning {
         let changed = self.pins.change(model, change);
         self.health.tell();
-        changed.err()
+        if changed { self.pins.write().err() } else { None }
     }
 }

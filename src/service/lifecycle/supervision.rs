@@ -14,17 +14,23 @@ use super::rollout::auto_rollback::look_after;
 use crate::service::catalog::canary::CanaryWatch;
 use crate::service::catalog::circuit_breaker::Finding;
 use crate::service::catalog::model_version::ModelVersion;
+use crate::service::catalog::pins::PinBook;
 use crate::service::catalog::versions::Versions;
 
 /// Watches canaries and failing versions.
 pub struct Supervision {
     handles: Handles,
+    pins: PinBook,
     commands: Commands,
 }
 
 impl Supervision {
-    pub fn new(handles: Handles, commands: Commands) -> Self {
-        Self { handles, commands }
+    pub fn new(handles: Handles, pins: PinBook, commands: Commands) -> Self {
+        Self {
+            handles,
+            pins,
+            commands,
+        }
     }
 
     /// Runs until `end`. All its tasks have ended when this returns.
@@ -60,8 +66,9 @@ impl Supervision {
                 continue;
             }
             known.push(Arc::downgrade(&canary.watch));
-            let (handles, commands) = (self.handles.clone(), self.commands.clone());
-            tasks.spawn(look_after(Arc::clone(&canary.watch), handles, commands, end.clone()));
+            let (handles, pins, commands) = (self.handles.clone(), self.pins.clone(), self.commands.clone());
+            let watch = Arc::clone(&canary.watch);
+            tasks.spawn(look_after(watch, handles, pins, commands, end.clone()));
         }
     }
 

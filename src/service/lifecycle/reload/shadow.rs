@@ -3,13 +3,11 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
 use crate::service::catalog::canary::verdict::{Compared, ComparisonBounds};
 use crate::service::catalog::model_version::ModelVersion;
 use crate::service::catalog::refusal::{Refusal, Stage};
 use crate::service::inference::loaded_model::LoadedModel;
-use crate::service::inference::texts::TextSubset;
+use crate::service::inference::mirror::Copies;
 use crate::service::lifecycle::candidate::Candidate;
 use crate::service::lifecycle::owner::Owner;
 use crate::service::lifecycle::version_comparison::{Failed, compare, counted};
@@ -42,7 +40,6 @@ pub fn try_beside(owner: &mut Owner, candidate: &Candidate) -> Result<(), Refusa
         }
         compared
     });
-    old.mirror.close();
     tracing::info!(
         model = candidate.name,
         version = candidate.version.version(),
@@ -62,14 +59,12 @@ async fn compare_all(
     compared: &mut Compared,
     old: &LoadedModel,
     new: &LoadedModel,
-    mut copies: mpsc::Receiver<TextSubset>,
+    mut copies: Copies,
     wanted: usize,
     bounds: &ComparisonBounds,
 ) {
     while compared.texts < wanted as u64 {
-        let Some(texts) = copies.recv().await else {
-            return;
-        };
+        let texts = copies.next().await;
         compared.add(counted(&compare(old, new, texts).await, bounds, Failed::Differs));
     }
 }

@@ -11,7 +11,7 @@ use crate::service::catalog::canary::CanaryWatch;
 use crate::service::catalog::canary::verdict::{Fault, Seen, Tally};
 use crate::service::catalog::circuit_breaker::{Finding, REST};
 use crate::service::catalog::model_version::{ModelState, ModelVersion};
-use crate::service::catalog::pins::RolledBack;
+use crate::service::catalog::pins::{PinBook, RolledBack};
 use crate::service::lifecycle::commands::Commands;
 use crate::service::lifecycle::examination::examine;
 use crate::service::lifecycle::owner::Handles;
@@ -20,20 +20,21 @@ use crate::service::lifecycle::owner::Handles;
 type Examination<'a> = Pin<Box<dyn Future<Output = (Finding, String)> + Send + 'a>>;
 
 /// Watches a canary until it has ended, or until `end`.
-pub async fn look_after(watch: Arc<CanaryWatch>, handles: Handles, commands: Commands, end: CancellationToken) {
+pub async fn look_after(
+    watch: Arc<CanaryWatch>,
+    handles: Handles,
+    pins: PinBook,
+    commands: Commands,
+    end: CancellationToken,
+) {
     let fault = tokio::select! {
         fault = decide(&watch, &handles) => fault,
         () = watch.over() => None,
         () = end.cancelled() => None,
     };
-    if let Some(canary) = handles.catalog.load().version(&watch.model, &watch.version)
-        && let Some(loaded) = canary.loaded()
-    {
-        loaded.mirror.close();
-    }
     // A roll-back that has begun is finished, even after `end`.
-    if let Some((fault, why)) = fault {
-        roll_back(&watch, &handles, &commands, fault, why).await;
+    if let Some(fault) = fault {
+        roll_back(&watch, &handles, &pins, &commands, fault).await;
     }
 }
 
@@ -116,7 +117,13 @@ async fn pending_or<F: Future + Unpin>(future: Option<&mut F>) -> F::Output {
 
 /// Ends a canary that did badly: from now on only requests that name it get it. Only an operator can make it the canary
 /// again.
-async fn roll_back(watch: &CanaryWatch, handles: &Handles, commands: &Commands, fault: Fault, why: String) {
+async fn roll_back(
+    watch: &CanaryWatch,
+    handles: &Handles,
+    pins: &PinBook,
+    commands: &Commands,
+    (fault, why): (Fault, String),
+) {
     if !watch.end() {
         return;
     }
@@ -135,10 +142,12 @@ async fn roll_back(watch: &CanaryWatch, handles: &Handles, commands: &Commands, 
         "the canary was rolled back"
     );
     handles.metrics.versions().canary_rolled_back(model, fault_name);
-    handles.health.tell();
     let rolled_back = RolledBack {
         version: version.clone(),
         reason: why,
     };
-    commands.note_roll_back(model.clone(), rolled_back).await;
+    pins.change(model, |pins| pins.roll_back(rolled_back));
+    handles.health.tell();
+    // Those who ask are told at once. The file follows the commands that are under way.
+    commands.write_pins().await;
 }

@@ -10,7 +10,8 @@ use crate::service::lifecycle::version_comparison::{Failed, compare, counted};
 pub async fn compare_all(watch: &CanaryWatch, canary: &ModelVersion, catalog: &CatalogStore) {
     let Some(canary) = canary.loaded() else { return };
     let mut copies = canary.mirror.open();
-    while let Some(texts) = copies.recv().await {
+    loop {
+        let texts = copies.next().await;
         let stable = catalog.load().stable(&watch.model).and_then(|stable| stable.loaded());
         let Some(stable) = stable else { continue };
         let compared = compare(&stable, &canary, texts).await;

@@ -33,12 +33,6 @@ pub fn operate(owner: &mut Owner, name: &str, operation: Operation) -> Result<Wa
     }
 }
 
-/// Records in the pins that a canary was rolled back. A canary that was set since stays.
-pub fn note_roll_back(owner: &mut Owner, name: &str, rolled_back: RolledBack) {
-    // A file that can't be written is in the log.
-    let _ = owner.pin(name, |pins| pins.roll_back(rolled_back));
-}
-
 /// The version that a roll-back of the stable version goes to: the one that was stable before it, or else the one
 /// before it in the repository.
 pub fn previous_version(name: &str, catalog: &Catalog, pins: &PinBook, settings: &Settings) -> Option<String> {
