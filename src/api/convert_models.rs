@@ -143,6 +143,7 @@ fn preprocessing(manifest: &Manifest) -> pb::Preprocessing {
             min_ngram_length: count(settings.min_n),
             max_ngram_length: count(settings.max_n),
             bucket_count: settings.buckets.into(),
+            max_ngram_word_count: count(settings.max_words),
         }),
         Preprocess::Tokenizer(settings) => Kind::Tokenizer(pb::TokenizerPreprocessing {
             max_token_count: count(settings.max_tokens),

@@ -1,10 +1,12 @@
-"""Hashed n-grams of code points: from texts to the sorted, distinct bucket ids of each row.
+"""Hashed n-grams of code points and words: from texts to the sorted, distinct bucket ids of each row.
 
 `encode` is the plain definition, one text at a time; `encode_all` does the same for a corpus
 with numpy. The server's own preprocessing must give the very same ids: the tests of both
 read tests/data/ngrams.jsonl.
 """
 
+import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,6 +17,11 @@ from tqdm import tqdm
 from .text import fold
 
 _FNV_OFFSET, _FNV_PRIME, _MASK = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
+_WORD_OFFSET = 0x9747B28C
+# What stands between words: ASCII signs, and the blocks that hold punctuation.
+_SEPARATORS = re.compile(
+    "[\x00-/:-@[-`{-\x7f\x80-\xbf\u2000-\u206f\u3000-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]"
+)
 
 
 class Rows(NamedTuple):
@@ -32,6 +39,7 @@ class NGrams:
     max_n: int = 4
     buckets: int = 1 << 20
     max_code_points: int = 256
+    max_words: int = 0
 
     def prepared(self, text: str) -> tuple[str, bool]:
         """The folded text between two spaces, and whether it was cut."""
@@ -47,10 +55,16 @@ class NGrams:
             for n in range(self.min_n, self.max_n + 1)
             for start in range(len(points) - n + 1)
         }
+        words = _SEPARATORS.sub(" ", prepared).split(" ")
+        words = [[ord(character) for character in word] for word in words if word]
+        for start in range(len(words)):
+            grams = itertools.accumulate(words[start : start + self.max_words], lambda gram, word: [*gram, 0x20, *word])
+            ids |= {hash_points(gram, _WORD_OFFSET) & (self.buckets - 1) for gram in grams}
         return sorted(ids), truncated
 
     def encode_all(self, texts: Sequence[str], chunk: int = 50_000) -> Rows:
-        """The same for a corpus."""
+        """The same for a corpus, without words."""
+        assert not self.max_words
         starts = range(0, len(texts), chunk)
         parts = [self._encode_chunk(texts[start : start + chunk]) for start in tqdm(starts, desc="n-grams")]
         lengths = np.concatenate([lengths for lengths, _ in parts])
@@ -79,9 +93,9 @@ class NGrams:
         return lengths, (distinct & np.uint64(_MASK)).astype(np.int32)
 
 
-def hash_points(points: Sequence[int]) -> int:
+def hash_points(points: Sequence[int], offset: int = _FNV_OFFSET) -> int:
     """FNV-1a over whole code points in 32 bits, then murmur3's final mix."""
-    value = _FNV_OFFSET
+    value = offset
     for point in points:
         value = ((value ^ point) * _FNV_PRIME) & _MASK
     value ^= value >> 16

@@ -61,7 +61,9 @@ class Hashing(unittest.TestCase):
         vectors = read_jsonl(VECTORS)
         self.assertGreaterEqual(len(vectors), 40)
         for vector in vectors:
-            self.assertEqual(NGrams().encode(vector["text"])[0], vector["ids"], repr(vector["text"][:30]))
+            text = vector["text"]
+            self.assertEqual(NGrams().encode(text)[0], vector["ids"], repr(text[:30]))
+            self.assertEqual(NGrams(max_words=2).encode(text)[0], vector["ids_with_words"], repr(text[:30]))
 
 
 if __name__ == "__main__":

@@ -93,6 +93,9 @@ impl Manifest {
                 if settings.min_n < 1 || settings.max_n < settings.min_n || settings.max_n > 8 {
                     return Err("preprocess.min_n and max_n must satisfy 1 <= min_n <= max_n <= 8".into());
                 }
+                if settings.max_words > MOST_WORDS {
+                    return Err(format!("preprocess.max_words must be at most {MOST_WORDS}"));
+                }
                 if !(1..=65_536).contains(&settings.max_code_points) {
                     return Err("preprocess.max_code_points must be from 1 to 65536".into());
                 }
@@ -147,6 +150,8 @@ impl Manifest {
     }
 }
 
+/// The most words of one n-gram.
+const MOST_WORDS: usize = 4;
 /// The most bytes of a text that a manifest may let a model read.
 const MOST_TEXT_BYTES: usize = 16 << 20;
 

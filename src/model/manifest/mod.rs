@@ -213,6 +213,9 @@ pub struct HashedNgrams {
     pub min_n: usize,
     /// The length of the longest n-gram, in code points.
     pub max_n: usize,
+    /// The length of the longest n-gram of words, in words; 0 for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub max_words: usize,
     /// The number of buckets that n-grams are hashed into; a power of two.
     pub buckets: u32,
 }
@@ -342,8 +345,15 @@ impl HashedNgrams {
     /// The most n-grams of the longest text that is read: `length - n + 1` for each n.
     pub fn max_feature_count(&self) -> usize {
         let length = self.max_code_points + 2;
-        (self.min_n..=self.max_n).map(|n| (length + 1).saturating_sub(n)).sum()
+        let of_code_points: usize = (self.min_n..=self.max_n).map(|n| (length + 1).saturating_sub(n)).sum();
+        // The shortest word is one code point, and something stands between two words.
+        of_code_points + self.max_words * self.max_code_points.div_ceil(2)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// Whether `value` may name a model, a version or a task.

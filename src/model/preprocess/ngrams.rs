@@ -1,7 +1,7 @@
-//! Hashed n-grams of code points: the features of the fast model.
+//! Hashed n-grams of code points and of words: the features of the fast model.
 //!
-//! Must give the ids that training gives, for every text: `training/tandem_training/features.py` is the same algorithm,
-//! and `tests/data/ngrams.jsonl` tests both. Keeps the place in the original text of each feature.
+//! `tandem train` and the server both call this. `training/tandem_training/features.py` is the same algorithm, written
+//! a second time, and `tests/data/ngrams.jsonl` tests both. Keeps the place in the original text of each feature.
 
 use std::ops::Range;
 
@@ -117,10 +117,52 @@ impl NgramExtractor {
                 }
             }
         }
+        if self.settings.max_words > 0 {
+            self.for_each_ngram_of_words(folded, &mut each);
+        }
+    }
+
+    fn for_each_ngram_of_words<'a>(
+        &self,
+        folded: &'a [FoldedChar],
+        each: &mut impl FnMut(u32, &'a FoldedChar, &'a FoldedChar),
+    ) {
+        let mask = self.settings.buckets - 1;
+        let is_end = |folded: &FoldedChar| is_between_words(folded.value);
+        let words: Vec<&[FoldedChar]> = folded.split(is_end).filter(|word| !word.is_empty()).collect();
+        for (start, first) in words.iter().enumerate() {
+            let mut hash = WORD_OFFSET;
+            for (at, word) in words[start..].iter().take(self.settings.max_words).enumerate() {
+                let space = (at > 0).then_some(' ');
+                for value in space.into_iter().chain(word.iter().map(|folded| folded.value)) {
+                    hash = (hash ^ u32::from(value)).wrapping_mul(FNV_PRIME);
+                }
+                each(mix(hash) & mask, &first[0], &word[word.len() - 1]);
+            }
+        }
+    }
+}
+
+/// Whether a code point separates words: a space, or a sign of the blocks that hold punctuation. By ranges, so that any
+/// language can say the same.
+fn is_between_words(value: char) -> bool {
+    match value {
+        value if value.is_ascii() => !value.is_ascii_alphanumeric(),
+        // Latin-1 signs, General Punctuation, CJK Symbols and Punctuation, full-width signs.
+        '\u{80}'..='\u{BF}'
+        | '\u{2000}'..='\u{206F}'
+        | '\u{3000}'..='\u{303F}'
+        | '\u{FF01}'..='\u{FF0F}'
+        | '\u{FF1A}'..='\u{FF20}'
+        | '\u{FF3B}'..='\u{FF40}'
+        | '\u{FF5B}'..='\u{FF65}' => true,
+        _ => false,
     }
 }
 
 const FNV_OFFSET: u32 = 0x811C_9DC5;
+/// Where the hash of words starts, so that the word `card` and the four code points are two features.
+const WORD_OFFSET: u32 = 0x9747_B28C;
 const FNV_PRIME: u32 = 0x0100_0193;
 
 /// The final step of MurmurHash3: FNV-1a alone spreads the low bits of short n-grams poorly.
@@ -311,6 +353,7 @@ mod tests {
             max_code_points: 256,
             min_n: 1,
             max_n: 4,
+            max_words: 0,
             buckets: 1 << 20,
         });
         let text = "  \u{1112}\u{1161}\u{11AB}  글";
@@ -336,6 +379,7 @@ mod tests {
             max_code_points: 2,
             min_n: 1,
             max_n: 2,
+            max_words: 0,
             buckets: 1 << 10,
         });
         let end = extractor.encode("abc", Truncation::End).expect("cut");
