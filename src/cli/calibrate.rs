@@ -1,6 +1,6 @@
 //! `tandem calibrate`: measures a cascade on labelled texts and writes the chosen point where the next start finds it.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::calibration_report::Report;
 use super::config_args::ConfigArgs;
+use super::dataset_args::DatasetArgs;
 use super::exit::Exit;
+use super::out_place;
 use super::outcome::{Outcome, failure};
 use super::output::{complain, fail};
-use super::read_args::ReadArgs;
 use crate::config::Settings;
 use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::curve::{self, Fitted, Judged, Point};
@@ -19,8 +20,7 @@ use crate::offline::calibration::interval::Interval;
 use crate::offline::calibration::measure::{self, Said};
 use crate::offline::calibration::target::{AccuracyTarget, Target, choose};
 use crate::offline::calibration::{ROUNDS, Sample, fit};
-use crate::offline::labelled::{self, Labelled, LabelledTexts, Meanings, in_fit_half};
-use crate::offline::reader::Columns;
+use crate::offline::dataset::{Dataset, fold_of};
 use crate::service::catalog::cascade_calibration::{BlendWeights, file_of};
 use crate::service::lifecycle::start::open_catalog;
 
@@ -40,18 +40,9 @@ pub struct CalibrateArgs {
     /// The task [default: the only task]
     #[arg(long, value_name = "TASK", default_value = "", hide_default_value = true)]
     task: String,
-    /// How the file is read.
+    /// How the file is read, and what the labels in it mean.
     #[command(flatten)]
-    reading: ReadArgs,
-    /// The column, or key, of the label
-    #[arg(long, value_name = "NAME", default_value = "label")]
-    label_column: String,
-    /// What a value of the label column means, if it is neither a label's name nor its place from 0; may be repeated
-    #[arg(long, value_name = "VALUE=LABEL", value_parser = meaning)]
-    map: Vec<(String, String)>,
-    /// Leave rows without a label out
-    #[arg(long)]
-    skip_unlabelled: bool,
+    labelled: DatasetArgs,
     /// The cheapest point with this accuracy: 0.895, 89.5%, or against the deep model's: deep, deep-0.2pt [default: deep-0.2pt]
     #[arg(long, value_name = "ACCURACY", group = "target", allow_hyphen_values = true)]
     target_accuracy: Option<AccuracyTarget>,
@@ -75,11 +66,6 @@ pub struct CalibrateArgs {
     config: ConfigArgs,
 }
 
-fn meaning(text: &str) -> Result<(String, String), String> {
-    let (value, label) = text.split_once('=').ok_or("write VALUE=LABEL")?;
-    Ok((value.to_owned(), label.to_owned()))
-}
-
 fn usage<E: ToString>(error: E) -> (String, Exit) {
     (error.to_string(), Exit::Usage)
 }
@@ -99,24 +85,25 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
     let labels = &deep.manifest.labels;
     let out = args.out.clone().unwrap_or_else(|| usual_place(&settings, &task));
     if !args.dry_run {
-        check_place(&out)?;
+        out_place::check_file(&out, "the calibration").map_err(usage)?;
     }
-    let texts = read(args, labels)?;
+    let dataset = read(args, labels)?;
+    let all: Vec<Labelled> = (0..dataset.len()).filter_map(|at| labelled(&dataset, at)).collect();
     let halves = |texts: &[Labelled]| -> Outcome<Option<String>> {
-        let (fitting, measuring) = texts.iter().partition(|text| in_fit_half(&text.text, args.seed));
+        let (fitting, measuring) = texts.iter().partition(|text| text.is_fitted_on(args.seed));
         check_halves([fitting, measuring], labels)
     };
-    let absent = halves(&texts)?;
+    let absent = halves(&all)?;
     if let Some(absent) = absent {
         complain(&format!("warning: {absent}"));
     }
-    let samples = measure(&texts, &fast, &deep, settings.intra_threads)?;
-    let (texts, samples) = answered(texts, samples);
+    let samples = measure(&dataset, &all, &fast, &deep, settings.intra_threads)?;
+    let (texts, samples) = answered(all, samples);
     halves(&texts)?;
     let half = |wanted: bool| -> Vec<&Sample> {
         let pairs = texts.iter().zip(&samples);
         pairs
-            .filter(|(text, _)| in_fit_half(&text.text, args.seed) == wanted)
+            .filter(|(text, _)| text.is_fitted_on(args.seed) == wanted)
             .map(|(_, sample)| sample)
             .collect()
     };
@@ -218,62 +205,50 @@ fn usual_place(settings: &Settings, task: &str) -> PathBuf {
     configured.unwrap_or_else(|| file_of(&settings.models, task))
 }
 
-fn read(args: &CalibrateArgs, labels: &[String]) -> Outcome<Vec<Labelled>> {
-    let map: BTreeMap<String, String> = args.map.iter().cloned().collect();
-    let columns = Columns {
-        text: args.reading.text_column.clone(),
-        pair: None,
-        label: Some(args.label_column.clone()),
-    };
-    let meanings = Meanings {
-        labels,
-        map: &map,
-        skip_unlabelled: args.skip_unlabelled,
-    };
-    let of_file = |told: &str| format!("{}: {told}", args.file.display());
-    let LabelledTexts { texts, notes } = labelled::read(&args.file, &args.reading.options(), columns, &meanings)
-        .map_err(|problem| usage(of_file(&problem)))?;
-    for note in &notes {
-        complain(&of_file(note));
-    }
-    Ok(texts)
+/// A text whose label is known.
+struct Labelled {
+    /// Its place in the dataset.
+    at: usize,
+    group: u64,
+    /// The right label, in the order of the dataset's labels.
+    label: usize,
 }
 
-/// Fails now if the files could not be written after all the measuring.
-fn check_place(out: &Path) -> Outcome<()> {
-    let folder = match out.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let problem = |problem: &dyn std::fmt::Display| {
-        usage(format!(
-            "{}: the calibration can't be written there: {problem}; name another place with --out, or write none with --dry-run",
-            folder.display()
-        ))
-    };
-    if !folder.is_dir() {
-        return Err(problem(&"no such folder"));
+impl Labelled {
+    /// Whether it is in the half to fit on, and not in the half to measure on. Equal texts are in the same half.
+    fn is_fitted_on(&self, seed: u64) -> bool {
+        fold_of(self.group, seed, 2) == 0
     }
-    if out.is_dir() {
-        return Err(usage(format!(
-            "--out: {} is a folder, it must be a file",
-            out.display()
-        )));
+}
+
+fn labelled(dataset: &Dataset, at: usize) -> Option<Labelled> {
+    let example = &dataset.examples[at];
+    let label = example.target.top()?;
+    Some(Labelled {
+        at,
+        group: example.group,
+        label,
+    })
+}
+
+fn read(args: &CalibrateArgs, labels: &[String]) -> Outcome<Dataset> {
+    let columns = args.labelled.columns();
+    if columns.multi_label {
+        return Err(usage("--multi-label: in a task with a cascade one label is right"));
     }
-    // The only sure way to know whether files can be made is to make one. It is removed at once.
-    let trial = folder.join(format!(".tandem-{}", std::process::id()));
-    std::fs::write(&trial, "").map_err(|error| problem(&error))?;
-    std::fs::remove_file(&trial).map_err(|error| problem(&error))
+    args.labelled.read(&args.file, &columns, Some(labels)).map_err(usage)
 }
 
 /// Runs both models on every text.
 fn measure(
+    dataset: &Dataset,
     texts: &[Labelled],
     fast: &VerifiedModel,
     deep: &VerifiedModel,
     intra_threads: usize,
 ) -> Outcome<Vec<Option<Sample>>> {
-    let only: Vec<&str> = texts.iter().map(|text| text.text.as_str()).collect();
+    let only: Vec<Cow<'_, str>> = texts.iter().map(|text| dataset.text(text.at)).collect();
+    let only: Vec<&str> = only.iter().map(AsRef::as_ref).collect();
     let bar = progress(measure::runs(only.len()));
     let said = measure::run([fast, deep], &only, intra_threads, |runs| bar.inc(runs as u64));
     bar.finish_and_clear();

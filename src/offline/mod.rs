@@ -1,9 +1,9 @@
 //! Files of texts, for the commands that read them: `tandem predict`, `bench` and `calibrate`. No request passes
 //! through here.
 //!
-//! In reading order: [`reader`] (rows of a file) → [`labelled`] (texts with their labels) → [`calibration`] (a cascade
+//! In reading order: [`reader`] (rows of a file) → [`dataset`] (texts with their labels) → [`calibration`] (a cascade
 //! measured on them).
 
 pub mod calibration;
-pub mod labelled;
+pub mod dataset;
 pub mod reader;

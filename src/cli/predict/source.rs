@@ -30,7 +30,7 @@ impl Source {
         let columns = Columns {
             text: args.reading.text_column.clone(),
             pair: args.pair_column.clone(),
-            label: None,
+            ..Columns::default()
         };
         let options = args.reading.options();
         let (rows, name) = match &args.file {
@@ -60,7 +60,7 @@ impl Source {
         let given = args.texts.iter().enumerate().map(|(at, text)| Fields {
             text: text.clone(),
             pair: args.pair.get(at).cloned(),
-            label: None,
+            others: Vec::new(),
         });
         Ok(Self::Given(given.collect::<Vec<_>>().into_iter()))
     }

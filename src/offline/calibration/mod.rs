@@ -1,6 +1,6 @@
 //! Calibrating a cascade: runs both models on labelled texts, fits on one half of them, and measures on the other.
 //!
-//! Knows no server: models run in this process. In reading order: [`crate::offline::labelled`] (the texts) →
+//! Knows no server: models run in this process. In reading order: [`crate::offline::dataset`] (the texts) →
 //! [`measure`] (what both models answer, and what it costs) → [`fit`] (temperatures, blend) → [`curve`] (figures with
 //! an [`interval`] each), [`recall`] (of each label) → [`target`] (the threshold that the operator wants) → [`plot`]
 //! (the curve as SVG).

@@ -1,10 +1,11 @@
 //! The one reader of files of texts: plain lines, TSV, CSV and JSON Lines.
 //!
 //! In reading order: [`encoding`] (which one a file has) → [`lines`] (its lines, with their numbers) → [`separated`]
-//! (records of TSV and CSV). Reads as it goes, so what it holds at a time is bounded. A row that can't be read is an
-//! error with the number of its line, and the reader goes on after it.
+//! (records of TSV and CSV) → [`fields`] (of a row). Reads as it goes, so what it holds at a time is bounded. A row that
+//! can't be read is an error with the number of its line, and the reader goes on after it.
 
 pub mod encoding;
+pub mod fields;
 pub mod lines;
 pub mod separated;
 
@@ -13,11 +14,12 @@ use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 use encoding_rs::Encoding;
-use serde_json::Value;
 
 use encoding::Detector;
-use lines::{Lines, TEXT_BOUND};
-use separated::{Dialect, Header, Separated};
+pub use fields::{Columns, Fields};
+use fields::{Places, bounded, of_object, of_record, places};
+use lines::Lines;
+use separated::{Dialect, Separated};
 
 /// How many bytes of a stream are looked at before it is read. A file is looked at as a whole.
 const SAMPLE: u64 = 1 << 20;
@@ -25,8 +27,6 @@ const SAMPLE: u64 = 1 << 20;
 const MOST_HELD: usize = 2_000_000;
 /// The most bytes of a file whose texts are held.
 const MOST_BYTES_HELD: u64 = 1 << 30;
-/// The columns and keys that hold the text where nobody names one: the first of these that is there.
-const USUAL: [&str; 2] = ["text", "document"];
 
 /// How a file is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -65,27 +65,6 @@ pub struct Options {
     pub encoding: Option<&'static Encoding>,
 }
 
-/// The columns, or keys, to read. A file of lines has none.
-#[derive(Clone, Debug, Default)]
-pub struct Columns {
-    /// The column of the text; if absent, `text` or else `document`.
-    pub text: Option<String>,
-    /// The column of the second text of a pair.
-    pub pair: Option<String>,
-    /// The column of the label.
-    pub label: Option<String>,
-}
-
-/// The fields of one row.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fields {
-    pub text: String,
-    /// The second text of a pair, if a column was named for it.
-    pub pair: Option<String>,
-    /// The label, if a column was named for it and it is not empty.
-    pub label: Option<String>,
-}
-
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -100,6 +79,8 @@ pub struct Rows {
     kind: Kind,
     columns: Columns,
     notes: Vec<String>,
+    /// The names of the columns, or the keys of the first JSON object.
+    names: String,
     size: Option<u64>,
 }
 
@@ -107,13 +88,6 @@ enum Kind {
     Lines(Lines),
     Objects(Lines),
     Separated(Box<Separated>, Places),
-}
-
-/// The indices of the columns to read.
-struct Places {
-    text: usize,
-    pair: Option<usize>,
-    label: Option<usize>,
 }
 
 impl Rows {
@@ -203,9 +177,10 @@ impl Rows {
         if format == Format::Jsonl && detector.first_byte() == Some(b'[') {
             return Err("is one JSON array; make it one object a line: jq -c '.[]' FILE > FILE.jsonl".to_owned());
         }
-        let named = [&columns.text, &columns.pair, &columns.label];
+        let named = columns.text.is_some() || columns.pair.is_some() || !columns.others.is_empty();
+        let mut names = String::new();
         let kind = match format {
-            Format::Lines if named.into_iter().any(Option::is_some) => {
+            Format::Lines if named => {
                 return Err(
                     "is read as one text a line, without columns; --input-format tsv, csv or jsonl reads them"
                         .to_owned(),
@@ -236,6 +211,7 @@ impl Rows {
                 if format == Format::Csv && separated.delimiter() != ',' {
                     notes.push(format!("columns are separated by {:?}", separated.delimiter()));
                 }
+                names = header.names();
                 let places = places(&header, &columns)?;
                 Kind::Separated(Box::new(separated), places)
             }
@@ -244,6 +220,7 @@ impl Rows {
             kind,
             columns,
             notes,
+            names,
             size: None,
         })
     }
@@ -256,6 +233,12 @@ impl Rows {
     /// The size of the file in bytes; `None` for a stream.
     pub fn size(&self) -> Option<u64> {
         self.size
+    }
+
+    /// The names of the columns for a message, cut short where they are many; of JSON Lines the keys of the first object
+    /// that was read.
+    pub fn names(&self) -> &str {
+        &self.names
     }
 
     /// Checks that `count` texts, all that were read so far, may be held at a time. The error is a part of a line.
@@ -300,7 +283,9 @@ impl Iterator for Rows {
                         break line.map(|line| {
                             line.map(|line| Row {
                                 line: line.number,
-                                fields: line.text.and_then(|text| of_object(&text, &self.columns)),
+                                fields: line
+                                    .text
+                                    .and_then(|text| of_object(&text, &self.columns, &mut self.names)),
                             })
                         });
                     }
@@ -318,70 +303,6 @@ impl Iterator for Rows {
             ..row
         }))
     }
-}
-
-/// Refuses a row with a text that is over the bound.
-fn bounded(fields: Fields) -> Result<Fields, String> {
-    let longest = fields.text.len().max(fields.pair.as_ref().map_or(0, String::len));
-    if longest > TEXT_BOUND {
-        return Err(format!("the text has {longest} bytes, more than {TEXT_BOUND}"));
-    }
-    Ok(fields)
-}
-
-fn places(header: &Header, columns: &Columns) -> Result<Places, String> {
-    let text = match &columns.text {
-        Some(name) => header.place(name)?,
-        None => USUAL.iter().find_map(|name| header.find(name)).ok_or_else(|| {
-            let found = header.names();
-            format!("there is no column `text` or `document`; there are: {found}; name one with --text-column")
-        })?,
-    };
-    let named = |name: &Option<String>| name.as_deref().map(|name| header.place(name)).transpose();
-    Ok(Places {
-        text,
-        pair: named(&columns.pair)?,
-        label: named(&columns.label)?,
-    })
-}
-
-fn of_record(fields: &csv::StringRecord, places: &Places) -> Fields {
-    let field = |at: usize| fields.get(at).unwrap_or_default().to_owned();
-    Fields {
-        text: field(places.text),
-        pair: places.pair.map(field),
-        label: places.label.map(field).filter(|label| !label.trim().is_empty()),
-    }
-}
-
-fn of_object(line: &str, columns: &Columns) -> Result<Fields, String> {
-    // The message names the place in the line, and always says line 1.
-    let told = |error: serde_json::Error| error.to_string().replace(" at line 1 column ", " at byte ");
-    let object: serde_json::Map<String, Value> = serde_json::from_str(line).map_err(told)?;
-    let string = |name: &str| match object.get(name) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(_) => Err(format!("`{name}` is not a string")),
-        None => Err(format!("there is no key `{name}`")),
-    };
-    let text = match &columns.text {
-        Some(name) => string(name)?,
-        None => match USUAL.iter().find(|name| object.contains_key(**name)) {
-            Some(name) => string(name)?,
-            None => return Err("there is no key `text` or `document`; name one with --text-column".to_owned()),
-        },
-    };
-    let label = match columns.label.as_deref().map(|name| (name, object.get(name))) {
-        None | Some((_, Some(Value::Null))) => None,
-        Some((_, Some(Value::String(label)))) => Some(label.clone()).filter(|label| !label.trim().is_empty()),
-        Some((_, Some(value @ (Value::Number(_) | Value::Bool(_))))) => Some(value.to_string()),
-        Some((name, Some(_))) => return Err(format!("`{name}` is neither a string nor a number")),
-        Some((name, None)) => return Err(format!("there is no key `{name}`")),
-    };
-    Ok(Fields {
-        text,
-        pair: columns.pair.as_deref().map(string).transpose()?,
-        label,
-    })
 }
 
 #[cfg(test)]

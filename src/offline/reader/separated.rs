@@ -40,14 +40,19 @@ impl Header {
 
     /// All names, cut short where they are many: in a file without a header they are texts.
     pub fn names(&self) -> String {
-        let names: Vec<String> = self.0.iter().map(|name| name.chars().take(40).collect()).collect();
-        let more = names.len().saturating_sub(20);
-        let shown = names[..names.len() - more].join(", ");
-        if more > 0 {
-            format!("{shown} and {more} more")
-        } else {
-            shown
-        }
+        listed(self.0.iter())
+    }
+}
+
+/// Names for a message, cut short where they are many.
+pub fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<String> = names.map(|name| name.chars().take(40).collect()).collect();
+    let more = names.len().saturating_sub(20);
+    let shown = names[..names.len() - more].join(", ");
+    if more > 0 {
+        format!("{shown} and {more} more")
+    } else {
+        shown
     }
 }
 

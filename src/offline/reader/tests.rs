@@ -184,14 +184,14 @@ fn columns_are_found_by_name_and_those_that_are_there_are_named() {
     let columns = Columns {
         text: Some("premise".to_owned()),
         pair: Some("Hypothesis".to_owned()),
-        label: Some("gold".to_owned()),
+        others: vec!["gold".to_owned()],
     };
     let csv = b"sep=;\npremise;hypothesis;gold\na;b;1\n";
     let (rows, _) = rows_of("a.csv", csv, &Options::default(), &columns).expect("opened");
     let expected = Fields {
         text: "a".to_owned(),
         pair: Some("b".to_owned()),
-        label: Some("1".to_owned()),
+        others: vec!["1".into()],
     };
     assert_eq!(
         rows[0],

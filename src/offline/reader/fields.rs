@@ -1,0 +1,107 @@
+//! The fields of a row, taken from the record or the JSON object that it is in the file.
+
+use serde_json::Value;
+
+use super::lines::TEXT_BOUND;
+use super::separated::{Header, listed};
+
+/// The columns and keys that hold the text where nobody names one: the first of these that is there.
+const USUAL: [&str; 2] = ["text", "document"];
+
+/// The columns, or keys, to read. A file of lines has none.
+#[derive(Clone, Debug, Default)]
+pub struct Columns {
+    /// The column of the text; if absent, `text` or else `document`.
+    pub text: Option<String>,
+    /// The column of the second text of a pair.
+    pub pair: Option<String>,
+    /// Further columns, such as those of labels and weights.
+    pub others: Vec<String>,
+}
+
+/// The fields of one row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields {
+    pub text: String,
+    /// The second text of a pair, if a column was named for it.
+    pub pair: Option<String>,
+    /// The values of the further columns, in the order in which they were named: text in TSV and CSV, and null where a
+    /// JSON object lacks the key.
+    pub others: Vec<Value>,
+}
+
+/// The indices of the columns to read.
+pub struct Places {
+    text: usize,
+    pair: Option<usize>,
+    others: Vec<usize>,
+}
+
+/// Refuses a row with a text that is over the bound.
+pub fn bounded(fields: Fields) -> Result<Fields, String> {
+    let longest = fields.text.len().max(fields.pair.as_ref().map_or(0, String::len));
+    if longest > TEXT_BOUND {
+        return Err(format!("the text has {longest} bytes, more than {TEXT_BOUND}"));
+    }
+    Ok(fields)
+}
+
+/// Where the columns are in a header. The error names those that are there.
+pub fn places(header: &Header, columns: &Columns) -> Result<Places, String> {
+    let text = match &columns.text {
+        Some(name) => header.place(name)?,
+        None => USUAL.iter().find_map(|name| header.find(name)).ok_or_else(|| {
+            let found = header.names();
+            format!("there is no column `text` or `document`; there are: {found}; name one with --text-column")
+        })?,
+    };
+    let named = |name: &Option<String>| name.as_deref().map(|name| header.place(name)).transpose();
+    Ok(Places {
+        text,
+        pair: named(&columns.pair)?,
+        others: columns
+            .others
+            .iter()
+            .map(|name| header.place(name))
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+/// The fields of a record of TSV or CSV.
+pub fn of_record(fields: &csv::StringRecord, places: &Places) -> Fields {
+    let field = |at: usize| fields.get(at).unwrap_or_default().to_owned();
+    Fields {
+        text: field(places.text),
+        pair: places.pair.map(field),
+        others: places.others.iter().map(|&at| Value::String(field(at))).collect(),
+    }
+}
+
+/// The fields of a JSON object. Keeps the names of its keys in `names`, if that is empty. The error says what is wrong.
+pub fn of_object(line: &str, columns: &Columns, names: &mut String) -> Result<Fields, String> {
+    // The message names the place in the line, and always says line 1.
+    let told = |error: serde_json::Error| error.to_string().replace(" at line 1 column ", " at byte ");
+    let object: serde_json::Map<String, Value> = serde_json::from_str(line).map_err(told)?;
+    let string = |name: &str| match object.get(name) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(_) => Err(format!("`{name}` is not a string")),
+        None => Err(format!("there is no key `{name}`")),
+    };
+    let text = match &columns.text {
+        Some(name) => string(name)?,
+        None => match USUAL.iter().find(|name| object.contains_key(**name)) {
+            Some(name) => string(name)?,
+            None => return Err("there is no key `text` or `document`; name one with --text-column".to_owned()),
+        },
+    };
+    let pair = columns.pair.as_deref().map(string).transpose()?;
+    if names.is_empty() {
+        *names = listed(object.keys().map(String::as_str));
+    }
+    let other = |name: &String| object.get(name).cloned().unwrap_or_default();
+    Ok(Fields {
+        text,
+        pair,
+        others: columns.others.iter().map(other).collect(),
+    })
+}
