@@ -13,14 +13,15 @@ use super::exit::Exit;
 use super::out_place;
 use super::outcome::{Outcome, failure};
 use super::output::{complain, fail};
+use super::target_args::TargetArgs;
 use crate::config::Settings;
 use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::curve::{self, Fitted, Judged, Point};
-use crate::offline::calibration::interval::Interval;
 use crate::offline::calibration::measure::{self, Said};
-use crate::offline::calibration::target::{AccuracyTarget, Target, choose};
+use crate::offline::calibration::target::Choice;
 use crate::offline::calibration::{ROUNDS, Sample, fit};
 use crate::offline::dataset::{Dataset, fold_of};
+use crate::offline::evaluation::interval::Interval;
 use crate::service::catalog::cascade_calibration::{BlendWeights, file_of};
 use crate::service::lifecycle::start::open_catalog;
 
@@ -43,15 +44,9 @@ pub struct CalibrateArgs {
     /// How the file is read, and what the labels in it mean.
     #[command(flatten)]
     labelled: DatasetArgs,
-    /// The cheapest point with this accuracy: 0.895, 89.5%, or against the deep model's: deep, deep-0.2pt [default: deep-0.2pt]
-    #[arg(long, value_name = "ACCURACY", group = "target", allow_hyphen_values = true)]
-    target_accuracy: Option<AccuracyTarget>,
-    /// The dearest point at this cost, the deep model for every text being 1
-    #[arg(long, value_name = "COST", group = "target")]
-    target_cost: Option<f64>,
-    /// This threshold
-    #[arg(long, value_name = "CONFIDENCE", group = "target")]
-    min_confidence: Option<f32>,
+    /// What the operator wants of the cascade.
+    #[command(flatten)]
+    target: TargetArgs,
     /// What the split into halves and the intervals are drawn with
     #[arg(long, value_name = "NUMBER", default_value_t = 20_261_122)]
     seed: u64,
@@ -80,9 +75,10 @@ pub fn run(args: &CalibrateArgs) -> Exit {
 
 fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
     let settings = args.config.resolve().map_err(usage)?;
-    let target = target(args)?;
+    let wanted = args.target.wanted().map_err(usage)?;
     let Subject { task, fast, deep } = subject(args, &settings)?;
     let labels = &deep.manifest.labels;
+    wanted.check(labels).map_err(usage)?;
     let out = args.out.clone().unwrap_or_else(|| usual_place(&settings, &task));
     if !args.dry_run {
         out_place::check_file(&out, "the calibration").map_err(usage)?;
@@ -114,12 +110,12 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         texts_of_labels[one.truth] += 1;
     }
     let (counts, fitting) = ((fitting.len(), measuring.len()), Judged::new(fitting, &fitted));
-    let fine: Vec<_> = fitting
-        .thresholds(0..=100)
-        .into_iter()
-        .map(|at| fitting.plain(at))
-        .collect();
-    let min_confidence = choose(target, &fine, fitting.deep_accuracy()).map_err(failure)?;
+    let choice = Choice {
+        curve: &fitting.fine(),
+        deep: &fitting.deep_alone(),
+        labels,
+    };
+    let min_confidence = wanted.choose(&choice).map_err(failure)?;
     let mut thresholds = fitting.grid();
     thresholds.push(min_confidence);
     let mut curve = Judged::new(measuring, &fitted).points(&thresholds, args.seed);
@@ -147,23 +143,6 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         report.write(&out, [&fast, &deep]).map_err(failure)?;
     }
     Ok(())
-}
-
-fn target(args: &CalibrateArgs) -> Outcome<Target> {
-    let share = |name: &str, value: f64| match value {
-        value if (0.0..=1.0).contains(&value) => Ok(value),
-        _ => Err(usage(format!("--{name} must be from 0 to 1"))),
-    };
-    match (args.target_accuracy, args.target_cost, args.min_confidence) {
-        (_, Some(cost), _) if cost.is_finite() && cost > 0.0 => Ok(Target::Cost(cost)),
-        (_, Some(_), _) => Err(usage("--target-cost must be a number above 0")),
-        (_, _, Some(confidence)) => {
-            share("min-confidence", f64::from(confidence))?;
-            Ok(Target::Confidence(confidence))
-        }
-        (Some(accuracy), _, _) => Ok(Target::Accuracy(accuracy)),
-        (None, None, None) => Ok(Target::Accuracy("deep-0.2pt".parse().map_err(usage)?)),
-    }
 }
 
 /// The cascade that is calibrated.
@@ -318,7 +297,7 @@ fn check_halves(halves: [Vec<&Labelled>; 2], labels: &[String]) -> Outcome<Optio
     };
     let named = lacking.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
     Ok(Some(format!(
-        "a half of the texts has none of {named}{more}: the figures say nothing of them, and macro-F1 counts them as 0"
+        "a half of the texts has none of {named}{more}: the figures say nothing of them"
     )))
 }
 

@@ -9,8 +9,8 @@ use super::terminal::{Cell, Painted, Style, Table, fit, folded, width, wrap};
 use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::ROUNDS;
 use crate::offline::calibration::curve::Point;
-use crate::offline::calibration::interval::Interval;
 use crate::offline::calibration::plot::{self, Plot};
+use crate::offline::evaluation::interval::Interval;
 use crate::service::catalog::cascade_calibration::{
     BlendWeights, CalibratedModel, Calibration, CurvePoint, DataFacts, EscalationRange, SCHEMA_VERSION,
 };

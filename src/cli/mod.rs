@@ -17,6 +17,7 @@ pub mod predict;
 pub mod read_args;
 pub mod serve;
 pub mod signals;
+pub mod target_args;
 pub mod terminal;
 pub mod write_manifest;
 

@@ -28,7 +28,9 @@ fn every_text_gets_the_ids_of_training() {
     for vector in vectors {
         let vector: Vector = serde_json::from_str(vector).expect("a vector");
         for (extractor, ids) in [(&bare, &vector.ids), (&with_words, &vector.ids_with_words)] {
-            let encoding = extractor.encode(&vector.text, Truncation::End).expect("cut, not refused");
+            let encoding = extractor
+                .encode(&vector.text, Truncation::End)
+                .expect("cut, not refused");
             assert_eq!(encoding.input.ids(), ids, "{:?}", vector.text);
         }
         count += 1;

@@ -163,9 +163,14 @@ fn what_can_not_be_calibrated_is_refused_in_one_line() {
             "--min-confidence must be from 0 to 1",
         ),
         (
+            vec!["calibrate", &reviews, "--target", "recall:good>=0.5"],
+            2,
+            "recall:good: no such label; there are: negative, positive",
+        ),
+        (
             vec!["calibrate", &reviews, "--target-accuracy", "99.9%"],
             1,
-            "the best has",
+            "no point reaches accuracy 0.9990 on the texts that were fitted on: the best has",
         ),
     ] {
         let finished = place.tandem(&args);
@@ -173,7 +178,8 @@ fn what_can_not_be_calibrated_is_refused_in_one_line() {
         assert!(finished.complaint().contains(tells), "{args:?}: {finished:?}");
     }
     assert!(!place.path().join("sentiment.cascade.toml").exists());
-    let dry = place.tandem(&["calibrate", &reviews, "--min-confidence", "0.8", "--dry-run"]);
+    let targets = ["--target", "recall:positive>=0.5", "--target", "macro-f1>=deep-20pt"];
+    let dry = place.tandem(&[&["calibrate", &reviews, "--dry-run"], &targets[..]].concat());
     dry.success();
     assert!(!place.path().join("sentiment.cascade.toml").exists());
 }

@@ -3,15 +3,13 @@
 
 use serde::Serialize;
 
-use super::interval::Interval;
 use super::recall::recalls;
 use super::{ROUNDS, Sample};
 use crate::model::blend::{Blend, log_softmax};
+use crate::offline::evaluation::bootstrap;
+use crate::offline::evaluation::interval::Interval;
+use crate::offline::evaluation::tally::{Labels, Tally};
 
-/// How many times the bootstrap draws texts.
-const DRAWS: usize = 1000;
-/// The number of bins of the calibration error.
-const BINS: usize = 15;
 /// The share of a sample's texts in percent at which the curve has its points.
 const GRID: [usize; 15] = [0, 5, 10, 15, 20, 25, 30, 35, 40, 50, 60, 70, 80, 90, 100];
 
@@ -40,7 +38,7 @@ pub struct Point {
     pub cost: Interval,
     /// The share of right answers.
     pub accuracy: Interval,
-    /// The mean of the labels' F1.
+    /// The mean F1 of the labels that some text has.
     pub macro_f1: Interval,
     /// Expected calibration error, 15 bins of equal width.
     pub ece: Interval,
@@ -76,15 +74,15 @@ pub struct Judged<'a> {
 }
 
 /// The point figures of a sample, without intervals.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plain {
     pub min_confidence: f32,
     /// The share of texts below it.
     pub escalated: f64,
     /// The cost of a text, where the deep model alone costs 1.
     pub cost: f64,
-    /// The share of right answers.
-    pub accuracy: f64,
+    /// Which answers are right.
+    pub tally: Tally,
 }
 
 impl<'a> Judged<'a> {
@@ -167,49 +165,32 @@ impl<'a> Judged<'a> {
             min_confidence,
             escalated: self.escalated(min_confidence).count() as f64 / self.samples.len() as f64,
             cost: self.cost(min_confidence).value,
-            accuracy: self.accuracy(&self.at(min_confidence)),
+            tally: self.tally(&self.at(min_confidence), None),
         }
     }
 
-    /// The accuracy of the deep model alone.
-    pub fn deep_accuracy(&self) -> f64 {
-        self.accuracy(&self.deep)
+    /// The figures at the thresholds below which 0, 1, 2 and so on percent of the texts lie.
+    pub fn fine(&self) -> Vec<Plain> {
+        let thresholds = self.thresholds(0..=100);
+        thresholds.into_iter().map(|threshold| self.plain(threshold)).collect()
     }
 
-    fn accuracy(&self, verdicts: &[Verdict]) -> f64 {
-        let right = verdicts
-            .iter()
-            .zip(&self.samples)
-            .filter(|(found, sample)| found.label == sample.truth);
-        right.count() as f64 / self.samples.len() as f64
+    /// The answers of the deep model alone.
+    pub fn deep_alone(&self) -> Tally {
+        self.tally(&self.deep, None)
     }
 
     /// The figures at each threshold, and of the deep model alone, which comes last.
     pub fn points(&self, thresholds: &[f32], seed: u64) -> Vec<Point> {
         let mut ways: Vec<Vec<Verdict>> = thresholds.iter().map(|&threshold| self.at(threshold)).collect();
         ways.push(self.deep.clone());
-        let once = vec![1; self.samples.len()];
-        let figures = |weights: &[u32]| -> Vec<Figures> { ways.iter().map(|way| self.figures(way, weights)).collect() };
-        let whole = figures(&once);
-        let mut random = fastrand::Rng::with_seed(seed);
-        let drawn: Vec<Vec<Figures>> = (0..DRAWS)
-            .map(|_| {
-                let mut weights = vec![0; once.len()];
-                for _ in 0..weights.len() {
-                    weights[random.usize(..once.len())] += 1;
-                }
-                figures(&weights)
-            })
-            .collect();
+        let figures =
+            |times: Option<&[u32]>| -> Vec<Figures> { ways.iter().map(|way| self.tally(way, times).into()).collect() };
+        let whole = figures(None);
+        let drawn = bootstrap::draws(self.samples.len(), seed, |times| figures(Some(times)));
         let last = thresholds.len();
         let interval = |of: &dyn Fn(&[Figures]) -> f64| {
-            let mut values: Vec<f64> = drawn.iter().map(|figures| of(figures)).collect();
-            values.sort_by(f64::total_cmp);
-            Interval {
-                value: of(&whole),
-                low: values[DRAWS * 25 / 1000],
-                high: values[DRAWS * 975 / 1000],
-            }
+            Interval::of_draws(of(&whole), drawn.iter().map(|figures| of(figures)).collect())
         };
         let truths: Vec<usize> = self.samples.iter().map(|sample| sample.truth).collect();
         let labels = self.samples.first().map_or(0, |sample| sample.deep.len());
@@ -232,55 +213,16 @@ impl<'a> Judged<'a> {
             .collect()
     }
 
-    fn figures(&self, verdicts: &[Verdict], weights: &[u32]) -> Figures {
-        let labels = self.samples.first().map_or(0, |sample| sample.deep.len());
-        // By label: how often it was right, how often it was given, how often it is the truth.
-        let mut counts = vec![[0.0_f64; 3]; labels];
-        // By bin: the number of texts, the sum of their confidences, how many were right.
-        let mut bins = [[0.0_f64; 3]; BINS];
-        for ((found, sample), &weight) in verdicts.iter().zip(&self.samples).zip(weights) {
-            let weight = f64::from(weight);
-            let right = if found.label == sample.truth { weight } else { 0.0 };
-            counts[sample.truth][0] += right;
-            counts[found.label][1] += weight;
-            counts[sample.truth][2] += weight;
-            let bin = &mut bins[((found.confidence * BINS as f64) as usize).min(BINS - 1)];
-            bin[0] += weight;
-            bin[1] += weight * found.confidence;
-            bin[2] += right;
+    /// Counts the answers, each text as many times as it was drawn, or once.
+    fn tally(&self, verdicts: &[Verdict], times: Option<&[u32]>) -> Tally {
+        let mut tally = Tally::new(self.samples.first().map_or(0, |sample| sample.deep.len()));
+        let label = |place: usize| Labels::One(place as u32);
+        for (at, (found, sample)) in verdicts.iter().zip(&self.samples).enumerate() {
+            let weight = times.map_or(1.0, |times| f64::from(times[at]));
+            let right = tally.add(&label(sample.truth), &label(found.label), weight);
+            tally.reliability.add(found.confidence, right, weight);
         }
-        let all: f64 = counts.iter().map(|count| count[2]).sum();
-        let f1 = |[right, said, truth]: &[f64; 3]| {
-            if said + truth > 0.0 {
-                2.0 * right / (said + truth)
-            } else {
-                0.0
-            }
-        };
-        Figures {
-            accuracy: counts.iter().map(|count| count[0]).sum::<f64>() / all,
-            macro_f1: counts.iter().map(f1).sum::<f64>() / labels as f64,
-            ece: bins.iter().map(|[_, sure, right]| (sure - right).abs()).sum::<f64>() / all,
-        }
-    }
-}
-
-impl Interval {
-    /// A figure without uncertainty.
-    pub fn exact(value: f64) -> Self {
-        let (low, high) = (value, value);
-        Self { value, low, high }
-    }
-
-    /// The middle, the least and the most of what the rounds gave; zero if there were none.
-    pub fn of_rounds(mut rounds: Vec<f64>) -> Self {
-        rounds.sort_by(f64::total_cmp);
-        let at = |place: usize| rounds.get(place).copied().unwrap_or(0.0);
-        Self {
-            value: at(rounds.len() / 2),
-            low: at(0),
-            high: at(rounds.len().saturating_sub(1)),
-        }
+        tally
     }
 }
 
@@ -288,6 +230,16 @@ struct Figures {
     accuracy: f64,
     macro_f1: f64,
     ece: f64,
+}
+
+impl From<Tally> for Figures {
+    fn from(tally: Tally) -> Self {
+        Self {
+            accuracy: tally.accuracy(),
+            macro_f1: tally.macro_f1(),
+            ece: tally.reliability.expected_error(),
+        }
+    }
 }
 
 fn verdict(logs: &[f64]) -> Verdict {
@@ -343,12 +295,12 @@ mod tests {
         let samples = samples();
         let judged = judged(&samples);
         let fast = judged.plain(0.0);
-        assert_eq!((fast.escalated, fast.cost, fast.accuracy), (0.0, 0.01, 0.8));
+        assert_eq!((fast.escalated, fast.cost, fast.tally.accuracy()), (0.0, 0.01, 0.8));
         let some = judged.plain(0.9);
-        assert_eq!((some.escalated, some.accuracy), (0.2, 1.0));
+        assert_eq!((some.escalated, some.tally.accuracy()), (0.2, 1.0));
         assert!((some.cost - 0.21).abs() < 1e-12);
         let all = judged.plain(1.0);
-        assert_eq!((all.escalated, all.accuracy), (1.0, 1.0));
+        assert_eq!((all.escalated, all.tally.accuracy()), (1.0, 1.0));
         let cost = judged.cost(0.0);
         assert_eq!((cost.value, cost.low, cost.high), (0.01, 0.01, 0.1));
     }

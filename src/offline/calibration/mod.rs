@@ -2,12 +2,11 @@
 //!
 //! Knows no server: models run in this process. In reading order: [`crate::offline::dataset`] (the texts) →
 //! [`measure`] (what both models answer, and what it costs) → [`fit`] (temperatures, blend) → [`curve`] (figures with
-//! an [`interval`] each), [`recall`] (of each label) → [`target`] (the threshold that the operator wants) → [`plot`]
+//! an interval each, by [`crate::offline::evaluation`]), [`recall`] (of each label) → [`target`] (the threshold that the operator wants) → [`plot`]
 //! (the curve as SVG).
 
 pub mod curve;
 pub mod fit;
-pub mod interval;
 pub mod measure;
 pub mod plot;
 pub mod recall;

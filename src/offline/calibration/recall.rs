@@ -1,7 +1,7 @@
 //! The recall of each label: the share of its texts that get it. Accuracy alone hides a rare label that is never found.
 //! Pure.
 
-use super::interval::Interval;
+use crate::offline::evaluation::interval::Interval;
 
 /// The recall of each label, from pairs of the right label and the one that was given, with Wilson's 95% intervals.
 /// `None` for a label that no text has.
@@ -11,23 +11,8 @@ pub fn recalls(labels: usize, pairs: impl Iterator<Item = (usize, usize)>) -> Ve
         counts[truth].0 += 1;
         counts[truth].1 += usize::from(truth == found);
     }
-    let share = |(texts, right): (usize, usize)| (texts > 0).then(|| wilson(right as f64, texts as f64));
+    let share = |(texts, right): (usize, usize)| Interval::of_share(right as f64, texts as f64, texts as f64);
     counts.into_iter().map(share).collect()
-}
-
-fn wilson(right: f64, all: f64) -> Interval {
-    let z = 1.96;
-    let share = right / all;
-    let (middle, spread) = (
-        share + z * z / (2.0 * all),
-        z * (share * (1.0 - share) / all + z * z / (4.0 * all * all)).sqrt(),
-    );
-    let scale = 1.0 + z * z / all;
-    Interval {
-        value: share,
-        low: ((middle - spread) / scale).max(0.0),
-        high: ((middle + spread) / scale).min(1.0),
-    }
 }
 
 #[cfg(test)]

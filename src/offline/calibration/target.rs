@@ -1,82 +1,190 @@
 //! What an operator wants of a cascade, and the threshold that gives it. Pure.
+//!
+//! Targets are written as `FIGURE>=LEAST` or `cost<=MOST`, in any number: the cheapest point that keeps all of them is
+//! taken, or, where costs alone are asked for, the dearest.
 
+use std::fmt;
 use std::str::FromStr;
 
 use super::curve::Plain;
+use crate::offline::evaluation::quality::{Quality, share};
+use crate::offline::evaluation::tally::Tally;
+
+/// A tolerance for rounding errors.
+const SLACK: f64 = 1e-9;
 
 /// What an operator asks for.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Target {
-    /// The cheapest point with at least this accuracy.
-    Accuracy(AccuracyTarget),
-    /// The most expensive point that costs at most this, where the deep model alone costs 1.
+    /// At least this of a figure.
+    AtLeast(Quality, Least),
+    /// A cost of at most this, where the deep model alone costs 1.
     Cost(f64),
-    /// This threshold.
-    Confidence(f32),
 }
 
-/// An accuracy, absolute or relative to the deep model's.
+/// The least that a figure may be, absolute or against the deep model's.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AccuracyTarget {
-    relative: bool,
-    value: f64,
+pub enum Least {
+    /// From 0 to 1.
+    Share(f64),
+    /// The deep model's figure and this, which may be negative.
+    Deep(f64),
 }
 
-impl FromStr for AccuracyTarget {
+impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "write an accuracy (0.895, 89.5%) or one against the deep model's (deep, deep-0.2pt)".to_owned();
-        let relative = text.strip_prefix("deep");
-        let value = match relative {
-            Some("") => 0.0,
-            Some(points) => {
-                points
-                    .strip_suffix("pt")
-                    .ok_or_else(wrong)?
-                    .parse::<f64>()
-                    .map_err(|_| wrong())?
-                    / 100.0
-            }
-            None => match text.strip_suffix('%') {
-                Some(percent) => percent.parse::<f64>().map_err(|_| wrong())? / 100.0,
-                None => text.parse::<f64>().map_err(|_| wrong())?,
-            },
-        };
-        let allowed = if relative.is_some() { -1.0..=1.0 } else { 0.0..=1.0 };
-        if !allowed.contains(&value) {
-            return Err(wrong());
+        if let Some(most) = text.strip_prefix("cost<=") {
+            let cost = most.parse::<f64>().ok().filter(|cost| cost.is_finite() && *cost > 0.0);
+            return cost.map(Self::Cost).ok_or_else(|| {
+                format!("cost<={most}: write a number above 0, the deep model for every text being 1, as in cost<=0.3")
+            });
         }
-        Ok(Self {
-            relative: relative.is_some(),
-            value,
-        })
+        // A label may hold these signs too.
+        let (figure, least) = text.rsplit_once(">=").ok_or(
+            "write FIGURE>=LEAST or cost<=MOST, as in accuracy>=deep-0.2pt, macro-f1>=0.80, recall:LABEL>=0.4, \
+             precision:LABEL>=80%, cost<=0.3",
+        )?;
+        Ok(Self::AtLeast(figure.parse()?, least.parse()?))
     }
 }
 
-/// The threshold for a target, on a curve that begins with fast alone. The error says what the curve reaches.
-pub fn choose(target: Target, curve: &[Plain], deep_accuracy: f64) -> Result<f32, String> {
-    match target {
-        Target::Confidence(confidence) => Ok(confidence),
-        Target::Cost(most) => {
-            let affordable = curve.iter().rev().find(|point| point.cost <= most);
-            affordable.map(|point| point.min_confidence).ok_or_else(|| {
-                let least = curve.first().map_or(0.0, |point| point.cost);
-                format!("no point costs at most {most}: the fast model alone costs {least:.4}")
-            })
+impl FromStr for Least {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "`{text}`: write a share (0.895, 89.5%) or one against the deep model's (deep, deep-0.2pt, deep+1pt)"
+            )
+        };
+        match text.strip_prefix("deep") {
+            None => share(text).map(Self::Share).ok_or_else(wrong),
+            Some("") => Ok(Self::Deep(0.0)),
+            Some(points) => {
+                let points = points
+                    .strip_suffix("pt")
+                    .filter(|points| points.starts_with(['-', '+']));
+                let points = points.and_then(|points| points.parse::<f64>().ok());
+                let allowed = points.filter(|points| (-100.0..=100.0).contains(points));
+                allowed.map(|points| Self::Deep(points / 100.0)).ok_or_else(wrong)
+            }
         }
-        Target::Accuracy(wanted) => {
-            let base = if wanted.relative { deep_accuracy } else { 0.0 };
-            let least = base + wanted.value;
-            // A small tolerance for rounding errors.
-            let enough = curve.iter().find(|point| point.accuracy >= least - 1e-9);
-            enough.map(|point| point.min_confidence).ok_or_else(|| {
-                let best = curve.iter().map(|point| point.accuracy).fold(0.0, f64::max);
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cost(most) => write!(f, "cost<={most}"),
+            Self::AtLeast(quality, Least::Share(least)) => write!(f, "{quality}>={least}"),
+            Self::AtLeast(quality, Least::Deep(0.0)) => write!(f, "{quality}>=deep"),
+            Self::AtLeast(quality, Least::Deep(points)) => {
+                write!(f, "{quality}>=deep{:+}pt", (points * 1e6).round() / 1e4)
+            }
+        }
+    }
+}
+
+impl Target {
+    /// Fails if it is about a label that is none of these.
+    pub fn check(&self, labels: &[String]) -> Result<(), String> {
+        match self {
+            Self::AtLeast(quality, _) => quality.check(labels),
+            Self::Cost(_) => Ok(()),
+        }
+    }
+}
+
+/// What [`choose`] chooses from.
+pub struct Choice<'a> {
+    /// The points, which begin with fast alone, the cheapest.
+    pub curve: &'a [Plain],
+    /// The answers of the deep model alone.
+    pub deep: &'a Tally,
+    /// The labels, in the order of the tallies.
+    pub labels: &'a [String],
+}
+
+/// The threshold for the targets, of which there is at least one. The error is one line that says what the curve reaches.
+pub fn choose(targets: &[Target], choice: &Choice<'_>) -> Result<f32, String> {
+    let mut floors = Vec::new();
+    for target in targets {
+        if let Target::AtLeast(quality, least) = target {
+            floors.push((quality, least.resolve(quality, choice)?));
+        }
+    }
+    let costs = targets.iter().filter_map(|target| match target {
+        Target::Cost(most) => Some(*most),
+        Target::AtLeast(..) => None,
+    });
+    let most = costs.fold(f64::INFINITY, f64::min);
+    let affordable = choice.curve.iter().take_while(|point| point.cost <= most + SLACK);
+    let affordable: Vec<&Plain> = affordable.collect();
+    let reaches = |point: &Plain, quality: &Quality, least: f64| {
+        quality
+            .of(&point.tally, choice.labels)
+            .is_some_and(|value| value >= least - SLACK)
+    };
+    let mut enough =
+        (affordable.iter()).filter(|point| floors.iter().all(|(quality, least)| reaches(point, quality, *least)));
+    let chosen = if floors.is_empty() {
+        affordable.last()
+    } else {
+        enough.next()
+    };
+    if let Some(chosen) = chosen {
+        return Ok(chosen.min_confidence);
+    }
+    if affordable.is_empty() {
+        let least = choice.curve.first().map_or(0.0, |point| point.cost);
+        return Err(format!(
+            "no point costs at most {most}: the fast model alone costs {least:.4}"
+        ));
+    }
+    let within = if most.is_finite() {
+        format!(" at a cost of at most {most}")
+    } else {
+        String::new()
+    };
+    for (quality, least) in &floors {
+        if affordable.iter().any(|point| reaches(point, quality, *least)) {
+            continue;
+        }
+        let figures = affordable
+            .iter()
+            .filter_map(|point| quality.of(&point.tally, choice.labels));
+        let best = figures.fold(0.0, f64::max);
+        let deep = quality.of(choice.deep, choice.labels);
+        let deep = deep.map_or_else(|| "none".to_owned(), |deep| format!("{deep:.4}"));
+        return Err(format!(
+            "no point reaches {quality} {least:.4}{within} on the texts that were fitted on: the best has {best:.4}, the deep \
+             model alone {deep}"
+        ));
+    }
+    let all: Vec<String> = floors
+        .iter()
+        .map(|(quality, least)| format!("{quality} {least:.4}"))
+        .collect();
+    Err(format!(
+        "no point reaches {} together{within}, though each alone is reached",
+        all.join(", ")
+    ))
+}
+
+impl Least {
+    /// The figure that this is, of the texts that were fitted on.
+    fn resolve(self, quality: &Quality, choice: &Choice<'_>) -> Result<f64, String> {
+        let deep = quality.of(choice.deep, choice.labels);
+        match self {
+            Self::Share(least) => Ok(least),
+            Self::Deep(points) => deep.map(|deep| deep + points).ok_or_else(|| {
                 format!(
-                    "no point reaches an accuracy of {least:.4} on the texts that were fitted on: the best has {best:.4}, the \
-                     deep model alone {deep_accuracy:.4}"
+                    "{quality}: the deep model has no such figure on the texts that were fitted on: {}",
+                    quality.undefined()
                 )
-            })
+            }),
         }
     }
 }
@@ -84,49 +192,118 @@ pub fn choose(target: Target, curve: &[Plain], deep_accuracy: f64) -> Result<f32
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::offline::evaluation::tally::Labels;
 
-    fn curve() -> Vec<Plain> {
+    /// A thousand texts of two labels, of which so many are right; all errors are `hate` that gets `none`, so that its
+    /// recall is the share of its 200 texts that is left.
+    fn tally(accuracy: f64) -> Tally {
+        let mut tally = Tally::new(2);
+        let wrong = ((1.0 - accuracy) * 1000.0).round() as usize;
+        for at in 0..1000 {
+            let truth = u32::from(at < 200);
+            let given = if at < wrong { 0 } else { truth };
+            tally.add(&Labels::One(truth), &Labels::One(given), 1.0);
+        }
+        tally
+    }
+
+    fn chosen(targets: &[&str]) -> Result<f32, String> {
         let point = |(min_confidence, escalated, accuracy)| Plain {
             min_confidence,
             escalated,
             cost: escalated + 0.01,
-            accuracy,
+            tally: tally(accuracy),
         };
-        [(0.0, 0.0, 0.88), (0.7, 0.2, 0.89), (0.8, 0.3, 0.895), (1.0, 1.0, 0.896)]
-            .map(point)
-            .to_vec()
-    }
-
-    fn accuracy(text: &str) -> Result<f32, String> {
-        choose(Target::Accuracy(text.parse()?), &curve(), 0.896)
+        let curve = [(0.0, 0.0, 0.88), (0.7, 0.2, 0.89), (0.8, 0.3, 0.895), (1.0, 1.0, 0.896)].map(point);
+        let labels = ["none".to_owned(), "hate".to_owned()];
+        let choice = Choice {
+            curve: &curve,
+            deep: &tally(0.896),
+            labels: &labels,
+        };
+        let targets: Result<Vec<Target>, String> = targets.iter().map(|target| target.parse()).collect();
+        choose(&targets?, &choice)
     }
 
     #[test]
     fn the_cheapest_point_that_is_good_enough_is_taken() {
-        assert_eq!(accuracy("deep"), Ok(1.0));
-        assert_eq!(accuracy("deep-0.2pt"), Ok(0.8));
-        assert_eq!(accuracy("deep-1pt"), Ok(0.7));
-        assert_eq!(accuracy("89%"), Ok(0.7));
-        assert_eq!(accuracy("0.5"), Ok(0.0));
+        for (target, threshold) in [
+            ("accuracy>=deep", 1.0),
+            ("accuracy>=deep-0.2pt", 0.8),
+            ("accuracy>=deep-1pt", 0.7),
+            ("accuracy>=89%", 0.7),
+            ("accuracy>=0.5", 0.0),
+            // 105 of 1,000 are wrong: 95 of the 200 are found.
+            ("recall:hate>=0.475", 0.8),
+            ("recall:hate>=deep-20pt", 0.0),
+            ("precision:hate>=1", 0.0),
+            // (2 × 800 / (800 + 905) + 2 × 95 / (95 + 200)) / 2
+            ("macro-f1>=0.79", 0.8),
+        ] {
+            assert_eq!(chosen(&[target]), Ok(threshold), "{target}");
+        }
+        let problem = chosen(&["accuracy>=deep+0.1pt"]).expect_err("too good");
         assert!(
-            accuracy("deep+0.1pt")
-                .expect_err("too good")
-                .contains("the best has 0.8960")
+            problem.contains("no point reaches accuracy 0.8970") && problem.contains("the best has 0.8960"),
+            "{problem}"
         );
     }
 
     #[test]
     fn the_dearest_point_that_can_be_paid_is_taken() {
-        assert_eq!(choose(Target::Cost(0.31), &curve(), 0.896), Ok(0.8));
-        assert_eq!(choose(Target::Cost(0.3), &curve(), 0.896), Ok(0.7));
-        assert!(choose(Target::Cost(0.001), &curve(), 0.896).is_err());
-        assert_eq!(choose(Target::Confidence(0.77), &curve(), 0.896), Ok(0.77));
+        assert_eq!(chosen(&["cost<=0.31"]), Ok(0.8));
+        assert_eq!(chosen(&["cost<=0.3"]), Ok(0.7));
+        assert!(
+            chosen(&["cost<=0.001"])
+                .expect_err("too cheap")
+                .contains("fast model alone costs 0.0100")
+        );
     }
 
     #[test]
-    fn what_is_no_accuracy_is_refused() {
-        for text in ["", "deep-0.2", "deep0.2%", "1.2", "-0.1", "much", "NaN"] {
-            assert!(text.parse::<AccuracyTarget>().is_err(), "{text}");
+    fn all_targets_hold_at_once() {
+        assert_eq!(chosen(&["accuracy>=0.88", "recall:hate>=0.45"]), Ok(0.7));
+        assert_eq!(chosen(&["accuracy>=0.88", "cost<=0.5"]), Ok(0.0));
+        let problem = chosen(&["accuracy>=0.895", "cost<=0.25"]).expect_err("too much");
+        assert!(
+            problem.contains("at a cost of at most 0.25") && problem.contains("the best has 0.8900"),
+            "{problem}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_target_is_refused() {
+        for text in [
+            "",
+            "accuracy",
+            "accuracy>0.9",
+            "accuracy>=",
+            "accuracy>=deep-0.2",
+            "accuracy>=deep0.2%",
+            "accuracy>=deep0.2pt",
+            "accuracy>=1.2",
+            "accuracy>=-0.1",
+            "accuracy>=NaN",
+            "accuracy>=deep-NaNpt",
+            "cost<=0",
+            "cost<=inf",
+            "cost>=0.3",
+            "f1>=0.3",
+            "recall>=0.3",
+        ] {
+            assert!(text.parse::<Target>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_written_as_it_is_read() {
+        for text in [
+            "accuracy>=deep-0.2pt",
+            "macro-f1>=deep",
+            "recall:hate>=0.4",
+            "cost<=0.3",
+        ] {
+            assert_eq!(text.parse::<Target>().expect(text).to_string(), text);
         }
     }
 }

@@ -1,0 +1,72 @@
+//! Arguments of commands that choose a point of a cascade.
+
+use crate::offline::calibration::target::{Choice, Least, Target, choose};
+use crate::offline::evaluation::quality::Quality;
+
+/// How far below the deep model's accuracy a point may be where nothing else is asked for.
+const USUAL: Least = Least::Deep(-0.002);
+
+/// What an operator wants of a cascade.
+#[derive(clap::Args)]
+pub struct TargetArgs {
+    /// The cheapest point with FIGURE>=LEAST (accuracy, macro-f1, recall:LABEL, precision:LABEL; 0.9, 90%, deep-0.2pt), or the dearest with cost<=MOST; may be repeated [default: accuracy>=deep-0.2pt]
+    #[arg(long, value_name = "TARGET", group = "wanted")]
+    target: Vec<Target>,
+    /// The same as --target accuracy>=ACCURACY
+    #[arg(long, value_name = "ACCURACY", group = "wanted", allow_hyphen_values = true)]
+    target_accuracy: Option<Least>,
+    /// The same as --target cost<=COST
+    #[arg(long, value_name = "COST", group = "wanted", value_parser = cost)]
+    target_cost: Option<Target>,
+    /// This threshold
+    #[arg(long, value_name = "CONFIDENCE", group = "wanted")]
+    min_confidence: Option<f32>,
+}
+
+fn cost(text: &str) -> Result<Target, String> {
+    format!("cost<={text}").parse()
+}
+
+/// How the threshold is found.
+pub enum Wanted {
+    /// It is given.
+    Threshold(f32),
+    /// It is the best by these.
+    Targets(Vec<Target>),
+}
+
+impl TargetArgs {
+    /// The same in one form. The error is one line that names the flag.
+    pub fn wanted(&self) -> Result<Wanted, String> {
+        let accuracy = |least| Target::AtLeast(Quality::Accuracy, least);
+        match self.min_confidence {
+            Some(threshold) if (0.0..=1.0).contains(&threshold) => return Ok(Wanted::Threshold(threshold)),
+            Some(_) => return Err("--min-confidence must be from 0 to 1".to_owned()),
+            None => {}
+        }
+        let short = [self.target_accuracy.map(accuracy), self.target_cost.clone()];
+        let mut targets: Vec<Target> = self.target.iter().cloned().chain(short.into_iter().flatten()).collect();
+        if targets.is_empty() {
+            targets.push(accuracy(USUAL));
+        }
+        Ok(Wanted::Targets(targets))
+    }
+}
+
+impl Wanted {
+    /// Fails if a target is about a label that is none of these.
+    pub fn check(&self, labels: &[String]) -> Result<(), String> {
+        match self {
+            Self::Threshold(_) => Ok(()),
+            Self::Targets(targets) => targets.iter().try_for_each(|target| target.check(labels)),
+        }
+    }
+
+    /// The threshold. The error says what the curve reaches.
+    pub fn choose(&self, choice: &Choice<'_>) -> Result<f32, String> {
+        match self {
+            Self::Threshold(threshold) => Ok(*threshold),
+            Self::Targets(targets) => choose(targets, choice),
+        }
+    }
+}

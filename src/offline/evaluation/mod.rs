@@ -1,0 +1,18 @@
+//! Evaluation: how good answers are, on texts whose labels are known. Pure: knows no model, no file and no server.
+//!
+//! In reading order: [`answer`] (texts, and what a contender says of them) → [`tally`] (counts, and the figures that
+//! follow) → [`interval`] and [`bootstrap`] (how sure a figure is) → [`classes`] and [`coverage`] (the figures of each
+//! class, and of the surest answers) → [`contest`] (all of it, for one contender or two side by side) → [`quality`] (the
+//! names of figures that can be asked for).
+
+pub mod answer;
+pub mod bootstrap;
+pub mod classes;
+pub mod contest;
+pub mod coverage;
+pub mod interval;
+pub mod quality;
+pub mod tally;
+
+#[cfg(test)]
+mod tests;
