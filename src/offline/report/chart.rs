@@ -1,7 +1,7 @@
 //! What a chart holds: axes, layers of data, and words for those who can't see it. [`super::draw`] makes the picture.
 
 use super::palette::Ink;
-use crate::offline::calibration::interval::Interval;
+use crate::offline::evaluation::interval::Interval;
 
 /// A chart.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use super::palette::{Ink, style_sheet};
 use super::places::{Area, Places, text_width};
 use super::scale::Scale;
 use super::words;
-use crate::offline::calibration::interval::Interval;
+use crate::offline::evaluation::interval::Interval;
 use crate::telemetry::visible::visible;
 
 /// How many units a pixel has.

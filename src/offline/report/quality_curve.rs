@@ -6,7 +6,7 @@ use super::page::{Block, Section, Table};
 use super::palette::Ink;
 use super::words::{number, percent};
 use crate::offline::calibration::curve::Point;
-use crate::offline::calibration::interval::Interval;
+use crate::offline::evaluation::interval::Interval;
 
 /// A cascade at its thresholds.
 pub struct QualityCurve<'a> {

@@ -17,7 +17,7 @@ use super::{
     classes, confusion, cost, data_card, disagreements, draw, html, learning_curve, markdown, ngrams, origin,
     quality_curve, reliability,
 };
-use crate::offline::calibration::interval::Interval;
+use crate::offline::evaluation::interval::Interval;
 use crate::offline::dataset::Facts;
 
 /// Elements that have no end.
