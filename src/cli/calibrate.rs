@@ -21,6 +21,7 @@ use crate::offline::calibration::measure::{self, Said};
 use crate::offline::calibration::target::Choice;
 use crate::offline::calibration::{ROUNDS, Sample, fit};
 use crate::offline::dataset::{Dataset, fold_of};
+use crate::offline::evaluation::findings;
 use crate::offline::evaluation::interval::Interval;
 use crate::service::catalog::cascade_calibration::{BlendWeights, file_of};
 use crate::service::lifecycle::start::open_catalog;
@@ -118,7 +119,8 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
     let min_confidence = wanted.choose(&choice).map_err(failure)?;
     let mut thresholds = fitting.grid();
     thresholds.push(min_confidence);
-    let mut curve = Judged::new(measuring, &fitted).points(&thresholds, args.seed);
+    let judged = Judged::new(measuring, &fitted);
+    let mut curve = judged.points(&thresholds, args.seed);
     let deep_alone = curve.pop().expect("the deep model comes last");
     let chosen = curve.pop().expect("the chosen threshold comes before it");
 
@@ -134,6 +136,7 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         temperatures: fitted.temperatures,
         blend: weights(&fitted, labels),
         warning: warning(&chosen, &deep_alone, labels, &texts_of_labels),
+        findings: findings(&judged, &curve, &chosen, labels),
         chosen,
         deep_alone,
         curve,
@@ -325,6 +328,22 @@ fn micros(samples: &[Sample], tier: usize) -> Interval {
         (!costs.is_empty()).then(|| costs.iter().sum::<f64>() / costs.len() as f64 * 1e6)
     };
     Interval::of_rounds((0..ROUNDS).filter_map(of_round).collect())
+}
+
+/// What the figures say, in plain words.
+fn findings(judged: &Judged<'_>, curve: &[Point], chosen: &Point, labels: &[String]) -> Vec<String> {
+    let deep = judged.deep_alone();
+    let given: Vec<usize> = deep.counts.iter().map(|count| count.given as usize).collect();
+    [
+        curve
+            .first()
+            .and_then(|fast| findings::fast_beats_deep(fast.above_deep)),
+        findings::of_cascade(judged.agreement(), chosen.cost.value),
+        findings::never_given("the deep model", labels, &given, deep.texts as usize, None),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// A warning about figures that should not be trusted blindly; `None` if there is nothing to warn of.

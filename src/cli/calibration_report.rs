@@ -44,6 +44,8 @@ pub struct Report<'a> {
     pub blend: BlendWeights,
     /// A warning about figures that should not be trusted blindly.
     pub warning: Option<String>,
+    /// What the figures say, in plain words.
+    pub findings: Vec<String>,
     pub chosen: Point,
     /// The deep model alone.
     pub deep_alone: Point,
@@ -111,6 +113,9 @@ impl Report<'_> {
             outln!("{line}");
         }
         output::painted(&self.recalls());
+        for finding in &self.findings {
+            output::listed(finding);
+        }
         if let Some(warning) = &self.warning {
             complain(&format!("warning: {warning}"));
         }

@@ -7,6 +7,7 @@ pub mod check;
 pub mod client;
 pub mod config_args;
 pub mod dataset_args;
+pub mod evaluate;
 pub mod exit;
 pub mod healthcheck;
 pub mod models;
@@ -55,7 +56,7 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 success; 1 could not start or go on (a port in use, a model that fails its \
-checks, a server out of reach), or a text has no answer; 2 a mistake in the command line, the configuration, a manifest or a \
+checks, a server out of reach), a text has no answer, or a figure is below its --min; 2 a mistake in the command line, the configuration, a manifest or a \
 checksum; 3 something is doubtful, for `check --strict`.";
 
 #[derive(Subcommand)]
@@ -68,6 +69,9 @@ enum Command {
     /// Measure a cascade on labelled texts, and write the chosen point where the next start finds it
     #[command(mut_args = hide_server_settings)]
     Calibrate(Box<calibrate::CalibrateArgs>),
+    /// Tell how good a model, a route or two side by side are, on labelled texts, here or by a server
+    #[command(mut_args = hide_server_settings)]
+    Evaluate(Box<evaluate::args::EvaluateArgs>),
     /// Verify a model: manifest, checksums, loading, golden examples; or say what an export without a manifest is
     #[command(mut_args = hide_server_settings)]
     Check(check::CheckArgs),
@@ -145,6 +149,7 @@ fn run(cli: Cli, signals: &Signals) -> Exit {
         Some(Command::Serve(args)) => serve::run(&args, signals.clone()),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Calibrate(args)) => calibrate::run(&args),
+        Some(Command::Evaluate(args)) => evaluate::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Models(args)) => models::run(&args),
         Some(Command::Healthcheck(args)) => healthcheck::run(&args),

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use parking_lot::Mutex;
 
 use super::exit::Exit;
-use super::terminal::Painted;
+use super::terminal::{Painted, width, wrap};
 use crate::telemetry::stderr;
 use crate::telemetry::visible::visible;
 
@@ -32,6 +32,13 @@ pub fn line(text: &str) {
 /// Writes lines and a line end, without what would colour them or move the cursor.
 pub fn block(text: &str) {
     text.split('\n').for_each(line);
+}
+
+/// Writes one item of a list, in lines that fit.
+pub fn listed(item: &str) {
+    for (at, part) in wrap(item, width().saturating_sub(2)).iter().enumerate() {
+        line(&format!("{}{part}", if at == 0 { "- " } else { "  " }));
+    }
 }
 
 /// Writes lines with their colours.

@@ -13,11 +13,12 @@ fn folder() -> PathBuf {
 }
 
 /// Help, and errors of the command line: the name of the snapshot, and the arguments.
-const COMMANDS: [(&str, &[&str]); 22] = [
+const COMMANDS: [(&str, &[&str]); 23] = [
     ("help", &["--help"]),
     ("help-serve", &["serve", "--help"]),
     ("help-predict", &["predict", "--help"]),
     ("help-calibrate", &["calibrate", "--help"]),
+    ("help-evaluate", &["evaluate", "--help"]),
     ("help-check", &["check", "--help"]),
     ("help-bench", &["bench", "--help"]),
     ("help-healthcheck", &["healthcheck", "--help"]),

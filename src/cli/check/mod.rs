@@ -138,7 +138,7 @@ fn check(
 }
 
 /// The folder of a model: the one named, or the newest version in the repository.
-fn find(model: &Path, repository: &Path) -> Result<PathBuf, String> {
+pub fn find(model: &Path, repository: &Path) -> Result<PathBuf, String> {
     if model.is_dir() {
         return Ok(model.to_owned());
     }

@@ -1,34 +1,61 @@
-//! Backend of `tandem predict`: models in this process, or a server. And why a request was refused.
+//! Backend of `tandem predict` and `evaluate`: models in this process, or a server. And why a request was refused.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tonic_types::StatusExt;
 
-use super::args::PredictArgs;
+use crate::api::pb::model_service_client::ModelServiceClient;
 use crate::api::pb::prediction_service_client::PredictionServiceClient;
-use crate::api::{convert, pb};
-use crate::cli::client::{Connection, describe};
+use crate::api::{convert, convert_models, pb};
+use crate::cli::client::{Connection, CredentialArgs, ServerAddress, connect_as, describe};
 use crate::cli::exit::Exit;
 use crate::cli::outcome::{Outcome, failure};
 use crate::config::Settings;
-use crate::config::settings::RouteSetting;
 use crate::error::{Error, Reason};
-use crate::model::Tier;
-use crate::model::model_name::ModelName;
 use crate::service::Service;
+use crate::service::catalog::{Catalog, ModelVersion};
 use crate::service::lifecycle::start::open_catalog;
 use crate::service::messages::{CallTimes, ClientKey, Weight};
 use crate::telemetry::metrics::Metrics;
 
-/// Who answers requests.
+/// Who answers requests; cheap to clone.
+#[derive(Clone)]
 pub enum Backend {
     /// The models in this process.
     Local(Service),
     /// A server.
-    Remote(Box<PredictionServiceClient<Connection>>),
+    Remote(
+        Box<PredictionServiceClient<Connection>>,
+        Box<ModelServiceClient<Connection>>,
+    ),
 }
 
 impl Backend {
+    /// Connects to a server.
+    pub async fn remote(address: &ServerAddress, credentials: &CredentialArgs, settings: &Settings) -> Outcome<Self> {
+        let own = settings.tls_cert.as_deref().zip(settings.tls_key.as_deref());
+        let connection = connect_as(address, credentials, own).await.map_err(failure)?;
+        // An answer has every score of each text, so it needs no bound of its own.
+        let answers = PredictionServiceClient::new(connection.clone()).max_decoding_message_size(usize::MAX);
+        Ok(Self::Remote(
+            Box::new(answers),
+            Box::new(ModelServiceClient::new(connection)),
+        ))
+    }
+
+    /// The labels of a model, in the order of its outputs.
+    pub async fn labels(&mut self, model: &str) -> Result<Vec<String>, Refusal> {
+        let answer = match self {
+            Backend::Local(service) => convert_models::get_model_response(service.get_model(model)?),
+            Backend::Remote(_, models) => {
+                let name = model.to_owned();
+                models.get_model(pb::GetModelRequest { name }).await?.into_inner()
+            }
+        };
+        Ok(answer.model.unwrap_or_default().labels)
+    }
+
     /// Classifies texts.
     pub async fn ask(&mut self, request: pb::PredictRequest) -> Result<pb::PredictResponse, Refusal> {
         match self {
@@ -37,7 +64,7 @@ impl Backend {
                 let output = service.answer(input, patient(service)).await?;
                 Ok(convert::predict_response(output))
             }
-            Backend::Remote(client) => Ok(client.predict(request).await?.into_inner()),
+            Backend::Remote(client, _) => Ok(client.predict(request).await?.into_inner()),
         }
     }
 
@@ -49,7 +76,7 @@ impl Backend {
                 let output = service.explain(input, patient(service)).await?;
                 Ok(convert::explain_response(output))
             }
-            Backend::Remote(client) => Ok(client.explain(request).await?.into_inner()),
+            Backend::Remote(client, _) => Ok(client.explain(request).await?.into_inner()),
         }
     }
 }
@@ -66,22 +93,13 @@ fn patient(service: &Service) -> CallTimes {
     }
 }
 
-/// Loads the models that the route may need.
-pub fn local(args: &PredictArgs, settings: &Settings) -> Outcome<Service> {
+/// Opens the repository and loads the versions that are wanted.
+pub fn local(settings: &Settings, is_wanted: impl Fn(&Catalog, &Arc<ModelVersion>) -> bool) -> Outcome<Service> {
     let opened = open_catalog(settings).map_err(|error| (error.to_string(), Exit::Usage))?;
     let service = Service::new(settings, opened, Metrics::new("")).map_err(failure)?;
-    let explained = (args.explain && args.model.is_empty()).then_some(RouteSetting::Fast);
-    let wanted = args.route.or(explained).and_then(|route| match route {
-        RouteSetting::Fast => Some(Tier::Fast),
-        RouteSetting::Deep if !args.allow_fallback => Some(Tier::Deep),
-        RouteSetting::Deep | RouteSetting::Cascade => None,
-    });
-    let named = ModelName::parse(&args.model);
-    let is_named = |name: &str| named.as_ref().is_none_or(|named| named.name == name);
-    for version in service.catalog().versions().filter(|version| is_named(version.name())) {
-        if wanted.is_none_or(|tier| version.verified.manifest.tier == tier) {
-            service.load_model(version).map_err(failure)?;
-        }
+    let catalog = service.catalog();
+    for version in catalog.versions().filter(|version| is_wanted(&catalog, version)) {
+        service.load_model(version).map_err(failure)?;
     }
     Ok(service)
 }

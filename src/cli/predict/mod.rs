@@ -1,25 +1,28 @@
 //! `tandem predict`: classifies texts from the command line, a file or standard input, in this process or by a server.
 
-mod answers;
+pub mod answers;
 pub mod args;
-mod backend;
+pub mod backend;
 mod explain;
+pub mod question;
 mod source;
 
 use answers::{Answered, Format, Writer};
 use args::PredictArgs;
 use backend::{Backend, local};
+use question::Question;
 use source::Source;
 
-use super::client::connect_as;
 use super::exit::Exit;
 use super::outcome::{Outcome, failure};
 use super::output::{self, complain, fail};
 use crate::api::pb;
-use crate::api::pb::prediction_service_client::PredictionServiceClient;
 use crate::config::Settings;
 use crate::config::settings::RouteSetting;
+use crate::model::Tier;
+use crate::model::model_name::ModelName;
 use crate::offline::reader::Fields;
+use crate::service::Service;
 
 /// Classifies texts.
 pub fn run(args: &PredictArgs) -> Exit {
@@ -85,15 +88,10 @@ impl Tally {
 async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<Tally> {
     let mut source = Source::open(args)?;
     let mut backend = match &args.addr {
-        Some(address) => {
-            let own = settings.tls_cert.as_deref().zip(settings.tls_key.as_deref());
-            let connection = connect_as(address, &args.credentials, own).await.map_err(failure)?;
-            // An answer has every score of each text, so it needs no bound of its own.
-            let client = PredictionServiceClient::new(connection).max_decoding_message_size(usize::MAX);
-            Backend::Remote(Box::new(client))
-        }
-        None => Backend::Local(local(args, settings)?),
+        Some(address) => Backend::remote(address, &args.credentials, settings).await?,
+        None => Backend::Local(wanted(args, settings)?),
     };
+    let question = question(args);
     let given = !args.texts.is_empty() && args.texts != ["-"];
     let format = match (args.format, args.json, given) {
         (Some(format), ..) => format,
@@ -115,14 +113,14 @@ async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<Tally> {
             let (line, row) = (lines[0], rows.into_iter().next().expect("there is one"));
             let text = row.as_ref().map(|fields| fields.text.clone()).unwrap_or_default();
             let outcome = match row {
-                Ok(fields) => explained(args, &mut backend, fields).await?,
+                Ok(fields) => explained(&question, &mut backend, fields).await?,
                 Err(problem) => Err(problem),
             };
             tally.count(line, outcome.as_ref().err());
             explain::write(format, tally.rows == 1, line, &text, &outcome);
             continue;
         }
-        let outcomes = answers(args, &mut backend, &rows).await?;
+        let outcomes = question.ask(&mut backend, &rows, &mut Vec::new()).await?;
         let answered = lines
             .into_iter()
             .zip(rows)
@@ -142,71 +140,41 @@ async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<Tally> {
     Ok(tally)
 }
 
-/// The outcome of each row. Texts at fault are separated from the others, which are answered.
-async fn answers(
-    args: &PredictArgs,
-    backend: &mut Backend,
-    rows: &[Result<Fields, String>],
-) -> Outcome<Vec<Result<pb::Prediction, String>>> {
-    let mut outcomes: Vec<Option<Result<pb::Prediction, String>>> =
-        rows.iter().map(|row| row.as_ref().err().cloned().map(Err)).collect();
-    let readable = (0..rows.len()).filter(|at| rows[*at].is_ok()).collect();
-    let mut parts: Vec<Vec<usize>> = vec![readable];
-    while let Some(mut part) = parts.pop() {
-        if part.is_empty() {
-            continue;
-        }
-        let fields: Vec<&Fields> = part.iter().filter_map(|at| rows[*at].as_ref().ok()).collect();
-        match backend.ask(request(args, &fields)).await {
-            Ok(answer) if answer.predictions.len() == part.len() => {
-                for (at, prediction) in part.into_iter().zip(answer.predictions) {
-                    outcomes[at] = Some(Ok(prediction));
-                }
-            }
-            Ok(_) => {
-                return Err(failure(
-                    "the server gave another number of answers than it was asked for",
-                ));
-            }
-            Err(refusal) if !refusal.rows.is_empty() => {
-                for (at, problem) in &refusal.rows {
-                    if let Some(at) = part.get(*at) {
-                        outcomes[*at] = Some(Err(problem.clone()));
-                    }
-                }
-                let before = part.len();
-                part.retain(|at| outcomes[*at].is_none());
-                if part.len() == before {
-                    return Err(failure(refusal.message));
-                }
-                parts.push(part);
-            }
-            // Halves show which of the texts it is.
-            Err(refusal) if refusal.of_some && part.len() > 1 => {
-                parts.push(part.split_off(part.len() / 2));
-                parts.push(part);
-            }
-            Err(refusal) if refusal.of_some => outcomes[part[0]] = Some(Err(refusal.message)),
-            Err(refusal) => return Err(failure(refusal.message)),
-        }
+/// The models that the route may need, loaded.
+fn wanted(args: &PredictArgs, settings: &Settings) -> Outcome<Service> {
+    let explained = (args.explain && args.model.is_empty()).then_some(RouteSetting::Fast);
+    let tier = args.route.or(explained).and_then(|route| match route {
+        RouteSetting::Fast => Some(Tier::Fast),
+        RouteSetting::Deep if !args.allow_fallback => Some(Tier::Deep),
+        RouteSetting::Deep | RouteSetting::Cascade => None,
+    });
+    let named = ModelName::parse(&args.model);
+    local(settings, |_, version| {
+        let is_named = named.as_ref().is_none_or(|named| named.name == version.name());
+        is_named && tier.is_none_or(|tier| version.verified.manifest.tier == tier)
+    })
+}
+
+fn question(args: &PredictArgs) -> Question {
+    Question {
+        task: args.task.clone(),
+        route: args.route,
+        model: args.model.clone(),
+        min_confidence: args.min_confidence,
+        allow_fallback: args.allow_fallback,
     }
-    let unanswered = || Err("no answer".to_owned());
-    Ok(outcomes
-        .into_iter()
-        .map(|outcome| outcome.unwrap_or_else(unanswered))
-        .collect())
 }
 
 async fn explained(
-    args: &PredictArgs,
+    question: &Question,
     backend: &mut Backend,
     fields: Fields,
 ) -> Outcome<Result<pb::Explanation, String>> {
     let request = pb::ExplainRequest {
         texts: vec![fields.text],
-        task: args.task.clone(),
-        route: route(args).into(),
-        model: args.model.clone(),
+        task: question.task.clone(),
+        route: question.route().into(),
+        model: question.model.clone(),
         ..pb::ExplainRequest::default()
     };
     match backend.explain(request).await {
@@ -220,31 +188,5 @@ async fn explained(
             None if refusal.of_some => Ok(Err(refusal.message)),
             None => Err(failure(refusal.message)),
         },
-    }
-}
-
-fn request(args: &PredictArgs, fields: &[&Fields]) -> pb::PredictRequest {
-    let texts = fields.iter().map(|fields| fields.text.clone());
-    let pairs = fields.iter().filter_map(|fields| fields.pair.clone());
-    pb::PredictRequest {
-        texts: texts.collect(),
-        text_pairs: pairs.collect(),
-        task: args.task.clone(),
-        route: route(args).into(),
-        model: args.model.clone(),
-        // All of them. The scores also say which labels a multi-label model selects.
-        top_k: i32::MAX,
-        min_confidence: args.min_confidence,
-        allow_fallback: args.allow_fallback.then_some(true),
-        ..pb::PredictRequest::default()
-    }
-}
-
-fn route(args: &PredictArgs) -> pb::Route {
-    match args.route {
-        None => pb::Route::Unspecified,
-        Some(RouteSetting::Fast) => pb::Route::Fast,
-        Some(RouteSetting::Deep) => pb::Route::Deep,
-        Some(RouteSetting::Cascade) => pb::Route::Cascade,
     }
 }

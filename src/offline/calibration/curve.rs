@@ -213,6 +213,16 @@ impl<'a> Judged<'a> {
             .collect()
     }
 
+    /// The share of texts to which both models give the same label.
+    pub fn agreement(&self) -> f64 {
+        let same = self
+            .fast
+            .iter()
+            .zip(&self.deep)
+            .filter(|(fast, deep)| fast.label == deep.label);
+        same.count() as f64 / self.samples.len().max(1) as f64
+    }
+
     /// Counts the answers, each text as many times as it was drawn, or once.
     fn tally(&self, verdicts: &[Verdict], times: Option<&[u32]>) -> Tally {
         let mut tally = Tally::new(self.samples.first().map_or(0, |sample| sample.deep.len()));

@@ -22,6 +22,15 @@ impl Interval {
         Self { value, low, high }
     }
 
+    /// The same figure with the other sign.
+    pub fn turned(self) -> Self {
+        Self {
+            value: -self.value,
+            low: -self.high,
+            high: -self.low,
+        }
+    }
+
     /// The middle, the least and the most of what the rounds gave; zero if there were none.
     pub fn of_rounds(mut rounds: Vec<f64>) -> Self {
         rounds.sort_by(f64::total_cmp);

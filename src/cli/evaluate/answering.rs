@@ -1,0 +1,209 @@
+//! Puts the texts to all contenders, in turns, and measures how long each takes.
+
+use std::collections::HashMap;
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::contender::Contender;
+use crate::api::pb;
+use crate::cli::exit::Exit;
+use crate::cli::outcome::Outcome;
+use crate::offline::dataset::{Dataset, Target};
+use crate::offline::evaluation::answer::{Answer, Known};
+use crate::offline::evaluation::tally::Labels;
+use crate::offline::reader::Fields;
+
+/// The most bytes of texts in one request. A single text may have more.
+const MOST_BYTES: usize = 1 << 20;
+/// From this probability on, a text of soft targets has a label, where it may have several.
+const HAS: f32 = 0.5;
+/// How far from 1 the probabilities of a single-label model may be together: they are rounded to 32 bits.
+const ROUNDING: f64 = 0.01;
+
+/// How texts are asked about.
+#[derive(Clone, Copy)]
+pub struct Setting {
+    pub multi_label: bool,
+    /// Whether a server answers.
+    pub by_server: bool,
+    /// The most texts in one request.
+    pub texts_a_request: usize,
+    /// What the intervals are drawn with.
+    pub seed: u64,
+}
+
+/// What all contenders said of the texts that all of them answered.
+pub struct Answered {
+    /// The places of the texts in the dataset.
+    pub places: Vec<usize>,
+    pub texts: Vec<Known>,
+    /// By contender, then by text.
+    pub answers: Vec<Vec<Answer>>,
+    /// By contender.
+    pub costs: Vec<Cost>,
+    /// How many texts one of the contenders did not answer, and what is wrong with the first.
+    pub unanswered: usize,
+    pub first_problem: String,
+}
+
+/// What the answers of a contender took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// The time of its requests, which are made one after the other.
+    pub time: Duration,
+    /// How many texts it was asked about.
+    pub texts: usize,
+    /// How many of them the deep model was asked about by the cascade.
+    pub escalated: usize,
+}
+
+/// Asks all contenders about all texts. Labels are places in `labels`.
+pub async fn ask(
+    contenders: &mut [Contender],
+    dataset: &Dataset,
+    labels: &[String],
+    setting: Setting,
+) -> Outcome<Answered> {
+    let multi_label = setting.multi_label;
+    let places: HashMap<&str, u32> = (labels.iter().zip(0..))
+        .map(|(label, place)| (label.as_str(), place))
+        .collect();
+    let mut found = Answered {
+        places: Vec::new(),
+        texts: Vec::new(),
+        answers: vec![Vec::new(); contenders.len()],
+        costs: vec![Cost::default(); contenders.len()],
+        unanswered: 0,
+        first_problem: String::new(),
+    };
+    let progress = progress(dataset.len());
+    let mut next = 0;
+    while next < dataset.len() {
+        let batch = batch(dataset, next, setting.texts_a_request);
+        next += batch.len();
+        let mut said = Vec::with_capacity(contenders.len());
+        for (contender, cost) in contenders.iter_mut().zip(&mut found.costs) {
+            let started = Instant::now();
+            let Contender {
+                question,
+                backend,
+                models,
+                ..
+            } = contender;
+            let outcomes = question.ask(backend, &batch, models).await?;
+            cost.time += started.elapsed();
+            cost.texts += outcomes.len();
+            said.push(outcomes);
+        }
+        for (row, at) in (next - batch.len()..next).enumerate() {
+            let example = &dataset.examples[at];
+            let Some(truth) = truth(&example.target, multi_label).filter(|_| example.weight > 0.0) else {
+                continue;
+            };
+            let problem = said.iter().zip(contenders.iter()).find_map(|(outcomes, contender)| {
+                let problem = outcomes[row].as_ref().err()?;
+                Some(format!("line {}: {}: {problem}", example.line, contender.name))
+            });
+            if let Some(problem) = problem {
+                found.unanswered += 1;
+                if found.unanswered == 1 {
+                    found.first_problem = problem;
+                }
+                continue;
+            }
+            for (at, (outcomes, contender)) in said.iter().zip(contenders.iter()).enumerate() {
+                let Ok(prediction) = &outcomes[row] else { continue };
+                found.costs[at].escalated += usize::from(prediction.decision() == pb::Decision::Escalated);
+                let answer = answer(prediction, &places, multi_label, &truth);
+                found.answers[at]
+                    .push(answer.map_err(|problem| (format!("{}: {problem}", contender.name), Exit::Usage))?);
+            }
+            found.places.push(at);
+            found.texts.push(Known {
+                truth,
+                weight: f64::from(example.weight),
+            });
+        }
+        progress.set_position(next as u64);
+    }
+    progress.finish_and_clear();
+    Ok(found)
+}
+
+/// The texts from `first` on that fit one request.
+fn batch(dataset: &Dataset, first: usize, most: usize) -> Vec<Result<Fields, String>> {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    while batch.len() < most && bytes < MOST_BYTES && first + batch.len() < dataset.len() {
+        let text = dataset.text(first + batch.len()).into_owned();
+        bytes += text.len();
+        batch.push(Ok(Fields {
+            text,
+            ..Fields::default()
+        }));
+    }
+    batch
+}
+
+/// The labels that a text has; `None` if nobody knows.
+fn truth(target: &Target, multi_label: bool) -> Option<Labels> {
+    if !multi_label {
+        return target.top().map(|label| Labels::One(label as u32));
+    }
+    match target {
+        Target::Unknown => None,
+        Target::One(label) => Some(Labels::Many(vec![*label])),
+        Target::Many(labels) => Some(Labels::Many(labels.clone())),
+        Target::Soft(probabilities) => {
+            let has = (0..).zip(probabilities).filter(|(_, probability)| **probability >= HAS);
+            Some(Labels::Many(has.map(|(label, _)| label).collect()))
+        }
+    }
+}
+
+/// An answer, with the probabilities in the order of the places. The error is one line.
+fn answer(
+    prediction: &pb::Prediction,
+    places: &HashMap<&str, u32>,
+    multi_label: bool,
+    truth: &Labels,
+) -> Result<Answer, String> {
+    let place = |label: &str| {
+        places
+            .get(label)
+            .copied()
+            .ok_or_else(|| format!("it gives `{label}`, which is none of its labels"))
+    };
+    let mut probabilities = vec![0.0; places.len()];
+    let mut given = Vec::new();
+    for score in &prediction.scores {
+        let place = place(&score.label)?;
+        probabilities[place as usize] = f64::from(score.score);
+        if score.selected {
+            given.push(place);
+        }
+    }
+    given.sort_unstable();
+    if multi_label {
+        return Ok(Answer::new(Labels::Many(given), &probabilities, truth));
+    }
+    let sum: f64 = probabilities.iter().sum();
+    match given.as_slice() {
+        [given] if (sum - 1.0).abs() < ROUNDING => Ok(Answer::new(Labels::One(*given), &probabilities, truth)),
+        _ => Err(
+            "it may give a text several labels, or none; say --multi-label, and what separates them in the file"
+                .to_owned(),
+        ),
+    }
+}
+
+/// A progress bar, visible only on a terminal.
+fn progress(texts: usize) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} texts, {per_sec}, {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(texts as u64).with_style(style)
+}

@@ -1,0 +1,206 @@
+//! `tandem evaluate`: how good a model or a route is on labelled texts, or two side by side, in this process or by a server.
+
+mod answering;
+pub mod args;
+mod contender;
+mod lists;
+mod print;
+mod summary;
+
+use std::path::Path;
+
+use answering::{Answered, Setting};
+use args::EvaluateArgs;
+use contender::Contender;
+use lists::Lists;
+use summary::Summary;
+
+use super::exit::Exit;
+use super::out_place;
+use super::outcome::{Outcome, failure};
+use super::output::{self, complain, fail};
+use crate::config::Settings;
+use crate::offline::evaluation::contest::{self, Contest, Measured};
+use crate::offline::evaluation::quality::Floor;
+
+/// The shares of right answers whose coverage is told.
+const PRECISIONS: [f64; 3] = [0.95, 0.98, 0.99];
+/// The most texts on which contenders differ, and whose label is doubted, in the files of these, unless --most says
+/// otherwise.
+const MOST_DIFFERENCES: usize = 10_000;
+const MOST_DOUBTS: usize = 50;
+
+fn usage<E: ToString>(error: E) -> (String, Exit) {
+    (error.to_string(), Exit::Usage)
+}
+
+/// Evaluates.
+pub fn run(args: &EvaluateArgs) -> Exit {
+    let settings = match args.config.resolve() {
+        // An answer that was remembered says nothing of the time that it takes.
+        Ok(settings) => Settings {
+            cache_bytes: 0,
+            ..settings
+        },
+        Err(error) => return fail(&error, Exit::Usage),
+    };
+    let tokio = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(tokio) => tokio,
+        Err(error) => return fail(&error, Exit::Failure),
+    };
+    match tokio.block_on(evaluate(args, &settings)) {
+        Ok(exit) => exit,
+        Err((problem, exit)) => fail(&problem, exit),
+    }
+}
+
+async fn evaluate(args: &EvaluateArgs, settings: &Settings) -> Outcome<Exit> {
+    check_places(args)?;
+    let mut contenders = contender::open(args, settings).await?;
+    let labels = labels(&contenders);
+    args.min
+        .iter()
+        .try_for_each(|floor| floor.quality.check(&labels))
+        .map_err(usage)?;
+    let dataset = args
+        .labelled
+        .read(&args.file, &args.labelled.columns(), Some(&labels))
+        .map_err(usage)?;
+    let setting = Setting {
+        multi_label: args.labelled.multi_label,
+        by_server: args.addr.is_some(),
+        texts_a_request: settings.max_texts,
+        seed: args.seed,
+    };
+    let answered = answering::ask(&mut contenders, &dataset, &labels, setting).await?;
+    if answered.unanswered > 0 {
+        let all = answered.unanswered + answered.texts.len();
+        let first = &answered.first_problem;
+        let told = format!(
+            "{} of {all} texts are left out: they have no answer; the first, {first}",
+            answered.unanswered
+        );
+        if answered.texts.is_empty() {
+            return Err(failure(told));
+        }
+        complain(&format!("warning: {told}"));
+    }
+    let mut precisions = PRECISIONS.to_vec();
+    precisions.extend(&args.precision);
+    precisions.sort_by(f64::total_cmp);
+    precisions.dedup();
+    let contenders_answers: Vec<&[_]> = answered.answers.iter().map(Vec::as_slice).collect();
+    let measured = Measured {
+        labels: labels.len(),
+        precisions: &precisions,
+        seed: args.seed,
+    };
+    let contest = contest::hold(&answered.texts, &contenders_answers, &measured);
+    let summary = Summary::new(&contenders, &answered, &contest, &labels, &dataset.facts, setting);
+    tell(args, &summary)?;
+    let lists = Lists {
+        dataset: &dataset,
+        labels: &labels,
+        answered: &answered,
+        separator: &args.labelled.label_separator,
+    };
+    write_lists(args, &lists, &summary)?;
+    Ok(held_to(&args.min, &contest, &answered, &labels, &contenders))
+}
+
+/// All labels of the contenders: those of the first, in its order, then what the second has besides.
+fn labels(contenders: &[Contender]) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::new();
+    for contender in contenders {
+        let more: Vec<&String> = contender
+            .labels
+            .iter()
+            .filter(|label| !labels.contains(label))
+            .collect();
+        if !labels.is_empty() && (!more.is_empty() || contender.labels.len() < labels.len()) {
+            complain(&format!(
+                "warning: {} and {} have different labels",
+                contenders[0].name, contender.name
+            ));
+        }
+        let more: Vec<String> = more.into_iter().cloned().collect();
+        labels.extend(more);
+    }
+    labels
+}
+
+/// The files that are asked for, each with what it is.
+fn files(args: &EvaluateArgs) -> impl Iterator<Item = (&Path, &'static str)> {
+    let json = args.json.as_deref().filter(|json| *json != Path::new("-"));
+    [
+        (json, "the figures"),
+        (args.differences.as_deref(), "the differences"),
+        (args.doubts.as_deref(), "the doubts"),
+    ]
+    .into_iter()
+    .filter_map(|(path, what)| Some((path?, what)))
+}
+
+/// Fails now if a file could not be written after all the work.
+fn check_places(args: &EvaluateArgs) -> Outcome<()> {
+    if args.differences.is_some() && args.route.len() + args.model.len() < 2 {
+        return Err(usage("--differences: name two contenders, by --route or --model"));
+    }
+    files(args)
+        .try_for_each(|(path, what)| out_place::check(path, what))
+        .map_err(usage)
+}
+
+fn tell(args: &EvaluateArgs, summary: &Summary<'_>) -> Outcome<()> {
+    let json = || serde_json::to_string_pretty(summary).expect("numbers and names") + "\n";
+    match args.json.as_deref() {
+        Some(path) if path == Path::new("-") => output::raw(json().as_bytes()),
+        Some(path) => {
+            print::print(summary);
+            out_place::write(path, json().as_bytes()).map_err(failure)?;
+        }
+        None => print::print(summary),
+    }
+    Ok(())
+}
+
+fn write_lists(args: &EvaluateArgs, lists: &Lists<'_>, summary: &Summary<'_>) -> Outcome<()> {
+    if let Some(path) = &args.differences {
+        let most = args.most.unwrap_or(MOST_DIFFERENCES);
+        out_place::write(path, &lists.differences(summary, most)).map_err(failure)?;
+    }
+    if let Some(path) = &args.doubts {
+        let most = args.most.unwrap_or(MOST_DOUBTS);
+        out_place::write(path, &lists.doubts(most)).map_err(failure)?;
+    }
+    Ok(())
+}
+
+/// Whether the last contender keeps what is asked of it. Says where it does not, and by how much.
+fn held_to(
+    floors: &[Floor],
+    contest: &Contest,
+    answered: &Answered,
+    labels: &[String],
+    contenders: &[Contender],
+) -> Exit {
+    let (Some(evaluation), Some(contender)) = (contest.evaluations.last(), contenders.last()) else {
+        return Exit::Success;
+    };
+    let mut exit = Exit::Success;
+    for Floor { quality, least } in floors {
+        let problem = match quality.of(&evaluation.tally, labels) {
+            // A small tolerance for rounding errors.
+            Some(value) if value >= least - 1e-9 => continue,
+            Some(value) => format!("{value:.4}, {:.4} below {least}", least - value),
+            None => format!("not known: {}", quality.undefined()),
+        };
+        let texts = answered.texts.len();
+        complain(&format!(
+            "--min: {quality} of {} is {problem}, on {texts} texts",
+            contender.name
+        ));
+        exit = Exit::Failure;
+    }
+    exit
+}
