@@ -5,64 +5,25 @@
 use super::chart::{Axis, Chart, Layer};
 use super::page::{Block, Section};
 use super::palette::Ink;
-use super::words::{counted, number, percent};
+use super::words::{count, number, percent};
+use crate::offline::evaluation::tally::{Bin, Reliability};
 
 /// The fewest answers that a bin needs for its gap to be told.
-const LEAST_ANSWERS: u64 = 30;
-
-/// Answers whose confidence lies between two bounds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bin {
-    /// The bounds of the confidence, as shares.
-    pub from: f64,
-    pub to: f64,
-    /// The mean confidence of the answers in it.
-    pub confidence: f64,
-    /// The share of them that is right.
-    pub accuracy: f64,
-    /// How many there are.
-    pub count: u64,
-}
-
-/// Puts answers into bins of equal width. Each answer is its confidence, and whether it is right.
-pub fn bins(answers: impl Iterator<Item = (f64, bool)>, number: usize) -> Vec<Bin> {
-    let mut sums = vec![(0_u64, 0.0, 0_u64); number];
-    for (confidence, right) in answers {
-        let place = ((confidence * number as f64) as usize).min(number - 1);
-        let sum = &mut sums[place];
-        *sum = (sum.0 + 1, sum.1 + confidence, sum.2 + u64::from(right));
-    }
-    let bin = |(at, (count, confidence, right)): (usize, (u64, f64, u64))| Bin {
-        from: at as f64 / number as f64,
-        to: (at + 1) as f64 / number as f64,
-        confidence: confidence / count as f64,
-        accuracy: right as f64 / count as f64,
-        count,
-    };
-    sums.into_iter()
-        .enumerate()
-        .map(bin)
-        .filter(|bin| bin.count > 0)
-        .collect()
-}
-
-/// The expected calibration error: the mean gap between confidence and accuracy.
-pub fn error(bins: &[Bin]) -> f64 {
-    let all: u64 = bins.iter().map(|bin| bin.count).sum();
-    let gap = |bin: &Bin| (bin.confidence - bin.accuracy).abs() * bin.count as f64;
-    bins.iter().map(gap).sum::<f64>() / all.max(1) as f64
-}
+const LEAST_ANSWERS: f64 = 30.0;
 
 /// The section. `what` is who answered: `the cascade at the chosen point`.
-pub fn section(what: &str, bins: &[Bin]) -> Section {
-    let all: u64 = bins.iter().map(|bin| bin.count).sum();
-    let share = |bin: &Bin| [bin.from, bin.to, bin.count as f64 / all.max(1) as f64];
-    let lowest = bins.iter().map(|bin| bin.from).fold(1.0, f64::min);
+pub fn section(what: &str, reliability: &Reliability) -> Section {
+    let all: f64 = reliability.bins.iter().map(|bin| bin.texts).sum();
+    let width = 1.0 / reliability.bins.len() as f64;
+    let used = || reliability.bins.iter().enumerate().filter(|(_, bin)| bin.texts > 0.0);
+    let bar = |(at, bin): (usize, &Bin)| [at as f64 * width, (at + 1) as f64 * width, bin.texts / all];
+    let points: Vec<[f64; 2]> = used().map(|(_, bin)| [said(bin), was(bin)]).collect();
+    let lowest = used().next().map_or(0.0, |(at, _)| at as f64 * width);
     let layers = vec![
         Layer::Bars {
             name: "share of the answers".to_owned(),
             ink: Ink::Soft,
-            bars: bins.iter().map(share).collect(),
+            bars: used().map(bar).collect(),
         },
         Layer::Line {
             name: "as it should be".to_owned(),
@@ -72,18 +33,18 @@ pub fn section(what: &str, bins: &[Bin]) -> Section {
         Layer::Line {
             name: "as it is".to_owned(),
             ink: Ink::Main,
-            points: bins.iter().map(|bin| [bin.confidence, bin.accuracy]).collect(),
+            points: points.clone(),
         },
         Layer::Dots {
             name: String::new(),
             ink: Ink::Main,
-            points: bins.iter().map(|bin| [bin.confidence, bin.accuracy]).collect(),
+            points,
         },
     ];
     let chart = Chart {
         name: "reliability",
         title: format!("Reliability of {what}"),
-        description: description(bins, all),
+        description: description(reliability, all),
         x: Axis::share("confidence"),
         y: Axis::share("share that is right").including([0.0, 1.0]),
         layers,
@@ -91,26 +52,34 @@ pub fn section(what: &str, bins: &[Bin]) -> Section {
     Section::new("Can its confidence be believed?").with(Block::Chart(chart))
 }
 
-fn description(bins: &[Bin], all: u64) -> String {
-    let gap = |bin: &Bin| bin.confidence - bin.accuracy;
-    let worst = bins
-        .iter()
-        .filter(|bin| bin.count >= LEAST_ANSWERS)
-        .max_by(|a, b| gap(a).abs().total_cmp(&gap(b).abs()));
+/// The mean confidence of the answers in a bin.
+fn said(bin: &Bin) -> f64 {
+    bin.confidence / bin.texts
+}
+
+/// The share of the answers in a bin that is right.
+fn was(bin: &Bin) -> f64 {
+    bin.right / bin.texts
+}
+
+fn description(reliability: &Reliability, all: f64) -> String {
+    let gap = |bin: &&Bin| (said(bin) - was(bin)).abs();
+    let many = reliability.bins.iter().filter(|bin| bin.texts >= LEAST_ANSWERS);
+    let worst = many.max_by(|a, b| gap(a).total_cmp(&gap(b)));
     let worst = worst.map_or(String::new(), |bin| {
         format!(
-            " The largest gap: {} say {} on average, {} of them are right.",
-            counted(bin.count, "answer"),
-            percent(bin.confidence, 1),
-            percent(bin.accuracy, 1)
+            " The largest gap: {} answers say {} on average, {} of them are right.",
+            count(bin.texts.round() as u64),
+            percent(said(bin), 1),
+            percent(was(bin), 1)
         )
     });
     format!(
-        "The mean gap (expected calibration error, {} of equal width) over {} is {}.{worst} Above the dashed \
-         line it is right more often than it says, below it less often.",
-        counted(bins.len() as u64, "bin"),
-        counted(all, "answer"),
-        number(error(bins), 4)
+        "The mean gap between confidence and share of right answers (expected calibration error, {} bins) is {} over {} \
+         answers.{worst} Above the dashed line it is right more often than it says, below it less often.",
+        reliability.bins.len(),
+        number(reliability.expected_error(), 4),
+        count(all.round() as u64),
     )
 }
 
@@ -119,14 +88,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_fall_into_bins_by_their_confidence() {
-        let answers = [(0.95, true), (0.91, false), (0.5, true), (1.0, true), (0.55, true)];
-        let found = bins(answers.into_iter(), 10);
-        assert_eq!(found.len(), 2);
-        assert_eq!((found[0].from, found[0].to, found[0].count), (0.5, 0.6, 2));
-        assert_eq!((found[1].count, found[1].accuracy), (3, 2.0 / 3.0));
-        let expected = ((0.525_f64 - 1.0).abs() * 2.0 + (2.86_f64 / 3.0 - 2.0 / 3.0).abs() * 3.0) / 5.0;
-        assert!((error(&found) - expected).abs() < 1e-12);
-        assert_eq!(error(&[]), 0.0);
+    fn the_largest_gap_that_is_no_chance_is_told() {
+        let mut reliability = Reliability::default();
+        for at in 0..100 {
+            reliability.add(0.9, at < 80, 1.0);
+            reliability.add(0.6, at < 58, 1.0);
+        }
+        reliability.add(0.3, true, 1.0);
+        let told = description(&reliability, 201.0);
+        assert!(
+            told.contains("100 answers say 90.0% on average, 80.0% of them are right"),
+            "{told}"
+        );
+        let Block::Chart(chart) = &section("it", &reliability).blocks[0] else {
+            panic!("a chart");
+        };
+        let Layer::Bars { bars, .. } = &chart.layers[0] else {
+            panic!("bars");
+        };
+        assert_eq!(bars.len(), 3, "empty bins are not drawn");
     }
 }

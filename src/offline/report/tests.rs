@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use html5gum::{Token, Tokenizer};
 
-use super::classes::Class;
 use super::cost::Way;
 use super::data_card::DataCard;
 use super::disagreements::Disagreement;
@@ -17,8 +16,10 @@ use super::{
     classes, confusion, cost, data_card, disagreements, draw, html, learning_curve, markdown, ngrams, origin,
     quality_curve, reliability,
 };
-use crate::offline::evaluation::interval::Interval;
 use crate::offline::dataset::Facts;
+use crate::offline::evaluation::classes::{Class, Confused};
+use crate::offline::evaluation::interval::Interval;
+use crate::offline::evaluation::tally::Reliability;
 
 /// Elements that have no end.
 const VOID: [&str; 4] = ["meta", "br", "hr", "link"];
@@ -99,13 +100,21 @@ fn card<'a>(facts: &'a Facts, labels: &'a [String]) -> DataCard<'a> {
 
 /// The sections about each class and its texts.
 fn sections_of_classes(labels: &[String]) -> Vec<Section> {
-    let class = |(at, label): (usize, &String)| Class {
-        label: label.clone(),
-        texts: at as u64,
-        precision: (at > 0).then_some(0.5),
-        recall: Some(0.25),
+    let class = |at: usize| Class {
+        texts: at,
+        given: 5,
+        precision: Interval::of_share(at as f64, at as f64, at as f64),
+        recall: Interval::of_share(1.0, 4.0, 4.0),
         f1: (at > 0).then(|| 0.3 + at as f64 / 1e4),
     };
+    let classes: Vec<Class> = (0..labels.len()).map(class).collect();
+    let confused: Vec<Confused> = (1..labels.len() as u32)
+        .map(|truth| Confused {
+            truth,
+            given: truth - 1,
+            texts: 1,
+        })
+        .collect();
     let ngrams_of = |label: &String| ClassNgrams {
         label: label.clone(),
         ngrams: (0..20)
@@ -120,8 +129,8 @@ fn sections_of_classes(labels: &[String]) -> Vec<Section> {
         confidence: 1.0 - at as f64 / 1e3,
     };
     vec![
-        classes::section(&labels.iter().enumerate().map(class).collect::<Vec<_>>()),
-        confusion::section(labels, |truth, said| (truth * said % 7) as u64),
+        classes::section(labels, &classes),
+        confusion::section(labels, &classes, &confused),
         ngrams::section(&labels.iter().map(ngrams_of).collect::<Vec<_>>()),
         disagreements::section((0..200).map(disagreement).collect()),
     ]
@@ -130,7 +139,10 @@ fn sections_of_classes(labels: &[String]) -> Vec<Section> {
 /// A page as a command would make it, with this many classes.
 fn page(number: usize) -> Page {
     let labels = labels(number);
-    let answers = (0..5000).map(|at| (0.5 + f64::from(at % 50) / 100.0, at % 7 != 0));
+    let mut answers = Reliability::default();
+    for at in 0..5000 {
+        answers.add(0.5 + f64::from(at % 50) / 100.0, at % 7 != 0, 1.0);
+    }
     let learned = [1000, 2000, 4000, 8000].map(|rows: u64| Learned {
         rows,
         quality: 1.0 - (rows as f64).powf(-0.3),
@@ -149,7 +161,7 @@ fn page(number: usize) -> Page {
     };
     let mut sections = vec![
         quality_curve::section(&curve(&labels[0])),
-        reliability::section(HOSTILE[2], &reliability::bins(answers, 15)),
+        reliability::section(HOSTILE[2], &answers),
         data_card::section(card(&facts(&labels), &labels)),
         learning_curve::section("accuracy", &learned),
         cost::section(HOSTILE[4], &[way]),
@@ -266,9 +278,9 @@ fn nothing_to_show_is_no_end() {
     let page = Page {
         sections: vec![
             quality_curve::section(&curve),
-            reliability::section("", &[]),
-            classes::section(&[]),
-            confusion::section(&[], |_, _| 0),
+            reliability::section("", &Reliability::default()),
+            classes::section(&[], &[]),
+            confusion::section(&[], &[], &[]),
             data_card::section(card(&Facts::default(), &[])),
             learning_curve::section("", &[]),
             cost::section("", &[Way::default()]),
