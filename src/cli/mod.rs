@@ -20,6 +20,7 @@ pub mod serve;
 pub mod signals;
 pub mod target_args;
 pub mod terminal;
+pub mod train;
 pub mod write_manifest;
 
 use std::process::ExitCode;
@@ -66,6 +67,8 @@ enum Command {
     /// Classify texts, here or by a server
     #[command(mut_args = hide_server_settings, override_usage = "tandem predict [OPTIONS] <TEXT>... | --file <FILE> | -")]
     Predict(Box<predict::args::PredictArgs>),
+    /// Train a fast model from labelled texts, for the server to serve
+    Train(Box<train::args::TrainArgs>),
     /// Measure a cascade on labelled texts, and write the chosen point where the next start finds it
     #[command(mut_args = hide_server_settings)]
     Calibrate(Box<calibrate::CalibrateArgs>),
@@ -148,6 +151,7 @@ fn run(cli: Cli, signals: &Signals) -> Exit {
     match cli.command {
         Some(Command::Serve(args)) => serve::run(&args, signals.clone()),
         Some(Command::Predict(args)) => predict::run(&args),
+        Some(Command::Train(args)) => train::run(&args, signals),
         Some(Command::Calibrate(args)) => calibrate::run(&args),
         Some(Command::Evaluate(args)) => evaluate::run(&args),
         Some(Command::Check(args)) => check::run(&args),

@@ -31,3 +31,4 @@ mod snapshots;
 mod start;
 mod stderr;
 mod swaps;
+mod train;

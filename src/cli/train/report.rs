@@ -1,0 +1,199 @@
+//! The report of a training.
+
+use super::Told;
+use super::figures::shown;
+use crate::model::preprocess::ngrams::NgramExtractor;
+use crate::offline::dataset::Dataset;
+use crate::offline::evaluation::tally::Labels;
+use crate::offline::report::page::{Block, Page, Section, Table};
+use crate::offline::report::{
+    classes, confusion, data_card, disagreements, learning_curve, ngrams, origin, reliability,
+};
+use crate::offline::training::informative::informative;
+
+/// How many n-grams are told of each class.
+const NGRAMS: usize = 12;
+/// The most trials that the page lists.
+const MOST_TRIALS: usize = 60;
+
+/// The page.
+pub fn page(told: &Told<'_>) -> Page {
+    let Told {
+        place,
+        dataset,
+        judged,
+        figures,
+        ..
+    } = told;
+    let mut summary = vec![format!(
+        "{} {} tells {} labels apart: {} of {} held-out texts are right ({}).",
+        place.name,
+        place.version,
+        dataset.labels.len(),
+        shown(&figures.evaluation.accuracy),
+        figures.rows.len(),
+        told.judged_by
+    )];
+    let learned: Vec<learning_curve::Learned> = told
+        .trained
+        .learning_curve
+        .iter()
+        .map(|&(rows, quality)| learning_curve::Learned {
+            rows: rows as u64,
+            quality,
+        })
+        .collect();
+    summary.extend(learning_curve::forecast(&learned));
+    let mut sections = vec![
+        figures_section(told),
+        classes::section(&dataset.labels, &figures.evaluation.classes),
+    ];
+    if super::is_single_label(dataset) {
+        let evaluation = &figures.evaluation;
+        sections.push(confusion::section(
+            &dataset.labels,
+            &evaluation.classes,
+            &evaluation.confusions,
+        ));
+    }
+    sections.push(reliability::section(
+        "the model, on held-out texts",
+        &figures.evaluation.tally.reliability,
+    ));
+    sections.push(learning_curve::section("accuracy", &learned));
+    sections.push(data_card::section(data_card::DataCard {
+        facts: &dataset.facts,
+        labels: &dataset.labels,
+        parts: &[],
+        notes: &dataset.notes,
+    }));
+    if !told.options.without_texts {
+        sections.push(ngrams_section(told));
+        sections.push(disagreements::section(doubted(told, judged)));
+    }
+    sections.extend(search_section(told));
+    sections.push(origin::section(&origin::Origin {
+        command: origin::command(std::env::args()),
+        seed: Some(told.options.seed),
+        facts: facts(told),
+    }));
+    sections.push(next(told));
+    Page {
+        title: format!("train: {} {}", place.name, place.version),
+        summary,
+        sections,
+    }
+}
+
+fn figures_section(told: &Told<'_>) -> Section {
+    let evaluation = &told.figures.evaluation;
+    let mut table = Table::new("Figures of held-out texts, with 95% intervals", ["figure", "value"]);
+    table.strong_row([told.quality.to_owned(), shown(&evaluation.accuracy)]);
+    table.row(["macro-F1".to_owned(), shown(&evaluation.macro_f1)]);
+    table.row(["micro-F1".to_owned(), shown(&evaluation.micro_f1)]);
+    table.row(["calibration error".to_owned(), shown(&evaluation.calibration_error)]);
+    table.row(["log loss".to_owned(), format!("{:.4}", evaluation.log_loss.value)]);
+    for coverage in &evaluation.coverages {
+        table.row([
+            format!("answered alone at a precision of {:.0}%", coverage.wanted * 100.0),
+            format!("{:.1}%", coverage.covered * 100.0),
+        ]);
+    }
+    Section::new("How good it is").with(Block::Table(table))
+}
+
+fn ngrams_section(told: &Told<'_>) -> Section {
+    let extractor = NgramExtractor::new(told.trained.recipe.features());
+    let found = informative(&told.trained.model, told.trained.link, &extractor, told.dataset, NGRAMS);
+    let of_class = found
+        .into_iter()
+        .zip(&told.dataset.labels)
+        .map(|(ngrams, label)| ngrams::ClassNgrams {
+            label: label.clone(),
+            ngrams: ngrams
+                .into_iter()
+                .map(|found| (found.ngram, f64::from(found.weight)))
+                .collect(),
+        });
+    ngrams::section(&of_class.collect::<Vec<_>>())
+}
+
+fn doubted(told: &Told<'_>, judged: &Dataset) -> Vec<disagreements::Disagreement> {
+    let named = |labels: &Labels| {
+        let names: Vec<&str> = labels
+            .places()
+            .iter()
+            .map(|&label| judged.labels[label as usize].as_str())
+            .collect();
+        names.join(", ")
+    };
+    let figures = told.figures;
+    let doubt = |&at: &usize| disagreements::Disagreement {
+        line: judged.examples[figures.rows[at]].line,
+        text: judged.text(figures.rows[at]).into_owned(),
+        labelled: named(&figures.known[at].truth),
+        said: named(&figures.answers[at].given),
+        confidence: figures.answers[at].confidence,
+    };
+    figures.doubted.iter().map(doubt).collect()
+}
+
+fn search_section(told: &Told<'_>) -> Option<Section> {
+    let found = told.trained.found.as_ref()?;
+    let mut table = Table::new(
+        "Recipes that were tried, the best first",
+        ["recipe", "right", "log loss"],
+    );
+    let mut trials = found.trials.clone();
+    trials.sort_by(|a, b| a.loss.total_cmp(&b.loss));
+    for trial in trials.iter().take(MOST_TRIALS) {
+        let cells = [
+            trial.recipe.words(),
+            format!("{:.2}%", trial.accuracy * 100.0),
+            format!("{:.4}", trial.loss),
+        ];
+        if trial.recipe == found.best {
+            table.strong_row(cells)
+        } else {
+            table.row(cells)
+        }
+    }
+    Some(Section::new("The search").with(Block::Table(table)))
+}
+
+fn facts(told: &Told<'_>) -> Vec<(String, String)> {
+    let mut facts = vec![
+        ("tandem".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("recipe".to_owned(), told.trained.recipe.words()),
+    ];
+    let sum = told.dataset.facts.sha256.clone();
+    facts.extend(sum.map(|sum| ("SHA-256 of the texts".to_owned(), sum)));
+    facts
+}
+
+fn next(told: &Told<'_>) -> Section {
+    let place = &told.place;
+    origin::next(&[
+        ("Serve it".to_owned(), told.serve()),
+        ("Ask it".to_owned(), told.ask()),
+        (
+            "Measure it on other texts".to_owned(),
+            format!("tandem evaluate OTHER.tsv --model {}", place.folder.display()),
+        ),
+        (
+            "A deep model for the same task makes a cascade of both".to_owned(),
+            format!(
+                "tandem calibrate LABELLED.tsv --task {} --models {}",
+                place.task,
+                place.repository.display()
+            ),
+        ),
+        (
+            "Roll a retrained version out on a server that runs".to_owned(),
+            format!(
+                "tandem train … --out {}",
+                told.place.repository.join(&place.name).join("NEXT").display()
+            ),
+        ),
+    ])
+}

@@ -1,0 +1,127 @@
+//! A model in this process, for many texts at once: in batches of texts of like width, as the server runs them when it is
+//! busy.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::batching::BatchLimits;
+use crate::model::loaded::Model;
+use crate::model::loading::{Initialized, InstanceSettings, initialize};
+use crate::model::manifest::Batch;
+use crate::model::repository::VerifiedModel;
+use crate::model::{Encoding, ModelInput, Runner};
+
+/// How far below the largest logit another one counts: its probability is then zero in 64 bits, so a label that a model
+/// rules out stays out.
+const LOWEST: f32 = 1000.0;
+
+/// The answer of one model to one text.
+#[derive(Clone, Debug)]
+pub struct Output {
+    pub logits: Vec<f64>,
+    /// Seconds for preprocessing, and the text's share of its batch.
+    pub cost: f64,
+}
+
+/// A model in this process, with one session.
+pub struct LocalModel {
+    model: Arc<Model>,
+    runner: Box<dyn Runner>,
+    limits: BatchLimits,
+}
+
+impl LocalModel {
+    /// Loads a model. The error is one line.
+    pub fn load(verified: &VerifiedModel, intra_threads: usize) -> Result<Self, String> {
+        let mut one = Self::load_many(verified, 1, intra_threads)?;
+        one.pop().ok_or_else(|| "the model has no instance".to_owned())
+    }
+
+    /// Loads a model once, with so many sessions, which may run side by side. The error is one line.
+    pub fn load_many(verified: &VerifiedModel, count: usize, intra_threads: usize) -> Result<Vec<Self>, String> {
+        let max_cells = verified.manifest.tier.max_cells();
+        let instances = InstanceSettings {
+            count,
+            intra_threads,
+            // One thread does everything, as on a busy server.
+            idle_threads: 1,
+            max_cells,
+        };
+        let Initialized { model, runners, .. } = initialize(verified, instances).map_err(|error| error.to_string())?;
+        let limits = BatchLimits {
+            max_rows: model.manifest.limits.max_batch_size,
+            max_cells,
+            same_width: model.manifest.limits.batch == Some(Batch::SameLength),
+        };
+        let with = |runner| Self {
+            model: Arc::clone(&model),
+            runner,
+            limits,
+        };
+        Ok(runners.into_iter().map(with).collect())
+    }
+
+    /// The answers to texts, in their order; `None` for a text that the model does not answer. Calls `done` with the number of
+    /// texts of each batch.
+    pub fn run(&mut self, texts: &[&str], done: impl Fn(usize)) -> Vec<Option<Output>> {
+        let mut encodings: Vec<Option<(Encoding, f64)>> = Vec::with_capacity(texts.len());
+        for text in texts {
+            let started = Instant::now();
+            let encoding = self.model.preprocess(text, None).ok();
+            encodings.push(encoding.map(|encoding| (encoding, started.elapsed().as_secs_f64())));
+        }
+        let input = |at: usize| encodings[at].as_ref().map(|(encoding, _)| &encoding.input);
+        let width = |at: usize| input(at).map_or(0, ModelInput::width);
+        let mut order: Vec<usize> = (0..texts.len()).filter(|&at| input(at).is_some()).collect();
+        done(texts.len() - order.len());
+        order.sort_by_key(|&at| width(at));
+        let mut outputs: Vec<Option<Output>> = vec![None; texts.len()];
+        for places in batches(&order, width, self.limits) {
+            let inputs: Vec<&ModelInput> = places.iter().filter_map(|&at| input(at)).collect();
+            let started = Instant::now();
+            let mut rows: Vec<Option<Vec<f32>>> = match self.runner.run(&inputs) {
+                Ok(rows) => rows.rows().into_iter().map(|row| Some(row.to_vec())).collect(),
+                Err(_) => vec![None; inputs.len()],
+            };
+            let share = started.elapsed().as_secs_f64() / places.len() as f64;
+            if rows.iter().all(Option::is_none) && inputs.len() > 1 {
+                // One bad row fails alone, as in the server.
+                for (row, input) in rows.iter_mut().zip(&inputs) {
+                    *row = self.runner.run(&[input]).ok().map(|rows| rows.row(0).to_vec());
+                }
+            }
+            for (row, &at) in rows.into_iter().zip(places) {
+                let answer = row.and_then(|row| self.model.postprocess(&row, None).ok());
+                outputs[at] = answer.map(|answer| Output {
+                    logits: kept(&answer.logits),
+                    cost: encodings[at].as_ref().map_or(0.0, |(_, cost)| *cost) + share,
+                });
+            }
+            done(places.len());
+        }
+        outputs
+    }
+}
+
+fn kept(logits: &[f32]) -> Vec<f64> {
+    let top = logits.iter().copied().fold(f32::MIN, f32::max);
+    logits.iter().map(|logit| f64::from(logit.max(top - LOWEST))).collect()
+}
+
+/// Splits places that are sorted by width into batches within the bounds.
+fn batches(order: &[usize], width: impl Fn(usize) -> usize, limits: BatchLimits) -> Vec<&[usize]> {
+    let mut batches = Vec::new();
+    let mut rest = order;
+    while !rest.is_empty() {
+        let fits = |rows: usize| {
+            let width_of_last = width(rest[rows - 1]);
+            let like = !limits.same_width || width_of_last == width(rest[0]);
+            rows <= limits.max_rows && rows * width_of_last <= limits.max_cells && like
+        };
+        let rows = (1..=rest.len()).take_while(|&rows| rows == 1 || fits(rows)).count();
+        let (batch, others) = rest.split_at(rows);
+        batches.push(batch);
+        rest = others;
+    }
+    batches
+}

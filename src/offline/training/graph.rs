@@ -1,0 +1,257 @@
+//! Writes a linear model as an ONNX graph that plain ONNX Runtime runs: look up the codes of a text's n-grams, add them up,
+//! scale, add the bias.
+//!
+//! ```text
+//! ids [batch, features] → look up → add up → × step → × scale [batch] → + bias → logits [batch, classes]
+//! ```
+//!
+//! A row is padded with the id `buckets`, whose codes are 0. One column is added up by ReduceSum; for several, a product
+//! with a row of ones is four times as fast (measured with 77: 11 µs a text of 250 n-grams, where ReduceSum takes 46).
+
+use prost::Message;
+
+use super::linear::Link;
+use super::quantise::Quantised;
+
+/// The version of the operators: the oldest in which all of the graph's take these inputs.
+pub const OPSET: i64 = 17;
+/// The version of the file format that belongs to it.
+const IR_VERSION: i64 = 8;
+
+const FLOAT: i32 = 1;
+const UINT8: i32 = 2;
+const INT8: i32 = 3;
+const INT32: i32 = 6;
+const INT64: i32 = 7;
+
+/// The bytes of the ONNX file.
+pub fn write(model: &Quantised, link: Link, classes: usize) -> Vec<u8> {
+    let columns = model.columns;
+    let mut codes: Vec<u8> = model.codes.iter().map(|code| code.cast_unsigned()).collect();
+    codes.extend(std::iter::repeat_n(0, columns));
+    let mut initializer = vec![
+        tensor("codes", &[model.buckets() + 1, columns], INT8, codes),
+        tensor("step", &[columns], FLOAT, floats(&model.steps)),
+        tensor("bias", &[columns], FLOAT, floats(&model.bias)),
+        tensor("axis", &[1], INT64, 1_i64.to_le_bytes().to_vec()),
+    ];
+    let mut node = vec![operator("Gather", &["codes", "ids"], "rows", &[])];
+    if columns == 1 {
+        node.extend([
+            operator("Cast", &["rows"], "wide", &[("to", i64::from(INT32))]),
+            operator("ReduceSum", &["wide", "axis"], "sums", &[("keepdims", 0)]),
+        ]);
+    } else {
+        let padding = i32::try_from(model.buckets()).expect("a manifest allows at most 2^30 buckets");
+        initializer.push(tensor("padding", &[], INT32, padding.to_le_bytes().to_vec()));
+        node.extend([
+            operator("Less", &["ids", "padding"], "is_feature", &[]),
+            operator("Cast", &["is_feature"], "ones", &[("to", i64::from(UINT8))]),
+            operator("Unsqueeze", &["ones", "axis"], "row_of_ones", &[]),
+            operator("MatMulInteger", &["row_of_ones", "rows"], "row_of_sums", &[]),
+            operator("Squeeze", &["row_of_sums", "axis"], "sums", &[]),
+        ]);
+    }
+    node.extend([
+        operator("Cast", &["sums"], "numbers", &[("to", i64::from(FLOAT))]),
+        operator("Mul", &["numbers", "step"], "stepped", &[]),
+        operator("Unsqueeze", &["scale", "axis"], "scales", &[]),
+        operator("Mul", &["stepped", "scales"], "scaled", &[]),
+    ]);
+    if link == Link::LogOdds {
+        initializer.push(tensor("halves", &[1, 2], FLOAT, floats(&[-0.5, 0.5])));
+        node.push(operator("Add", &["scaled", "bias"], "log_odds", &[]));
+        node.push(operator("Mul", &["log_odds", "halves"], "logits", &[]));
+    } else {
+        node.push(operator("Add", &["scaled", "bias"], "logits", &[]));
+    }
+    let graph = GraphProto {
+        node,
+        name: "hashed_ngrams".to_owned(),
+        initializer,
+        input: vec![
+            value("ids", INT32, [BATCH, Size::Named("features")]),
+            value("scale", FLOAT, [BATCH]),
+        ],
+        output: vec![value("logits", FLOAT, [BATCH, Size::Exactly(classes)])],
+    };
+    let model = ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: "tandem".to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        graph: Some(graph),
+        opset_import: vec![OperatorSetId { version: OPSET }],
+    };
+    model.encode_to_vec()
+}
+
+fn floats(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn tensor(name: &str, dims: &[usize], data_type: i32, raw_data: Vec<u8>) -> TensorProto {
+    TensorProto {
+        dims: dims.iter().map(|&dim| dim as i64).collect(),
+        data_type,
+        name: name.to_owned(),
+        raw_data,
+    }
+}
+
+fn operator(op_type: &str, input: &[&str], output: &str, integers: &[(&str, i64)]) -> NodeProto {
+    let attribute = integers.iter().map(|&(name, i)| AttributeProto {
+        name: name.to_owned(),
+        i,
+        r#type: INTEGER_ATTRIBUTE,
+    });
+    NodeProto {
+        input: input.iter().map(|&name| name.to_owned()).collect(),
+        output: vec![output.to_owned()],
+        name: output.to_owned(),
+        op_type: op_type.to_owned(),
+        attribute: attribute.collect(),
+    }
+}
+
+/// A size of an input or output: a number, or a name for any number.
+enum Size {
+    Exactly(usize),
+    Named(&'static str),
+}
+
+/// The number of texts that run together.
+const BATCH: Size = Size::Named("batch");
+
+/// An input or output.
+fn value<const N: usize>(name: &str, elem_type: i32, sizes: [Size; N]) -> ValueInfoProto {
+    let dim = |size: Size| match size {
+        Size::Exactly(size) => Dimension {
+            dim_value: Some(size as i64),
+            dim_param: None,
+        },
+        Size::Named(name) => Dimension {
+            dim_value: None,
+            dim_param: Some(name.to_owned()),
+        },
+    };
+    let shape = Some(Shape {
+        dim: sizes.map(dim).into(),
+    });
+    ValueInfoProto {
+        name: name.to_owned(),
+        r#type: Some(TypeProto {
+            tensor_type: Some(TensorType { elem_type, shape }),
+        }),
+    }
+}
+
+/// The kind of an attribute that is one whole number.
+const INTEGER_ATTRIBUTE: i32 = 2;
+
+// The messages of an ONNX file, as far as they are written here, with numbers as in `onnx.proto`.
+
+#[derive(Clone, PartialEq, Message)]
+struct ModelProto {
+    #[prost(int64, tag = "1")]
+    ir_version: i64,
+    #[prost(string, tag = "2")]
+    producer_name: String,
+    #[prost(string, tag = "3")]
+    producer_version: String,
+    #[prost(message, optional, tag = "7")]
+    graph: Option<GraphProto>,
+    #[prost(message, repeated, tag = "8")]
+    opset_import: Vec<OperatorSetId>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct OperatorSetId {
+    #[prost(int64, tag = "2")]
+    version: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct GraphProto {
+    #[prost(message, repeated, tag = "1")]
+    node: Vec<NodeProto>,
+    #[prost(string, tag = "2")]
+    name: String,
+    #[prost(message, repeated, tag = "5")]
+    initializer: Vec<TensorProto>,
+    #[prost(message, repeated, tag = "11")]
+    input: Vec<ValueInfoProto>,
+    #[prost(message, repeated, tag = "12")]
+    output: Vec<ValueInfoProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct NodeProto {
+    #[prost(string, repeated, tag = "1")]
+    input: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    output: Vec<String>,
+    #[prost(string, tag = "3")]
+    name: String,
+    #[prost(string, tag = "4")]
+    op_type: String,
+    #[prost(message, repeated, tag = "5")]
+    attribute: Vec<AttributeProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AttributeProto {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(int64, tag = "3")]
+    i: i64,
+    #[prost(int32, tag = "20")]
+    r#type: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TensorProto {
+    #[prost(int64, repeated, tag = "1")]
+    dims: Vec<i64>,
+    #[prost(int32, tag = "2")]
+    data_type: i32,
+    #[prost(string, tag = "8")]
+    name: String,
+    #[prost(bytes = "vec", tag = "9")]
+    raw_data: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ValueInfoProto {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "2")]
+    r#type: Option<TypeProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TypeProto {
+    #[prost(message, optional, tag = "1")]
+    tensor_type: Option<TensorType>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TensorType {
+    #[prost(int32, tag = "1")]
+    elem_type: i32,
+    #[prost(message, optional, tag = "2")]
+    shape: Option<Shape>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Shape {
+    #[prost(message, repeated, tag = "1")]
+    dim: Vec<Dimension>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Dimension {
+    #[prost(int64, optional, tag = "1")]
+    dim_value: Option<i64>,
+    #[prost(string, optional, tag = "2")]
+    dim_param: Option<String>,
+}

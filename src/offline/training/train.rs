@@ -1,0 +1,250 @@
+//! Training a fast model: search → cross-validation of what was found → the model itself, from all rows.
+
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use super::balance;
+use super::held_out::{Folds, HeldOut, ask};
+use super::linear::{Fit, Link};
+use super::quantise::{Quantised, quantise};
+use super::recipe::{Recipe, most_bits};
+use super::rows::Rows;
+use super::search::{Found, Search, Trial};
+use crate::model::manifest::ProblemType;
+use crate::offline::dataset::{Dataset, Target};
+
+/// The sizes of code points that texts are read to: the first in which nearly all fit.
+const LENGTHS: [usize; 4] = [256, 512, 1024, 2048];
+/// The share of texts that must fit.
+const NEARLY_ALL: f64 = 0.99;
+/// The shares of the rows on which the learning curve is measured.
+const SHARES: [f64; 4] = [0.125, 0.25, 0.5, 1.0];
+/// A label of fewer rows keeps the threshold of 0.5.
+const LEAST_FOR_THRESHOLD: usize = 20;
+
+/// What the biases are set for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Metric {
+    /// The share of right answers
+    #[default]
+    Accuracy,
+    /// The mean of the classes' F1: rare classes count as much as common ones
+    MacroF1,
+}
+
+/// How to train.
+pub struct Settings<'a> {
+    pub seed: u64,
+    pub metric: Metric,
+    /// The most that a search may take; without one the recipe is taken as it is.
+    pub budget: Option<Duration>,
+    /// Where the search begins, if not at the usual place.
+    pub recipe: Option<Recipe>,
+    pub threads: NonZeroUsize,
+    /// What an earlier run tried.
+    pub known: Vec<Trial>,
+    /// Rows that are like those to come and take no part in training: figures, temperature and biases come from them.
+    pub held_out: Option<&'a Dataset>,
+}
+
+/// What is told while it goes on.
+pub trait Watch: Sync {
+    /// The time since the start.
+    fn clock(&self) -> Duration;
+    /// Whether the search goes on. What comes after it is short and is finished.
+    fn searching(&self) -> ControlFlow<()>;
+    /// Whether training goes on at all.
+    fn training(&self) -> ControlFlow<()>;
+    /// A trial of the search, the best so far, and the share of the budget that is used.
+    fn tried(&self, trial: &Trial, best: &Trial, used: f64);
+    /// A step after the search, and the share of it that is done.
+    fn step(&self, name: &'static str, done: f64);
+}
+
+/// A model, and what is known of it.
+pub struct Trained {
+    pub recipe: Recipe,
+    pub link: Link,
+    pub model: Quantised,
+    pub temperature: f64,
+    /// For several labels a text: the probability from which on each is given.
+    pub thresholds: Vec<f32>,
+    /// What was added to each class's logit after training.
+    pub shift: Vec<f32>,
+    /// The search, if there was one.
+    pub found: Option<Found>,
+    /// What models say of rows that they were not trained on: of `Settings::held_out` if that is given.
+    pub out: HeldOut,
+    /// The number of rows trained on, and the share of right answers on others.
+    pub learning_curve: Vec<(usize, f64)>,
+    /// The number of rows that the model was trained on.
+    pub trained_on: usize,
+}
+
+impl Trained {
+    /// The number of labels.
+    pub fn labels(&self) -> usize {
+        self.out.classes
+    }
+}
+
+/// Trains. `None` if it was told to stop before there was anything to keep.
+pub fn train(dataset: &Dataset, settings: &Settings<'_>, watch: &dyn Watch) -> Option<Trained> {
+    let classes = dataset.labels.len();
+    let link = Link::of(dataset.problem_type, classes);
+    let columns = link.columns(classes);
+    let folds = Folds {
+        dataset,
+        link,
+        seed: settings.seed,
+        threads: settings.threads,
+    };
+    let usual = || Recipe::start(dataset.len(), code_points(dataset), most_bits(columns).min(USUAL_BITS));
+    let start = settings.recipe.unwrap_or_else(usual);
+    let found = settings.budget.map(|budget| {
+        let search = Search {
+            folds,
+            most_bits: most_bits(columns),
+            budget,
+            known: settings.known.clone(),
+            clock: &|| watch.clock(),
+            going: &|| watch.searching(),
+            tried: &|trial, best, used| watch.tried(trial, best, used),
+        };
+        search.run(start)
+    });
+    let recipe = found.as_ref().map_or(start, |found| found.best);
+    finish(folds, recipe, found, settings, watch)
+}
+
+/// The usual number of buckets, as a base-2 logarithm.
+const USUAL_BITS: u32 = 20;
+
+fn finish(
+    folds: Folds<'_>,
+    recipe: Recipe,
+    found: Option<Found>,
+    settings: &Settings<'_>,
+    watch: &dyn Watch,
+) -> Option<Trained> {
+    let Folds {
+        dataset,
+        link,
+        seed,
+        threads,
+    } = folds;
+    let rows = Rows::encode(dataset, recipe.features(), &|_| true, threads);
+    let going = |name: &'static str| {
+        move |share: f64| {
+            watch.step(name, share);
+            watch.training()
+        }
+    };
+    let mut out = HeldOut::default();
+    if settings.held_out.is_none() {
+        let count = folds.enough(usize::MAX);
+        out = folds.run(&rows, &recipe, count, &|_| true, &going("cross-validation"))?;
+    }
+    let learning_curve = learning_curve(folds, &rows, &recipe, &going("learning curve"))?;
+    let labelled = |at: &u32| !matches!(dataset.examples[*at as usize].target, Target::Unknown);
+    let all: Vec<u32> = (0..dataset.len() as u32).filter(labelled).collect();
+    let fit = Fit {
+        dataset,
+        rows: &rows,
+        link,
+        recipe: &recipe,
+        seed,
+    };
+    let mut model = fit.run(&all, going("training"))?;
+    let judged = settings.held_out.unwrap_or(dataset);
+    if let Some(others) = settings.held_out {
+        let rows = Rows::encode(others, recipe.features(), &|_| true, threads);
+        let of_others: Vec<u32> = (0..others.len() as u32).collect();
+        out = ask(&model, &rows, link, &of_others);
+    }
+    let mut shift = vec![0.0; dataset.labels.len()];
+    if dataset.problem_type == ProblemType::SingleLabel {
+        if settings.held_out.is_some() {
+            for _ in 0..2 {
+                let temperature = out.calibrate(judged).temperature;
+                let wanted = balance::for_shares(&out, judged, temperature);
+                add(&mut shift, &mut out, &wanted);
+            }
+        }
+        if settings.metric == Metric::MacroF1 {
+            let wanted = balance::for_macro_f1(&out, judged);
+            add(&mut shift, &mut out, &wanted);
+        }
+    }
+    for (bias, shift) in model.bias.iter_mut().zip(balance::for_columns(&shift, link)) {
+        *bias += shift;
+    }
+    let temperature = out.calibrate(judged).temperature;
+    let mut thresholds = Vec::new();
+    if dataset.problem_type == ProblemType::MultiLabel && settings.metric == Metric::MacroF1 {
+        thresholds = balance::thresholds(&out, judged, temperature, LEAST_FOR_THRESHOLD);
+    }
+    Some(Trained {
+        recipe,
+        link,
+        model: quantise(&model),
+        temperature,
+        thresholds,
+        shift,
+        found,
+        out,
+        learning_curve,
+        trained_on: all.len(),
+    })
+}
+
+fn add(shift: &mut [f32], out: &mut HeldOut, more: &[f32]) {
+    balance::apply(out, more);
+    shift.iter_mut().zip(more).for_each(|(shift, more)| *shift += more);
+}
+
+/// How much more rows would help: the same recipe on parts of the rows, judged on the first fold.
+fn learning_curve(
+    folds: Folds<'_>,
+    rows: &Rows<'_>,
+    recipe: &Recipe,
+    going: &(dyn Fn(f64) -> ControlFlow<()> + Sync),
+) -> Option<Vec<(usize, f64)>> {
+    let mut curve = Vec::new();
+    for (at, share) in SHARES.into_iter().enumerate() {
+        // By a hash of the text, so that a smaller part is within a larger one.
+        let is_in = |row: usize| {
+            let group = folds.dataset.examples[row].group;
+            folds.fold(row) == 0
+                || (group.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as f64 / f64::from(u32::MAX) <= share
+        };
+        let is_known = |row: usize| !matches!(folds.dataset.examples[row].target, Target::Unknown);
+        let trained_on = (0..folds.dataset.len())
+            .filter(|&row| folds.fold(row) != 0 && is_in(row) && is_known(row))
+            .count();
+        let of_part = |done: f64| going((at as f64 + done) / SHARES.len() as f64);
+        let part = folds.run(rows, recipe, 1, &is_in, &of_part)?;
+        if trained_on > 0 && !part.rows.is_empty() {
+            curve.push((trained_on, part.accuracy(folds.dataset)));
+        }
+    }
+    Some(curve)
+}
+
+/// How many code points of a text are read: so many that nearly all texts fit.
+fn code_points(dataset: &Dataset) -> usize {
+    let fits = |most: usize| {
+        let step = dataset.len().div_ceil(20_000).max(1);
+        let looked_at = (0..dataset.len()).step_by(step);
+        let count = looked_at
+            .clone()
+            .filter(|&at| dataset.text(at).chars().count() <= most)
+            .count();
+        count as f64 >= NEARLY_ALL * looked_at.count() as f64
+    };
+    LENGTHS
+        .into_iter()
+        .find(|&most| fits(most))
+        .unwrap_or(LENGTHS[LENGTHS.len() - 1])
+}
