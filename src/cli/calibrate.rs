@@ -20,6 +20,7 @@ use crate::offline::calibration::curve::{self, Fitted, Judged, Point};
 use crate::offline::calibration::measure::{self, Said};
 use crate::offline::calibration::target::Choice;
 use crate::offline::calibration::{ROUNDS, Sample, fit};
+use crate::offline::dataset::preflight::{self, Work};
 use crate::offline::dataset::{Dataset, fold_of};
 use crate::offline::evaluation::findings;
 use crate::offline::evaluation::interval::Interval;
@@ -28,6 +29,8 @@ use crate::service::lifecycle::start::open_catalog;
 
 /// The fewest labelled texts in each half; with fewer, nothing can be fitted.
 const LEAST_TEXTS: usize = 20;
+/// The bytes of what is written, at most: of 1,000 labels, each with its recall at every point of the curve.
+const LARGEST_FILES: u64 = 16 << 20;
 /// The most labels that one message lists.
 const MOST_NAMED: usize = 16;
 /// If the interval of the accuracy is wider than this, end to end, a warning says so.
@@ -84,19 +87,10 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
     if !args.dry_run {
         out_place::check_file(&out, "the calibration").map_err(usage)?;
     }
-    let dataset = read(args, labels)?;
-    let all: Vec<Labelled> = (0..dataset.len()).filter_map(|at| labelled(&dataset, at)).collect();
-    let halves = |texts: &[Labelled]| -> Outcome<Option<String>> {
-        let (fitting, measuring) = texts.iter().partition(|text| text.is_fitted_on(args.seed));
-        check_halves([fitting, measuring], labels)
-    };
-    let absent = halves(&all)?;
-    if let Some(absent) = absent {
-        complain(&format!("warning: {absent}"));
-    }
+    let (dataset, all) = read(args, labels, &out)?;
     let samples = measure(&dataset, &all, &fast, &deep, settings.intra_threads)?;
     let (texts, samples) = answered(all, samples);
-    halves(&texts)?;
+    check_halves(&texts, args.seed, labels)?;
     let half = |wanted: bool| -> Vec<&Sample> {
         let pairs = texts.iter().zip(&samples);
         pairs
@@ -213,12 +207,27 @@ fn labelled(dataset: &Dataset, at: usize) -> Option<Labelled> {
     })
 }
 
-fn read(args: &CalibrateArgs, labels: &[String]) -> Outcome<Dataset> {
+/// Reads the texts, and says what they are like.
+fn read(args: &CalibrateArgs, labels: &[String], out: &Path) -> Outcome<(Dataset, Vec<Labelled>)> {
     let columns = args.labelled.columns();
     if columns.multi_label {
         return Err(usage("--multi-label: in a task with a cascade one label is right"));
     }
-    args.labelled.read(&args.file, &columns, Some(labels)).map_err(usage)
+    let dataset = args.labelled.read(&args.file, &columns, Some(labels)).map_err(usage)?;
+    let work = Work {
+        out: (!args.dry_run).then_some(out),
+        free: out_place::free(out),
+        needs: Some(LARGEST_FILES),
+        estimate: None,
+    };
+    let found = preflight::look(&dataset, &columns, &work).map_err(usage)?;
+    let all: Vec<Labelled> = (0..dataset.len()).filter_map(|at| labelled(&dataset, at)).collect();
+    let absent = check_halves(&all, args.seed, labels)?;
+    super::preflight::tell(&found, &args.file.display().to_string());
+    if let Some(absent) = absent {
+        complain(&format!("warning: {absent}"));
+    }
+    Ok((dataset, all))
 }
 
 /// Runs both models on every text.
@@ -279,7 +288,9 @@ fn progress(runs: usize) -> ProgressBar {
 }
 
 /// Checks that both halves are large enough. Returns a warning about labels that one of them lacks.
-fn check_halves(halves: [Vec<&Labelled>; 2], labels: &[String]) -> Outcome<Option<String>> {
+fn check_halves(texts: &[Labelled], seed: u64, labels: &[String]) -> Outcome<Option<String>> {
+    let (fitting, measuring): (Vec<_>, Vec<_>) = texts.iter().partition(|text| text.is_fitted_on(seed));
+    let halves = [fitting, measuring];
     let least = halves[0].len().min(halves[1].len());
     if least < LEAST_TEXTS {
         return Err(usage(format!(

@@ -11,6 +11,7 @@ use crate::offline::calibration::ROUNDS;
 use crate::offline::calibration::curve::Point;
 use crate::offline::calibration::plot::{self, Plot};
 use crate::offline::evaluation::interval::Interval;
+use crate::offline::whole_files;
 use crate::service::catalog::cascade_calibration::{
     BlendWeights, CalibratedModel, Calibration, CurvePoint, DataFacts, EscalationRange, SCHEMA_VERSION,
 };
@@ -238,12 +239,14 @@ impl Report<'_> {
             chosen: &self.chosen,
         };
         let json = serde_json::to_string_pretty(self).expect("numbers and names") + "\n";
-        for (path, content) in [
+        let files = [
             (path.to_path_buf(), self.calibration(models).to_toml()),
             (path.with_extension("json"), json),
             (path.with_extension("svg"), plot::svg(&plot)),
-        ] {
-            std::fs::write(&path, content).map_err(|error| format!("{}: {error}", path.display()))?;
+        ];
+        let files = files.map(|(path, content)| (path, content.into_bytes()));
+        whole_files::write(&files)?;
+        for (path, _) in &files {
             outln!("wrote {}", path.display());
         }
         Ok(())

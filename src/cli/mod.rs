@@ -15,6 +15,7 @@ pub mod out_place;
 pub mod outcome;
 pub mod output;
 pub mod predict;
+pub mod preflight;
 pub mod read_args;
 pub mod serve;
 pub mod signals;

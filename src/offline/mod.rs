@@ -12,3 +12,4 @@ pub mod local_model;
 pub mod reader;
 pub mod report;
 pub mod training;
+pub mod whole_files;

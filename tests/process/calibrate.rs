@@ -142,6 +142,7 @@ fn what_can_not_be_calibrated_is_refused_in_one_line() {
     let place = Workplace::new();
     let reviews = place.reviews(100);
     let few = place.file("few.csv", "text,label\n좋다,positive\n싫다,negative\n");
+    let spaced = place.file("spaced.csv", "text,label\n좋다,positive \n싫다,Negative\n");
     let odd = place.file("odd.csv", "text,label\n좋다,good\n싫다,negative\n");
     for (args, code, tells) in [
         (vec!["calibrate", "/nowhere.tsv"], 2, "/nowhere.tsv"),
@@ -150,6 +151,13 @@ fn what_can_not_be_calibrated_is_refused_in_one_line() {
             2,
             "`good` (line 2) is none of the labels negative, positive; say what it means: --map good=LABEL",
         ),
+        (
+            vec!["calibrate", &spaced],
+            2,
+            "`positive ` (line 2), `Negative` (line 3) are none of the labels negative, positive; say what each means: \
+             --trim --map Negative=negative",
+        ),
+        (vec!["calibrate", &few, "--multi-label"], 2, "one label is right"),
         (vec!["calibrate", &few], 2, "too few labelled texts"),
         (
             vec!["calibrate", &reviews, "--text-column", "review"],
@@ -202,7 +210,9 @@ fn a_place_that_can_not_be_written_is_told_before_anything_is_read() {
 fn a_class_that_is_absent_and_rows_without_a_label_are_told_and_the_rest_is_measured() {
     let place = Workplace::new();
     let rows: String = (0..100).map(|at| format!("좋은 영화 {at},positive\n")).collect();
-    let one_class = place.file("one.csv", &format!("text,label\n{rows}이건 뭐지,\n"));
+    let long = "정말 좋아요 ".repeat(6000);
+    let odd = format!("이건 뭐지,\n ,positive\n{long},positive\n좋은  영화 7,positive\n");
+    let one_class = place.file("one.csv", &format!("\u{feff}text,label\n{rows}{odd}"));
     let refused = place.tandem(&["calibrate", &one_class, "--min-confidence", "0.8", "--dry-run"]);
     assert!(
         refused
@@ -218,8 +228,18 @@ fn a_class_that_is_absent_and_rows_without_a_label_are_told_and_the_rest_is_meas
         "--dry-run",
         "--skip-unlabelled",
     ]);
-    assert!(finished.stderr.contains("left out: 1 row (line 102)"), "{finished:?}");
-    assert!(finished.stderr.contains("has none of negative"), "{finished:?}");
+    for told in [
+        "left out: 1 row (line 102) without a label",
+        "left out: 1 row (line 103) with an empty text",
+        "a byte order mark is left off",
+        "warning: no row has the label negative",
+        "warning: 1 row (line 104) with a text of more than 16384 bytes",
+        "has none of negative",
+    ] {
+        assert!(finished.stderr.contains(told), "{told}: {finished:?}");
+    }
     let report = finished.success();
+    assert!(report.contains("labels: negative 0, positive 102"), "{report}");
+    assert!(report.contains("repeated texts: 1 row (line 105)"), "{report}");
     assert!(report.lines().all(|line| line.chars().count() <= 80), "{report}");
 }

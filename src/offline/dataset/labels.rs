@@ -155,11 +155,13 @@ impl<'a> Values<'a> {
             format!("`{}` ({place})", short(name))
         });
         let named = named.collect::<Vec<_>>().join(", ");
-        let hints = unknown
+        let mut hints: Vec<String> = unknown
             .iter()
             .take(NAMED)
-            .map(|value| format!("--map {}", quoted(&format!("{}=LABEL", value.name))));
-        let hints = hints.collect::<Vec<_>>().join(" ");
+            .map(|value| hint(&value.name, labels))
+            .collect();
+        hints.dedup();
+        let hints = hints.join(" ");
         let one = unknown.len() == 1;
         format!(
             "{named}{} {} none of the labels {}; say what {}: {hints}",
@@ -169,6 +171,21 @@ impl<'a> Values<'a> {
             if one { "it means" } else { "each means" },
         )
     }
+}
+
+/// The argument that makes a value a label: the one that it is but for spaces and case, else one to be filled in.
+fn hint(value: &str, labels: &[String]) -> String {
+    if labels.iter().any(|label| label == value.trim()) {
+        return "--trim".to_owned();
+    }
+    let like = labels.iter().find(|label| fold(label) == fold(value));
+    let label = like.map_or("LABEL", String::as_str);
+    format!("--map {}", quoted(&format!("{value}={label}")))
+}
+
+/// A label without its spaces and case.
+pub fn fold(label: &str) -> String {
+    label.split_whitespace().collect::<String>().to_lowercase()
 }
 
 /// Labels for a message, cut short where they are many.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use super::columns::{DatasetColumns, Unlabelled};
+use super::duplicates::{self, Duplicates};
 use super::example::{Example, Target};
 use super::facts::{Facts, Tally, fingerprint};
 use super::group::group_of;
@@ -19,6 +20,9 @@ pub const MOST_ROWS: usize = 20_000_000;
 /// The most probabilities of a dataset, rows × labels: 1 GiB.
 const MOST_PROBABILITIES: usize = 1 << 28;
 
+/// The longest text, in bytes, that a server takes where nobody says otherwise.
+pub const LONG: usize = 16 << 10;
+
 /// Labelled texts.
 pub struct Dataset {
     /// In the order of the models' labels if those were given, else sorted: by value if all are numbers, else by name.
@@ -29,6 +33,10 @@ pub struct Dataset {
     /// What people should know about how the file was read, in one line each: what was left out, converted, merged.
     pub notes: Vec<String>,
     pub facts: Facts,
+    /// Rows of equal texts.
+    pub duplicates: Duplicates,
+    /// Rows with a text of more than [`LONG`] bytes.
+    pub long: Places,
     texts: Texts,
 }
 
@@ -71,6 +79,7 @@ pub fn read(path: &Path, columns: &DatasetColumns, options: &Options, labels: La
         first_problem: String::new(),
         unlabelled: Places::default(),
         empty: Places::default(),
+        long: Places::default(),
     };
     let mut count = 0;
     for row in rows.by_ref() {
@@ -106,6 +115,7 @@ struct Pass<'a> {
     first_problem: String,
     unlabelled: Places,
     empty: Places,
+    long: Places,
 }
 
 impl Pass<'_> {
@@ -146,6 +156,9 @@ impl Pass<'_> {
         }
         self.texts.push(text)?;
         self.tally.add(text);
+        if text.len() > LONG {
+            self.long.add(line);
+        }
         self.examples.push(Example {
             line,
             target,
@@ -207,6 +220,8 @@ impl Pass<'_> {
             }
         }
         self.texts.finish()?;
+        let duplicates = duplicates::find(&self.examples);
+        (facts.duplicates, facts.conflicts) = (duplicates.further.count, duplicates.conflicts);
         facts.used = self.examples.len() as u64;
         (facts.lengths, facts.scripts) = self.tally.finish();
         Ok(Dataset {
@@ -219,6 +234,8 @@ impl Pass<'_> {
             examples: self.examples,
             notes,
             facts,
+            duplicates,
+            long: self.long,
             texts: self.texts,
         })
     }

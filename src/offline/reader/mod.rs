@@ -171,6 +171,9 @@ impl Rows {
                 found
             }
         };
+        if detector.has_mark() && encoding == encoding_rs::UTF_8 {
+            notes.push("a byte order mark is left off".to_owned());
+        }
         let terminator = detector.terminator();
         let lines = Lines::new(input, encoding, terminator);
         let format = options.format.unwrap_or(Format::Lines);
