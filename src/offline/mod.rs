@@ -7,6 +7,7 @@
 
 pub mod calibration;
 pub mod dataset;
+pub mod distillation;
 pub mod evaluation;
 pub mod local_model;
 pub mod reader;

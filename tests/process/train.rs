@@ -37,7 +37,7 @@ impl Workplace {
         let models = self.0.path().join("models");
         let mut command = tandem();
         command
-            .args(["predict", "--output", "jsonl", "--models"])
+            .args(["predict", "--format", "jsonl", "--models"])
             .arg(models)
             .args(texts);
         let told = finish(&mut command, b"").success();
@@ -191,7 +191,6 @@ fn what_can_not_be_learnt_is_told_in_a_line() {
             "a report's name ends in .html or .md",
         ),
         (&file, "like", &["--like", "nowhere"], "--like: nowhere/manifest.toml"),
-        (&file, "budget", &["--budget", "soon"], "--budget"),
     ] {
         let told = place.train(file, out, args);
         assert_eq!(told.code, Some(2), "{expected}");

@@ -51,7 +51,7 @@ impl Link {
     }
 }
 
-/// A linear model: `columns` weights for each bucket, and a bias for each column.
+/// A linear model: `columns` weights for each bucket, or each id of some rows, and a bias for each column.
 #[derive(Clone, Debug)]
 pub struct Linear {
     pub columns: usize,
@@ -76,6 +76,20 @@ impl Linear {
     }
 }
 
+impl Linear {
+    /// A model of the ids of some rows as one of buckets.
+    pub fn of_buckets(self, rows: &Rows<'_>) -> Self {
+        let Some(buckets) = rows.buckets_of_ids() else {
+            return self;
+        };
+        let mut weights = vec![0.0; rows.buckets() * self.columns];
+        for (&bucket, of_id) in buckets.iter().zip(self.weights.chunks_exact(self.columns)) {
+            weights[bucket as usize * self.columns..][..self.columns].copy_from_slice(of_id);
+        }
+        Self { weights, ..self }
+    }
+}
+
 /// What the sum of so many weights is multiplied by: long texts count as much as short ones. As `onnx/inputs.rs` feeds it.
 fn scale(features: usize) -> f32 {
     1.0 / (features.max(1) as f32).sqrt()
@@ -92,14 +106,14 @@ pub struct Fit<'a> {
 }
 
 impl Fit<'_> {
-    /// Trains on these rows. Calls `going` with the share that is done, from 0 to 1, every few thousand rows; `None` if it
+    /// Trains on these rows; the model is one of the rows' ids. Calls `going` with the share that is done, from 0 to 1, every few thousand rows; `None` if it
     /// breaks off.
     pub fn run(&self, which: &[u32], mut going: impl FnMut(f64) -> ControlFlow<()>) -> Option<Linear> {
         let columns = self.link.columns(self.dataset.labels.len());
-        let buckets = 1_usize << self.recipe.bucket_bits;
+        let ids = self.rows.ids();
         let mut state = State {
             columns,
-            table: vec![0.0; buckets * (columns + 1)],
+            table: vec![0.0; ids * (columns + 1)],
             bias: vec![0.0; columns],
             bias_squares: vec![1.0; columns],
             kept: Vec::new(),

@@ -19,6 +19,8 @@ pub struct Rows<'a> {
     held: Option<Held>,
     /// The number of features of all rows.
     features: u64,
+    /// The bucket of each id, if ids are not buckets.
+    buckets: Option<Vec<u32>>,
 }
 
 /// Row `i` is `ids[starts[i]..starts[i + 1]]`.
@@ -71,7 +73,45 @@ impl<'a> Rows<'a> {
             extractor,
             held: fits.then_some(held),
             features,
+            buckets: None,
         }
+    }
+
+    /// The same rows with other ids: the features that occur, the most frequent first. The weights of frequent features then
+    /// lie together, which makes training several times as fast. Rows that are not held keep theirs.
+    pub fn by_frequency(mut self) -> Self {
+        let Some(held) = &mut self.held else { return self };
+        let mut counts = vec![0_u32; self.extractor.buckets() as usize];
+        held.ids.iter().for_each(|&bucket| counts[bucket as usize] += 1);
+        let mut buckets: Vec<u32> = (0..self.extractor.buckets())
+            .filter(|&bucket| counts[bucket as usize] > 0)
+            .collect();
+        buckets.sort_by_key(|&bucket| std::cmp::Reverse(counts[bucket as usize]));
+        // From here on the new ids.
+        let mut ids = counts;
+        for (id, &bucket) in (0..).zip(&buckets) {
+            ids[bucket as usize] = id;
+        }
+        held.ids.iter_mut().for_each(|id| *id = ids[*id as usize]);
+        self.buckets = Some(buckets);
+        self
+    }
+
+    /// The number of ids.
+    pub fn ids(&self) -> usize {
+        self.buckets
+            .as_ref()
+            .map_or(self.extractor.buckets() as usize, Vec::len)
+    }
+
+    /// The bucket of each id, if ids are not buckets.
+    pub fn buckets_of_ids(&self) -> Option<&[u32]> {
+        self.buckets.as_deref()
+    }
+
+    /// The number of buckets.
+    pub fn buckets(&self) -> usize {
+        self.extractor.buckets() as usize
     }
 
     /// The number of features of all rows.
@@ -79,7 +119,7 @@ impl<'a> Rows<'a> {
         self.features
     }
 
-    /// The ids of a row, ascending, without repeats. `room` is where they are put if they are not held.
+    /// The ids of a row, without repeats. `room` is where they are put if they are not held.
     pub fn row<'b>(&'b self, at: usize, room: &'b mut Vec<u32>) -> &'b [u32] {
         match &self.held {
             Some(held) => &held.ids[held.starts[at]..held.starts[at + 1]],

@@ -182,7 +182,7 @@ impl Search<'_> {
         let is_wanted = |at: usize| (dataset.examples[at].group >> 32) % thinned == 0;
         let folds = Folds { threads, ..self.folds };
         let count = folds.enough(JUDGED_ON.saturating_mul(thinned as usize));
-        let rows = Rows::encode(dataset, recipe.features(), &is_wanted, threads);
+        let rows = Rows::encode(dataset, recipe.features(), &is_wanted, threads).by_frequency();
         let columns = folds.link.columns(dataset.labels.len());
         let work = recipe.work(rows.features(), columns) as f64 * f64::from(count);
         if let Some(known) = known {

@@ -134,7 +134,7 @@ fn finish(
         seed,
         threads,
     } = folds;
-    let rows = Rows::encode(dataset, recipe.features(), &|_| true, threads);
+    let rows = Rows::encode(dataset, recipe.features(), &|_| true, threads).by_frequency();
     let going = |name: &'static str| {
         move |share: f64| {
             watch.step(name, share);
@@ -156,7 +156,7 @@ fn finish(
         recipe: &recipe,
         seed,
     };
-    let mut model = fit.run(&all, going("training"))?;
+    let mut model = fit.run(&all, going("training"))?.of_buckets(&rows);
     let judged = settings.held_out.unwrap_or(dataset);
     if let Some(others) = settings.held_out {
         let rows = Rows::encode(others, recipe.features(), &|_| true, threads);
