@@ -16,13 +16,12 @@ use super::output::{complain, fail};
 use super::target_args::TargetArgs;
 use crate::config::Settings;
 use crate::model::repository::VerifiedModel;
-use crate::offline::calibration::curve::{self, Fitted, Judged, Point};
+use crate::offline::calibration::cascade::{self, Calibrated, Options, Reference, is_fitted_on};
+use crate::offline::calibration::curve::{self, Fitted};
 use crate::offline::calibration::measure::{self, Said};
-use crate::offline::calibration::target::Choice;
-use crate::offline::calibration::{ROUNDS, Sample, fit};
+use crate::offline::calibration::{ROUNDS, Sample};
+use crate::offline::dataset::Dataset;
 use crate::offline::dataset::preflight::{self, Work};
-use crate::offline::dataset::{Dataset, fold_of};
-use crate::offline::evaluation::findings;
 use crate::offline::evaluation::interval::Interval;
 use crate::service::catalog::cascade_calibration::{BlendWeights, file_of};
 use crate::service::lifecycle::start::open_catalog;
@@ -91,49 +90,25 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
     let samples = measure(&dataset, &all, &fast, &deep, settings.intra_threads)?;
     let (texts, samples) = answered(all, samples);
     check_halves(&texts, args.seed, labels)?;
-    let half = |wanted: bool| -> Vec<&Sample> {
-        let pairs = texts.iter().zip(&samples);
-        pairs
-            .filter(|(text, _)| text.is_fitted_on(args.seed) == wanted)
-            .map(|(_, sample)| sample)
-            .collect()
-    };
-    let (fitting, measuring) = (half(true), half(false));
-    let fitted = fit_on(&fitting);
-    let mut texts_of_labels = vec![0; labels.len()];
-    for one in &measuring {
-        texts_of_labels[one.truth] += 1;
-    }
-    let (counts, fitting) = ((fitting.len(), measuring.len()), Judged::new(fitting, &fitted));
-    let choice = Choice {
-        curve: &fitting.fine(),
-        deep: &fitting.deep_alone(),
+    let options = Options {
+        wanted: &wanted,
         labels,
+        confidence: args.target.confidence,
+        seed: args.seed,
+        reference: Reference::Labels,
+        deep_temperature: f64::from(deep.manifest.calibration.temperature),
     };
-    let min_confidence = wanted.choose(&choice).map_err(failure)?;
-    let mut thresholds = fitting.grid();
-    thresholds.push(min_confidence);
-    let judged = Judged::new(measuring, &fitted);
-    let mut curve = judged.points(&thresholds, args.seed);
-    let deep_alone = curve.pop().expect("the deep model comes last");
-    let chosen = curve.pop().expect("the chosen threshold comes before it");
-
+    let calibrated = cascade::calibrate(&samples, &options).map_err(failure)?;
     let report = Report {
         task: &task,
         file: name_of(&args.file),
         seed: args.seed,
-        fitted_on: counts.0,
-        measured_on: counts.1,
         micros_a_text: [micros(&samples, 0), micros(&samples, 1)],
         labels,
-        texts_of_labels: texts_of_labels.clone(),
-        temperatures: fitted.temperatures,
-        blend: weights(&fitted, labels),
-        warning: warning(&chosen, &deep_alone, labels, &texts_of_labels),
-        findings: findings(&judged, &curve, &chosen, labels),
-        chosen,
-        deep_alone,
-        curve,
+        temperatures: calibrated.fitted.temperatures,
+        blend: weights(&calibrated.fitted, labels),
+        warning: warning(&calibrated, labels),
+        calibrated,
     };
     report.print();
     if !args.dry_run {
@@ -193,7 +168,7 @@ struct Labelled {
 impl Labelled {
     /// Whether it is in the half to fit on, and not in the half to measure on. Equal texts are in the same half.
     fn is_fitted_on(&self, seed: u64) -> bool {
-        fold_of(self.group, seed, 2) == 0
+        is_fitted_on(self.group, seed)
     }
 }
 
@@ -254,6 +229,7 @@ fn measure(
         } = said?;
         Some(Sample {
             truth: text.label,
+            group: text.group,
             fast: fast_of_deep.iter().map(|&label| fast[label]).collect(),
             deep,
             costs,
@@ -315,15 +291,6 @@ fn check_halves(texts: &[Labelled], seed: u64, labels: &[String]) -> Outcome<Opt
     )))
 }
 
-fn fit_on(samples: &[&Sample]) -> Fitted {
-    let fast = fit::temperature(samples.iter().map(|one| (one.fast.as_slice(), one.truth)));
-    let deep = fit::temperature(samples.iter().map(|one| (one.deep.as_slice(), one.truth)));
-    Fitted {
-        temperatures: [fast, deep],
-        blend: fit::blend(samples, [fast, deep]),
-    }
-}
-
 fn weights(fitted: &Fitted, labels: &[String]) -> BlendWeights {
     BlendWeights {
         fast: fitted.blend.fast,
@@ -341,24 +308,13 @@ fn micros(samples: &[Sample], tier: usize) -> Interval {
     Interval::of_rounds((0..ROUNDS).filter_map(of_round).collect())
 }
 
-/// What the figures say, in plain words.
-fn findings(judged: &Judged<'_>, curve: &[Point], chosen: &Point, labels: &[String]) -> Vec<String> {
-    let deep = judged.deep_alone();
-    let given: Vec<usize> = deep.counts.iter().map(|count| count.given as usize).collect();
-    [
-        curve
-            .first()
-            .and_then(|fast| findings::fast_beats_deep(fast.above_deep)),
-        findings::of_cascade(judged.agreement(), chosen.cost.value),
-        findings::never_given("the deep model", labels, &given, deep.texts as usize, None),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
 /// A warning about figures that should not be trusted blindly; `None` if there is nothing to warn of.
-fn warning(chosen: &Point, deep: &Point, labels: &[String], texts: &[usize]) -> Option<String> {
+fn warning(calibrated: &Calibrated, labels: &[String]) -> Option<String> {
+    let (chosen, deep, texts) = (
+        &calibrated.chosen,
+        &calibrated.deep_alone,
+        calibrated.texts_of_labels.as_slice(),
+    );
     let Interval { low, high, .. } = chosen.accuracy;
     let measured_on: usize = texts.iter().sum();
     let few = (high - low > WIDE).then(|| {

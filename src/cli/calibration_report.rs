@@ -8,12 +8,14 @@ use super::output::{self, complain, outln};
 use super::terminal::{Cell, Painted, Style, Table, fit, folded, width, wrap};
 use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::ROUNDS;
+use crate::offline::calibration::cascade::Calibrated;
+use crate::offline::calibration::certificate::{Certificate, Certified};
 use crate::offline::calibration::curve::Point;
 use crate::offline::calibration::plot::{self, Plot};
 use crate::offline::evaluation::interval::Interval;
 use crate::offline::whole_files;
 use crate::service::catalog::cascade_calibration::{
-    BlendWeights, CalibratedModel, Calibration, CurvePoint, DataFacts, EscalationRange, SCHEMA_VERSION,
+    BlendWeights, CalibratedModel, Calibration, CertifiedShare, CurvePoint, DataFacts, EscalationRange, SCHEMA_VERSION,
 };
 
 /// How many labels have their recall printed, and how many columns a label takes.
@@ -28,30 +30,20 @@ pub struct Report<'a> {
     pub file: String,
     /// The seed of the split into halves and of the intervals.
     pub seed: u64,
-    /// The number of texts that were fitted to.
-    pub fitted_on: usize,
-    /// The number of other texts, which the figures were measured on.
-    pub measured_on: usize,
     /// The time of one text in the fast and in the deep model, on one core of this machine, in microseconds, by the
     /// rounds.
     pub micros_a_text: [Interval; 2],
     /// The labels, in the order of each point's `recall`.
     pub labels: &'a [String],
-    /// How many of the measured texts have each label.
-    pub texts_of_labels: Vec<usize>,
-    /// The temperatures of the fast and the deep model.
-    pub temperatures: [f64; 2],
     /// How an escalated answer is blended of both models' answers.
     pub blend: BlendWeights,
     /// A warning about figures that should not be trusted blindly.
     pub warning: Option<String>,
-    /// What the figures say, in plain words.
-    pub findings: Vec<String>,
-    pub chosen: Point,
-    /// The deep model alone.
-    pub deep_alone: Point,
-    /// The curve, starting with the fast model alone.
-    pub curve: Vec<Point>,
+    /// The temperatures of the fast and the deep model.
+    pub temperatures: [f64; 2],
+    /// What was fitted, chosen, measured and certified.
+    #[serde(flatten)]
+    pub calibrated: Calibrated,
 }
 
 impl Report<'_> {
@@ -64,7 +56,7 @@ impl Report<'_> {
         for paragraph in [
             format!(
                 "task {}: fitted on {} texts of {}, measured on {} others (seed {})",
-                self.task, self.fitted_on, self.file, self.measured_on, self.seed
+                self.task, self.calibrated.fitted_on, self.file, self.calibrated.measured_on, self.seed
             ),
             format!(
                 "a text takes {} µs (fast) and {} µs (deep) here; cost = (fast for all + deep for the escalated) / deep for all; \
@@ -96,7 +88,7 @@ impl Report<'_> {
             ece,
             cost,
             ..
-        } = self.chosen;
+        } = self.calibrated.chosen;
         for line in [
             format!(
                 "chosen: accuracy {}, minus deep's {}",
@@ -109,12 +101,17 @@ impl Report<'_> {
                 with_interval(ece, 1.0, 4)
             ),
             format!("        cost {}", with_interval(cost, 1.0, 3)),
-            String::new(),
         ] {
             outln!("{line}");
         }
+        for sentence in self.calibrated.certified() {
+            for line in wrap(&sentence, width()) {
+                output::line(&line);
+            }
+        }
+        output::line("");
         output::painted(&self.recalls());
-        for finding in &self.findings {
+        for finding in &self.calibrated.findings {
             output::listed(finding);
         }
         if let Some(warning) = &self.warning {
@@ -126,8 +123,8 @@ impl Report<'_> {
     fn table(&self) -> Table {
         let header = ["", "threshold", "escalated", "cost", "accuracy", "95%", "macro-F1"];
         let mut table = Table::new(header).right(1..header.len());
-        let last = self.curve.len().saturating_sub(1);
-        let curve = self.curve.iter().enumerate().map(|(at, point)| {
+        let last = self.calibrated.curve.len().saturating_sub(1);
+        let curve = self.calibrated.curve.iter().enumerate().map(|(at, point)| {
             let name = match at {
                 0 => "fast alone",
                 at if at == last => "all escalated",
@@ -135,7 +132,10 @@ impl Report<'_> {
             };
             (name, point)
         });
-        for (name, point) in curve.chain([("deep alone", &self.deep_alone), ("chosen", &self.chosen)]) {
+        for (name, point) in curve.chain([
+            ("deep alone", &self.calibrated.deep_alone),
+            ("chosen", &self.calibrated.chosen),
+        ]) {
             let Interval { value, low, high } = point.accuracy;
             let threshold = point.min_confidence.map(|value| format!("{value:.4}"));
             let style = if name == "chosen" { Style::Bold } else { Style::Plain };
@@ -157,8 +157,8 @@ impl Report<'_> {
     fn recalls(&self) -> Painted {
         let header = ["recall of", "texts", "chosen", "95%", "fast alone", "deep alone"];
         let mut table = Table::new(header).right(1..header.len());
-        let fast_alone = self.curve.first().unwrap_or(&self.chosen);
-        let chosen = |label: usize| self.chosen.recall.get(label).copied().flatten();
+        let fast_alone = self.calibrated.curve.first().unwrap_or(&self.calibrated.chosen);
+        let chosen = |label: usize| self.calibrated.chosen.recall.get(label).copied().flatten();
         let mut labels: Vec<usize> = (0..self.labels.len())
             .filter(|&label| chosen(label).is_some())
             .collect();
@@ -178,11 +178,11 @@ impl Report<'_> {
             };
             table.row([
                 fit(&self.labels[label], LABEL_COLUMNS),
-                self.texts_of_labels[label].to_string(),
+                self.calibrated.texts_of_labels[label].to_string(),
                 format!("{value:.3}"),
                 format!("{low:.3} to {high:.3}"),
                 of(fast_alone),
-                of(&self.deep_alone),
+                of(&self.calibrated.deep_alone),
             ]);
         }
         let mut painted = table.painted();
@@ -215,18 +215,20 @@ impl Report<'_> {
         Calibration {
             schema_version: SCHEMA_VERSION,
             task: self.task.to_owned(),
-            min_confidence: self.chosen.min_confidence.unwrap_or(1.0),
-            escalation: EscalationRange::around(self.chosen.escalated),
+            min_confidence: self.calibrated.chosen.min_confidence.unwrap_or(1.0),
+            escalation: EscalationRange::around(self.calibrated.chosen.escalated),
             fast: model(0),
             deep: model(1),
             blend: self.blend.clone(),
+            certificates: self.calibrated.certificates.iter().map(certificate).collect(),
             data: DataFacts {
                 file: self.file.clone(),
-                fitted_on: self.fitted_on,
-                measured_on: self.measured_on,
+                fitted_on: self.calibrated.fitted_on,
+                measured_on: self.calibrated.measured_on,
                 seed: self.seed,
+                against_deep: false,
             },
-            curve: self.curve.iter().map(point).collect(),
+            curve: self.calibrated.curve.iter().map(point).collect(),
         }
     }
 
@@ -234,9 +236,9 @@ impl Report<'_> {
     pub fn write(&self, path: &Path, models: [&VerifiedModel; 2]) -> Result<(), String> {
         let plot = Plot {
             title: self.task,
-            curve: &self.curve,
-            deep: &self.deep_alone,
-            chosen: &self.chosen,
+            curve: &self.calibrated.curve,
+            deep: &self.calibrated.deep_alone,
+            chosen: &self.calibrated.chosen,
         };
         let json = serde_json::to_string_pretty(self).expect("numbers and names") + "\n";
         let files = [
@@ -262,6 +264,21 @@ fn with_interval(figure: Interval, scale: f64, digits: usize) -> String {
         low * scale,
         high * scale
     )
+}
+
+fn certificate(certificate: &Certificate) -> CertifiedShare {
+    CertifiedShare {
+        of: match certificate.of {
+            Certified::Agreement => "agreement".to_owned(),
+            Certified::Accuracy => "accuracy".to_owned(),
+        },
+        // Down: no more than was certified.
+        at_least: (certificate.at_least * 1e5 + 1e-6).floor() / 1e5,
+        confidence: certificate.confidence,
+        min_confidence: certificate.min_confidence,
+        texts: certificate.seen.texts,
+        errors: certificate.seen.errors,
+    }
 }
 
 fn rounded(value: f64) -> f64 {

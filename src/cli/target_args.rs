@@ -1,7 +1,7 @@
 //! Arguments of commands that choose a point of a cascade.
 
-use crate::offline::calibration::target::{Choice, Least, Target, choose};
-use crate::offline::evaluation::quality::Quality;
+use crate::offline::calibration::target::{Least, Target, Wanted};
+use crate::offline::evaluation::quality::{Quality, share};
 
 /// How far below the deep model's accuracy a point may be where nothing else is asked for.
 const USUAL: Least = Least::Deep(-0.002);
@@ -9,7 +9,7 @@ const USUAL: Least = Least::Deep(-0.002);
 /// What an operator wants of a cascade.
 #[derive(clap::Args)]
 pub struct TargetArgs {
-    /// The cheapest point with FIGURE>=LEAST (accuracy, macro-f1, recall:LABEL, precision:LABEL; 0.9, 90%, deep-0.2pt), or the dearest with cost<=MOST; may be repeated [default: accuracy>=deep-0.2pt]
+    /// The cheapest point with FIGURE>=LEAST (accuracy, macro-f1, recall:LABEL, precision:LABEL, agreement; 0.9, 90%, deep-0.2pt), or the dearest with cost<=MOST; may be repeated [default: accuracy>=deep-0.2pt]
     #[arg(long, value_name = "TARGET", group = "wanted")]
     target: Vec<Target>,
     /// The same as --target accuracy>=ACCURACY
@@ -21,18 +21,18 @@ pub struct TargetArgs {
     /// This threshold
     #[arg(long, value_name = "CONFIDENCE", group = "wanted")]
     min_confidence: Option<f32>,
+    /// How sure what is certified must be, above 0 and below 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95, value_parser = confidence)]
+    pub confidence: f64,
+}
+
+fn confidence(text: &str) -> Result<f64, String> {
+    let share = share(text).filter(|share| *share > 0.0 && *share < 1.0);
+    share.ok_or_else(|| "write a share above 0 and below 1, such as 0.95".to_owned())
 }
 
 fn cost(text: &str) -> Result<Target, String> {
     format!("cost<={text}").parse()
-}
-
-/// How the threshold is found.
-pub enum Wanted {
-    /// It is given.
-    Threshold(f32),
-    /// It is the best by these.
-    Targets(Vec<Target>),
 }
 
 impl TargetArgs {
@@ -50,23 +50,5 @@ impl TargetArgs {
             targets.push(accuracy(USUAL));
         }
         Ok(Wanted::Targets(targets))
-    }
-}
-
-impl Wanted {
-    /// Fails if a target is about a label that is none of these.
-    pub fn check(&self, labels: &[String]) -> Result<(), String> {
-        match self {
-            Self::Threshold(_) => Ok(()),
-            Self::Targets(targets) => targets.iter().try_for_each(|target| target.check(labels)),
-        }
-    }
-
-    /// The threshold. The error says what the curve reaches.
-    pub fn choose(&self, choice: &Choice<'_>) -> Result<f32, String> {
-        match self {
-            Self::Threshold(threshold) => Ok(*threshold),
-            Self::Targets(targets) => choose(targets, choice),
-        }
     }
 }

@@ -59,11 +59,13 @@ fn odd_calibration() -> Calibration {
             deep: 0.25,
             bias: BTreeMap::from([("negative".into(), 0.125)]),
         },
+        certificates: Vec::new(),
         data: DataFacts {
             file: "none".into(),
             fitted_on: 1,
             measured_on: 1,
             seed: 0,
+            against_deep: false,
         },
         curve: Vec::new(),
     }

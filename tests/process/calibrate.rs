@@ -138,6 +138,50 @@ fn what_it_writes_is_what_the_next_start_uses() {
 }
 
 #[test]
+fn agreement_with_the_deep_model_is_certified_on_texts_that_took_no_part() {
+    let place = Workplace::new();
+    let reviews = place.reviews(400);
+    let finished = place.tandem(&[
+        "calibrate",
+        &reviews,
+        "--target",
+        "agreement>=0.95",
+        "--confidence",
+        "0.9",
+    ]);
+    let told = finished.success().replace('\n', " ");
+    for part in [
+        "certified: it agrees with the deep model on at least 95% of texts like these, at a confidence of 90%",
+        "certified: it is right on at least",
+        "not certified: the next threshold",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    let written: toml::Table = toml::from_str(&place.read("sentiment.cascade.toml")).expect("TOML");
+    let agreement = &written["certificates"][0];
+    assert_eq!(agreement["of"].as_str(), Some("agreement"));
+    assert_eq!(agreement["at_least"].as_float(), Some(0.95));
+    assert_eq!(agreement["min_confidence"], written["min_confidence"]);
+    assert_eq!(agreement["texts"], written["data"]["measured_on"]);
+    assert_eq!(written["certificates"][1]["of"].as_str(), Some("accuracy"));
+    // Escalated texts get the deep model's answer, and nothing else.
+    assert_eq!(
+        (written["blend"]["fast"].as_float(), written["blend"]["deep"].as_float()),
+        (Some(0.0), Some(1.0))
+    );
+    let answered = place.tandem(&["predict", "--route", "cascade", "그냥 그래요"]);
+    answered.success();
+
+    // A share that so few texts can't vouch for.
+    let refused = place.tandem(&["calibrate", &reviews, "--target", "agreement>=0.999"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(
+        refused.complaint().contains("about 3000 different texts"),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn what_can_not_be_calibrated_is_refused_in_one_line() {
     let place = Workplace::new();
     let reviews = place.reviews(100);

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::certificate::Count;
 use super::recall::recalls;
 use super::{ROUNDS, Sample};
 use crate::model::blend::{Blend, log_softmax};
@@ -180,6 +181,25 @@ impl<'a> Judged<'a> {
         self.tally(&self.deep, None)
     }
 
+    /// How often the answer at a threshold differs from the deep model's.
+    pub fn differing(&self, min_confidence: f32) -> Count {
+        let pairs = self.at(min_confidence).into_iter().zip(&self.deep);
+        self.count(pairs.filter(|(found, deep)| found.label != deep.label).count())
+    }
+
+    /// How often the answer at a threshold is wrong.
+    pub fn wrong(&self, min_confidence: f32) -> Count {
+        let pairs = self.at(min_confidence).into_iter().zip(&self.samples);
+        self.count(pairs.filter(|(found, sample)| found.label != sample.truth).count())
+    }
+
+    fn count(&self, errors: usize) -> Count {
+        Count {
+            errors,
+            texts: self.samples.len(),
+        }
+    }
+
     /// The figures at each threshold, and of the deep model alone, which comes last.
     pub fn points(&self, thresholds: &[f32], seed: u64) -> Vec<Point> {
         let mut ways: Vec<Vec<Verdict>> = thresholds.iter().map(|&threshold| self.at(threshold)).collect();
@@ -283,6 +303,7 @@ mod tests {
             let hard = at.is_multiple_of(5);
             Sample {
                 truth,
+                group: at as u64,
                 fast: if hard { side(-0.1) } else { side(2.0) },
                 deep: side(1.0),
                 // The machine was ten times as slow in one of the rounds for the fast model.

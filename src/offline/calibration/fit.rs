@@ -6,14 +6,15 @@ use crate::model::blend::{Blend, log_softmax};
 /// How strongly the weights are pulled towards the deep model's answer alone: as if by so many texts.
 const PULL: f64 = 1.0;
 
-/// The temperature that makes the labels likeliest, found by bisection: the loss is convex in 1 / temperature.
-pub fn temperature<'a>(rows: impl Iterator<Item = (&'a [f64], usize)> + Clone) -> f64 {
+/// The temperature that makes the labels likeliest, found by bisection: the loss is convex in 1 / temperature. A row is
+/// its logits, and the logit of the right label; where labels are known by their probabilities, the mean by these.
+pub fn temperature<'a>(rows: impl Iterator<Item = (&'a [f64], f64)> + Clone) -> f64 {
     // The derivative of the loss by the inverse temperature.
     let slope = |inverse: f64| -> f64 {
-        let of_row = |(logits, truth): (&[f64], usize)| {
+        let of_row = |(logits, right): (&[f64], f64)| {
             let logs = log_softmax(logits, 1.0 / inverse);
             let expected: f64 = logs.iter().zip(logits).map(|(log, logit)| log.exp() * logit).sum();
-            expected - logits[truth]
+            expected - right
         };
         rows.clone().map(of_row).sum()
     };
@@ -27,6 +28,12 @@ pub fn temperature<'a>(rows: impl Iterator<Item = (&'a [f64], usize)> + Clone) -
         }
     }
     1.0 / (low * high).sqrt()
+}
+
+/// The mean of a row's logits, by the probabilities that another model gives the labels.
+pub fn mean_logit(logits: &[f64], other: &[f64], temperature: f64) -> f64 {
+    let logs = log_softmax(other, temperature);
+    logs.iter().zip(logits).map(|(log, logit)| log.exp() * logit).sum()
 }
 
 /// The weights that make the labels likeliest, found by Newton's method and pulled a little towards the deep model
@@ -178,6 +185,7 @@ mod tests {
                     truth: truth.unwrap_or(2),
                     fast,
                     deep,
+                    group: 0,
                     costs: Default::default(),
                 }
             })
@@ -209,8 +217,22 @@ mod tests {
         let rows = logits
             .iter()
             .map(Vec::as_slice)
-            .zip(samples.iter().map(|sample| sample.truth));
+            .zip(&samples)
+            .map(|(logits, sample)| (logits, logits[sample.truth]));
         assert!((temperature(rows) - 4.0).abs() < 0.2);
+    }
+
+    #[test]
+    fn a_model_is_as_sure_as_the_one_it_is_fitted_to() {
+        let samples = drawn(1000);
+        let tripled: Vec<Vec<f64>> = samples
+            .iter()
+            .map(|sample| sample.deep.iter().map(|logit| 3.0 * logit).collect())
+            .collect();
+        let rows = tripled.iter().zip(&samples);
+        let rows = rows.map(|(logits, sample)| (logits.as_slice(), mean_logit(logits, &sample.deep, 0.5)));
+        // Three times the logits at 1.5 are the logits at 0.5.
+        assert!((temperature(rows) - 1.5).abs() < 1e-6);
     }
 
     #[test]

@@ -2,14 +2,18 @@
 //!
 //! Knows no server: models run in this process. In reading order: [`crate::offline::dataset`] (the texts) →
 //! [`measure`] (what both models answer, and what it costs) → [`fit`] (temperatures, blend) → [`curve`] (figures with
-//! an interval each, by [`crate::offline::evaluation`]), [`recall`] (of each label) → [`target`] (the threshold that the operator wants) → [`plot`]
-//! (the curve as SVG).
+//! an interval each, by [`crate::offline::evaluation`]), [`recall`] (of each label) → [`target`] (the threshold that the
+//! operator wants), [`certificate`] (what can be promised of it) → [`cascade`] (all of that in turn) → [`plot`] (the
+//! curve as SVG).
 
+pub mod cascade;
+pub mod certificate;
 pub mod curve;
 pub mod fit;
 pub mod measure;
 pub mod plot;
 pub mod recall;
+pub mod simulation;
 pub mod target;
 
 /// How many times the costs are measured; odd, so that one round is the middle one.
@@ -18,12 +22,29 @@ pub const ROUNDS: usize = 5;
 /// The answers of both models to one labelled text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// The right label, in the deep model's order.
+    /// The right label, in the deep model's order; where nobody labelled the text, the deep model's answer.
     pub truth: usize,
+    /// The same number for equal texts, and for no others.
+    pub group: u64,
     /// The fast model's logits, in the deep model's order.
     pub fast: Vec<f64>,
     /// The deep model's logits.
     pub deep: Vec<f64>,
     /// Seconds that fast and deep took for it, in the rounds in which it was run.
     pub costs: [Option<[f64; 2]>; ROUNDS],
+}
+
+impl Sample {
+    /// A text without a label: the deep model's answer stands for it.
+    pub fn unlabelled(group: u64, fast: Vec<f64>, deep: Vec<f64>, costs: [Option<[f64; 2]>; ROUNDS]) -> Self {
+        let pairs = deep.iter().enumerate();
+        let top = pairs.reduce(|best, other| if other.1 > best.1 { other } else { best });
+        Self {
+            truth: top.map_or(0, |(label, _)| label),
+            group,
+            fast,
+            deep,
+            costs,
+        }
+    }
 }

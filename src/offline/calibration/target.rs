@@ -18,6 +18,8 @@ const SLACK: f64 = 1e-9;
 pub enum Target {
     /// At least this of a figure.
     AtLeast(Quality, Least),
+    /// The deep model's answer for at least this share of texts, above 0 and below 1. It is certified.
+    Agreement(f64),
     /// A cost of at most this, where the deep model alone costs 1.
     Cost(f64),
 }
@@ -41,10 +43,18 @@ impl FromStr for Target {
                 format!("cost<={most}: write a number above 0, the deep model for every text being 1, as in cost<=0.3")
             });
         }
+        if let Some(least) = text.strip_prefix("agreement>=") {
+            let share = share(least).filter(|share| *share > 0.0 && *share < 1.0);
+            return share.map(Self::Agreement).ok_or_else(|| {
+                format!(
+                    "agreement>={least}: write a share above 0 and below 1, as in agreement>=0.99 or agreement>=99%"
+                )
+            });
+        }
         // A label may hold these signs too.
         let (figure, least) = text.rsplit_once(">=").ok_or(
             "write FIGURE>=LEAST or cost<=MOST, as in accuracy>=deep-0.2pt, macro-f1>=0.80, recall:LABEL>=0.4, \
-             precision:LABEL>=80%, cost<=0.3",
+             precision:LABEL>=80%, agreement>=0.99, cost<=0.3",
         )?;
         Ok(Self::AtLeast(figure.parse()?, least.parse()?))
     }
@@ -78,6 +88,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cost(most) => write!(f, "cost<={most}"),
+            Self::Agreement(least) => write!(f, "agreement>={least}"),
             Self::AtLeast(quality, Least::Share(least)) => write!(f, "{quality}>={least}"),
             Self::AtLeast(quality, Least::Deep(0.0)) => write!(f, "{quality}>=deep"),
             Self::AtLeast(quality, Least::Deep(points)) => {
@@ -87,17 +98,54 @@ impl fmt::Display for Target {
     }
 }
 
+/// How the threshold is found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wanted {
+    /// It is given.
+    Threshold(f32),
+    /// It is the best by these, of which there is at least one.
+    Targets(Vec<Target>),
+}
+
+impl Wanted {
+    /// Fails if a target is about a label that is none of these.
+    pub fn check(&self, labels: &[String]) -> Result<(), String> {
+        match self {
+            Self::Threshold(_) => Ok(()),
+            Self::Targets(targets) => targets.iter().try_for_each(|target| target.check(labels)),
+        }
+    }
+
+    /// The thresholds that meet what is wanted, the best first; at least one. The error says what the curve reaches.
+    pub fn suitable(&self, choice: &Choice<'_>) -> Result<Vec<f32>, String> {
+        match self {
+            Self::Threshold(threshold) => Ok(vec![*threshold]),
+            Self::Targets(targets) => suitable(targets, choice),
+        }
+    }
+
+    /// The share of texts that must get the deep model's answer, if any must.
+    pub fn agreement(&self) -> Option<f64> {
+        let Self::Targets(targets) = self else { return None };
+        let shares = targets.iter().filter_map(|target| match target {
+            Target::Agreement(least) => Some(*least),
+            Target::AtLeast(..) | Target::Cost(_) => None,
+        });
+        shares.reduce(f64::max)
+    }
+}
+
 impl Target {
     /// Fails if it is about a label that is none of these.
     pub fn check(&self, labels: &[String]) -> Result<(), String> {
         match self {
             Self::AtLeast(quality, _) => quality.check(labels),
-            Self::Cost(_) => Ok(()),
+            Self::Cost(_) | Self::Agreement(_) => Ok(()),
         }
     }
 }
 
-/// What [`choose`] chooses from.
+/// What is chosen from.
 pub struct Choice<'a> {
     /// The points, which begin with fast alone, the cheapest.
     pub curve: &'a [Plain],
@@ -107,8 +155,9 @@ pub struct Choice<'a> {
     pub labels: &'a [String],
 }
 
-/// The threshold for the targets, of which there is at least one. The error is one line that says what the curve reaches.
-pub fn choose(targets: &[Target], choice: &Choice<'_>) -> Result<f32, String> {
+/// The thresholds that meet the targets, of which there is at least one, the best first. What must be certified is left to
+/// [`super::certificate`]. The error is one line that says what the curve reaches.
+fn suitable(targets: &[Target], choice: &Choice<'_>) -> Result<Vec<f32>, String> {
     let mut floors = Vec::new();
     for target in targets {
         if let Target::AtLeast(quality, least) = target {
@@ -117,7 +166,7 @@ pub fn choose(targets: &[Target], choice: &Choice<'_>) -> Result<f32, String> {
     }
     let costs = targets.iter().filter_map(|target| match target {
         Target::Cost(most) => Some(*most),
-        Target::AtLeast(..) => None,
+        Target::AtLeast(..) | Target::Agreement(_) => None,
     });
     let most = costs.fold(f64::INFINITY, f64::min);
     let affordable = choice.curve.iter().take_while(|point| point.cost <= most + SLACK);
@@ -127,15 +176,15 @@ pub fn choose(targets: &[Target], choice: &Choice<'_>) -> Result<f32, String> {
             .of(&point.tally, choice.labels)
             .is_some_and(|value| value >= least - SLACK)
     };
-    let mut enough =
+    let enough =
         (affordable.iter()).filter(|point| floors.iter().all(|(quality, least)| reaches(point, quality, *least)));
-    let chosen = if floors.is_empty() {
-        affordable.last()
-    } else {
-        enough.next()
-    };
-    if let Some(chosen) = chosen {
-        return Ok(chosen.min_confidence);
+    let mut enough: Vec<f32> = enough.map(|point| point.min_confidence).collect();
+    let dearest_first = targets.iter().all(|target| matches!(target, Target::Cost(_)));
+    if dearest_first {
+        enough.reverse();
+    }
+    if !enough.is_empty() {
+        return Ok(enough);
     }
     if affordable.is_empty() {
         let least = choice.curve.first().map_or(0.0, |point| point.cost);
@@ -222,7 +271,7 @@ mod tests {
             labels: &labels,
         };
         let targets: Result<Vec<Target>, String> = targets.iter().map(|target| target.parse()).collect();
-        choose(&targets?, &choice)
+        suitable(&targets?, &choice).map(|thresholds| thresholds[0])
     }
 
     #[test]
@@ -285,6 +334,9 @@ mod tests {
             "accuracy>=-0.1",
             "accuracy>=NaN",
             "accuracy>=deep-NaNpt",
+            "agreement>=1",
+            "agreement>=0",
+            "agreement>=deep",
             "cost<=0",
             "cost<=inf",
             "cost>=0.3",
@@ -301,6 +353,7 @@ mod tests {
             "accuracy>=deep-0.2pt",
             "macro-f1>=deep",
             "recall:hate>=0.4",
+            "agreement>=0.99",
             "cost<=0.3",
         ] {
             assert_eq!(text.parse::<Target>().expect(text).to_string(), text);

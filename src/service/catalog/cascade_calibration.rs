@@ -34,6 +34,9 @@ pub struct Calibration {
     pub blend: BlendWeights,
     /// What the calibration was measured on.
     pub data: DataFacts,
+    /// What is certified of the cascade. Older files lack it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertifiedShare>,
     /// The curve, starting with the fast model alone. Measured on texts that nothing was fitted to.
     #[serde(default)]
     pub curve: Vec<CurvePoint>,
@@ -96,6 +99,28 @@ pub struct DataFacts {
     pub measured_on: usize,
     /// The seed of the random split of the texts.
     pub seed: u64,
+    /// Whether the deep model's answers stood for labels: what is called accuracy is then agreement with them. Older
+    /// files lack it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub against_deep: bool,
+}
+
+/// A share of texts on which the cascade does well, with a bound on the chance that it is less.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertifiedShare {
+    /// What doing well is: `agreement` with the deep model, or `accuracy`.
+    pub of: String,
+    /// The least share.
+    pub at_least: f64,
+    /// One minus the greatest chance that the share is less.
+    pub confidence: f64,
+    /// The threshold that it is for.
+    pub min_confidence: f32,
+    /// The number of held-out texts that vouch for it, each counted once.
+    pub texts: usize,
+    /// How many of them did not do well.
+    pub errors: usize,
 }
 
 /// One point of the curve.

@@ -1,0 +1,387 @@
+//! Calibrates a cascade from what both models said: fits on one half of the texts, and measures and certifies on the
+//! other. Pure. Texts need no labels: then the deep model's answers stand for them.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+use super::certificate::{Certificate, Certified, Promise, Tested, certify, most_errors, percent};
+use super::curve::{Fitted, Judged, Point};
+use super::target::{Choice, Wanted};
+use super::{Sample, fit};
+use crate::model::blend::Blend;
+use crate::offline::dataset::fold_of;
+use crate::offline::evaluation::findings;
+
+/// What a text's right label is known from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reference {
+    /// Labels that people gave.
+    Labels,
+    /// The deep model's answers: "right" means that the cascade agrees with the deep model.
+    Deep,
+}
+
+/// How to calibrate.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    pub wanted: &'a Wanted,
+    /// The labels, in the deep model's order.
+    pub labels: &'a [String],
+    /// How sure a certificate is: above 0 and below 1.
+    pub confidence: f64,
+    /// What the split into halves and the intervals are drawn with.
+    pub seed: u64,
+    pub reference: Reference,
+    /// The temperature of the deep model in its manifest. It is fitted anew where there are labels to fit to.
+    pub deep_temperature: f64,
+}
+
+/// A calibrated cascade.
+#[derive(Clone, Debug, Serialize)]
+pub struct Calibrated {
+    #[serde(skip)]
+    pub fitted: Fitted,
+    /// The number of texts that were fitted to, and of the others, which the figures were measured on.
+    pub fitted_on: usize,
+    pub measured_on: usize,
+    /// How many of the measured texts have each label.
+    pub texts_of_labels: Vec<usize>,
+    /// The curve, starting with the fast model alone.
+    pub curve: Vec<Point>,
+    pub chosen: Point,
+    pub deep_alone: Point,
+    /// What the figures say, in plain words.
+    pub findings: Vec<String>,
+    /// What is certified of the chosen point.
+    pub certificates: Vec<Certificate>,
+    /// The threshold at which the tests ended; absent if the target is not a certified one, or if the fast model alone
+    /// meets it.
+    pub next: Option<Next>,
+}
+
+/// The strictest threshold that could not be certified.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Next {
+    #[serde(flatten)]
+    pub tested: Tested,
+    /// About how many different held-out texts would certify it; `None` if it errs too often.
+    pub enough_texts: Option<usize>,
+}
+
+impl Calibrated {
+    /// What is certified, and what kept the next threshold from being so, in sentences.
+    pub fn certified(&self) -> Vec<String> {
+        let sentences = self.certificates.iter().map(ToString::to_string);
+        let next = self.next.map(|next| {
+            let Tested { min_confidence, count } = next.tested;
+            let remedy = match next.enough_texts {
+                Some(texts) => format!("about {texts} held-out texts would certify it if as many differ"),
+                None => "too many for any number of texts".to_owned(),
+            };
+            format!(
+                "not certified: the next threshold, {min_confidence}, with {} of {} that differ: {remedy}",
+                count.errors, count.texts
+            )
+        });
+        sentences.chain(next).collect()
+    }
+}
+
+/// Which half a text is in: that to fit on, and not that to measure on. Equal texts are in the same one.
+pub fn is_fitted_on(group: u64, seed: u64) -> bool {
+    fold_of(group, seed, 2) == 0
+}
+
+/// Calibrates. Both halves must have texts. The error is one line: what was wanted can't be had, and why.
+pub fn calibrate(samples: &[Sample], options: &Options<'_>) -> Result<Calibrated, String> {
+    let (fitting, held_out): (Vec<&Sample>, Vec<&Sample>) =
+        (samples.iter()).partition(|sample| is_fitted_on(sample.group, options.seed));
+    let Decided {
+        fitted,
+        min_confidence,
+        certificates,
+        next,
+    } = decide(&fitting, &held_out, options)?;
+    let (fitted_on, measured_on) = (fitting.len(), held_out.len());
+    let mut texts_of_labels = vec![0; options.labels.len()];
+    for one in &held_out {
+        texts_of_labels[one.truth] += 1;
+    }
+    let mut thresholds = Judged::new(fitting, &fitted).grid();
+    thresholds.push(min_confidence);
+    let judged = Judged::new(held_out, &fitted);
+    let mut curve = judged.points(&thresholds, options.seed);
+    let deep_alone = curve.pop().expect("the deep model comes last");
+    let chosen = curve.pop().expect("the chosen threshold comes before it");
+    Ok(Calibrated {
+        fitted,
+        fitted_on,
+        measured_on,
+        texts_of_labels,
+        findings: findings(&judged, &curve, &chosen, options),
+        curve,
+        chosen,
+        deep_alone,
+        certificates,
+        next,
+    })
+}
+
+/// What the figures say.
+fn findings(judged: &Judged<'_>, curve: &[Point], chosen: &Point, options: &Options<'_>) -> Vec<String> {
+    let deep = judged.deep_alone();
+    let given: Vec<usize> = deep.counts.iter().map(|count| count.given as usize).collect();
+    let fast = curve.first().filter(|_| options.reference == Reference::Labels);
+    let all = [
+        fast.and_then(|fast| findings::fast_beats_deep(fast.above_deep)),
+        findings::of_cascade(judged.agreement(), chosen.cost.value),
+        findings::never_given("the deep model", options.labels, &given, deep.texts as usize, None),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// A threshold, and what is certified of it.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    pub fitted: Fitted,
+    pub min_confidence: f32,
+    pub certificates: Vec<Certificate>,
+    /// As in [`Calibrated`].
+    pub next: Option<Next>,
+}
+
+/// Fits, and settles which thresholds come into question, on the first texts; the others certify. Neither may be empty,
+/// and no text may be in both.
+pub fn decide(fitting: &[&Sample], held_out: &[&Sample], options: &Options<'_>) -> Result<Decided, String> {
+    let fitted = fit_on(fitting, options);
+    let fitting = Judged::new(fitting.to_vec(), &fitted);
+    let suitable = options.wanted.suitable(&Choice {
+        curve: &fitting.fine(),
+        deep: &fitting.deep_alone(),
+        labels: options.labels,
+    })?;
+    let once = Judged::new(once(held_out), &fitted);
+    let (min_confidence, certificates, next) = match options.wanted.agreement() {
+        Some(least) => agreeing(least, &suitable, &once, options)?,
+        None => (suitable[0], of_threshold(suitable[0], &once, options), None),
+    };
+    Ok(Decided {
+        fitted,
+        min_confidence,
+        certificates,
+        next,
+    })
+}
+
+/// Fits temperatures, and the blend. Where the deep model's answers are what counts, they stand as they are.
+fn fit_on(samples: &[&Sample], options: &Options<'_>) -> Fitted {
+    let labels = samples.first().map_or(0, |sample| sample.deep.len());
+    let truth = |one: &Sample| one.truth;
+    let temperatures = match options.reference {
+        Reference::Labels => [
+            fit::temperature(samples.iter().map(|one| (one.fast.as_slice(), one.fast[truth(one)]))),
+            fit::temperature(samples.iter().map(|one| (one.deep.as_slice(), one.deep[truth(one)]))),
+        ],
+        Reference::Deep => {
+            let deep = options.deep_temperature;
+            let pairs = samples
+                .iter()
+                .map(|one| (one.fast.as_slice(), fit::mean_logit(&one.fast, &one.deep, deep)));
+            [fit::temperature(pairs), deep]
+        }
+    };
+    // As the calibration file holds them, so that what is measured is what is served.
+    let temperatures = temperatures.map(|temperature| f64::from(temperature as f32));
+    let deep_decides = options.reference == Reference::Deep || options.wanted.agreement().is_some();
+    Fitted {
+        temperatures,
+        blend: if deep_decides {
+            Blend::deep_alone(labels)
+        } else {
+            fit::blend(samples, temperatures)
+        },
+    }
+}
+
+/// The first of each group of equal texts: one that comes a hundred times would vouch for itself a hundred times.
+fn once<'a>(samples: &[&'a Sample]) -> Vec<&'a Sample> {
+    let mut seen = HashSet::new();
+    samples
+        .iter()
+        .copied()
+        .filter(|sample| seen.insert(sample.group))
+        .collect()
+}
+
+type Chosen = (f32, Vec<Certificate>, Option<Next>);
+
+/// The loosest threshold that is certified to agree with the deep model on `least` of all texts.
+fn agreeing(least: f64, candidates: &[f32], once: &Judged<'_>, options: &Options<'_>) -> Result<Chosen, String> {
+    let promise = Promise {
+        risk: 1.0 - least,
+        delta: 1.0 - options.confidence,
+    };
+    let strictest_first: Vec<f32> = candidates.iter().rev().copied().collect();
+    let outcome = certify(&strictest_first, promise, |threshold| once.differing(threshold));
+    let next = outcome.failed.map(|tested| Next {
+        tested,
+        enough_texts: promise.enough_texts(tested.count),
+    });
+    let Some(passed) = outcome.certified else {
+        let remedy = match next.and_then(|next| next.enough_texts) {
+            Some(texts) => format!("about {texts} different texts to test on would do, twice as many in all"),
+            None => "more texts would not help".to_owned(),
+        };
+        let seen = next.map_or_else(|| once.differing(1.0), |next| next.tested.count);
+        return Err(format!(
+            "no threshold can be certified to agree with the deep model on at least {}% of texts at a confidence of {}%: at the \
+             strictest {} of {} texts differ; {remedy}",
+            percent(least),
+            percent(options.confidence),
+            seen.errors,
+            seen.texts
+        ));
+    };
+    let mut certificates = vec![Certificate {
+        of: Certified::Agreement,
+        at_least: least,
+        confidence: options.confidence,
+        min_confidence: passed.min_confidence,
+        seen: passed.count,
+    }];
+    // The texts chose among all candidates, and each of these might have been chosen: the chance is divided among them.
+    certificates.extend(accuracy(passed.min_confidence, once, options, candidates.len()));
+    Ok((passed.min_confidence, certificates, next))
+}
+
+/// What holds of a threshold that was chosen without these texts.
+fn of_threshold(min_confidence: f32, once: &Judged<'_>, options: &Options<'_>) -> Vec<Certificate> {
+    let seen = once.differing(min_confidence);
+    let agreement = Certificate {
+        of: Certified::Agreement,
+        at_least: 1.0 - most_errors(seen, 1.0 - options.confidence),
+        confidence: options.confidence,
+        min_confidence,
+        seen,
+    };
+    let accuracy = accuracy(min_confidence, once, options, 1);
+    std::iter::once(agreement).chain(accuracy).collect()
+}
+
+/// The least accuracy of a threshold, where there are labels; chosen by these texts among so many candidates.
+fn accuracy(min_confidence: f32, once: &Judged<'_>, options: &Options<'_>, candidates: usize) -> Option<Certificate> {
+    let seen = once.wrong(min_confidence);
+    let delta = (1.0 - options.confidence) / candidates as f64;
+    (options.reference == Reference::Labels).then(|| Certificate {
+        of: Certified::Accuracy,
+        at_least: 1.0 - most_errors(seen, delta),
+        confidence: options.confidence,
+        min_confidence,
+        seen,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::offline::calibration::target::Target;
+
+    const LABELS: [&str; 2] = ["no", "yes"];
+
+    /// Texts on which the deep model says yes and no in turn, and the fast model says something else in one of ten: those
+    /// of which it is least sure.
+    fn samples(texts: usize) -> Vec<Sample> {
+        let sample = |at: usize| {
+            let sure = (at % 10) as f64;
+            let side = if at.is_multiple_of(2) { 1.0 } else { -1.0 };
+            let logit = if at.is_multiple_of(10) { -0.1 } else { sure / 2.0 } * side;
+            Sample::unlabelled(
+                at as u64,
+                vec![0.0, logit],
+                vec![0.0, 3.0 * side],
+                [Some([1.0, 100.0]); 5],
+            )
+        };
+        (0..texts).map(sample).collect()
+    }
+
+    fn calibrated(samples: &[Sample], targets: &[&str], reference: Reference) -> Result<Calibrated, String> {
+        let targets: Vec<Target> = (targets.iter())
+            .map(|target| target.parse().expect("a target"))
+            .collect();
+        let options = Options {
+            wanted: &Wanted::Targets(targets),
+            labels: &LABELS.map(str::to_owned),
+            confidence: 0.95,
+            seed: 1,
+            reference,
+            deep_temperature: 1.5,
+        };
+        calibrate(samples, &options)
+    }
+
+    #[test]
+    fn texts_without_labels_certify_agreement() {
+        let found = calibrated(&samples(2000), &["agreement>=0.98"], Reference::Deep).expect("certified");
+        assert_eq!(found.fitted.temperatures[1], 1.5);
+        assert_eq!(found.fitted.blend, Blend::deep_alone(2));
+        assert_eq!(found.certificates.len(), 1, "nothing is known of accuracy");
+        let certificate = found.certificates[0];
+        assert_eq!(
+            (certificate.of, certificate.at_least, certificate.seen.errors),
+            (Certified::Agreement, 0.98, 0)
+        );
+        assert_eq!(Some(certificate.min_confidence), found.chosen.min_confidence);
+        assert_eq!(certificate.seen.texts, found.measured_on);
+        // Those that differ are escalated, and few others.
+        assert!((0.09..0.25).contains(&found.chosen.escalated), "{:?}", found.chosen);
+        let said = found.certified();
+        assert!(
+            said[0].contains("agrees with the deep model on at least 98% of texts"),
+            "{said:?}"
+        );
+        assert!(said[1].ends_with("too many for any number of texts"), "{said:?}");
+    }
+
+    #[test]
+    fn a_text_vouches_for_itself_once() {
+        let mut copies = samples(2000);
+        for (at, sample) in copies.iter_mut().enumerate() {
+            sample.group = (at % 500) as u64;
+        }
+        let problem = calibrated(&copies, &["agreement>=0.99"], Reference::Deep).expect_err("too few");
+        assert!(
+            problem.contains("at the strictest 0 of 2") && problem.contains("about 300 different texts"),
+            "{problem}"
+        );
+    }
+
+    #[test]
+    fn what_else_is_wanted_bounds_what_is_certified() {
+        let samples = samples(2000);
+        let problem = calibrated(&samples, &["agreement>=0.98", "cost<=0.05"], Reference::Deep).expect_err("too cheap");
+        assert!(problem.ends_with("more texts would not help"), "{problem}");
+        let found = calibrated(&samples, &["agreement>=0.98", "cost<=0.5"], Reference::Deep).expect("certified");
+        assert!(found.chosen.cost.value < 0.5);
+    }
+
+    #[test]
+    fn with_labels_accuracy_is_certified_too() {
+        let mut labelled = samples(2000);
+        for sample in labelled.iter_mut().step_by(7) {
+            sample.truth = 1 - sample.truth;
+        }
+        for targets in [["agreement>=0.98"], ["cost<=0.3"]] {
+            let found = calibrated(&labelled, &targets, Reference::Labels).expect("certified");
+            let [agreement, accuracy] = found.certificates[..] else {
+                panic!("both are certified: {:?}", found.certificates)
+            };
+            assert_eq!((agreement.of, accuracy.of), (Certified::Agreement, Certified::Accuracy));
+            // One of seven is wrong.
+            assert!((0.8..0.857).contains(&accuracy.at_least), "{accuracy:?}");
+            assert!(accuracy.at_least < found.chosen.accuracy.value);
+        }
+    }
+}
