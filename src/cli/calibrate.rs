@@ -291,7 +291,7 @@ fn check_halves(texts: &[Labelled], seed: u64, labels: &[String]) -> Outcome<Opt
     )))
 }
 
-fn weights(fitted: &Fitted, labels: &[String]) -> BlendWeights {
+pub(super) fn weights(fitted: &Fitted, labels: &[String]) -> BlendWeights {
     BlendWeights {
         fast: fitted.blend.fast,
         deep: fitted.blend.deep,
@@ -300,7 +300,7 @@ fn weights(fitted: &Fitted, labels: &[String]) -> BlendWeights {
 }
 
 /// The time of one text in a tier, in microseconds: the median of the rounds, with the lowest and the highest.
-fn micros(samples: &[Sample], tier: usize) -> Interval {
+pub(super) fn micros(samples: &[Sample], tier: usize) -> Interval {
     let of_round = |round: usize| {
         let costs: Vec<f64> = samples.iter().filter_map(|one| Some(one.costs[round]?[tier])).collect();
         (!costs.is_empty()).then(|| costs.iter().sum::<f64>() / costs.len() as f64 * 1e6)
@@ -309,7 +309,7 @@ fn micros(samples: &[Sample], tier: usize) -> Interval {
 }
 
 /// A warning about figures that should not be trusted blindly; `None` if there is nothing to warn of.
-fn warning(calibrated: &Calibrated, labels: &[String]) -> Option<String> {
+pub(super) fn warning(calibrated: &Calibrated, labels: &[String]) -> Option<String> {
     let (chosen, deep, texts) = (
         &calibrated.chosen,
         &calibrated.deep_alone,

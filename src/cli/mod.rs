@@ -7,6 +7,7 @@ pub mod check;
 pub mod client;
 pub mod config_args;
 pub mod dataset_args;
+pub mod distill;
 pub mod evaluate;
 pub mod exit;
 pub mod healthcheck;
@@ -70,6 +71,8 @@ enum Command {
     Predict(Box<predict::args::PredictArgs>),
     /// Train a fast model from labelled texts, for the server to serve
     Train(Box<train::args::TrainArgs>),
+    /// Train a fast model from a deep one and texts without labels, and calibrate the cascade of both
+    Distill(Box<distill::args::DistillArgs>),
     /// Measure a cascade on labelled texts, and write the chosen point where the next start finds it
     #[command(mut_args = hide_server_settings)]
     Calibrate(Box<calibrate::CalibrateArgs>),
@@ -153,6 +156,7 @@ fn run(cli: Cli, signals: &Signals) -> Exit {
         Some(Command::Serve(args)) => serve::run(&args, signals.clone()),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Train(args)) => train::run(&args, signals),
+        Some(Command::Distill(args)) => distill::run(&args, signals),
         Some(Command::Calibrate(args)) => calibrate::run(&args),
         Some(Command::Evaluate(args)) => evaluate::run(&args),
         Some(Command::Check(args)) => check::run(&args),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::dataset_args::DatasetArgs;
+use crate::offline::training::recipe::Recipe;
 use crate::offline::training::train::Metric;
 
 /// The arguments of `tandem train`.
@@ -99,6 +100,11 @@ pub struct TrainingArgs {
 }
 
 impl TrainingArgs {
+    /// How long a search may take; `None` for no search.
+    pub fn budget_of_search(&self, recipe: Option<Recipe>) -> Option<Duration> {
+        (recipe.is_none() && !self.budget.is_zero()).then_some(self.budget)
+    }
+
     /// The number of threads.
     pub fn threads(&self) -> NonZeroUsize {
         let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);

@@ -1,7 +1,7 @@
 //! The model's card: what it is, what it was made of, how good it is, how to use it. In the form that model hubs read.
 
-use super::Told;
 use super::figures::shown;
+use super::told::Told;
 use crate::offline::training::graph::OPSET;
 use crate::offline::training::package::About;
 

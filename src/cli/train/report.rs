@@ -1,7 +1,7 @@
 //! The report of a training.
 
-use super::Told;
 use super::figures::shown;
+use super::told::Told;
 use crate::model::preprocess::ngrams::NgramExtractor;
 use crate::offline::dataset::Dataset;
 use crate::offline::evaluation::tally::Labels;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::balance;
-use super::held_out::{Folds, HeldOut, ask};
+use super::held_out::{FOLDS, Folds, HeldOut, ask};
 use super::linear::{Fit, Link};
 use super::quantise::{Quantised, quantise};
 use super::recipe::{Recipe, most_bits};
@@ -91,17 +91,11 @@ impl Trained {
 
 /// Trains. `None` if it was told to stop before there was anything to keep.
 pub fn train(dataset: &Dataset, settings: &Settings<'_>, watch: &dyn Watch) -> Option<Trained> {
-    let classes = dataset.labels.len();
-    let link = Link::of(dataset.problem_type, classes);
-    let columns = link.columns(classes);
-    let folds = Folds {
-        dataset,
-        link,
-        seed: settings.seed,
-        threads: settings.threads,
-    };
-    let usual = || Recipe::start(dataset.len(), code_points(dataset), most_bits(columns).min(USUAL_BITS));
-    let start = settings.recipe.unwrap_or_else(usual);
+    let Plan {
+        folds,
+        columns,
+        recipe: start,
+    } = Plan::of(dataset, settings);
     let found = settings.budget.map(|budget| {
         let search = Search {
             folds,
@@ -120,6 +114,50 @@ pub fn train(dataset: &Dataset, settings: &Settings<'_>, watch: &dyn Watch) -> O
 
 /// The usual number of buckets, as a base-2 logarithm.
 const USUAL_BITS: u32 = 20;
+/// Rows that are looked at for an estimate, and work a second of one thread as [`Recipe::work`] counts it.
+const LOOKED_AT: usize = 2_000;
+const SPEED: f64 = 1.5e9;
+
+/// Where a training begins.
+struct Plan<'a> {
+    folds: Folds<'a>,
+    columns: usize,
+    recipe: Recipe,
+}
+
+impl<'a> Plan<'a> {
+    fn of(dataset: &'a Dataset, settings: &Settings<'_>) -> Self {
+        let classes = dataset.labels.len();
+        let link = Link::of(dataset.problem_type, classes);
+        let columns = link.columns(classes);
+        let usual = || Recipe::start(dataset.len(), code_points(dataset), most_bits(columns).min(USUAL_BITS));
+        Self {
+            folds: Folds {
+                dataset,
+                link,
+                seed: settings.seed,
+                threads: settings.threads,
+            },
+            columns,
+            recipe: settings.recipe.unwrap_or_else(usual),
+        }
+    }
+}
+
+/// About how long a training takes, the search's budget included, and how many bytes the model takes.
+pub fn estimate(dataset: &Dataset, settings: &Settings<'_>) -> (Duration, u64) {
+    let Plan { folds, columns, recipe } = Plan::of(dataset, settings);
+    let step = dataset.len().div_ceil(LOOKED_AT).max(1);
+    let is_seen = |at: usize| at.is_multiple_of(step);
+    let features = Rows::encode(dataset, recipe.features(), &is_seen, settings.threads).features() * step as u64;
+    let work = recipe.work(features, columns) as f64;
+    let side_by_side = settings.threads.get().min(FOLDS as usize) as f64;
+    // The parts of the learning curve are 1.9 times the rows; the model itself comes once more.
+    let trainings = f64::from(folds.enough(usize::MAX)) / side_by_side + 2.9;
+    let time = Duration::from_secs_f64(work * trainings / SPEED) + settings.budget.unwrap_or_default();
+    let bytes = (columns as u64) << recipe.bucket_bits;
+    (time, bytes)
+}
 
 fn finish(
     folds: Folds<'_>,

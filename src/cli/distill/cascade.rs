@@ -1,0 +1,219 @@
+//! What the student and the deep model do together, on texts that the student was not trained on.
+
+use super::args::DistillArgs;
+use super::name_of;
+use crate::cli::calibrate::{micros, warning, weights};
+use crate::cli::calibration_report::Report;
+use crate::cli::outcome::{Outcome, failure};
+use crate::cli::output::outln;
+use crate::cli::terminal::{width, wrap};
+use crate::model::repository::VerifiedModel;
+use crate::offline::calibration::cascade::{self, Calibrated, Options, Reference};
+use crate::offline::calibration::certificate::most_errors;
+use crate::offline::calibration::curve::Judged;
+use crate::offline::calibration::measure;
+use crate::offline::calibration::target::{Target, Wanted};
+use crate::offline::calibration::{ROUNDS, Sample};
+use crate::offline::dataset::Dataset;
+use crate::offline::distillation::split::is_trained_on;
+use crate::offline::distillation::teacher::Answers;
+use crate::offline::evaluation::findings;
+use crate::offline::training::rows::Rows;
+use crate::offline::training::train::Trained;
+
+/// How many texts are run by both models for what they cost.
+const TIMED: usize = 1_000;
+
+/// Both models, and the texts.
+pub struct Subject<'a> {
+    pub task: &'a str,
+    pub fast: &'a VerifiedModel,
+    pub deep: &'a VerifiedModel,
+    pub trained: &'a Trained,
+    pub texts: &'a Dataset,
+    pub answers: &'a Answers,
+    pub gold: Option<&'a Dataset>,
+}
+
+/// A calibrated cascade.
+pub struct Cascade<'a> {
+    pub report: Report<'a>,
+    /// How it does by people's labels, if there are any.
+    pub by_labels: Option<ByLabels>,
+    /// What is so, in sentences.
+    pub findings: Vec<String>,
+}
+
+/// How right each is by people's labels.
+pub struct ByLabels {
+    pub file: String,
+    pub texts: usize,
+    pub fast: f64,
+    pub cascade: f64,
+    pub deep: f64,
+    /// What is certified: the least accuracy of the cascade, and how surely.
+    pub at_least: f64,
+    pub confidence: f64,
+}
+
+impl ByLabels {
+    /// In a sentence.
+    pub fn sentence(&self) -> String {
+        format!(
+            "by the {} labels of {}: fast alone {:.2}% right, cascade {:.2}%, deep alone {:.2}%; certified: the cascade is right on \
+             at least {:.2}% of texts like these, at a confidence of {}%",
+            self.texts,
+            self.file,
+            self.fast * 100.0,
+            self.cascade * 100.0,
+            self.deep * 100.0,
+            (self.at_least * 1e4).floor() / 100.0,
+            self.confidence * 100.0
+        )
+    }
+}
+
+impl<'a> Cascade<'a> {
+    /// Times both models, fits and certifies on the texts that are held out.
+    pub fn measure(subject: &Subject<'a>, target: Target, args: &DistillArgs) -> Outcome<Self> {
+        let labels = &subject.deep.manifest.labels;
+        let samples = subject.held_out(args.training.seed).map_err(failure)?;
+        let options = Options {
+            wanted: &Wanted::Targets(vec![target]),
+            labels,
+            confidence: args.confidence,
+            seed: args.training.seed,
+            reference: Reference::Deep,
+            deep_temperature: f64::from(subject.deep.manifest.calibration.temperature),
+        };
+        let calibrated = cascade::calibrate(&samples, &options).map_err(failure)?;
+        let by_labels = subject
+            .gold
+            .map(|gold| subject.by_labels(gold, &calibrated, args))
+            .transpose()
+            .map_err(failure)?;
+        let mut found = subject.findings(&samples, &calibrated);
+        found.extend(by_labels.iter().flat_map(|found| {
+            let beats = found.fast >= found.deep;
+            let sentence = beats.then(|| {
+                "by your labels the fast model is at least as good as the deep one: serve it alone".to_owned()
+            });
+            std::iter::once(found.sentence()).chain(sentence)
+        }));
+        let report = Report {
+            task: subject.task,
+            file: name_of(&args.texts),
+            seed: args.training.seed,
+            micros_a_text: [micros(&samples, 0), micros(&samples, 1)],
+            labels,
+            temperatures: calibrated.fitted.temperatures,
+            blend: weights(&calibrated.fitted, labels),
+            warning: warning(&calibrated, labels),
+            calibrated,
+        };
+        Ok(Self {
+            report,
+            by_labels,
+            findings: found,
+        })
+    }
+
+    /// Prints the curve, the certificate and what is so.
+    pub fn print(&self) {
+        self.report.print();
+        for line in self.findings.iter().flat_map(|line| wrap(line, width())) {
+            outln!("{line}");
+        }
+    }
+}
+
+impl Subject<'_> {
+    /// Both models' answers to the texts that the student was not trained on; the deep model's stand for the labels.
+    fn held_out(&self, seed: u64) -> Result<Vec<Sample>, String> {
+        let held = |at: &usize| !is_trained_on(self.texts.examples[*at].group, seed);
+        let places: Vec<usize> = (0..self.texts.len()).filter(held).collect();
+        let step = places.len().div_ceil(TIMED).max(1);
+        let timed: Vec<usize> = places.iter().copied().step_by(step).collect();
+        let texts: Vec<_> = timed.iter().map(|&at| self.texts.text(at)).collect();
+        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+        let costs = measure::run([self.fast, self.deep], &texts, 1, |_| {})?;
+        let mut costs = timed.into_iter().zip(costs).peekable();
+        let threads = std::num::NonZeroUsize::MIN;
+        let is_held = |at: usize| held(&at);
+        let rows = Rows::encode(self.texts, self.trained.recipe.features(), &is_held, threads);
+        let mut room = Vec::new();
+        let mut samples = Vec::with_capacity(places.len());
+        for at in places {
+            let cost = costs
+                .next_if(|(place, _)| *place == at)
+                .and_then(|(_, said)| Some(said?.costs));
+            let Some(deep) = self.answers.row(at) else { continue };
+            let fast = self
+                .trained
+                .link
+                .logits(&self.trained.model.columns_of(rows.row(at, &mut room)));
+            let wide = |logits: &[f32]| logits.iter().map(|&logit| f64::from(logit)).collect();
+            let group = self.texts.examples[at].group;
+            samples.push(Sample::unlabelled(
+                group,
+                wide(&fast),
+                wide(deep),
+                cost.unwrap_or([None; ROUNDS]),
+            ));
+        }
+        Ok(samples)
+    }
+
+    /// The accuracy by people's labels, of texts of which the student saw none.
+    fn by_labels(&self, gold: &Dataset, calibrated: &Calibrated, args: &DistillArgs) -> Result<ByLabels, String> {
+        let labelled: Vec<(usize, usize)> = (0..gold.len())
+            .filter_map(|at| Some((at, gold.examples[at].target.top()?)))
+            .collect();
+        let texts: Vec<_> = labelled.iter().map(|(at, _)| gold.text(*at)).collect();
+        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+        let said = measure::run([self.fast, self.deep], &texts, 1, |_| {})?;
+        let samples: Vec<Sample> = labelled
+            .iter()
+            .zip(said)
+            .filter_map(|(&(at, truth), said)| {
+                let [fast, deep] = said?.logits;
+                Some(Sample {
+                    truth,
+                    group: gold.examples[at].group,
+                    fast,
+                    deep,
+                    costs: [None; ROUNDS],
+                })
+            })
+            .collect();
+        if samples.is_empty() {
+            return Err("--labelled: none of its texts has a label and an answer of both models".to_owned());
+        }
+        let judged = Judged::new(samples.iter().collect(), &calibrated.fitted);
+        let right = |threshold: f32| 1.0 - judged.wrong(threshold).share();
+        let chosen = calibrated.chosen.min_confidence.unwrap_or(1.0);
+        Ok(ByLabels {
+            file: args.labelled.as_deref().map(name_of).unwrap_or_default(),
+            texts: samples.len(),
+            fast: right(0.0),
+            cascade: right(chosen),
+            // No confidence is above 1: everything is escalated.
+            deep: right(f32::INFINITY),
+            at_least: 1.0 - most_errors(judged.wrong(chosen), 1.0 - args.confidence),
+            confidence: args.confidence,
+        })
+    }
+
+    /// What is so of the cascade.
+    fn findings(&self, samples: &[Sample], calibrated: &Calibrated) -> Vec<String> {
+        let labels = &self.deep.manifest.labels;
+        let mut given = vec![0; labels.len()];
+        samples.iter().for_each(|sample| given[sample.truth] += 1);
+        let alone = calibrated.curve.first().map_or(0.0, |point| point.accuracy.value);
+        let found = [
+            findings::never_given("the deep model", labels, &given, samples.len(), None),
+            findings::of_cascade(alone, calibrated.chosen.cost.value),
+        ];
+        found.into_iter().flatten().collect()
+    }
+}

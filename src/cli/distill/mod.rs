@@ -1,0 +1,260 @@
+//! `tandem distill`: a deep model and texts without labels become a fast model and a calibrated cascade of both.
+//!
+//! In reading order: [`args`] → [`deep`] (where the deep model is) → this file (the steps) with [`progress`] → [`cascade`]
+//! (what both models together do) → [`report`].
+
+pub mod args;
+pub mod cascade;
+pub mod deep;
+pub mod progress;
+pub mod report;
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use self::args::DistillArgs;
+use self::cascade::{Cascade, Subject};
+use self::progress::TeacherProgress;
+use super::exit::Exit;
+use super::outcome::{Outcome, failure};
+use super::output::{complain, fail, outln};
+use super::signals::Signals;
+use super::train::figures::Figures;
+use super::train::run::{Look, Run, STOPPED_TWICE};
+use super::train::told::Told;
+use super::train::{Prepared, prepare};
+use crate::model::manifest::{ProblemType, Tier};
+use crate::model::repository::{self, VerifiedModel};
+use crate::offline::calibration::target::Target;
+use crate::offline::dataset::{Dataset, DatasetColumns, Unlabelled};
+use crate::offline::distillation::student::{Goal, Round, learn, set_targets};
+use crate::offline::distillation::teacher::{self, Answers, Head};
+use crate::offline::report::files;
+use crate::offline::training::package;
+use crate::offline::training::train::{Metric, Settings, estimate};
+use crate::service::catalog::cascade_calibration::file_of;
+
+/// The fewest texts that anything can be learnt and certified from.
+const LEAST_TEXTS: usize = 200;
+/// The share of answers of the deep model alone that is aimed at where the target is neither agreement nor cost.
+const USUAL_AGREEMENT: f64 = 0.99;
+
+/// Distils, and writes the student and the cascade.
+pub fn run(args: &DistillArgs, signals: &Signals) -> Exit {
+    match steps(args, signals) {
+        Ok(()) => Exit::Success,
+        Err((problem, exit)) => fail(&problem, exit),
+    }
+}
+
+fn usage<E: ToString>(error: E) -> (String, Exit) {
+    (error.to_string(), Exit::Usage)
+}
+
+fn steps(args: &DistillArgs, signals: &Signals) -> Outcome<()> {
+    let options = &args.training;
+    let Prepared {
+        mut place,
+        report,
+        recipe,
+    } = prepare(options).map_err(usage)?;
+    let target: Target = args
+        .target
+        .parse()
+        .map_err(|problem| usage(format!("--target: {problem}")))?;
+    let deep = deep::find(&args.deep, &place).map_err(usage)?;
+    check_deep(&deep, options.task.as_deref()).map_err(usage)?;
+    place.task.clone_from(&deep.manifest.task);
+    let labels = &deep.manifest.labels;
+    let (mut texts, columns) = read_texts(args, &deep)?;
+    let gold = match &args.labelled {
+        Some(path) => Some(
+            args.dataset
+                .read(path, &args.dataset.columns(), Some(labels))
+                .map_err(usage)?,
+        ),
+        None => None,
+    };
+    let of = format!(
+        "{} {}",
+        deep.fingerprint,
+        texts.facts.sha256.as_deref().unwrap_or("a stream")
+    );
+    let run = Run::open(options, &place, format!("{of} {}", options.seed))?;
+    let settings = Settings {
+        seed: options.seed,
+        metric: Metric::Accuracy,
+        budget: options.budget_of_search(recipe),
+        recipe,
+        threads: options.threads(),
+        known: run.known.clone(),
+        held_out: None,
+    };
+    let (time, bytes) = estimate(&texts, &settings);
+    let look = Look {
+        file: &args.texts,
+        columns: &columns,
+        time: time * u32::from(args.rounds),
+        bytes,
+    };
+    look.tell(&texts, options)?;
+    if options.dry_run {
+        return Ok(());
+    }
+    let progress = run.begin(signals)?;
+    let path = package::beside(&place.folder, "deep-answers");
+    let head = Head {
+        model: deep.fingerprint.clone(),
+        texts: of.clone(),
+        rows: texts.len(),
+        classes: labels.len(),
+    };
+    let bar = TeacherProgress::open(signals);
+    let answers = teacher::ask(&deep, &texts, &head, &path, options.threads(), &bar).map_err(failure)?;
+    bar.finish();
+    let Some(answers) = answers else {
+        return Err(failure(format!(
+            "stopped: what the deep model said so far is kept in {}; the same command goes on from there",
+            path.display()
+        )));
+    };
+    tell_missing(&answers, &texts);
+    let gold_groups: HashSet<u64> = gold
+        .iter()
+        .flat_map(|gold| &gold.examples)
+        .map(|example| example.group)
+        .collect();
+    let temperature = deep.manifest.calibration.temperature;
+    set_targets(&mut texts, &answers, temperature, options.seed, |group| {
+        gold_groups.contains(&group)
+    });
+    let learnt = learn(&mut texts, settings, goal(args), args.rounds.into(), &progress);
+    progress.finish();
+    let (trained, rounds) = learnt.ok_or_else(|| failure(STOPPED_TWICE))?;
+    let told = Told {
+        options,
+        place: &place,
+        dataset: &texts,
+        judged: &texts,
+        trained: &trained,
+        figures: &Figures::of(&trained, &texts, options.seed),
+        judged_by: "cross-validation".to_owned(),
+        quality: "agreement with the deep model",
+        seconds: progress.elapsed().as_secs_f64(),
+    };
+    told.write(&args.texts, "distill", run.replaces())?;
+    let fast = repository::verify_in_repository(&place.folder, None).map_err(failure)?;
+    let subject = Subject {
+        task: &place.task,
+        fast: &fast,
+        deep: &deep,
+        trained: &trained,
+        texts: &texts,
+        answers: &answers,
+        gold: gold.as_ref(),
+    };
+    let cascade = Cascade::measure(&subject, target, args)?;
+    told.print();
+    for line in round_lines(&rounds) {
+        outln!("{line}");
+    }
+    outln!("");
+    cascade.print();
+    let out = file_of(&place.repository, &place.task);
+    cascade.report.write(&out, [&fast, &deep]).map_err(failure)?;
+    let written = files::write(&report::page(&told, &cascade, &rounds), &report).map_err(failure)?;
+    told.print_end(&written);
+    if !progress.was_stopped() {
+        // What the deep model said is of no more use.
+        let _ = std::fs::remove_file(&path);
+    }
+    run.end(&progress);
+    Ok(())
+}
+
+/// The texts; a file of lines has no columns.
+fn read_texts(args: &DistillArgs, deep: &VerifiedModel) -> Outcome<(Dataset, DatasetColumns)> {
+    let columns = DatasetColumns {
+        text: args.dataset.reading.text_column.clone(),
+        unlabelled: Unlabelled::Keep,
+        multi_label: deep.manifest.problem_type == ProblemType::MultiLabel,
+        ..DatasetColumns::default()
+    };
+    let texts = args
+        .dataset
+        .read(&args.texts, &columns, Some(&deep.manifest.labels))
+        .map_err(usage)?;
+    if texts.len() < LEAST_TEXTS {
+        return Err(usage(format!(
+            "{}: has {} texts; at least {LEAST_TEXTS} are needed, and thousands are better",
+            args.texts.display(),
+            texts.len()
+        )));
+    }
+    Ok((texts, columns))
+}
+
+/// Fails if no cascade can have this model as its deep one.
+fn check_deep(deep: &VerifiedModel, task: Option<&str>) -> Result<(), String> {
+    let manifest = &deep.manifest;
+    let of = |problem: String| Err(format!("--deep: {} {problem}", deep.folder.display()));
+    if manifest.labels.len() < 2 {
+        return of("has no two labels to tell apart".to_owned());
+    }
+    if manifest.problem_type != ProblemType::SingleLabel {
+        return of("may give several labels a text, or a number: a cascade needs one right label a text".to_owned());
+    }
+    if manifest.tier != Tier::Deep {
+        return of("is a fast model by its manifest (tier)".to_owned());
+    }
+    match task {
+        Some(task) if task != manifest.task => of(format!("serves the task `{}`, not `{task}`", manifest.task)),
+        _ => Ok(()),
+    }
+}
+
+/// What the rounds are compared by.
+fn goal(args: &DistillArgs) -> Goal {
+    let number = |prefix: &str| {
+        args.target
+            .strip_prefix(prefix)
+            .and_then(|value| value.parse::<f64>().ok())
+    };
+    match (number("agreement>="), number("cost<=")) {
+        (Some(share), _) => Goal::Agreement(share),
+        (_, Some(cost)) => Goal::Escalated(cost.clamp(0.0, 1.0)),
+        _ => Goal::Agreement(USUAL_AGREEMENT),
+    }
+}
+
+fn tell_missing(answers: &Answers, texts: &Dataset) {
+    let missing = answers.missing();
+    if missing > 0 {
+        complain(&format!(
+            "warning: {missing} of {} texts are left out: the deep model does not answer them",
+            texts.len()
+        ));
+    }
+}
+
+/// What each round gave; nothing for a single one.
+pub fn round_lines(rounds: &[Round]) -> Vec<String> {
+    let line = |(at, round): (usize, &Round)| {
+        format!(
+            "round {}: agrees alone on {:.2}%; with {:.1}% escalated on {:.2}%",
+            at + 1,
+            round.agreement * 100.0,
+            round.escalated * 100.0,
+            round.cascade_agreement * 100.0
+        )
+    };
+    if rounds.len() < 2 {
+        return Vec::new();
+    }
+    rounds.iter().enumerate().map(line).collect()
+}
+
+/// A file's name without its folder.
+pub fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

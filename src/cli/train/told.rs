@@ -1,0 +1,192 @@
+//! What is told of a training: what is printed, and what the model's folder says of itself.
+
+use std::path::{Path, PathBuf};
+
+use super::args::TrainingArgs;
+use super::card;
+use super::figures::Figures;
+use super::place::Place;
+use crate::cli::outcome::{Outcome, failure};
+use crate::cli::output::outln;
+use crate::cli::terminal::{width, wrap};
+use crate::model::loading::golden::Example;
+use crate::model::paths::quoted;
+use crate::model::preprocess::ngrams::NgramExtractor;
+use crate::offline::dataset::Dataset;
+use crate::offline::training::golden;
+use crate::offline::training::package::{self, About};
+use crate::offline::training::search::Ended;
+use crate::offline::training::train::Trained;
+
+/// How many of the user's texts are golden examples, and the longest, in bytes.
+const OWN_EXAMPLES: usize = 32;
+const LONGEST_EXAMPLE: usize = 2_000;
+/// The key in the manifest's `[training]` under which the recipe stands.
+pub const RECIPE: &str = "recipe";
+
+/// What is told of a training.
+pub struct Told<'a> {
+    pub options: &'a TrainingArgs,
+    pub place: &'a Place,
+    pub dataset: &'a Dataset,
+    /// What the figures are of.
+    pub judged: &'a Dataset,
+    pub trained: &'a Trained,
+    pub figures: &'a Figures,
+    /// How the figures were made: a file's name, or cross-validation.
+    pub judged_by: String,
+    /// What the share of right answers is called.
+    pub quality: &'static str,
+    /// How long everything took.
+    pub seconds: f64,
+}
+
+impl Told<'_> {
+    /// Writes the model's folder.
+    pub fn write(&self, file: &Path, command: &str, replace: bool) -> Outcome<()> {
+        let about = about(self, file, command);
+        let manifest = package::manifest(self.trained, &self.dataset.labels, self.dataset.problem_type, &about);
+        let card = card::card(self, &about);
+        package::write(
+            &self.place.folder,
+            self.trained,
+            manifest,
+            &examples(self),
+            &card,
+            replace,
+        )
+        .map_err(failure)
+    }
+
+    /// Prints what was found.
+    pub fn print(&self) {
+        let Place {
+            name, version, task, ..
+        } = self.place;
+        outln!(
+            "trained {name} {version} for the task {task}: {} labels, {} texts, {:.0} s",
+            self.dataset.labels.len(),
+            self.trained.trained_on,
+            self.seconds
+        );
+        let mut lines = vec![format!("recipe: {}{}", self.trained.recipe.words(), self.search())];
+        lines.extend(self.figures.lines(self.quality, &self.judged_by, self.dataset));
+        for line in lines.iter().flat_map(|line| wrap(line, width())) {
+            outln!("{line}");
+        }
+    }
+
+    /// Prints what was written, and what to do next.
+    pub fn print_end(&self, written: &[PathBuf]) {
+        outln!("wrote {}", self.place.folder.display());
+        for path in written {
+            outln!("wrote {}", path.display());
+        }
+        outln!("");
+        outln!("serve it:  {}", self.serve());
+        outln!("ask it:    {}", self.ask());
+    }
+
+    fn search(&self) -> String {
+        let Some(found) = &self.trained.found else {
+            return String::new();
+        };
+        let ended = match found.ended {
+            Ended::Settled => "no change makes it better",
+            Ended::Budget => "the budget was used",
+            Ended::Clock => {
+                "the clock ended the search: another run may find another recipe, --like FOLDER repeats this one"
+            }
+            Ended::Stopped => "stopped",
+        };
+        format!(" (the best of {}; {ended})", found.trials.len())
+    }
+
+    /// The command that serves the model.
+    pub fn serve(&self) -> String {
+        format!("tandem serve --models {}", self.place.repository.display())
+    }
+
+    /// A call for this very task, as grpcurl makes it.
+    pub fn ask(&self) -> String {
+        let text = if self.options.without_texts {
+            "a text".to_owned()
+        } else {
+            short_text(self.dataset)
+        };
+        let body = serde_json::json!({"task": self.place.task, "texts": [text]}).to_string();
+        let body = quoted(&body);
+        format!("grpcurl -plaintext -d {body} localhost:50051 tandem.v1.PredictionService/Predict")
+    }
+}
+
+/// A short text of the data, to ask with.
+fn short_text(dataset: &Dataset) -> String {
+    let is_fine = |text: &str| {
+        (8..=60).contains(&text.chars().count()) && !text.contains(['\'', '\\']) && !text.chars().any(char::is_control)
+    };
+    let texts = (0..dataset.len().min(1000)).map(|at| dataset.text(at).into_owned());
+    texts
+        .into_iter()
+        .find(|text| is_fine(text))
+        .unwrap_or_else(|| "a text".to_owned())
+}
+
+fn about(told: &Told<'_>, file: &Path, command: &str) -> About {
+    let Told {
+        options,
+        place,
+        trained,
+        ..
+    } = told;
+    let file = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut training = toml::Table::new();
+    let mut say = |key: &str, value: toml::Value| training.insert(key.to_owned(), value);
+    say(
+        "command",
+        format!("tandem {command} {file} --seed {}", options.seed).into(),
+    );
+    say("program", concat!("tandem ", env!("CARGO_PKG_VERSION")).into());
+    say("data", options.data.clone().unwrap_or(file).into());
+    say("data_license", options.data_license.clone().into());
+    say("seed", toml::Value::Integer(options.seed.cast_signed()));
+    if let Ok(recipe) = toml::Value::try_from(trained.recipe) {
+        say(RECIPE, recipe);
+    }
+    let description = if options.description.is_empty() {
+        format!(
+            "Linear model over hashed n-grams for {} labels, made by `tandem {command}`.",
+            trained.labels()
+        )
+    } else {
+        options.description.clone()
+    };
+    About {
+        name: place.name.clone(),
+        version: place.version.clone(),
+        task: place.task.clone(),
+        description,
+        license: options.license.clone(),
+        training,
+        metrics: told.figures.metrics(),
+    }
+}
+
+fn examples(told: &Told<'_>) -> Vec<Example> {
+    let Told { dataset, trained, .. } = told;
+    let step = (dataset.len() / OWN_EXAMPLES).max(1);
+    let own = (0..dataset.len()).step_by(step).map(|at| dataset.text(at));
+    let own = own
+        .filter(|text| text.len() <= LONGEST_EXAMPLE && !told.options.without_texts)
+        .take(OWN_EXAMPLES);
+    let extractor = NgramExtractor::new(trained.recipe.features());
+    golden::examples(
+        &trained.model,
+        trained.link,
+        dataset.problem_type,
+        trained.temperature as f32,
+        &extractor,
+        trained.recipe.max_code_points,
+        own,
+    )
+}
