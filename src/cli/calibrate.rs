@@ -6,23 +6,25 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::calibration_page::{self, Measured};
 use super::calibration_report::Report;
 use super::config_args::ConfigArgs;
 use super::dataset_args::DatasetArgs;
 use super::exit::Exit;
 use super::out_place;
 use super::outcome::{Outcome, failure};
-use super::output::{complain, fail};
+use super::output::{complain, fail, outln};
 use super::target_args::TargetArgs;
 use crate::config::Settings;
 use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::cascade::{self, Calibrated, Options, Reference, is_fitted_on};
-use crate::offline::calibration::curve::{self, Fitted};
+use crate::offline::calibration::curve::{self, Fitted, Judged, Verdict};
 use crate::offline::calibration::measure::{self, Said};
 use crate::offline::calibration::{ROUNDS, Sample};
 use crate::offline::dataset::Dataset;
 use crate::offline::dataset::preflight::{self, Work};
 use crate::offline::evaluation::interval::Interval;
+use crate::offline::report::files;
 use crate::service::catalog::cascade_calibration::{BlendWeights, file_of};
 use crate::service::lifecycle::start::open_catalog;
 
@@ -53,9 +55,12 @@ pub struct CalibrateArgs {
     /// What the split into halves and the intervals are drawn with
     #[arg(long, value_name = "NUMBER", default_value_t = 20_261_122)]
     seed: u64,
-    /// Where the calibration is written, its report as .json and its plot as .svg beside it [default: where a start looks]
+    /// Where the calibration is written; beside it its report as .json and .html, the curve as .svg [default: where a start looks]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Where the report is written, .html or .md [default: .html beside the calibration]
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Write no files
     #[arg(long)]
     dry_run: bool,
@@ -83,8 +88,11 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
     let labels = &deep.manifest.labels;
     wanted.check(labels).map_err(usage)?;
     let out = args.out.clone().unwrap_or_else(|| usual_place(&settings, &task));
+    let page = args.report.clone().unwrap_or_else(|| out.with_extension("html"));
     if !args.dry_run {
         out_place::check_file(&out, "the calibration").map_err(usage)?;
+        out_place::check(&page, "the report").map_err(usage)?;
+        files::Kind::of(&page).map_err(usage)?;
     }
     let (dataset, all) = read(args, labels, &out)?;
     let samples = measure(&dataset, &all, &fast, &deep, settings.intra_threads)?;
@@ -111,10 +119,35 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         calibrated,
     };
     report.print();
-    if !args.dry_run {
-        report.write(&out, [&fast, &deep]).map_err(failure)?;
+    if args.dry_run {
+        return Ok(());
+    }
+    let models = [&fast, &deep];
+    report.write(&out, models).map_err(failure)?;
+    let measured = Measured {
+        answers: answers(&report.calibrated, &texts, &samples, args.seed),
+        report: &report,
+        dataset: &dataset,
+        models,
+        repository: settings.models.display().to_string(),
+        wanted: &wanted,
+    };
+    let written = files::write(&calibration_page::page(&measured), &page).map_err(failure)?;
+    for path in written {
+        outln!("wrote {}", path.display());
     }
     Ok(())
+}
+
+/// The measured texts: the place of each in the dataset, its right label, and the answer at the chosen point.
+fn answers(calibrated: &Calibrated, texts: &[Labelled], samples: &[Sample], seed: u64) -> Vec<(usize, usize, Verdict)> {
+    let (measured, samples): (Vec<&Labelled>, Vec<&Sample>) = (texts.iter().zip(samples))
+        .filter(|(text, _)| !text.is_fitted_on(seed))
+        .unzip();
+    let judged = Judged::new(samples, &calibrated.fitted);
+    let given = judged.at(calibrated.chosen.min_confidence.unwrap_or(1.0));
+    let both = measured.into_iter().zip(given);
+    both.map(|(text, given)| (text.at, text.label, given)).collect()
 }
 
 /// The cascade that is calibrated.

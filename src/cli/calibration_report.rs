@@ -1,4 +1,4 @@
-//! Report of `tandem calibrate`: a table for people, and the files: the calibration, the report as JSON, the plot.
+//! Report of `tandem calibrate`: a table for people, and the files: the calibration, the report as JSON, the curve.
 
 use std::path::Path;
 
@@ -11,8 +11,9 @@ use crate::offline::calibration::ROUNDS;
 use crate::offline::calibration::cascade::Calibrated;
 use crate::offline::calibration::certificate::{Certificate, Certified};
 use crate::offline::calibration::curve::Point;
-use crate::offline::calibration::plot::{self, Plot};
 use crate::offline::evaluation::interval::Interval;
+use crate::offline::report::draw;
+use crate::offline::report::quality_curve::{self, At, QualityCurve};
 use crate::offline::whole_files;
 use crate::service::catalog::cascade_calibration::{
     BlendWeights, CalibratedModel, Calibration, CertifiedShare, CurvePoint, DataFacts, EscalationRange, SCHEMA_VERSION,
@@ -193,6 +194,19 @@ impl Report<'_> {
         painted
     }
 
+    /// The curve with its points, by the accuracy.
+    pub fn quality_curve(&self) -> QualityCurve<'_> {
+        QualityCurve {
+            task: self.task,
+            quality: "accuracy",
+            curve: self.calibrated.curve.iter().map(At::accuracy).collect(),
+            deep: Some(At::accuracy(&self.calibrated.deep_alone)),
+            chosen: Some(At::accuracy(&self.calibrated.chosen)),
+            target: None,
+            certificates: self.calibrated.certified(),
+        }
+    }
+
     fn calibration(&self, models: [&VerifiedModel; 2]) -> Calibration {
         let model = |tier: usize| CalibratedModel {
             model: models[tier].manifest.name.clone(),
@@ -232,19 +246,16 @@ impl Report<'_> {
         }
     }
 
-    /// Writes the calibration, and the report and the plot next to it. The error is one line that names the file.
+    /// Writes the calibration, and the report as JSON and the curve next to it. The error is one line that names the file.
     pub fn write(&self, path: &Path, models: [&VerifiedModel; 2]) -> Result<(), String> {
-        let plot = Plot {
-            title: self.task,
-            curve: &self.calibrated.curve,
-            deep: &self.calibrated.deep_alone,
-            chosen: &self.calibrated.chosen,
-        };
         let json = serde_json::to_string_pretty(self).expect("numbers and names") + "\n";
         let files = [
             (path.to_path_buf(), self.calibration(models).to_toml()),
             (path.with_extension("json"), json),
-            (path.with_extension("svg"), plot::svg(&plot)),
+            (
+                path.with_extension("svg"),
+                draw::svg(&quality_curve::chart(&self.quality_curve())),
+            ),
         ];
         let files = files.map(|(path, content)| (path, content.into_bytes()));
         whole_files::write(&files)?;

@@ -116,6 +116,19 @@ fn what_it_writes_is_what_the_next_start_uses() {
     assert!(figure("cost_low") <= figure("cost") && figure("cost") <= figure("cost_high"));
     let plot = place.read("sentiment.cascade.svg");
     assert!(plot.starts_with("<svg") && plot.contains("fast alone") && plot.contains("deep alone"));
+    let page = place.read("sentiment.cascade.html");
+    for part in [
+        "<!DOCTYPE html>",
+        "fast alone",
+        "Reliability of the cascade",
+        "sentiment-fast@1",
+        "grpcurl",
+        "./sentiment.cascade-disagreements.csv",
+    ] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    let wrong = place.read("sentiment.cascade-disagreements.csv");
+    assert!(wrong.starts_with("line,text,labelled,said,confidence\n"), "{wrong}");
 
     let after = place.tandem(&cascade).success();
     let rows: Vec<Value> = after
@@ -234,6 +247,7 @@ fn what_can_not_be_calibrated_is_refused_in_one_line() {
     let dry = place.tandem(&[&["calibrate", &reviews, "--dry-run"], &targets[..]].concat());
     dry.success();
     assert!(!place.path().join("sentiment.cascade.toml").exists());
+    assert!(!place.path().join("sentiment.cascade.html").exists());
 }
 
 #[test]
@@ -286,4 +300,32 @@ fn a_class_that_is_absent_and_rows_without_a_label_are_told_and_the_rest_is_meas
     assert!(report.contains("labels: negative 0, positive 102"), "{report}");
     assert!(report.contains("repeated texts: 1 row (line 105)"), "{report}");
     assert!(report.lines().all(|line| line.chars().count() <= 80), "{report}");
+}
+
+#[test]
+fn the_report_is_written_where_it_is_asked_for_in_the_form_of_its_ending() {
+    let place = Workplace::new();
+    let reviews = place.reviews(120);
+    let path = |name: &str| place.path().join(name).display().to_string();
+    let calibrate =
+        |report: &str| place.tandem(&["calibrate", &reviews, "--min-confidence", "0.8", "--report", report]);
+    let refused = calibrate(&path("a.pdf"));
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    let complaint = refused.complaint();
+    assert!(
+        complaint.contains("a report's name ends in .html or .md"),
+        "{complaint}"
+    );
+    let nowhere = calibrate(&path("no/such/a.html"));
+    assert!(nowhere.complaint().contains("no such folder"), "{nowhere:?}");
+    let written = calibrate(&path("a report.md")).success();
+    assert!(written.contains("a report.md"), "{written}");
+    let page = place.read("a report.md");
+    assert!(
+        page.contains("![sentiment: accuracy over cost](./a%20report.svg)"),
+        "{page}"
+    );
+    assert!(place.read("a report.svg").starts_with("<svg"));
+    let usual = place.path().join("sentiment.cascade.html");
+    assert!(!usual.exists(), "it was asked for elsewhere");
 }

@@ -60,10 +60,13 @@ pub fn loser(chosen: &Point, deep: &Point, texts: &[usize]) -> Option<(usize, f6
         .max_by(|a, b| (a.2 - a.1).total_cmp(&(b.2 - b.1)))
 }
 
+/// An answer to one text.
 #[derive(Clone, Copy)]
-struct Verdict {
-    label: usize,
-    confidence: f64,
+pub struct Verdict {
+    /// The label that it gives, in the deep model's order.
+    pub label: usize,
+    /// Its probability, 0 to 1.
+    pub confidence: f64,
 }
 
 /// Labelled texts with the answers that each model, and both together, give.
@@ -133,7 +136,8 @@ impl<'a> Judged<'a> {
         self.thresholds(GRID.into_iter())
     }
 
-    fn at(&self, min_confidence: f32) -> Vec<Verdict> {
+    /// The answers at a threshold, in the order of the texts.
+    pub fn at(&self, min_confidence: f32) -> Vec<Verdict> {
         let verdicts = self.fast.iter().zip(&self.blended);
         let stands = |fast: &Verdict| fast.confidence as f32 >= min_confidence;
         verdicts

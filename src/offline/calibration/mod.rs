@@ -3,15 +3,14 @@
 //! Knows no server: models run in this process. In reading order: [`crate::offline::dataset`] (the texts) →
 //! [`measure`] (what both models answer, and what it costs) → [`fit`] (temperatures, blend) → [`curve`] (figures with
 //! an interval each, by [`crate::offline::evaluation`]), [`recall`] (of each label) → [`target`] (the threshold that the
-//! operator wants), [`certificate`] (what can be promised of it) → [`cascade`] (all of that in turn) → [`plot`] (the
-//! curve as SVG).
+//! operator wants), [`certificate`] (what can be promised of it) → [`cascade`] (all of that in turn).
+//! [`crate::offline::report`] shows it.
 
 pub mod cascade;
 pub mod certificate;
 pub mod curve;
 pub mod fit;
 pub mod measure;
-pub mod plot;
 pub mod recall;
 pub mod simulation;
 pub mod target;

@@ -107,6 +107,18 @@ pub enum Wanted {
     Targets(Vec<Target>),
 }
 
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Threshold(threshold) => write!(f, "--min-confidence {threshold}"),
+            Self::Targets(targets) => {
+                let targets: Vec<String> = targets.iter().map(|target| format!("--target '{target}'")).collect();
+                f.write_str(&targets.join(" "))
+            }
+        }
+    }
+}
+
 impl Wanted {
     /// Fails if a target is about a label that is none of these.
     pub fn check(&self, labels: &[String]) -> Result<(), String> {
@@ -122,6 +134,17 @@ impl Wanted {
             Self::Threshold(threshold) => Ok(vec![*threshold]),
             Self::Targets(targets) => suitable(targets, choice),
         }
+    }
+
+    /// The accuracy that is asked for, as it was written and as a share, where the deep model alone has `deep`; `None` if
+    /// none is.
+    pub fn accuracy(&self, deep: f64) -> Option<(String, f64)> {
+        let Self::Targets(targets) = self else { return None };
+        targets.iter().find_map(|target| match target {
+            Target::AtLeast(Quality::Accuracy, Least::Share(least)) => Some((target.to_string(), *least)),
+            Target::AtLeast(Quality::Accuracy, Least::Deep(points)) => Some((target.to_string(), deep + points)),
+            _ => None,
+        })
     }
 
     /// The share of texts that must get the deep model's answer, if any must.

@@ -9,6 +9,8 @@ const MOST_CLASSES: usize = 20;
 /// How many reasons for leaving rows out, and how many scripts, it lists.
 const MOST_REASONS: usize = 20;
 const MOST_SCRIPTS: usize = 8;
+/// A script that fewer than one letter in so many has is not listed.
+const RARE: u64 = 1000;
 /// If the largest class has this many times the texts of the smallest, that is told.
 const IMBALANCED: f64 = 10.0;
 
@@ -46,7 +48,8 @@ pub fn section(data: DataCard<'_>) -> Section {
     if !facts.scripts.is_empty() {
         let all: u64 = facts.scripts.iter().map(|(_, letters)| letters).sum();
         let script = |(name, letters): &(String, u64)| format!("{name} {}", share(*letters, all));
-        let scripts: Vec<String> = facts.scripts.iter().take(MOST_SCRIPTS).map(script).collect();
+        let usual = facts.scripts.iter().filter(|(_, letters)| letters * RARE >= all);
+        let scripts: Vec<String> = usual.take(MOST_SCRIPTS).map(script).collect();
         told.push(("letters by script".to_owned(), scripts.join(", ")));
     }
     let Lengths {
@@ -66,7 +69,10 @@ pub fn section(data: DataCard<'_>) -> Section {
     }
     let mut section = Section::new("The data").with(Block::Facts(told));
     let classes = sizes(data);
-    for note in data.notes.iter().cloned().chain(imbalance(&classes)) {
+    for note in data.notes {
+        section = section.text(note.clone());
+    }
+    if let Some(note) = imbalance(&classes) {
         section = section.note(note);
     }
     if classes.is_empty() {

@@ -1,11 +1,10 @@
-//! Writes a report: the page, and what lies beside it.
+//! The files that a report is: the page, and what lies beside it.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::page::{Block, Page};
 use super::{draw, html, markdown};
+use crate::offline::whole_files;
 
 /// The kinds of files that a report can be, by the ending of the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +25,9 @@ impl Kind {
     }
 }
 
-/// Writes a report to `path`, whose ending is that of a [`Kind`], and its tables, with Markdown its charts too, beside
-/// it. Returns the paths of all, the report's first. Each file is whole or not there. The error is one line that names
-/// the file.
-pub fn write(page: &Page, path: &Path) -> Result<Vec<PathBuf>, String> {
+/// The files of a report at `path`, whose ending is that of a [`Kind`]: the page first, then its long tables, with Markdown
+/// its charts too. The error is one line that names the file.
+pub fn of(page: &Page, path: &Path) -> Result<Vec<(PathBuf, String)>, String> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let mut files = Vec::new();
     match Kind::of(path)? {
@@ -48,26 +46,21 @@ pub fn write(page: &Page, path: &Path) -> Result<Vec<PathBuf>, String> {
             files.push((path.with_file_name(file.file_name(&stem)), file.content.clone()));
         }
     }
-    for (path, content) in &files {
-        write_whole(path, content).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
+    Ok(files)
+}
+
+/// Writes a report's files, all of them or none. Returns their paths, the report's first. The error is one line that names
+/// the file.
+pub fn write(page: &Page, path: &Path) -> Result<Vec<PathBuf>, String> {
+    let files: Vec<(PathBuf, Vec<u8>)> = (of(page, path)?.into_iter())
+        .map(|(path, content)| (path, content.into_bytes()))
+        .collect();
+    whole_files::write(&files)?;
     Ok(files.into_iter().map(|(path, _)| path).collect())
 }
 
 fn blocks(page: &Page) -> impl Iterator<Item = &Block> {
     page.sections.iter().flat_map(|section| &section.blocks)
-}
-
-/// Writes a file under another name and then gives it its own, so that nobody finds half of it.
-pub fn write_whole(path: &Path, content: &str) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = path.with_file_name(name);
-    let done = fs::write(&part, content).and_then(|()| fs::rename(&part, path));
-    if done.is_err() {
-        let _ = fs::remove_file(&part);
-    }
-    done
 }
 
 #[cfg(test)]
@@ -76,8 +69,7 @@ mod tests {
     use crate::offline::report::page::{BesideFile, Section};
 
     #[test]
-    fn the_ending_says_what_is_written() {
-        let folder = tempfile::tempdir().expect("a folder");
+    fn the_ending_says_what_a_report_is() {
         let file = BesideFile {
             name: "table.csv",
             about: "a table".to_owned(),
@@ -88,20 +80,18 @@ mod tests {
             sections: vec![Section::new("Part").with(Block::File(file))],
             ..Page::default()
         };
-        let written = write(&page, &folder.path().join("a.b.html")).expect("written");
-        assert_eq!(
-            written,
-            ["a.b.html", "a.b-table.csv"].map(|name| folder.path().join(name))
-        );
-        assert!(fs::read_to_string(&written[0]).expect("text").contains("a.b-table.csv"));
-        write(&page, &folder.path().join("a.md")).expect("written");
-        let refused = write(&page, &folder.path().join("a.pdf")).expect_err("no such kind");
+        let names = |path: &str| -> Vec<String> {
+            let files = of(&page, Path::new(path)).expect("files");
+            files.iter().map(|(path, _)| path.display().to_string()).collect()
+        };
+        assert_eq!(names("no/a.b.html"), ["no/a.b.html", "no/a.b-table.csv"]);
+        assert_eq!(names("a.md"), ["a.md", "a-table.csv"]);
+        let html = &of(&page, Path::new("a.html")).expect("files")[0].1;
+        assert!(html.contains("a-table.csv"), "{html}");
+        let refused = of(&page, Path::new("a.pdf")).expect_err("no such kind");
         assert!(
             refused.contains("a.pdf") && refused.contains(".html or .md"),
             "{refused}"
         );
-        let nowhere = write(&page, &folder.path().join("no/a.html")).expect_err("no such folder");
-        assert!(nowhere.contains("no/a.html") && !nowhere.contains('\n'), "{nowhere}");
-        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 4);
     }
 }

@@ -4,7 +4,6 @@
 //! it writes.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::chart::Chart;
 use super::page::{BesideFile, Block, Matrix, Page, Section, Table};
@@ -151,6 +150,5 @@ fn chart(chart: &Chart) -> Markup {
 
 fn beside(file: &BesideFile, stem: &str) -> Markup {
     let name = file.file_name(stem);
-    let link = utf8_percent_encode(&name, NON_ALPHANUMERIC).to_string();
-    html! { p { a href={ "./" (link) } { (visible(&name)) } ": " (visible(&file.about)) } }
+    html! { p { a href=(words::link(&name)) { (visible(&name)) } ": " (visible(&file.about)) } }
 }

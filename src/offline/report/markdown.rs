@@ -1,7 +1,5 @@
 //! A report as Markdown (of GitHub's kind, for its tables): the charts are files beside it.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
 use super::page::{Block, Matrix, Page, Table};
 use super::words;
 use crate::telemetry::visible::visible;
@@ -36,19 +34,15 @@ fn block(block: &Block, stem: &str) -> String {
         Block::Table(part) => table(part),
         Block::Matrix(part) => matrix(part),
         Block::Chart(chart) => {
-            let link = link(&chart.file_name(stem));
+            let link = words::link(&chart.file_name(stem));
             format!("![{}]({link})\n\n{}\n", plain(&chart.title), plain(&chart.description))
         }
         Block::Code(code) => fenced(code),
         Block::File(file) => {
             let name = file.file_name(stem);
-            format!("[{}]({}): {}\n", plain(&name), link(&name), plain(&file.about))
+            format!("[{}]({}): {}\n", plain(&name), words::link(&name), plain(&file.about))
         }
     }
-}
-
-fn link(name: &str) -> String {
-    format!("./{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
 }
 
 fn table(table: &Table) -> String {

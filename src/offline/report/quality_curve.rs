@@ -21,9 +21,9 @@ pub struct QualityCurve<'a> {
     /// The point that was chosen.
     pub chosen: Option<At>,
     /// What was asked for, if it was a quality: its name and its level.
-    pub target: Option<(&'a str, f64)>,
-    /// What is certain of the chosen point, as a sentence: "agrees on at least 99.0% of all texts, with probability 95%".
-    pub certificate: Option<String>,
+    pub target: Option<(String, f64)>,
+    /// What is certified of the chosen point, and what could not be, in a sentence each.
+    pub certificates: Vec<String>,
 }
 
 /// One threshold with what it costs and brings.
@@ -77,13 +77,11 @@ pub fn chart(data: &QualityCurve<'_>) -> Chart {
             points: data.curve.iter().map(line).collect(),
         },
     ];
-    if let Some((name, at)) = data.target {
-        layers.push(Layer::Level {
-            name: name.to_owned(),
-            ink: Ink::Aim,
-            at,
-        });
-    }
+    layers.extend(data.target.iter().map(|(name, at)| Layer::Level {
+        name: name.clone(),
+        ink: Ink::Aim,
+        at: *at,
+    }));
     layers.extend(data.deep.iter().map(|at| mark("deep alone", Ink::Other, at)));
     layers.extend(data.curve.first().map(|at| mark("fast alone", Ink::Main, at)));
     layers.extend(data.chosen.iter().map(|at| {
@@ -105,8 +103,8 @@ pub fn chart(data: &QualityCurve<'_>) -> Chart {
 /// The section: how to read the curve, the curve, its certificate, its figures.
 pub fn section(data: &QualityCurve<'_>) -> Section {
     let mut section = Section::new("Quality over cost").with(Block::Chart(chart(data)));
-    if let Some(certificate) = &data.certificate {
-        section = section.text(format!("Certificate: {certificate}"));
+    for certificate in &data.certificates {
+        section = section.text(certificate.clone());
     }
     section.with(Block::Table(table(data)))
 }
@@ -133,7 +131,7 @@ fn description(data: &QualityCurve<'_>) -> String {
 }
 
 fn table(data: &QualityCurve<'_>) -> Table {
-    let columns = ["", "threshold", "escalated", "cost", data.quality, "95% interval"];
+    let columns = ["", data.quality, "95% interval", "cost", "escalated", "threshold"];
     let mut table = Table::new("The curve in figures", columns);
     let last = data.curve.len().saturating_sub(1);
     let curve = data.curve.iter().enumerate().map(|(at, point)| match at {
@@ -147,11 +145,11 @@ fn table(data: &QualityCurve<'_>) -> Table {
         let Interval { value, low, high } = at.quality;
         let cells = [
             name.to_owned(),
-            at.threshold.map_or(String::new(), |at| format!("{at:.4}")),
-            percent(at.escalated, 1),
-            number(at.cost, 3),
             percent(value, 2),
             format!("{} to {}", number(low * 100.0, 1), percent(high, 1)),
+            number(at.cost, 3),
+            percent(at.escalated, 1),
+            at.threshold.map_or(String::new(), |at| format!("{at:.4}")),
         ];
         if name == "chosen" {
             table.strong_row(cells);

@@ -70,8 +70,8 @@ fn curve(task: &str) -> QualityCurve<'_> {
             ..point(10)
         }),
         chosen: Some(point(3)),
-        target: Some(("deep − 0.2 points", 0.898)),
-        certificate: Some("at least 99% of all texts, with probability 95%".to_owned()),
+        target: Some(("deep − 0.2 points".to_owned(), 0.898)),
+        certificates: vec!["at least 99% of all texts, with probability 95%".to_owned()],
     }
 }
 
@@ -272,8 +272,8 @@ fn nothing_to_show_is_no_end() {
         curve: Vec::new(),
         deep: None,
         chosen: None,
-        target: Some(("", f64::NAN)),
-        certificate: None,
+        target: Some((String::new(), f64::NAN)),
+        certificates: Vec::new(),
     };
     let page = Page {
         sections: vec![

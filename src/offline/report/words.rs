@@ -1,5 +1,6 @@
 //! Figures and names as a report shows them.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use unicode_width::UnicodeWidthChar;
 
 use crate::telemetry::visible::visible;
@@ -97,6 +98,12 @@ pub fn counted(value: u64, noun: &str) -> String {
     format!("{} {noun}{ending}", count(value))
 }
 
+/// A link to a file that lies beside the report.
+pub fn link(name: &str) -> String {
+    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+    format!("./{}", utf8_percent_encode(name, PLAIN))
+}
+
 /// A table as CSV, for a file beside the report.
 pub fn csv(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
@@ -129,6 +136,12 @@ mod tests {
             ["+0.4 points", "−0.4 points", "0.0 points"]
         );
         assert_eq!([1, 2].map(|rows| counted(rows, "row")), ["1 row", "2 rows"]);
+    }
+
+    #[test]
+    fn links_lead_to_files_of_any_name() {
+        assert_eq!(link("a.b-c_d.csv"), "./a.b-c_d.csv");
+        assert_eq!(link("a \"b\")/리.md"), "./a%20%22b%22%29%2F%EB%A6%AC.md");
     }
 
     #[test]

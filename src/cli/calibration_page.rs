@@ -1,0 +1,208 @@
+//! The report of `tandem calibrate` as a page for a browser.
+
+use super::calibration_report::Report;
+use crate::model::repository::VerifiedModel;
+use crate::offline::calibration::curve::Verdict;
+use crate::offline::calibration::target::Wanted;
+use crate::offline::dataset::Dataset;
+use crate::offline::evaluation::answer::{Answer, Known};
+use crate::offline::evaluation::classes::{classes, confusions};
+use crate::offline::evaluation::tally::{Labels, Reliability};
+use crate::offline::report::cost::Way;
+use crate::offline::report::data_card::DataCard;
+use crate::offline::report::disagreements::{self, Disagreement};
+use crate::offline::report::origin::{self, Origin};
+use crate::offline::report::page::{Page, Section};
+use crate::offline::report::quality_curve::QualityCurve;
+use crate::offline::report::words::{cut, number, percent};
+use crate::offline::report::{classes as class_by_class, confusion, cost, data_card, quality_curve, reliability};
+
+/// How many columns the text of an example may take.
+const EXAMPLE_COLUMNS: usize = 60;
+
+/// What the page shows besides the report.
+pub struct Measured<'a> {
+    pub report: &'a Report<'a>,
+    pub dataset: &'a Dataset,
+    /// The measured texts: the place of each in the dataset, its right label, and the answer at the chosen point.
+    pub answers: Vec<(usize, usize, Verdict)>,
+    /// The fast and the deep model.
+    pub models: [&'a VerifiedModel; 2],
+    /// The folder of the models, for the command that serves them.
+    pub repository: String,
+    /// What the threshold was chosen by.
+    pub wanted: &'a Wanted,
+}
+
+/// The page.
+pub fn page(measured: &Measured<'_>) -> Page {
+    let Measured { report, dataset, .. } = measured;
+    let mut rates = Reliability::default();
+    let (mut known, mut given) = (Vec::new(), Vec::new());
+    for (_, truth, verdict) in &measured.answers {
+        rates.add(verdict.confidence, verdict.label == *truth, 1.0);
+        known.push(Known {
+            truth: Labels::One(*truth as u32),
+            weight: 1.0,
+        });
+        given.push(Answer {
+            given: Labels::One(verdict.label as u32),
+            confidence: verdict.confidence,
+            // Nothing here asks for it.
+            loss: 0.0,
+            probabilities: Vec::new(),
+        });
+    }
+    let classes = classes(report.labels.len(), &known, &given);
+    let parts = [
+        ("fitted on", report.calibrated.fitted_on as u64),
+        ("measured on (all figures)", report.calibrated.measured_on as u64),
+    ];
+    let card = DataCard {
+        facts: &dataset.facts,
+        labels: report.labels,
+        parts: &parts,
+        notes: &dataset.notes,
+    };
+    let mut curve_section = quality_curve::section(&QualityCurve {
+        target: measured.wanted.accuracy(report.calibrated.deep_alone.accuracy.value),
+        ..report.quality_curve()
+    });
+    if let Some(warning) = &report.warning {
+        curve_section = curve_section.note(warning.clone());
+    }
+    Page {
+        title: format!("{}: the cascade, calibrated", report.task),
+        summary: summary(measured),
+        sections: vec![
+            curve_section,
+            class_by_class::section(report.labels, &classes),
+            confusion::section(report.labels, &classes, &confusions(&known, &given)),
+            reliability::section("the cascade at the chosen point", &rates),
+            costs(report),
+            disagreements::section(disagreeing(measured)),
+            data_card::section(card),
+            next(measured),
+            made(measured),
+        ],
+    }
+}
+
+fn summary(measured: &Measured<'_>) -> Vec<String> {
+    let report = measured.report;
+    let chosen = &report.calibrated.chosen;
+    let fast = report.calibrated.curve.first().unwrap_or(chosen);
+    let right = format!(
+        "{} of the answers are right at {} of the deep model's cost. The deep model alone: {}. The fast model alone: {} at {}.",
+        percent(chosen.accuracy.value, 1),
+        number(chosen.cost.value, 2),
+        percent(report.calibrated.deep_alone.accuracy.value, 1),
+        percent(fast.accuracy.value, 1),
+        number(fast.cost.value, 3),
+    );
+    let escalated = format!(
+        "{} of the texts go to the deep model: those of which the fast one is less than {} sure. The point was chosen by {}.",
+        percent(chosen.escalated, 1),
+        percent(chosen.min_confidence.map_or(1.0, f64::from), 1),
+        measured.wanted,
+    );
+    [right, escalated]
+        .into_iter()
+        .chain(report.calibrated.findings.iter().cloned())
+        .collect()
+}
+
+fn costs(report: &Report<'_>) -> Section {
+    let [fast, deep] = report.micros_a_text.map(|micros| micros.value / 1e6);
+    let way = |name: &str, core_seconds: f64, chosen: bool| Way {
+        name: name.to_owned(),
+        core_seconds,
+        chosen,
+        ..Way::default()
+    };
+    let ways = [
+        way("fast alone", fast, false),
+        way("chosen", report.calibrated.chosen.cost.value * deep, true),
+        way("deep alone", deep, false),
+    ];
+    cost::section("one core of this machine, the models alone, without a server", &ways)
+}
+
+fn disagreeing(measured: &Measured<'_>) -> Vec<Disagreement> {
+    let report = measured.report;
+    let mut wrong: Vec<&(usize, usize, Verdict)> = (measured.answers.iter())
+        .filter(|(_, truth, verdict)| verdict.label != *truth)
+        .collect();
+    wrong.sort_by(|a, b| b.2.confidence.total_cmp(&a.2.confidence));
+    wrong.truncate(disagreements::MOST);
+    let told = |(at, truth, verdict): &(usize, usize, Verdict)| Disagreement {
+        line: measured.dataset.examples[*at].line,
+        text: measured.dataset.text(*at).into_owned(),
+        labelled: report.labels[*truth].clone(),
+        said: report.labels[verdict.label].clone(),
+        confidence: verdict.confidence,
+    };
+    wrong.into_iter().map(told).collect()
+}
+
+fn next(measured: &Measured<'_>) -> Section {
+    let words = |words: &[&str]| origin::command(words.iter().map(|word| (*word).to_owned()));
+    let text = measured.answers.first().map(|(at, ..)| measured.dataset.text(*at));
+    let request = serde_json::json!({
+        "texts": [cut(&text.unwrap_or_default(), EXAMPLE_COLUMNS)],
+        "task": measured.report.task,
+        "route": "ROUTE_CASCADE",
+    });
+    let ask = ["grpcurl", "-plaintext", "-d", &request.to_string(), "localhost:50051"];
+    origin::next(&[
+        (
+            "Serve it. A start finds the calibration by its name.".to_owned(),
+            words(&["tandem", "serve", "--models", &measured.repository]),
+        ),
+        (
+            "Ask it, with grpcurl.".to_owned(),
+            words(&[&ask[..], &["tandem.v1.PredictionService/Predict"]].concat()),
+        ),
+        (
+            "Measure it on other texts, which took no part.".to_owned(),
+            words(&[
+                "tandem",
+                "evaluate",
+                "others.tsv",
+                "--models",
+                &measured.repository,
+                "--task",
+                measured.report.task,
+                "--route",
+                "cascade",
+                "--route",
+                "deep",
+            ]),
+        ),
+    ])
+}
+
+fn made(measured: &Measured<'_>) -> Section {
+    let report = measured.report;
+    let model = |model: &&VerifiedModel| {
+        let name = format!("{}@{}", model.manifest.name, model.manifest.version);
+        (name, model.fingerprint.clone())
+    };
+    let [fast, deep] = report.temperatures.map(|temperature| number(temperature, 4));
+    let facts = [
+        ("temperatures".to_owned(), format!("fast {fast}, deep {deep}")),
+        (
+            "weights of an escalated answer".to_owned(),
+            format!(
+                "fast {}, deep {}",
+                number(report.blend.fast, 4),
+                number(report.blend.deep, 4)
+            ),
+        ),
+    ];
+    origin::section(&Origin {
+        command: origin::command(std::env::args()),
+        seed: Some(report.seed),
+        facts: measured.models.iter().map(model).chain(facts).collect(),
+    })
+}
