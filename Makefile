@@ -1,12 +1,12 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: bench help build test model-check faults lint docs settings-docs proto-check proto-baseline deploy-check scoreboard fuzz dist tools ci clean-dist
+.PHONY: bench help build test model-check faults parquet lint docs settings-docs proto-check proto-baseline deploy-check scoreboard fuzz dist tools ci clean-dist
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
 
 build: ## builds the server as it ships
-	cargo build --release --locked
+	cargo build --release --locked --features parquet
 
 test: ## runs every test
 	cargo test --locked
@@ -17,9 +17,12 @@ model-check: ## tries out the orders in which the scheduler's threads may run
 faults: ## injects faults: 1,000 panics of instances, with their figure
 	TANDEM_FAULT_PANICS=1000 cargo test --locked --features fault-injection --test faults -- --nocapture
 
+parquet: ## tests the reading of Parquet files, which only a build with the feature of that name has
+	cargo test --locked --features parquet --lib reader::
+
 lint: ## formatting, clippy, shell scripts: warnings are errors
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- --deny warnings
+	cargo clippy --locked --all-targets --features parquet -- --deny warnings
 	@if command -v shellcheck >/dev/null; then shellcheck tools/*.sh benches/*.sh .ci/run; else echo "shellcheck is not here: skipped"; fi
 
 docs: ## builds the documentation: broken links are errors
@@ -56,4 +59,4 @@ dist: ## makes dist/tandem-<version>-<arch>/, which runs wherever it is moved to
 clean-dist: ## removes dist/
 	rm -rf dist
 
-ci: lint docs proto-check deploy-check build model-check faults test ## everything that .ci/run checks
+ci: lint docs proto-check deploy-check build model-check faults parquet test ## everything that .ci/run checks

@@ -36,7 +36,7 @@ name=tandem-$version-$arch
 folder=$into/$name
 
 if [ -z "$binary" ]; then
-    cargo build --release --locked
+    cargo build --release --locked --features parquet
     binary=$target/release/tandem
 fi
 

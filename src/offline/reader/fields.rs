@@ -1,6 +1,6 @@
 //! The fields of a row, taken from the record or the JSON object that it is in the file.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::lines::TEXT_BOUND;
 use super::separated::{Header, listed};
@@ -32,9 +32,9 @@ pub struct Fields {
 
 /// The indices of the columns to read.
 pub struct Places {
-    text: usize,
-    pair: Option<usize>,
-    others: Vec<usize>,
+    pub text: usize,
+    pub pair: Option<usize>,
+    pub others: Vec<usize>,
 }
 
 /// Refuses a row with a text that is over the bound.
@@ -81,23 +81,32 @@ pub fn of_record(fields: &csv::StringRecord, places: &Places) -> Fields {
 pub fn of_object(line: &str, columns: &Columns, names: &mut String) -> Result<Fields, String> {
     // The message names the place in the line, and always says line 1.
     let told = |error: serde_json::Error| error.to_string().replace(" at line 1 column ", " at byte ");
-    let object: serde_json::Map<String, Value> = serde_json::from_str(line).map_err(told)?;
+    let object: Map<String, Value> = serde_json::from_str(line).map_err(told)?;
+    if names.is_empty() {
+        *names = listed(object.keys().map(String::as_str));
+    }
+    of_values(&object, columns, "key")
+}
+
+/// The fields of a row of named values. `what` says in messages what a name is the name of. The error says what is wrong.
+pub fn of_values(object: &Map<String, Value>, columns: &Columns, what: &str) -> Result<Fields, String> {
     let string = |name: &str| match object.get(name) {
         Some(Value::String(text)) => Ok(text.clone()),
         Some(_) => Err(format!("`{name}` is not a string")),
-        None => Err(format!("there is no key `{name}`")),
+        None => Err(format!("there is no {what} `{name}`")),
     };
     let text = match &columns.text {
         Some(name) => string(name)?,
         None => match USUAL.iter().find(|name| object.contains_key(**name)) {
             Some(name) => string(name)?,
-            None => return Err("there is no key `text` or `document`; name one with --text-column".to_owned()),
+            None => {
+                return Err(format!(
+                    "there is no {what} `text` or `document`; name one with --text-column"
+                ));
+            }
         },
     };
     let pair = columns.pair.as_deref().map(string).transpose()?;
-    if names.is_empty() {
-        *names = listed(object.keys().map(String::as_str));
-    }
     let other = |name: &String| object.get(name).cloned().unwrap_or_default();
     Ok(Fields {
         text,

@@ -1,12 +1,15 @@
-//! The one reader of files of texts: plain lines, TSV, CSV and JSON Lines.
+//! The one reader of files of texts: plain lines, TSV, CSV, JSON Lines and Parquet.
 //!
 //! In reading order: [`encoding`] (which one a file has) → [`lines`] (its lines, with their numbers) → [`separated`]
-//! (records of TSV and CSV) → [`fields`] (of a row). Reads as it goes, so what it holds at a time is bounded. A row that
+//! (records of TSV and CSV) → [`fields`] (of a row); `row_groups`
+//! (rows of Parquet). Reads as it goes, so what it holds at a time is bounded. A row that
 //! can't be read is an error with the number of its line, and the reader goes on after it.
 
 pub mod encoding;
 pub mod fields;
 pub mod lines;
+#[cfg(feature = "parquet")]
+pub mod row_groups;
 pub mod separated;
 
 use std::fs::File;
@@ -39,6 +42,8 @@ pub enum Format {
     Csv,
     /// One JSON object a line.
     Jsonl,
+    /// Columns of a Parquet file.
+    Parquet,
 }
 
 impl Format {
@@ -49,6 +54,7 @@ impl Format {
             Some("tsv" | "tab") => Self::Tsv,
             Some("csv") => Self::Csv,
             Some("jsonl" | "ndjson" | "json") => Self::Jsonl,
+            Some("parquet" | "pq") => Self::Parquet,
             _ => Self::Lines,
         }
     }
@@ -88,6 +94,8 @@ enum Kind {
     Lines(Lines),
     Objects(Lines),
     Separated(Box<Separated>, Places),
+    #[cfg(feature = "parquet")]
+    Parquet(Box<row_groups::RowGroups>, u64),
 }
 
 impl Rows {
@@ -105,6 +113,9 @@ impl Rows {
         }
         if !about.is_file() {
             return Self::stream(BufReader::new(file), &options, columns);
+        }
+        if options.format == Some(Format::Parquet) {
+            return Self::parquet(file, about.len(), columns);
         }
         let mut detector = Detector::default();
         detector.read(BufReader::new(&file)).map_err(told)?;
@@ -151,6 +162,27 @@ impl Rows {
         Self::start(Box::new(whole), &detector, options, columns, looked)
     }
 
+    #[cfg(feature = "parquet")]
+    fn parquet(file: File, size: u64, columns: Columns) -> Result<Self, String> {
+        let (rows, names) = row_groups::RowGroups::open(file, &columns)?;
+        Ok(Self {
+            kind: Kind::Parquet(Box::new(rows), size),
+            columns,
+            notes: Vec::new(),
+            names,
+            size: Some(size),
+        })
+    }
+
+    #[cfg(not(feature = "parquet"))]
+    fn parquet(_: File, _: u64, _: Columns) -> Result<Self, String> {
+        Err(
+            "is Parquet, which this build can't read: build with --features parquet, or write it as JSON Lines, in pandas by \
+             df.to_json(FILE, orient=\"records\", lines=True, force_ascii=False)"
+                .to_owned(),
+        )
+    }
+
     /// `again` opens once more what was looked at, and says whether that is the whole file.
     fn start(
         input: Box<dyn BufRead + Send>,
@@ -159,6 +191,9 @@ impl Rows {
         columns: Columns,
         again: impl Fn() -> io::Result<(Box<dyn BufRead + Send>, bool)>,
     ) -> Result<Self, String> {
+        if options.format == Some(Format::Parquet) {
+            return Err("Parquet can't be read from a stream: name a file".to_owned());
+        }
         let mut notes = Vec::new();
         // A byte order mark is more certain than what anybody says.
         let encoding = match options.encoding.filter(|_| !detector.has_mark()) {
@@ -189,7 +224,7 @@ impl Rows {
                         .to_owned(),
                 );
             }
-            Format::Lines => Kind::Lines(lines),
+            Format::Lines | Format::Parquet => Kind::Lines(lines),
             Format::Jsonl => Kind::Objects(lines),
             Format::Csv | Format::Tsv => {
                 let quoted = match options.quoted {
@@ -261,6 +296,8 @@ impl Rows {
         match &self.kind {
             Kind::Lines(lines) | Kind::Objects(lines) => lines.bytes_read(),
             Kind::Separated(separated, _) => separated.bytes_read(),
+            #[cfg(feature = "parquet")]
+            Kind::Parquet(rows, size) => (rows.share_read() * *size as f64) as u64,
         }
     }
 }
@@ -300,6 +337,10 @@ impl Iterator for Rows {
                     fields: fields.map(|fields| of_record(&fields, places)),
                 })
             }),
+            #[cfg(feature = "parquet")]
+            Kind::Parquet(rows, _) => rows
+                .next()
+                .map(|row| row.map(|(line, fields)| Row { line, fields }).map_err(io::Error::other)),
         }?;
         Some(row.map(|row| Row {
             fields: row.fields.and_then(bounded),

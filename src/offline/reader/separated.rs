@@ -25,6 +25,12 @@ pub struct Dialect {
 pub struct Header(csv::StringRecord);
 
 impl Header {
+    /// A header of these names.
+    #[cfg(feature = "parquet")]
+    pub fn of<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        Self(names.collect())
+    }
+
     /// The index of a column, by its name or else by its name in other case.
     pub fn find(&self, name: &str) -> Option<usize> {
         let names = || self.0.iter().map(str::trim);
@@ -46,7 +52,8 @@ impl Header {
 
 /// Names for a message, cut short where they are many.
 pub fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<String> = names.map(|name| name.chars().take(40).collect()).collect();
+    let plain = |value: char| if value.is_control() { ' ' } else { value };
+    let names: Vec<String> = names.map(|name| name.chars().map(plain).take(40).collect()).collect();
     let more = names.len().saturating_sub(20);
     let shown = names[..names.len() - more].join(", ");
     if more > 0 {

@@ -267,3 +267,15 @@ fn texts_are_held_to_a_bound() {
         "{problem}"
     );
 }
+
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn a_build_without_parquet_says_how_to_get_it() {
+    for name in ["a.parquet", "A.PQ"] {
+        let problem = rows_of(name, b"PAR1", &Options::default(), &Columns::default()).expect_err("refused");
+        assert!(
+            problem.contains("--features parquet") && problem.contains("df.to_json"),
+            "{problem}"
+        );
+    }
+}
