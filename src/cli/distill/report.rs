@@ -25,7 +25,7 @@ pub fn page(told: &Told<'_>, cascade: &Cascade<'_>, rounds: &[Round]) -> Page {
         deep: Some(At::accuracy(&calibrated.deep_alone)),
         chosen: Some(At::accuracy(&calibrated.chosen)),
         target: None,
-        certificate: calibrated.certified().into_iter().next(),
+        certificates: calibrated.certified(),
     });
     let mut first = vec![curve];
     if let Some(labels) = &cascade.by_labels {
