@@ -111,7 +111,7 @@ fn two_routes_stand_side_by_side_here_and_by_a_server() {
     let reviews = place.reviews(120);
     let server = RunningServer::start(&[]);
     let (differences, doubts) = (place.path("differences.csv"), place.path("doubts.csv"));
-    let json = place.path("figures.json");
+    let (json, report) = (place.path("figures.json"), place.path("report.html"));
     let args = [
         &reviews,
         "--route",
@@ -124,6 +124,9 @@ fn two_routes_stand_side_by_side_here_and_by_a_server() {
         &doubts,
         "--json",
         &json,
+        "--report",
+        &report,
+        "--token=secret-token",
     ];
     let here = evaluate(&args).success();
     for part in [
@@ -155,6 +158,19 @@ fn two_routes_stand_side_by_side_here_and_by_a_server() {
     );
     assert!((2..=51).contains(&doubted.lines().count()), "{doubted}");
     assert!(number(&here["contenders"][1]["escalated"]) > 0.1, "{here}");
+    let page = fs::read_to_string(&report).expect("the report");
+    for part in [
+        "cascade: Class by class",
+        "fast: Can its confidence be believed?",
+        "Probably wrong labels",
+        "second minus first",
+    ] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    assert!(
+        page.contains("tandem evaluate") && !page.contains("secret-token"),
+        "{page}"
+    );
 
     let there = evaluate_by(
         &server,

@@ -53,6 +53,9 @@ pub struct EvaluateArgs {
     /// Write everything as JSON to a file too; `-` is standard output, instead of the table
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub json: Option<PathBuf>,
+    /// Write a report: .html, one file that needs nothing else, or .md
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub report: Option<PathBuf>,
     /// The settings, and the file that holds them.
     #[command(flatten)]
     pub config: ConfigArgs,

@@ -1,12 +1,12 @@
 //! Lists of texts as CSV: where two contenders differ, and whose label is probably wrong.
 
-use super::summary::Summary;
+use super::summary::{Summary, Told};
 use crate::cli::evaluate::answering::Answered;
-use crate::cli::predict::answers::csv_lines;
 use crate::offline::dataset::Dataset;
 use crate::offline::evaluation::answer::Answer;
 use crate::offline::evaluation::contest;
 use crate::offline::evaluation::tally::Labels;
+use crate::offline::report::words::csv;
 
 /// What is listed.
 pub struct Lists<'a> {
@@ -19,25 +19,27 @@ pub struct Lists<'a> {
 
 impl Lists<'_> {
     /// The texts to which two contenders gave different labels, those first of which both are surest.
-    pub fn differences(&self, summary: &Summary<'_>, most: usize) -> Vec<u8> {
+    pub fn differences(&self, summary: &Summary<'_>, most: usize) -> String {
         let [first, second] = &self.answered.answers[..] else {
-            return Vec::new();
+            return String::new();
         };
-        let mut header = ["line", "text", "truth"].map(str::to_owned).to_vec();
-        for told in &summary.contenders {
-            header.extend([told.name.to_owned(), format!("{} confidence", told.name)]);
-        }
+        let of = |told: &Told<'_>| [told.name.to_owned(), format!("{} confidence", told.name)];
+        let told: Vec<String> = summary.contenders.iter().flat_map(of).collect();
+        let header: Vec<&str> = ["line", "text", "truth"]
+            .into_iter()
+            .chain(told.iter().map(String::as_str))
+            .collect();
         let rows = contest::differing(first, second, most).into_iter().map(|at| {
             let mut row = self.row(at);
             row.extend(self.cells(&first[at]));
             row.extend(self.cells(&second[at]));
             row
         });
-        csv_lines(&std::iter::once(header).chain(rows).collect::<Vec<_>>())
+        csv(&header, rows)
     }
 
     /// The texts whose label the last contender holds least likely, the least likely first.
-    pub fn doubts(&self, most: usize) -> Vec<u8> {
+    pub fn doubts(&self, most: usize) -> String {
         let header = [
             "line",
             "text",
@@ -45,8 +47,7 @@ impl Lists<'_> {
             "answer",
             "confidence",
             "probability of the label",
-        ]
-        .map(str::to_owned);
+        ];
         let answers = self.answered.answers.last().map_or(&[][..], Vec::as_slice);
         let rows = contest::doubted(&self.answered.texts, answers, most)
             .into_iter()
@@ -56,7 +57,7 @@ impl Lists<'_> {
                 row.push(format!("{:.4}", (-answers[at].loss).exp()));
                 row
             });
-        csv_lines(&std::iter::once(header.to_vec()).chain(rows).collect::<Vec<_>>())
+        csv(&header, rows)
     }
 
     /// Line, text and truth of one of the texts.
@@ -73,7 +74,8 @@ impl Lists<'_> {
         [self.names(&answer.given), format!("{:.4}", answer.confidence)]
     }
 
-    fn names(&self, labels: &Labels) -> String {
+    /// The labels of a text, on one line.
+    pub fn names(&self, labels: &Labels) -> String {
         let names = labels
             .places()
             .iter()

@@ -5,6 +5,7 @@ pub mod args;
 mod contender;
 mod lists;
 mod print;
+mod report;
 mod summary;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ use super::output::{self, complain, fail};
 use crate::config::Settings;
 use crate::offline::evaluation::contest::{self, Contest, Measured};
 use crate::offline::evaluation::quality::Floor;
+use crate::offline::report::{files, origin};
 
 /// The shares of right answers whose coverage is told.
 const PRECISIONS: [f64; 3] = [0.95, 0.98, 0.99];
@@ -105,6 +107,11 @@ async fn evaluate(args: &EvaluateArgs, settings: &Settings) -> Outcome<Exit> {
         separator: &args.labelled.label_separator,
     };
     write_lists(args, &lists, &summary)?;
+    if let Some(path) = &args.report {
+        let command = origin::command(command_line());
+        let page = report::page(&summary, &contest, &lists, command, args.most.unwrap_or(MOST_DOUBTS));
+        files::write(&page, path).map_err(failure)?;
+    }
     Ok(held_to(&args.min, &contest, &answered, &labels, &contenders))
 }
 
@@ -130,12 +137,13 @@ fn labels(contenders: &[Contender]) -> Vec<String> {
 }
 
 /// The files that are asked for, each with what it is.
-fn files(args: &EvaluateArgs) -> impl Iterator<Item = (&Path, &'static str)> {
+fn files_of(args: &EvaluateArgs) -> impl Iterator<Item = (&Path, &'static str)> {
     let json = args.json.as_deref().filter(|json| *json != Path::new("-"));
     [
         (json, "the figures"),
         (args.differences.as_deref(), "the differences"),
         (args.doubts.as_deref(), "the doubts"),
+        (args.report.as_deref(), "the report"),
     ]
     .into_iter()
     .filter_map(|(path, what)| Some((path?, what)))
@@ -146,7 +154,10 @@ fn check_places(args: &EvaluateArgs) -> Outcome<()> {
     if args.differences.is_some() && args.route.len() + args.model.len() < 2 {
         return Err(usage("--differences: name two contenders, by --route or --model"));
     }
-    files(args)
+    if let Some(path) = &args.report {
+        files::Kind::of(path).map_err(|problem| usage(format!("--report: {problem}")))?;
+    }
+    files_of(args)
         .try_for_each(|(path, what)| out_place::check(path, what))
         .map_err(usage)
 }
@@ -157,7 +168,7 @@ fn tell(args: &EvaluateArgs, summary: &Summary<'_>) -> Outcome<()> {
         Some(path) if path == Path::new("-") => output::raw(json().as_bytes()),
         Some(path) => {
             print::print(summary);
-            out_place::write(path, json().as_bytes()).map_err(failure)?;
+            write(path, &json())?;
         }
         None => print::print(summary),
     }
@@ -167,13 +178,32 @@ fn tell(args: &EvaluateArgs, summary: &Summary<'_>) -> Outcome<()> {
 fn write_lists(args: &EvaluateArgs, lists: &Lists<'_>, summary: &Summary<'_>) -> Outcome<()> {
     if let Some(path) = &args.differences {
         let most = args.most.unwrap_or(MOST_DIFFERENCES);
-        out_place::write(path, &lists.differences(summary, most)).map_err(failure)?;
+        write(path, &lists.differences(summary, most))?;
     }
     if let Some(path) = &args.doubts {
         let most = args.most.unwrap_or(MOST_DOUBTS);
-        out_place::write(path, &lists.doubts(most)).map_err(failure)?;
+        write(path, &lists.doubts(most))?;
     }
     Ok(())
+}
+
+/// The words of the command line, without the token, which is a secret.
+fn command_line() -> impl Iterator<Item = String> {
+    let words: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let shown = (0..words.len()).map(|at| match words[at].split_once('=') {
+        Some(("--token", _)) => "--token=…".to_owned(),
+        _ if at > 0 && words[at - 1] == "--token" => "…".to_owned(),
+        _ => words[at].clone(),
+    });
+    let shown: Vec<String> = shown.collect();
+    std::iter::once("tandem".to_owned()).chain(shown)
+}
+
+fn write(path: &Path, content: &str) -> Outcome<()> {
+    files::write_whole(path, content).map_err(|error| failure(format!("{}: {error}", path.display())))
 }
 
 /// Whether the last contender keeps what is asked of it. Says where it does not, and by how much.

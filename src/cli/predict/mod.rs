@@ -1,6 +1,6 @@
 //! `tandem predict`: classifies texts from the command line, a file or standard input, in this process or by a server.
 
-pub mod answers;
+mod answers;
 pub mod args;
 pub mod backend;
 mod explain;
