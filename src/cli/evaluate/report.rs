@@ -1,12 +1,9 @@
 //! What was found, as a page: HTML or Markdown.
 
-use std::collections::HashMap;
-
 use super::lists::Lists;
 use super::summary::{Summary, Told};
-use crate::offline::evaluation::contest::{self, Contest, Evaluation};
+use crate::offline::evaluation::contest::{self, Contest};
 use crate::offline::evaluation::interval::Interval;
-use crate::offline::evaluation::tally::{BINS, Reliability};
 use crate::offline::report::disagreements::{self, Disagreement};
 use crate::offline::report::page::{Block, Page, Section, Table};
 use crate::offline::report::words::{count, number, percent, points};
@@ -23,16 +20,12 @@ pub fn page(summary: &Summary<'_>, contest: &Contest, lists: &Lists<'_>, command
             }
             section
         };
-        sections.push(of(classes::section(&by_class(told))));
+        sections.push(of(classes::section(lists.labels, &evaluation.classes)));
         if !summary.multi_label {
-            let counts = counts(evaluation);
-            let texts = |truth: usize, said: usize| counts.get(&(truth, said)).copied().unwrap_or(0);
-            sections.push(of(confusion::section(lists.labels, texts)));
+            let confused = confusion::section(lists.labels, &evaluation.classes, &evaluation.confusions);
+            sections.push(of(confused));
         }
-        sections.push(of(reliability::section(
-            told.name,
-            &bins(&evaluation.tally.reliability),
-        )));
+        sections.push(of(reliability::section(told.name, &evaluation.tally.reliability)));
     }
     if let Some(answers) = lists.answered.answers.last() {
         let doubted = contest::doubted(&lists.answered.texts, answers, most);
@@ -140,47 +133,6 @@ fn coverage(summary: &Summary<'_>) -> Section {
     Section::new("If only sure answers are taken")
         .text("The share of texts whose answers are at least as sure as the confidence beside it, where that share of them is right.")
         .with(Block::Table(table))
-}
-
-fn by_class(told: &Told<'_>) -> Vec<classes::Class> {
-    let value = |figure: Option<Interval>| figure.map(|figure| figure.value);
-    let class = |class: &super::summary::NamedClass<'_>| classes::Class {
-        label: class.label.to_owned(),
-        texts: class.class.texts as u64,
-        precision: value(class.class.precision),
-        recall: value(class.class.recall),
-        f1: class.class.f1,
-    };
-    told.classes.iter().map(class).collect()
-}
-
-/// How many texts of each label were given each label.
-fn counts(evaluation: &Evaluation) -> HashMap<(usize, usize), u64> {
-    let mut counts: HashMap<(usize, usize), u64> = HashMap::new();
-    for (label, class) in evaluation.classes.iter().enumerate() {
-        counts.insert((label, label), class.texts as u64);
-    }
-    for pair in &evaluation.confusions {
-        let (truth, said, texts) = (pair.truth as usize, pair.given as usize, pair.texts as u64);
-        counts.insert((truth, said), texts);
-        // What was given another label is not right.
-        counts
-            .entry((truth, truth))
-            .and_modify(|right| *right = right.saturating_sub(texts));
-    }
-    counts
-}
-
-fn bins(reliability: &Reliability) -> Vec<reliability::Bin> {
-    let filled = reliability.bins.iter().enumerate().filter(|(_, bin)| bin.texts > 0.0);
-    let bin = filled.map(|(at, bin)| reliability::Bin {
-        from: at as f64 / BINS as f64,
-        to: (at + 1) as f64 / BINS as f64,
-        confidence: bin.confidence / bin.texts,
-        accuracy: bin.right / bin.texts,
-        count: bin.texts.round() as u64,
-    });
-    bin.collect()
 }
 
 fn disagreement(lists: &Lists<'_>, at: usize) -> Disagreement {

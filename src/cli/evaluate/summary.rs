@@ -106,6 +106,7 @@ impl<'a> Summary<'a> {
         let mut findings = Vec::new();
         if let ([first, second], Some(difference)) = (&standings[..], &contest.difference) {
             findings.push(findings::of_two(first, second, difference, texts));
+            findings.extend(findings::of_labels(first, second, labels));
         }
         findings.extend(standings.iter().flat_map(|standing| findings::of_one(standing, labels)));
         findings.extend(

@@ -134,9 +134,24 @@ pub fn of_two(first: &Standing<'_>, second: &Standing<'_>, difference: &Differen
     if difference.differing == 0 {
         return format!("{} and {} give the same labels", first.name, second.name);
     }
-    if apart.low <= 0.0 && apart.high >= 0.0 {
+    if apart.holds(0.0) {
+        let mean = difference.macro_f1;
+        let but = if mean.holds(0.0) {
+            String::new()
+        } else {
+            let (better, mean) = if mean.value > 0.0 {
+                (second, mean)
+            } else {
+                (first, mean.turned())
+            };
+            let Interval { value, low, high } = mean;
+            let name = better.name;
+            format!(
+                "; but {name} has the better macro-F1 ({value:+.3}, 95%: {low:+.3} to {high:+.3}): it does rare labels better"
+            )
+        };
         return format!(
-            "no difference is shown between {} and {} ({}) on {} texts, {} of which they label differently",
+            "no difference in accuracy is shown between {} and {} ({}) on {} texts, {} of which they label differently{but}",
             first.name,
             second.name,
             points(apart),
@@ -157,6 +172,33 @@ pub fn of_two(first: &Standing<'_>, second: &Standing<'_>, difference: &Differen
         ),
         _ => format!("{} is better than {} ({})", better.name, worse.name, points(ahead)),
     }
+}
+
+/// The label whose recall differs most between two contenders, beyond the intervals of both.
+pub fn of_labels(first: &Standing<'_>, second: &Standing<'_>, labels: &[String]) -> Option<String> {
+    let pairs = first
+        .evaluation
+        .classes
+        .iter()
+        .zip(&second.evaluation.classes)
+        .zip(labels);
+    let apart = pairs
+        .filter(|((a, _), _)| a.texts >= RELIABLE)
+        .filter_map(|((a, b), label)| {
+            let (a, b) = (a.recall?, b.recall?);
+            (a.high < b.low || b.high < a.low).then_some((label, a.value, b.value))
+        });
+    let most = apart.max_by(|one, other| (one.1 - one.2).abs().total_cmp(&(other.1 - other.2).abs()))?;
+    let (label, a, b) = most;
+    let (less, more, low, high) = if a < b {
+        (first, second, a, b)
+    } else {
+        (second, first, b, a)
+    };
+    Some(format!(
+        "{} finds `{label}` less often than {}: recall {low:.3} against {high:.3}",
+        less.name, more.name
+    ))
 }
 
 /// Whether the fast model beats the deep one, by its accuracy minus the deep model's.
@@ -291,9 +333,34 @@ mod tests {
         let near = held(&[&answers(10, 0.9), &answers(11, 0.9)]).difference.expect("two");
         let told = of_two(&deep, &fast, &near, TEXTS);
         assert!(
-            told.starts_with("no difference is shown between deep and fast (+"),
+            told.starts_with("no difference in accuracy is shown between deep and fast (+"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn a_label_that_one_finds_less_often_is_said() {
+        // It says `no` wherever the other says `yes` rightly on every other text of it.
+        let mut blind = answers(1000, 0.9);
+        for (at, answer) in blind.iter_mut().enumerate() {
+            if at % 4 == 1 {
+                answer.given = Labels::One(0);
+            }
+        }
+        let contest = held(&[&answers(1000, 0.9), &blind]);
+        let [seeing, blind] = &contest.evaluations[..] else {
+            panic!("two")
+        };
+        let (seeing, blind) = (
+            standing("deep", Kind::Deep, seeing),
+            standing("cascade", Kind::Cascade, blind),
+        );
+        let told = of_labels(&seeing, &blind, &labels()).expect("a label");
+        assert_eq!(
+            told,
+            "cascade finds `yes` less often than deep: recall 0.497 against 1.000"
+        );
+        assert_eq!(of_labels(&seeing, &seeing, &labels()), None);
     }
 
     #[test]

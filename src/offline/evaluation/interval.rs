@@ -22,6 +22,11 @@ impl Interval {
         Self { value, low, high }
     }
 
+    /// Whether a value lies in the interval.
+    pub fn holds(self, value: f64) -> bool {
+        self.low <= value && value <= self.high
+    }
+
     /// The same figure with the other sign.
     pub fn turned(self) -> Self {
         Self {
