@@ -134,7 +134,10 @@ fn remarks(summary: &Summary<'_>) -> Vec<String> {
 fn coverages(summary: &Summary<'_>) -> Table {
     let mut header = vec!["right answers".to_owned()];
     for told in &summary.contenders {
-        header.push(format!("covered, {}", fit(told.name, NAME - 9)));
+        header.push(match summary.contenders.len() {
+            1 => "covered".to_owned(),
+            _ => format!("covered, {}", fit(told.name, NAME - 9)),
+        });
         header.push("from".to_owned());
     }
     let mut table = Table::new(&header).right(0..header.len());

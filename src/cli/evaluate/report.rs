@@ -73,6 +73,10 @@ fn figures(summary: &Summary<'_>) -> Section {
     let plain =
         |Interval { value, low, high }| format!("{} ({} to {})", number(value, 3), number(low, 3), number(high, 3));
     let apart = |Interval { value, low, high }| format!("{} ({} to {})", points(value), points(low), points(high));
+    let signed = |figure: Interval| {
+        let plus = if figure.value > 0.0 { "+" } else { "" };
+        format!("{plus}{}", plain(figure))
+    };
     let accuracy = if summary.multi_label { "exact match" } else { "accuracy" };
     row(
         accuracy,
@@ -85,12 +89,12 @@ fn figures(summary: &Summary<'_>) -> Section {
     row(
         "macro-F1",
         &|told| plain(told.macro_f1),
-        difference.map(|difference| plain(difference.macro_f1)),
+        difference.map(|difference| signed(difference.macro_f1)),
     );
     row(
         "log loss",
         &|told| plain(told.log_loss),
-        difference.map(|difference| plain(difference.log_loss)),
+        difference.map(|difference| signed(difference.log_loss)),
     );
     row("calibration error", &|told| plain(told.calibration_error), None);
     if summary.contenders.iter().any(|told| told.escalated.is_some()) {

@@ -76,12 +76,14 @@ pub fn of_one(standing: &Standing<'_>, labels: &[String]) -> Vec<String> {
     let (all, sure, right) = bins.fold((0.0, 0.0, 0.0), |(all, sure, right), bin| {
         (all + bin.texts, sure + bin.confidence, right + bin.right)
     });
-    if single && all > 0.0 && ((sure - right) / all).abs() > APART {
-        let (sure, right) = (percent(sure / all), percent(right / all));
-        let too = if sure > right { "too sure" } else { "surer than it says" };
+    let (sure, right) = (sure / all.max(f64::MIN_POSITIVE), right / all.max(f64::MIN_POSITIVE));
+    if single && (sure - right).abs() > APART && !evaluation.accuracy.holds(sure) {
         found.push(format!(
-            "{name} is {too}: its confidence is {sure} on average, and {right} of its answers are right; `tandem calibrate` \
-             fits it for a cascade"
+            "{name} is {}: its confidence is {} on average, and {} of its answers are right; `tandem calibrate` fits it for a \
+             cascade",
+            if sure > right { "too sure" } else { "surer than it says" },
+            percent(sure),
+            percent(right)
         ));
     }
     found
@@ -279,7 +281,7 @@ mod tests {
         (0..TEXTS).map(known).collect()
     }
 
-    /// A contender that is wrong on every so many texts, and never says `other`.
+    /// A contender that is wrong on one of so many texts, and on `other`, which it never says.
     fn answers(wrong_every: usize, confidence: f64) -> Vec<Answer> {
         let answer = |(at, known): (usize, &Known)| {
             let right = at % 2;
@@ -393,6 +395,10 @@ mod tests {
             told(20, 0.6)
                 .iter()
                 .any(|told| told.starts_with("fast is surer than it says"))
+        );
+        // All right, at 80%.
+        assert!(
+            told(1000, 0.8)[1].starts_with("fast is surer than it says: its confidence is 80.0% on average, and 99.")
         );
         // It is wrong on every text.
         assert!(
