@@ -244,7 +244,7 @@ fn a_multi_label_model_is_measured_by_each_label() {
     let single = place.file("single.csv", "text,label\na text,toxic\nanother,spam\n");
     let refused = evaluate(&[&single, "--model", &folder]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
-    assert!(refused.complaint().contains("say --multi-label"), "{refused:?}");
+    assert!(refused.stderr.contains("say --multi-label"), "{refused:?}");
 }
 
 #[test]
@@ -271,10 +271,19 @@ fn a_figure_below_its_least_ends_with_1_and_says_by_how_much() {
     evaluate(&[&one, "--route", "fast"]).success();
     let unknown = evaluate(&[&one, "--route", "fast", "--min", "recall:negative=0.5"]);
     assert_eq!(unknown.code, Some(1));
-    assert!(
-        unknown.complaint().contains("no text has the label negative"),
-        "{unknown:?}"
-    );
+    assert!(unknown.stderr.contains("no text has the label negative"), "{unknown:?}");
+}
+
+#[test]
+fn a_dry_run_says_what_the_texts_are_like_and_stops() {
+    let place = Place::new();
+    let reviews = place.reviews(100);
+    let json = place.path("figures.json");
+    let told = evaluate(&[&reviews, "--route", "fast", "--dry-run", "--json", &json]).success();
+    for part in ["100 rows, 100 of them used", "labels: negative ", "time: about "] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    assert!(!told.contains("accuracy") && !PathBuf::from(json).exists(), "{told}");
 }
 
 #[test]

@@ -59,12 +59,13 @@ pub struct Cost {
     pub escalated: usize,
 }
 
-/// Asks all contenders about all texts. Labels are places in `labels`.
+/// Asks all contenders about the first `count` texts. Labels are places in `labels`.
 pub async fn ask(
     contenders: &mut [Contender],
     dataset: &Dataset,
     labels: &[String],
     setting: Setting,
+    count: usize,
 ) -> Outcome<Answered> {
     let multi_label = setting.multi_label;
     let places: HashMap<&str, u32> = (labels.iter().zip(0..))
@@ -78,10 +79,11 @@ pub async fn ask(
         unanswered: 0,
         first_problem: String::new(),
     };
-    let progress = progress(dataset.len());
+    let count = count.min(dataset.len());
+    let progress = progress(count);
     let mut next = 0;
-    while next < dataset.len() {
-        let batch = batch(dataset, next, setting.texts_a_request);
+    while next < count {
+        let batch = batch(dataset, next, setting.texts_a_request.min(count - next));
         next += batch.len();
         let mut said = Vec::with_capacity(contenders.len());
         for (contender, cost) in contenders.iter_mut().zip(&mut found.costs) {

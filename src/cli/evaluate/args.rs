@@ -38,6 +38,9 @@ pub struct EvaluateArgs {
     /// Tell also how many texts are covered by the surest answers of which this share is right; may be repeated
     #[arg(long, value_name = "SHARE", value_parser = precision)]
     pub precision: Vec<f64>,
+    /// Only look at the texts: columns, labels, duplicates, classes, time
+    #[arg(long)]
+    pub dry_run: bool,
     /// What the intervals are drawn with
     #[arg(long, value_name = "NUMBER", default_value_t = 20_261_122)]
     pub seed: u64,

@@ -21,12 +21,15 @@ use super::out_place;
 use super::outcome::{Outcome, failure};
 use super::output::{self, complain, fail};
 use crate::config::Settings;
+use crate::offline::dataset::preflight::{self, Preflight, Work};
 use crate::offline::evaluation::contest::{self, Contest, Measured};
 use crate::offline::evaluation::quality::Floor;
 use crate::offline::report::{files, origin};
 
 /// The shares of right answers whose coverage is told.
 const PRECISIONS: [f64; 3] = [0.95, 0.98, 0.99];
+/// How many texts are asked about to estimate the time of all.
+const TIMED: usize = 32;
 /// The most texts on which contenders differ, and whose label is doubted, in the files of these, unless --most says
 /// otherwise.
 const MOST_DIFFERENCES: usize = 10_000;
@@ -64,17 +67,26 @@ async fn evaluate(args: &EvaluateArgs, settings: &Settings) -> Outcome<Exit> {
         .iter()
         .try_for_each(|floor| floor.quality.check(&labels))
         .map_err(usage)?;
-    let dataset = args
-        .labelled
-        .read(&args.file, &args.labelled.columns(), Some(&labels))
-        .map_err(usage)?;
+    let columns = args.labelled.columns();
+    let dataset = args.labelled.read(&args.file, &columns, Some(&labels)).map_err(usage)?;
     let setting = Setting {
         multi_label: args.labelled.multi_label,
         by_server: args.addr.is_some(),
         texts_a_request: settings.max_texts,
         seed: args.seed,
     };
-    let answered = answering::ask(&mut contenders, &dataset, &labels, setting).await?;
+    let mut work = Work::default();
+    if args.dry_run {
+        let part = answering::ask(&mut contenders, &dataset, &labels, setting, TIMED).await?;
+        let took = part.costs.iter().map(|cost| cost.time).sum();
+        let all = dataset.len() as u64;
+        work.estimate = Some(preflight::estimate(took, all.min(TIMED as u64), all));
+    }
+    tell_before(args, &preflight::look(&dataset, &columns, &work).map_err(usage)?);
+    if args.dry_run {
+        return Ok(Exit::Success);
+    }
+    let answered = answering::ask(&mut contenders, &dataset, &labels, setting, dataset.len()).await?;
     if answered.unanswered > 0 {
         let all = answered.unanswered + answered.texts.len();
         let first = &answered.first_problem;
@@ -162,10 +174,26 @@ fn check_places(args: &EvaluateArgs) -> Outcome<()> {
         .map_err(usage)
 }
 
+/// Whether the JSON takes the place of the tables on standard output.
+fn writes_json(args: &EvaluateArgs) -> bool {
+    args.json.as_deref() == Some(Path::new("-"))
+}
+
+/// Says what the texts are like, before the work.
+fn tell_before(args: &EvaluateArgs, found: &Preflight) {
+    let file = args.file.display().to_string();
+    if writes_json(args) {
+        super::preflight::warn(found, &file);
+    } else {
+        super::preflight::tell(found, &file);
+        output::line("");
+    }
+}
+
 fn tell(args: &EvaluateArgs, summary: &Summary<'_>) -> Outcome<()> {
     let json = || serde_json::to_string_pretty(summary).expect("numbers and names") + "\n";
     match args.json.as_deref() {
-        Some(path) if path == Path::new("-") => output::raw(json().as_bytes()),
+        Some(_) if writes_json(args) => output::raw(json().as_bytes()),
         Some(path) => {
             print::print(summary);
             write(path, &json())?;
@@ -203,7 +231,7 @@ fn command_line() -> impl Iterator<Item = String> {
 }
 
 fn write(path: &Path, content: &str) -> Outcome<()> {
-    files::write_whole(path, content).map_err(|error| failure(format!("{}: {error}", path.display())))
+    out_place::write(path, content.as_bytes()).map_err(failure)
 }
 
 /// Whether the last contender keeps what is asked of it. Says where it does not, and by how much.
