@@ -116,6 +116,7 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         temperatures: calibrated.fitted.temperatures,
         blend: weights(&calibrated.fitted, labels),
         warning: warning(&calibrated, labels),
+        against_deep: false,
         calibrated,
     };
     report.print();

@@ -42,6 +42,8 @@ pub struct Report<'a> {
     pub warning: Option<String>,
     /// The temperatures of the fast and the deep model.
     pub temperatures: [f64; 2],
+    /// Whether the deep model's answers stand for labels: accuracy is then agreement with it.
+    pub against_deep: bool,
     /// What was fitted, chosen, measured and certified.
     #[serde(flatten)]
     pub calibrated: Calibrated,
@@ -92,7 +94,8 @@ impl Report<'_> {
         } = self.calibrated.chosen;
         for line in [
             format!(
-                "chosen: accuracy {}, minus deep's {}",
+                "chosen: {} {}, minus deep's {}",
+                self.quality(),
                 with_interval(accuracy, 100.0, 2),
                 with_interval(above_deep, 100.0, 2)
             ),
@@ -120,9 +123,14 @@ impl Report<'_> {
         }
     }
 
+    /// What the share of right answers is called.
+    fn quality(&self) -> &'static str {
+        if self.against_deep { "agreement" } else { "accuracy" }
+    }
+
     /// The curve, in the columns that fit a line of 80. The report as JSON has every interval.
     fn table(&self) -> Table {
-        let header = ["", "threshold", "escalated", "cost", "accuracy", "95%", "macro-F1"];
+        let header = ["", "threshold", "escalated", "cost", self.quality(), "95%", "macro-F1"];
         let mut table = Table::new(header).right(1..header.len());
         let last = self.calibrated.curve.len().saturating_sub(1);
         let curve = self.calibrated.curve.iter().enumerate().map(|(at, point)| {
@@ -198,7 +206,7 @@ impl Report<'_> {
     pub fn quality_curve(&self) -> QualityCurve<'_> {
         QualityCurve {
             task: self.task,
-            quality: "accuracy",
+            quality: self.quality(),
             curve: self.calibrated.curve.iter().map(At::accuracy).collect(),
             deep: Some(At::accuracy(&self.calibrated.deep_alone)),
             chosen: Some(At::accuracy(&self.calibrated.chosen)),
@@ -240,7 +248,7 @@ impl Report<'_> {
                 fitted_on: self.calibrated.fitted_on,
                 measured_on: self.calibrated.measured_on,
                 seed: self.seed,
-                against_deep: false,
+                against_deep: self.against_deep,
             },
             curve: self.calibrated.curve.iter().map(point).collect(),
         }

@@ -12,6 +12,7 @@ mod calibrate;
 mod cli;
 mod clients;
 mod dist;
+mod distill;
 mod evaluate;
 mod folders;
 mod logs;

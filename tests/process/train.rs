@@ -99,6 +99,17 @@ fn what_it_writes_is_served_and_right_on_other_texts() {
 }
 
 #[test]
+fn the_example_in_english_runs() {
+    let models = tempfile::tempdir().expect("a temporary folder");
+    let mut script = clean("sh");
+    script.arg(root().join("examples/banking77/run.sh")).env("TANDEM", env!("CARGO_BIN_EXE_tandem"));
+    let told = finish(script.env("MODELS", models.path()).env("BUDGET", "0s"), b"").success();
+    assert!(told.contains("golden       63 examples, ids identical"), "{told}");
+    assert!(told.contains("lost_or_stolen_card"), "{told}");
+    assert!(told.ends_with("ok: 1 model loaded and verified\n"), "{told}");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_model_and_its_recipe_gives_it_again() {
     let place = Workplace::new();
     let file = place.file("rows.tsv", &rows(400));

@@ -109,6 +109,7 @@ impl<'a> Cascade<'a> {
             temperatures: calibrated.fitted.temperatures,
             blend: weights(&calibrated.fitted, labels),
             warning: warning(&calibrated, labels),
+            against_deep: true,
             calibrated,
         };
         Ok(Self {
@@ -208,7 +209,9 @@ impl Subject<'_> {
     fn findings(&self, samples: &[Sample], calibrated: &Calibrated) -> Vec<String> {
         let labels = &self.deep.manifest.labels;
         let mut given = vec![0; labels.len()];
-        samples.iter().for_each(|sample| given[sample.truth] += 1);
+        for sample in samples {
+            given[sample.truth] += 1;
+        }
         let alone = calibrated.curve.first().map_or(0.0, |point| point.accuracy.value);
         let found = [
             findings::never_given("the deep model", labels, &given, samples.len(), None),

@@ -10,7 +10,8 @@ pub mod progress;
 pub mod report;
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 
 use self::args::DistillArgs;
 use self::cascade::{Cascade, Subject};
@@ -20,6 +21,7 @@ use super::outcome::{Outcome, failure};
 use super::output::{complain, fail, outln};
 use super::signals::Signals;
 use super::train::figures::Figures;
+use super::train::place::Place;
 use super::train::run::{Look, Run, STOPPED_TWICE};
 use super::train::told::Told;
 use super::train::{Prepared, prepare};
@@ -31,7 +33,8 @@ use crate::offline::distillation::student::{Goal, Round, learn, set_targets};
 use crate::offline::distillation::teacher::{self, Answers, Head};
 use crate::offline::report::files;
 use crate::offline::training::package;
-use crate::offline::training::train::{Metric, Settings, estimate};
+use crate::offline::training::recipe::Recipe;
+use crate::offline::training::train::{Metric, Settings, Trained, estimate};
 use crate::service::catalog::cascade_calibration::file_of;
 
 /// The fewest texts that anything can be learnt and certified from.
@@ -51,7 +54,64 @@ fn usage<E: ToString>(error: E) -> (String, Exit) {
     (error.to_string(), Exit::Usage)
 }
 
+/// What is there before the work begins.
+struct Opened {
+    place: Place,
+    report: PathBuf,
+    recipe: Option<Recipe>,
+    target: Target,
+    deep: VerifiedModel,
+    texts: Dataset,
+    gold: Option<Dataset>,
+    run: Run,
+    /// What the deep model is asked, as its answers' file names it.
+    head: Head,
+}
+
 fn steps(args: &DistillArgs, signals: &Signals) -> Outcome<()> {
+    let options = &args.training;
+    let mut opened = open(args)?;
+    if options.dry_run {
+        return Ok(());
+    }
+    let progress = opened.run.begin(signals)?;
+    let path = package::beside(&opened.place.folder, "deep-answers");
+    let answers = ask(&opened, &path, options.threads(), signals)?;
+    tell_missing(&answers, &opened.texts);
+    let groups: HashSet<u64> = opened
+        .gold
+        .iter()
+        .flat_map(|gold| &gold.examples)
+        .map(|example| example.group)
+        .collect();
+    let temperature = opened.deep.manifest.calibration.temperature;
+    set_targets(&mut opened.texts, &answers, temperature, options.seed, |group| {
+        groups.contains(&group)
+    });
+    let settings = settings(args, opened.recipe, &opened.run);
+    let learnt = learn(&mut opened.texts, settings, goal(args), args.rounds.into(), &progress);
+    progress.finish();
+    let (trained, rounds) = learnt.ok_or_else(|| failure(STOPPED_TWICE))?;
+    finish(
+        args,
+        &opened,
+        &Learnt {
+            answers,
+            trained,
+            rounds,
+        },
+        progress.elapsed().as_secs_f64(),
+    )?;
+    if !progress.was_stopped() {
+        // What the deep model said is of no more use.
+        let _ = std::fs::remove_file(&path);
+    }
+    opened.run.end(&progress);
+    Ok(())
+}
+
+/// Reads everything, and says what the texts are like.
+fn open(args: &DistillArgs) -> Outcome<Opened> {
     let options = &args.training;
     let Prepared {
         mut place,
@@ -66,31 +126,22 @@ fn steps(args: &DistillArgs, signals: &Signals) -> Outcome<()> {
     check_deep(&deep, options.task.as_deref()).map_err(usage)?;
     place.task.clone_from(&deep.manifest.task);
     let labels = &deep.manifest.labels;
-    let (mut texts, columns) = read_texts(args, &deep)?;
-    let gold = match &args.labelled {
-        Some(path) => Some(
-            args.dataset
-                .read(path, &args.dataset.columns(), Some(labels))
-                .map_err(usage)?,
-        ),
-        None => None,
-    };
+    target
+        .check(labels)
+        .map_err(|problem| usage(format!("--target: {problem}")))?;
+    let (texts, columns) = read_texts(args, &deep)?;
+    let gold = args
+        .labelled
+        .as_deref()
+        .map(|path| args.dataset.read(path, &args.dataset.columns(), Some(labels)));
+    let gold = gold.transpose().map_err(usage)?;
     let of = format!(
         "{} {}",
         deep.fingerprint,
         texts.facts.sha256.as_deref().unwrap_or("a stream")
     );
     let run = Run::open(options, &place, format!("{of} {}", options.seed))?;
-    let settings = Settings {
-        seed: options.seed,
-        metric: Metric::Accuracy,
-        budget: options.budget_of_search(recipe),
-        recipe,
-        threads: options.threads(),
-        known: run.known.clone(),
-        held_out: None,
-    };
-    let (time, bytes) = estimate(&texts, &settings);
+    let (time, bytes) = estimate(&texts, &settings(args, recipe, &run));
     let look = Look {
         file: &args.texts,
         columns: &columns,
@@ -98,77 +149,101 @@ fn steps(args: &DistillArgs, signals: &Signals) -> Outcome<()> {
         bytes,
     };
     look.tell(&texts, options)?;
-    if options.dry_run {
-        return Ok(());
-    }
-    let progress = run.begin(signals)?;
-    let path = package::beside(&place.folder, "deep-answers");
     let head = Head {
         model: deep.fingerprint.clone(),
-        texts: of.clone(),
+        texts: of,
         rows: texts.len(),
         classes: labels.len(),
     };
+    Ok(Opened {
+        place,
+        report,
+        recipe,
+        target,
+        deep,
+        texts,
+        gold,
+        run,
+        head,
+    })
+}
+
+fn settings<'a>(args: &DistillArgs, recipe: Option<Recipe>, run: &Run) -> Settings<'a> {
+    let options = &args.training;
+    Settings {
+        seed: options.seed,
+        metric: Metric::Accuracy,
+        budget: options.budget_of_search(recipe),
+        recipe,
+        threads: options.threads(),
+        known: run.known.clone(),
+        held_out: None,
+    }
+}
+
+fn ask(opened: &Opened, path: &Path, threads: NonZeroUsize, signals: &Signals) -> Outcome<Answers> {
     let bar = TeacherProgress::open(signals);
-    let answers = teacher::ask(&deep, &texts, &head, &path, options.threads(), &bar).map_err(failure)?;
+    let answers = teacher::ask(&opened.deep, &opened.texts, &opened.head, path, threads, &bar).map_err(failure)?;
     bar.finish();
-    let Some(answers) = answers else {
-        return Err(failure(format!(
+    answers.ok_or_else(|| {
+        failure(format!(
             "stopped: what the deep model said so far is kept in {}; the same command goes on from there",
             path.display()
-        )));
-    };
-    tell_missing(&answers, &texts);
-    let gold_groups: HashSet<u64> = gold
-        .iter()
-        .flat_map(|gold| &gold.examples)
-        .map(|example| example.group)
-        .collect();
-    let temperature = deep.manifest.calibration.temperature;
-    set_targets(&mut texts, &answers, temperature, options.seed, |group| {
-        gold_groups.contains(&group)
-    });
-    let learnt = learn(&mut texts, settings, goal(args), args.rounds.into(), &progress);
-    progress.finish();
-    let (trained, rounds) = learnt.ok_or_else(|| failure(STOPPED_TWICE))?;
+        ))
+    })
+}
+
+/// What the student learnt, and from what.
+struct Learnt {
+    answers: Answers,
+    trained: Trained,
+    rounds: Vec<Round>,
+}
+
+/// Writes the student, then measures and writes the cascade of both.
+fn finish(args: &DistillArgs, opened: &Opened, learnt: &Learnt, seconds: f64) -> Outcome<()> {
+    let Opened { place, deep, texts, .. } = opened;
+    let Learnt {
+        answers,
+        trained,
+        rounds,
+    } = learnt;
     let told = Told {
-        options,
-        place: &place,
-        dataset: &texts,
-        judged: &texts,
-        trained: &trained,
-        figures: &Figures::of(&trained, &texts, options.seed),
+        options: &args.training,
+        place,
+        dataset: texts,
+        judged: texts,
+        trained,
+        figures: &Figures::of(trained, texts, args.training.seed),
         judged_by: "cross-validation".to_owned(),
         quality: "agreement with the deep model",
-        seconds: progress.elapsed().as_secs_f64(),
+        seconds,
     };
-    told.write(&args.texts, "distill", run.replaces())?;
+    told.write(&args.texts, "distill", opened.run.replaces())?;
     let fast = repository::verify_in_repository(&place.folder, None).map_err(failure)?;
     let subject = Subject {
         task: &place.task,
         fast: &fast,
-        deep: &deep,
-        trained: &trained,
-        texts: &texts,
-        answers: &answers,
-        gold: gold.as_ref(),
+        deep,
+        trained,
+        texts,
+        answers,
+        gold: opened.gold.as_ref(),
     };
-    let cascade = Cascade::measure(&subject, target, args)?;
     told.print();
-    for line in round_lines(&rounds) {
+    for line in round_lines(rounds) {
         outln!("{line}");
     }
     outln!("");
+    let cascade = Cascade::measure(&subject, opened.target.clone(), args).map_err(|(problem, exit)| {
+        let told = format!("{problem} (the fast model alone is in {})", place.folder.display());
+        (told, exit)
+    })?;
     cascade.print();
     let out = file_of(&place.repository, &place.task);
-    cascade.report.write(&out, [&fast, &deep]).map_err(failure)?;
-    let written = files::write(&report::page(&told, &cascade, &rounds), &report).map_err(failure)?;
+    cascade.report.write(&out, [&fast, deep]).map_err(failure)?;
+    let written = files::write(&report::page(&told, &cascade, rounds), &opened.report).map_err(failure)?;
     told.print_end(&written);
-    if !progress.was_stopped() {
-        // What the deep model said is of no more use.
-        let _ = std::fs::remove_file(&path);
-    }
-    run.end(&progress);
     Ok(())
 }
 

@@ -39,11 +39,7 @@ pub fn card(told: &Told<'_>, about: &About) -> String {
             plain(value)
         }
     };
-    let license = if about.license.is_empty() {
-        String::new()
-    } else {
-        format!("license: {}\n", serde_json::Value::from(about.license.as_str()))
-    };
+    let license = license_line(&about.license);
     format!(
         "---\n{license}pipeline_tag: text-classification\nlibrary_name: onnx\n---\n\n# {name} {version}\n\n{description}\n\n\
          | | |\n| --- | --- |\n\
@@ -81,6 +77,14 @@ pub fn card(told: &Told<'_>, about: &About) -> String {
         serve = told.serve(),
         ask = told.ask(),
     )
+}
+
+/// The line of the head that names the licence, if it is known.
+fn license_line(license: &str) -> String {
+    if license.is_empty() {
+        return String::new();
+    }
+    format!("license: {}\n", serde_json::Value::from(license))
 }
 
 /// With a capital letter.

@@ -153,9 +153,9 @@ fn search_section(told: &Told<'_>) -> Option<Section> {
             format!("{:.4}", trial.loss),
         ];
         if trial.recipe == found.best {
-            table.strong_row(cells)
+            table.strong_row(cells);
         } else {
-            table.row(cells)
+            table.row(cells);
         }
     }
     Some(Section::new("The search").with(Block::Table(table)))

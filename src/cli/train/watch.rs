@@ -15,7 +15,7 @@ use crate::offline::training::search::Trial;
 use crate::offline::training::train::Watch;
 
 /// How long what comes after the search may take once it was told to stop.
-const TO_FINISH: Duration = Duration::from_secs(3600);
+const TO_FINISH: Duration = Duration::from_hours(1);
 /// The length of the bar, in steps.
 const LENGTH: u64 = 1000;
 

@@ -66,9 +66,9 @@ pub fn informative(
             }
         }
     }
-    strongest
-        .iter_mut()
-        .for_each(|of_class| keep(of_class, most * LOOKED_AT));
+    for of_class in &mut strongest {
+        keep(of_class, most * LOOKED_AT);
+    }
     let names = names(
         extractor,
         dataset,

@@ -260,5 +260,7 @@ fn softmax(values: &mut [f32]) {
         *value = (*value - top).exp();
         sum += *value;
     }
-    values.iter_mut().for_each(|value| *value /= sum);
+    for value in values {
+        *value /= sum;
+    }
 }

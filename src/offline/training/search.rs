@@ -179,7 +179,7 @@ impl Search<'_> {
         let dataset = self.folds.dataset;
         // Every so many-th group of texts, if there are too many.
         let thinned = dataset.len().div_ceil(MOST_ROWS) as u64;
-        let is_wanted = |at: usize| (dataset.examples[at].group >> 32) % thinned == 0;
+        let is_wanted = |at: usize| (dataset.examples[at].group >> 32).is_multiple_of(thinned);
         let folds = Folds { threads, ..self.folds };
         let count = folds.enough(JUDGED_ON.saturating_mul(thinned as usize));
         let rows = Rows::encode(dataset, recipe.features(), &is_wanted, threads).by_frequency();
