@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::output::complain;
 use crate::cli::train::place::Place;
+use crate::model::manifest::{MANIFEST_FILE, Manifest};
 use crate::model::repository::{self, VerifiedModel};
-use crate::offline::training::package::parent_of;
+use crate::offline::training::package::{beside, parent_of};
 
 /// The version that a folder from elsewhere gets.
 const FIRST: &str = "1";
@@ -63,13 +64,20 @@ fn inside(folder: &Path, place: &Place) -> Result<PathBuf, String> {
         let relative = folder.strip_prefix(whole(&place.repository)?).unwrap_or(&folder);
         return Ok(place.repository.join(relative));
     }
-    let copy = place.repository.join(format!("{}-deep", place.task)).join(FIRST);
+    // A manifest says what the folders must be called.
+    let manifest = fs::read_to_string(folder.join(MANIFEST_FILE))
+        .ok()
+        .and_then(|text| Manifest::parse(&text).ok());
+    let copy = match manifest {
+        Some(manifest) => place.repository.join(manifest.name).join(manifest.version),
+        None => place.repository.join(format!("{}-deep", place.task)).join(FIRST),
+    };
     if copy.is_dir() {
         return Ok(copy);
     }
     let parent = parent_of(&copy);
     fs::create_dir_all(&parent).map_err(|error| format!("{}: {error}", parent.display()))?;
-    let unfinished = parent.join(format!(".{FIRST}.unfinished"));
+    let unfinished = beside(&copy, "unfinished");
     let _ = fs::remove_dir_all(&unfinished);
     let copied = copy_all(&folder, &unfinished, &mut 0)
         .and_then(|()| fs::rename(&unfinished, &copy).map_err(|error| format!("{}: {error}", copy.display())));
