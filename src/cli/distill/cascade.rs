@@ -1,7 +1,8 @@
 //! What the student and the deep model do together, on texts that the student was not trained on.
 
+use std::path::Path;
+
 use super::args::DistillArgs;
-use super::name_of;
 use crate::cli::calibrate::{micros, warning, weights};
 use crate::cli::calibration_report::Report;
 use crate::cli::outcome::{Outcome, failure};
@@ -219,4 +220,9 @@ impl Subject<'_> {
         ];
         found.into_iter().flatten().collect()
     }
+}
+
+/// A file's name without its folder.
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

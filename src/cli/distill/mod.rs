@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use self::args::DistillArgs;
 use self::cascade::{Cascade, Subject};
 use self::progress::TeacherProgress;
+use self::report::round_lines;
 use super::exit::Exit;
 use super::outcome::{Outcome, failure};
 use super::output::{complain, fail, outln};
@@ -24,7 +25,7 @@ use super::train::figures::Figures;
 use super::train::place::Place;
 use super::train::run::{Look, Run, STOPPED_TWICE};
 use super::train::told::Told;
-use super::train::{Prepared, prepare};
+use super::train::{Prepared, folder, prepare};
 use crate::model::manifest::{ProblemType, Tier};
 use crate::model::repository::{self, VerifiedModel};
 use crate::offline::calibration::target::Target;
@@ -219,7 +220,7 @@ fn finish(args: &DistillArgs, opened: &Opened, learnt: &Learnt, seconds: f64) ->
         quality: "agreement with the deep model",
         seconds,
     };
-    told.write(&args.texts, "distill", opened.run.replaces())?;
+    folder::write(&told, &args.texts, "distill", opened.run.replaces())?;
     let fast = repository::verify_in_repository(&place.folder, None).map_err(failure)?;
     let subject = Subject {
         task: &place.task,
@@ -310,26 +311,4 @@ fn tell_missing(answers: &Answers, texts: &Dataset) {
             texts.len()
         ));
     }
-}
-
-/// What each round gave; nothing for a single one.
-pub fn round_lines(rounds: &[Round]) -> Vec<String> {
-    let line = |(at, round): (usize, &Round)| {
-        format!(
-            "round {}: agrees alone on {:.2}%; with {:.1}% escalated on {:.2}%",
-            at + 1,
-            round.agreement * 100.0,
-            round.escalated * 100.0,
-            round.cascade_agreement * 100.0
-        )
-    };
-    if rounds.len() < 2 {
-        return Vec::new();
-    }
-    rounds.iter().enumerate().map(line).collect()
-}
-
-/// A file's name without its folder.
-pub fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -1,7 +1,6 @@
 //! The report of a distillation: the cascade first, then the student.
 
 use super::cascade::Cascade;
-use super::round_lines;
 use crate::cli::train::report as of_training;
 use crate::cli::train::told::Told;
 use crate::offline::distillation::student::Round;
@@ -46,4 +45,21 @@ pub fn page(told: &Told<'_>, cascade: &Cascade<'_>, rounds: &[Round]) -> Page {
     first.append(&mut page.sections);
     page.sections = first;
     page
+}
+
+/// What each round gave; nothing for a single one.
+pub fn round_lines(rounds: &[Round]) -> Vec<String> {
+    let line = |(at, round): (usize, &Round)| {
+        format!(
+            "round {}: agrees alone on {:.2}%; with {:.1}% escalated on {:.2}%",
+            at + 1,
+            round.agreement * 100.0,
+            round.escalated * 100.0,
+            round.cascade_agreement * 100.0
+        )
+    };
+    if rounds.len() < 2 {
+        return Vec::new();
+    }
+    rounds.iter().enumerate().map(line).collect()
 }

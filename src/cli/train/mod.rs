@@ -1,11 +1,12 @@
 //! `tandem train`: labelled texts become a fast model that the server serves.
 //!
 //! In reading order: [`args`] → [`place`] (where the model goes) → this file (the steps) with [`mod@run`] (what an earlier
-//! run left) and [`watch`] (progress, signals) → [`figures`] (how good it is) → [`told`], [`card`] and [`report`] (for people).
+//! run left) and [`watch`] (progress, signals) → [`figures`] (how good it is) → [`told`], [`folder`] with [`card`], and [`report`] (for people).
 
 pub mod args;
 pub mod card;
 pub mod figures;
+pub mod folder;
 pub mod place;
 pub mod report;
 pub mod run;
@@ -90,14 +91,14 @@ fn steps(args: &TrainArgs, signals: &Signals) -> Outcome<()> {
         trained: &trained,
         figures: &Figures::of(&trained, judged, options.seed),
         judged_by,
-        quality: if is_single_label(&dataset) {
+        quality: if dataset.problem_type == ProblemType::SingleLabel {
             "accuracy"
         } else {
             "exactly right"
         },
         seconds: progress.elapsed().as_secs_f64(),
     };
-    told.write(&args.file, "train", run.replaces())?;
+    folder::write(&told, &args.file, "train", run.replaces())?;
     let written = files::write(&report::page(&told), &report).map_err(failure)?;
     told.print();
     told.print_end(&written);
@@ -155,9 +156,4 @@ fn fingerprint(args: &TrainArgs, dataset: &Dataset) -> String {
         args.dataset.probabilities_column,
         env!("CARGO_PKG_VERSION"),
     )
-}
-
-/// Whether a problem has one right label a text.
-pub fn is_single_label(dataset: &Dataset) -> bool {
-    dataset.problem_type == ProblemType::SingleLabel
 }

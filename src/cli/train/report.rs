@@ -48,7 +48,7 @@ pub fn page(told: &Told<'_>) -> Page {
         figures_section(told),
         classes::section(&dataset.labels, &figures.evaluation.classes),
     ];
-    if super::is_single_label(dataset) {
+    if told.is_single_label() {
         let evaluation = &figures.evaluation;
         sections.push(confusion::section(
             &dataset.labels,

@@ -1,26 +1,18 @@
-//! What is told of a training: what is printed, and what the model's folder says of itself.
+//! What is told of a training: what is printed, and what files say of it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::args::TrainingArgs;
-use super::card;
 use super::figures::Figures;
 use super::place::Place;
-use crate::cli::outcome::{Outcome, failure};
 use crate::cli::output::outln;
 use crate::cli::terminal::{width, wrap};
-use crate::model::loading::golden::Example;
+use crate::model::manifest::ProblemType;
 use crate::model::paths::quoted;
-use crate::model::preprocess::ngrams::NgramExtractor;
 use crate::offline::dataset::Dataset;
-use crate::offline::training::golden;
-use crate::offline::training::package::{self, About};
 use crate::offline::training::search::Ended;
 use crate::offline::training::train::Trained;
 
-/// How many of the user's texts are golden examples, and the longest, in bytes.
-const OWN_EXAMPLES: usize = 32;
-const LONGEST_EXAMPLE: usize = 2_000;
 /// The key in the manifest's `[training]` under which the recipe stands.
 pub const RECIPE: &str = "recipe";
 
@@ -42,20 +34,9 @@ pub struct Told<'a> {
 }
 
 impl Told<'_> {
-    /// Writes the model's folder.
-    pub fn write(&self, file: &Path, command: &str, replace: bool) -> Outcome<()> {
-        let about = about(self, file, command);
-        let manifest = package::manifest(self.trained, &self.dataset.labels, self.dataset.problem_type, &about);
-        let card = card::card(self, &about);
-        package::write(
-            &self.place.folder,
-            self.trained,
-            manifest,
-            &examples(self),
-            &card,
-            replace,
-        )
-        .map_err(failure)
+    /// Whether one label of a text is right.
+    pub fn is_single_label(&self) -> bool {
+        self.dataset.problem_type == ProblemType::SingleLabel
     }
 
     /// Prints what was found.
@@ -130,63 +111,4 @@ fn short_text(dataset: &Dataset) -> String {
         .into_iter()
         .find(|text| is_fine(text))
         .unwrap_or_else(|| "a text".to_owned())
-}
-
-fn about(told: &Told<'_>, file: &Path, command: &str) -> About {
-    let Told {
-        options,
-        place,
-        trained,
-        ..
-    } = told;
-    let file = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut training = toml::Table::new();
-    let mut say = |key: &str, value: toml::Value| training.insert(key.to_owned(), value);
-    say(
-        "command",
-        format!("tandem {command} {file} --seed {}", options.seed).into(),
-    );
-    say("program", concat!("tandem ", env!("CARGO_PKG_VERSION")).into());
-    say("data", options.data.clone().unwrap_or(file).into());
-    say("data_license", options.data_license.clone().into());
-    say("seed", toml::Value::Integer(options.seed.cast_signed()));
-    if let Ok(recipe) = toml::Value::try_from(trained.recipe) {
-        say(RECIPE, recipe);
-    }
-    let description = if options.description.is_empty() {
-        format!(
-            "Linear model over hashed n-grams for {} labels, made by `tandem {command}`.",
-            trained.labels()
-        )
-    } else {
-        options.description.clone()
-    };
-    About {
-        name: place.name.clone(),
-        version: place.version.clone(),
-        task: place.task.clone(),
-        description,
-        license: options.license.clone(),
-        training,
-        metrics: told.figures.metrics(),
-    }
-}
-
-fn examples(told: &Told<'_>) -> Vec<Example> {
-    let Told { dataset, trained, .. } = told;
-    let step = (dataset.len() / OWN_EXAMPLES).max(1);
-    let own = (0..dataset.len()).step_by(step).map(|at| dataset.text(at));
-    let own = own
-        .filter(|text| text.len() <= LONGEST_EXAMPLE && !told.options.without_texts)
-        .take(OWN_EXAMPLES);
-    let extractor = NgramExtractor::new(trained.recipe.features());
-    golden::examples(
-        &trained.model,
-        trained.link,
-        dataset.problem_type,
-        trained.temperature as f32,
-        &extractor,
-        trained.recipe.max_code_points,
-        own,
-    )
 }
