@@ -178,6 +178,7 @@ impl Pass<'_> {
     fn finish(mut self, rows: &Rows) -> Result<Dataset, String> {
         let mut facts = Facts::default();
         let mut notes = rows.notes().to_vec();
+        notes.extend(rows.has_mark().then(|| "a byte order mark is left off".to_owned()));
         let mut left_out = |reason: &str, told: String, places: &Places| {
             facts.left_out.insert(reason.to_owned(), places.count);
             notes.push(format!("left out: {told}"));

@@ -87,6 +87,8 @@ pub struct Rows {
     notes: Vec<String>,
     /// The names of the columns, or the keys of the first JSON object.
     names: String,
+    /// Whether it is UTF-8 with a byte order mark, which is left off.
+    has_mark: bool,
     size: Option<u64>,
 }
 
@@ -170,6 +172,7 @@ impl Rows {
             columns,
             notes: Vec::new(),
             names,
+            has_mark: false,
             size: Some(size),
         })
     }
@@ -206,9 +209,6 @@ impl Rows {
                 found
             }
         };
-        if detector.has_mark() && encoding == encoding_rs::UTF_8 {
-            notes.push("a byte order mark is left off".to_owned());
-        }
         let terminator = detector.terminator();
         let lines = Lines::new(input, encoding, terminator);
         let format = options.format.unwrap_or(Format::Lines);
@@ -259,6 +259,7 @@ impl Rows {
             columns,
             notes,
             names,
+            has_mark: detector.has_mark() && encoding == encoding_rs::UTF_8,
             size: None,
         })
     }
@@ -266,6 +267,11 @@ impl Rows {
     /// What the reader found out about the file and people should know, in one line each.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Whether it is UTF-8 with a byte order mark. It is left off, which harms nobody.
+    pub fn has_mark(&self) -> bool {
+        self.has_mark
     }
 
     /// The size of the file in bytes; `None` for a stream.
