@@ -83,6 +83,8 @@ struct State {
     trials: Vec<Trial>,
     best: Option<Trial>,
     work: f64,
+    /// When the search began, by its clock: what came before it, such as a deep model's answers, is not the search's.
+    started: Duration,
 }
 
 impl Search<'_> {
@@ -92,6 +94,7 @@ impl Search<'_> {
             trials: Vec::new(),
             best: None,
             work: 0.0,
+            started: (self.clock)(),
         };
         let ended = match self.climb(&mut state, start) {
             ControlFlow::Break(ended) => ended,
@@ -168,7 +171,7 @@ impl Search<'_> {
         if state.work + (state.work - spent) / recipes.len().max(1) as f64 > budget {
             return ControlFlow::Break(Ended::Budget);
         }
-        if (self.clock)() > self.budget * PATIENCE {
+        if (self.clock)().saturating_sub(state.started) > self.budget * PATIENCE {
             return ControlFlow::Break(Ended::Clock);
         }
         ControlFlow::Continue(())
