@@ -20,6 +20,7 @@ use tandem::offline::calibration::measure::{self, Said};
 use tandem::offline::calibration::simulation::{Kept, MadeUp, Population, Texts, simulate};
 use tandem::offline::calibration::target::Wanted;
 use tandem::offline::dataset::{self, DatasetColumns, Labels};
+use tandem::offline::evaluation::tally;
 use tandem::offline::reader;
 
 const DRAWS: usize = 1000;
@@ -85,6 +86,7 @@ fn tell(population: &impl Population, case: &Case, labels: &[String], reference:
         seed: 1,
         reference,
         deep_temperature: 1.0,
+        each: None,
     };
     let kept = simulate(population, &options, [DRAWS, case.texts], || {});
     let delta = 1.0 - case.confidence;
@@ -137,7 +139,7 @@ fn answered(path: &Path) -> Result<(Vec<Sample>, Vec<String>), Box<dyn Error>> {
             costs,
         } = said?;
         Some(Sample {
-            truth: example.target.top()?,
+            truth: tally::Labels::of(&example.target, false)?,
             group: example.group,
             fast: fast_of_deep.iter().map(|&label| fast[label]).collect(),
             deep,

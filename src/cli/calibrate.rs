@@ -1,12 +1,13 @@
 //! `tandem calibrate`: measures a cascade on labelled texts and writes the chosen point where the next start finds it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::calibration_page::{self, Measured};
+use super::calibration_page::{self, Measured, Said};
 use super::calibration_report::Report;
 use super::config_args::ConfigArgs;
 use super::dataset_args::DatasetArgs;
@@ -16,14 +17,18 @@ use super::outcome::{Outcome, failure};
 use super::output::{complain, fail, outln};
 use super::target_args::TargetArgs;
 use crate::config::Settings;
+use crate::model::manifest::ProblemType;
 use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::cascade::{self, Calibrated, Options, Reference, is_fitted_on};
-use crate::offline::calibration::curve::{self, Fitted, Judged, Verdict};
-use crate::offline::calibration::measure::{self, Said};
+use crate::offline::calibration::curve::{self, Fitted, Judged};
+use crate::offline::calibration::each::Each;
+use crate::offline::calibration::measure;
+use crate::offline::calibration::verdict::Verdict;
 use crate::offline::calibration::{ROUNDS, Sample};
 use crate::offline::dataset::Dataset;
 use crate::offline::dataset::preflight::{self, Work};
 use crate::offline::evaluation::interval::Interval;
+use crate::offline::evaluation::tally::Labels;
 use crate::offline::report::files;
 use crate::service::catalog::cascade_calibration::{BlendWeights, file_of};
 use crate::service::lifecycle::start::open_catalog;
@@ -94,7 +99,8 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         out_place::check(&page, "the report").map_err(usage)?;
         files::Kind::of(&page).map_err(usage)?;
     }
-    let (dataset, all) = read(args, labels, &out)?;
+    let each = Each::of(&fast.manifest, &deep.manifest);
+    let (dataset, all) = read(args, &deep, &out)?;
     let samples = measure(&dataset, &all, &fast, &deep, settings.intra_threads)?;
     let (texts, samples) = answered(all, samples);
     check_halves(&texts, args.seed, labels)?;
@@ -105,6 +111,7 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         seed: args.seed,
         reference: Reference::Labels,
         deep_temperature: f64::from(deep.manifest.calibration.temperature),
+        each: each.as_ref(),
     };
     let calibrated = cascade::calibrate(&samples, &options).map_err(failure)?;
     let report = Report {
@@ -117,6 +124,7 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         blend: weights(&calibrated.fitted, labels),
         warning: warning(&calibrated, labels),
         against_deep: false,
+        each_label: each.is_some(),
         calibrated,
     };
     report.print();
@@ -141,14 +149,15 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
 }
 
 /// The measured texts: the place of each in the dataset, its right label, and the answer at the chosen point.
-fn answers(calibrated: &Calibrated, texts: &[Labelled], samples: &[Sample], seed: u64) -> Vec<(usize, usize, Verdict)> {
+fn answers(calibrated: &Calibrated, texts: &[Labelled], samples: &[Sample], seed: u64) -> Vec<Said> {
     let (measured, samples): (Vec<&Labelled>, Vec<&Sample>) = (texts.iter().zip(samples))
         .filter(|(text, _)| !text.is_fitted_on(seed))
         .unzip();
     let judged = Judged::new(samples, &calibrated.fitted);
     let given = judged.at(calibrated.chosen.min_confidence.unwrap_or(1.0));
     let both = measured.into_iter().zip(given);
-    both.map(|(text, given)| (text.at, text.label, given)).collect()
+    let said = |(text, given): (&Labelled, &Verdict)| (text.at, text.truth.clone(), given.clone());
+    both.map(said).collect()
 }
 
 /// The cascade that is calibrated.
@@ -195,8 +204,8 @@ struct Labelled {
     /// Its place in the dataset.
     at: usize,
     group: u64,
-    /// The right label, in the order of the dataset's labels.
-    label: usize,
+    /// The right label, or labels, in the order of the dataset's labels.
+    truth: Labels,
 }
 
 impl Labelled {
@@ -208,20 +217,18 @@ impl Labelled {
 
 fn labelled(dataset: &Dataset, at: usize) -> Option<Labelled> {
     let example = &dataset.examples[at];
-    let label = example.target.top()?;
+    let truth = Labels::of(&example.target, dataset.problem_type == ProblemType::MultiLabel)?;
     Some(Labelled {
         at,
         group: example.group,
-        label,
+        truth,
     })
 }
 
 /// Reads the texts, and says what they are like.
-fn read(args: &CalibrateArgs, labels: &[String], out: &Path) -> Outcome<(Dataset, Vec<Labelled>)> {
-    let columns = args.labelled.columns();
-    if columns.multi_label {
-        return Err(usage("--multi-label: in a task with a cascade one label is right"));
-    }
+fn read(args: &CalibrateArgs, deep: &VerifiedModel, out: &Path) -> Outcome<(Dataset, Vec<Labelled>)> {
+    let labels = &deep.manifest.labels;
+    let columns = args.labelled.columns_for(&deep.manifest).map_err(usage)?;
     let dataset = args.labelled.read(&args.file, &columns, Some(labels)).map_err(usage)?;
     let work = Work {
         out: (!args.dry_run).then_some(out),
@@ -257,12 +264,12 @@ fn measure(
     let fast_of_deep: Option<Vec<usize>> = deep.manifest.labels.iter().map(place).collect();
     let fast_of_deep = fast_of_deep.ok_or_else(|| usage("the labels of both models are not the same set"))?;
     let samples = texts.iter().zip(said).map(|(text, said)| {
-        let Said {
+        let measure::Said {
             logits: [fast, deep],
             costs,
         } = said?;
         Some(Sample {
-            truth: text.label,
+            truth: text.truth.clone(),
             group: text.group,
             fast: fast_of_deep.iter().map(|&label| fast[label]).collect(),
             deep,
@@ -307,7 +314,7 @@ fn check_halves(texts: &[Labelled], seed: u64, labels: &[String]) -> Outcome<Opt
             "too few labelled texts: a half has {least}, it must have at least {LEAST_TEXTS}"
         )));
     }
-    let has = |half: &[&Labelled], label: usize| half.iter().any(|text| text.label == label);
+    let has = |half: &[&Labelled], label: usize| half.iter().any(|text| text.truth.has(label as u32));
     let lacking = labels.iter().enumerate();
     let lacking = lacking.filter(|(at, _)| !halves.iter().all(|half| has(half, *at)));
     let lacking: Vec<&str> = lacking.map(|(_, label)| label.as_str()).collect();
@@ -329,7 +336,11 @@ pub(super) fn weights(fitted: &Fitted, labels: &[String]) -> BlendWeights {
     BlendWeights {
         fast: fitted.blend.fast,
         deep: fitted.blend.deep,
-        bias: labels.iter().cloned().zip(fitted.blend.bias.iter().copied()).collect(),
+        bias: if fitted.each.is_some() {
+            BTreeMap::new()
+        } else {
+            labels.iter().cloned().zip(fitted.blend.bias.iter().copied()).collect()
+        },
     }
 }
 
@@ -350,7 +361,7 @@ pub(super) fn warning(calibrated: &Calibrated, labels: &[String]) -> Option<Stri
         calibrated.texts_of_labels.as_slice(),
     );
     let Interval { low, high, .. } = chosen.accuracy;
-    let measured_on: usize = texts.iter().sum();
+    let measured_on = calibrated.measured_on;
     let few = (high - low > WIDE).then(|| {
         let wanted = (measured_on as f64 * ((high - low) / WIDE).powi(2) * 2.0 / 100.0).ceil() * 100.0;
         format!(

@@ -2,9 +2,10 @@
 
 use super::calibration_report::Report;
 use crate::model::repository::VerifiedModel;
-use crate::offline::calibration::curve::Verdict;
 use crate::offline::calibration::target::Wanted;
+use crate::offline::calibration::verdict::Verdict;
 use crate::offline::dataset::Dataset;
+use crate::offline::dataset::columns::DEFAULT_SEPARATOR;
 use crate::offline::evaluation::answer::{Answer, Known};
 use crate::offline::evaluation::classes::{classes, confusions};
 use crate::offline::evaluation::tally::{Labels, Reliability};
@@ -20,12 +21,15 @@ use crate::offline::report::{classes as class_by_class, confusion, cost, data_ca
 /// How many columns the text of an example may take.
 const EXAMPLE_COLUMNS: usize = 60;
 
+/// A measured text: its place in the dataset, its right labels, and the answer at the chosen point.
+pub type Said = (usize, Labels, Verdict);
+
 /// What the page shows besides the report.
 pub struct Measured<'a> {
     pub report: &'a Report<'a>,
     pub dataset: &'a Dataset,
-    /// The measured texts: the place of each in the dataset, its right label, and the answer at the chosen point.
-    pub answers: Vec<(usize, usize, Verdict)>,
+    /// The measured texts.
+    pub answers: Vec<Said>,
     /// The fast and the deep model.
     pub models: [&'a VerifiedModel; 2],
     /// The folder of the models, for the command that serves them.
@@ -40,13 +44,13 @@ pub fn page(measured: &Measured<'_>) -> Page {
     let mut rates = Reliability::default();
     let (mut known, mut given) = (Vec::new(), Vec::new());
     for (_, truth, verdict) in &measured.answers {
-        rates.add(verdict.confidence, verdict.label == *truth, 1.0);
+        verdict.rate(&mut rates, verdict.given == *truth, 1.0);
         known.push(Known {
-            truth: Labels::One(*truth as u32),
+            truth: truth.clone(),
             weight: 1.0,
         });
         given.push(Answer {
-            given: Labels::One(verdict.label as u32),
+            given: verdict.given.clone(),
             confidence: verdict.confidence,
             // Nothing here asks for it.
             loss: 0.0,
@@ -71,20 +75,22 @@ pub fn page(measured: &Measured<'_>) -> Page {
     if let Some(warning) = &report.warning {
         curve_section = curve_section.note(warning.clone());
     }
+    let mut sections = vec![curve_section, class_by_class::section(report.labels, &classes)];
+    if !report.each_label {
+        sections.push(confusion::section(report.labels, &classes, &confusions(&known, &given)));
+    }
+    sections.extend([
+        reliability::section("the cascade at the chosen point", &rates),
+        costs(report),
+        disagreements::section(disagreeing(measured)),
+        data_card::section(card),
+        next(measured),
+        made(measured),
+    ]);
     Page {
         title: format!("{}: the cascade, calibrated", report.task),
         summary: summary(measured),
-        sections: vec![
-            curve_section,
-            class_by_class::section(report.labels, &classes),
-            confusion::section(report.labels, &classes, &confusions(&known, &given)),
-            reliability::section("the cascade at the chosen point", &rates),
-            costs(report),
-            disagreements::section(disagreeing(measured)),
-            data_card::section(card),
-            next(measured),
-            made(measured),
-        ],
+        sections,
     }
 }
 
@@ -92,8 +98,9 @@ fn summary(measured: &Measured<'_>) -> Vec<String> {
     let report = measured.report;
     let chosen = &report.calibrated.chosen;
     let fast = report.calibrated.curve.first().unwrap_or(chosen);
+    let whole = if report.each_label { " with all labels" } else { "" };
     let right = format!(
-        "{} of the answers are right at {} of the deep model's cost. The deep model alone: {}. The fast model alone: {} at {}.",
+        "{} of the answers are right{whole} at {} of the deep model's cost. The deep model alone: {}. The fast model alone: {} at {}.",
         percent(chosen.accuracy.value, 1),
         number(chosen.cost.value, 2),
         percent(report.calibrated.deep_alone.accuracy.value, 1),
@@ -130,16 +137,22 @@ fn costs(report: &Report<'_>) -> Section {
 
 fn disagreeing(measured: &Measured<'_>) -> Vec<Disagreement> {
     let report = measured.report;
-    let mut wrong: Vec<&(usize, usize, Verdict)> = (measured.answers.iter())
-        .filter(|(_, truth, verdict)| verdict.label != *truth)
+    let mut wrong: Vec<&Said> = (measured.answers.iter())
+        .filter(|(_, truth, verdict)| verdict.given != *truth)
         .collect();
     wrong.sort_by(|a, b| b.2.confidence.total_cmp(&a.2.confidence));
     wrong.truncate(disagreements::MOST);
-    let told = |(at, truth, verdict): &(usize, usize, Verdict)| Disagreement {
+    let names = |labels: &Labels| {
+        let names: Vec<&str> = (labels.places().iter())
+            .map(|&label| report.labels[label as usize].as_str())
+            .collect();
+        names.join(DEFAULT_SEPARATOR)
+    };
+    let told = |(at, truth, verdict): &Said| Disagreement {
         line: measured.dataset.examples[*at].line,
         text: measured.dataset.text(*at).into_owned(),
-        labelled: report.labels[*truth].clone(),
-        said: report.labels[verdict.label].clone(),
+        labelled: names(truth),
+        said: names(&verdict.given),
         confidence: verdict.confidence,
     };
     wrong.into_iter().map(told).collect()
@@ -193,11 +206,15 @@ fn made(measured: &Measured<'_>) -> Section {
         ("temperatures".to_owned(), format!("fast {fast}, deep {deep}")),
         (
             "weights of an escalated answer".to_owned(),
-            format!(
-                "fast {}, deep {}",
-                number(report.blend.fast, 4),
-                number(report.blend.deep, 4)
-            ),
+            if report.each_label {
+                "the deep model's own answer".to_owned()
+            } else {
+                format!(
+                    "fast {}, deep {}",
+                    number(report.blend.fast, 4),
+                    number(report.blend.deep, 4)
+                )
+            },
         ),
     ];
     origin::section(&Origin {

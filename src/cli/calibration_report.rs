@@ -44,6 +44,8 @@ pub struct Report<'a> {
     pub temperatures: [f64; 2],
     /// Whether the deep model's answers stand for labels: accuracy is then agreement with it.
     pub against_deep: bool,
+    /// Whether the models give each label by itself: accuracy is then the share of texts of which all labels are right.
+    pub each_label: bool,
     /// What was fitted, chosen, measured and certified.
     #[serde(flatten)]
     pub calibrated: Calibrated,
@@ -54,8 +56,6 @@ impl Report<'_> {
     pub fn print(&self) {
         let [fast, deep] = self.micros_a_text;
         let [fast_temperature, deep_temperature] = self.temperatures;
-        let bias = self.blend.bias.iter();
-        let bias: Vec<String> = bias.map(|(label, bias)| format!("{label} {bias:+.4}")).collect();
         for paragraph in [
             format!(
                 "task {}: fitted on {} texts of {}, measured on {} others (seed {})",
@@ -68,12 +68,7 @@ impl Report<'_> {
                 with_interval(deep, 1.0, 1)
             ),
             format!("temperatures: fast {fast_temperature:.4}, deep {deep_temperature:.4}"),
-            format!(
-                "escalated: softmax({:.4} × ln p_fast + {:.4} × ln p_deep + bias); bias: {}",
-                self.blend.fast,
-                self.blend.deep,
-                folded(bias.iter().map(String::as_str), width())
-            ),
+            self.escalated(),
         ] {
             for line in wrap(&paragraph, width()) {
                 output::line(&line);
@@ -123,9 +118,28 @@ impl Report<'_> {
         }
     }
 
+    /// What becomes of an escalated text.
+    fn escalated(&self) -> String {
+        let BlendWeights { fast, deep, bias } = &self.blend;
+        if self.each_label {
+            return "each label is given by itself: a text is as sure as its least sure label, and an escalated one gets the deep \
+                    model's own answer"
+                .to_owned();
+        }
+        let bias: Vec<String> = (bias.iter())
+            .map(|(label, bias)| format!("{label} {bias:+.4}"))
+            .collect();
+        let bias = folded(bias.iter().map(String::as_str), width());
+        format!("escalated: softmax({fast:.4} × ln p_fast + {deep:.4} × ln p_deep + bias); bias: {bias}")
+    }
+
     /// What the share of right answers is called.
     fn quality(&self) -> &'static str {
-        if self.against_deep { "agreement" } else { "accuracy" }
+        match (self.against_deep, self.each_label) {
+            (true, _) => "agreement",
+            (false, true) => "exact match",
+            (false, false) => "accuracy",
+        }
     }
 
     /// The curve, in the columns that fit a line of 80. The report as JSON has every interval.
@@ -238,6 +252,7 @@ impl Report<'_> {
             schema_version: SCHEMA_VERSION,
             task: self.task.to_owned(),
             min_confidence: self.calibrated.chosen.min_confidence.unwrap_or(1.0),
+            each_label: self.each_label,
             escalation: EscalationRange::around(self.calibrated.chosen.escalated),
             fast: model(0),
             deep: model(1),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::output::complain;
 use super::read_args::ReadArgs;
+use crate::model::manifest::{Manifest, ProblemType};
 use crate::offline::dataset::columns::DEFAULT_SEPARATOR;
 use crate::offline::dataset::{self, Dataset, DatasetColumns, Labels, Unlabelled};
 
@@ -17,7 +18,7 @@ pub struct DatasetArgs {
     /// The column, or key, of the label [default: label, unless columns of probabilities are named]
     #[arg(long, value_name = "NAME", help_heading = "Labels")]
     pub label_column: Option<String>,
-    /// What a value of the label column means, if it is neither a label's name nor its place from 0; may be repeated
+    /// What a value of the label column means, if it is neither a label's name nor its place from 0; with --multi-label, VALUE= means no label; may be repeated
     #[arg(long, value_name = "VALUE=LABEL", value_parser = meaning, help_heading = "Labels")]
     pub map: Vec<(String, String)>,
     /// Take spaces around labels off
@@ -75,6 +76,22 @@ impl DatasetArgs {
                 Unlabelled::Refuse
             },
         }
+    }
+
+    /// Like [`Self::columns`], for a model: where it gives each label by itself, a row may have several labels, or none. The
+    /// error is one line.
+    pub fn columns_for(&self, manifest: &Manifest) -> Result<DatasetColumns, String> {
+        let multi_label = manifest.problem_type == ProblemType::MultiLabel;
+        if self.multi_label && !multi_label {
+            return Err(format!(
+                "--multi-label: `{}` gives a text one label of all, so that one is right",
+                manifest.name
+            ));
+        }
+        Ok(DatasetColumns {
+            multi_label,
+            ..self.columns()
+        })
     }
 
     /// What values of the label column mean.

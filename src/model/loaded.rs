@@ -110,6 +110,11 @@ impl Model {
         self.preprocessor.pad_id()
     }
 
+    /// The probability from which on each label is part of an answer, where each is by itself; 0.5 where none are listed.
+    pub fn thresholds(&self) -> &[f32] {
+        &self.postprocessor.thresholds
+    }
+
     /// Turns a row of raw outputs into an answer. `temperature` overrides the manifest's.
     pub fn postprocess(&self, row: &[f32], temperature: Option<f32>) -> Result<Classification, NotFinite> {
         let temperature = temperature.unwrap_or(self.postprocessor.temperature);

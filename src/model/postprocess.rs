@@ -111,6 +111,15 @@ impl Postprocessor {
         }
     }
 
+    /// The settings of a manifest for logits that another postprocessor made of the model's outputs.
+    pub fn of_logits(manifest: &Manifest) -> Self {
+        Self {
+            output_kind: OutputKind::Logits,
+            names_winner: false,
+            ..Self::new(manifest)
+        }
+    }
+
     /// Classifies one row of the model's outputs.
     pub fn classify(&self, row: &[f32]) -> Result<Classification, NotFinite> {
         self.classify_at(row, self.temperature)
@@ -178,7 +187,7 @@ impl Postprocessor {
 }
 
 /// The probability from which on a label is selected, unless the manifest has another.
-const DEFAULT_THRESHOLD: f32 = 0.5;
+pub const DEFAULT_THRESHOLD: f32 = 0.5;
 
 /// The likeliest label, the first of equal ones: among those that are selected, if any is.
 fn winner(logits: &[f32], selection: &Selection) -> usize {

@@ -7,12 +7,12 @@ use std::time::Instant;
 use crate::batching::BatchLimits;
 use crate::model::loaded::Model;
 use crate::model::loading::{Initialized, InstanceSettings, initialize};
-use crate::model::manifest::Batch;
+use crate::model::manifest::{Batch, ProblemType};
 use crate::model::repository::VerifiedModel;
 use crate::model::{Encoding, ModelInput, Runner};
 
-/// How far below the largest logit another one counts: its probability is then zero in 64 bits, so a label that a model
-/// rules out stays out.
+/// How far below the largest logit another one counts, where one label of all is right: its probability is then zero in 64
+/// bits, so a label that a model rules out stays out.
 const LOWEST: f32 = 1000.0;
 
 /// The answer of one model to one text.
@@ -92,8 +92,9 @@ impl LocalModel {
             }
             for (row, &at) in rows.into_iter().zip(places) {
                 let answer = row.and_then(|row| self.model.postprocess(&row, None).ok());
+                let each = self.model.manifest.problem_type == ProblemType::MultiLabel;
                 outputs[at] = answer.map(|answer| Output {
-                    logits: kept(&answer.logits),
+                    logits: kept(&answer.logits, each),
                     cost: encodings[at].as_ref().map_or(0.0, |(_, cost)| *cost) + share,
                 });
             }
@@ -103,9 +104,11 @@ impl LocalModel {
     }
 }
 
-fn kept(logits: &[f32]) -> Vec<f64> {
+/// Logits in 64 bits. One of a label that is given by itself is no larger for what another label has.
+fn kept(logits: &[f32], each: bool) -> Vec<f64> {
     let top = logits.iter().copied().fold(f32::MIN, f32::max);
-    logits.iter().map(|logit| f64::from(logit.max(top - LOWEST))).collect()
+    let lowest = if each { f32::MIN } else { top - LOWEST };
+    logits.iter().map(|logit| f64::from(logit.max(lowest))).collect()
 }
 
 /// Splits places that are sorted by width into batches within the bounds.

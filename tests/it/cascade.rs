@@ -51,6 +51,7 @@ fn odd_calibration() -> Calibration {
         schema_version: SCHEMA_VERSION,
         task: "sentiment".into(),
         min_confidence: 0.75,
+        each_label: false,
         escalation: EscalationRange::around(0.3),
         fast: calibrated(&shipped("fast"), 2.0),
         deep: calibrated(&shipped("deep"), 3.0),

@@ -17,6 +17,7 @@ mod caller_texts;
 mod canary;
 mod caps;
 mod cascade;
+mod cascade_each;
 mod connections;
 mod content_types;
 mod decoded_size;

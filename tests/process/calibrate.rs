@@ -214,7 +214,11 @@ fn what_can_not_be_calibrated_is_refused_in_one_line() {
             "`positive ` (line 2), `Negative` (line 3) are none of the labels negative, positive; say what each means: \
              --trim --map Negative=negative",
         ),
-        (vec!["calibrate", &few, "--multi-label"], 2, "one label is right"),
+        (
+            vec!["calibrate", &few, "--multi-label"],
+            2,
+            "gives a text one label of all",
+        ),
         (vec!["calibrate", &few], 2, "too few labelled texts"),
         (
             vec!["calibrate", &reviews, "--text-column", "review"],

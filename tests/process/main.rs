@@ -13,6 +13,7 @@ mod cli;
 mod clients;
 mod dist;
 mod distill;
+mod distill_each;
 mod evaluate;
 mod folders;
 mod logs;

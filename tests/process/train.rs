@@ -192,6 +192,32 @@ fn soft_targets_weights_and_several_labels_are_learnt() {
 }
 
 #[test]
+fn very_few_rows_make_a_model_and_are_said_to_be_few() {
+    let place = Workplace::new();
+    for (count, more) in [
+        (2, &[][..]),
+        (3, &[]),
+        (4, &["--metric", "macro-f1"]),
+        (5, &[]),
+        (6, &["--multi-label"]),
+        (1, &["--multi-label"]),
+    ] {
+        for seed in ["1", "2", "3"] {
+            let file = place.file("few.tsv", &rows(count));
+            let few = ["--budget", "0s", "--force", "--seed", seed];
+            let told = place.train(&file, "few", &[&few[..], more].concat());
+            assert!(told.stderr.contains("warning: labels with"), "{count}: {told:?}");
+            let told = told.success();
+            assert!(
+                told.contains(&format!("held out (cross-validation, {count} texts)")),
+                "{count}: {told}"
+            );
+            assert!(place.model("few").join("model.onnx").is_file());
+        }
+    }
+}
+
+#[test]
 fn what_can_not_be_learnt_is_told_in_a_line() {
     let place = Workplace::new();
     let file = place.file("rows.tsv", &rows(40));

@@ -12,6 +12,7 @@ use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::cascade::{self, Calibrated, Options, Reference};
 use crate::offline::calibration::certificate::most_errors;
 use crate::offline::calibration::curve::Judged;
+use crate::offline::calibration::each::{DEEP, Each};
 use crate::offline::calibration::measure;
 use crate::offline::calibration::target::{Target, Wanted};
 use crate::offline::calibration::{ROUNDS, Sample};
@@ -19,6 +20,7 @@ use crate::offline::dataset::Dataset;
 use crate::offline::distillation::split::is_trained_on;
 use crate::offline::distillation::teacher::Answers;
 use crate::offline::evaluation::findings;
+use crate::offline::evaluation::tally::Labels;
 use crate::offline::training::rows::Rows;
 use crate::offline::training::train::Trained;
 
@@ -78,7 +80,8 @@ impl<'a> Cascade<'a> {
     /// Times both models, fits and certifies on the texts that are held out.
     pub fn measure(subject: &Subject<'a>, target: Target, args: &DistillArgs) -> Outcome<Self> {
         let labels = &subject.deep.manifest.labels;
-        let samples = subject.held_out(args.training.seed).map_err(failure)?;
+        let each = Each::of(&subject.fast.manifest, &subject.deep.manifest);
+        let samples = subject.held_out(args.training.seed, each.as_ref()).map_err(failure)?;
         let options = Options {
             wanted: &Wanted::Targets(vec![target]),
             labels,
@@ -86,6 +89,7 @@ impl<'a> Cascade<'a> {
             seed: args.training.seed,
             reference: Reference::Deep,
             deep_temperature: f64::from(subject.deep.manifest.calibration.temperature),
+            each: each.as_ref(),
         };
         let calibrated = cascade::calibrate(&samples, &options).map_err(failure)?;
         let by_labels = subject
@@ -111,6 +115,7 @@ impl<'a> Cascade<'a> {
             blend: weights(&calibrated.fitted, labels),
             warning: warning(&calibrated, labels),
             against_deep: true,
+            each_label: each.is_some(),
             calibrated,
         };
         Ok(Self {
@@ -131,7 +136,7 @@ impl<'a> Cascade<'a> {
 
 impl Subject<'_> {
     /// Both models' answers to the texts that the student was not trained on; the deep model's stand for the labels.
-    fn held_out(&self, seed: u64) -> Result<Vec<Sample>, String> {
+    fn held_out(&self, seed: u64, each: Option<&Each>) -> Result<Vec<Sample>, String> {
         let held = |at: &usize| !is_trained_on(self.texts.examples[*at].group, seed);
         let places: Vec<usize> = (0..self.texts.len()).filter(held).collect();
         let step = places.len().div_ceil(TIMED).max(1);
@@ -156,28 +161,28 @@ impl Subject<'_> {
                 .logits(&self.trained.model.columns_of(rows.row(at, &mut room)));
             let wide = |logits: &[f32]| logits.iter().map(|&logit| f64::from(logit)).collect();
             let group = self.texts.examples[at].group;
-            samples.push(Sample::unlabelled(
-                group,
-                wide(&fast),
-                wide(deep),
-                cost.unwrap_or([None; ROUNDS]),
-            ));
+            let mut sample = Sample::unlabelled(group, wide(&fast), wide(deep), cost.unwrap_or([None; ROUNDS]));
+            if let Some(each) = each {
+                sample.truth = each.given(DEEP, &sample.deep);
+            }
+            samples.push(sample);
         }
         Ok(samples)
     }
 
     /// The accuracy by people's labels, of texts of which the student saw none.
     fn by_labels(&self, gold: &Dataset, calibrated: &Calibrated, args: &DistillArgs) -> Result<ByLabels, String> {
-        let labelled: Vec<(usize, usize)> = (0..gold.len())
-            .filter_map(|at| Some((at, gold.examples[at].target.top()?)))
+        let each = calibrated.fitted.each.is_some();
+        let labelled: Vec<(usize, Labels)> = (0..gold.len())
+            .filter_map(|at| Some((at, Labels::of(&gold.examples[at].target, each)?)))
             .collect();
         let texts: Vec<_> = labelled.iter().map(|(at, _)| gold.text(*at)).collect();
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         let said = measure::run([self.fast, self.deep], &texts, 1, |_| {})?;
         let samples: Vec<Sample> = labelled
-            .iter()
+            .into_iter()
             .zip(said)
-            .filter_map(|(&(at, truth), said)| {
+            .filter_map(|((at, truth), said)| {
                 let [fast, deep] = said?.logits;
                 Some(Sample {
                     truth,
@@ -211,7 +216,9 @@ impl Subject<'_> {
         let labels = &self.deep.manifest.labels;
         let mut given = vec![0; labels.len()];
         for sample in samples {
-            given[sample.truth] += 1;
+            for &label in sample.truth.places() {
+                given[label as usize] += 1;
+            }
         }
         let alone = calibrated.curve.first().map_or(0.0, |point| point.accuracy.value);
         let found = [

@@ -5,10 +5,15 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::output::complain;
 use crate::cli::train::place::Place;
-use crate::model::manifest::{MANIFEST_FILE, Manifest};
+use crate::model::discover::{self, Hints, NoteKind};
+use crate::model::files;
+use crate::model::manifest::{MANIFEST_FILE, Manifest, Tier};
 use crate::model::repository::{self, VerifiedModel};
 use crate::offline::training::package::{beside, parent_of};
 
+/// What is added to the task's name for the deep model's, and how long a name may be.
+const DEEP: &str = "-deep";
+const LONGEST: usize = 63;
 /// The version that a folder from elsewhere gets.
 const FIRST: &str = "1";
 /// The most bytes of a folder that is copied: 16 GiB.
@@ -64,33 +69,122 @@ fn inside(folder: &Path, place: &Place) -> Result<PathBuf, String> {
         let relative = folder.strip_prefix(whole(&place.repository)?).unwrap_or(&folder);
         return Ok(place.repository.join(relative));
     }
-    // A manifest says what the folders must be called.
-    let manifest = fs::read_to_string(folder.join(MANIFEST_FILE))
-        .ok()
-        .and_then(|text| Manifest::parse(&text).ok());
-    let copy = match manifest {
-        Some(manifest) => place.repository.join(manifest.name).join(manifest.version),
-        None => place.repository.join(format!("{}-deep", place.task)).join(FIRST),
-    };
-    if copy.is_dir() {
-        return Ok(copy);
+    Source::of(&folder, place)?.copied(place)
+}
+
+/// A folder from elsewhere.
+struct Source<'a> {
+    folder: &'a Path,
+    /// Where in the repository its copy goes.
+    copy: PathBuf,
+    /// The manifest that the copy gets, if the folder has none: with it, the copy serves the student's task.
+    manifest: Option<String>,
+}
+
+impl<'a> Source<'a> {
+    fn of(folder: &'a Path, place: &Place) -> Result<Self, String> {
+        if folder.join(MANIFEST_FILE).exists() {
+            let text = fs::read_to_string(folder.join(MANIFEST_FILE)).map_err(|error| error.to_string());
+            let manifest = text.and_then(|text| Manifest::parse(&text));
+            // It says what the folders must be called.
+            let manifest =
+                manifest.map_err(|problem| format!("--deep: {}: {problem}", folder.join(MANIFEST_FILE).display()))?;
+            return Ok(Self {
+                folder,
+                copy: place.repository.join(manifest.name).join(manifest.version),
+                manifest: None,
+            });
+        }
+        let name = format!(
+            "{}{DEEP}",
+            place.task.get(..LONGEST - DEEP.len()).unwrap_or(&place.task)
+        );
+        let hints = Hints {
+            name: name.clone(),
+            version: FIRST.to_owned(),
+            task: Some(place.task.clone()),
+            tier: Some(Tier::Deep),
+            max_tokens: None,
+            root: None,
+        };
+        let found = discover::discover(folder, &hints).map_err(|error| format!("--deep: {error}"))?;
+        for note in found.notes.iter().filter(|note| note.kind == NoteKind::Assumed) {
+            complain(&format!("--deep: {}: assumed: {}", folder.display(), note.text));
+        }
+        let text = toml::to_string(&found.manifest).map_err(|error| error.to_string())?;
+        Ok(Self {
+            folder,
+            copy: place.repository.join(name).join(FIRST),
+            manifest: Some(format!(
+                "# Written by `tandem distill`, by what it found in the folder.\n\n{text}"
+            )),
+        })
     }
-    let parent = parent_of(&copy);
-    fs::create_dir_all(&parent).map_err(|error| format!("{}: {error}", parent.display()))?;
-    let unfinished = beside(&copy, "unfinished");
-    let _ = fs::remove_dir_all(&unfinished);
-    let copied = copy_all(&folder, &unfinished, &mut 0)
-        .and_then(|()| fs::rename(&unfinished, &copy).map_err(|error| format!("{}: {error}", copy.display())));
-    if let Err(problem) = copied {
+
+    /// Copies it, unless it was copied before. The folder of another model that is in the way is an error.
+    fn copied(&self, place: &Place) -> Result<PathBuf, String> {
+        let Self { folder, copy, manifest } = self;
+        if copy.exists() {
+            if !is_copy(folder, copy) {
+                return Err(format!(
+                    "--deep: {} is to be copied to {}, where another model is: name that one by --deep, or move one of them, or \
+                     give the student another name or --task",
+                    folder.display(),
+                    copy.display()
+                ));
+            }
+            if let Some(manifest) = manifest.as_ref().filter(|_| !copy.join(MANIFEST_FILE).exists()) {
+                write(&copy.join(MANIFEST_FILE), manifest)?;
+                complain(&format!(
+                    "wrote {}, so that it serves the task {}",
+                    copy.join(MANIFEST_FILE).display(),
+                    place.task
+                ));
+            }
+            return Ok(copy.clone());
+        }
+        let parent = parent_of(copy);
+        fs::create_dir_all(&parent).map_err(|error| format!("{}: {error}", parent.display()))?;
+        let unfinished = beside(copy, "unfinished");
         let _ = fs::remove_dir_all(&unfinished);
-        return Err(problem);
+        let copied = copy_all(folder, &unfinished, &mut 0)
+            .and_then(|()| {
+                let text = manifest.as_ref();
+                text.map_or(Ok(()), |text| write(&unfinished.join(MANIFEST_FILE), text))
+            })
+            .and_then(|()| fs::rename(&unfinished, copy).map_err(|error| format!("{}: {error}", copy.display())));
+        if let Err(problem) = copied {
+            let _ = fs::remove_dir_all(&unfinished);
+            return Err(problem);
+        }
+        let with = if manifest.is_some() { ", with a manifest" } else { "" };
+        complain(&format!(
+            "copied {} to {}{with}, so that one server serves both models",
+            folder.display(),
+            copy.display()
+        ));
+        Ok(copy.clone())
     }
-    complain(&format!(
-        "copied {} to {}, so that one server serves both models",
-        folder.display(),
-        copy.display()
-    ));
-    Ok(copy)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Whether a folder has every file of another one, byte by byte. It may have more: a manifest, golden examples.
+fn is_copy(of: &Path, copy: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(of) else { return false };
+    entries.flatten().all(|entry| {
+        let (own, other) = (entry.path(), copy.join(entry.file_name()));
+        let (Ok(of_own), Ok(of_other)) = (fs::metadata(&own), fs::metadata(&other)) else {
+            return false;
+        };
+        if of_own.is_dir() {
+            return is_copy(&own, &other);
+        }
+        let sums = || files::sha256_of(&own).ok().zip(files::sha256_of(&other).ok());
+        !of_own.is_file() || of_own.len() == of_other.len() && sums().is_some_and(|(own, other)| own == other)
+    })
 }
 
 fn copy_all(from: &Path, to: &Path, bytes: &mut u64) -> Result<(), String> {

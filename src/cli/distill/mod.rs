@@ -89,7 +89,7 @@ fn steps(args: &DistillArgs, signals: &Signals) -> Outcome<()> {
     set_targets(&mut opened.texts, &answers, temperature, options.seed, |group| {
         groups.contains(&group)
     });
-    let settings = settings(args, opened.recipe, &opened.run);
+    let settings = settings(args, &opened.deep, opened.recipe, &opened.run);
     let learnt = learn(&mut opened.texts, settings, goal(args), args.rounds.into(), &progress);
     progress.finish();
     let (trained, rounds) = learnt.ok_or_else(|| failure(STOPPED_TWICE))?;
@@ -131,10 +131,10 @@ fn open(args: &DistillArgs) -> Outcome<Opened> {
         .check(labels)
         .map_err(|problem| usage(format!("--target: {problem}")))?;
     let (texts, columns) = read_texts(args, &deep)?;
-    let gold = args
-        .labelled
-        .as_deref()
-        .map(|path| args.dataset.read(path, &args.dataset.columns(), Some(labels)));
+    let gold = args.labelled.as_deref().map(|path| {
+        let columns = args.dataset.columns_for(&deep.manifest)?;
+        args.dataset.read(path, &columns, Some(labels))
+    });
     let gold = gold.transpose().map_err(usage)?;
     let of = format!(
         "{} {}",
@@ -142,7 +142,7 @@ fn open(args: &DistillArgs) -> Outcome<Opened> {
         texts.facts.sha256.as_deref().unwrap_or("a stream")
     );
     let run = Run::open(options, &place, format!("{of} {}", options.seed))?;
-    let (time, bytes) = estimate(&texts, &settings(args, recipe, &run));
+    let (time, bytes) = estimate(&texts, &settings(args, &deep, recipe, &run));
     let look = Look {
         file: &args.texts,
         columns: &columns,
@@ -169,7 +169,7 @@ fn open(args: &DistillArgs) -> Outcome<Opened> {
     })
 }
 
-fn settings<'a>(args: &DistillArgs, recipe: Option<Recipe>, run: &Run) -> Settings<'a> {
+fn settings<'a>(args: &DistillArgs, deep: &VerifiedModel, recipe: Option<Recipe>, run: &Run) -> Settings<'a> {
     let options = &args.training;
     Settings {
         seed: options.seed,
@@ -179,6 +179,8 @@ fn settings<'a>(args: &DistillArgs, recipe: Option<Recipe>, run: &Run) -> Settin
         threads: options.threads(),
         known: run.known.clone(),
         held_out: None,
+        // The student gives a label where the deep model does.
+        thresholds: deep.manifest.calibration.thresholds.clone(),
     }
 }
 
@@ -219,6 +221,7 @@ fn finish(args: &DistillArgs, opened: &Opened, learnt: &Learnt, seconds: f64) ->
         judged_by: "cross-validation".to_owned(),
         quality: "agreement with the deep model",
         seconds,
+        route: Some("ROUTE_CASCADE"),
     };
     folder::write(&told, &args.texts, "distill", opened.run.replaces())?;
     let fast = repository::verify_in_repository(&place.folder, None).map_err(failure)?;
@@ -274,11 +277,8 @@ fn read_texts(args: &DistillArgs, deep: &VerifiedModel) -> Outcome<(Dataset, Dat
 fn check_deep(deep: &VerifiedModel, task: Option<&str>) -> Result<(), String> {
     let manifest = &deep.manifest;
     let of = |problem: String| Err(format!("--deep: {} {problem}", deep.folder.display()));
-    if manifest.labels.len() < 2 {
-        return of("has no two labels to tell apart".to_owned());
-    }
-    if manifest.problem_type != ProblemType::SingleLabel {
-        return of("may give several labels a text, or a number: a cascade needs one right label a text".to_owned());
+    if manifest.problem_type == ProblemType::Regression {
+        return of("gives a number: a cascade needs labels".to_owned());
     }
     if manifest.tier != Tier::Deep {
         return of("is a fast model by its manifest (tier)".to_owned());

@@ -10,15 +10,13 @@ use super::contender::Contender;
 use crate::api::pb;
 use crate::cli::exit::Exit;
 use crate::cli::outcome::Outcome;
-use crate::offline::dataset::{Dataset, Target};
+use crate::offline::dataset::Dataset;
 use crate::offline::evaluation::answer::{Answer, Known};
 use crate::offline::evaluation::tally::Labels;
 use crate::offline::reader::Fields;
 
 /// The most bytes of texts in one request. A single text may have more.
 const MOST_BYTES: usize = 1 << 20;
-/// From this probability on, a text of soft targets has a label, where it may have several.
-const HAS: f32 = 0.5;
 /// How far from 1 the probabilities of a single-label model may be together: they are rounded to 32 bits.
 const ROUNDING: f64 = 0.01;
 
@@ -101,7 +99,7 @@ pub async fn ask(
         }
         for (row, at) in (next - batch.len()..next).enumerate() {
             let example = &dataset.examples[at];
-            let Some(truth) = truth(&example.target, multi_label).filter(|_| example.weight > 0.0) else {
+            let Some(truth) = Labels::of(&example.target, multi_label).filter(|_| example.weight > 0.0) else {
                 continue;
             };
             let problem = said.iter().zip(contenders.iter()).find_map(|(outcomes, contender)| {
@@ -146,22 +144,6 @@ fn batch(dataset: &Dataset, first: usize, most: usize) -> Vec<Result<Fields, Str
         }));
     }
     batch
-}
-
-/// The labels that a text has; `None` if nobody knows.
-fn truth(target: &Target, multi_label: bool) -> Option<Labels> {
-    if !multi_label {
-        return target.top().map(|label| Labels::One(label as u32));
-    }
-    match target {
-        Target::Unknown => None,
-        Target::One(label) => Some(Labels::Many(vec![*label])),
-        Target::Many(labels) => Some(Labels::Many(labels.clone())),
-        Target::Soft(probabilities) => {
-            let has = (0..).zip(probabilities).filter(|(_, probability)| **probability >= HAS);
-            Some(Labels::Many(has.map(|(label, _)| label).collect()))
-        }
-    }
 }
 
 /// An answer, with the probabilities in the order of the places. The error is one line.

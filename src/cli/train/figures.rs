@@ -1,7 +1,8 @@
 //! How good a trained model is on rows that it was not trained on.
 
 use crate::model::manifest::ProblemType;
-use crate::offline::dataset::{Dataset, Target};
+use crate::offline::dataset::Dataset;
+use crate::offline::dataset::example::above;
 use crate::offline::evaluation::answer::{Answer, Known};
 use crate::offline::evaluation::contest::{Evaluation, Measured, doubted, hold};
 use crate::offline::evaluation::interval::Interval;
@@ -34,16 +35,12 @@ impl Figures {
         let (mut rows, mut known, mut answers) = (Vec::new(), Vec::new(), Vec::new());
         for (at, logits) in trained.out.iter().take(MOST_JUDGED) {
             let example = &judged.examples[at];
-            let truth = match &example.target {
-                Target::Many(labels) => Labels::Many(labels.clone()),
-                Target::Soft(shares) if judged.problem_type == ProblemType::MultiLabel => {
-                    Labels::Many(above(shares, &[]))
-                }
-                target => match target.top() {
-                    Some(label) => Labels::One(label as u32),
-                    None => continue,
-                },
+            let truth = if judged.problem_type == ProblemType::MultiLabel {
+                example.target.over(trained.thresholds_of_targets()).map(Labels::Many)
+            } else {
+                Labels::of(&example.target, false)
             };
+            let Some(truth) = truth else { continue };
             let shares = probabilities(logits, judged.problem_type, trained.temperature as f32);
             let given = match truth {
                 Labels::One(_) => Labels::One(top(&shares) as u32),
@@ -115,13 +112,6 @@ impl Figures {
         metrics.insert("rows".to_owned(), toml::Value::Integer(self.rows.len() as i64));
         metrics
     }
-}
-
-/// The labels whose probability is above their threshold, 0.5 if there is none.
-fn above(shares: &[f32], thresholds: &[f32]) -> Vec<u32> {
-    let is_given = |(label, share): (usize, &f32)| *share >= thresholds.get(label).copied().unwrap_or(0.5);
-    let given = shares.iter().enumerate().filter(|&pair| is_given(pair));
-    given.map(|(label, _)| label as u32).collect()
 }
 
 /// A share with its interval, in percent.

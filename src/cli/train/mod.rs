@@ -62,6 +62,7 @@ fn steps(args: &TrainArgs, signals: &Signals) -> Outcome<()> {
         threads: options.threads(),
         known: run.known.clone(),
         held_out: held_out.as_ref(),
+        thresholds: Vec::new(),
     };
     let (time, bytes) = estimate(&dataset, &settings);
     let look = Look {
@@ -97,6 +98,7 @@ fn steps(args: &TrainArgs, signals: &Signals) -> Outcome<()> {
             "exactly right"
         },
         seconds: progress.elapsed().as_secs_f64(),
+        route: None,
     };
     folder::write(&told, &args.file, "train", run.replaces())?;
     let written = files::write(&report::page(&told), &report).map_err(failure)?;

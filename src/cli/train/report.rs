@@ -60,7 +60,7 @@ pub fn page(told: &Told<'_>) -> Page {
         "the model, on held-out texts",
         &figures.evaluation.tally.reliability,
     ));
-    sections.push(learning_curve::section("accuracy", &learned));
+    sections.push(learning_curve::section(told.quality, &learned));
     sections.push(data_card::section(data_card::DataCard {
         facts: &dataset.facts,
         labels: &dataset.labels,

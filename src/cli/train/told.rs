@@ -31,6 +31,8 @@ pub struct Told<'a> {
     pub quality: &'static str,
     /// How long everything took.
     pub seconds: f64,
+    /// The route that the call asks for, if it is not the task's usual one.
+    pub route: Option<&'static str>,
 }
 
 impl Told<'_> {
@@ -95,8 +97,11 @@ impl Told<'_> {
         } else {
             short_text(self.dataset)
         };
-        let body = serde_json::json!({"task": self.place.task, "texts": [text]}).to_string();
-        let body = quoted(&body);
+        let mut body = serde_json::json!({"task": self.place.task, "texts": [text]});
+        if let Some(route) = self.route {
+            body["route"] = route.into();
+        }
+        let body = quoted(&body.to_string());
         format!("grpcurl -plaintext -d {body} localhost:50051 tandem.v1.PredictionService/Predict")
     }
 }

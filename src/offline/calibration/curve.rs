@@ -4,7 +4,9 @@
 use serde::Serialize;
 
 use super::certificate::Count;
+use super::each::{DEEP, Each, FAST};
 use super::recall::recalls;
+use super::verdict::Verdict;
 use super::{ROUNDS, Sample};
 use crate::model::blend::{Blend, log_softmax};
 use crate::offline::evaluation::bootstrap;
@@ -26,6 +28,8 @@ pub struct Fitted {
     pub temperatures: [f64; 2],
     /// How an escalated answer is made of both models' answers.
     pub blend: Blend,
+    /// For models that give each label by itself, of which the temperatures are the models' own and nothing is blended.
+    pub each: Option<Each>,
 }
 
 /// The figures of one way to answer.
@@ -37,7 +41,7 @@ pub struct Point {
     pub escalated: f64,
     /// The cost of a text, where the deep model alone costs 1: the middle, the least and the most of the rounds.
     pub cost: Interval,
-    /// The share of right answers.
+    /// The share of right answers: where each label is given by itself, of those of which all labels are right.
     pub accuracy: Interval,
     /// The mean F1 of the labels that some text has.
     pub macro_f1: Interval,
@@ -60,20 +64,12 @@ pub fn loser(chosen: &Point, deep: &Point, texts: &[usize]) -> Option<(usize, f6
         .max_by(|a, b| (a.2 - a.1).total_cmp(&(b.2 - b.1)))
 }
 
-/// An answer to one text.
-#[derive(Clone, Copy)]
-pub struct Verdict {
-    /// The label that it gives, in the deep model's order.
-    pub label: usize,
-    /// Its probability, 0 to 1.
-    pub confidence: f64,
-}
-
 /// Labelled texts with the answers that each model, and both together, give.
 pub struct Judged<'a> {
     samples: Vec<&'a Sample>,
     fast: Vec<Verdict>,
-    blended: Vec<Verdict>,
+    /// `None` if the deep model's answers are taken as they are.
+    blended: Option<Vec<Verdict>>,
     deep: Vec<Verdict>,
 }
 
@@ -92,15 +88,24 @@ pub struct Plain {
 impl<'a> Judged<'a> {
     /// Applies what was fitted to the texts.
     pub fn new(samples: Vec<&'a Sample>, fitted: &Fitted) -> Self {
-        let alone = |logits: &[f64], temperature: f64| verdict(&log_softmax(logits, temperature));
+        if let Some(each) = &fitted.each {
+            let by = |model: usize, logits: fn(&Sample) -> &[f64]| {
+                let verdicts = samples.iter().map(|one| each.verdict(model, logits(one), &one.truth));
+                verdicts.collect()
+            };
+            return Self {
+                fast: by(FAST, |one| &one.fast),
+                deep: by(DEEP, |one| &one.deep),
+                blended: None,
+                samples,
+            };
+        }
+        let alone = |logits: &[f64], temperature: f64| Verdict::likeliest(&log_softmax(logits, temperature));
         let blended = |sample: &&Sample| {
             let fast = log_softmax(&sample.fast, fitted.temperatures[0]);
             let deep = log_softmax(&sample.deep, fitted.temperatures[1]);
             let answer = fitted.blend.classify(&fast, &deep);
-            Verdict {
-                label: answer.winner,
-                confidence: f64::from(answer.confidence()),
-            }
+            Verdict::new(Labels::One(answer.winner as u32), f64::from(answer.confidence()))
         };
         Self {
             fast: samples
@@ -111,7 +116,7 @@ impl<'a> Judged<'a> {
                 .iter()
                 .map(|one| alone(&one.deep, fitted.temperatures[1]))
                 .collect(),
-            blended: samples.iter().map(blended).collect(),
+            blended: Some(samples.iter().map(blended).collect()),
             samples,
         }
     }
@@ -137,11 +142,11 @@ impl<'a> Judged<'a> {
     }
 
     /// The answers at a threshold, in the order of the texts.
-    pub fn at(&self, min_confidence: f32) -> Vec<Verdict> {
-        let verdicts = self.fast.iter().zip(&self.blended);
+    pub fn at(&self, min_confidence: f32) -> Vec<&Verdict> {
+        let verdicts = self.fast.iter().zip(self.blended.as_ref().unwrap_or(&self.deep));
         let stands = |fast: &Verdict| fast.confidence as f32 >= min_confidence;
         verdicts
-            .map(|(fast, both)| if stands(fast) { *fast } else { *both })
+            .map(|(fast, both)| if stands(fast) { fast } else { both })
             .collect()
     }
 
@@ -182,19 +187,23 @@ impl<'a> Judged<'a> {
 
     /// The answers of the deep model alone.
     pub fn deep_alone(&self) -> Tally {
-        self.tally(&self.deep, None)
+        self.tally(&self.by_deep(), None)
+    }
+
+    fn by_deep(&self) -> Vec<&Verdict> {
+        self.deep.iter().collect()
     }
 
     /// How often the answer at a threshold differs from the deep model's.
     pub fn differing(&self, min_confidence: f32) -> Count {
         let pairs = self.at(min_confidence).into_iter().zip(&self.deep);
-        self.count(pairs.filter(|(found, deep)| found.label != deep.label).count())
+        self.count(pairs.filter(|(found, deep)| found.given != deep.given).count())
     }
 
     /// How often the answer at a threshold is wrong.
     pub fn wrong(&self, min_confidence: f32) -> Count {
         let pairs = self.at(min_confidence).into_iter().zip(&self.samples);
-        self.count(pairs.filter(|(found, sample)| found.label != sample.truth).count())
+        self.count(pairs.filter(|(found, sample)| found.given != sample.truth).count())
     }
 
     fn count(&self, errors: usize) -> Count {
@@ -206,8 +215,8 @@ impl<'a> Judged<'a> {
 
     /// The figures at each threshold, and of the deep model alone, which comes last.
     pub fn points(&self, thresholds: &[f32], seed: u64) -> Vec<Point> {
-        let mut ways: Vec<Vec<Verdict>> = thresholds.iter().map(|&threshold| self.at(threshold)).collect();
-        ways.push(self.deep.clone());
+        let mut ways: Vec<Vec<&Verdict>> = thresholds.iter().map(|&threshold| self.at(threshold)).collect();
+        ways.push(self.by_deep());
         let figures =
             |times: Option<&[u32]>| -> Vec<Figures> { ways.iter().map(|way| self.tally(way, times).into()).collect() };
         let whole = figures(None);
@@ -216,18 +225,18 @@ impl<'a> Judged<'a> {
         let interval = |of: &dyn Fn(&[Figures]) -> f64| {
             Interval::of_draws(of(&whole), drawn.iter().map(|figures| of(figures)).collect())
         };
-        let truths: Vec<usize> = self.samples.iter().map(|sample| sample.truth).collect();
+        let truths = || self.samples.iter().map(|sample| &sample.truth);
         let labels = self.samples.first().map_or(0, |sample| sample.deep.len());
         (0..=last)
             .map(|way| {
                 let threshold = thresholds.get(way).copied();
-                let found = ways[way].iter().map(|verdict| verdict.label);
+                let found = ways[way].iter().map(|verdict| &verdict.given);
                 let escalated = |threshold| self.escalated(threshold).count() as f64 / self.samples.len() as f64;
                 Point {
                     min_confidence: threshold,
                     escalated: threshold.map_or(1.0, escalated),
                     cost: threshold.map_or(Interval::exact(1.0), |threshold| self.cost(threshold)),
-                    recall: recalls(labels, truths.iter().copied().zip(found)),
+                    recall: recalls(labels, truths().zip(found)),
                     accuracy: interval(&|figures| figures[way].accuracy),
                     macro_f1: interval(&|figures| figures[way].macro_f1),
                     ece: interval(&|figures| figures[way].ece),
@@ -237,24 +246,23 @@ impl<'a> Judged<'a> {
             .collect()
     }
 
-    /// The share of texts to which both models give the same label.
+    /// The share of texts to which both models give the same labels.
     pub fn agreement(&self) -> f64 {
         let same = self
             .fast
             .iter()
             .zip(&self.deep)
-            .filter(|(fast, deep)| fast.label == deep.label);
+            .filter(|(fast, deep)| fast.given == deep.given);
         same.count() as f64 / self.samples.len().max(1) as f64
     }
 
     /// Counts the answers, each text as many times as it was drawn, or once.
-    fn tally(&self, verdicts: &[Verdict], times: Option<&[u32]>) -> Tally {
+    fn tally(&self, verdicts: &[&Verdict], times: Option<&[u32]>) -> Tally {
         let mut tally = Tally::new(self.samples.first().map_or(0, |sample| sample.deep.len()));
-        let label = |place: usize| Labels::One(place as u32);
         for (at, (found, sample)) in verdicts.iter().zip(&self.samples).enumerate() {
             let weight = times.map_or(1.0, |times| f64::from(times[at]));
-            let right = tally.add(&label(sample.truth), &label(found.label), weight);
-            tally.reliability.add(found.confidence, right, weight);
+            let right = tally.add(&sample.truth, &found.given, weight);
+            found.rate(&mut tally.reliability, right, weight);
         }
         tally
     }
@@ -276,19 +284,6 @@ impl From<Tally> for Figures {
     }
 }
 
-fn verdict(logs: &[f64]) -> Verdict {
-    let mut label = 0;
-    for (at, value) in logs.iter().enumerate() {
-        if *value > logs[label] {
-            label = at;
-        }
-    }
-    Verdict {
-        label,
-        confidence: logs[label].exp(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,7 +301,7 @@ mod tests {
             };
             let hard = at.is_multiple_of(5);
             Sample {
-                truth,
+                truth: Labels::One(truth as u32),
                 group: at as u64,
                 fast: if hard { side(-0.1) } else { side(2.0) },
                 deep: side(1.0),
@@ -321,6 +316,7 @@ mod tests {
         let fitted = Fitted {
             temperatures: [1.0, 1.0],
             blend: Blend::deep_alone(2),
+            each: None,
         };
         Judged::new(samples.iter().collect(), &fitted)
     }

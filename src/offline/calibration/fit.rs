@@ -45,7 +45,7 @@ pub fn blend(samples: &[&Sample], temperatures: [f64; 2]) -> Blend {
         .map(|sample| Row {
             fast: log_softmax(&sample.fast, temperatures[0]),
             deep: log_softmax(&sample.deep, temperatures[1]),
-            truth: sample.truth,
+            truth: sample.label(),
         })
         .collect();
     let start = Weights(std::iter::once(0.0).chain([1.0]).chain(vec![0.0; labels]).collect());
@@ -165,6 +165,7 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::offline::evaluation::tally::Labels;
 
     /// Draws labels from softmax(2 × fast + 0.5 × deep + bias), with fast and deep drawn independently.
     fn drawn(count: usize) -> Vec<Sample> {
@@ -182,7 +183,7 @@ mod tests {
                     left < 0.0
                 });
                 Sample {
-                    truth: truth.unwrap_or(2),
+                    truth: Labels::One(truth.unwrap_or(2) as u32),
                     fast,
                     deep,
                     group: 0,
@@ -218,7 +219,7 @@ mod tests {
             .iter()
             .map(Vec::as_slice)
             .zip(&samples)
-            .map(|(logits, sample)| (logits, logits[sample.truth]));
+            .map(|(logits, sample)| (logits, logits[sample.label()]));
         assert!((temperature(rows) - 4.0).abs() < 0.2);
     }
 

@@ -2,14 +2,18 @@
 //! Pure.
 
 use crate::offline::evaluation::interval::Interval;
+use crate::offline::evaluation::tally::Labels;
 
-/// The recall of each label, from pairs of the right label and the one that was given, with Wilson's 95% intervals.
+/// The recall of each label, from pairs of the right labels and those that were given, with Wilson's 95% intervals.
 /// `None` for a label that no text has.
-pub fn recalls(labels: usize, pairs: impl Iterator<Item = (usize, usize)>) -> Vec<Option<Interval>> {
+pub fn recalls<'a>(labels: usize, pairs: impl Iterator<Item = (&'a Labels, &'a Labels)>) -> Vec<Option<Interval>> {
     let mut counts = vec![(0_usize, 0_usize); labels];
     for (truth, found) in pairs {
-        counts[truth].0 += 1;
-        counts[truth].1 += usize::from(truth == found);
+        for &label in truth.places() {
+            let count = &mut counts[label as usize];
+            count.0 += 1;
+            count.1 += usize::from(found.has(label));
+        }
     }
     let share = |(texts, right): (usize, usize)| Interval::of_share(right as f64, texts as f64, texts as f64);
     counts.into_iter().map(share).collect()
@@ -22,7 +26,8 @@ mod tests {
 
     #[test]
     fn a_rare_label_that_is_never_found_is_seen() {
-        let pairs = (0..100).map(|at| if at < 90 { (0, 0) } else { (1, 0) });
+        let (zero, one) = (Labels::One(0), Labels::One(1));
+        let pairs = (0..100).map(|at| if at < 90 { (&zero, &zero) } else { (&one, &zero) });
         let [common, rare, absent] = &recalls(3, pairs)[..] else {
             panic!("one of each label")
         };
@@ -33,6 +38,19 @@ mod tests {
         assert!((rare.high - 3.8416 / 13.8416).abs() < 1e-9, "{rare:?}");
         assert_eq!(*absent, None);
     }
+
+    #[test]
+    fn each_of_several_labels_is_found_by_itself() {
+        let (both, first, none) = (
+            Labels::Many(vec![0, 1]),
+            Labels::Many(vec![0]),
+            Labels::Many(Vec::new()),
+        );
+        let found = recalls(2, [(&both, &first), (&first, &both), (&none, &both)].into_iter());
+        let values: Vec<f64> = found.iter().flatten().map(|recall| recall.value).collect();
+        assert_eq!(values, [1.0, 0.0]);
+    }
+
     fn point(recall: Vec<Option<Interval>>) -> Point {
         let zero = Interval::exact(0.0);
         Point {

@@ -109,6 +109,7 @@ mod tests {
     use crate::offline::calibration::certificate::Count;
     use crate::offline::calibration::certificate::most_errors;
     use crate::offline::calibration::target::Wanted;
+    use crate::offline::evaluation::tally::Labels;
 
     fn options<'a>(wanted: &'a Wanted, labels: &'a [String], reference: Reference) -> Options<'a> {
         Options {
@@ -118,6 +119,7 @@ mod tests {
             seed: 1,
             reference,
             deep_temperature: 1.0,
+            each: None,
         }
     }
 
@@ -143,7 +145,8 @@ mod tests {
         let world: Vec<Sample> = (0..300)
             .map(|at| {
                 let mut sample = MadeUp.draw(&mut random);
-                sample.truth = if at % 9 == 0 { 1 - sample.truth } else { sample.truth };
+                let label = sample.label() as u32;
+                sample.truth = Labels::One(if at % 9 == 0 { 1 - label } else { label });
                 sample
             })
             .collect();

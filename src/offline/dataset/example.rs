@@ -1,5 +1,7 @@
 //! One row of a dataset: where it stands, what its label is, and how much it counts.
 
+use crate::model::postprocess::DEFAULT_THRESHOLD;
+
 /// Where a row's label is known, in which form.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
@@ -27,6 +29,25 @@ impl Target {
             Self::Unknown | Self::Many(_) => None,
         }
     }
+
+    /// Where each label is right or not by itself: the places of the right ones, ascending; those whose probability is at
+    /// their threshold or above. `None` for a row without a label.
+    pub fn over(&self, thresholds: &[f32]) -> Option<Vec<u32>> {
+        match self {
+            Self::Unknown => None,
+            Self::One(label) => Some(vec![*label]),
+            Self::Many(labels) => Some(labels.clone()),
+            Self::Soft(probabilities) => Some(above(probabilities, thresholds)),
+        }
+    }
+}
+
+/// The places of the labels whose probability is at their threshold or above, which is 0.5 for those that have none.
+pub fn above(probabilities: &[f32], thresholds: &[f32]) -> Vec<u32> {
+    let threshold = |label: usize| thresholds.get(label).copied().unwrap_or(DEFAULT_THRESHOLD);
+    let labels = probabilities.iter().enumerate();
+    let given = labels.filter(|(label, probability)| **probability >= threshold(*label));
+    given.map(|(label, _)| label as u32).collect()
 }
 
 /// One row. Its text is asked of the dataset.
@@ -51,5 +72,15 @@ mod tests {
         assert_eq!(Target::Soft(vec![0.2, 0.4, 0.4]).top(), Some(1));
         assert_eq!(Target::Unknown.top(), None);
         assert_eq!(Target::Many(vec![1]).top(), None);
+    }
+
+    #[test]
+    fn labels_are_right_by_themselves_from_their_thresholds_on() {
+        let soft = Target::Soft(vec![0.5, 0.3, 0.49]);
+        assert_eq!(soft.over(&[]), Some(vec![0]));
+        assert_eq!(soft.over(&[0.6, 0.3]), Some(vec![1]));
+        assert_eq!(Target::Many(Vec::new()).over(&[]), Some(Vec::new()));
+        assert_eq!(Target::One(2).over(&[]), Some(vec![2]));
+        assert_eq!(Target::Unknown.over(&[]), None);
     }
 }

@@ -53,10 +53,16 @@ struct Value {
 }
 
 impl<'a> Values<'a> {
-    /// The error is one line: a value is mapped to what is no label.
-    pub fn new(labels: Labels<'a>, trim: bool) -> Result<Self, String> {
+    /// The error is one line: a value is mapped to what is no label, or to nothing where a row has a label.
+    pub fn new(labels: Labels<'a>, trim: bool, multi_label: bool) -> Result<Self, String> {
+        if let Some((value, _)) = labels.map().iter().find(|(_, label)| label.is_empty() && !multi_label) {
+            return Err(format!(
+                "--map {}: there is no label behind the =; that a value means no label can be said with --multi-label",
+                quoted(&format!("{value}="))
+            ));
+        }
         if let Labels::Known { labels, map } = labels
-            && let Some((value, label)) = map.iter().find(|(_, label)| !labels.contains(label))
+            && let Some((value, label)) = (map.iter()).find(|(_, label)| !label.is_empty() && !labels.contains(label))
         {
             return Err(format!(
                 "--map {}: {} is none of the labels {}",
@@ -71,6 +77,12 @@ impl<'a> Values<'a> {
             numbers: HashMap::new(),
             found: Vec::new(),
         })
+    }
+
+    /// Whether a value means that a row has no label.
+    pub fn is_none(&self, value: &str) -> bool {
+        let value = if self.trim { value.trim() } else { value };
+        self.labels.map().get(value).is_some_and(String::is_empty)
     }
 
     /// The number of a value that a row has on this line. The error is one line: there are too many different values.
@@ -200,7 +212,7 @@ mod tests {
 
     fn found(values: &[&str]) -> Vec<String> {
         let map = BTreeMap::from([("pos".to_owned(), "positive".to_owned())]);
-        let mut all = Values::new(Labels::Found { map: &map }, true).expect("made");
+        let mut all = Values::new(Labels::Found { map: &map }, true, false).expect("made");
         for value in values {
             assert!(all.number(value, 1).is_ok(), "{value}");
         }
@@ -225,6 +237,7 @@ mod tests {
                 map: &map,
             },
             false,
+            false,
         )
         .err();
         assert_eq!(
@@ -234,9 +247,34 @@ mod tests {
     }
 
     #[test]
+    fn a_value_may_mean_no_label_where_a_row_may_have_none() {
+        let map = BTreeMap::from([("no".to_owned(), String::new())]);
+        let labels = ["yes".to_owned()];
+        for known in [false, true] {
+            let labels = || {
+                if known {
+                    Labels::Known {
+                        labels: &labels,
+                        map: &map,
+                    }
+                } else {
+                    Labels::Found { map: &map }
+                }
+            };
+            let values = Values::new(labels(), true, true).expect("made");
+            assert!(values.is_none("no") && values.is_none(" no ") && !values.is_none("yes") && !values.is_none(""));
+            let problem = Values::new(labels(), true, false).err().expect("refused");
+            assert!(
+                problem.starts_with("--map no=: there is no label behind the ="),
+                "{problem}"
+            );
+        }
+    }
+
+    #[test]
     fn more_labels_than_the_limit_end_the_reading() {
         let map = BTreeMap::new();
-        let mut all = Values::new(Labels::Found { map: &map }, false).expect("made");
+        let mut all = Values::new(Labels::Found { map: &map }, false, false).expect("made");
         assert!((0..MOST_LABELS).all(|at| all.number(&at.to_string(), 2).is_ok()));
         all.number("5", 3).expect("known");
         let problem = all.number("one more", 1002).expect_err("over it");
@@ -250,6 +288,7 @@ mod tests {
                 labels: &labels,
                 map: &map,
             },
+            false,
             false,
         )
         .expect("made");

@@ -64,7 +64,7 @@ impl Dataset {
 /// line without the path.
 pub fn read(path: &Path, columns: &DatasetColumns, options: &Options, labels: Labels<'_>) -> Result<Dataset, String> {
     let (to_read, places) = columns.to_read();
-    let mut values = Values::new(labels, columns.trim)?;
+    let mut values = Values::new(labels, columns.trim, columns.multi_label)?;
     let cells = Cells::new(columns, places, &mut values)?;
     let mut rows = Rows::open(path, options, to_read)?;
     let mut pass = Pass {

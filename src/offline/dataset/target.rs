@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::columns::{DatasetColumns, Places};
 use super::example::Target;
 use super::labels::{Values, listed};
+use crate::model::paths::quoted;
 
 /// The largest weight.
 pub const MOST_WEIGHT: f32 = 1e6;
@@ -28,6 +29,12 @@ pub struct Cells<'a> {
 impl<'a> Cells<'a> {
     /// The error is one line.
     pub fn new(columns: &'a DatasetColumns, places: Places, values: &mut Values<'_>) -> Result<Self, String> {
+        if let Some((label, column)) = columns.soft.iter().find(|(label, _)| values.is_none(label)) {
+            return Err(format!(
+                "--soft-column {}: by --map `{label}` means no label, which has no probability",
+                quoted(&format!("{label}={column}"))
+            ));
+        }
         let soft = columns.soft.iter().map(|(label, _)| values.number(label, 0));
         Ok(Self {
             columns,
@@ -57,6 +64,9 @@ impl<'a> Cells<'a> {
         {
             let mut soft = Vec::new();
             for (label, probability) in pairs {
+                if values.is_none(&label) {
+                    continue;
+                }
                 let number = values.number(&label, line).map_err(Refused::File)?;
                 put(&mut soft, number, probability);
             }
@@ -81,6 +91,9 @@ impl<'a> Cells<'a> {
         };
         let mut several = Vec::with_capacity(names.len());
         for name in names {
+            if values.is_none(&name) {
+                continue;
+            }
             several.push(values.number(&name, line).map_err(Refused::File)?);
         }
         several.sort_unstable();

@@ -2,10 +2,12 @@
 
 use super::split::is_trained_on;
 use super::teacher::Answers;
-use crate::model::manifest::ProblemType;
+use crate::model::agreement;
+use crate::model::manifest::{OutputKind, ProblemType};
+use crate::model::postprocess::{Classification, Postprocessor};
 use crate::offline::dataset::{Dataset, Target};
+use crate::offline::evaluation::tally::Labels;
 use crate::offline::training::golden::probabilities;
-use crate::offline::training::held_out::top;
 use crate::offline::training::rows::Rows;
 use crate::offline::training::train::{Settings, Trained, Watch, train};
 
@@ -73,6 +75,7 @@ pub fn learn(
             threads,
             known: Vec::new(),
             held_out: None,
+            thresholds: settings.thresholds.clone(),
         };
         let next = train(dataset, &again, watch)?;
         let round = judge(&next, dataset, goal);
@@ -97,10 +100,13 @@ fn is_better(round: Round, other: Round, goal: Goal) -> bool {
 fn weigh(dataset: &mut Dataset, student: &Trained, share: f64, settings: &Settings<'_>) {
     let rows = Rows::encode(dataset, student.recipe.features(), &|_| true, settings.threads);
     let mut room = Vec::new();
+    let judging = judging(student, dataset.problem_type);
     let sure: Vec<f32> = (0..dataset.len())
         .map(|at| {
             let logits = student.link.logits(&student.model.columns_of(rows.row(at, &mut room)));
-            confidence(&logits, dataset.problem_type, student.temperature as f32)
+            judging
+                .classify(&logits)
+                .map_or(0.0, |answer| agreement::sureness(&answer, &judging.thresholds))
         })
         .collect();
     drop(rows);
@@ -115,15 +121,21 @@ fn weigh(dataset: &mut Dataset, student: &Trained, share: f64, settings: &Settin
 
 /// What a cascade with this student would do, on texts that it was not trained on.
 fn judge(student: &Trained, dataset: &Dataset, goal: Goal) -> Round {
+    let judging = judging(student, dataset.problem_type);
     let mut rows: Vec<(f32, bool)> = student
         .out
         .iter()
         .map(|(at, logits)| {
-            let agrees = dataset.examples[at].target.top() == Some(top(logits));
-            (
-                confidence(logits, dataset.problem_type, student.temperature as f32),
-                agrees,
-            )
+            let Ok(answer) = judging.classify(logits) else {
+                return (0.0, false);
+            };
+            let target = &dataset.examples[at].target;
+            let deep = match dataset.problem_type {
+                ProblemType::MultiLabel => target.over(&judging.thresholds).map(Labels::Many),
+                _ => Labels::of(target, false),
+            };
+            let sure = agreement::sureness(&answer, &judging.thresholds);
+            (sure, deep.is_some_and(|deep| is_what(&answer, &deep)))
         })
         .collect();
     rows.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -148,8 +160,18 @@ fn judge(student: &Trained, dataset: &Dataset, goal: Goal) -> Round {
     }
 }
 
-fn confidence(logits: &[f32], problem: ProblemType, temperature: f32) -> f32 {
-    probabilities(logits, problem, temperature)
-        .into_iter()
-        .fold(0.0, f32::max)
+/// How the student's logits become answers.
+fn judging(student: &Trained, problem_type: ProblemType) -> Postprocessor {
+    Postprocessor {
+        output_kind: OutputKind::Logits,
+        temperature: student.temperature as f32,
+        problem_type,
+        thresholds: student.thresholds.clone(),
+        names_winner: false,
+    }
+}
+
+/// Whether an answer gives exactly these labels.
+fn is_what(answer: &Classification, labels: &Labels) -> bool {
+    (0..answer.probabilities.len()).all(|label| answer.selects(label) == labels.has(label as u32))
 }

@@ -15,7 +15,8 @@ pub struct Known {
 pub struct Answer {
     /// The labels that it gives.
     pub given: Labels,
-    /// The probability, from 0 to 1, of the label that it gives; for multi-label, of the likeliest label.
+    /// The probability, from 0 to 1, of the label that it gives; for multi-label, of the side of the label of which it is
+    /// least sure: an answer is right only if every label is.
     pub confidence: f64,
     /// How unlikely it holds the truth: −ln of the probability of the right label; for multi-label, the mean over the
     /// labels of −ln of the probability that each has the side it has.
@@ -27,7 +28,6 @@ pub struct Answer {
 impl Answer {
     /// An answer by the probabilities of all labels, from 0 to 1, in their order.
     pub fn new(given: Labels, probabilities: &[f64], truth: &Labels) -> Self {
-        let likeliest = probabilities.iter().copied().fold(0.0, f64::max);
         let probability = |label: u32| probabilities.get(label as usize).copied().unwrap_or(0.0);
         match (&given, truth) {
             (Labels::One(label), Labels::One(truth)) => Self {
@@ -37,16 +37,21 @@ impl Answer {
                 given,
             },
             _ => {
-                let sides = probabilities.iter().enumerate().map(|(label, probability)| {
-                    surprise(if truth.has(label as u32) {
-                        *probability
-                    } else {
-                        1.0 - probability
-                    })
-                });
+                let sides = |labels: &Labels| -> Vec<f64> {
+                    let side = |(label, probability): (usize, &f64)| {
+                        if labels.has(label as u32) {
+                            *probability
+                        } else {
+                            1.0 - probability
+                        }
+                    };
+                    probabilities.iter().enumerate().map(side).collect()
+                };
+                let surprises: f64 = sides(truth).into_iter().map(surprise).sum();
+                let least_sure = sides(&given).into_iter().fold(1.0, f64::min);
                 Self {
-                    loss: sides.sum::<f64>() / probabilities.len().max(1) as f64,
-                    confidence: likeliest.clamp(0.0, 1.0),
+                    loss: surprises / probabilities.len().max(1) as f64,
+                    confidence: least_sure.clamp(0.0, 1.0),
                     probabilities: probabilities.iter().map(|&value| value as f32).collect(),
                     given,
                 }

@@ -3,6 +3,8 @@
 
 use serde::Serialize;
 
+use crate::offline::dataset::Target;
+
 /// The number of bins of the calibration error.
 pub const BINS: usize = 15;
 
@@ -16,6 +18,14 @@ pub enum Labels {
 }
 
 impl Labels {
+    /// The labels that a target says a text has: `each` if each of them is right or not by itself; `None` if nobody knows.
+    pub fn of(target: &Target, each: bool) -> Option<Self> {
+        if !each {
+            return target.top().map(|label| Self::One(label as u32));
+        }
+        target.over(&[]).map(Self::Many)
+    }
+
     /// The places of the labels.
     pub fn places(&self) -> &[u32] {
         match self {
@@ -67,6 +77,15 @@ pub struct Bin {
     pub confidence: f64,
     /// The texts whose answer is right.
     pub right: f64,
+}
+
+impl Bin {
+    /// Adds what another bin holds, so many times.
+    pub fn add(&mut self, other: &Self, times: f64) {
+        self.texts += times * other.texts;
+        self.confidence += times * other.confidence;
+        self.right += times * other.right;
+    }
 }
 
 /// Answers by their confidence, in 15 bins of equal width.

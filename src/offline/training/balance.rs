@@ -118,9 +118,9 @@ pub fn for_columns(shift: &[f32], link: Link) -> Vec<f32> {
 pub fn thresholds(out: &HeldOut, dataset: &Dataset, temperature: f64, least: usize) -> Vec<f32> {
     (0..out.classes)
         .map(|label| {
-            let has = |at: usize| match &dataset.examples[at].target {
-                Target::Many(labels) => labels.binary_search(&(label as u32)).is_ok(),
-                _ => false,
+            let has = |at: usize| {
+                let labels = dataset.examples[at].target.over(&[]);
+                labels.is_some_and(|labels| labels.contains(&(label as u32)))
             };
             let mut rows: Vec<(f32, bool)> = out.iter().map(|(at, logits)| (logits[label], has(at))).collect();
             let all = rows.iter().filter(|(_, has)| *has).count();

@@ -7,10 +7,13 @@ use std::thread;
 
 use parking_lot::Mutex;
 
+use super::golden::probabilities;
 use super::linear::{Fit, Linear, Link};
 use super::loss::{self, Calibrated};
 use super::recipe::Recipe;
 use super::rows::Rows;
+use crate::model::manifest::ProblemType;
+use crate::offline::dataset::example::above;
 use crate::offline::dataset::{Dataset, Target, fold_of};
 
 /// The number of parts that rows are split into; one part is held out at a time.
@@ -47,22 +50,21 @@ impl HeldOut {
         loss::calibrate(judged, dataset.problem_type)
     }
 
-    /// The share of rows whose likeliest label is right, by weight; for several labels a row, the share of right
-    /// decisions.
-    pub fn accuracy(&self, dataset: &Dataset) -> f64 {
+    /// The share of rows whose likeliest label is right, by weight; for several labels a row, the share of rows of which
+    /// all labels are right, by these thresholds.
+    pub fn accuracy(&self, dataset: &Dataset, thresholds: &[f32]) -> f64 {
+        let each = dataset.problem_type == ProblemType::MultiLabel;
         let (mut right, mut all) = (0.0, 0.0);
         for (at, logits) in self.iter() {
             let example = &dataset.examples[at];
             let weight = f64::from(example.weight);
-            let share = match &example.target {
-                Target::Many(labels) => {
-                    let is_right =
-                        |label: usize| (logits[label] > 0.0) == labels.binary_search(&(label as u32)).is_ok();
-                    (0..logits.len()).filter(|&label| is_right(label)).count() as f64 / logits.len() as f64
-                }
-                target => f64::from(u8::from(target.top() == Some(top(logits)))),
+            let is_right = if each {
+                let given = above(&probabilities(logits, dataset.problem_type, 1.0), thresholds);
+                example.target.over(thresholds).is_some_and(|labels| labels == given)
+            } else {
+                example.target.top() == Some(top(logits))
             };
-            right += weight * share;
+            right += if is_right { weight } else { 0.0 };
             all += weight;
         }
         if all > 0.0 { right / all } else { 0.0 }
@@ -70,7 +72,8 @@ impl HeldOut {
 
     fn join(parts: impl Iterator<Item = HeldOut>) -> Self {
         let parts: Vec<Self> = parts.collect();
-        let classes = parts.first().map_or(0, |part| part.classes);
+        // A part without rows does not know.
+        let classes = parts.iter().map(|part| part.classes).max().unwrap_or(0);
         let mut rows: Vec<(u32, &[f32])> = parts
             .iter()
             .flat_map(|part| part.iter().map(|(at, logits)| (at as u32, logits)))
@@ -112,6 +115,10 @@ impl Folds<'_> {
 
     /// How many parts must be held out in turn for figures that are sure enough.
     pub fn enough(&self, rows: usize) -> u32 {
+        if self.dataset.len() < FOLDS as usize {
+            // Some parts are empty: nobody knows which.
+            return FOLDS;
+        }
         let of_fold = (self.dataset.len() / FOLDS as usize).max(1);
         let most = (MOST_LOGITS / self.dataset.labels.len().max(1) / of_fold).max(1);
         let wanted = rows.min(ENOUGH).div_ceil(of_fold).min(most);

@@ -20,7 +20,7 @@ const LEAST_ROWS: u32 = 3;
 pub struct Informative {
     /// As it stands in a text, folded.
     pub ngram: String,
-    /// What it adds to the class's logit above the mean of the classes, in a text of 100 features.
+    /// What it adds to the class's logit, in a text of 100 features: above the mean of the classes, if one of them is right.
     pub weight: f32,
     /// The number of texts that were looked at and have it.
     pub rows: u32,
@@ -50,7 +50,11 @@ pub fn informative(
             .map(|(&code, step)| f32::from(code) * step / 10.0)
             .collect();
         let logits = link.logits(&columns);
-        let mean = logits.iter().sum::<f32>() / logits.len() as f32;
+        // A label that is given by itself stands against no other.
+        let mean = match link {
+            Link::Sigmoids => 0.0,
+            Link::LogOdds | Link::Softmax => logits.iter().sum::<f32>() / logits.len() as f32,
+        };
         logits.into_iter().map(|logit| logit - mean).collect()
     };
     let classes = dataset.labels.len();

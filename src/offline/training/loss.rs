@@ -19,8 +19,15 @@ pub struct Calibrated {
 /// One row of logits, what is right, and how much it counts.
 pub type Judged<'a> = (&'a [f32], &'a Target, f32);
 
-/// Finds the temperature. Rows without a label count for nothing.
+/// Finds the temperature; 1 without rows. Rows without a label count for nothing.
 pub fn calibrate<'a>(rows: impl Iterator<Item = Judged<'a>> + Clone, problem: ProblemType) -> Calibrated {
+    let counts = |(_, target, weight): Judged<'_>| weight > 0.0 && !matches!(target, Target::Unknown);
+    if !rows.clone().any(counts) {
+        return Calibrated {
+            temperature: 1.0,
+            loss: 0.0,
+        };
+    }
     let at = |log_temperature: f64| mean_loss(rows.clone(), problem, log_temperature.exp());
     let ratio = (5.0_f64.sqrt() - 1.0) / 2.0;
     let (mut low, mut high) = RANGE;

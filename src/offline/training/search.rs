@@ -195,7 +195,7 @@ impl Search<'_> {
         let trial = Trial {
             recipe: *recipe,
             loss: out.calibrate(dataset).loss,
-            accuracy: out.accuracy(dataset),
+            accuracy: out.accuracy(dataset, &[]),
         };
         Some((trial, work))
     }

@@ -44,8 +44,17 @@ pub struct Settings<'a> {
     pub threads: NonZeroUsize,
     /// What an earlier run tried.
     pub known: Vec<Trial>,
+    /// For several labels a text: the probability from which on each is given, and is right where rows have probabilities.
+    /// Empty where the metric sets them.
+    pub thresholds: Vec<f32>,
     /// Rows that are like those to come and take no part in training: figures, temperature and biases come from them.
     pub held_out: Option<&'a Dataset>,
+}
+
+impl Settings<'_> {
+    fn chooses_thresholds(&self) -> bool {
+        self.metric == Metric::MacroF1 && self.thresholds.is_empty()
+    }
 }
 
 /// What is told while it goes on.
@@ -70,6 +79,8 @@ pub struct Trained {
     pub temperature: f64,
     /// For several labels a text: the probability from which on each is given.
     pub thresholds: Vec<f32>,
+    /// Whether these were given, and hold for rows with probabilities too.
+    pub thresholds_were_given: bool,
     /// What was added to each class's logit after training.
     pub shift: Vec<f32>,
     /// The search, if there was one.
@@ -86,6 +97,15 @@ impl Trained {
     /// The number of labels.
     pub fn labels(&self) -> usize {
         self.out.classes
+    }
+
+    /// From which probabilities on rows with probabilities have each label; 0.5 where there are none.
+    pub fn thresholds_of_targets(&self) -> &[f32] {
+        if self.thresholds_were_given {
+            &self.thresholds
+        } else {
+            &[]
+        }
     }
 }
 
@@ -184,7 +204,7 @@ fn finish(
         let count = folds.enough(usize::MAX);
         out = folds.run(&rows, &recipe, count, &|_| true, &going("cross-validation"))?;
     }
-    let learning_curve = learning_curve(folds, &rows, &recipe, &going("learning curve"))?;
+    let learning_curve = learning_curve(folds, &rows, &recipe, &settings.thresholds, &going("learning curve"))?;
     let labelled = |at: &u32| !matches!(dataset.examples[*at as usize].target, Target::Unknown);
     let all: Vec<u32> = (0..dataset.len() as u32).filter(labelled).collect();
     let fit = Fit {
@@ -219,8 +239,8 @@ fn finish(
         *bias += shift;
     }
     let temperature = out.calibrate(judged).temperature;
-    let mut thresholds = Vec::new();
-    if dataset.problem_type == ProblemType::MultiLabel && settings.metric == Metric::MacroF1 {
+    let mut thresholds = settings.thresholds.clone();
+    if dataset.problem_type == ProblemType::MultiLabel && settings.chooses_thresholds() {
         thresholds = balance::thresholds(&out, judged, temperature, LEAST_FOR_THRESHOLD);
     }
     Some(Trained {
@@ -229,6 +249,7 @@ fn finish(
         model: quantise(&model),
         temperature,
         thresholds,
+        thresholds_were_given: !settings.thresholds.is_empty(),
         shift,
         found,
         out,
@@ -247,6 +268,7 @@ fn learning_curve(
     folds: Folds<'_>,
     rows: &Rows<'_>,
     recipe: &Recipe,
+    thresholds: &[f32],
     going: &(dyn Fn(f64) -> ControlFlow<()> + Sync),
 ) -> Option<Vec<(usize, f64)>> {
     let mut curve = Vec::new();
@@ -264,7 +286,7 @@ fn learning_curve(
         let of_part = |done: f64| going((at as f64 + done) / SHARES.len() as f64);
         let part = folds.run(rows, recipe, 1, &is_in, &of_part)?;
         if trained_on > 0 && !part.rows.is_empty() {
-            curve.push((trained_on, part.accuracy(folds.dataset)));
+            curve.push((trained_on, part.accuracy(folds.dataset, thresholds)));
         }
     }
     Some(curve)

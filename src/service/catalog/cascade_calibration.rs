@@ -12,11 +12,16 @@ use serde::{Deserialize, Serialize};
 use crate::config::Settings;
 use crate::model::blend::Blend;
 use crate::model::files;
-use crate::model::manifest::Manifest;
+use crate::model::manifest::{Manifest, ProblemType};
 use crate::model::repository::VerifiedModel;
 
 /// The format version that this build reads and writes.
 pub const SCHEMA_VERSION: u32 = 1;
+
+/// What the file says to people of models that give each label by itself.
+const EACH_LABEL: &str = "\
+# Each label is given or not by itself: a text is as sure as its least sure label, and its answer is right if all labels are.\n\
+# A text that is not sure enough gets the deep model's own answer: nothing is blended, and the temperatures are the models' own.\n";
 
 /// The file: the chosen point of a measured curve, and the curve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +31,10 @@ pub struct Calibration {
     pub task: String,
     /// The confidence, from 0 to 1, from which on the fast answer is final.
     pub min_confidence: f32,
+    /// Whether the models give each label by itself: an answer is then as sure as its least sure label, right if all its
+    /// labels are, and an escalated text gets the deep model's own answer. Older files lack it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub each_label: bool,
     /// The share of texts that was escalated at that threshold, and the range outside which the server warns.
     pub escalation: EscalationRange,
     pub fast: CalibratedModel,
@@ -162,8 +171,10 @@ impl Calibration {
     /// The text of the file.
     pub fn to_toml(&self) -> String {
         let body = toml::to_string(self).expect("numbers and names");
+        let each_label = if self.each_label { EACH_LABEL } else { "" };
         format!(
-            "# Written by `tandem calibrate`. min_confidence may be changed by hand, to any point of the curve below.\n{body}"
+            "# Written by `tandem calibrate`. min_confidence may be changed by hand, to any point of the curve below.\n\
+             {each_label}{body}"
         )
     }
 
@@ -320,6 +331,40 @@ impl Calibration {
                     manifest.name,
                     manifest.version,
                     present.fingerprint
+                ));
+            }
+        }
+        let each_label = deep.manifest.problem_type == ProblemType::MultiLabel;
+        if self.each_label != each_label {
+            let models = if each_label {
+                "give each label by itself"
+            } else {
+                "give one label of all"
+            };
+            return Some(format!(
+                "each_label is {}, but the models of the task {models}",
+                self.each_label
+            ));
+        }
+        self.each_label.then(|| self.not_as_it_is(fast, deep)).flatten()
+    }
+
+    /// What the file has changed by hand of what can't be changed where each label is given by itself; `None` if nothing.
+    fn not_as_it_is(&self, fast: &VerifiedModel, deep: &VerifiedModel) -> Option<String> {
+        let BlendWeights {
+            fast: of_fast,
+            deep: of_deep,
+            bias,
+        } = &self.blend;
+        if *of_fast != 0.0 || *of_deep != 1.0 || bias.values().any(|bias| *bias != 0.0) {
+            return Some("blend: nothing can be blended of models that give each label by itself".to_owned());
+        }
+        for (key, measured, present) in [("fast", &self.fast, fast), ("deep", &self.deep, deep)] {
+            let own = present.manifest.calibration.temperature;
+            if measured.temperature != own {
+                return Some(format!(
+                    "{key}.temperature is {}, but models that give each label by itself keep their own, {own}",
+                    measured.temperature
                 ));
             }
         }

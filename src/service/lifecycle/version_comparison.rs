@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The outcome for one text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ComparedText {
-    /// Whether the new version gives another label, or none.
+    /// Whether the new version gives other labels, or no answer.
     pub differs: bool,
     /// Whether that is because it failed.
     pub failed: bool,
@@ -111,16 +111,22 @@ fn both(old: &LoadedModel, new: &LoadedModel, by_old: &RowOutput, by_new: &RowOu
     let would_run = old.batch_cost(as_wide_as(by_new, by_old)).as_secs_f64();
     let larger = if ran > 0.0 { would_run / ran } else { 1.0 };
     ComparedText {
-        differs: label(old, by_old) != label(new, by_new),
+        differs: labels(old, by_old) != labels(new, by_new),
         failed: false,
         took: by_new.worked_for,
         expected: by_old.worked_for.mul_f64(larger),
     }
 }
 
-fn label<'a>(version: &'a LoadedModel, output: &RowOutput) -> Option<&'a String> {
+/// The labels that a version gives, sorted, since two versions may have them in another order.
+fn labels<'a>(version: &'a LoadedModel, output: &RowOutput) -> Option<Vec<&'a String>> {
     let answer = version.model.postprocess(&output.values, None).ok()?;
-    version.model.manifest.labels.get(answer.winner)
+    let labels = version.model.manifest.labels.iter().enumerate();
+    let mut given: Vec<&String> = labels
+        .filter_map(|(at, label)| answer.selects(at).then_some(label))
+        .collect();
+    given.sort_unstable();
+    Some(given)
 }
 
 /// The shape of the batch that held `output`, at the width that the other model's tokens for the same text (`there`)

@@ -41,12 +41,12 @@ pub struct ModelPart {
 /// Counts of a request that both tiers shared.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CascadeCounts {
-    /// The confidence of every fast answer, from 0 to 1.
+    /// How sure every fast answer is, from 0 to 1.
     pub fast_confidences: Vec<f32>,
     /// How many texts the deep model should have answered.
     pub wanted: usize,
-    /// How many texts both tiers gave the same label.
+    /// How many texts both tiers gave the same labels.
     pub agree: usize,
-    /// How many texts they gave different labels.
+    /// How many texts they gave different ones.
     pub differ: usize,
 }

@@ -1,7 +1,7 @@
 //! Cascade: the fast model answers every text; the deep one answers those of which the fast one is not sure enough.
 //! What the deep model has no time or no room for falls back to the fast answer, where that is allowed.
 //!
-//! This file moves texts between the tiers; `escalation.rs` decides. The deep route with fallback is the same flow with
+//! This file moves texts between the tiers; `escalation.rs` decides, by how sure an answer is (`model/agreement.rs`). The deep route with fallback is the same flow with
 //! no fast answer sure enough.
 
 use std::sync::Arc;
@@ -12,8 +12,9 @@ use super::escalation;
 use super::run_recorder::RunRecorder;
 use super::target::{Classified, ModelTarget};
 use crate::error::{Error, Reason};
+use crate::model::agreement;
 use crate::model::blend::log_softmax;
-use crate::model::postprocess::Classification;
+use crate::model::postprocess::{Classification, Selection};
 use crate::service::catalog::cascade_calibration::CascadeSetup;
 use crate::service::catalog::escalation_drift::CascadeWatch;
 use crate::service::inference::outputs::TextOutput;
@@ -46,7 +47,7 @@ pub struct CascadePlan {
 pub enum Threshold {
     /// None of them: the request asked for the deep model.
     None,
-    /// Those with at least this confidence, from 0 to 1.
+    /// Those that are at least this sure, from 0 to 1.
     From(f32),
 }
 
@@ -73,7 +74,9 @@ impl CascadePlan {
             .fast
             .classify(texts.clone(), options, Some(fast_temperature), recorder)
             .await?;
-        let confidences: Vec<f32> = fast.says.iter().map(Classification::confidence).collect();
+        let thresholds = self.fast.loaded.model.thresholds();
+        let sureness = |says: &Classification| agreement::sureness(says, thresholds);
+        let confidences: Vec<f32> = fast.says.iter().map(sureness).collect();
         let wanted = match self.threshold {
             Threshold::None => (0..fast.says.len()).collect(),
             Threshold::From(min_confidence) => escalation::uncertain(&confidences, min_confidence),
@@ -97,7 +100,7 @@ impl CascadePlan {
         if let Some(deep) = deep {
             parts.push(self.deep.part(&deep.outputs));
             for ((says, row), place) in deep.says.into_iter().zip(&deep.outputs.rows).zip(places) {
-                if self.setup.fast_of_deep[says.winner] == fast.says[place].winner {
+                if agreement::is_same(&says, &fast.says[place], &self.setup.fast_of_deep) {
                     counts.agree += 1;
                 } else {
                     counts.differ += 1;
@@ -181,10 +184,14 @@ impl CascadePlan {
         self.deep.loaded.admissible(options, wanted, size)
     }
 
-    /// The answer to a text that the deep model ran: its own, or the blend of both.
+    /// The answer to a text that the deep model ran: its own, or the blend of both. Where each label is right or not by
+    /// itself, nothing is blended.
     fn deep_answer(&self, deep: Classification, row: &TextOutput, fast: &Classification) -> TextAnswer {
         if self.threshold == Threshold::None {
             return self.deep.text_answer(deep, row, Decision::Requested);
+        }
+        if matches!(deep.selection, Selection::Each(_)) {
+            return self.deep.text_answer(deep, row, Decision::Escalated);
         }
         let [fast_temperature, deep_temperature] = self.setup.temperatures;
         let logs = |logits: &mut dyn Iterator<Item = f32>, temperature: f32| {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::answer::{Answers, CascadeCounts};
 use super::cascade::{CascadePlan, Threshold};
-use crate::model::Tier;
+use crate::model::{Tier, agreement};
 use crate::service::messages::Decision;
 use crate::telemetry::cascade::CascadeMetrics;
 
@@ -29,7 +29,8 @@ pub fn record(plan: &CascadePlan, answers: &Answers, metrics: &CascadeMetrics, n
     metrics.compared(task, counts.agree, counts.differ);
     metrics.confident(task, Tier::Fast.name(), counts.fast_confidences.iter().copied());
     let deep = answers.texts.iter().filter(|answer| answer.model.tier() == Tier::Deep);
-    metrics.confident(task, Tier::Deep.name(), deep.map(|answer| answer.answer.confidence()));
+    let sure = deep.map(|answer| agreement::sureness(&answer.answer, answer.model.thresholds()));
+    metrics.confident(task, Tier::Deep.name(), sure);
     // A request with a threshold of its own says nothing about the task's threshold.
     if cascades && plan.own_threshold {
         share(plan, counts, metrics, now);

@@ -132,11 +132,11 @@ fn by_route(
         .cascade
         .clone()
         .ok_or_else(|| Error::new(Reason::Internal, "a task of two tiers was not set up"))?;
-    if route == Route::Cascade && deep.verified.manifest.problem_type != ProblemType::SingleLabel {
+    if route == Route::Cascade && deep.verified.manifest.problem_type == ProblemType::Regression {
         return Err(Error::new(
             Reason::CascadeNotCalibrated,
             format!(
-                "route: {} has no cascade: only models of which one label is right can share a request; ask for the fast or the deep one",
+                "route: {} has no cascade: its models give numbers, of which none is surer than another; ask for the fast or the deep one",
                 spoken(&input.task)
             ),
         ));
