@@ -81,7 +81,7 @@ fn examples(initialized: &mut Initialized) -> Result<(Vec<Example>, f32), String
         examples.push(Example {
             text: text.to_owned(),
             text_pair: None,
-            ids: encoding.input.ids().to_vec(),
+            ids: encoding.input.golden_ids(),
             truncated: encoding.truncated,
             logits: answer.logits,
             probabilities: answer.probabilities,

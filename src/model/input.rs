@@ -12,7 +12,7 @@ pub enum ModelInput {
         /// `token_type_ids`.
         type_ids: Vec<u32>,
     },
-    /// The distinct buckets of the text's n-grams, ascending: the fast model's features.
+    /// The distinct buckets of the text's n-grams, in any order: the fast model's features.
     Features(Vec<u32>),
     /// The text itself, for graphs that preprocess texts themselves.
     Text(Arc<str>),
@@ -28,12 +28,21 @@ impl ModelInput {
         }
     }
 
-    /// The ids of tokens or features, as golden examples list them; none for a text.
+    /// The ids of tokens or features; none for a text.
     pub fn ids(&self) -> &[u32] {
         match self {
             ModelInput::Tokens { ids, .. } | ModelInput::Features(ids) => ids,
             ModelInput::Text(_) => &[],
         }
+    }
+
+    /// The ids as golden examples list them: tokens in their order, features ascending.
+    pub fn golden_ids(&self) -> Vec<u32> {
+        let mut ids = self.ids().to_vec();
+        if matches!(self, ModelInput::Features(_)) {
+            ids.sort_unstable();
+        }
+        ids
     }
 }
 

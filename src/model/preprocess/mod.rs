@@ -9,7 +9,9 @@
 //! expressions).
 
 pub mod cut;
+mod distinct;
 mod expressions;
+mod folding;
 mod growth;
 pub mod ngrams;
 mod oniguruma;

@@ -64,7 +64,7 @@ pub fn examples<'a>(
         let encoding = extractor
             .encode(&text, Truncation::End)
             .expect("a text that is cut is not refused");
-        let ids = encoding.input.ids().to_vec();
+        let ids = encoding.input.golden_ids();
         let logits = link.logits(&model.columns_of(&ids));
         Example {
             probabilities: probabilities(&logits, problem, temperature),
