@@ -1,6 +1,6 @@
 //! What the search chooses: the features of a model, and how it is trained.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::manifest::HashedNgrams;
 
@@ -21,10 +21,13 @@ pub struct Recipe {
     /// How often each row is looked at.
     pub epochs: u32,
     /// The step of AdaGrad at the start; it falls to 0 in a straight line.
+    #[serde(serialize_with = "short")]
     pub learning_rate: f32,
     /// How strongly a weight is pulled to 0 at each step that touches it.
+    #[serde(serialize_with = "short")]
     pub l2: f32,
     /// The share of a row's features that are left out at random.
+    #[serde(serialize_with = "short")]
     pub dropout: f32,
 }
 
@@ -141,6 +144,13 @@ impl Recipe {
     }
 }
 
+/// A number in as few digits as tell it apart: a file that holds 64 bits a number would say 0.30000001192092896 for 0.3.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn short<S: Serializer>(value: &f32, serializer: S) -> Result<S::Ok, S::Error> {
+    let digits = value.to_string();
+    serializer.serialize_f64(digits.parse().unwrap_or_else(|_| f64::from(*value)))
+}
+
 /// How many steps the first recipe makes in all, within its epochs.
 const STEPS: usize = 400_000;
 const LEAST_EPOCHS: u32 = 4;
@@ -172,6 +182,33 @@ mod tests {
         assert_eq!(most_bits(1), 21);
         assert_eq!(most_bits(77), 17);
         assert_eq!(most_bits(1000), 16);
+    }
+
+    #[test]
+    fn numbers_are_written_short_and_read_back_the_same() {
+        for (l2, digits) in [
+            (0.0004, "0.0004"),
+            (0.0, "0.0"),
+            (0.1 + 0.2, "0.3"),
+            (0.000_123_456_79, "0.00012345679"),
+        ] {
+            let recipe = Recipe {
+                l2,
+                ..Recipe::start(10_000, 256, 16)
+            };
+            let written = toml::to_string(&recipe).expect("a table");
+            assert!(
+                written.lines().any(|line| line == format!("l2 = {digits}")),
+                "{written}"
+            );
+            assert_eq!(toml::from_str::<Recipe>(&written).expect("the table"), recipe);
+        }
+        let older = toml::to_string(&Recipe::start(10_000, 256, 16)).expect("a table");
+        let older = older.replace("dropout = 0.3", "dropout = 0.30000001192092896");
+        assert_eq!(
+            toml::from_str::<Recipe>(&older).expect("the table"),
+            Recipe::start(10_000, 256, 16)
+        );
     }
 
     #[test]
