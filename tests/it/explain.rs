@@ -198,8 +198,11 @@ async fn over_http_it_is_the_same_in_json() {
 async fn a_model_whose_parts_do_not_add_up_is_not_explained() {
     // Read as probabilities, the same graph's outputs have logarithms that are no sum.
     let copy = ModelCopy::of("sentiment-fast", "1");
-    let kind = "output = \"logits\"\noutput_kind = \"probabilities\"";
-    copy.replace("manifest.toml", "output = \"logits\"", kind);
+    copy.replace(
+        "manifest.toml",
+        "output_kind = \"logits\"",
+        "output_kind = \"probabilities\"",
+    );
     copy.replace(
         "manifest.toml",
         "\nlogit_tolerance = 0.0001",

@@ -75,7 +75,7 @@ fn another_temperature_than_trainings_is_refused() {
 #[test]
 fn a_changed_golden_example_is_refused_by_its_line() {
     let copy = fast_copy();
-    copy.replace("golden.jsonl", "\"logits\": [", "\"logits\": [1");
+    copy.replace("golden.jsonl", "\"logits\":[", "\"logits\":[1");
     assert_refused(&copy, &["golden.jsonl", "SHA-256"]);
     copy.rehash("golden.jsonl");
     assert_refused(&copy, &["golden.jsonl", "line 1", "logit"]);
@@ -84,7 +84,7 @@ fn a_changed_golden_example_is_refused_by_its_line() {
 #[test]
 fn golden_ids_that_are_not_ours_are_refused() {
     let copy = fast_copy();
-    copy.replace("golden.jsonl", "\"ids\": [", "\"ids\": [0, ");
+    copy.replace("golden.jsonl", "\"ids\":[", "\"ids\":[0,");
     copy.rehash("golden.jsonl");
     assert_refused(&copy, &["golden.jsonl", "line 1", "ids differ"]);
 }

@@ -90,7 +90,7 @@ async fn broken_versions_of_every_kind_are_refused_until_their_files_change() {
             Stage::Load,
             "golden.jsonl: line",
             |copy| {
-                copy.replace("manifest.toml", "max_n = 4", "max_n = 3");
+                copy.replace("manifest.toml", "max_n = 5", "max_n = 4");
             },
         ),
     ];

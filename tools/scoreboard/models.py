@@ -134,7 +134,7 @@ FAST = {
     "a checksum too short": manifest(rb'"model.onnx" = "..', rb'"model.onnx" = "'),
     "buckets that are no power of two": manifest(rb"buckets = \d+", rb"buckets = 1000000"),
     "fewer buckets than the model has": manifest(rb"buckets = \d+", rb"buckets = 1024"),
-    "longer n-grams than trained": manifest(rb"max_n = 4", rb"max_n = 5"),
+    "longer n-grams than trained": manifest(rb"max_n = 5", rb"max_n = 6"),
     "no code points": manifest(rb"max_code_points = \d+", rb"max_code_points = 0"),
     "a batch of none": manifest(rb"max_batch_size = \d+", rb"max_batch_size = 0"),
     "another kind of preprocessing": manifest(rb'kind = "hashed_ngrams"', rb'kind = "tokenizer"'),

@@ -376,7 +376,7 @@ def spoilers():
         ("other labels", edit(manifest, '"negative"', '"neutral"')),
         ("labels the other way round", edit(manifest, '"negative", "positive"', '"positive", "negative", "neutral"')),
         ("other temperature", edit(manifest, "temperature = ", "temperature = 9")),
-        ("other preprocessing", edit(manifest, "max_n = 4", "max_n = 3")),
+        ("other preprocessing", edit(manifest, "max_n = 5", "max_n = 4")),
         ("no such output", edit(manifest, 'output = "logits"', 'output = "scores"')),
     ]
     return ways

@@ -1,8 +1,8 @@
-"""Trains, calibrates, exports and checks the models that Tandem serves.
+"""Prepares the data, trains and exports the deep model, and checks both models that Tandem ships.
 
-Read in this order: data, text, features (what goes in); fast_train, fast_graph,
-fast_export (the fast model); calibration, manifest, golden_texts, model (what every
-model shares); evaluate, parity, card (what proves it); golden_examples (models of others).
+The fast model is trained by `tandem train`. Read in this order: data, text, prepare (what goes in);
+deep_tokenizer to deep_export (the deep model); calibration, metrics, manifest, golden_texts, model (what
+both share); features, fast_weights, parity (what proves the fast model); golden_examples (models of others).
 """
 
 SEED = 20261122

@@ -26,10 +26,10 @@ from .deep_model import DeepConfig, DeepModel
 from .deep_quantise import by_row, dynamic, fixed, measure_inputs
 from .deep_wide import WideModel
 from .deep_wide_graph import wide_logits
-from .evaluate import accuracy, confusion, macro_f1
 from .golden_file import records, write_jsonl
 from .golden_texts import golden_texts
 from .manifest import seal, training_table
+from .metrics import accuracy, confusion, macro_f1
 from .model import Model
 
 DATA = "the Naver sentiment movie corpus, github.com/e9t/nsmc, and further star reviews of the same crawl"

@@ -1,16 +1,14 @@
-"""The fast model as numbers: a four-bit code a bucket, the levels, the bias.
+"""The weights of a model of `tandem train`, out of its ONNX file, and the plain sum that its graph has to agree with."""
 
-This is the training framework's own arithmetic (numpy), which golden examples and the
-parity file come from; the ONNX graph has to agree with it.
-"""
-
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
+from onnx import numpy_helper
 
-from .features import NGrams, Rows
+from .features import NGrams
+from .manifest import read_manifest
 
 
 @dataclass
@@ -18,32 +16,25 @@ class FastWeights:
     """A linear model over hashed n-grams."""
 
     ngrams: NGrams
-    codes: np.ndarray  # uint8 [buckets], each below 16
-    levels: np.ndarray  # float32 [16], one of them zero
-    bias: float
-
-    @cached_property
-    def table(self) -> np.ndarray:
-        """The weight of each bucket."""
-        return self.levels[self.codes]
-
-    def logits(self, ids: list[int]) -> np.ndarray:
-        """Raw logits of one text, negative and positive."""
-        z = self.table[ids].astype(np.float64).sum() / np.sqrt(len(ids)) + self.bias
-        return np.array([-z / 2, z / 2])
-
-    def scores(self, rows: Rows) -> np.ndarray:
-        """The log-odds of positive of many texts."""
-        sums = np.add.reduceat(self.table[rows.ids].astype(np.float64), rows.starts[:-1])
-        return sums / np.sqrt(np.diff(rows.starts)) + self.bias
-
-    def save(self, path: str | Path) -> None:
-        """Writes one .npz file."""
-        np.savez_compressed(path, codes=self.codes, levels=self.levels, bias=self.bias, **asdict(self.ngrams))
+    codes: np.ndarray  # int8 [buckets, columns]
+    steps: np.ndarray  # float64 [columns]: the weight of a bucket is its code times the step of the column
+    bias: np.ndarray  # float64 [columns]
+    classes: int
 
     @classmethod
-    def load(cls, path: str | Path) -> "FastWeights":
-        """Reads what `save` wrote."""
-        with np.load(path) as file:
-            settings = {name: int(file[name]) for name in ("min_n", "max_n", "buckets", "max_code_points")}
-            return cls(NGrams(**settings), file["codes"], file["levels"], float(file["bias"]))
+    def read(cls, folder: str | Path) -> "FastWeights":
+        """Those of a model folder."""
+        manifest = read_manifest(folder)
+        graph = onnx.load(Path(folder) / manifest["onnx"]["file"]).graph
+        tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        ngrams = NGrams.of(manifest["preprocess"])
+        codes, steps, bias = tensors["codes"], tensors["step"].astype(np.float64), tensors["bias"].astype(np.float64)
+        return cls(ngrams, codes[: ngrams.buckets], steps, bias, len(manifest["labels"]))
+
+    def logits(self, ids: list[int]) -> np.ndarray:
+        """Raw logits of one text. One column for two labels is the log odds of the second."""
+        sums = self.codes[ids].astype(np.int64).sum(axis=0)
+        columns = sums * self.steps / np.sqrt(len(ids)) + self.bias
+        if len(columns) == 1 and self.classes == 2:
+            return np.array([-columns[0] / 2, columns[0] / 2])
+        return columns

@@ -1,6 +1,6 @@
 """The form of a golden file: one JSON object a line, with a text's ids, logits and probabilities.
 
-Reads and writes it; what the examples are is for `golden` and `golden_examples`.
+Reads and writes it; what the examples are is for `golden_examples` and the exports.
 """
 
 import json

@@ -32,14 +32,17 @@ def seal(folder: str | Path, manifest: dict) -> None:
 
 
 def to_toml(manifest: dict) -> str:
-    """Plain values first, then one table for each dict; tables do not nest."""
-    plain = {key: value for key, value in manifest.items() if not isinstance(value, dict)}
-    lines = [f"{key} = {_value(value)}" for key, value in plain.items()]
-    for name, table in manifest.items():
-        if isinstance(table, dict):
-            lines += ["", f"[{name}]"]
-            lines += [f"{_key(key)} = {_value(value)}" for key, value in table.items()]
-    return "\n".join(lines) + "\n"
+    """Plain values first, then one table for each dict, however deep."""
+    return "\n".join(_lines(manifest, ())) + "\n"
+
+
+def _lines(table: dict, path: tuple[str, ...]) -> list[str]:
+    lines = [f"{_key(key)} = {_value(value)}" for key, value in table.items() if not isinstance(value, dict)]
+    for name, inner in table.items():
+        if isinstance(inner, dict):
+            below = (*path, _key(name))
+            lines += ["", f"[{'.'.join(below)}]", *_lines(inner, below)]
+    return lines
 
 
 def training_table(command: str, data: str) -> dict:

@@ -72,8 +72,7 @@ class Model:
 
 class _HashedNGrams:
     def __init__(self, _folder: Path, settings: dict) -> None:
-        names = ("min_n", "max_n", "buckets", "max_code_points")
-        self.ngrams = NGrams(**{name: settings[name] for name in names})
+        self.ngrams = NGrams.of(settings)
 
     def encode(self, texts: Sequence[str]) -> list[Encoding]:
         return [Encoding(*self.ngrams.encode(text)) for text in texts]

@@ -1,11 +1,12 @@
 """Does serving compute what training computed? 10,000 reviews, ids and logits.
 
-    python -m tandem_training.parity --model models/sentiment-fast/1 --weights work/fast.npz \\
-        --reviews work/held_out.tsv --out parity.jsonl [--server http://127.0.0.1:5000]
+    python -m tandem_training.parity --model models/sentiment-fast/1 --reviews work/held_out.tsv --out parity.jsonl \\
+        [--server http://127.0.0.1:5000]
     python -m tandem_training.parity --model models/sentiment-deep/1 --expected deep.jsonl
 
-The first form writes `{text, ids, truncated, logits, probabilities}` lines as training computes
-them (numpy); the second takes such a file, of any model (`deep_parity` writes the deep one's).
+The first form is for a model of `tandem train`: it writes `{text, ids, truncated, logits, probabilities}` lines as numpy
+computes them from the weights in the ONNX file; the second takes such a file, of any model (`deep_parity` writes the deep
+one's).
 Then the ids of the plain definition, the logits of ONNX Runtime, and with `--server` the
 probabilities of a running server are compared with it. Fails where ids differ, a logit is
 outside the manifest's tolerance, a probability strays further than that tolerance allows (1e-4
@@ -38,33 +39,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="a model folder")
     parser.add_argument("--expected", type=Path, help="what training computed, if that is at hand")
-    parser.add_argument("--weights", type=Path, help="the fast model's weights that were exported")
     parser.add_argument("--reviews", type=Path, help="reviews to sample from")
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--out", type=Path, help="the JSON Lines file to write")
     parser.add_argument("--server", help="also compare with this server's HTTP door")
     arguments = parser.parse_args()
-    computed = (arguments.weights, arguments.reviews, arguments.out)
-    if not (arguments.expected or all(computed)):
-        parser.error("needs --expected, or --weights, --reviews and --out")
+    if not (arguments.expected or (arguments.reviews and arguments.out)):
+        parser.error("needs --expected, or --reviews and --out")
 
     model = Model(arguments.model)
     if not arguments.expected:
-        write_jsonl(arguments.out, compute(model, *computed[:2], arguments.rows))
+        write_jsonl(arguments.out, compute(model, arguments.reviews, arguments.rows))
     expected = read_jsonl(arguments.expected or arguments.out)
     sys.exit(not compare(model, expected, arguments.server))
 
 
-def compute(model: Model, weights_path: Path, reviews_path: Path, rows: int) -> Iterable[dict]:
-    """What training computes for sampled reviews: the whole corpus at once."""
-    weights, reviews = FastWeights.load(weights_path), read_labelled(reviews_path)
+def compute(model: Model, reviews_path: Path, rows: int) -> Iterable[dict]:
+    """What numpy makes of sampled reviews, from the ids of the plain definition."""
+    weights, reviews = FastWeights.read(model.folder), read_labelled(reviews_path)
     texts = [review.text for review in random.Random(SEED).sample(reviews, min(rows, len(reviews)))]
-    encoded = weights.ngrams.encode_all(texts)
-    scores = weights.scores(encoded)
-    pieces = np.split(encoded.ids, encoded.starts[1:-1])
-    cut = [weights.ngrams.prepared(text)[1] for text in texts]
-    encodings = [Encoding(piece.tolist(), flag) for piece, flag in zip(pieces, cut, strict=True)]
-    return records(texts, encodings, np.stack([-scores / 2, scores / 2], axis=1), model.temperature)
+    encodings = [Encoding(*weights.ngrams.encode(text)) for text in tqdm(texts, desc="n-grams")]
+    logits = np.array([weights.logits(encoding.ids) for encoding in encodings])
+    return records(texts, encodings, logits, model.temperature)
 
 
 def compare(model: Model, expected: list[dict], server: str | None) -> bool:

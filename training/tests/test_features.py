@@ -50,13 +50,6 @@ class Hashing(unittest.TestCase):
         self.assertEqual(NGrams().encode("가나" * 128 + "다")[1], True)
         self.assertEqual(NGrams().encode("가나" * 128 + "다")[0], NGrams().encode("가나" * 128)[0])
 
-    def test_the_corpus_way_gives_the_ids_of_the_plain_way(self):
-        for ngrams in (NGrams(), NGrams(2, 5, 1 << 12), NGrams(buckets=1 << 22, max_code_points=7)):
-            rows = ngrams.encode_all(TRICKY, chunk=10)
-            for index, text in enumerate(TRICKY):
-                mine = rows.ids[rows.starts[index] : rows.starts[index + 1]].tolist()
-                self.assertEqual(mine, ngrams.encode(text)[0], repr(text[:30]))
-
     def test_the_committed_vectors_hold(self):
         vectors = read_jsonl(VECTORS)
         self.assertGreaterEqual(len(vectors), 40)
