@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::calibration_page::{self, Measured, Said};
 use super::calibration_report::Report;
 use super::config_args::ConfigArgs;
+use super::costs;
 use super::dataset_args::DatasetArgs;
 use super::exit::Exit;
 use super::out_place;
@@ -66,6 +67,9 @@ pub struct CalibrateArgs {
     /// Where the report is written, .html or .md [default: .html beside the calibration]
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Write none of the texts into the report
+    #[arg(long)]
+    without_texts: bool,
     /// Write no files
     #[arg(long)]
     dry_run: bool,
@@ -102,6 +106,7 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
     let each = Each::of(&fast.manifest, &deep.manifest);
     let (dataset, all) = read(args, &deep, &out)?;
     let samples = measure(&dataset, &all, &fast, &deep, settings.intra_threads)?;
+    dataset.check_whole().map_err(failure)?;
     let (texts, samples) = answered(all, samples);
     check_halves(&texts, args.seed, labels)?;
     let options = Options {
@@ -138,7 +143,9 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         report: &report,
         dataset: &dataset,
         models,
+        timings: models.map(|model| costs::measure(model, &dataset)),
         repository: settings.models.display().to_string(),
+        without_texts: args.without_texts,
         wanted: &wanted,
     };
     let written = files::write(&calibration_page::page(&measured), &page).map_err(failure)?;

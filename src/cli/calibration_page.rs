@@ -1,6 +1,9 @@
 //! The report of `tandem calibrate` as a page for a browser.
 
 use super::calibration_report::Report;
+use super::command_line;
+use super::costs::{self, OfCascade};
+use super::train::report::{data_fact, model_fact};
 use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::target::Wanted;
 use crate::offline::calibration::verdict::Verdict;
@@ -9,14 +12,14 @@ use crate::offline::dataset::columns::DEFAULT_SEPARATOR;
 use crate::offline::evaluation::answer::{Answer, Known};
 use crate::offline::evaluation::classes::{classes, confusions};
 use crate::offline::evaluation::tally::{Labels, Reliability};
-use crate::offline::report::cost::Way;
 use crate::offline::report::data_card::DataCard;
 use crate::offline::report::disagreements::{self, Disagreement};
 use crate::offline::report::origin::{self, Origin};
 use crate::offline::report::page::{Page, Section};
 use crate::offline::report::quality_curve::QualityCurve;
 use crate::offline::report::words::{cut, number, percent};
-use crate::offline::report::{classes as class_by_class, confusion, cost, data_card, quality_curve, reliability};
+use crate::offline::report::{classes as class_by_class, confusion, data_card, quality_curve, reliability};
+use crate::offline::timing::Timing;
 
 /// How many columns the text of an example may take.
 const EXAMPLE_COLUMNS: usize = 60;
@@ -32,8 +35,12 @@ pub struct Measured<'a> {
     pub answers: Vec<Said>,
     /// The fast and the deep model.
     pub models: [&'a VerifiedModel; 2],
+    /// What answers of both cost.
+    pub timings: [Option<Timing>; 2],
     /// The folder of the models, for the command that serves them.
     pub repository: String,
+    /// Whether the page may show none of the texts.
+    pub without_texts: bool,
     /// What the threshold was chosen by.
     pub wanted: &'a Wanted,
 }
@@ -81,7 +88,7 @@ pub fn page(measured: &Measured<'_>) -> Page {
     }
     sections.extend([
         reliability::section("the cascade at the chosen point", &rates),
-        costs(report),
+        costs(report, measured.timings.each_ref().map(Option::as_ref)),
         disagreements::section(disagreeing(measured)),
         data_card::section(card),
         next(measured),
@@ -119,20 +126,16 @@ fn summary(measured: &Measured<'_>) -> Vec<String> {
         .collect()
 }
 
-fn costs(report: &Report<'_>) -> Section {
+/// What both models and the chosen point cost.
+pub fn costs(report: &Report<'_>, timings: [Option<&Timing>; 2]) -> Section {
     let [fast, deep] = report.micros_a_text.map(|micros| micros.value / 1e6);
-    let way = |name: &str, core_seconds: f64, chosen: bool| Way {
-        name: name.to_owned(),
-        core_seconds,
-        chosen,
-        ..Way::default()
-    };
-    let ways = [
-        way("fast alone", fast, false),
-        way("chosen", report.calibrated.chosen.cost.value * deep, true),
-        way("deep alone", deep, false),
-    ];
-    cost::section("one core of this machine, the models alone, without a server", &ways)
+    let chosen = &report.calibrated.chosen;
+    costs::of_cascade(&OfCascade {
+        fast: timings[0],
+        deep: timings[1],
+        core_seconds: [fast, chosen.cost.value * deep, deep],
+        escalated: chosen.escalated,
+    })
 }
 
 fn disagreeing(measured: &Measured<'_>) -> Vec<Disagreement> {
@@ -150,7 +153,7 @@ fn disagreeing(measured: &Measured<'_>) -> Vec<Disagreement> {
     };
     let told = |(at, truth, verdict): &Said| Disagreement {
         line: measured.dataset.examples[*at].line,
-        text: measured.dataset.text(*at).into_owned(),
+        text: (!measured.without_texts).then(|| measured.dataset.text(*at).into_owned()),
         labelled: names(truth),
         said: names(&verdict.given),
         confidence: verdict.confidence,
@@ -160,9 +163,10 @@ fn disagreeing(measured: &Measured<'_>) -> Vec<Disagreement> {
 
 fn next(measured: &Measured<'_>) -> Section {
     let words = |words: &[&str]| origin::command(words.iter().map(|word| (*word).to_owned()));
-    let text = measured.answers.first().map(|(at, ..)| measured.dataset.text(*at));
+    let first = measured.answers.first().filter(|_| !measured.without_texts);
+    let text = first.map_or("a text".into(), |(at, ..)| measured.dataset.text(*at));
     let request = serde_json::json!({
-        "texts": [cut(&text.unwrap_or_default(), EXAMPLE_COLUMNS)],
+        "texts": [cut(&text, EXAMPLE_COLUMNS)],
         "task": measured.report.task,
         "route": "ROUTE_CASCADE",
     });
@@ -197,10 +201,6 @@ fn next(measured: &Measured<'_>) -> Section {
 
 fn made(measured: &Measured<'_>) -> Section {
     let report = measured.report;
-    let model = |model: &&VerifiedModel| {
-        let name = format!("{}@{}", model.manifest.name, model.manifest.version);
-        (name, model.fingerprint.clone())
-    };
     let [fast, deep] = report.temperatures.map(|temperature| number(temperature, 4));
     let facts = [
         ("temperatures".to_owned(), format!("fast {fast}, deep {deep}")),
@@ -217,9 +217,11 @@ fn made(measured: &Measured<'_>) -> Section {
             },
         ),
     ];
+    let models = measured.models.into_iter().map(model_fact);
+    let data = data_fact(&measured.dataset.facts);
     origin::section(&Origin {
-        command: origin::command(std::env::args()),
+        command: command_line::told(),
         seed: Some(report.seed),
-        facts: measured.models.iter().map(model).chain(facts).collect(),
+        facts: models.chain(data).chain(facts).collect(),
     })
 }

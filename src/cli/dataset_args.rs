@@ -94,6 +94,43 @@ impl DatasetArgs {
         })
     }
 
+    /// How the file is read, as flags for another command on a file like it.
+    pub fn arguments(&self) -> Vec<String> {
+        let mut words = self.reading.arguments();
+        let mut named = |flag: &str, value: &str| words.push(format!("--{flag}={value}"));
+        let columns = [
+            ("label-column", &self.label_column),
+            ("probabilities-column", &self.probabilities_column),
+            ("weight-column", &self.weight_column),
+        ];
+        for (flag, value) in columns {
+            if let Some(value) = value {
+                named(flag, value);
+            }
+        }
+        for (label, column) in &self.soft_column {
+            named("soft-column", &format!("{label}={column}"));
+        }
+        for (value, label) in &self.map {
+            named("map", &format!("{value}={label}"));
+        }
+        if self.multi_label && self.label_separator != DEFAULT_SEPARATOR {
+            named("label-separator", &self.label_separator);
+        }
+        let switches = [
+            ("--trim", self.trim),
+            ("--skip-unlabelled", self.skip_unlabelled),
+            ("--multi-label", self.multi_label),
+        ];
+        words.extend(
+            switches
+                .into_iter()
+                .filter(|(_, on)| *on)
+                .map(|(flag, _)| flag.to_owned()),
+        );
+        words
+    }
+
     /// What values of the label column mean.
     pub fn map(&self) -> BTreeMap<String, String> {
         self.map.iter().cloned().collect()

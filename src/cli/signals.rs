@@ -152,6 +152,8 @@ impl Signals {
 
 impl Arriving {
     fn open() -> std::io::Result<Self> {
+        // A file that may grow no further (`ulimit -f`) is an error of the write then, and not the end of the process.
+        drop(signal(SignalKind::from_raw(libc::SIGXFSZ))?);
         Ok(Self {
             terminate: Heard::open(SignalKind::terminate())?,
             interrupt: Heard::open(SignalKind::interrupt())?,

@@ -72,7 +72,17 @@ fn a_cascade_without_a_label_is_certified_and_served() {
     );
     assert!(told.contains("serve it:  tandem serve --models"), "{told}");
     assert!(!place.models().join("sentiment-fast/.1.deep-answers").exists());
-    assert!(place.models().join("sentiment-fast/1.report.html").is_file());
+    let page = fs::read_to_string(place.models().join("sentiment-fast/1.report.html")).expect("the report");
+    for part in [
+        "cores for a million texts an hour",
+        "fingerprint of sentiment-fast@1",
+        "fingerprint of sentiment-deep@1",
+        "SHA-256 of texts.txt",
+        "tandem evaluate LABELLED.tsv --route cascade --route deep --models",
+        "tandem calibrate LABELLED.tsv",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
     let file = fs::read_to_string(place.models().join("sentiment.cascade.toml")).expect("the cascade");
     assert!(
         file.contains("[[certificates]]") && file.contains("against_deep = true"),

@@ -25,6 +25,7 @@ mod pipes;
 mod predict;
 mod reload;
 mod remedies;
+mod reports;
 mod scoreboard;
 mod security;
 mod shutdown;

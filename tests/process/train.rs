@@ -218,6 +218,31 @@ fn very_few_rows_make_a_model_and_are_said_to_be_few() {
 }
 
 #[test]
+fn a_held_out_file_may_have_columns_of_its_own() {
+    let place = Workplace::new();
+    let soft = rows(200).replacen("text\tlabel\n", "", 1);
+    let soft = soft
+        .replace("\tcard\n", "\t0.9\t0.1\n")
+        .replace("\tmoney\n", "\t0.2\t0.8\n");
+    let file = place.file("soft.tsv", &format!("text\tcard\tmoney\n{soft}"));
+    let held_out = place.file("held.tsv", &rows(60).replacen("text\tlabel", "question\tkind", 1));
+    let columns = ["--soft-column", "card=card", "--soft-column", "money=money"];
+    let with = ["--budget", "0s", "--held-out", &held_out];
+    let own = ["--held-out-text-column", "question", "--held-out-label-column", "kind"];
+    let refused = place.train(&file, "held", &[&columns[..], &with].concat());
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.complaint().contains("held.tsv"), "{refused:?}");
+    let told = place.train(&file, "held", &[&columns[..], &with, &own].concat());
+    assert!(told.success().contains("held out (held.tsv, 60 texts)"));
+    let manifest = fs::read_to_string(place.model("held").join("manifest.toml")).expect("a manifest");
+    for line in ["learning_rate = 0.7\n", "l2 = 0.0002\n", "dropout = 0.3\n"] {
+        assert!(manifest.contains(line), "{manifest}");
+    }
+    let alone = place.train(&file, "alone", &[&columns[..], &own[..2]].concat());
+    assert_eq!(alone.code, Some(2), "{alone:?}");
+}
+
+#[test]
 fn what_can_not_be_learnt_is_told_in_a_line() {
     let place = Workplace::new();
     let file = place.file("rows.tsv", &rows(40));

@@ -12,15 +12,18 @@ use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::cascade::{self, Calibrated, Options, Reference};
 use crate::offline::calibration::certificate::most_errors;
 use crate::offline::calibration::curve::Judged;
-use crate::offline::calibration::each::{DEEP, Each};
+use crate::offline::calibration::each::{DEEP, Each, FAST};
 use crate::offline::calibration::measure;
 use crate::offline::calibration::target::{Target, Wanted};
+use crate::offline::calibration::verdict::Verdict;
 use crate::offline::calibration::{ROUNDS, Sample};
 use crate::offline::dataset::Dataset;
 use crate::offline::distillation::split::is_trained_on;
 use crate::offline::distillation::teacher::Answers;
 use crate::offline::evaluation::findings;
+use crate::offline::evaluation::interval::Interval;
 use crate::offline::evaluation::tally::Labels;
+use crate::offline::training::held_out::top;
 use crate::offline::training::rows::Rows;
 use crate::offline::training::train::Trained;
 
@@ -54,6 +57,8 @@ pub struct ByLabels {
     pub fast: f64,
     pub cascade: f64,
     pub deep: f64,
+    /// The accuracy of the fast model minus that of the deep one.
+    pub fast_above_deep: Interval,
     /// What is certified: the least accuracy of the cascade, and how surely.
     pub at_least: f64,
     pub confidence: f64,
@@ -91,19 +96,17 @@ impl<'a> Cascade<'a> {
             deep_temperature: f64::from(subject.deep.manifest.calibration.temperature),
             each: each.as_ref(),
         };
-        let calibrated = cascade::calibrate(&samples, &options).map_err(failure)?;
+        let calibrated = cascade::calibrate(&samples, &options);
+        let calibrated = calibrated.map_err(|problem| failure(refused(&samples, each.as_ref(), problem)))?;
         let by_labels = subject
             .gold
             .map(|gold| subject.by_labels(gold, &calibrated, args))
             .transpose()
             .map_err(failure)?;
-        let mut found = subject.findings(&samples, &calibrated);
+        let mut found: Vec<String> = subject.never_given(each.as_ref()).into_iter().collect();
         found.extend(by_labels.iter().flat_map(|found| {
-            let beats = found.fast >= found.deep;
-            let sentence = beats.then(|| {
-                "by your labels the fast model is at least as good as the deep one: serve it alone".to_owned()
-            });
-            std::iter::once(found.sentence()).chain(sentence)
+            let beats = findings::fast_beats_deep(found.fast_above_deep);
+            std::iter::once(found.sentence()).chain(beats)
         }));
         let report = Report {
             task: subject.task,
@@ -159,7 +162,6 @@ impl Subject<'_> {
                 .trained
                 .link
                 .logits(&self.trained.model.columns_of(rows.row(at, &mut room)));
-            let wide = |logits: &[f32]| logits.iter().map(|&logit| f64::from(logit)).collect();
             let group = self.texts.examples[at].group;
             let mut sample = Sample::unlabelled(group, wide(&fast), wide(deep), cost.unwrap_or([None; ROUNDS]));
             if let Some(each) = each {
@@ -197,36 +199,57 @@ impl Subject<'_> {
             return Err("--labelled: none of its texts has a label and an answer of both models".to_owned());
         }
         let judged = Judged::new(samples.iter().collect(), &calibrated.fitted);
-        let right = |threshold: f32| 1.0 - judged.wrong(threshold).share();
         let chosen = calibrated.chosen.min_confidence.unwrap_or(1.0);
+        let points = judged.points(&[0.0, chosen], args.training.seed);
+        let [fast, cascade, deep] = &points[..] else {
+            return Err("--labelled: its figures are not three".to_owned());
+        };
         Ok(ByLabels {
             file: args.labelled.as_deref().map(name_of).unwrap_or_default(),
             texts: samples.len(),
-            fast: right(0.0),
-            cascade: right(chosen),
-            // No confidence is above 1: everything is escalated.
-            deep: right(f32::INFINITY),
+            fast: fast.accuracy.value,
+            cascade: cascade.accuracy.value,
+            deep: deep.accuracy.value,
+            fast_above_deep: fast.above_deep,
             at_least: 1.0 - most_errors(judged.wrong(chosen), 1.0 - args.confidence),
             confidence: args.confidence,
         })
     }
 
-    /// What is so of the cascade.
-    fn findings(&self, samples: &[Sample], calibrated: &Calibrated) -> Vec<String> {
+    /// The labels that the deep model gives to none of all texts.
+    fn never_given(&self, each: Option<&Each>) -> Option<String> {
         let labels = &self.deep.manifest.labels;
-        let mut given = vec![0; labels.len()];
-        for sample in samples {
-            for &label in sample.truth.places() {
+        let (mut given, mut answered) = (vec![0; labels.len()], 0);
+        for row in (0..self.texts.len()).filter_map(|at| self.answers.row(at)) {
+            answered += 1;
+            let said = match each {
+                Some(each) => each.given(DEEP, &wide(row)),
+                None => Labels::One(top(row) as u32),
+            };
+            for &label in said.places() {
                 given[label as usize] += 1;
             }
         }
-        let alone = calibrated.curve.first().map_or(0.0, |point| point.accuracy.value);
-        let found = [
-            findings::never_given("the deep model", labels, &given, samples.len(), None),
-            findings::of_cascade(alone, calibrated.chosen.cost.value),
-        ];
-        found.into_iter().flatten().collect()
+        findings::never_given("the deep model", labels, &given, answered, None)
     }
+}
+
+/// Why there is no cascade, and that n-grams can't learn the task, if that is so.
+fn refused(samples: &[Sample], each: Option<&Each>, problem: String) -> String {
+    let said = |sample: &Sample| match each {
+        Some(each) => each.given(FAST, &sample.fast),
+        None => Verdict::likeliest(&sample.fast).given,
+    };
+    let agree = |sample: &&Sample| said(sample) == sample.truth;
+    let share = samples.iter().filter(agree).count() as f64 / samples.len().max(1) as f64;
+    match findings::of_cascade(share, None) {
+        Some(finding) => format!("{problem}; {finding}"),
+        None => problem,
+    }
+}
+
+fn wide(logits: &[f32]) -> Vec<f64> {
+    logits.iter().map(|&logit| f64::from(logit)).collect()
 }
 
 /// A file's name without its folder.

@@ -18,6 +18,7 @@ use self::cascade::{Cascade, Subject};
 use self::progress::TeacherProgress;
 use self::report::round_lines;
 use super::exit::Exit;
+use super::out_place;
 use super::outcome::{Outcome, failure};
 use super::output::{complain, fail, outln};
 use super::signals::Signals;
@@ -29,7 +30,7 @@ use super::train::{Prepared, folder, prepare};
 use crate::model::manifest::{ProblemType, Tier};
 use crate::model::repository::{self, VerifiedModel};
 use crate::offline::calibration::target::Target;
-use crate::offline::dataset::{Dataset, DatasetColumns, Unlabelled};
+use crate::offline::dataset::{self, Dataset, DatasetColumns, Unlabelled};
 use crate::offline::distillation::student::{Goal, Round, learn, set_targets};
 use crate::offline::distillation::teacher::{self, Answers, Head};
 use crate::offline::report::files;
@@ -40,6 +41,8 @@ use crate::service::catalog::cascade_calibration::file_of;
 
 /// The fewest texts that anything can be learnt and certified from.
 const LEAST_TEXTS: usize = 200;
+/// The fewest of them that a student learns from: those that are not held out, and not among the labelled ones.
+const LEAST_LEARNT: usize = 100;
 /// The share of answers of the deep model alone that is aimed at where the target is neither agreement nor cost.
 const USUAL_AGREEMENT: f64 = 0.99;
 
@@ -89,6 +92,7 @@ fn steps(args: &DistillArgs, signals: &Signals) -> Outcome<()> {
     set_targets(&mut opened.texts, &answers, temperature, options.seed, |group| {
         groups.contains(&group)
     });
+    check_left(&opened.texts)?;
     let settings = settings(args, &opened.deep, opened.recipe, &opened.run);
     let learnt = learn(&mut opened.texts, settings, goal(args), args.rounds.into(), &progress);
     progress.finish();
@@ -126,6 +130,10 @@ fn open(args: &DistillArgs) -> Outcome<Opened> {
     let deep = deep::find(&args.deep, &place).map_err(usage)?;
     check_deep(&deep, options.task.as_deref()).map_err(usage)?;
     place.task.clone_from(&deep.manifest.task);
+    let cascade = file_of(&place.repository, &place.task);
+    if !options.dry_run && place.repository.is_dir() {
+        out_place::check(&cascade, "the calibration").map_err(usage)?;
+    }
     let labels = &deep.manifest.labels;
     target
         .check(labels)
@@ -220,6 +228,7 @@ fn finish(args: &DistillArgs, opened: &Opened, learnt: &Learnt, seconds: f64) ->
         figures: &Figures::of(trained, texts, args.training.seed),
         judged_by: "cross-validation".to_owned(),
         quality: "agreement with the deep model",
+        reading: args.dataset.arguments(),
         seconds,
         route: Some("ROUTE_CASCADE"),
     };
@@ -243,10 +252,16 @@ fn finish(args: &DistillArgs, opened: &Opened, learnt: &Learnt, seconds: f64) ->
         let told = format!("{problem} (the fast model alone is in {})", place.folder.display());
         (told, exit)
     })?;
+    told.check_whole()?;
+    opened
+        .gold
+        .as_ref()
+        .map_or(Ok(()), Dataset::check_whole)
+        .map_err(failure)?;
     cascade.print();
     let out = file_of(&place.repository, &place.task);
     cascade.report.write(&out, [&fast, deep]).map_err(failure)?;
-    let written = files::write(&report::page(&told, &cascade, rounds), &opened.report).map_err(failure)?;
+    let written = files::write(&report::page(&told, &subject, &cascade, rounds), &opened.report).map_err(failure)?;
     told.print_end(&written);
     Ok(())
 }
@@ -287,6 +302,23 @@ fn check_deep(deep: &VerifiedModel, task: Option<&str>) -> Result<(), String> {
         Some(task) if task != manifest.task => of(format!("serves the task `{}`, not `{task}`", manifest.task)),
         _ => Ok(()),
     }
+}
+
+/// Fails if too few texts are left to learn from.
+fn check_left(texts: &Dataset) -> Outcome<()> {
+    let left = texts
+        .examples
+        .iter()
+        .filter(|example| example.target != dataset::Target::Unknown)
+        .count();
+    if left >= LEAST_LEARNT {
+        return Ok(());
+    }
+    Err(failure(format!(
+        "{left} of {} texts are left to learn from, at least {LEAST_LEARNT} are needed: those that --labelled has too, those \
+         that are held out, and those that the deep model does not answer are not trained on",
+        texts.len()
+    )))
 }
 
 /// What the rounds are compared by.

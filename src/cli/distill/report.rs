@@ -1,16 +1,31 @@
 //! The report of a distillation: the cascade first, then the student.
 
-use super::cascade::Cascade;
-use crate::cli::train::report as of_training;
+use super::cascade::{Cascade, Subject};
+use crate::cli::train::report::{self as of_training, Around};
 use crate::cli::train::told::Told;
+use crate::cli::{calibration_page, command_line, costs};
 use crate::offline::distillation::student::Round;
+use crate::offline::report::origin;
 use crate::offline::report::page::{Block, Page, Section, Table};
 use crate::offline::report::quality_curve::{At, QualityCurve, section as curve_section};
 use crate::offline::report::words::percent;
 
 /// The page.
-pub fn page(told: &Told<'_>, cascade: &Cascade<'_>, rounds: &[Round]) -> Page {
-    let mut page = of_training::page(told);
+pub fn page(told: &Told<'_>, subject: &Subject<'_>, cascade: &Cascade<'_>, rounds: &[Round]) -> Page {
+    let models = [subject.fast, subject.deep];
+    let timings = models.map(|model| costs::measure(model, told.dataset));
+    let gold = subject.gold.and_then(|gold| of_training::data_fact(&gold.facts));
+    let mut page = of_training::page(
+        told,
+        Around {
+            costs: Some(calibration_page::costs(
+                &cascade.report,
+                timings.each_ref().map(Option::as_ref),
+            )),
+            origins: models.into_iter().map(of_training::model_fact).chain(gold).collect(),
+            next: next(told),
+        },
+    );
     let calibrated = &cascade.report.calibrated;
     page.title = format!("distill: a cascade for {}", told.place.task);
     let mut summary = calibrated.certified();
@@ -45,6 +60,32 @@ pub fn page(told: &Told<'_>, cascade: &Cascade<'_>, rounds: &[Round]) -> Page {
     first.append(&mut page.sections);
     page.sections = first;
     page
+}
+
+fn next(told: &Told<'_>) -> Section {
+    let place = told.place;
+    let models = place.repository.display().to_string();
+    let on_labels = |words: &[&str]| {
+        let all = [words, &["--models", &models, "--task", &place.task]].concat();
+        let all = all.into_iter().map(str::to_owned);
+        command_line::of(all.chain(told.reading.iter().cloned()).collect())
+    };
+    let routes = ["evaluate", "LABELLED.tsv", "--route", "cascade", "--route", "deep"];
+    origin::next(&[
+        (
+            "Serve both. A start finds the calibration by its name.".to_owned(),
+            told.serve(),
+        ),
+        ("Ask them, with grpcurl.".to_owned(), told.ask()),
+        (
+            "Measure the cascade by people's labels, beside the deep model alone.".to_owned(),
+            on_labels(&routes),
+        ),
+        (
+            "Calibrate it by labels, once there are some.".to_owned(),
+            on_labels(&["calibrate", "LABELLED.tsv"]),
+        ),
+    ])
 }
 
 /// What each round gave; nothing for a single one.

@@ -14,6 +14,7 @@ use crate::offline::dataset::Dataset;
 use crate::offline::evaluation::answer::{Answer, Known};
 use crate::offline::evaluation::tally::Labels;
 use crate::offline::reader::Fields;
+use crate::offline::timing::{self, OneByOne};
 
 /// The most bytes of texts in one request. A single text may have more.
 const MOST_BYTES: usize = 1 << 20;
@@ -55,6 +56,8 @@ pub struct Cost {
     pub texts: usize,
     /// How many of them the deep model was asked about by the cascade.
     pub escalated: usize,
+    /// The time of all cores in this process.
+    pub core_time: Duration,
 }
 
 /// Asks all contenders about the first `count` texts. Labels are places in `labels`.
@@ -85,7 +88,7 @@ pub async fn ask(
         next += batch.len();
         let mut said = Vec::with_capacity(contenders.len());
         for (contender, cost) in contenders.iter_mut().zip(&mut found.costs) {
-            let started = Instant::now();
+            let (started, of_cores) = (Instant::now(), process_time());
             let Contender {
                 question,
                 backend,
@@ -94,6 +97,7 @@ pub async fn ask(
             } = contender;
             let outcomes = question.ask(backend, &batch, models).await?;
             cost.time += started.elapsed();
+            cost.core_time += process_time().saturating_sub(of_cores);
             cost.texts += outcomes.len();
             said.push(outcomes);
         }
@@ -130,6 +134,39 @@ pub async fn ask(
     }
     progress.finish_and_clear();
     Ok(found)
+}
+
+/// Asks each contender for a few texts one by one, and measures what each takes.
+pub async fn one_by_one(contenders: &mut [Contender], dataset: &Dataset) -> Outcome<Vec<OneByOne>> {
+    let mut all = Vec::with_capacity(contenders.len());
+    for Contender {
+        question,
+        backend,
+        models,
+        ..
+    } in contenders
+    {
+        let mut times = OneByOne::default();
+        for at in timing::sample(dataset.len()) {
+            if !times.goes_on() {
+                break;
+            }
+            let text = batch(dataset, at, 1);
+            let started = Instant::now();
+            let outcomes = question.ask(backend, &text, models).await?;
+            if outcomes.iter().all(Result::is_ok) {
+                times.add(started.elapsed());
+            }
+        }
+        all.push(times);
+    }
+    Ok(all)
+}
+
+/// The time of all cores in this process so far.
+fn process_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// The texts from `first` on that fit one request.

@@ -38,7 +38,10 @@ pub struct EvaluateArgs {
     /// Tell also how many texts are covered by the surest answers of which this share is right; may be repeated
     #[arg(long, value_name = "SHARE", value_parser = precision)]
     pub precision: Vec<f64>,
-    /// Only look at the texts: columns, labels, duplicates, classes, time
+    /// Write none of the texts into files
+    #[arg(long, help_heading = "Output")]
+    pub without_texts: bool,
+    /// Only look at the texts: columns, labels, duplicates, classes; no model is loaded
     #[arg(long)]
     pub dry_run: bool,
     /// What the intervals are drawn with

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
 use super::args::EvaluateArgs;
 use crate::api::pb;
 use crate::cli::check;
+use crate::cli::costs::cores;
 use crate::cli::exit::Exit;
 use crate::cli::outcome::{Outcome, failure};
 use crate::cli::predict::backend::{Backend, local};
@@ -17,13 +19,20 @@ use crate::config::Settings;
 use crate::config::settings::RouteSetting;
 use crate::model::Tier;
 use crate::model::model_name::ModelName;
-use crate::model::repository;
+use crate::model::repository::{self, VerifiedModel};
+use crate::offline::dataset::Dataset;
 use crate::offline::evaluation::findings::Kind;
 use crate::offline::reader::Fields;
 use crate::service::Service;
+use crate::service::lifecycle::start::open_catalog;
 
 /// The most contenders.
 const MOST: usize = 2;
+/// What a text takes, for a guess: in a fast model; in a deep one on one core, a byte of its file and a token.
+const FAST_SECONDS: f64 = 50e-6;
+const DEEP_SECONDS: f64 = 8e-12;
+/// About how many tokens a character is, between English and Korean.
+const TOKENS_A_CHARACTER: f64 = 0.4;
 
 /// One of those that are evaluated.
 pub struct Contender {
@@ -41,17 +50,9 @@ pub struct Contender {
 
 /// Opens everything that is to be evaluated. Models in this process are loaded.
 pub async fn open(args: &EvaluateArgs, settings: &Settings) -> Outcome<Vec<Contender>> {
-    let count = args.route.len() + args.model.len();
-    if count > MOST {
-        return Err((
-            format!("{count} routes and models are named; at most {MOST} stand side by side"),
-            Exit::Usage,
-        ));
-    }
     let mut contenders = Vec::new();
-    if !args.route.is_empty() || args.model.is_empty() {
-        let routes = args.route.iter().copied().map(Some);
-        let routes: Vec<Option<RouteSetting>> = if count == 0 { vec![None] } else { routes.collect() };
+    let routes = routes(args);
+    if !routes.is_empty() {
         let backend = match &args.addr {
             Some(address) => Backend::remote(address, &args.credentials, settings).await?,
             None => Backend::Local(of_routes(args, settings, &routes)?),
@@ -62,9 +63,7 @@ pub async fn open(args: &EvaluateArgs, settings: &Settings) -> Outcome<Vec<Conte
                 route,
                 ..Question::default()
             };
-            let name = route.and_then(|route| route.to_possible_value());
-            let name = name.map_or_else(|| "usual route".to_owned(), |name| name.get_name().to_owned());
-            contenders.push(Contender::new(name, route, question, backend.clone()).await?);
+            contenders.push(Contender::new(name_of(route), route, question, backend.clone()).await?);
         }
     }
     for model in &args.model {
@@ -98,22 +97,115 @@ pub async fn open(args: &EvaluateArgs, settings: &Settings) -> Outcome<Vec<Conte
     Ok(contenders)
 }
 
+/// The routes to evaluate: the task's usual one if nothing is named.
+fn routes(args: &EvaluateArgs) -> Vec<Option<RouteSetting>> {
+    if args.route.is_empty() && args.model.is_empty() {
+        return vec![None];
+    }
+    args.route.iter().copied().map(Some).collect()
+}
+
+fn name_of(route: Option<RouteSetting>) -> String {
+    let name = route.and_then(|route| route.to_possible_value());
+    name.map_or_else(|| "usual route".to_owned(), |name| name.get_name().to_owned())
+}
+
+/// Fails if more contenders are named than stand side by side.
+pub fn check_count(args: &EvaluateArgs) -> Outcome<()> {
+    let count = args.route.len() + args.model.len();
+    if count > MOST {
+        return Err((
+            format!("{count} routes and models are named; at most {MOST} stand side by side"),
+            Exit::Usage,
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a route of a task asks models of this tier.
+fn needs(route: Option<RouteSetting>, tier: Tier) -> bool {
+    match route {
+        Some(RouteSetting::Fast) => tier == Tier::Fast,
+        Some(RouteSetting::Deep) => tier == Tier::Deep,
+        Some(RouteSetting::Cascade) | None => true,
+    }
+}
+
 /// The models of the task that the routes need.
 fn of_routes(args: &EvaluateArgs, settings: &Settings, routes: &[Option<RouteSetting>]) -> Outcome<Service> {
-    let needs = |tier: Tier| {
-        routes.iter().any(|route| match route {
-            Some(RouteSetting::Fast) => tier == Tier::Fast,
-            Some(RouteSetting::Deep) => tier == Tier::Deep,
-            Some(RouteSetting::Cascade) | None => true,
-        })
-    };
     local(settings, |catalog, version| {
         let of_task = catalog.task(&args.task).is_none_or(|task| {
             let mut models = task.models();
             models.any(|model| Arc::ptr_eq(model, version))
         });
-        of_task && needs(version.verified.manifest.tier)
+        let tier = version.verified.manifest.tier;
+        of_task && routes.iter().any(|&route| needs(route, tier))
     })
+}
+
+/// What is known of a contender before its models are loaded.
+pub struct Looked {
+    pub name: String,
+    /// Its labels, in the order of its model's outputs.
+    pub labels: Vec<String>,
+    /// Its models.
+    pub models: Vec<VerifiedModel>,
+}
+
+/// Looks at everything that is to be evaluated in this process. Files are read, and nothing is loaded.
+pub fn look(args: &EvaluateArgs, settings: &Settings) -> Outcome<Vec<Looked>> {
+    let usage = |problem: String| (problem, Exit::Usage);
+    let opened = |settings: &Settings| open_catalog(settings).map_err(|error| usage(error.to_string()));
+    let mut found = Vec::new();
+    let routes = routes(args);
+    if !routes.is_empty() {
+        let catalog = opened(settings)?.catalog;
+        let Some(task) = catalog.task(&args.task) else {
+            let known = catalog.task_names().collect::<Vec<_>>().join(", ");
+            return Err(usage(format!("--task: name one of the tasks: {known}")));
+        };
+        for route in routes {
+            let models = task.models().map(|model| model.verified.clone());
+            let models = models.filter(|model| needs(route, model.manifest.tier)).collect();
+            found.push(Looked::new(name_of(route), models)?);
+        }
+    }
+    for model in &args.model {
+        let catalog = opened(&alone(&folder_of(model, &settings.models)?, settings))?.catalog;
+        let models = catalog.versions().map(|model| model.verified.clone()).collect();
+        found.push(Looked::new(model.clone(), models)?);
+    }
+    Ok(found)
+}
+
+impl Looked {
+    /// The order of the labels is that of the deep model, where there are two.
+    fn new(name: String, models: Vec<VerifiedModel>) -> Outcome<Self> {
+        let first = models.iter().max_by_key(|model| model.manifest.tier == Tier::Deep);
+        let Some(first) = first else {
+            return Err((format!("--route {name}: the task has no model for it"), Exit::Usage));
+        };
+        Ok(Self {
+            labels: first.manifest.labels.clone(),
+            name,
+            models,
+        })
+    }
+}
+
+/// About how long a contender takes for the texts, by the size of its models. Nothing was loaded yet, so it is a guess.
+pub fn guess(looked: &Looked, dataset: &Dataset) -> Duration {
+    let tokens = f64::from(dataset.facts.lengths.median) * TOKENS_A_CHARACTER;
+    let of_model = |model: &VerifiedModel| match model.manifest.tier {
+        Tier::Fast => FAST_SECONDS,
+        Tier::Deep => {
+            let bytes = std::fs::metadata(model.folder.join(&model.manifest.onnx.file)).map_or(0, |about| about.len());
+            let tokens = tokens.min(model.manifest.max_token_count() as f64);
+            bytes as f64 * tokens * DEEP_SECONDS / cores() as f64
+        }
+    };
+    let of_text: f64 = looked.models.iter().map(of_model).sum();
+    Duration::try_from_secs_f64(of_text * dataset.len() as f64).unwrap_or(Duration::MAX)
 }
 
 /// The folder of a model that is named by its folder, or by its name in the repository: in the newest version, unless
@@ -136,19 +228,23 @@ fn folder_of(model: &str, repository: &Path) -> Outcome<PathBuf> {
     }
 }
 
-/// A service of the model in this folder alone, and the name under which it answers.
-fn of_folder(folder: &Path, settings: &Settings) -> Outcome<(String, Backend)> {
+/// The settings of a server with the model in this folder alone.
+fn alone(folder: &Path, settings: &Settings) -> Settings {
     let tier = repository::manifest_in(folder).map_or(Tier::Deep, |manifest| manifest.tier);
     let only = |wanted: Tier| (tier == wanted).then(|| folder.to_owned());
-    let alone = Settings {
+    Settings {
         fast: only(Tier::Fast),
         deep: only(Tier::Deep),
         // They may be about models that are not there.
         tasks: BTreeMap::new(),
         default_task: None,
         ..settings.clone()
-    };
-    let service = local(&alone, |_, _| true)?;
+    }
+}
+
+/// A service of the model in this folder alone, and the name under which it answers.
+fn of_folder(folder: &Path, settings: &Settings) -> Outcome<(String, Backend)> {
+    let service = local(&alone(folder, settings), |_, _| true)?;
     let catalog = service.catalog();
     let version = catalog
         .versions()

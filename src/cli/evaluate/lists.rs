@@ -15,6 +15,8 @@ pub struct Lists<'a> {
     pub answered: &'a Answered,
     /// What stands between labels where a text has several.
     pub separator: &'a str,
+    /// Whether no text may be shown.
+    pub without_texts: bool,
 }
 
 impl Lists<'_> {
@@ -25,10 +27,7 @@ impl Lists<'_> {
         };
         let of = |told: &Told<'_>| [told.name.to_owned(), format!("{} confidence", told.name)];
         let told: Vec<String> = summary.contenders.iter().flat_map(of).collect();
-        let header: Vec<&str> = ["line", "text", "truth"]
-            .into_iter()
-            .chain(told.iter().map(String::as_str))
-            .collect();
+        let header: Vec<&str> = self.head("truth").chain(told.iter().map(String::as_str)).collect();
         let rows = contest::differing(first, second, most).into_iter().map(|at| {
             let mut row = self.row(at);
             row.extend(self.cells(&first[at]));
@@ -40,14 +39,8 @@ impl Lists<'_> {
 
     /// The texts whose label the last contender holds least likely, the least likely first.
     pub fn doubts(&self, most: usize) -> String {
-        let header = [
-            "line",
-            "text",
-            "label",
-            "answer",
-            "confidence",
-            "probability of the label",
-        ];
+        let more = ["answer", "confidence", "probability of the label"];
+        let header: Vec<&str> = self.head("label").chain(more).collect();
         let answers = self.answered.answers.last().map_or(&[][..], Vec::as_slice);
         let rows = contest::doubted(&self.answered.texts, answers, most)
             .into_iter()
@@ -60,14 +53,23 @@ impl Lists<'_> {
         csv(&header, rows)
     }
 
+    /// The names of the columns of [`Self::row`].
+    fn head<'n>(&self, truth: &'n str) -> impl Iterator<Item = &'n str> + use<'n> {
+        let text = (!self.without_texts).then_some("text");
+        std::iter::once("line").chain(text).chain([truth])
+    }
+
     /// Line, text and truth of one of the texts.
     fn row(&self, at: usize) -> Vec<String> {
         let place = self.answered.places[at];
-        vec![
-            self.dataset.examples[place].line.to_string(),
-            self.dataset.text(place).into_owned(),
-            self.names(&self.answered.texts[at].truth),
-        ]
+        let line = self.dataset.examples[place].line.to_string();
+        let truth = self.names(&self.answered.texts[at].truth);
+        std::iter::once(line).chain(self.text(place)).chain([truth]).collect()
+    }
+
+    /// A text of the dataset, if it may be shown.
+    pub fn text(&self, place: usize) -> Option<String> {
+        (!self.without_texts).then(|| self.dataset.text(place).into_owned())
     }
 
     fn cells(&self, answer: &Answer) -> [String; 2] {

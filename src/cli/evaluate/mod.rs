@@ -4,6 +4,7 @@ mod answering;
 pub mod args;
 mod contender;
 mod lists;
+mod next;
 mod print;
 mod report;
 mod summary;
@@ -14,6 +15,7 @@ use answering::{Answered, Setting};
 use args::EvaluateArgs;
 use contender::Contender;
 use lists::Lists;
+use report::Beside;
 use summary::Summary;
 
 use super::exit::Exit;
@@ -22,9 +24,10 @@ use super::outcome::{Outcome, failure};
 use super::output::{self, complain, fail};
 use crate::config::Settings;
 use crate::offline::dataset::preflight::{self, Preflight, Work};
+use crate::offline::dataset::{Dataset, DatasetColumns};
 use crate::offline::evaluation::contest::{self, Contest, Measured};
 use crate::offline::evaluation::quality::Floor;
-use crate::offline::report::{files, origin};
+use crate::offline::report::files;
 
 /// The shares of right answers whose coverage is told.
 const PRECISIONS: [f64; 3] = [0.95, 0.98, 0.99];
@@ -61,44 +64,18 @@ pub fn run(args: &EvaluateArgs) -> Exit {
 
 async fn evaluate(args: &EvaluateArgs, settings: &Settings) -> Outcome<Exit> {
     check_places(args)?;
-    let mut contenders = contender::open(args, settings).await?;
-    let labels = labels(&contenders);
-    args.min
-        .iter()
-        .try_for_each(|floor| floor.quality.check(&labels))
-        .map_err(usage)?;
-    let columns = args.labelled.columns();
-    let dataset = args.labelled.read(&args.file, &columns, Some(&labels)).map_err(usage)?;
-    let setting = Setting {
-        multi_label: args.labelled.multi_label,
-        by_server: args.addr.is_some(),
-        texts_a_request: settings.max_texts,
-        seed: args.seed,
-    };
-    let mut work = Work::default();
-    if args.dry_run {
-        let part = answering::ask(&mut contenders, &dataset, &labels, setting, TIMED).await?;
-        let took = part.costs.iter().map(|cost| cost.time).sum();
-        let all = dataset.len() as u64;
-        work.estimate = Some(preflight::estimate(took, all.min(TIMED as u64), all));
-    }
-    tell_before(args, &preflight::look(&dataset, &columns, &work).map_err(usage)?);
-    if args.dry_run {
+    contender::check_count(args)?;
+    let Some((mut contenders, labels, dataset)) = before(args, settings).await? else {
         return Ok(Exit::Success);
-    }
+    };
+    let setting = setting(args, settings);
     let answered = answering::ask(&mut contenders, &dataset, &labels, setting, dataset.len()).await?;
-    if answered.unanswered > 0 {
-        let all = answered.unanswered + answered.texts.len();
-        let first = &answered.first_problem;
-        let told = format!(
-            "{} of {all} texts are left out: they have no answer; the first, {first}",
-            answered.unanswered
-        );
-        if answered.texts.is_empty() {
-            return Err(failure(told));
-        }
-        complain(&format!("warning: {told}"));
-    }
+    tell_unanswered(&answered)?;
+    let one_by_one = match &args.report {
+        Some(_) => answering::one_by_one(&mut contenders, &dataset).await?,
+        None => Vec::new(),
+    };
+    dataset.check_whole().map_err(failure)?;
     let mut precisions = PRECISIONS.to_vec();
     precisions.extend(&args.precision);
     precisions.sort_by(f64::total_cmp);
@@ -111,38 +88,107 @@ async fn evaluate(args: &EvaluateArgs, settings: &Settings) -> Outcome<Exit> {
     };
     let contest = contest::hold(&answered.texts, &contenders_answers, &measured);
     let summary = Summary::new(&contenders, &answered, &contest, &labels, &dataset.facts, setting);
-    tell(args, &summary)?;
     let lists = Lists {
         dataset: &dataset,
         labels: &labels,
         answered: &answered,
         separator: &args.labelled.label_separator,
+        without_texts: args.without_texts,
     };
+    let beside = Beside {
+        most: args.most.unwrap_or(MOST_DOUBTS),
+        one_by_one,
+        next: next::steps(args, settings, &summary),
+    };
+    tell(args, &summary)?;
     write_lists(args, &lists, &summary)?;
     if let Some(path) = &args.report {
-        let command = origin::command(command_line());
-        let page = report::page(&summary, &contest, &lists, command, args.most.unwrap_or(MOST_DOUBTS));
-        files::write(&page, path).map_err(failure)?;
+        files::write(&report::page(&summary, &contest, &lists, &beside), path).map_err(failure)?;
     }
     Ok(held_to(&args.min, &contest, &answered, &labels, &contenders))
 }
 
-/// All labels of the contenders: those of the first, in its order, then what the second has besides.
-fn labels(contenders: &[Contender]) -> Vec<String> {
-    let mut labels: Vec<String> = Vec::new();
-    for contender in contenders {
-        let more: Vec<&String> = contender
-            .labels
-            .iter()
-            .filter(|label| !labels.contains(label))
-            .collect();
-        if !labels.is_empty() && (!more.is_empty() || contender.labels.len() < labels.len()) {
-            complain(&format!(
-                "warning: {} and {} have different labels",
-                contenders[0].name, contender.name
-            ));
+/// Everything that is to be evaluated, all labels, and the texts.
+type Before = (Vec<Contender>, Vec<String>, Dataset);
+
+/// Reads the texts and says what they are like; only then loads the models. `None` for a dry run.
+async fn before(args: &EvaluateArgs, settings: &Settings) -> Outcome<Option<Before>> {
+    if args.addr.is_some() {
+        let mut contenders = contender::open(args, settings).await?;
+        let labels = labels(contenders.iter().map(|one| (&*one.name, &*one.labels)));
+        let (dataset, columns) = read(args, &labels)?;
+        let mut work = Work::default();
+        if args.dry_run {
+            let part = answering::ask(&mut contenders, &dataset, &labels, setting(args, settings), TIMED).await?;
+            let took = part.costs.iter().map(|cost| cost.time).sum();
+            let all = dataset.len() as u64;
+            work.estimate = Some(preflight::estimate(took, all.min(TIMED as u64), all));
         }
-        let more: Vec<String> = more.into_iter().cloned().collect();
+        tell_before(args, &preflight::look(&dataset, &columns, &work).map_err(usage)?);
+        return Ok((!args.dry_run).then_some((contenders, labels, dataset)));
+    }
+    let looked = contender::look(args, settings)?;
+    let labels = labels(looked.iter().map(|one| (&*one.name, &*one.labels)));
+    let (dataset, columns) = read(args, &labels)?;
+    let work = Work {
+        estimate: Some(looked.iter().map(|one| contender::guess(one, &dataset)).sum()),
+        ..Work::default()
+    };
+    tell_before(args, &preflight::look(&dataset, &columns, &work).map_err(usage)?);
+    if args.dry_run {
+        return Ok(None);
+    }
+    Ok(Some((contender::open(args, settings).await?, labels, dataset)))
+}
+
+fn read(args: &EvaluateArgs, labels: &[String]) -> Outcome<(Dataset, DatasetColumns)> {
+    args.min
+        .iter()
+        .try_for_each(|floor| floor.quality.check(labels))
+        .map_err(usage)?;
+    let columns = args.labelled.columns();
+    let dataset = args.labelled.read(&args.file, &columns, Some(labels)).map_err(usage)?;
+    Ok((dataset, columns))
+}
+
+fn setting(args: &EvaluateArgs, settings: &Settings) -> Setting {
+    Setting {
+        multi_label: args.labelled.multi_label,
+        by_server: args.addr.is_some(),
+        texts_a_request: settings.max_texts,
+        seed: args.seed,
+    }
+}
+
+fn tell_unanswered(answered: &Answered) -> Outcome<()> {
+    if answered.unanswered == 0 {
+        return Ok(());
+    }
+    let all = answered.unanswered + answered.texts.len();
+    let first = &answered.first_problem;
+    let told = format!(
+        "{} of {all} texts are left out: they have no answer; the first, {first}",
+        answered.unanswered
+    );
+    if answered.texts.is_empty() {
+        return Err(failure(told));
+    }
+    complain(&format!("warning: {told}"));
+    Ok(())
+}
+
+/// All labels of the contenders: those of the first, in its order, then what the second has besides.
+fn labels<'a>(contenders: impl Iterator<Item = (&'a str, &'a [String])>) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::new();
+    let mut first = "";
+    for (name, of_contender) in contenders {
+        let more = of_contender.iter().filter(|label| !labels.contains(label));
+        let more: Vec<String> = more.cloned().collect();
+        if labels.is_empty() {
+            first = name;
+        } else if !more.is_empty() || of_contender.len() < labels.len() {
+            complain(&format!("warning: {first} and {name} have different labels"));
+        }
         labels.extend(more);
     }
     labels
@@ -213,21 +259,6 @@ fn write_lists(args: &EvaluateArgs, lists: &Lists<'_>, summary: &Summary<'_>) ->
         write(path, &lists.doubts(most))?;
     }
     Ok(())
-}
-
-/// The words of the command line, without the token, which is a secret.
-fn command_line() -> impl Iterator<Item = String> {
-    let words: Vec<String> = std::env::args_os()
-        .skip(1)
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
-    let shown = (0..words.len()).map(|at| match words[at].split_once('=') {
-        Some(("--token", _)) => "--token=…".to_owned(),
-        _ if at > 0 && words[at - 1] == "--token" => "…".to_owned(),
-        _ => words[at].clone(),
-    });
-    let shown: Vec<String> = shown.collect();
-    std::iter::once("tandem".to_owned()).chain(shown)
 }
 
 fn write(path: &Path, content: &str) -> Outcome<()> {

@@ -2,17 +2,32 @@
 
 use super::lists::Lists;
 use super::summary::{Summary, Told};
+use crate::cli::command_line;
+use crate::cli::costs::cores;
+use crate::cli::train::report::data_fact;
 use crate::offline::evaluation::contest::{self, Contest};
 use crate::offline::evaluation::interval::Interval;
+use crate::offline::report::cost::Way;
 use crate::offline::report::disagreements::{self, Disagreement};
 use crate::offline::report::page::{Block, Page, Section, Table};
-use crate::offline::report::words::{count, number, percent, points};
-use crate::offline::report::{classes, confusion, data_card, origin, reliability};
+use crate::offline::report::words::{count, counted, number, percent, points};
+use crate::offline::report::{classes, confusion, cost, data_card, origin, reliability};
+use crate::offline::timing::OneByOne;
 
-/// The page. `command` is what was run; `most` bounds the list of probably wrong labels.
-pub fn page(summary: &Summary<'_>, contest: &Contest, lists: &Lists<'_>, command: String, most: usize) -> Page {
+/// What the page tells besides what was found.
+pub struct Beside {
+    /// Bounds the list of probably wrong labels.
+    pub most: usize,
+    /// The times of single texts, by contender.
+    pub one_by_one: Vec<OneByOne>,
+    /// What to do next: reasons, each with its command.
+    pub next: Vec<(String, String)>,
+}
+
+/// The page.
+pub fn page(summary: &Summary<'_>, contest: &Contest, lists: &Lists<'_>, beside: &Beside) -> Page {
     let names: Vec<&str> = summary.contenders.iter().map(|told| told.name).collect();
-    let mut sections = vec![figures(summary), coverage(summary)];
+    let mut sections = vec![figures(summary), coverage(summary), costs(summary, &beside.one_by_one)];
     for (told, evaluation) in summary.contenders.iter().zip(&contest.evaluations) {
         let of = |mut section: Section| {
             if names.len() > 1 {
@@ -28,7 +43,7 @@ pub fn page(summary: &Summary<'_>, contest: &Contest, lists: &Lists<'_>, command
         sections.push(of(reliability::section(told.name, &evaluation.tally.reliability)));
     }
     if let Some(answers) = lists.answered.answers.last() {
-        let doubted = contest::doubted(&lists.answered.texts, answers, most);
+        let doubted = contest::doubted(&lists.answered.texts, answers, beside.most);
         sections.push(disagreements::section(
             doubted.into_iter().map(|at| disagreement(lists, at)).collect(),
         ));
@@ -39,20 +54,56 @@ pub fn page(summary: &Summary<'_>, contest: &Contest, lists: &Lists<'_>, command
         parts: &[],
         notes: &lists.dataset.notes,
     }));
-    let models = summary
-        .contenders
-        .iter()
-        .flat_map(|told| told.models.iter().map(|model| (told.name.to_owned(), model.clone())));
+    sections.push(origin::next(&beside.next));
     sections.push(origin::section(&origin::Origin {
-        command,
+        command: command_line::told(),
         seed: Some(summary.seed),
-        facts: models.collect(),
+        facts: facts(summary),
     }));
     Page {
         title: format!("evaluate: {} on {}", names.join(" and "), summary.data.file),
         summary: summary.findings.clone(),
         sections,
     }
+}
+
+/// The models that took part, and the file, with their fingerprints.
+fn facts(summary: &Summary<'_>) -> Vec<(String, String)> {
+    let of = |told: &Told<'_>| -> Vec<(String, String)> {
+        let pairs = told.models.iter().zip(&told.fingerprints);
+        pairs
+            .map(|(model, sum)| (format!("fingerprint of {model}"), sum.clone()))
+            .collect()
+    };
+    let mut facts: Vec<(String, String)> = Vec::new();
+    for fact in summary.contenders.iter().flat_map(of).chain(data_fact(summary.data)) {
+        if !facts.contains(&fact) {
+            facts.push(fact);
+        }
+    }
+    facts
+}
+
+/// What the answers cost.
+fn costs(summary: &Summary<'_>, one_by_one: &[OneByOne]) -> Section {
+    let way = |(told, times): (&Told<'_>, &OneByOne)| Way {
+        name: told.name.to_owned(),
+        core_seconds: told.core_micros_a_text.map(|micros| micros / 1e6),
+        texts_a_second: Some(told.texts_per_second),
+        p99: times.p99(),
+        chosen: false,
+    };
+    let ways: Vec<Way> = summary.contenders.iter().zip(one_by_one).map(way).collect();
+    let machine = if summary.by_server {
+        "a server, the way there and back included".to_owned()
+    } else {
+        format!("this machine with its {}", counted(cores() as u64, "core"))
+    };
+    let requests = format!(
+        "{machine}, by requests of up to {}, one after the other; p99 by requests of one text",
+        counted(summary.texts_a_request as u64, "text")
+    );
+    cost::section(&requests, &ways)
 }
 
 fn figures(summary: &Summary<'_>) -> Section {
@@ -101,8 +152,6 @@ fn figures(summary: &Summary<'_>) -> Section {
         let escalated = |told: &Told<'_>| told.escalated.map_or(String::new(), |share| percent(share, 1));
         row("escalated", &escalated, None);
     }
-    row("texts a second", &|told| count(told.texts_per_second as u64), None);
-    row("µs a text", &|told| count(told.micros_a_text.round() as u64), None);
     let section = Section::new("How good it is").with(Block::Table(table));
     match difference {
         None => section,
@@ -144,7 +193,7 @@ fn disagreement(lists: &Lists<'_>, at: usize) -> Disagreement {
     let answer = lists.answered.answers.last().map(|answers| &answers[at]);
     Disagreement {
         line: lists.dataset.examples[place].line,
-        text: lists.dataset.text(place).into_owned(),
+        text: lists.text(place),
         labelled: lists.names(&lists.answered.texts[at].truth),
         said: answer.map_or(String::new(), |answer| lists.names(&answer.given)),
         confidence: answer.map_or(0.0, |answer| answer.confidence),

@@ -44,6 +44,8 @@ pub struct Told<'a> {
     pub name: &'a str,
     /// The models that took part, as NAME@VERSION.
     pub models: Vec<String>,
+    /// The fingerprints of these.
+    pub fingerprints: Vec<String>,
     /// The share of right answers; for multi-label, of exact ones.
     pub accuracy: Interval,
     pub macro_f1: Interval,
@@ -54,6 +56,8 @@ pub struct Told<'a> {
     pub texts_per_second: f64,
     /// The microseconds that one text took.
     pub micros_a_text: f64,
+    /// The microseconds of one core that it took; absent where a server answered.
+    pub core_micros_a_text: Option<f64>,
     /// The share of texts that the cascade put to the deep model; absent for what is no cascade.
     pub escalated: Option<f64>,
     pub classes: Vec<NamedClass<'a>>,
@@ -123,7 +127,11 @@ impl<'a> Summary<'a> {
             texts_a_request: setting.texts_a_request,
             seed: setting.seed,
             contenders: told
-                .map(|((contender, evaluation), cost)| Told::new(contender, evaluation, *cost, labels))
+                .map(|((contender, evaluation), cost)| {
+                    let mut told = Told::new(contender, evaluation, *cost, labels);
+                    told.core_micros_a_text = told.core_micros_a_text.filter(|_| !setting.by_server);
+                    told
+                })
                 .collect(),
             difference: contest.difference,
             findings,
@@ -144,6 +152,7 @@ impl<'a> Told<'a> {
             models: models
                 .map(|model| format!("{}@{}", model.name, model.version))
                 .collect(),
+            fingerprints: contender.models.iter().map(|model| model.fingerprint.clone()).collect(),
             accuracy: evaluation.accuracy,
             macro_f1: evaluation.macro_f1,
             micro_f1: evaluation.micro_f1,
@@ -151,6 +160,7 @@ impl<'a> Told<'a> {
             calibration_error: evaluation.calibration_error,
             texts_per_second: texts / seconds,
             micros_a_text: seconds * 1e6 / texts,
+            core_micros_a_text: Some(cost.core_time.as_secs_f64() * 1e6 / texts),
             escalated: is_cascade.then(|| cost.escalated as f64 / texts),
             classes: evaluation
                 .classes

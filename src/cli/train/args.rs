@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::dataset_args::DatasetArgs;
+use crate::offline::dataset::DatasetColumns;
 use crate::offline::training::recipe::Recipe;
 use crate::offline::training::train::Metric;
 
@@ -20,6 +21,12 @@ pub struct TrainArgs {
     /// Labelled texts like those to come: figures, biases and temperature come from them [default: cross-validation]
     #[arg(long, value_name = "FILE", help_heading = "Training")]
     pub held_out: Option<PathBuf>,
+    /// The column of the label in that file, which then has no soft targets and no weights [default: the same]
+    #[arg(long, value_name = "NAME", requires = "held_out", help_heading = "Training")]
+    pub held_out_label_column: Option<String>,
+    /// The column of the text in that file [default: the same]
+    #[arg(long, value_name = "NAME", requires = "held_out", help_heading = "Training")]
+    pub held_out_text_column: Option<String>,
     /// What counts: the share of right answers, or the mean of the classes' F1
     #[arg(
         long,
@@ -32,6 +39,26 @@ pub struct TrainArgs {
     /// How it is trained, and what is written.
     #[command(flatten)]
     pub training: TrainingArgs,
+}
+
+impl TrainArgs {
+    /// The columns of the held-out file: those of the other one, but where they have names of their own.
+    pub fn held_out_columns(&self) -> DatasetColumns {
+        let mut columns = self.dataset.columns();
+        if let Some(text) = &self.held_out_text_column {
+            columns.text = Some(text.clone());
+        }
+        if let Some(label) = &self.held_out_label_column {
+            columns = DatasetColumns {
+                label: Some(label.clone()),
+                soft: Vec::new(),
+                probabilities: None,
+                weight: None,
+                ..columns
+            };
+        }
+        columns
+    }
 }
 
 /// How a fast model is trained, and what is written.

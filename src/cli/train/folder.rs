@@ -20,7 +20,9 @@ pub fn write(told: &Told<'_>, file: &Path, command: &str, replace: bool) -> Outc
     let manifest = package::manifest(told.trained, &told.dataset.labels, told.dataset.problem_type, &about);
     let card = card::card(told, &about);
     let out = &told.place.folder;
-    package::write(out, told.trained, manifest, &examples(told), &card, replace).map_err(failure)
+    let examples = examples(told);
+    told.check_whole()?;
+    package::write(out, told.trained, manifest, &examples, &card, replace).map_err(failure)
 }
 
 fn about(told: &Told<'_>, file: &Path, command: &str) -> About {

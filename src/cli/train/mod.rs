@@ -19,13 +19,16 @@ use std::path::{Path, PathBuf};
 use self::args::{TrainArgs, TrainingArgs};
 use self::figures::Figures;
 use self::place::Place;
+use self::report::Around;
 use self::run::{Look, Run, STOPPED_TWICE};
 use self::told::{RECIPE, Told};
 use super::exit::Exit;
+use super::out_place;
 use super::outcome::{Outcome, failure};
 use super::output::fail;
 use super::signals::Signals;
 use crate::model::manifest::{MANIFEST_FILE, Manifest, ProblemType};
+use crate::model::repository;
 use crate::offline::dataset::Dataset;
 use crate::offline::report::files;
 use crate::offline::training::recipe::Recipe;
@@ -51,7 +54,7 @@ fn steps(args: &TrainArgs, signals: &Signals) -> Outcome<()> {
     let held_out = args
         .held_out
         .as_deref()
-        .map(|path| args.dataset.read(path, &columns, Some(&dataset.labels)));
+        .map(|path| args.dataset.read(path, &args.held_out_columns(), Some(&dataset.labels)));
     let held_out = held_out.transpose().map_err(usage)?;
     let run = Run::open(options, &place, fingerprint(args, &dataset))?;
     let settings = Settings {
@@ -97,11 +100,15 @@ fn steps(args: &TrainArgs, signals: &Signals) -> Outcome<()> {
         } else {
             "exactly right"
         },
+        reading: args.dataset.arguments(),
         seconds: progress.elapsed().as_secs_f64(),
         route: None,
     };
     folder::write(&told, &args.file, "train", run.replaces())?;
-    let written = files::write(&report::page(&told), &report).map_err(failure)?;
+    let model = repository::verify_in_repository(&place.folder, None).map_err(failure)?;
+    let page = report::page(&told, Around::of(&told, &model));
+    told.check_whole()?;
+    let written = files::write(&page, &report).map_err(failure)?;
     told.print();
     told.print_end(&written);
     run.end(&progress);
@@ -120,6 +127,14 @@ pub fn prepare(options: &TrainingArgs) -> Result<Prepared, String> {
     let place = Place::of(&options.out, options.task.as_deref())?;
     let report = options.report.clone().unwrap_or_else(|| report_beside(&place.folder));
     files::Kind::of(&report)?;
+    if options.report.is_some() && !options.dry_run {
+        out_place::check(&report, "the report")?;
+    } else if report.is_dir() {
+        return Err(format!(
+            "{} is a folder: the report would be written there; name another place with --report",
+            report.display()
+        ));
+    }
     let recipe = options.like.as_deref().map(recipe_of).transpose()?;
     Ok(Prepared { place, report, recipe })
 }

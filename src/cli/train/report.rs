@@ -2,8 +2,10 @@
 
 use super::figures::shown;
 use super::told::Told;
+use crate::cli::{command_line, costs};
 use crate::model::preprocess::ngrams::NgramExtractor;
-use crate::offline::dataset::Dataset;
+use crate::model::repository::VerifiedModel;
+use crate::offline::dataset::{Dataset, Facts};
 use crate::offline::evaluation::tally::Labels;
 use crate::offline::report::page::{Block, Page, Section, Table};
 use crate::offline::report::{
@@ -16,8 +18,29 @@ const NGRAMS: usize = 12;
 /// The most trials that the page lists.
 const MOST_TRIALS: usize = 60;
 
+/// What stands around the figures of the model.
+pub struct Around {
+    /// What answers cost, if it was measured.
+    pub costs: Option<Section>,
+    /// The models that it is of, with their fingerprints, and what else the page was made from.
+    pub origins: Vec<(String, String)>,
+    pub next: Section,
+}
+
+impl Around {
+    /// Of a model that was trained from labels.
+    pub fn of(told: &Told<'_>, model: &VerifiedModel) -> Self {
+        let name = format!("{}@{}", told.place.name, told.place.version);
+        Self {
+            costs: costs::of_model(&name, costs::measure(model, told.dataset).as_ref()),
+            origins: vec![model_fact(model)],
+            next: next(told),
+        }
+    }
+}
+
 /// The page.
-pub fn page(told: &Told<'_>) -> Page {
+pub fn page(told: &Told<'_>, around: Around) -> Page {
     let Told {
         place,
         dataset,
@@ -43,11 +66,11 @@ pub fn page(told: &Told<'_>) -> Page {
             quality,
         })
         .collect();
+    summary.extend(told.findings());
     summary.extend(learning_curve::forecast(&learned));
-    let mut sections = vec![
-        figures_section(told),
-        classes::section(&dataset.labels, &figures.evaluation.classes),
-    ];
+    let mut sections = vec![figures_section(told)];
+    sections.extend(around.costs);
+    sections.push(classes::section(&dataset.labels, &figures.evaluation.classes));
     if told.is_single_label() {
         let evaluation = &figures.evaluation;
         sections.push(confusion::section(
@@ -69,15 +92,15 @@ pub fn page(told: &Told<'_>) -> Page {
     }));
     if !told.options.without_texts {
         sections.push(ngrams_section(told));
-        sections.push(disagreements::section(doubted(told, judged)));
     }
+    sections.push(disagreements::section(doubted(told, judged)));
     sections.extend(search_section(told));
+    sections.push(around.next);
     sections.push(origin::section(&origin::Origin {
-        command: origin::command(std::env::args()),
+        command: command_line::told(),
         seed: Some(told.options.seed),
-        facts: facts(told),
+        facts: facts(told, around.origins),
     }));
-    sections.push(next(told));
     Page {
         title: format!("train: {} {}", place.name, place.version),
         summary,
@@ -130,7 +153,7 @@ fn doubted(told: &Told<'_>, judged: &Dataset) -> Vec<disagreements::Disagreement
     let figures = told.figures;
     let doubt = |&at: &usize| disagreements::Disagreement {
         line: judged.examples[figures.rows[at]].line,
-        text: judged.text(figures.rows[at]).into_owned(),
+        text: (!told.options.without_texts).then(|| judged.text(figures.rows[at]).into_owned()),
         labelled: named(&figures.known[at].truth),
         said: named(&figures.answers[at].given),
         confidence: figures.answers[at].confidence,
@@ -161,39 +184,45 @@ fn search_section(told: &Told<'_>) -> Option<Section> {
     Some(Section::new("The search").with(Block::Table(table)))
 }
 
-fn facts(told: &Told<'_>) -> Vec<(String, String)> {
-    let mut facts = vec![
-        ("tandem".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ("recipe".to_owned(), told.trained.recipe.words()),
-    ];
-    let sum = told.dataset.facts.sha256.clone();
-    facts.extend(sum.map(|sum| ("SHA-256 of the texts".to_owned(), sum)));
+fn facts(told: &Told<'_>, origins: Vec<(String, String)>) -> Vec<(String, String)> {
+    let judged = (!std::ptr::eq(told.judged, told.dataset)).then_some(told.judged);
+    let files = std::iter::once(told.dataset).chain(judged);
+    let mut facts = vec![("recipe".to_owned(), told.trained.recipe.words())];
+    facts.extend(origins);
+    facts.extend(files.filter_map(|dataset| data_fact(&dataset.facts)));
     facts
+}
+
+/// The fingerprint of a model, by its name.
+pub fn model_fact(model: &VerifiedModel) -> (String, String) {
+    let name = format!("fingerprint of {}@{}", model.manifest.name, model.manifest.version);
+    (name, model.fingerprint.clone())
+}
+
+/// The fingerprint of a file of texts, by its name.
+pub fn data_fact(facts: &Facts) -> Option<(String, String)> {
+    let sum = facts.sha256.clone()?;
+    Some((format!("SHA-256 of {}", facts.file), sum))
 }
 
 fn next(told: &Told<'_>) -> Section {
     let place = &told.place;
+    let folder = place.folder.display().to_string();
+    let measure = ["evaluate", "OTHERS.tsv", "--model", &folder].map(str::to_owned);
+    let again = place.repository.join(&place.name).join("NEXT").display().to_string();
+    let again = ["train", "MORE.tsv", "--out", &again].map(str::to_owned);
+    let reading = told.reading.iter().cloned();
+    let with_columns = |words: [String; 4]| command_line::of(words.into_iter().chain(reading.clone()).collect());
     origin::next(&[
-        ("Serve it".to_owned(), told.serve()),
-        ("Ask it".to_owned(), told.ask()),
+        ("Serve it.".to_owned(), told.serve()),
+        ("Ask it, with grpcurl.".to_owned(), told.ask()),
         (
-            "Measure it on other texts".to_owned(),
-            format!("tandem evaluate OTHER.tsv --model {}", place.folder.display()),
+            "Measure it on other texts, which took no part.".to_owned(),
+            with_columns(measure),
         ),
         (
-            "A deep model for the same task makes a cascade of both".to_owned(),
-            format!(
-                "tandem calibrate LABELLED.tsv --task {} --models {}",
-                place.task,
-                place.repository.display()
-            ),
-        ),
-        (
-            "Roll a retrained version out on a server that runs".to_owned(),
-            format!(
-                "tandem train … --out {}",
-                told.place.repository.join(&place.name).join("NEXT").display()
-            ),
+            "Train it again on more texts, into the next folder; a server that runs takes it at SIGHUP.".to_owned(),
+            with_columns(again),
         ),
     ])
 }

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use super::args::TrainingArgs;
 use super::figures::Figures;
 use super::place::Place;
+use crate::cli::outcome::{Outcome, failure};
 use crate::cli::output::outln;
 use crate::cli::terminal::{width, wrap};
 use crate::model::manifest::ProblemType;
 use crate::model::paths::quoted;
 use crate::offline::dataset::Dataset;
+use crate::offline::evaluation::findings::{self, Kind, Standing};
 use crate::offline::training::search::Ended;
 use crate::offline::training::train::Trained;
 
@@ -29,6 +31,8 @@ pub struct Told<'a> {
     pub judged_by: String,
     /// What the share of right answers is called.
     pub quality: &'static str,
+    /// How the file's columns were named, as flags for the next command.
+    pub reading: Vec<String>,
     /// How long everything took.
     pub seconds: f64,
     /// The route that the call asks for, if it is not the task's usual one.
@@ -39,6 +43,22 @@ impl Told<'_> {
     /// Whether one label of a text is right.
     pub fn is_single_label(&self) -> bool {
         self.dataset.problem_type == ProblemType::SingleLabel
+    }
+
+    /// Fails if a text was lost on the way, so that nothing that was made of others is written.
+    pub fn check_whole(&self) -> Outcome<()> {
+        let mut all = [self.dataset, self.judged].into_iter();
+        all.try_for_each(Dataset::check_whole).map_err(failure)
+    }
+
+    /// What the figures say, in plain words.
+    pub fn findings(&self) -> Vec<String> {
+        let standing = Standing {
+            name: "the fast model",
+            kind: Kind::Fast,
+            evaluation: &self.figures.evaluation,
+        };
+        findings::of_one(&standing, &self.judged.labels)
     }
 
     /// Prints what was found.
@@ -54,6 +74,7 @@ impl Told<'_> {
         );
         let mut lines = vec![format!("recipe: {}{}", self.trained.recipe.words(), self.search())];
         lines.extend(self.figures.lines(self.quality, &self.judged_by, self.dataset));
+        lines.extend(self.findings());
         for line in lines.iter().flat_map(|line| wrap(line, width())) {
             outln!("{line}");
         }

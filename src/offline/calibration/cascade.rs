@@ -138,11 +138,14 @@ pub fn calibrate(samples: &[Sample], options: &Options<'_>) -> Result<Calibrated
 fn findings(judged: &Judged<'_>, curve: &[Point], chosen: &Point, options: &Options<'_>) -> Vec<String> {
     let deep = judged.deep_alone();
     let given: Vec<usize> = deep.counts.iter().map(|count| count.given as usize).collect();
-    let fast = curve.first().filter(|_| options.reference == Reference::Labels);
+    // Whoever has the deep model's answers to more texts than these tells of all of them what it never says.
+    let by_labels = options.reference == Reference::Labels;
+    let fast = curve.first().filter(|_| by_labels);
+    let never = || findings::never_given("the deep model", options.labels, &given, deep.texts as usize, None);
     let all = [
         fast.and_then(|fast| findings::fast_beats_deep(fast.above_deep)),
-        findings::of_cascade(judged.agreement(), chosen.cost.value),
-        findings::never_given("the deep model", options.labels, &given, deep.texts as usize, None),
+        findings::of_cascade(judged.agreement(), Some(chosen.cost.value)),
+        by_labels.then(never).flatten(),
     ];
     all.into_iter().flatten().collect()
 }

@@ -41,13 +41,20 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// The text of an example.
+    /// The text of an example. One that the disk does not give back is empty, and [`Self::check_whole`] tells.
     ///
     /// # Panics
     ///
-    /// If there is no such example, or the disk does not give back what was written on it.
+    /// If there is no such example.
     pub fn text(&self, at: usize) -> Cow<'_, str> {
         self.texts.get(at)
+    }
+
+    /// Fails if a text could not be read back. Asked before anything that was made of the texts is written. The error is
+    /// one line.
+    pub fn check_whole(&self) -> Result<(), String> {
+        let told = |problem: String| format!("{}: {problem}", self.facts.file);
+        self.texts.check_whole().map_err(told)
     }
 
     /// How many examples there are.

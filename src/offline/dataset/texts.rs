@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::FileExt;
+use std::sync::OnceLock;
 
 /// The most bytes of texts that are held in memory.
 const MOST_IN_MEMORY: usize = 256 << 20;
@@ -16,6 +17,8 @@ pub struct Texts {
     memory: String,
     most_in_memory: usize,
     file: Option<BufWriter<File>>,
+    /// Why a text could not be read back, if one could not.
+    lost: OnceLock<String>,
 }
 
 impl Default for Texts {
@@ -32,6 +35,7 @@ impl Texts {
             memory: String::new(),
             most_in_memory: bytes,
             file: None,
+            lost: OnceLock::new(),
         }
     }
 
@@ -76,11 +80,12 @@ impl Texts {
         )
     }
 
-    /// A text, by its place in the order of adding.
+    /// A text, by its place in the order of adding. One that the disk does not give back is empty, and
+    /// [`Self::check_whole`] tells.
     ///
     /// # Panics
     ///
-    /// If there is no such text, or the disk does not give back what was written on it.
+    /// If there is no such text.
     pub fn get(&self, at: usize) -> Cow<'_, str> {
         let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
         let (end, in_memory) = (self.ends[at], self.memory.len() as u64);
@@ -90,8 +95,26 @@ impl Texts {
         };
         let mut bytes = vec![0; (end - start) as usize];
         let read = file.get_ref().read_exact_at(&mut bytes, start - in_memory);
-        read.expect("the disk gives back what was written on it");
-        Cow::Owned(String::from_utf8(bytes).expect("what was written is UTF-8"))
+        let text = read.map_err(|error| error.to_string());
+        let text = text.and_then(|()| String::from_utf8(bytes).map_err(|error| error.to_string()));
+        match text {
+            Ok(text) => Cow::Owned(text),
+            Err(problem) => {
+                self.lost.get_or_init(|| problem);
+                Cow::Borrowed("")
+            }
+        }
+    }
+
+    /// Fails if a text could not be read back: whatever was made of the texts is then worth nothing. The error is one
+    /// line.
+    pub fn check_whole(&self) -> Result<(), String> {
+        self.lost.get().map_or(Ok(()), |problem| {
+            Err(format!(
+                "the temporary file in {} did not give back what was written into it ({problem}): nothing of what was found                  is kept; set TMPDIR to another disk",
+                std::env::temp_dir().display()
+            ))
+        })
     }
 }
 
@@ -113,6 +136,37 @@ mod tests {
             assert_eq!(texts.file.is_some(), most < 1000);
             assert!(texts.memory.len() <= most);
         }
+    }
+
+    #[test]
+    fn texts_that_the_disk_does_not_give_back_are_told() {
+        let mut texts = Texts::with_most_in_memory(2);
+        for text in ["ab", "in the file", "다"] {
+            texts.push(text).expect("added");
+        }
+        texts.finish().expect("written");
+        let on_disk = |texts: &Texts| {
+            texts
+                .file
+                .as_ref()
+                .map(|file| file.get_ref().try_clone().expect("a file"))
+        };
+        let file = on_disk(&texts).expect("a file");
+        assert_eq!((texts.get(2), texts.check_whole()), ("다".into(), Ok(())));
+        // Other bytes, then none.
+        file.write_all_at(&[0xff; 3], 11).expect("written");
+        assert_eq!(texts.get(1), "in the file");
+        assert_eq!(texts.check_whole(), Ok(()));
+        assert_eq!(texts.get(2), "");
+        assert!(
+            texts
+                .check_whole()
+                .expect_err("other bytes")
+                .contains("did not give back")
+        );
+        file.set_len(0).expect("cut");
+        assert_eq!((texts.get(0), texts.get(1)), ("ab".into(), "".into()));
+        assert!(texts.check_whole().is_err());
     }
 
     #[test]

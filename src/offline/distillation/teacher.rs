@@ -105,6 +105,8 @@ pub fn ask(
             let done = done.fetch_add(count, Ordering::Relaxed) + count;
             watch.answered(done, kept, head.rows);
         });
+        // Answers to texts that were lost must not be kept.
+        dataset.check_whole()?;
         let missing = vec![f32::NAN; head.classes];
         let of_rows = answers.iter().flat_map(|answer| match answer {
             Some(answer) if answer.logits.len() == head.classes => {

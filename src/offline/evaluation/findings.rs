@@ -123,6 +123,7 @@ pub fn never_given(
     let never = (0..labels.len()).filter(|&label| given[label] == 0 && wanted(label));
     let never: Vec<String> = never
         .map(|label| match has {
+            Some(has) if has[label] == 1 => format!("`{}` (1 has it)", labels[label]),
             Some(has) => format!("`{}` ({} have it)", labels[label], has[label]),
             None => format!("`{}`", labels[label]),
         })
@@ -220,19 +221,24 @@ fn points(apart: Interval) -> String {
 }
 
 /// Whether a cascade is worth having: by the share of texts on which both models agree, and by the cost of its chosen
-/// point, where the deep model alone costs 1.
-pub fn of_cascade(agreement: f64, cost: f64) -> Option<String> {
+/// point, where the deep model alone costs 1; `None` where no point keeps what is asked for.
+pub fn of_cascade(agreement: f64, cost: Option<f64>) -> Option<String> {
     let agree = percent(agreement);
-    match (agreement < LEARNT, cost > WORTH) {
-        (true, true) => Some(format!(
-            "n-grams can't learn this: agreement {agree}, the cascade costs {cost:.2} of the deep model, not worth it; serve \
-             the deep model alone"
-        )),
-        (false, true) => Some(format!(
+    let learnt = agreement >= LEARNT;
+    match cost {
+        Some(cost) if cost <= WORTH => None,
+        Some(cost) if learnt => Some(format!(
             "the cascade costs {cost:.2} of the deep model though both agree on {agree}: not worth it at this target; a lower \
              one may be"
         )),
-        _ => None,
+        Some(cost) => Some(format!(
+            "n-grams can't learn this: agreement {agree}, the cascade costs {cost:.2} of the deep model, not worth it; serve \
+             the deep model alone"
+        )),
+        None if learnt => None,
+        None => Some(format!(
+            "n-grams can't learn this: agreement {agree}; serve the deep model alone"
+        )),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The section that shows what answers cost: the time of a text, texts a second, cores.
+//! The section that shows what answers cost: the time of a text, texts a second, the slowest hundredth, cores.
 
 use super::page::{Block, Section, Table};
 use super::words::{number, rough};
@@ -13,43 +13,35 @@ const MANY: f64 = 1e6;
 pub struct Way {
     /// `fast alone`, `cascade`.
     pub name: String,
-    /// The time of one core that a text takes, in seconds; above 0.
-    pub core_seconds: f64,
+    /// The time of one core that a text takes, in seconds, if that is known.
+    pub core_seconds: Option<f64>,
     /// Texts a second, as measured with all that the machine has.
     pub texts_a_second: Option<f64>,
-    /// The time that 99% of the answers take at most, in milliseconds.
+    /// The time that 99% of the answers take at most, in seconds, one text asked about at a time.
     pub p99: Option<f64>,
     /// Whether this is the one that is recommended.
     pub chosen: bool,
 }
 
-/// The section. `machine` says where it was measured: `2 cores of …, one text at a time`.
+/// The section. `machine` says where it was measured: `the 2 cores of this machine`. What nobody measured has no column.
 pub fn section(machine: &str, ways: &[Way]) -> Section {
-    let measured = ways.iter().any(|way| way.texts_a_second.is_some());
-    let has_p99 = ways.iter().any(|way| way.p99.is_some());
-    let mut columns = vec!["", "a text, on one core", "texts a second and core"];
-    if measured {
-        columns.push("texts/s, measured");
-    }
-    if has_p99 {
-        columns.push("p99");
-    }
-    columns.extend(["core time for a million texts", "cores for a million an hour"]);
+    let figures: [(&str, Figure); 4] = [
+        ("a text, on one core", |way| way.core_seconds.map(duration)),
+        ("texts a second", |way| way.texts_a_second.map(rough)),
+        ("p99 of one text alone", |way| way.p99.map(duration)),
+        ("cores for a million texts an hour", |way| {
+            way.core_seconds.map(|seconds| rough(seconds * MANY / HOUR))
+        }),
+    ];
+    let known = figures
+        .into_iter()
+        .filter(|(_, figure)| ways.iter().any(|way| figure(way).is_some()));
+    let known: Vec<(&str, Figure)> = known.collect();
+    let columns = std::iter::once("").chain(known.iter().map(|(name, _)| *name));
     let mut table = Table::new("What answers cost", columns);
     for way in ways {
-        let mut cells = vec![
-            way.name.clone(),
-            duration(way.core_seconds),
-            rough(1.0 / way.core_seconds),
-        ];
-        if measured {
-            cells.push(way.texts_a_second.map_or("–".to_owned(), rough));
-        }
-        if has_p99 {
-            cells.push(way.p99.map_or("–".to_owned(), |p99| duration(p99 / 1e3)));
-        }
-        cells.push(duration(way.core_seconds * MANY));
-        cells.push(rough(way.core_seconds * MANY / HOUR));
+        let figure = |(_, figure): &(&str, Figure)| figure(way).unwrap_or_else(|| "–".to_owned());
+        let cells = std::iter::once(way.name.clone()).chain(known.iter().map(figure));
         if way.chosen {
             table.strong_row(cells);
         } else {
@@ -62,6 +54,9 @@ pub fn section(machine: &str, ways: &[Way]) -> Section {
         ))
         .with(Block::Table(table))
 }
+
+/// A figure of a way, as it is shown.
+type Figure = fn(&Way) -> Option<String>;
 
 /// A time in the unit that suits it: from microseconds to hours.
 fn duration(seconds: f64) -> String {
@@ -89,13 +84,14 @@ mod tests {
         );
         let ways = [Way {
             name: "deep".to_owned(),
-            core_seconds: 0.0036,
+            core_seconds: Some(0.0036),
+            p99: Some(0.0142),
             ..Way::default()
         }];
         let section = section("one core", &ways);
         let Block::Table(table) = &section.blocks[1] else {
             panic!("a table: {section:?}");
         };
-        assert_eq!(table.rows[0].cells, ["deep", "3.60 ms", "278", "60.0 min", "1.00"]);
+        assert_eq!(table.rows[0].cells, ["deep", "3.60 ms", "14.2 ms", "1.00"]);
     }
 }

@@ -10,13 +10,16 @@ use super::words::{TEXT_COLUMNS, count, csv, cut, label, percent};
 const MOST_SHOWN: usize = 10;
 /// How many the file beside it has at most.
 pub const MOST: usize = 50;
+/// The column of the text.
+const TEXT: usize = 1;
 
 /// A text whose answer is not its label.
 #[derive(Clone, Debug, Default)]
 pub struct Disagreement {
     /// Its line in the file.
     pub line: u64,
-    pub text: String,
+    /// `None` if no text may be shown.
+    pub text: Option<String>,
     /// The label that it has.
     pub labelled: String,
     /// The label that the model gave it.
@@ -33,34 +36,55 @@ pub fn section(mut all: Vec<Disagreement>) -> Section {
     if all.is_empty() {
         return section.text("The model agrees with every label.");
     }
+    let has_texts = all.iter().any(|one| one.text.is_some());
+    let whole = if has_texts { ", with their whole texts" } else { "" };
+    let kept = |at: usize| has_texts || at != TEXT;
     let columns = ["line", "text", "labelled", "the model says", "sure"];
-    let mut table = Table::new("Where the model is surest that the label is wrong", columns).words([1, 2, 3]);
+    let columns = (0..).zip(columns).filter(|(at, _)| kept(*at)).map(|(_, name)| name);
+    let mut table = Table::new("Where the model is surest that the label is wrong", columns);
+    table = if has_texts {
+        table.words([1, 2, 3])
+    } else {
+        table.words([1, 2])
+    };
     for one in all.iter().take(MOST_SHOWN) {
-        table.row([
+        let text = one.text.as_deref().unwrap_or_default();
+        let cells = [
             count(one.line),
-            cut(&one.text, TEXT_COLUMNS),
+            cut(text, TEXT_COLUMNS),
             label(&one.labelled),
             label(&one.said),
             percent(one.confidence, 1),
-        ]);
+        ];
+        table.row((0..).zip(cells).filter(|(at, _)| kept(*at)).map(|(_, cell)| cell));
     }
     let rows = all.iter().map(|one| {
-        let sure = format!("{:.4}", one.confidence);
-        vec![
+        let cells = [
             one.line.to_string(),
-            one.text.clone(),
+            one.text.clone().unwrap_or_default(),
             one.labelled.clone(),
             one.said.clone(),
-            sure,
-        ]
+            format!("{:.4}", one.confidence),
+        ];
+        (0..)
+            .zip(cells)
+            .filter(|(at, _)| kept(*at))
+            .map(|(_, cell)| cell)
+            .collect()
     });
-    let content = csv(&["line", "text", "labelled", "said", "confidence"], rows);
+    let columns = ["line", "text", "labelled", "said", "confidence"];
+    let columns: Vec<&str> = (0..)
+        .zip(columns)
+        .filter(|(at, _)| kept(*at))
+        .map(|(_, name)| name)
+        .collect();
+    let content = csv(&columns, rows);
     section
         .text("Read them: among the surest are labels that people got wrong, and what the model has not understood.")
         .with(Block::Table(table))
         .with(Block::File(BesideFile {
             name: "disagreements.csv",
-            about: format!("the {} surest, with their whole texts", count(all.len() as u64)),
+            about: format!("the {} surest{whole}", count(all.len() as u64)),
             content,
         }))
 }

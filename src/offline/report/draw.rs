@@ -254,7 +254,11 @@ fn names(chart: &Chart, root: &Root<'_>, context: &Context<'_, '_>, scales: &[Sc
     let mut levels = Vec::new();
     for layer in &chart.layers {
         match layer {
-            Layer::Mark { name, x, y, .. } => marks.extend(pixel([*x, y.value]).map(|point| (name, point))),
+            Layer::Mark { name, x, y, .. } => {
+                let ends: Vec<_> = [y.low, y.high].into_iter().filter_map(|end| pixel([*x, end])).collect();
+                places.take_line(&ends, FINE);
+                marks.extend(pixel([*x, y.value]).map(|point| (name, point)));
+            }
             Layer::Level { name, at, .. } if at.is_finite() => {
                 let (_, y) = context.backend_coord(&(scales[0].range().start, scales[1].place(*at)));
                 places.take_line(&[(across.start, y), (across.end, y)], FINE);

@@ -14,6 +14,8 @@ const TRIES: usize = 200;
 const LEAST_POINTS: usize = 3;
 /// How much further than the data the curve is drawn.
 const BEYOND: f64 = 4.0;
+/// A gain below this, as a share, is told as being below it.
+const LEAST_GAIN: f64 = 0.001;
 /// How many points the drawn curve has.
 const DRAWN: usize = 60;
 
@@ -89,10 +91,23 @@ impl PowerLaw {
 pub fn forecast(learned: &[Learned]) -> Option<String> {
     let law = PowerLaw::fit(learned)?;
     let rows = learned.iter().map(|one| one.rows).max()?;
-    // A round number of about the size of what is there.
-    let more = 10_u64.pow(rows.ilog10());
+    let more = round(rows);
     let gain = law.quality((rows + more) as f64) - law.quality(rows as f64);
-    Some(format!("{} more texts: about {}", count(more), points(gain)))
+    Some(if gain < LEAST_GAIN {
+        format!("{} more texts: less than {}", count(more), points(LEAST_GAIN))
+    } else {
+        format!("{} more texts: about {}", count(more), points(gain))
+    })
+}
+
+/// The largest round number that is not above this one, of 1, 2 and 5 with noughts.
+fn round(number: u64) -> u64 {
+    let size = 10_u64.pow(number.max(1).ilog10());
+    let fits = [5, 2, 1]
+        .map(|times| times * size)
+        .into_iter()
+        .find(|round| *round <= number);
+    fits.unwrap_or(1)
 }
 
 /// The section. `quality` is what is measured: `accuracy`, `macro-F1`.
@@ -138,9 +153,11 @@ pub fn section(quality: &str, learned: &[Learned]) -> Section {
         Some(forecast) => format!("{forecast}, if it goes on as it went."),
         None => "No law fits: more texts were no better, or there are fewer than three points.".to_owned(),
     };
-    Section::new("What more texts would bring")
-        .text(told)
-        .with(Block::Chart(chart))
+    let section = Section::new("What more texts would bring").text(told);
+    if learned.len() < 2 {
+        return section;
+    }
+    section.with(Block::Chart(chart))
 }
 
 #[cfg(test)]
@@ -176,6 +193,16 @@ mod tests {
         };
         let told = forecast(&of_law(law, &[2500, 5000, 10_003])).expect("a law");
         assert_eq!(told, "10,000 more texts: about +1.1 points");
+        let told = forecast(&of_law(law, &[100, 300, 654])).expect("a law");
+        assert!(told.starts_with("500 more texts: about +"), "{told}");
+        let flat = PowerLaw {
+            a: 0.5,
+            b: 1.5,
+            c: 0.05,
+        };
+        let told = forecast(&of_law(flat, &[1000, 4000, 20_000])).expect("a law");
+        assert_eq!(told, "20,000 more texts: less than +0.1 points");
+        assert_eq!([0, 1, 9, 10, 49, 99, 654].map(round), [1, 1, 5, 10, 20, 50, 500]);
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl Places {
         self.first_free(tries.into_iter(), [width, height])
     }
 
-    /// The first of these corners at which a box is free; the first of all if none is.
+    /// The first of these corners at which a box is free; if none is, the one within the picture that lies on least.
     fn first_free(&mut self, corners: impl Iterator<Item = (i32, i32)>, [width, height]: [i32; 2]) -> Area {
         let boxes: Vec<Area> = corners
             .map(|(left, top)| Area {
@@ -101,13 +101,20 @@ impl Places {
             })
             .collect();
         let free = |place: &&Area| place.is_within(&self.whole) && !self.taken.iter().any(|taken| taken.meets(place));
+        let met = |place: &&Area| self.taken.iter().filter(|taken| taken.meets(place)).count();
+        let least = || {
+            boxes
+                .iter()
+                .filter(|place| place.is_within(&self.whole))
+                .min_by_key(met)
+        };
         let anywhere = Area {
             left: self.whole.left,
             right: self.whole.left + width,
             top: self.whole.top,
             bottom: self.whole.top + height,
         };
-        let place = boxes.iter().find(free).or(boxes.first()).copied().unwrap_or(anywhere);
+        let place = boxes.iter().find(free).or_else(least).copied().unwrap_or(anywhere);
         self.taken.push(place);
         place
     }
@@ -130,6 +137,13 @@ mod tests {
         for (at, place) in given.iter().enumerate() {
             assert!(place.is_within(&whole), "{place:?}");
             assert!(!given[..at].iter().any(|other| other.meets(place)), "{given:?}");
+        }
+        // At the edge of a picture that is full, a name is still within it.
+        let mut full = Places::within(whole);
+        full.take(whole);
+        for (x, y) in [(990, 500), (10, 10), (990, 990)] {
+            let place = full.beside((x, y), [300, 50], 10);
+            assert!(place.is_within(&whole), "{place:?}");
         }
         let level = places.along(500, [200, 50], 5);
         assert!(!given.iter().any(|other| other.meets(&level)), "{level:?}");

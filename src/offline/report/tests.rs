@@ -123,7 +123,7 @@ fn sections_of_classes(labels: &[String]) -> Vec<Section> {
     };
     let disagreement = |at: usize| Disagreement {
         line: at as u64,
-        text: HOSTILE[at % HOSTILE.len()].repeat(100),
+        text: Some(HOSTILE[at % HOSTILE.len()].repeat(100)),
         labelled: labels[at % labels.len()].clone(),
         said: labels[(at + 1) % labels.len()].clone(),
         confidence: 1.0 - at as f64 / 1e3,
@@ -149,8 +149,8 @@ fn page(number: usize) -> Page {
     });
     let way = Way {
         name: HOSTILE[0].to_owned(),
-        core_seconds: 0.001,
-        p99: Some(3.0),
+        core_seconds: Some(0.001),
+        p99: Some(0.003),
         chosen: true,
         ..Way::default()
     };
