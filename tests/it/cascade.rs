@@ -249,7 +249,7 @@ async fn labels_in_another_order_are_matched_by_name() {
         .iter()
         .find(|model| model.manifest.tier.name() == "fast")
         .expect("the fast one");
-    calibration.fast = calibrated(fast, 0.618_148);
+    calibration.fast = calibrated(fast, fast.manifest.calibration.temperature);
     calibration.min_confidence = 1.0;
     calibration.blend = BlendWeights {
         fast: 1.0,
