@@ -127,7 +127,11 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         labels,
         temperatures: calibrated.fitted.temperatures,
         blend: weights(&calibrated.fitted, labels),
-        warning: warning(&calibrated, labels),
+        warning: warning(
+            &calibrated,
+            labels,
+            if each.is_some() { "exact match" } else { "accuracy" },
+        ),
         against_deep: false,
         each_label: each.is_some(),
         calibrated,
@@ -361,7 +365,8 @@ pub(super) fn micros(samples: &[Sample], tier: usize) -> Interval {
 }
 
 /// A warning about figures that should not be trusted blindly; `None` if there is nothing to warn of.
-pub(super) fn warning(calibrated: &Calibrated, labels: &[String]) -> Option<String> {
+/// `quality` is what the share of right answers is called.
+pub(super) fn warning(calibrated: &Calibrated, labels: &[String], quality: &str) -> Option<String> {
     let (chosen, deep, texts) = (
         &calibrated.chosen,
         &calibrated.deep_alone,
@@ -372,7 +377,7 @@ pub(super) fn warning(calibrated: &Calibrated, labels: &[String]) -> Option<Stri
     let few = (high - low > WIDE).then(|| {
         let wanted = (measured_on as f64 * ((high - low) / WIDE).powi(2) * 2.0 / 100.0).ceil() * 100.0;
         format!(
-            "few labelled texts: the accuracy at the chosen point is between {low:.3} and {high:.3}, and the point may be \
+            "few texts to measure on: the {quality} at the chosen point is between {low:.3} and {high:.3}, and the point may be \
              chosen by chance; about {wanted} texts in all make that two points"
         )
     });

@@ -162,6 +162,11 @@ fn disagreeing(measured: &Measured<'_>) -> Vec<Disagreement> {
 }
 
 fn next(measured: &Measured<'_>) -> Section {
+    let several: &[&str] = if measured.report.each_label {
+        &["--multi-label"]
+    } else {
+        &[]
+    };
     let words = |words: &[&str]| origin::command(words.iter().map(|word| (*word).to_owned()));
     let first = measured.answers.first().filter(|_| !measured.without_texts);
     let text = first.map_or("a text".into(), |(at, ..)| measured.dataset.text(*at));
@@ -182,19 +187,25 @@ fn next(measured: &Measured<'_>) -> Section {
         ),
         (
             "Measure it on other texts, which took no part.".to_owned(),
-            words(&[
-                "tandem",
-                "evaluate",
-                "others.tsv",
-                "--models",
-                &measured.repository,
-                "--task",
-                measured.report.task,
-                "--route",
-                "cascade",
-                "--route",
-                "deep",
-            ]),
+            words(
+                &[
+                    &[
+                        "tandem",
+                        "evaluate",
+                        "others.tsv",
+                        "--models",
+                        &measured.repository,
+                        "--task",
+                        measured.report.task,
+                        "--route",
+                        "cascade",
+                        "--route",
+                        "deep",
+                    ][..],
+                    several,
+                ]
+                .concat(),
+            ),
         ),
     ])
 }

@@ -9,6 +9,8 @@ use tandem::api::pb;
 use tandem::model::discover::{self, Hints};
 use tandem::model::manifest::Tier;
 use tandem::model::repository::{self, VerifiedModel};
+use tandem::offline::calibration::each::{DEEP, Each, FAST};
+use tandem::offline::evaluation::tally::Labels;
 use tandem::service::catalog::cascade_calibration::{
     BlendWeights, CalibratedModel, Calibration, DataFacts, EscalationRange, SCHEMA_VERSION,
 };
@@ -248,6 +250,36 @@ fn calibration(repository: &Path) -> Calibration {
         },
         curve: Vec::new(),
     }
+}
+
+#[test]
+fn thresholds_go_with_their_labels_whatever_the_order() {
+    let repository = both_tiers(false);
+    let models = repository::open(repository.path()).expect("both");
+    let manifest = |tier: Tier| {
+        let of_tier = models.iter().find(|model| model.manifest.tier == tier);
+        &of_tier.expect("one each").manifest
+    };
+    let each = Each::of(manifest(Tier::Fast), manifest(Tier::Deep)).expect("each label by itself");
+    // A probability of 0.3 for every label: over the threshold of one, which is the first of the deep model's.
+    let logit = |temperature: f64| vec![(0.3_f64 / 0.7).ln() * temperature; 4];
+    assert_eq!(each.given(FAST, &logit(1.5)), Labels::Many(vec![0]));
+    assert_eq!(each.given(DEEP, &logit(1.0)), Labels::Many(Vec::new()));
+    assert_eq!(each.temperatures(), [1.5, 1.0]);
+}
+
+#[test]
+fn the_file_of_models_that_give_one_label_of_all_is_as_before() {
+    let repository = both_tiers(false);
+    let mut one = calibration(repository.path());
+    one.each_label = false;
+    let text = one.to_toml();
+    assert!(!text.contains("each_label") && !text.contains("by itself"), "{text}");
+    let file = repository.path().join("one.cascade.toml");
+    fs::write(&file, text).expect("written");
+    assert_eq!(Calibration::read(&file).expect("readable"), one);
+    let shipped = Calibration::read(&root().join("models/sentiment.cascade.toml")).expect("the shipped one");
+    assert!(!shipped.each_label);
 }
 
 #[tokio::test]

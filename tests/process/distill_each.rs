@@ -244,7 +244,10 @@ fn a_single_label_that_is_given_or_not_has_a_cascade() {
     ];
     let unknown = place.run(&[&distill[..], &["--labelled", &gold]].concat());
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
-    assert!(unknown.stderr.contains("`no`"), "{unknown:?}");
+    assert!(
+        unknown.stderr.contains("`no`") && unknown.stderr.contains("nothing after the = means no label"),
+        "{unknown:?}"
+    );
     let more = ["--target", "agreement>=0.95", "--labelled", &gold];
     let told = place.run(&[&distill[..], &more, &meaning].concat()).success();
     assert!(

@@ -116,7 +116,7 @@ impl<'a> Cascade<'a> {
             labels,
             temperatures: calibrated.fitted.temperatures,
             blend: weights(&calibrated.fitted, labels),
-            warning: warning(&calibrated, labels),
+            warning: warning(&calibrated, labels, "agreement"),
             against_deep: true,
             each_label: each.is_some(),
             calibrated,

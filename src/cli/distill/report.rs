@@ -10,6 +10,8 @@ use crate::offline::report::page::{Block, Page, Section, Table};
 use crate::offline::report::quality_curve::{At, QualityCurve, section as curve_section};
 use crate::offline::report::words::percent;
 
+const MULTI_LABEL: &str = "--multi-label";
+
 /// The page.
 pub fn page(told: &Told<'_>, subject: &Subject<'_>, cascade: &Cascade<'_>, rounds: &[Round]) -> Page {
     let models = [subject.fast, subject.deep];
@@ -68,7 +70,10 @@ fn next(told: &Told<'_>) -> Section {
     let on_labels = |words: &[&str]| {
         let all = [words, &["--models", &models, "--task", &place.task]].concat();
         let all = all.into_iter().map(str::to_owned);
-        command_line::of(all.chain(told.reading.iter().cloned()).collect())
+        // The files of texts without labels may be read without it.
+        let several = (!told.is_single_label()).then(|| MULTI_LABEL.to_owned());
+        let reading = told.reading.iter().filter(|word| *word != MULTI_LABEL).cloned();
+        command_line::of(all.chain(reading).chain(several).collect())
     };
     let routes = ["evaluate", "LABELLED.tsv", "--route", "cascade", "--route", "deep"];
     origin::next(&[

@@ -48,8 +48,8 @@ fn about(told: &Told<'_>, file: &Path, command: &str) -> About {
     }
     let description = if options.description.is_empty() {
         format!(
-            "Linear model over hashed n-grams for {} labels, made by `tandem {command}`.",
-            trained.labels()
+            "Linear model over hashed n-grams for {}, made by `tandem {command}`.",
+            told.labels()
         )
     } else {
         options.description.clone()

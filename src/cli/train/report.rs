@@ -48,15 +48,7 @@ pub fn page(told: &Told<'_>, around: Around) -> Page {
         figures,
         ..
     } = told;
-    let mut summary = vec![format!(
-        "{} {} tells {} labels apart: {} of {} held-out texts are right ({}).",
-        place.name,
-        place.version,
-        dataset.labels.len(),
-        shown(&figures.evaluation.accuracy),
-        figures.rows.len(),
-        told.judged_by
-    )];
+    let mut summary = vec![summary(told)];
     let learned: Vec<learning_curve::Learned> = told
         .trained
         .learning_curve
@@ -106,6 +98,24 @@ pub fn page(told: &Told<'_>, around: Around) -> Page {
         summary,
         sections,
     }
+}
+
+/// What the model does, and how well, in a sentence.
+fn summary(told: &Told<'_>) -> String {
+    let (does, right) = if told.is_single_label() {
+        (format!("tells {} apart", told.labels()), "right")
+    } else {
+        let does = format!("gives {}, each by itself", told.labels());
+        (does, "right with all labels")
+    };
+    format!(
+        "{} {} {does}: {} of {} held-out texts are {right} ({}).",
+        told.place.name,
+        told.place.version,
+        shown(&told.figures.evaluation.accuracy),
+        told.figures.rows.len(),
+        told.judged_by
+    )
 }
 
 fn figures_section(told: &Told<'_>) -> Section {

@@ -61,14 +61,22 @@ impl Told<'_> {
         findings::of_one(&standing, &self.judged.labels)
     }
 
+    /// How many labels there are, in words.
+    pub fn labels(&self) -> String {
+        match self.dataset.labels.len() {
+            1 => "1 label".to_owned(),
+            many => format!("{many} labels"),
+        }
+    }
+
     /// Prints what was found.
     pub fn print(&self) {
         let Place {
             name, version, task, ..
         } = self.place;
         outln!(
-            "trained {name} {version} for the task {task}: {} labels, {} texts, {:.0} s",
-            self.dataset.labels.len(),
+            "trained {name} {version} for the task {task}: {}, {} texts, {:.0} s",
+            self.labels(),
             self.trained.trained_on,
             self.seconds
         );

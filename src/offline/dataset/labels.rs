@@ -41,6 +41,8 @@ impl<'a> Labels<'a> {
 pub struct Values<'a> {
     labels: Labels<'a>,
     trim: bool,
+    /// Whether a row may have several labels, or none.
+    multi_label: bool,
     numbers: HashMap<String, u32>,
     found: Vec<Value>,
 }
@@ -74,6 +76,7 @@ impl<'a> Values<'a> {
         Ok(Self {
             labels,
             trim,
+            multi_label,
             numbers: HashMap::new(),
             found: Vec::new(),
         })
@@ -173,7 +176,10 @@ impl<'a> Values<'a> {
             .map(|value| hint(&value.name, labels))
             .collect();
         hints.dedup();
-        let hints = hints.join(" ");
+        let mut hints = hints.join(" ");
+        if self.multi_label {
+            hints.push_str("; nothing after the = means no label");
+        }
         let one = unknown.len() == 1;
         format!(
             "{named}{} {} none of the labels {}; say what {}: {hints}",

@@ -1,8 +1,8 @@
 //! Cascade: the fast model answers every text; the deep one answers those of which the fast one is not sure enough.
 //! What the deep model has no time or no room for falls back to the fast answer, where that is allowed.
 //!
-//! This file moves texts between the tiers; `escalation.rs` decides, by how sure an answer is (`model/agreement.rs`). The deep route with fallback is the same flow with
-//! no fast answer sure enough.
+//! This file moves texts between the tiers; `escalation.rs` decides, by how sure an answer is (`model/agreement.rs`). The
+//! deep route with fallback is the same flow with no fast answer sure enough.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
