@@ -13,7 +13,7 @@ use crate::offline::evaluation::answer::{Answer, Known};
 use crate::offline::evaluation::classes::{classes, confusions};
 use crate::offline::evaluation::tally::{Labels, Reliability};
 use crate::offline::report::data_card::DataCard;
-use crate::offline::report::disagreements::{self, Disagreement};
+use crate::offline::report::disagreements::{self, Disagreement, LabelledBy};
 use crate::offline::report::origin::{self, Origin};
 use crate::offline::report::page::{Page, Section};
 use crate::offline::report::quality_curve::QualityCurve;
@@ -89,7 +89,7 @@ pub fn page(measured: &Measured<'_>) -> Page {
     sections.extend([
         reliability::section("the cascade at the chosen point", &rates),
         costs(report, measured.timings.each_ref().map(Option::as_ref)),
-        disagreements::section(disagreeing(measured)),
+        disagreements::section(disagreeing(measured), LabelledBy::People),
         data_card::section(card),
         next(measured),
         made(measured),

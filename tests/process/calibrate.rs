@@ -307,6 +307,36 @@ fn a_class_that_is_absent_and_rows_without_a_label_are_told_and_the_rest_is_meas
 }
 
 #[test]
+fn a_fast_model_that_beats_the_deep_one_is_said_by_calibrate_and_by_evaluate() {
+    let place = Workplace::new();
+    let reviews = place.reviews(400);
+    // Labels that the fast model gives itself: it is always right.
+    let predict = [
+        "predict",
+        "--file",
+        &reviews,
+        "--input-format",
+        "tsv",
+        "--route",
+        "fast",
+        "--format",
+        "jsonl",
+    ];
+    let answers = place.tandem(&predict).success();
+    let labelled = place.file("own.jsonl", &answers);
+    let calibrated = place.tandem(&["calibrate", &labelled, "--dry-run"]).success();
+    assert!(
+        calibrated.contains("your fast model beats the deep one"),
+        "{calibrated}"
+    );
+    let routes = ["--route", "deep", "--route", "fast"];
+    let evaluated = place
+        .tandem(&[&["evaluate", &labelled], &routes[..]].concat())
+        .success();
+    assert!(evaluated.contains("your fast model beats the deep one"), "{evaluated}");
+}
+
+#[test]
 fn the_report_is_written_where_it_is_asked_for_in_the_form_of_its_ending() {
     let place = Workplace::new();
     let reviews = place.reviews(120);

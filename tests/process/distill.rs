@@ -172,6 +172,54 @@ fn a_folder_from_elsewhere_is_copied_and_what_can_not_be_had_is_told_in_a_line()
 }
 
 #[test]
+fn what_is_so_is_said_where_there_is_no_cascade_too() {
+    let place = Workplace::new();
+    let deep = ["--deep", "sentiment-deep", "--budget", "0s", "--force"];
+    // It is sure of all of them.
+    let good: Vec<String> = (0..300)
+        .map(|at| format!("정말 재미있고 감동적인 최고의 영화 {at}번 봤어요"))
+        .collect();
+    let told = place.distill(&place.texts(&good), &deep);
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(
+        told.stderr
+            .contains("the deep model never says `negative` on 300 texts"),
+        "{told:?}"
+    );
+    // Syllables by chance, without a meaning.
+    let syllables: Vec<char> = "가나다라마바사아자차카타파하거너더러머버서어저처커터퍼허고노도로모보소오조초"
+        .chars()
+        .collect();
+    let mut state = 3_u64;
+    let mut drawn = |many: u64| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % many
+    };
+    let mut word = || -> String {
+        let letters = 2 + drawn(3);
+        (0..letters)
+            .map(|_| syllables[drawn(syllables.len() as u64) as usize])
+            .collect()
+    };
+    let nonsense: Vec<String> = (0..500)
+        .map(|_| (0..6).map(|_| word()).collect::<Vec<_>>().join(" "))
+        .collect();
+    let told = place.distill(&place.texts(&nonsense), &deep);
+    assert!(told.stderr.contains("n-grams can't learn this: agreement "), "{told:?}");
+    // Nothing is left to learn from if all of them are labelled.
+    let gold = root().join("tests/data/reviews.tsv").display().to_string();
+    let labelled = ["--labelled", &gold, "--map", "0=negative", "--map", "1=positive"];
+    let told = place.distill(&place.texts(&reviews(300)), &[&deep[..], &labelled].concat());
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(
+        told.stderr.contains("0 of 300 texts are left to learn from"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_run_that_is_stopped_goes_on_with_what_the_deep_model_said() {
     let place = Workplace::new();
     let many = (0..5).flat_map(|round| reviews(2_000).into_iter().map(move |text| format!("{text} {round}")));

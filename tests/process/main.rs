@@ -7,6 +7,7 @@
 mod support;
 
 mod addresses;
+mod bad_files;
 mod bench;
 mod calibrate;
 mod cli;

@@ -97,13 +97,19 @@ impl<'a> Cascade<'a> {
             each: each.as_ref(),
         };
         let calibrated = cascade::calibrate(&samples, &options);
-        let calibrated = calibrated.map_err(|problem| failure(refused(&samples, each.as_ref(), problem)))?;
+        let never = subject.never_given(each.as_ref());
+        let refused = |problem| {
+            let learnt = learnt(&samples, each.as_ref());
+            let all = std::iter::once(problem).chain(learnt).chain(never.clone());
+            failure(all.collect::<Vec<_>>().join("; "))
+        };
+        let calibrated = calibrated.map_err(refused)?;
         let by_labels = subject
             .gold
             .map(|gold| subject.by_labels(gold, &calibrated, args))
             .transpose()
             .map_err(failure)?;
-        let mut found: Vec<String> = subject.never_given(each.as_ref()).into_iter().collect();
+        let mut found: Vec<String> = never.into_iter().collect();
         found.extend(by_labels.iter().flat_map(|found| {
             let beats = findings::fast_beats_deep(found.fast_above_deep);
             std::iter::once(found.sentence()).chain(beats)
@@ -234,18 +240,15 @@ impl Subject<'_> {
     }
 }
 
-/// Why there is no cascade, and that n-grams can't learn the task, if that is so.
-fn refused(samples: &[Sample], each: Option<&Each>, problem: String) -> String {
+/// That n-grams can't learn the task, if that is so.
+fn learnt(samples: &[Sample], each: Option<&Each>) -> Option<String> {
     let said = |sample: &Sample| match each {
         Some(each) => each.given(FAST, &sample.fast),
         None => Verdict::likeliest(&sample.fast).given,
     };
     let agree = |sample: &&Sample| said(sample) == sample.truth;
     let share = samples.iter().filter(agree).count() as f64 / samples.len().max(1) as f64;
-    match findings::of_cascade(share, None) {
-        Some(finding) => format!("{problem}; {finding}"),
-        None => problem,
-    }
+    findings::of_cascade(share, None)
 }
 
 fn wide(logits: &[f32]) -> Vec<f64> {

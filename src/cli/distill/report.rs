@@ -5,6 +5,7 @@ use crate::cli::train::report::{self as of_training, Around};
 use crate::cli::train::told::Told;
 use crate::cli::{calibration_page, command_line, costs};
 use crate::offline::distillation::student::Round;
+use crate::offline::report::disagreements::LabelledBy;
 use crate::offline::report::origin;
 use crate::offline::report::page::{Block, Page, Section, Table};
 use crate::offline::report::quality_curve::{At, QualityCurve, section as curve_section};
@@ -26,6 +27,7 @@ pub fn page(told: &Told<'_>, subject: &Subject<'_>, cascade: &Cascade<'_>, round
             )),
             origins: models.into_iter().map(of_training::model_fact).chain(gold).collect(),
             next: next(told),
+            labelled_by: LabelledBy::DeepModel,
         },
     );
     let calibrated = &cascade.report.calibrated;

@@ -8,7 +8,7 @@ use crate::cli::train::report::data_fact;
 use crate::offline::evaluation::contest::{self, Contest};
 use crate::offline::evaluation::interval::Interval;
 use crate::offline::report::cost::Way;
-use crate::offline::report::disagreements::{self, Disagreement};
+use crate::offline::report::disagreements::{self, Disagreement, LabelledBy};
 use crate::offline::report::page::{Block, Page, Section, Table};
 use crate::offline::report::words::{count, counted, number, percent, points};
 use crate::offline::report::{classes, confusion, cost, data_card, origin, reliability};
@@ -46,6 +46,7 @@ pub fn page(summary: &Summary<'_>, contest: &Contest, lists: &Lists<'_>, beside:
         let doubted = contest::doubted(&lists.answered.texts, answers, beside.most);
         sections.push(disagreements::section(
             doubted.into_iter().map(|at| disagreement(lists, at)).collect(),
+            LabelledBy::People,
         ));
     }
     sections.push(data_card::section(data_card::DataCard {

@@ -7,6 +7,7 @@ use crate::model::preprocess::ngrams::NgramExtractor;
 use crate::model::repository::VerifiedModel;
 use crate::offline::dataset::{Dataset, Facts};
 use crate::offline::evaluation::tally::Labels;
+use crate::offline::report::disagreements::LabelledBy;
 use crate::offline::report::page::{Block, Page, Section, Table};
 use crate::offline::report::{
     classes, confusion, data_card, disagreements, learning_curve, ngrams, origin, reliability,
@@ -25,6 +26,8 @@ pub struct Around {
     /// The models that it is of, with their fingerprints, and what else the page was made from.
     pub origins: Vec<(String, String)>,
     pub next: Section,
+    /// Whose the labels are that it was trained on.
+    pub labelled_by: LabelledBy,
 }
 
 impl Around {
@@ -35,6 +38,7 @@ impl Around {
             costs: costs::of_model(&name, costs::measure(model, told.dataset).as_ref()),
             origins: vec![model_fact(model)],
             next: next(told),
+            labelled_by: LabelledBy::People,
         }
     }
 }
@@ -85,7 +89,7 @@ pub fn page(told: &Told<'_>, around: Around) -> Page {
     if !told.options.without_texts {
         sections.push(ngrams_section(told));
     }
-    sections.push(disagreements::section(doubted(told, judged)));
+    sections.push(disagreements::section(doubted(told, judged), around.labelled_by));
     sections.extend(search_section(told));
     sections.push(around.next);
     sections.push(origin::section(&origin::Origin {

@@ -72,10 +72,11 @@ pub fn section(data: DataCard<'_>) -> Section {
     for note in data.notes {
         section = section.text(note.clone());
     }
-    if let Some(note) = imbalance(&classes) {
+    if let Some(note) = imbalance(&classes).filter(|_| facts.unlabelled < facts.used) {
         section = section.note(note);
     }
-    if classes.is_empty() {
+    // Of texts that nobody labelled there is nothing to count.
+    if classes.iter().all(|(_, texts)| *texts == 0) {
         return section;
     }
     section.with(Block::Table(table(&classes, facts.used)))

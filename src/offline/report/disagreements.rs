@@ -28,9 +28,29 @@ pub struct Disagreement {
     pub confidence: f64,
 }
 
+/// Whose the labels are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelledBy {
+    People,
+    /// A deep model, whose answers stand for labels.
+    DeepModel,
+}
+
 /// The section. Puts them into order; the surest come first.
-pub fn section(mut all: Vec<Disagreement>) -> Section {
-    let section = Section::new("Probably wrong labels");
+pub fn section(mut all: Vec<Disagreement>, by: LabelledBy) -> Section {
+    let [title, caption, read] = match by {
+        LabelledBy::People => [
+            "Probably wrong labels",
+            "Where the model is surest that the label is wrong",
+            "Read them: among the surest are labels that people got wrong, and what the model has not understood.",
+        ],
+        LabelledBy::DeepModel => [
+            "Where both models differ",
+            "Where the fast model is surest of another label than the deep one",
+            "Read them: among the surest are texts that the deep model got wrong, and what the fast one has not learnt.",
+        ],
+    };
+    let section = Section::new(title);
     all.sort_by(|a, b| b.confidence.total_cmp(&a.confidence).then(a.line.cmp(&b.line)));
     all.truncate(MOST);
     if all.is_empty() {
@@ -41,7 +61,7 @@ pub fn section(mut all: Vec<Disagreement>) -> Section {
     let kept = |at: usize| has_texts || at != TEXT;
     let columns = ["line", "text", "labelled", "the model says", "sure"];
     let columns = (0..).zip(columns).filter(|(at, _)| kept(*at)).map(|(_, name)| name);
-    let mut table = Table::new("Where the model is surest that the label is wrong", columns);
+    let mut table = Table::new(caption, columns);
     table = if has_texts {
         table.words([1, 2, 3])
     } else {
@@ -80,7 +100,7 @@ pub fn section(mut all: Vec<Disagreement>) -> Section {
         .collect();
     let content = csv(&columns, rows);
     section
-        .text("Read them: among the surest are labels that people got wrong, and what the model has not understood.")
+        .text(read)
         .with(Block::Table(table))
         .with(Block::File(BesideFile {
             name: "disagreements.csv",

@@ -138,7 +138,7 @@ pub fn section(quality: &str, learned: &[Learned]) -> Section {
         .collect();
     let chart = Chart {
         name: "learning",
-        title: format!("{quality} over the number of texts"),
+        title: format!("{quality} by number of texts"),
         description: format!("Measured on texts that took no part: {}.", measured.join(", ")),
         x: Axis {
             logarithmic: true,

@@ -132,7 +132,10 @@ fn sections_of_classes(labels: &[String]) -> Vec<Section> {
         classes::section(labels, &classes),
         confusion::section(labels, &classes, &confused),
         ngrams::section(&labels.iter().map(ngrams_of).collect::<Vec<_>>()),
-        disagreements::section((0..200).map(disagreement).collect()),
+        disagreements::section(
+            (0..200).map(disagreement).collect(),
+            disagreements::LabelledBy::DeepModel,
+        ),
     ]
 }
 
@@ -285,7 +288,7 @@ fn nothing_to_show_is_no_end() {
             learning_curve::section("", &[]),
             cost::section("", &[Way::default()]),
             ngrams::section(&[]),
-            disagreements::section(Vec::new()),
+            disagreements::section(Vec::new(), disagreements::LabelledBy::People),
             origin::next(&[]),
             origin::section(&Origin::default()),
         ],
