@@ -366,7 +366,7 @@ def spoilers():
         ("half a file, honestly", rewrite("model.onnx", half, True)),
         ("rubbish, honestly", rewrite("model.onnx", lambda _: b"rubbish", True)),
         ("zeros in the weights, honestly", rewrite("model.onnx", lambda c: c[:len(c) // 3] + bytes(4096) + c[len(c) // 3 + 4096:], True)),
-        ("golden examples of others", rewrite("golden.jsonl", lambda c: c.replace(b'"logits": [', b'"logits": [9'), True)),
+        ("golden examples of others", rewrite("golden.jsonl", lambda c: c.replace(b'"logits":[', b'"logits":[9'), True)),
         ("no golden example", rewrite("golden.jsonl", lambda _: b"", True)),
         ("broken manifest", edit(manifest, "[onnx]", "[onnx")),
         ("unknown key", edit(manifest, "tier = ", "teir = 1\ntier = ")),
