@@ -106,7 +106,7 @@ fn broken_and_flipped_models_are_refused_in_one_line() {
         "broken",
         &["39 of 39 refused", "taken: none", "more than one line: none"],
     );
-    told.says("flipped", &["8 of 8 refused"]);
+    told.says("flipped", &["10 of 10 refused"]);
 }
 
 #[test]
