@@ -4,8 +4,8 @@
 //! Knows rows and their widths, not texts, labels or protocols. In reading order: [`ticket`] (who waits for what) →
 //! [`cost`] (what a batch takes on this machine) → [`batch_choice`] (which rows run together, pure functions) → [`shares`]
 //! (who may have how much of the room) → [`queue`] (the state, plain Rust) → [`admission`] (what is refused on arrival)
-//! → [`shared_queue`] (the lock around it) → [`instance`] (the thread that runs batches) → [`scheduler`] (what async callers
-//! see).
+//! → [`shared_queue`] (the lock around it) → [`instance`] (the thread that runs batches) → [`on_arrival`] (runs too short
+//! for another thread) → [`scheduler`] (what async callers see).
 //!
 //! The workers, in reading order: [`job`] (what is done in parts) → [`turns`] (whose part is next) → [`workers`] (the
 //! threads that preprocess). [`sync`] holds the locks of all.
@@ -17,6 +17,7 @@ pub mod instance;
 pub mod job;
 #[cfg(all(test, feature = "shuttle"))]
 mod model_check;
+pub mod on_arrival;
 pub mod queue;
 pub mod scheduler;
 pub mod shared_queue;

@@ -85,7 +85,7 @@ pub struct Queue {
     rows_ever: u64,
     pub(super) closed: bool,
     /// Rows dropped because their deadline had passed, since somebody last asked.
-    expired: usize,
+    pub(super) expired: usize,
 }
 
 impl Queue {
@@ -243,7 +243,7 @@ impl Queue {
     }
 
     /// Counts the request's rows as preprocessed.
-    fn prepared(&mut self, hold: &mut Hold) {
+    pub(super) fn prepared(&mut self, hold: &mut Hold) {
         let cost = std::mem::take(&mut hold.preparing);
         self.remove_work(hold.options.client, hold.options.priority.lane(), cost);
     }

@@ -69,6 +69,20 @@ impl SharedQueue {
         Ok(keys)
     }
 
+    /// Lets a request's rows run where they arrived; see [`Queue::begin_on_arrival`].
+    pub fn begin_on_arrival(
+        &self,
+        hold: &mut Hold,
+        inputs: &[ModelInput],
+        longest: Duration,
+        now: Instant,
+    ) -> Option<Result<(), Failure>> {
+        let mut state = self.lock();
+        let begun = state.queue.begin_on_arrival(hold, inputs, longest, now);
+        self.metrics.expired(state.queue.take_expired());
+        begun
+    }
+
     /// Removes the rows of a caller who went away from the queue; `expired` says whether because the deadline has
     /// passed.
     pub fn leave(&self, ticket: &Ticket, keys: &[Key], expired: bool) {

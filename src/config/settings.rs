@@ -12,6 +12,7 @@ use super::listen::Listen;
 use super::profile::Profile;
 use super::setting::{Setting, absent, bytes, choice, count, flag, seconds, settings, value};
 pub use super::tasks::{CascadeSettings, RouteSetting, TaskSettings};
+use crate::model::loading::FastPath;
 use crate::model::manifest::{LEAST_TOKENS, MOST_TOKENS};
 use crate::telemetry::logs::LogFormat;
 
@@ -198,6 +199,9 @@ settings! {
         ///
         /// One is best for throughput; more shorten a single deep answer on an idle machine
         intra_threads: usize = count(1).from(1, 256);
+        /// What runs a model that `tandem train` made: native, a sum in this program that is held to ONNX Runtime's answers at
+        /// every load, or onnx, as for any other model
+        fast_path: FastPath = choice("WHAT", FastPath::Native);
         /// Threads inside a deep run while nothing else runs or waits; 0 takes all processors where that is faster, 1 is off
         ///
         /// Faster is a run at least 1.2 times shorter, which is measured at the start

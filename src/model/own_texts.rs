@@ -1,6 +1,7 @@
 //! Texts of the server's own, which a model is asked when callers' texts fail: if it answers these, the texts are at
 //! fault and not the model.
 
+use super::input::ModelInput;
 use super::manifest::Truncation;
 use super::postprocess::Postprocessor;
 use super::preprocess::Preprocessor;
@@ -14,6 +15,12 @@ const TEXTS: [&str; 3] = [
     "A text of some length, as people write them: it speaks of the weather, of a train that came late, of a meal that was fine, and \
      of a film that nobody liked.",
 ];
+
+/// The rows of these texts.
+pub fn rows(preprocessor: &Preprocessor) -> impl Iterator<Item = ModelInput> {
+    let row = |text: &str| preprocessor.encode(text, None, Some(Truncation::End)).ok();
+    TEXTS.into_iter().filter_map(row).map(|encoding| encoding.input)
+}
 
 /// The texts that the model answers when it is loaded. If it answers none, one of the tokenizer's own tokens, if the
 /// model answers that.

@@ -21,6 +21,12 @@ pub trait Runner: Send {
     }
 }
 
+/// Runs rows on any number of threads at once, in microseconds: short enough for a thread that has other things to do.
+pub trait SharedRunner: Send + Sync {
+    /// The raw outputs of rows, in their order.
+    fn run_shared(&self, inputs: &[ModelInput]) -> Result<Vec<Vec<f32>>, RunError>;
+}
+
 /// Why a batch could not be run. The text is for the log, never for a caller.
 #[derive(Debug, thiserror::Error)]
 #[error("inference failed: {0}")]

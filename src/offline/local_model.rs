@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::batching::BatchLimits;
 use crate::model::loaded::Model;
-use crate::model::loading::{Initialized, InstanceSettings, initialize};
+use crate::model::loading::{FastPath, Initialized, InstanceSettings, initialize};
 use crate::model::manifest::{Batch, ProblemType};
 use crate::model::repository::VerifiedModel;
 use crate::model::{Encoding, ModelInput, Runner};
@@ -46,6 +46,7 @@ impl LocalModel {
             // One thread does everything, as on a busy server.
             idle_threads: 1,
             max_cells,
+            fast_path: FastPath::default(),
         };
         let Initialized { model, runners, .. } = initialize(verified, instances).map_err(|error| error.to_string())?;
         let limits = BatchLimits {

@@ -10,7 +10,7 @@ use tandem::api::pb;
 use tandem::config::Settings;
 use tandem::model::ModelInput;
 use tandem::model::discover::{self, Examined, Hints, Note, NoteKind};
-use tandem::model::loading::{Initialized, InstanceSettings, initialize};
+use tandem::model::loading::{FastPath, Initialized, InstanceSettings, initialize};
 use tandem::model::{Manifest, files, repository};
 use tandem::service::lifecycle::start::open_catalog;
 use tempfile::TempDir;
@@ -23,6 +23,7 @@ const ONE: InstanceSettings = InstanceSettings {
     intra_threads: 1,
     idle_threads: 1,
     max_cells: 256,
+    fast_path: FastPath::Native,
 };
 
 const TEXTS: [&str; 3] = ["good", "The story was bad.", "bad film"];

@@ -6,7 +6,7 @@ use tandem::api::pb;
 use tandem::model::ModelInput;
 use tandem::model::discover::Hints;
 use tandem::model::input::EncodeError;
-use tandem::model::loading::{Initialized, InstanceSettings, initialize};
+use tandem::model::loading::{FastPath, Initialized, InstanceSettings, initialize};
 use tandem::model::manifest::TokenizerSettings;
 use tandem::model::preprocess::tokenizer::TextTokenizer;
 use tandem::model::{ModelError, repository};
@@ -42,6 +42,7 @@ fn load(folder: &TempDir) -> Result<Initialized, ModelError> {
         intra_threads: 1,
         idle_threads: 1,
         max_cells: 256,
+        fast_path: FastPath::default(),
     };
     initialize(&verified, instances)
 }

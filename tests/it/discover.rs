@@ -224,6 +224,7 @@ fn links_within_the_folder_serve_as_kubernetes_mounts_them() {
             intra_threads: 1,
             idle_threads: 1,
             max_cells: 256,
+            fast_path: tandem::model::loading::FastPath::Native,
         },
     );
     assert!(loaded.is_ok(), "{}", loaded.err().expect("a problem"));

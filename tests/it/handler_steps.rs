@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tandem::model::Tier;
-use tandem::model::loading::{Initialized, InstanceSettings, initialize};
+use tandem::model::loading::{FastPath, Initialized, InstanceSettings, initialize};
 use tandem::model::manifest::Truncation;
 use tandem::model::postprocess::NotFinite;
 use tandem::model::repository;
@@ -26,6 +26,7 @@ fn initialized(tier: Tier) -> Initialized {
         intra_threads: 1,
         idle_threads: 1,
         max_cells: 256,
+        fast_path: FastPath::Native,
     };
     initialize(verified, instances).expect("it passes its checks")
 }

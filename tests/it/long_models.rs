@@ -7,7 +7,7 @@ use tandem::api::pb;
 use tandem::api::pb::model_service_client::ModelServiceClient;
 use tandem::config::Settings;
 use tandem::model::discover::Hints;
-use tandem::model::loading::{InstanceSettings, initialize};
+use tandem::model::loading::{FastPath, InstanceSettings, initialize};
 use tandem::model::manifest::Preprocess;
 use tandem::model::repository::{self, VerifiedModel};
 use tandem::service::Service;
@@ -72,6 +72,7 @@ const ONE: InstanceSettings = InstanceSettings {
     intra_threads: 1,
     idle_threads: 1,
     max_cells: 256,
+    fast_path: FastPath::Native,
 };
 
 #[test]

@@ -29,6 +29,7 @@ mod examined;
 mod explain;
 mod fairness;
 mod fallback;
+mod fast_path;
 mod folders;
 mod fuzz;
 mod gateway;

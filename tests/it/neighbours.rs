@@ -7,7 +7,7 @@ use tandem::api::pb;
 use tandem::api::pb::model_service_client::ModelServiceClient;
 use tandem::config::Settings;
 use tandem::model::discover::Hints;
-use tandem::model::loading::{InstanceSettings, initialize};
+use tandem::model::loading::{FastPath, InstanceSettings, initialize};
 use tandem::model::manifest::{Batch, Manifest};
 use tandem::model::neighbours::Neighbours;
 use tandem::model::repository;
@@ -45,6 +45,7 @@ fn measured(folder: &Path, told: Option<Batch>) -> (Neighbours, Manifest) {
         intra_threads: 1,
         idle_threads: 1,
         max_cells: 256,
+        fast_path: FastPath::default(),
     };
     let loaded = initialize(&verified, instances).expect("it loads");
     (loaded.model.neighbours, loaded.model.manifest.clone())

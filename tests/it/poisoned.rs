@@ -12,7 +12,7 @@ use tandem::config::duration::HumanDuration;
 use tandem::model::ModelError;
 use tandem::model::discover::Hints;
 use tandem::model::limited::CallOff;
-use tandem::model::loading::{Around, Initialized, InstanceSettings, Limits, initialize_in};
+use tandem::model::loading::{Around, FastPath, Initialized, InstanceSettings, Limits, initialize_in};
 use tandem::model::onnx::{OnnxBytes, Probe, RunLimit, Runtime, Seen};
 use tandem::model::repository::{self, VerifiedModel};
 use tandem::service::catalog::refusal::Stage;
@@ -28,6 +28,7 @@ const ONE: InstanceSettings = InstanceSettings {
     intra_threads: 1,
     idle_threads: 1,
     max_cells: 256,
+    fast_path: FastPath::Native,
 };
 
 fn tutorial() -> PathBuf {

@@ -1,6 +1,6 @@
 //! The sessions of a model: they share their weights, and more of them answer as one does.
 
-use tandem::model::loading::{Initialized, InstanceSettings, initialize};
+use tandem::model::loading::{FastPath, Initialized, InstanceSettings, initialize};
 use tandem::model::repository;
 use tandem::model::{ModelInput, Tier};
 
@@ -12,6 +12,7 @@ const ALONE: InstanceSettings = InstanceSettings {
     intra_threads: 1,
     idle_threads: 1,
     max_cells: 256,
+    fast_path: FastPath::Native,
 };
 
 /// A shipped model of a tier with these instances.

@@ -5,7 +5,7 @@ use std::fs;
 
 use tandem::model::ModelInput;
 use tandem::model::discover::Hints;
-use tandem::model::loading::{InstanceSettings, initialize};
+use tandem::model::loading::{FastPath, InstanceSettings, initialize};
 use tandem::model::repository;
 
 use crate::support::models::copy_folder;
@@ -27,6 +27,7 @@ fn ids(family: &str, split: bool, texts: &[&str]) -> Vec<Vec<u32>> {
         intra_threads: 1,
         idle_threads: 1,
         max_cells: 256,
+        fast_path: FastPath::default(),
     };
     let model = initialize(&model, instances).expect("it loads").model;
     let ids = |text: &&str| match model.preprocess(text, None).expect("tokens").input {

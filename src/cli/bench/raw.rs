@@ -19,7 +19,7 @@ use crate::cli::read_args::ReadArgs;
 use crate::config::Settings;
 use crate::config::settings::RouteSetting;
 use crate::model::loaded::Model;
-use crate::model::loading::{InstanceSettings, initialize};
+use crate::model::loading::{FastPath, InstanceSettings, initialize};
 use crate::model::model_name::ModelName;
 use crate::model::repository::{self, VerifiedModel};
 use crate::model::{ModelInput, Runner, Tier};
@@ -307,6 +307,7 @@ fn sessions(count: usize, intra_threads: usize) -> InstanceSettings {
         idle_threads: 1,
         // For the warm-up only: the loop sets its batches by their number of rows.
         max_cells: 256,
+        fast_path: FastPath::Onnx,
     }
 }
 

@@ -187,6 +187,7 @@ fn load(
         intra_threads: settings.intra_threads,
         idle_threads: 1,
         max_cells: 256,
+        fast_path: settings.fast_path,
     };
     let expected = Expected::of(verified, instances);
     if let Some(problem) = memory::of_cgroup().and_then(|usage| expected.too_much(usage, "the control group's")) {

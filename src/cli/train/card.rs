@@ -2,7 +2,7 @@
 
 use super::figures::shown;
 use super::told::Told;
-use crate::offline::training::graph::OPSET;
+use crate::model::linear::graph::OPSET;
 use crate::offline::training::package::About;
 
 /// The most labels that the card lists.

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use super::cost_probe::{self, ShapeBounds, ShapeCost};
 use super::golden::{self, Report, Subject};
 use super::idle_priority::{self, Patience};
-use super::load_types::{Around, Initialized, InstanceSettings, LoadTimes, SHORTEST_LIMIT};
+use super::load_types::{Around, FastPath, Initialized, InstanceSettings, LoadTimes, SHORTEST_LIMIT};
+use super::native_check;
+use crate::model::linear::NativeRunner;
 use crate::model::loaded::Model;
 use crate::model::manifest::{Manifest, Preprocess};
 use crate::model::model_error::ModelError;
@@ -37,7 +39,8 @@ struct Narrow {
     alone: Vec<neighbours::Alone>,
     preprocessor: Arc<Preprocessor>,
     postprocessor: Postprocessor,
-    runners: Vec<OnnxRunner>,
+    runners: Vec<Box<dyn Runner>>,
+    native: Option<NativeRunner>,
     sample: Sample,
     golden: Report,
     costs: Vec<ShapeCost>,
@@ -179,14 +182,20 @@ impl<'a> Load<'a> {
             &postprocessor,
             &mut patience.runner(&mut runners[0]),
         )?;
+        let native = self.native(&manifest, &preprocessor, &postprocessor, &mut runners[0], &sample);
+        let mut runners: Vec<Box<dyn Runner>> = match &native {
+            Some(native) => runners.iter().map(|_| Box::new(native.clone()) as _).collect(),
+            None => runners.into_iter().map(|runner| Box::new(runner) as _).collect(),
+        };
         times.golden = lap();
         let mut slowest = Duration::ZERO;
         for runner in &mut runners {
-            let took = warm_up(&mut patience.runner(runner), &sample, bounds).map_err(|error| self.failed(&error))?;
+            let took =
+                warm_up(&mut patience.runner(runner.as_mut()), &sample, bounds).map_err(|error| self.failed(&error))?;
             slowest = slowest.max(took);
         }
         times.warm_up = lap();
-        let costs = self.measure(&mut patience.runner(&mut runners[0]), &sample, bounds)?;
+        let costs = self.measure(&mut patience.runner(runners[0].as_mut()), &sample, bounds)?;
         let text_cost = text_cost::of_texts(&preprocessor, manifest.max_text_bytes(), own_clock());
         times.measuring = lap();
         Ok(Narrow {
@@ -198,6 +207,7 @@ impl<'a> Load<'a> {
             preprocessor,
             postprocessor,
             runners,
+            native,
             sample,
             golden,
             costs,
@@ -273,6 +283,35 @@ impl<'a> Load<'a> {
         golden::check(subject, &examples).map_err(|problem| ModelError::new(&path, problem))
     }
 
+    /// The model without ONNX Runtime, if that is asked for and gives the same answers. The golden examples, which ONNX
+    /// Runtime passed, and rows of our own tell.
+    fn native(
+        &self,
+        manifest: &Manifest,
+        preprocessor: &Preprocessor,
+        postprocessor: &Postprocessor,
+        reference: &mut dyn Runner,
+        sample: &Sample,
+    ) -> Option<NativeRunner> {
+        if self.settings.fast_path == FastPath::Onnx {
+            return None;
+        }
+        let mut native = NativeRunner::of(manifest, self.bytes.whole()?, self.limit.off())?;
+        let golden = self.check_golden(manifest, preprocessor, postprocessor, &mut native);
+        let agrees = golden
+            .map_err(|error| error.to_string())
+            .and_then(|_| native_check::agree(&mut native, reference, preprocessor, sample));
+        if let Err(problem) = &agrees {
+            let model = &manifest.name;
+            tracing::warn!(
+                model,
+                problem,
+                "it runs in ONNX Runtime: a sum of our own gives other answers"
+            );
+        }
+        agrees.is_ok().then_some(native)
+    }
+
     /// Measures the runs of an instance. Leaves a part of the time budget for the wide session, if that is tried.
     fn measure(
         &self,
@@ -305,8 +344,14 @@ impl<'a> Load<'a> {
             Around::Busy { wide_from_cells } => wide_from_cells,
             Around::Quiet => {
                 let first = &mut narrow.runners[0];
-                wide_session::pays(first, &mut runner, &narrow.costs, &narrow.sample, narrow.bounds)
-                    .map_err(|error| self.failed(&error))?
+                wide_session::pays(
+                    first.as_mut(),
+                    &mut runner,
+                    &narrow.costs,
+                    &narrow.sample,
+                    narrow.bounds,
+                )
+                .map_err(|error| self.failed(&error))?
             }
         };
         let Some(from_cells) = from_cells else { return Ok(None) };
@@ -359,6 +404,8 @@ impl<'a> Load<'a> {
             }),
             wide_from_cells,
             runners,
+            // Faults are injected into instances.
+            native: narrow.native.filter(|_| !cfg!(feature = "fault-injection")),
             golden: narrow.golden,
             costs: narrow.costs,
             times: narrow.times,

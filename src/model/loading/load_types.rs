@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::cost_probe::ShapeCost;
 use super::golden::Report;
+use serde::{Deserialize, Serialize};
+
 use crate::model::limited::CallOff;
+use crate::model::linear::NativeRunner;
 use crate::model::loaded::Model;
 use crate::model::runner::Runner;
 use crate::model::runtime::thread_time::own_clock;
@@ -34,6 +37,17 @@ impl Default for Limits {
     }
 }
 
+/// What runs a model that `tandem train` made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum FastPath {
+    /// A sum in this program, which was held to ONNX Runtime's answers when the model was loaded.
+    #[default]
+    Native,
+    /// ONNX Runtime, as for any other model.
+    Onnx,
+}
+
 /// How many instances a model gets, and the threads of each.
 #[derive(Clone, Copy, Debug)]
 pub struct InstanceSettings {
@@ -46,6 +60,7 @@ pub struct InstanceSettings {
     pub idle_threads: usize,
     /// The most cells of a batch, rows × width: bounds the shapes that warm-up runs and that are measured.
     pub max_cells: usize,
+    pub fast_path: FastPath,
 }
 
 /// What the machine does while a model is loaded.
@@ -75,6 +90,8 @@ impl Around {
 pub struct Initialized {
     pub model: Arc<Model>,
     pub runners: Vec<Box<dyn Runner>>,
+    /// The same model, if it runs without ONNX Runtime.
+    pub native: Option<NativeRunner>,
     /// The outcome of its golden examples.
     pub golden: Report,
     /// What runs of an instance take on this machine while nothing else runs; never empty.

@@ -5,15 +5,17 @@
 //! can't be ended, so it has a thread that is given up.
 //!
 //! In reading order: [`load_types`] (what a load is given and gives) → `attempt.rs` (its steps) → [`cost_probe`] (what
-//! runs cost) → [`golden`] (whether the answers are right) → [`idle_priority`] (loads while the server serves).
+//! runs cost) → [`golden`] (whether the answers are right) → `native_check.rs` (whether a sum of
+//! our own may stand in for ONNX Runtime) → [`idle_priority`] (loads while the server serves).
 
 mod attempt;
 pub mod cost_probe;
 pub mod golden;
 pub mod idle_priority;
 pub mod load_types;
+mod native_check;
 
-pub use self::load_types::{Around, Initialized, InstanceSettings, Limits, LoadTimes, SHORTEST_LIMIT};
+pub use self::load_types::{Around, FastPath, Initialized, InstanceSettings, Limits, LoadTimes, SHORTEST_LIMIT};
 use crate::model::model_error::ModelError;
 use crate::model::onnx::RunLimit;
 use crate::model::repository::VerifiedModel;

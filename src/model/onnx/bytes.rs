@@ -31,6 +31,11 @@ impl OnnxBytes {
         Origin(Arc::new((folder.to_owned(), manifest.clone()))).read()
     }
 
+    /// The bytes of the ONNX file, if all of its weights are in it.
+    pub fn whole(&self) -> Option<&[u8]> {
+        self.external.is_empty().then_some(&self.model)
+    }
+
     /// The bytes of a file, by the name that the ONNX file uses.
     pub(super) fn beside(&self, location: &str) -> Option<&[u8]> {
         let found = self.external.iter().find(|(name, _)| name == location);

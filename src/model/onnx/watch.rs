@@ -73,6 +73,11 @@ impl RunLimit {
         TICK.saturating_mul(u32::try_from(self.0.ticks.load(Ordering::Acquire)).unwrap_or(u32::MAX))
     }
 
+    /// The flag that calls all runs off.
+    pub fn off(&self) -> CallOff {
+        self.0.off.clone()
+    }
+
     /// Whether all runs are called off.
     pub fn is_off(&self) -> bool {
         self.0.off.is_off()

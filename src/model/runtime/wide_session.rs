@@ -98,11 +98,10 @@ pub fn pays(
 }
 
 /// The instances; the first one gets the wide session, if there is one.
-pub fn with_wide<R: Runner + 'static>(runners: Vec<R>, wide: Option<(R, usize)>) -> Vec<Box<dyn Runner>> {
-    let mut runners: Vec<Box<dyn Runner>> = runners
-        .into_iter()
-        .map(|runner| Box::new(runner) as Box<dyn Runner>)
-        .collect();
+pub fn with_wide(
+    mut runners: Vec<Box<dyn Runner>>,
+    wide: Option<(impl Runner + 'static, usize)>,
+) -> Vec<Box<dyn Runner>> {
     if let Some((wide, from_cells)) = wide {
         let narrow = runners.swap_remove(0);
         runners.push(Box::new(WideRunner::new(narrow, Box::new(wide), from_cells)));

@@ -2,7 +2,7 @@
 //! whose classes have other shares than those that were trained on.
 
 use super::held_out::{HeldOut, top};
-use super::linear::Link;
+use crate::model::linear::Link;
 use crate::offline::dataset::{Dataset, Target};
 
 /// The strengths that are tried, from none to that of equal shares.

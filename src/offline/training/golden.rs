@@ -1,8 +1,7 @@
 //! The golden examples of a trained model: texts with their ids and logits, computed from its codes without ONNX Runtime,
 //! which is held to them at every start.
 
-use super::linear::Link;
-use super::quantise::Quantised;
+use crate::model::linear::{Link, Quantised};
 use crate::model::loading::golden::Example;
 use crate::model::manifest::{ProblemType, Truncation};
 use crate::model::preprocess::ngrams::NgramExtractor;

@@ -8,10 +8,11 @@ use std::thread;
 use parking_lot::Mutex;
 
 use super::golden::probabilities;
-use super::linear::{Fit, Linear, Link};
+use super::linear::{Fit, Linear};
 use super::loss::{self, Calibrated};
 use super::recipe::Recipe;
 use super::rows::Rows;
+use crate::model::linear::Link;
 use crate::model::manifest::ProblemType;
 use crate::offline::dataset::example::above;
 use crate::offline::dataset::{Dataset, Target, fold_of};

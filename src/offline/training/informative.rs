@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::linear::Link;
-use super::quantise::Quantised;
+use crate::model::linear::{Link, Quantised};
 use crate::model::manifest::Truncation;
 use crate::model::preprocess::ngrams::NgramExtractor;
 use crate::offline::dataset::Dataset;

@@ -8,48 +8,14 @@ use std::ops::ControlFlow;
 
 use super::recipe::Recipe;
 use super::rows::Rows;
-use crate::model::manifest::ProblemType;
+use crate::model::linear::Link;
+use crate::model::linear::weights::scale;
 use crate::offline::dataset::{Dataset, Target};
 
 /// What AdaGrad's sums of squares start with.
 const FIRST_SQUARES: f32 = 0.01;
 /// How often a fit reports and asks whether to go on, in rows.
 const REPORT: usize = 2_048;
-
-/// How the outputs of a model answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Link {
-    /// Two classes: one column, the log odds of the second.
-    LogOdds,
-    /// One class of several is right: softmax.
-    Softmax,
-    /// Each class is right or not: a sigmoid a column.
-    Sigmoids,
-}
-
-impl Link {
-    /// The link of a problem with so many classes.
-    pub fn of(problem: ProblemType, classes: usize) -> Self {
-        match problem {
-            ProblemType::MultiLabel => Self::Sigmoids,
-            _ if classes == 2 => Self::LogOdds,
-            _ => Self::Softmax,
-        }
-    }
-
-    /// The number of columns of the table of weights.
-    pub fn columns(self, classes: usize) -> usize {
-        if self == Self::LogOdds { 1 } else { classes }
-    }
-
-    /// Columns as one logit for each class.
-    pub fn logits(self, columns: &[f32]) -> Vec<f32> {
-        match self {
-            Self::LogOdds => vec![-columns[0] / 2.0, columns[0] / 2.0],
-            Self::Softmax | Self::Sigmoids => columns.to_vec(),
-        }
-    }
-}
 
 /// A linear model: `columns` weights for each bucket, or each id of some rows, and a bias for each column.
 #[derive(Clone, Debug)]
@@ -88,11 +54,6 @@ impl Linear {
         }
         Self { weights, ..self }
     }
-}
-
-/// What the sum of so many weights is multiplied by: long texts count as much as short ones. As `onnx/inputs.rs` feeds it.
-fn scale(features: usize) -> f32 {
-    1.0 / (features.max(1) as f32).sqrt()
 }
 
 /// What a fit is made from.

@@ -2,13 +2,12 @@
 //!
 //! In reading order: [`recipe`] (what is chosen) → [`rows`] (texts as features) → [`linear`] (the trainer) → [`held_out`]
 //! (cross-validation) with [`loss`] → [`search`] (for the best recipe) → [`mod@train`] (all of it) with [`balance`] (biases
-//! for what matters) → [`mod@quantise`] (eight bits a weight) → [`graph`] (the ONNX file) → [`golden`] (examples) → [`package`]
+//! for what matters) → [`mod@quantise`] (eight bits a weight) → [`golden`] (examples) → [`package`]
 //! (the folder), and [`informative`] (which n-grams speak for a class) and [`checkpoint`] (so that a run goes on).
 
 pub mod balance;
 pub mod checkpoint;
 pub mod golden;
-pub mod graph;
 pub mod held_out;
 pub mod informative;
 pub mod linear;

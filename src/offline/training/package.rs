@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::golden;
 use super::train::Trained;
-use super::{golden, graph};
+use crate::model::linear::graph;
 use crate::model::loading::golden::Example;
 use crate::model::manifest::{
     Calibration, Golden, HashedNgrams, Limits, MANIFEST_FILE, Manifest, Onnx, OutputKind, Preprocess, ProblemType,

@@ -3,20 +3,10 @@
 //! Sums of whole numbers are exact whatever their order, so a text's answer does not depend on the batch that it is in.
 
 use super::linear::Linear;
+use crate::model::linear::Quantised;
 
 /// The largest code.
 const MOST: f32 = 127.0;
-
-/// A linear model of whole numbers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Quantised {
-    pub columns: usize,
-    /// Row by row, as in [`Linear`].
-    pub codes: Vec<i8>,
-    /// What a code of each column counts.
-    pub steps: Vec<f32>,
-    pub bias: Vec<f32>,
-}
 
 /// Rounds the weights of a model.
 pub fn quantise(model: &Linear) -> Quantised {
@@ -41,29 +31,6 @@ pub fn quantise(model: &Linear) -> Quantised {
         codes: codes.collect(),
         steps: steps.clone(),
         bias: model.bias.clone(),
-    }
-}
-
-impl Quantised {
-    /// The columns of a row of features, as the graph computes them; with other arithmetic than its own, to compare with.
-    pub fn columns_of(&self, ids: &[u32]) -> Vec<f32> {
-        let mut sums = vec![0_i64; self.columns];
-        for &id in ids {
-            let codes = &self.codes[id as usize * self.columns..][..self.columns];
-            sums.iter_mut()
-                .zip(codes)
-                .for_each(|(sum, &code)| *sum += i64::from(code));
-        }
-        let scale = 1.0 / (ids.len().max(1) as f64).sqrt();
-        let column = |((sum, &step), &bias): ((&i64, &f32), &f32)| {
-            (*sum as f64 * f64::from(step) * scale + f64::from(bias)) as f32
-        };
-        sums.iter().zip(&self.steps).zip(&self.bias).map(column).collect()
-    }
-
-    /// The number of buckets.
-    pub fn buckets(&self) -> usize {
-        self.codes.len() / self.columns
     }
 }
 

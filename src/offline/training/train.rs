@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::balance;
 use super::held_out::{FOLDS, Folds, HeldOut, ask};
-use super::linear::{Fit, Link};
-use super::quantise::{Quantised, quantise};
+use super::linear::Fit;
+use super::quantise::quantise;
 use super::recipe::{Recipe, most_bits};
 use super::rows::Rows;
 use super::search::{Found, Search, Trial};
+use crate::model::linear::{Link, Quantised};
 use crate::model::manifest::ProblemType;
 use crate::offline::dataset::{Dataset, Target};
 

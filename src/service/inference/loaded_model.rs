@@ -11,11 +11,13 @@ use super::mirror::RequestMirror;
 use super::outputs::{ModelOutputs, TextOutput};
 use super::preparation::Preparation;
 use super::texts::TextSubset;
+use crate::batching::on_arrival::{OnArrival, hand_over};
 use crate::batching::shares::Amount;
 use crate::batching::workers::Workers;
 use crate::batching::{BatchLimits, BatchShape, Failure, RowOutput, Scheduler, SchedulerSettings, SubmitOptions};
 use crate::error::{Error, Reason};
 use crate::model::ModelInput;
+use crate::model::linear::NativeRunner;
 use crate::model::loaded::Model;
 use crate::model::loading::Initialized;
 use crate::model::manifest::Batch;
@@ -40,6 +42,12 @@ pub struct LoadedModel {
     pub mirror: RequestMirror,
     /// Counts its expected RAM for as long as it is loaded.
     _counted: LoadedBytes,
+}
+
+/// A model that runs without ONNX Runtime may run where its texts arrive.
+fn on_arrival(native: Option<NativeRunner>) -> std::io::Result<Option<OnArrival>> {
+    let Some(native) = native else { return Ok(None) };
+    Ok(Some(OnArrival::new(Arc::new(native), hand_over()?)))
 }
 
 /// What a loaded model gets from outside.
@@ -71,6 +79,7 @@ impl LoadedModel {
         let Initialized {
             model,
             runners,
+            native,
             costs,
             wide_from_cells,
             ..
@@ -88,7 +97,7 @@ impl LoadedModel {
         let name = &model.manifest.name;
         Ok(Self {
             preparation: Preparation::new(Arc::clone(&model), workers),
-            scheduler: Scheduler::start(name, runners, &costs, settings, metrics.clone())?,
+            scheduler: Scheduler::start(name, runners, on_arrival(native)?, &costs, settings, metrics.clone())?,
             model,
             metrics,
             cache,

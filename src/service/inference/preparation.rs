@@ -15,9 +15,11 @@ use crate::model::Encoding;
 use crate::model::loaded::Model;
 use crate::model::text_cost::TextCost;
 
-/// The longest that preprocessing may take on an async thread, by the cost of the hardest texts. Other calls wait that
+/// The longest that preprocessing is expected to take on an async thread, by the recent cost of texts. Other calls wait that
 /// long; two changes of thread would take about half of it.
 const ON_THE_SPOT: Duration = Duration::from_micros(100);
+/// The longest that it may take there if the texts turn out to be the hardest ones.
+const AT_WORST: Duration = Duration::from_micros(400);
 /// The weight of one request in the moving average of the cost of texts.
 const WEIGHT: f64 = 1.0 / 16.0;
 /// The bounds of that average, relative to the cost of hard texts when the model was loaded.
@@ -99,7 +101,7 @@ impl Preparation {
 
     /// Whether texts of this cost are preprocessed right away.
     fn is_a_moment(&self, hardest: Duration) -> bool {
-        hardest <= ON_THE_SPOT && self.model.preprocesses_predictably()
+        hardest <= AT_WORST && self.usually(hardest) <= ON_THE_SPOT && self.model.preprocesses_predictably()
     }
 
     /// The recent cost of texts that would cost `hardest` if they were hard.

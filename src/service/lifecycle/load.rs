@@ -233,5 +233,6 @@ fn instances(tier: Tier, settings: &Settings) -> InstanceSettings {
             Tier::Deep => settings.idle_threads,
         },
         max_cells: tier.max_cells(),
+        fast_path: settings.fast_path,
     }
 }

@@ -34,6 +34,7 @@ pub fn tell_loaded(
         tier = manifest.tier.name(),
         instances = instances.count,
         idle_from_cells = initialized.wide_from_cells,
+        native = initialized.native.is_some(),
         golden_examples = golden.examples,
         largest_logit_difference = golden.largest_difference,
         largest_batched_logit_difference = golden.largest_batched_difference,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tandem::model::ModelError;
-use tandem::model::loading::{Initialized, InstanceSettings, initialize};
+use tandem::model::loading::{FastPath, Initialized, InstanceSettings, initialize};
 use tandem::model::repository;
 use tempfile::TempDir;
 
@@ -167,6 +167,7 @@ impl ModelCopy {
             intra_threads: 1,
             idle_threads: 1,
             max_cells: 256,
+            fast_path: FastPath::Native,
         };
         initialize(&verified[0], instances)
     }

@@ -110,6 +110,7 @@ impl Stage {
         let scheduler = Scheduler::start(
             "scripted",
             (0..instances).map(|_| Box::new(runner()) as Box<dyn Runner>).collect(),
+            None,
             &[cost(1), cost(100)],
             settings,
             ModelMetrics::unregistered(),

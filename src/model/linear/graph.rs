@@ -10,8 +10,7 @@
 
 use prost::Message;
 
-use super::linear::Link;
-use super::quantise::Quantised;
+use super::weights::{Link, Quantised};
 
 /// The version of the operators: the oldest in which all of the graph's take these inputs.
 pub const OPSET: i64 = 17;
@@ -26,6 +25,46 @@ const INT64: i32 = 7;
 
 /// The bytes of the ONNX file.
 pub fn write(model: &Quantised, link: Link, classes: usize) -> Vec<u8> {
+    graph_of(model, link, classes).encode_to_vec()
+}
+
+/// The model in an ONNX file that [`write()`] wrote, or a program of another version of it. `None` for any other file: what
+/// would be written of the numbers in it must be the file, to the last name.
+pub fn read(file: &[u8], link: Link, classes: usize) -> Option<Quantised> {
+    let mut found = ModelProto::decode(file).ok()?;
+    let graph = found.graph.as_mut()?;
+    let mut take = |name: &str| {
+        let tensor = graph.initializer.iter_mut().find(|tensor| tensor.name == name)?;
+        Some((tensor.dims.clone(), std::mem::take(&mut tensor.raw_data)))
+    };
+    let (dims, codes) = take("codes")?;
+    let [rows, columns] = <[i64; 2]>::try_from(dims).ok()?;
+    let (rows, columns) = (usize::try_from(rows).ok()?, usize::try_from(columns).ok()?);
+    if columns != link.columns(classes) || rows < 2 || rows.checked_mul(columns)? != codes.len() {
+        return None;
+    }
+    let numbers = |(_, raw): (Vec<i64>, Vec<u8>)| -> Vec<f32> {
+        let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        raw.chunks_exact(4).map(number).collect()
+    };
+    let (steps, bias) = (numbers(take("step")?), numbers(take("bias")?));
+    if steps.len() != columns || bias.len() != columns {
+        return None;
+    }
+    let mut codes: Vec<i8> = codes.into_iter().map(u8::cast_signed).collect();
+    codes.truncate((rows - 1) * columns);
+    let model = Quantised {
+        columns,
+        codes,
+        steps,
+        bias,
+    };
+    let mut written = graph_of(&model, link, classes);
+    written.producer_version.clone_from(&found.producer_version);
+    (written.encode_to_vec() == file).then_some(model)
+}
+
+fn graph_of(model: &Quantised, link: Link, classes: usize) -> ModelProto {
     let columns = model.columns;
     let mut codes: Vec<u8> = model.codes.iter().map(|code| code.cast_unsigned()).collect();
     codes.extend(std::iter::repeat_n(0, columns));
@@ -75,14 +114,13 @@ pub fn write(model: &Quantised, link: Link, classes: usize) -> Vec<u8> {
         ],
         output: vec![value("logits", FLOAT, [BATCH, Size::Exactly(classes)])],
     };
-    let model = ModelProto {
+    ModelProto {
         ir_version: IR_VERSION,
         producer_name: "tandem".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
         graph: Some(graph),
         opset_import: vec![OperatorSetId { version: OPSET }],
-    };
-    model.encode_to_vec()
+    }
 }
 
 fn floats(values: &[f32]) -> Vec<u8> {
@@ -254,4 +292,42 @@ struct Dimension {
     dim_value: Option<i64>,
     #[prost(string, optional, tag = "2")]
     dim_param: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(columns: usize) -> Quantised {
+        let codes = (0..16 * columns).map(|at| (at * 37 % 255) as u8).map(u8::cast_signed);
+        Quantised {
+            columns,
+            codes: codes.collect(),
+            steps: (1..=columns).map(|at| at as f32 * 0.01).collect(),
+            bias: vec![0.25; columns],
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_and_nothing_else_is() {
+        for (link, classes) in [(Link::LogOdds, 2), (Link::Softmax, 3), (Link::Sigmoids, 2)] {
+            let model = model(link.columns(classes));
+            let file = write(&model, link, classes);
+            assert_eq!(read(&file, link, classes).as_ref(), Some(&model), "{link:?}");
+            let mut older = graph_of(&model, link, classes);
+            older.producer_version = "0.0.1".to_owned();
+            assert_eq!(read(&older.encode_to_vec(), link, classes).as_ref(), Some(&model));
+            assert_eq!(read(&file, Link::Softmax, classes + 1), None);
+            for cut in [0, 1, file.len() / 2, file.len() - 1] {
+                assert_eq!(read(&file[..cut], link, classes), None);
+            }
+            let mut other = graph_of(&model, link, classes);
+            other.graph.as_mut().expect("a graph").node[0].op_type = "GatherElements".to_owned();
+            assert_eq!(read(&other.encode_to_vec(), link, classes), None);
+            let mut padding = graph_of(&model, link, classes);
+            let codes = &mut padding.graph.as_mut().expect("a graph").initializer[0].raw_data;
+            *codes.last_mut().expect("codes") = 1;
+            assert_eq!(read(&padding.encode_to_vec(), link, classes), None);
+        }
+    }
 }
