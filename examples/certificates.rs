@@ -83,6 +83,7 @@ fn tell(population: &impl Population, case: &Case, labels: &[String], reference:
         wanted: &wanted,
         labels,
         confidence: case.confidence,
+        certifying: 0.5,
         seed: 1,
         reference,
         deep_temperature: 1.0,

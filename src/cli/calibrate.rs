@@ -20,6 +20,7 @@ use super::target_args::TargetArgs;
 use crate::config::Settings;
 use crate::model::manifest::ProblemType;
 use crate::model::repository::VerifiedModel;
+use crate::offline::calibration::cascade::in_all;
 use crate::offline::calibration::cascade::{self, Calibrated, Options, Reference, is_fitted_on};
 use crate::offline::calibration::curve::{self, Fitted, Judged};
 use crate::offline::calibration::each::Each;
@@ -35,6 +36,8 @@ use crate::service::catalog::cascade_calibration::{BlendWeights, file_of};
 use crate::service::lifecycle::start::open_catalog;
 
 /// The fewest labelled texts in each half; with fewer, nothing can be fitted.
+/// The share of the texts on which is measured and certified: they are split into halves.
+const CERTIFYING: f64 = 0.5;
 const LEAST_TEXTS: usize = 20;
 /// The bytes of what is written, at most: of 1,000 labels, each with its recall at every point of the curve.
 const LARGEST_FILES: u64 = 16 << 20;
@@ -46,7 +49,7 @@ const WIDE: f64 = 0.02;
 /// The arguments of `tandem calibrate`.
 #[derive(clap::Args)]
 pub struct CalibrateArgs {
-    /// The labelled texts: .tsv, .csv (both with a header) or .jsonl
+    /// The labelled texts: .tsv, .csv (both with a header), .jsonl or .parquet
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The task [default: the only task]
@@ -113,6 +116,7 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         wanted: &wanted,
         labels,
         confidence: args.target.confidence,
+        certifying: CERTIFYING,
         seed: args.seed,
         reference: Reference::Labels,
         deep_temperature: f64::from(deep.manifest.calibration.temperature),
@@ -131,6 +135,7 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
             &calibrated,
             labels,
             if each.is_some() { "exact match" } else { "accuracy" },
+            CERTIFYING,
         ),
         against_deep: false,
         each_label: each.is_some(),
@@ -366,7 +371,8 @@ pub(super) fn micros(samples: &[Sample], tier: usize) -> Interval {
 
 /// A warning about figures that should not be trusted blindly; `None` if there is nothing to warn of.
 /// `quality` is what the share of right answers is called.
-pub(super) fn warning(calibrated: &Calibrated, labels: &[String], quality: &str) -> Option<String> {
+/// `share` of all texts is measured on.
+pub(super) fn warning(calibrated: &Calibrated, labels: &[String], quality: &str, share: f64) -> Option<String> {
     let (chosen, deep, texts) = (
         &calibrated.chosen,
         &calibrated.deep_alone,
@@ -375,7 +381,7 @@ pub(super) fn warning(calibrated: &Calibrated, labels: &[String], quality: &str)
     let Interval { low, high, .. } = chosen.accuracy;
     let measured_on = calibrated.measured_on;
     let few = (high - low > WIDE).then(|| {
-        let wanted = (measured_on as f64 * ((high - low) / WIDE).powi(2) * 2.0 / 100.0).ceil() * 100.0;
+        let wanted = in_all(measured_on as f64 * ((high - low) / WIDE).powi(2), share);
         format!(
             "few texts to measure on: the {quality} at the chosen point is between {low:.3} and {high:.3}, and the point may be \
              chosen by chance; about {wanted} texts in all make that two points"
@@ -384,7 +390,7 @@ pub(super) fn warning(calibrated: &Calibrated, labels: &[String], quality: &str)
     let lost = curve::loser(chosen, deep, texts).map(|(label, here, alone)| {
         format!(
             "the recall of {} is {here:.3} at the chosen point, {alone:.3} with the deep model alone: if that label matters, take \
-             a point with a higher one by --min-confidence",
+             a point with a higher one (`tandem calibrate --min-confidence`)",
             labels[label]
         )
     });

@@ -36,3 +36,4 @@ mod start;
 mod stderr;
 mod swaps;
 mod train;
+mod train_edges;

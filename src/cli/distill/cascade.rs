@@ -18,7 +18,7 @@ use crate::offline::calibration::target::{Target, Wanted};
 use crate::offline::calibration::verdict::Verdict;
 use crate::offline::calibration::{ROUNDS, Sample};
 use crate::offline::dataset::Dataset;
-use crate::offline::distillation::split::is_trained_on;
+use crate::offline::distillation::split::{CERTIFYING, is_trained_on};
 use crate::offline::distillation::teacher::Answers;
 use crate::offline::evaluation::findings;
 use crate::offline::evaluation::interval::Interval;
@@ -91,6 +91,7 @@ impl<'a> Cascade<'a> {
             wanted: &Wanted::Targets(vec![target]),
             labels,
             confidence: args.confidence,
+            certifying: CERTIFYING,
             seed: args.training.seed,
             reference: Reference::Deep,
             deep_temperature: f64::from(subject.deep.manifest.calibration.temperature),
@@ -122,7 +123,7 @@ impl<'a> Cascade<'a> {
             labels,
             temperatures: calibrated.fitted.temperatures,
             blend: weights(&calibrated.fitted, labels),
-            warning: warning(&calibrated, labels, "agreement"),
+            warning: warning(&calibrated, labels, "agreement", CERTIFYING),
             against_deep: true,
             each_label: each.is_some(),
             calibrated,

@@ -36,7 +36,7 @@ use crate::offline::distillation::teacher::{self, Answers, Head};
 use crate::offline::report::files;
 use crate::offline::training::package;
 use crate::offline::training::recipe::Recipe;
-use crate::offline::training::train::{Metric, Settings, Trained, estimate};
+use crate::offline::training::train::{Estimate, Metric, Settings, Trained, estimate};
 use crate::service::catalog::cascade_calibration::file_of;
 
 /// The fewest texts that anything can be learnt and certified from.
@@ -150,12 +150,13 @@ fn open(args: &DistillArgs) -> Outcome<Opened> {
         texts.facts.sha256.as_deref().unwrap_or("a stream")
     );
     let run = Run::open(options, &place, format!("{of} {}", options.seed))?;
-    let (time, bytes) = estimate(&texts, &settings(args, &deep, recipe, &run));
+    let Estimate { time, bytes, cut } = estimate(&texts, &settings(args, &deep, recipe, &run));
     let look = Look {
         file: &args.texts,
         columns: &columns,
         time: time * u32::from(args.rounds),
         bytes,
+        cut,
     };
     look.tell(&texts, options)?;
     let head = Head {

@@ -11,7 +11,7 @@ use crate::offline::evaluation::quality::{Floor, share};
 /// The arguments of `tandem evaluate`.
 #[derive(clap::Args)]
 pub struct EvaluateArgs {
-    /// The labelled texts: .tsv, .csv (both with a header) or .jsonl
+    /// The labelled texts: .tsv, .csv (both with a header), .jsonl or .parquet
     #[arg(value_name = "LABELLED")]
     pub file: PathBuf,
     /// The task [default: the only task]

@@ -13,6 +13,7 @@ pub mod run;
 pub mod told;
 pub mod watch;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -25,14 +26,15 @@ use self::told::{RECIPE, Told};
 use super::exit::Exit;
 use super::out_place;
 use super::outcome::{Outcome, failure};
-use super::output::fail;
+use super::output::{complain, fail};
 use super::signals::Signals;
 use crate::model::manifest::{MANIFEST_FILE, Manifest, ProblemType};
 use crate::model::repository;
-use crate::offline::dataset::Dataset;
+use crate::offline::dataset::places::Places;
+use crate::offline::dataset::{Dataset, Example, Target};
 use crate::offline::report::files;
 use crate::offline::training::recipe::Recipe;
-use crate::offline::training::train::{Settings, estimate, train};
+use crate::offline::training::train::{Estimate, Settings, estimate, train};
 
 /// Trains, and writes the model.
 pub fn run(args: &TrainArgs, signals: &Signals) -> Exit {
@@ -50,12 +52,15 @@ fn steps(args: &TrainArgs, signals: &Signals) -> Outcome<()> {
     let options = &args.training;
     let Prepared { place, report, recipe } = prepare(options).map_err(usage)?;
     let columns = args.dataset.columns();
-    let dataset = args.dataset.read(&args.file, &columns, None).map_err(usage)?;
+    let mut dataset = args.dataset.read(&args.file, &columns, None).map_err(usage)?;
     let held_out = args
         .held_out
         .as_deref()
         .map(|path| args.dataset.read(path, &args.held_out_columns(), Some(&dataset.labels)));
     let held_out = held_out.transpose().map_err(usage)?;
+    if let Some(held_out) = &held_out {
+        leave_out(&mut dataset, held_out, &args.file).map_err(usage)?;
+    }
     let run = Run::open(options, &place, fingerprint(args, &dataset))?;
     let settings = Settings {
         seed: options.seed,
@@ -67,12 +72,13 @@ fn steps(args: &TrainArgs, signals: &Signals) -> Outcome<()> {
         held_out: held_out.as_ref(),
         thresholds: Vec::new(),
     };
-    let (time, bytes) = estimate(&dataset, &settings);
+    let Estimate { time, bytes, cut } = estimate(&dataset, &settings);
     let look = Look {
         file: &args.file,
         columns: &columns,
         time,
         bytes,
+        cut,
     };
     look.tell(&dataset, options)?;
     if options.dry_run {
@@ -112,6 +118,30 @@ fn steps(args: &TrainArgs, signals: &Signals) -> Outcome<()> {
     told.print();
     told.print_end(&written);
     run.end(&progress);
+    Ok(())
+}
+
+/// Takes the texts that are held out too out of training: else the figures would be of texts that the model knows. The error is
+/// one line.
+fn leave_out(dataset: &mut Dataset, held_out: &Dataset, file: &Path) -> Result<(), String> {
+    let known: HashSet<u64> = held_out.examples.iter().map(|example| example.group).collect();
+    let mut left_out = Places::default();
+    let is_known = |example: &&mut Example| known.contains(&example.group);
+    for example in dataset.examples.iter_mut().filter(is_known) {
+        example.target = Target::Unknown;
+        left_out.add(example.line);
+    }
+    let file = file.display();
+    if left_out.count == dataset.len() as u64 {
+        return Err(format!(
+            "{file}: every text is in --held-out too, so none is left to train on"
+        ));
+    }
+    if left_out.count > 0 {
+        complain(&format!(
+            "{file}: warning: not trained on, since --held-out has the same texts: {left_out}"
+        ));
+    }
     Ok(())
 }
 

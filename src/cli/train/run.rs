@@ -12,6 +12,7 @@ use crate::cli::out_place;
 use crate::cli::outcome::{Outcome, failure};
 use crate::cli::output::complain;
 use crate::cli::signals::Signals;
+use crate::model::manifest::{LONGEST_LABEL, MANIFEST_FILE};
 use crate::offline::dataset::preflight::{self, Work};
 use crate::offline::dataset::{Dataset, DatasetColumns};
 use crate::offline::training::checkpoint::Checkpoint;
@@ -31,6 +32,8 @@ pub struct Look<'a> {
     /// About how long the work takes, and how many bytes it leaves.
     pub time: Duration,
     pub bytes: u64,
+    /// The share of texts of which only the beginning is read, and the characters that are read; absent if it is nearly none.
+    pub cut: Option<(f64, usize)>,
 }
 
 impl Look<'_> {
@@ -46,9 +49,53 @@ impl Look<'_> {
             needs: Some(self.bytes + BESIDE_THE_TABLE),
             estimate: Some(self.time),
         };
+        if let Some(long) = dataset.labels.iter().find(|label| label.len() > LONGEST_LABEL) {
+            let (bytes, begins) = (long.len(), long.chars().take(20).collect::<String>());
+            return Err(usage(format!(
+                "{}: the label that begins with `{begins}` has {bytes} bytes, the most is {LONGEST_LABEL}; is it the right column?",
+                self.file.display()
+            )));
+        }
         let found = preflight::look(dataset, self.columns, &work).map_err(usage)?;
         crate::cli::preflight::tell(&found, &self.file.display().to_string());
+        if let Some((share, most)) = self.cut {
+            let (file, percent) = (self.file.display(), (share * 100.0).ceil());
+            complain(&format!(
+                "{file}: warning: about {percent}% of the texts are longer than the {most} characters that the model reads; the rest \
+                 of them is not read"
+            ));
+        }
         Ok(())
+    }
+}
+
+/// Fails if something else than one version of a model would be replaced: what is there goes with all that is in it.
+fn check_replaced(folder: &Path) -> Result<(), String> {
+    let Ok(found) = fs::symlink_metadata(folder) else {
+        return Ok(());
+    };
+    let refused = |problem: &str| {
+        let at = folder.display();
+        Err(format!(
+            "--out: {at} {problem}; only a version of a model is replaced: write models/NAME/VERSION"
+        ))
+    };
+    if !found.is_dir() {
+        return refused("is no folder");
+    }
+    let inside = fs::read_dir(folder).map_err(|error| format!("--out: {}: {error}", folder.display()))?;
+    let mut is_model = false;
+    for entry in inside {
+        let entry = entry.map_err(|error| format!("--out: {}: {error}", folder.display()))?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            return refused("holds folders");
+        }
+        is_model |= entry.file_name() == MANIFEST_FILE;
+    }
+    if is_model {
+        Ok(())
+    } else {
+        refused("has no manifest.toml, so it is no model")
     }
 }
 
@@ -74,6 +121,7 @@ impl Run {
             );
             return Err((problem, Exit::Usage));
         }
+        check_replaced(&place.folder).map_err(|problem| (problem, Exit::Usage))?;
         let trials = known.clone();
         Ok(Self {
             checkpoint: Checkpoint { of, trials },

@@ -200,7 +200,11 @@ pub fn verify_in_repository(folder: &Path, max_tokens: Option<usize>) -> Result<
         task: None,
         tier: None,
         max_tokens,
-        root: folder.parent().and_then(Path::parent).map(Path::to_path_buf),
+        root: folder.parent().and_then(Path::parent).map(|root| {
+            // Above `name/version` is the working folder.
+            let here = root.as_os_str().is_empty().then(|| Path::new("."));
+            here.unwrap_or(root).to_path_buf()
+        }),
     };
     let model = read(folder, &hints)?;
     for (key, expected, found) in [

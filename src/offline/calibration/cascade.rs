@@ -37,6 +37,8 @@ pub struct Options<'a> {
     pub reference: Reference,
     /// The temperature of the deep model in its manifest. It is fitted anew where there are labels to fit to.
     pub deep_temperature: f64,
+    /// The share of all texts on which is certified.
+    pub certifying: f64,
     /// For models that give each label by itself: nothing is fitted to them.
     pub each: Option<&'a Each>,
 }
@@ -231,6 +233,11 @@ fn once<'a>(samples: &[&'a Sample]) -> Vec<&'a Sample> {
         .collect()
 }
 
+/// How many texts there must be in all for so many to be a share of them, in round numbers.
+pub fn in_all(texts: f64, share: f64) -> u64 {
+    ((texts / share / 100.0).ceil() * 100.0) as u64
+}
+
 type Chosen = (f32, Vec<Certificate>, Option<Next>);
 
 /// The loosest threshold that is certified to agree with the deep model on `least` of all texts.
@@ -247,7 +254,10 @@ fn agreeing(least: f64, candidates: &[f32], once: &Judged<'_>, options: &Options
     });
     let Some(passed) = outcome.certified else {
         let remedy = match next.and_then(|next| next.enough_texts) {
-            Some(texts) => format!("about {texts} different texts to test on would do, twice as many in all"),
+            Some(texts) => format!(
+                "about {texts} different texts to test on would do, about {} in all",
+                in_all(texts as f64, options.certifying)
+            ),
             None => "more texts would not help".to_owned(),
         };
         let seen = next.map_or_else(|| once.differing(1.0), |next| next.tested.count);

@@ -116,6 +116,7 @@ mod tests {
             wanted,
             labels,
             confidence: 0.9,
+            certifying: 0.5,
             seed: 1,
             reference,
             deep_temperature: 1.0,

@@ -171,8 +171,8 @@ impl Preflight {
         }
         if dataset.long.count > 0 {
             self.warnings.push(format!(
-                "{} with a text of more than {LONG} bytes: they are kept, but models read only the beginning of such texts, and \
-                 a server takes them only with a larger max_text_bytes",
+                "{} with a text of more than {LONG} bytes: they are kept; a model may answer none so long, and a server takes \
+                 them only with a larger max_text_bytes",
                 dataset.long
             ));
         }

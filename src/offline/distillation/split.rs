@@ -5,6 +5,8 @@ use crate::offline::dataset::fold_of;
 /// The number of parts, and on how many of them the student is trained.
 const PARTS: u32 = 20;
 const TRAINED: u32 = 13;
+/// The share of the texts on which is certified: half of the others.
+pub const CERTIFYING: f64 = (PARTS - TRAINED) as f64 / PARTS as f64 / 2.0;
 /// What is added to the seed: cross-validation within the student's part must be another split.
 const OTHER: u64 = 0x7461_6e64_656d;
 

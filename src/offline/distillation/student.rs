@@ -86,6 +86,11 @@ pub fn learn(
             best = Trained { found, ..next };
         }
     }
+    if rounds > 1 {
+        // The weights were for training: what is told of the student is of texts as they are.
+        dataset.examples.iter_mut().for_each(|example| example.weight = 1.0);
+        best.temperature = best.out.calibrate(dataset).temperature;
+    }
     Some((best, tried))
 }
 

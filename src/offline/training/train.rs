@@ -16,13 +16,15 @@ use crate::model::manifest::ProblemType;
 use crate::offline::dataset::{Dataset, Target};
 
 /// The sizes of code points that texts are read to: the first in which nearly all fit.
-const LENGTHS: [usize; 4] = [256, 512, 1024, 2048];
+const LENGTHS: [usize; 6] = [256, 512, 1024, 2048, 4096, 8192];
 /// The share of texts that must fit.
 const NEARLY_ALL: f64 = 0.99;
 /// The shares of the rows on which the learning curve is measured.
 const SHARES: [f64; 4] = [0.125, 0.25, 0.5, 1.0];
 /// A label of fewer rows keeps the threshold of 0.5.
 const LEAST_FOR_THRESHOLD: usize = 20;
+/// Biases are fitted to the rows of cross-validation if there are so many a label.
+const LEAST_FOR_BIAS: usize = 20;
 
 /// What the biases are set for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -165,8 +167,20 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// About how long a training takes, the search's budget included, and how many bytes the model takes.
-pub fn estimate(dataset: &Dataset, settings: &Settings<'_>) -> (Duration, u64) {
+/// What is known of a training before it begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Estimate {
+    /// About how long it takes, the search's budget included.
+    pub time: Duration,
+    /// How many bytes the model takes.
+    pub bytes: u64,
+    /// The share of texts of which only the beginning is read, and how many code points that is; absent if nearly all are
+    /// read whole.
+    pub cut: Option<(f64, usize)>,
+}
+
+/// Looks at what a training takes.
+pub fn estimate(dataset: &Dataset, settings: &Settings<'_>) -> Estimate {
     let Plan { folds, columns, recipe } = Plan::of(dataset, settings);
     let step = dataset.len().div_ceil(LOOKED_AT).max(1);
     let is_seen = |at: usize| at.is_multiple_of(step);
@@ -176,8 +190,12 @@ pub fn estimate(dataset: &Dataset, settings: &Settings<'_>) -> (Duration, u64) {
     // The parts of the learning curve are 1.9 times the rows; the model itself comes once more.
     let trainings = f64::from(folds.enough(usize::MAX)) / side_by_side + 2.9;
     let time = Duration::from_secs_f64(work * trainings / SPEED) + settings.budget.unwrap_or_default();
-    let bytes = (columns as u64) << recipe.bucket_bits;
-    (time, bytes)
+    let read_whole = share_within(dataset, recipe.max_code_points);
+    Estimate {
+        time,
+        bytes: (columns as u64) << recipe.bucket_bits,
+        cut: (read_whole < NEARLY_ALL).then_some((1.0 - read_whole, recipe.max_code_points)),
+    }
 }
 
 fn finish(
@@ -222,20 +240,7 @@ fn finish(
         let of_others: Vec<u32> = (0..others.len() as u32).collect();
         out = ask(&model, &rows, link, &of_others);
     }
-    let mut shift = vec![0.0; dataset.labels.len()];
-    if dataset.problem_type == ProblemType::SingleLabel {
-        if settings.held_out.is_some() {
-            for _ in 0..2 {
-                let temperature = out.calibrate(judged).temperature;
-                let wanted = balance::for_shares(&out, judged, temperature);
-                add(&mut shift, &mut out, &wanted);
-            }
-        }
-        if settings.metric == Metric::MacroF1 {
-            let wanted = balance::for_macro_f1(&out, judged);
-            add(&mut shift, &mut out, &wanted);
-        }
-    }
+    let shift = shift(&mut out, judged, settings);
     for (bias, shift) in model.bias.iter_mut().zip(balance::for_columns(&shift, link)) {
         *bias += shift;
     }
@@ -257,6 +262,27 @@ fn finish(
         learning_curve,
         trained_on: all.len(),
     })
+}
+
+/// What is added to each class's logit, in `out` too: for the shares of the classes, and for the metric.
+fn shift(out: &mut HeldOut, judged: &Dataset, settings: &Settings<'_>) -> Vec<f32> {
+    let mut shift = vec![0.0; judged.labels.len()];
+    if judged.problem_type != ProblemType::SingleLabel {
+        return shift;
+    }
+    let are_many = out.rows.len() >= LEAST_FOR_BIAS * judged.labels.len();
+    if settings.held_out.is_some() || settings.metric == Metric::Accuracy && are_many {
+        for _ in 0..2 {
+            let temperature = out.calibrate(judged).temperature;
+            let wanted = balance::for_shares(out, judged, temperature);
+            add(&mut shift, out, &wanted);
+        }
+    }
+    if settings.metric == Metric::MacroF1 {
+        let wanted = balance::for_macro_f1(out, judged);
+        add(&mut shift, out, &wanted);
+    }
+    shift
 }
 
 fn add(shift: &mut [f32], out: &mut HeldOut, more: &[f32]) {
@@ -295,17 +321,16 @@ fn learning_curve(
 
 /// How many code points of a text are read: so many that nearly all texts fit.
 fn code_points(dataset: &Dataset) -> usize {
-    let fits = |most: usize| {
-        let step = dataset.len().div_ceil(20_000).max(1);
-        let looked_at = (0..dataset.len()).step_by(step);
-        let count = looked_at
-            .clone()
-            .filter(|&at| dataset.text(at).chars().count() <= most)
-            .count();
-        count as f64 >= NEARLY_ALL * looked_at.count() as f64
-    };
     LENGTHS
         .into_iter()
-        .find(|&most| fits(most))
+        .find(|&most| share_within(dataset, most) >= NEARLY_ALL)
         .unwrap_or(LENGTHS[LENGTHS.len() - 1])
+}
+
+/// The share of texts of at most so many code points, of those that are looked at.
+fn share_within(dataset: &Dataset, most: usize) -> f64 {
+    let step = dataset.len().div_ceil(20_000).max(1);
+    let looked_at = (0..dataset.len()).step_by(step);
+    let fits = |at: &usize| dataset.text(*at).chars().count() <= most;
+    looked_at.clone().filter(fits).count() as f64 / looked_at.count().max(1) as f64
 }

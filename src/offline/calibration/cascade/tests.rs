@@ -31,6 +31,7 @@ fn calibrated(samples: &[Sample], targets: &[&str], reference: Reference) -> Res
         wanted: &Wanted::Targets(targets),
         labels: &LABELS.map(str::to_owned),
         confidence: 0.95,
+        certifying: 0.5,
         seed: 1,
         reference,
         deep_temperature: 1.5,
