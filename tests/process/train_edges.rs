@@ -32,12 +32,13 @@ fn force_replaces_a_version_of_a_model_and_nothing_else() {
     // Without a folder above the repository, too.
     train(place.path(), "rows.tsv", "cards-fast/1", &[]).success();
     train(place.path(), "rows.tsv", "cards-fast/1", &["--force"]).success();
+    train(place.path(), "rows.tsv", "r/cards-fast/1", &[]).success();
     fs::create_dir_all(at("mine/docs")).expect("a folder");
     fs::write(at("mine/docs/thesis.txt"), "precious").expect("written");
     std::os::unix::fs::symlink(at("cards-fast/1"), at("cards-fast/link")).expect("a link");
     for (out, problem) in [
         ("mine/docs", "has no manifest.toml"),
-        ("./cards-fast", "holds folders"),
+        ("r/cards-fast", "holds folders"),
         ("cards-fast/link", "is no folder"),
     ] {
         let refused = train(place.path(), "rows.tsv", out, &["--force", "--task", "cards"]);
@@ -48,7 +49,7 @@ fn force_replaces_a_version_of_a_model_and_nothing_else() {
         fs::read_to_string(at("mine/docs/thesis.txt")).expect("it is there"),
         "precious"
     );
-    assert!(at("cards-fast/1/model.onnx").is_file());
+    assert!(at("cards-fast/1/model.onnx").is_file() && at("r/cards-fast/1/model.onnx").is_file());
 }
 
 #[test]
