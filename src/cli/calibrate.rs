@@ -20,8 +20,7 @@ use super::target_args::TargetArgs;
 use crate::config::Settings;
 use crate::model::manifest::ProblemType;
 use crate::model::repository::VerifiedModel;
-use crate::offline::calibration::cascade::in_all;
-use crate::offline::calibration::cascade::{self, Calibrated, Options, Reference, is_fitted_on};
+use crate::offline::calibration::cascade::{self, CERTIFYING, Calibrated, Options, Reference, in_all, is_fitted_on};
 use crate::offline::calibration::curve::{self, Fitted, Judged};
 use crate::offline::calibration::each::Each;
 use crate::offline::calibration::measure;
@@ -36,8 +35,6 @@ use crate::service::catalog::cascade_calibration::{BlendWeights, file_of};
 use crate::service::lifecycle::start::open_catalog;
 
 /// The fewest labelled texts in each half; with fewer, nothing can be fitted.
-/// The share of the texts on which is measured and certified: they are split into halves.
-const CERTIFYING: f64 = 0.5;
 const LEAST_TEXTS: usize = 20;
 /// The bytes of what is written, at most: of 1,000 labels, each with its recall at every point of the curve.
 const LARGEST_FILES: u64 = 16 << 20;

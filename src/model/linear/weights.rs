@@ -41,7 +41,7 @@ impl Link {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quantised {
     pub columns: usize,
-    /// Row by row, as in [`Linear`].
+    /// Row by row: those of bucket `b` are `codes[b * columns..][..columns]`.
     pub codes: Vec<i8>,
     /// What a code of each column counts.
     pub steps: Vec<f32>,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::cost_probe::{self, ShapeBounds, ShapeCost};
 use super::golden::{self, Report, Subject};
 use super::idle_priority::{self, Patience};
-use super::load_types::{Around, FastPath, Initialized, InstanceSettings, LoadTimes, SHORTEST_LIMIT};
+use super::load_types::{Around, Initialized, InstanceSettings, LoadTimes, SHORTEST_LIMIT};
 use super::native_check;
 use crate::model::linear::NativeRunner;
 use crate::model::loaded::Model;
@@ -182,11 +182,10 @@ impl<'a> Load<'a> {
             &postprocessor,
             &mut patience.runner(&mut runners[0]),
         )?;
-        let native = self.native(&manifest, &preprocessor, &postprocessor, &mut runners[0], &sample);
-        let mut runners: Vec<Box<dyn Runner>> = match &native {
-            Some(native) => runners.iter().map(|_| Box::new(native.clone()) as _).collect(),
-            None => runners.into_iter().map(|runner| Box::new(runner) as _).collect(),
-        };
+        let native = native_check::recognised(self.settings.fast_path, &manifest, &self.bytes, self.limit);
+        let passes = |native: &mut NativeRunner| self.check_golden(&manifest, &preprocessor, &postprocessor, native);
+        let native = native_check::held(native, passes, &mut runners[0], &preprocessor, &sample);
+        let mut runners = native_check::instances(native.as_ref(), runners);
         times.golden = lap();
         let mut slowest = Duration::ZERO;
         for runner in &mut runners {
@@ -281,35 +280,6 @@ impl<'a> Load<'a> {
             runner,
         };
         golden::check(subject, &examples).map_err(|problem| ModelError::new(&path, problem))
-    }
-
-    /// The model without ONNX Runtime, if that is asked for and gives the same answers. The golden examples, which ONNX
-    /// Runtime passed, and rows of our own tell.
-    fn native(
-        &self,
-        manifest: &Manifest,
-        preprocessor: &Preprocessor,
-        postprocessor: &Postprocessor,
-        reference: &mut dyn Runner,
-        sample: &Sample,
-    ) -> Option<NativeRunner> {
-        if self.settings.fast_path == FastPath::Onnx {
-            return None;
-        }
-        let mut native = NativeRunner::of(manifest, self.bytes.whole()?, self.limit.off())?;
-        let golden = self.check_golden(manifest, preprocessor, postprocessor, &mut native);
-        let agrees = golden
-            .map_err(|error| error.to_string())
-            .and_then(|_| native_check::agree(&mut native, reference, preprocessor, sample));
-        if let Err(problem) = &agrees {
-            let model = &manifest.name;
-            tracing::warn!(
-                model,
-                problem,
-                "it runs in ONNX Runtime: a sum of our own gives other answers"
-            );
-        }
-        agrees.is_ok().then_some(native)
     }
 
     /// Measures the runs of an instance. Leaves a part of the time budget for the wide session, if that is tried.

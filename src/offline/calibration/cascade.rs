@@ -233,6 +233,9 @@ fn once<'a>(samples: &[&'a Sample]) -> Vec<&'a Sample> {
         .collect()
 }
 
+/// The share of labelled texts on which is measured and certified: they are split into halves.
+pub const CERTIFYING: f64 = 0.5;
+
 /// How many texts there must be in all for so many to be a share of them, in round numbers.
 pub fn in_all(texts: f64, share: f64) -> u64 {
     ((texts / share / 100.0).ceil() * 100.0) as u64
