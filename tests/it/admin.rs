@@ -12,6 +12,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
 
+use crate::reload::calibrate;
 use crate::support::models::ModelCopy;
 use crate::support::{AdminClient, Client, Refusal, TestServer, fast};
 
@@ -354,4 +355,35 @@ async fn calls_under_way_lose_nothing_while_versions_come_and_go() {
         let answered = caller.await.expect("no panic");
         assert!(answered > 0, "every call was answered");
     }
+}
+
+#[tokio::test]
+async fn who_takes_a_cascade_its_calibration_is_told_so() {
+    let first = ModelCopy::of(NAME, "1");
+    let _deep = first.add_small_deep();
+    calibrate(first.repository());
+    let server = server_of(first.repository()).await;
+    first.version("2").set_temperature(2.0);
+    let mut admin = server.admin().await;
+    let loaded = load(&mut admin, "2").await.expect("loaded");
+    assert_eq!(loaded.warning, "", "it stands beside the one that serves");
+    let promoted = promote(&mut admin, "2").await.expect("promoted");
+    assert!(
+        promoted
+            .warning
+            .starts_with("the cascade of `sentiment` is not calibrated"),
+        "{}",
+        promoted.warning
+    );
+    // Said once: what was lost is not lost again.
+    assert_eq!(promote(&mut admin, "2").await.expect("promoted").warning, "");
+    let back = roll_back(&mut admin, "").await.expect("rolled back");
+    assert_eq!(back.warning, "");
+    let canary = pb::SetCanaryRequest {
+        name: NAME.into(),
+        version: "2".into(),
+        share: 0.5,
+    };
+    let canary = admin.set_canary(canary).await.expect("a canary").into_inner();
+    assert!(canary.warning.contains("not calibrated"), "{}", canary.warning);
 }

@@ -129,7 +129,7 @@ async fn calls_under_way_while_versions_change_get_the_right_answer_of_the_versi
 }
 
 /// Writes what `tandem calibrate` would, with the shipped figures, for the newest versions in a repository.
-fn calibrate(repository: &Path) {
+pub fn calibrate(repository: &Path) {
     let shipped = crate::support::shipped_models().join("sentiment.cascade.toml");
     let text = fs::read_to_string(shipped).expect("the shipped calibration");
     let mut calibration: toml::Table = text.parse().expect("TOML");

@@ -73,6 +73,18 @@ impl Catalog {
         }
     }
 
+    /// Which tasks had a calibrated cascade in `before` and have none here, for all clients or for those of a canary.
+    pub fn uncalibrated_since(&self, before: &Self) -> Vec<&str> {
+        let calibrated = |task: &Task| {
+            let trial = task.trial.as_ref().map(|trial| &trial.task);
+            let mut cascades = std::iter::once(task).chain(trial).map(|task| &task.cascade);
+            cascades.all(|setup| setup.as_ref().is_some_and(|setup| setup.calibrated))
+        };
+        let was = |name: &str| before.tasks.get(name).is_some_and(calibrated);
+        let lost = self.tasks.iter().filter(|(name, task)| was(name) && !calibrated(task));
+        lost.map(|(name, _)| name.as_str()).collect()
+    }
+
     /// Carries over the cascade counts of the tasks that `before` has in the same form.
     pub fn keep_watches(mut self, before: &Self) -> Self {
         for (name, task) in &mut self.tasks {

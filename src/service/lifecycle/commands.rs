@@ -21,6 +21,14 @@ const LOOK: Duration = Duration::from_millis(5);
 /// A warning after an operation that worked, such as that the pins could not be written.
 pub type Warning = Option<String>;
 
+/// Two warnings as one. The same one twice is told once.
+pub fn both(first: Warning, second: Warning) -> Warning {
+    match (first, second) {
+        (Some(first), Some(second)) if first != second => Some(format!("{first}; {second}")),
+        (first, second) => first.or(second),
+    }
+}
+
 /// Takes the result of a command.
 pub type Reply<T> = Box<dyn FnOnce(T) + Send>;
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::candidate::{self, Candidate};
+use super::commands::Warning;
 use super::owner::Owner;
 use crate::error::{Error, Reason};
 use crate::low_priority::LowPriority;
@@ -59,8 +60,13 @@ fn read(owner: &Owner, folder: &Path) -> Result<Candidate, Refusal> {
 }
 
 /// Changes a model's versions and exchanges the catalog; retires the versions that the next one lacks. If the change
-/// does not fit, everything stays as it was, and `version` is retired if it was new.
-pub fn change(owner: &mut Owner, version: Arc<ModelVersion>, change: impl FnOnce(&mut Versions)) -> Result<(), Error> {
+/// does not fit, everything stays as it was, and `version` is retired if it was new. The warning names the tasks whose cascade
+/// was calibrated and is not for the versions that serve now.
+pub fn change(
+    owner: &mut Owner,
+    version: Arc<ModelVersion>,
+    change: impl FnOnce(&mut Versions),
+) -> Result<Warning, Error> {
     let before = owner.catalog();
     let mut models: BTreeMap<String, Versions> = before.models().clone();
     if let Some(versions) = models.get_mut(version.name()) {
@@ -71,7 +77,7 @@ pub fn change(owner: &mut Owner, version: Arc<ModelVersion>, change: impl FnOnce
         Ok(next) => {
             drop(owner.store.swap(Arc::clone(&next)));
             owner.loader.tell_state(&version);
-            (gone(&before, &next), Ok(()))
+            (gone(&before, &next), Ok(of_cascades(&before, &next)))
         }
         Err(refusal) => {
             let is_new = !before.holds(&version);
@@ -83,6 +89,18 @@ pub fn change(owner: &mut Owner, version: Arc<ModelVersion>, change: impl FnOnce
     drop((before, version));
     owner.retirement.retire(leaving);
     outcome
+}
+
+fn of_cascades(before: &Catalog, next: &Catalog) -> Warning {
+    let lost = next.uncalibrated_since(before);
+    let tasks: Vec<String> = lost.iter().map(|task| format!("`{task}`")).collect();
+    (!tasks.is_empty()).then(|| {
+        format!(
+            "the cascade of {} is not calibrated for these versions: `tandem calibrate`, then a reload; until then ROUTE_CASCADE is \
+             refused, or goes by a min_confidence that was set for others",
+            tasks.join(", ")
+        )
+    })
 }
 
 /// The versions of `before` that `next` lacks.

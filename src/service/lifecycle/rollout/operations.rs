@@ -13,7 +13,7 @@ use crate::service::catalog::pins::{CanaryPin, PinBook, RolledBack};
 use crate::service::catalog::sources;
 use crate::service::catalog::task::Task;
 use crate::service::catalog::versions::{Canary, Versions};
-use crate::service::lifecycle::commands::{Operation, Warning};
+use crate::service::lifecycle::commands::{Operation, Warning, both};
 use crate::service::lifecycle::owner::Owner;
 use crate::service::lifecycle::swap::{change, find_or_load};
 
@@ -50,7 +50,7 @@ pub fn previous_version(name: &str, catalog: &Catalog, pins: &PinBook, settings:
 fn follow_newest(owner: &mut Owner, name: &str) -> Result<Warning, Error> {
     versions_of(owner, name)?;
     let ended = end_canary(owner, name, "")?;
-    Ok(owner.pin(name, |pins| pins.stable = None).or(ended))
+    Ok(both(ended, owner.pin(name, |pins| pins.stable = None)))
 }
 
 /// Makes a version stable. `rolled_back` is recorded in the pins where it takes the place of a version that was rolled
@@ -65,7 +65,7 @@ fn make_stable(
     let found = find_or_load(owner, name, version)?;
     let new = from != version;
     let stable = Arc::clone(&found);
-    change(owner, found, move |versions| {
+    let of_cascades = change(owner, found, move |versions| {
         if let Some(canary) = versions.canary.take() {
             canary.watch.end();
             versions.others.push(canary.version);
@@ -76,7 +76,7 @@ fn make_stable(
     if new {
         tracing::info!(model = name, version, from, "a version was made stable");
     }
-    Ok(owner.pin(name, |pins| {
+    let of_pins = owner.pin(name, |pins| {
         pins.canary = None;
         pins.stable = Some(version.to_owned());
         match rolled_back {
@@ -91,7 +91,8 @@ fn make_stable(
                 pins.forgive(version);
             }
         }
-    }))
+    });
+    Ok(both(of_cascades, of_pins))
 }
 
 fn roll_back(owner: &mut Owner, name: &str, from: Option<&str>) -> Result<Warning, Error> {
@@ -109,7 +110,7 @@ fn roll_back(owner: &mut Owner, name: &str, from: Option<&str>) -> Result<Warnin
         let warning = end_canary(owner, name, &version)?;
         tracing::warn!(model = name, version, "the canary was rolled back by an operator");
         let noted = owner.pin(name, |pins| pins.rolled_back = Some(by_hand(&version)));
-        return Ok(noted.or(warning));
+        return Ok(both(warning, noted));
     }
     if !meant(&stable) {
         return Ok(None);
@@ -151,16 +152,17 @@ fn set_canary(owner: &mut Owner, name: &str, version: &str, share: f64) -> Resul
         share,
         watch: known.unwrap_or_else(begun),
     };
-    change(owner, found, |versions| versions.set_canary(Some(canary)))?;
+    let of_cascades = change(owner, found, |versions| versions.set_canary(Some(canary)))?;
     tracing::info!(model = name, version, share, "a share of the clients gets the canary");
-    Ok(owner.pin(name, |pins| {
+    let of_pins = owner.pin(name, |pins| {
         pins.stable.get_or_insert(stable);
         pins.canary = Some(CanaryPin {
             version: version.to_owned(),
             share,
         });
         pins.forgive(version);
-    }))
+    });
+    Ok(both(of_cascades, of_pins))
 }
 
 /// Ends the canary if it is this version; an empty version ends any. The version stays loaded.
@@ -175,8 +177,8 @@ fn end_canary(owner: &mut Owner, name: &str, version: &str) -> Result<Warning, E
     if watch.end() {
         tracing::info!(model = name, version = version.version(), "the canary has ended");
     }
-    change(owner, version, |versions| versions.set_canary(None))?;
-    Ok(owner.pin(name, |pins| pins.canary = None))
+    let of_cascades = change(owner, version, |versions| versions.set_canary(None))?;
+    Ok(both(of_cascades, owner.pin(name, |pins| pins.canary = None)))
 }
 
 fn load_beside(owner: &mut Owner, name: &str, version: &str) -> Result<Warning, Error> {
