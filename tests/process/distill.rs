@@ -207,7 +207,16 @@ fn what_is_so_is_said_where_there_is_no_cascade_too() {
         .map(|_| (0..6).map(|_| word()).collect::<Vec<_>>().join(" "))
         .collect();
     let told = place.distill(&place.texts(&nonsense), &deep);
-    assert!(told.stderr.contains("n-grams can't learn this: agreement "), "{told:?}");
+    assert!(
+        told.stderr.contains("texts to learn from: more may teach it more") && told.stderr.contains(" in all"),
+        "{told:?}"
+    );
+    let report = place.models().join("sentiment-fast/1.report.html");
+    let report = fs::read_to_string(report).expect("a report of the student");
+    assert!(
+        report.contains("no cascade for sentiment") && report.contains("can be certified"),
+        "{report}"
+    );
     // Nothing is left to learn from if all of them are labelled.
     let gold = root().join("tests/data/reviews.tsv").display().to_string();
     let labelled = ["--labelled", &gold, "--map", "0=negative", "--map", "1=positive"];

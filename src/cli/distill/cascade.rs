@@ -100,7 +100,7 @@ impl<'a> Cascade<'a> {
         let calibrated = cascade::calibrate(&samples, &options);
         let never = subject.never_given(each.as_ref());
         let refused = |problem| {
-            let learnt = learnt(&samples, each.as_ref());
+            let learnt = learnt(&samples, each.as_ref(), subject.trained.trained_on);
             let all = std::iter::once(problem).chain(learnt).chain(never.clone());
             failure(all.collect::<Vec<_>>().join("; "))
         };
@@ -242,14 +242,14 @@ impl Subject<'_> {
 }
 
 /// That n-grams can't learn the task, if that is so.
-fn learnt(samples: &[Sample], each: Option<&Each>) -> Option<String> {
+fn learnt(samples: &[Sample], each: Option<&Each>, trained_on: usize) -> Option<String> {
     let said = |sample: &Sample| match each {
         Some(each) => each.given(FAST, &sample.fast),
         None => Verdict::likeliest(&sample.fast).given,
     };
     let agree = |sample: &&Sample| said(sample) == sample.truth;
     let share = samples.iter().filter(agree).count() as f64 / samples.len().max(1) as f64;
-    findings::of_cascade(share, None)
+    findings::not_learnt(share, trained_on)
 }
 
 fn wide(logits: &[f32]) -> Vec<f64> {

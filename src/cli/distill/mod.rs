@@ -34,6 +34,7 @@ use crate::offline::dataset::{self, Dataset, DatasetColumns, Unlabelled};
 use crate::offline::distillation::student::{Goal, Round, learn, set_targets};
 use crate::offline::distillation::teacher::{self, Answers, Head};
 use crate::offline::report::files;
+use crate::offline::timing;
 use crate::offline::training::package;
 use crate::offline::training::recipe::Recipe;
 use crate::offline::training::train::{Estimate, Metric, Settings, Trained, estimate};
@@ -154,7 +155,7 @@ fn open(args: &DistillArgs) -> Outcome<Opened> {
     let look = Look {
         file: &args.texts,
         columns: &columns,
-        time: time * u32::from(args.rounds),
+        time: time * u32::from(args.rounds) + timing::guess(&deep, &texts),
         bytes,
         cut,
     };
@@ -249,11 +250,20 @@ fn finish(args: &DistillArgs, opened: &Opened, learnt: &Learnt, seconds: f64) ->
         outln!("{line}");
     }
     outln!("");
-    let cascade = Cascade::measure(&subject, opened.target.clone(), args).map_err(|(problem, exit)| {
-        let told = format!("{problem} (the fast model alone is in {})", place.folder.display());
-        (told, exit)
-    })?;
+    let cascade = Cascade::measure(&subject, opened.target.clone(), args);
     told.check_whole()?;
+    let cascade = match cascade {
+        Ok(cascade) => cascade,
+        Err((why, exit)) => {
+            let page = report::page_of_student(&told, &subject, &why, rounds);
+            files::write(&page, &opened.report).map_err(failure)?;
+            let (folder, report) = (place.folder.display(), opened.report.display());
+            return Err((
+                format!("{why} (the fast model alone is in {folder}, a report of it in {report})"),
+                exit,
+            ));
+        }
+    };
     opened
         .gold
         .as_ref()

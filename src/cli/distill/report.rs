@@ -66,6 +66,24 @@ pub fn page(told: &Told<'_>, subject: &Subject<'_>, cascade: &Cascade<'_>, round
     page
 }
 
+/// The page where no cascade can be had: the student, and why.
+pub fn page_of_student(told: &Told<'_>, subject: &Subject<'_>, why: &str, rounds: &[Round]) -> Page {
+    let around = Around {
+        origins: [subject.fast, subject.deep].map(of_training::model_fact).into(),
+        labelled_by: LabelledBy::DeepModel,
+        ..Around::of(told, subject.fast)
+    };
+    let mut page = of_training::page(told, around);
+    page.title = format!("distill: no cascade for {}", told.place.task);
+    page.summary.insert(0, why.to_owned());
+    let lines = round_lines(rounds);
+    if !lines.is_empty() {
+        page.sections
+            .insert(0, lines.into_iter().fold(Section::new("Rounds"), Section::text));
+    }
+    page
+}
+
 fn next(told: &Told<'_>) -> Section {
     let place = told.place;
     let models = place.repository.display().to_string();

@@ -10,7 +10,6 @@ use clap::ValueEnum;
 use super::args::EvaluateArgs;
 use crate::api::pb;
 use crate::cli::check;
-use crate::cli::costs::cores;
 use crate::cli::exit::Exit;
 use crate::cli::outcome::{Outcome, failure};
 use crate::cli::predict::backend::{Backend, local};
@@ -23,16 +22,12 @@ use crate::model::repository::{self, VerifiedModel};
 use crate::offline::dataset::Dataset;
 use crate::offline::evaluation::findings::Kind;
 use crate::offline::reader::Fields;
+use crate::offline::timing;
 use crate::service::Service;
 use crate::service::lifecycle::start::open_catalog;
 
 /// The most contenders.
 const MOST: usize = 2;
-/// What a text takes, for a guess: in a fast model; in a deep one on one core, a byte of its file and a token.
-const FAST_SECONDS: f64 = 50e-6;
-const DEEP_SECONDS: f64 = 8e-12;
-/// About how many tokens a character is, between English and Korean.
-const TOKENS_A_CHARACTER: f64 = 0.4;
 
 /// One of those that are evaluated.
 pub struct Contender {
@@ -193,19 +188,9 @@ impl Looked {
     }
 }
 
-/// About how long a contender takes for the texts, by the size of its models. Nothing was loaded yet, so it is a guess.
+/// About how long a contender takes for the texts. Nothing was loaded yet, so it is a guess.
 pub fn guess(looked: &Looked, dataset: &Dataset) -> Duration {
-    let tokens = f64::from(dataset.facts.lengths.median) * TOKENS_A_CHARACTER;
-    let of_model = |model: &VerifiedModel| match model.manifest.tier {
-        Tier::Fast => FAST_SECONDS,
-        Tier::Deep => {
-            let bytes = std::fs::metadata(model.folder.join(&model.manifest.onnx.file)).map_or(0, |about| about.len());
-            let tokens = tokens.min(model.manifest.max_token_count() as f64);
-            bytes as f64 * tokens * DEEP_SECONDS / cores() as f64
-        }
-    };
-    let of_text: f64 = looked.models.iter().map(of_model).sum();
-    Duration::try_from_secs_f64(of_text * dataset.len() as f64).unwrap_or(Duration::MAX)
+    looked.models.iter().map(|model| timing::guess(model, dataset)).sum()
 }
 
 /// The folder of a model that is named by its folder, or by its name in the repository: in the newest version, unless

@@ -146,7 +146,7 @@ fn findings(judged: &Judged<'_>, curve: &[Point], chosen: &Point, options: &Opti
     let never = || findings::never_given("the deep model", options.labels, &given, deep.texts as usize, None);
     let all = [
         fast.and_then(|fast| findings::fast_beats_deep(fast.above_deep)),
-        findings::of_cascade(judged.agreement(), Some(chosen.cost.value)),
+        findings::of_cascade(judged.agreement(), chosen.cost.value),
         by_labels.then(never).flatten(),
     ];
     all.into_iter().flatten().collect()

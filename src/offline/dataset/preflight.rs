@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::columns::DatasetColumns;
 use super::example::Target;
 use super::labels::fold;
@@ -208,11 +210,11 @@ impl Preflight {
     }
 }
 
-/// Labels that differ only by case or spaces from one that has more rows, with the remedy.
+/// Labels that differ only by case, spaces or what is not seen from one that has more rows, with the remedy.
 fn near_labels(labels: &[String], rows: &[u64]) -> Vec<String> {
     let mut alike: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (at, label) in labels.iter().enumerate() {
-        alike.entry(fold(label)).or_default().push(at);
+        alike.entry(fold(&as_seen(label))).or_default().push(at);
     }
     let mut told = Vec::new();
     for mut places in alike.into_values().filter(|places| places.len() > 1) {
@@ -228,6 +230,7 @@ fn near_labels(labels: &[String], rows: &[u64]) -> Vec<String> {
                 format!("--map {}", quoted(&format!("{one}={main}")))
             };
             let what = match one.len().abs_diff(main.len()) {
+                _ if fold(one) != fold(main) => "its Unicode form or a sign that is not seen",
                 1 if by_spaces => "a space",
                 _ if without_spaces(one) == without_spaces(main) => "spaces",
                 _ => "case or spaces",
@@ -244,9 +247,15 @@ fn near_labels(labels: &[String], rows: &[u64]) -> Vec<String> {
     let more = told.len().saturating_sub(NAMED);
     if more > 0 {
         told.truncate(NAMED);
-        told.push(format!("{more} more labels differ only by case or spaces from others"));
+        told.push(format!("{more} more labels differ hardly from others"));
     }
     told
+}
+
+/// A label as people see it: in one Unicode form, without signs that have no width.
+fn as_seen(label: &str) -> String {
+    let is_seen = |value: &char| !matches!(value, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}');
+    label.nfkc().filter(is_seen).collect()
 }
 
 fn without_spaces(label: &str) -> String {

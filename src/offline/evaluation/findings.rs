@@ -10,6 +10,8 @@ const NAMED: usize = 5;
 const APART: f64 = 0.05;
 /// With fewer answers, a label that is never given is nothing to speak of.
 const MANY: usize = 100;
+/// With fewer texts to learn from, more of them may make a student much better.
+const FEW_TO_LEARN_FROM: usize = 2_000;
 /// A fast model that agrees with the deep one on less than this has not learnt the task.
 const LEARNT: f64 = 0.75;
 /// A cascade that costs more than this, where the deep model alone costs 1, is not worth its second model.
@@ -221,25 +223,39 @@ fn points(apart: Interval) -> String {
 }
 
 /// Whether a cascade is worth having: by the share of texts on which both models agree, and by the cost of its chosen
-/// point, where the deep model alone costs 1; `None` where no point keeps what is asked for.
-pub fn of_cascade(agreement: f64, cost: Option<f64>) -> Option<String> {
+/// point, where the deep model alone costs 1.
+pub fn of_cascade(agreement: f64, cost: f64) -> Option<String> {
     let agree = percent(agreement);
-    let learnt = agreement >= LEARNT;
-    match cost {
-        Some(cost) if cost <= WORTH => None,
-        Some(cost) if learnt => Some(format!(
+    if cost <= WORTH {
+        return None;
+    }
+    Some(if agreement >= LEARNT {
+        format!(
             "the cascade costs {cost:.2} of the deep model though both agree on {agree}: not worth it at this target; a lower \
              one may be"
-        )),
-        Some(cost) => Some(format!(
+        )
+    } else {
+        format!(
             "n-grams can't learn this: agreement {agree}, the cascade costs {cost:.2} of the deep model, not worth it; serve \
              the deep model alone"
-        )),
-        None if learnt => None,
-        None => Some(format!(
-            "n-grams can't learn this: agreement {agree}; serve the deep model alone"
-        )),
+        )
+    })
+}
+
+/// Whether a student has learnt what its deep model knows, where no cascade can be certified.
+pub fn not_learnt(agreement: f64, trained_on: usize) -> Option<String> {
+    let agree = percent(agreement);
+    if agreement >= LEARNT {
+        return None;
     }
+    Some(if trained_on < FEW_TO_LEARN_FROM {
+        format!(
+            "the student agrees on {agree} only, after {} texts to learn from: more may teach it more",
+            thousands(trained_on)
+        )
+    } else {
+        format!("n-grams can't learn this: agreement {agree}; serve the deep model alone")
+    })
 }
 
 fn percent(share: f64) -> String {

@@ -22,6 +22,9 @@ pub struct Detector {
     /// Zero bytes at even and at odd offsets.
     zeros: [u64; 2],
     line_feeds: u64,
+    /// Line feeds right before and right after a zero byte.
+    feeds_at_zeros: [u64; 2],
+    last: Option<u8>,
     carriage_returns: u64,
     /// Characters of more than one byte that are UTF-8, and places that are not.
     utf8: [u64; 2],
@@ -57,6 +60,12 @@ impl Detector {
         let room = 4_usize.saturating_sub(self.start.len());
         self.start.extend(part.iter().take(room));
         for (at, byte) in (self.length..).zip(part) {
+            match (self.last, byte) {
+                (Some(b'\n'), 0) => self.feeds_at_zeros[0] += 1,
+                (Some(0), b'\n') => self.feeds_at_zeros[1] += 1,
+                _ => {}
+            }
+            self.last = Some(*byte);
             match byte {
                 0 => self.zeros[usize::from(at % 2 == 1)] += 1,
                 b'\n' => self.line_feeds += 1,
@@ -89,12 +98,16 @@ impl Detector {
         }
         let [even, odd] = self.zeros;
         let units = self.length / 2;
-        // Spaces, line breaks and Latin letters have one zero byte of two, always the same one.
-        let many = |zeros: u64, others: u64| zeros * 20 >= units && zeros > 3 * others;
-        if even + odd > 0 && many(odd, even) {
+        // Spaces, line breaks and Latin letters have one zero byte of two, always the same one. A line feed that has none is a
+        // half of another character, or one of a file of single bytes.
+        let many = |zeros: u64, others: u64, at_feeds: u64| {
+            zeros > 0 && zeros * 20 >= units && zeros > 3 * others && at_feeds * 2 >= self.line_feeds
+        };
+        let [before, after] = self.feeds_at_zeros;
+        if many(odd, even, before) {
             return Ok(UTF_16LE);
         }
-        if even + odd > 0 && many(even, odd) {
+        if many(even, odd, after) {
             return Ok(UTF_16BE);
         }
         if (even + odd) * 100 > self.length {

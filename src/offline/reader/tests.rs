@@ -1,5 +1,6 @@
 //! What the reader makes of files such as people have.
 
+use super::encoding::Detector;
 use super::*;
 
 fn rows_of(
@@ -39,6 +40,24 @@ fn encoded(text: &str, encoding: &str) -> Vec<u8> {
         "euc-kr" => encoding_rs::EUC_KR.encode(text).0.into_owned(),
         _ => text.as_bytes().to_vec(),
     }
+}
+
+#[test]
+fn zero_bytes_in_a_file_of_single_bytes_do_not_make_it_utf_16() {
+    for content in ["text\nab\0c\nde\0f\n", "text\na\0\nb\n"] {
+        let mut detector = Detector::default();
+        detector.read(content.as_bytes()).expect("bytes");
+        let found = detector.encoding();
+        assert!(
+            found != Ok(encoding_rs::UTF_16LE) && found != Ok(encoding_rs::UTF_16BE),
+            "{content:?}: {found:?}"
+        );
+    }
+    // Letters whose lower half is a line feed.
+    let content = encoded("text\n갊 갊\n봊 재미있다\n", "utf-16le");
+    let mut detector = Detector::default();
+    detector.read(content.as_slice()).expect("bytes");
+    assert_eq!(detector.encoding(), Ok(encoding_rs::UTF_16LE));
 }
 
 #[test]

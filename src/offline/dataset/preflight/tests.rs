@@ -86,6 +86,26 @@ fn labels_that_differ_only_by_spaces_or_case_are_told_with_the_remedy() {
 }
 
 #[test]
+fn labels_that_look_alike_are_told() {
+    let (a, b, c, d) = (texts("a"), texts("b"), texts("c"), texts("d"));
+    let all = [
+        rows(&a, "\u{AE0D}\u{C815}", 20),
+        rows(&b, "\u{1100}\u{1173}\u{11BC}\u{110C}\u{1165}\u{11BC}", 9),
+        rows(&c, "b", 20),
+        rows(&d, "b\u{200B}", 8),
+    ];
+    let told = told(&all.concat(), None).expect("fine").warnings;
+    assert_eq!(told.len(), 2, "{told:?}");
+    for (warning, rows) in told.iter().zip(["(8 rows)", "(9 rows)"]) {
+        let what = "differs only by its Unicode form or a sign that is not seen from '";
+        assert!(
+            warning.contains(rows) && warning.contains(what) && warning.contains("--map"),
+            "{warning}"
+        );
+    }
+}
+
+#[test]
 fn labels_with_few_rows_are_told_with_their_lines() {
     let (a, b) = (texts("a"), texts("b"));
     let all = [

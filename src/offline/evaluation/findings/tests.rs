@@ -148,23 +148,27 @@ fn answers_that_are_too_sure_or_no_better_than_one_label_are_said() {
 
 #[test]
 fn a_cascade_that_is_not_worth_it_is_said() {
-    let told = of_cascade(0.61, Some(0.93)).expect("not worth it");
+    let told = of_cascade(0.61, 0.93).expect("not worth it");
     assert!(
         told.starts_with("n-grams can't learn this: agreement 61.0%, the cascade costs 0.93"),
         "{told}"
     );
     assert!(
-        of_cascade(0.95, Some(0.93))
+        of_cascade(0.95, 0.93)
             .expect("not worth it")
             .contains("both agree on 95.0%")
     );
-    assert_eq!(of_cascade(0.95, Some(0.3)), None);
-    assert_eq!(of_cascade(0.61, Some(0.3)), None);
+    assert_eq!(of_cascade(0.95, 0.3), None);
+    assert_eq!(of_cascade(0.61, 0.3), None);
     // No threshold keeps what was asked for.
-    assert_eq!(of_cascade(0.95, None), None);
+    assert_eq!(not_learnt(0.95, 100), None);
     assert_eq!(
-        of_cascade(0.61, None).as_deref(),
+        not_learnt(0.61, 2_000).as_deref(),
         Some("n-grams can't learn this: agreement 61.0%; serve the deep model alone")
+    );
+    assert_eq!(
+        not_learnt(0.61, 1_999).as_deref(),
+        Some("the student agrees on 61.0% only, after 1,999 texts to learn from: more may teach it more")
     );
     assert_eq!(thousands(1_234_567), "1,234,567");
     assert_eq!(thousands(100), "100");
