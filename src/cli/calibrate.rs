@@ -366,9 +366,8 @@ pub(super) fn micros(samples: &[Sample], tier: usize) -> Interval {
     Interval::of_rounds((0..ROUNDS).filter_map(of_round).collect())
 }
 
-/// A warning about figures that should not be trusted blindly; `None` if there is nothing to warn of.
-/// `quality` is what the share of right answers is called.
-/// `share` of all texts is measured on.
+/// A warning about figures that should not be trusted blindly; `None` if there is nothing to warn of. `quality` is the name
+/// of the share of right answers; `share` is the share of all texts that the figures are measured on.
 pub(super) fn warning(calibrated: &Calibrated, labels: &[String], quality: &str, share: f64) -> Option<String> {
     let (chosen, deep, texts) = (
         &calibrated.chosen,

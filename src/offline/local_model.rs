@@ -105,7 +105,8 @@ impl LocalModel {
     }
 }
 
-/// Logits in 64 bits. One of a label that is given by itself is no larger for what another label has.
+/// Logits in 64 bits, with a least value. That is [`LOWEST`] below the largest where one label of all is right; where each
+/// label is given by itself, no logit depends on another label's.
 fn kept(logits: &[f32], each: bool) -> Vec<f64> {
     let top = logits.iter().copied().fold(f32::MIN, f32::max);
     let lowest = if each { f32::MIN } else { top - LOWEST };

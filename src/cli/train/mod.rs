@@ -121,8 +121,8 @@ fn steps(args: &TrainArgs, signals: &Signals) -> Outcome<()> {
     Ok(())
 }
 
-/// Takes the texts that are held out too out of training: else the figures would be of texts that the model knows. The error is
-/// one line.
+/// Leaves texts that are in the held-out file too out of training, since the figures must be of texts that the model has not
+/// learnt. The error is one line.
 fn leave_out(dataset: &mut Dataset, held_out: &Dataset, file: &Path) -> Result<(), String> {
     let known: HashSet<u64> = held_out.examples.iter().map(|example| example.group).collect();
     let mut left_out = Places::default();

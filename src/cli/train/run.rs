@@ -69,7 +69,7 @@ impl Look<'_> {
     }
 }
 
-/// Fails if something else than one version of a model would be replaced: what is there goes with all that is in it.
+/// Fails unless what would be replaced is one version of a model: the folder is removed with everything in it.
 fn check_replaced(folder: &Path) -> Result<(), String> {
     let Ok(found) = fs::symlink_metadata(folder) else {
         return Ok(());

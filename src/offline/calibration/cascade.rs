@@ -140,7 +140,7 @@ pub fn calibrate(samples: &[Sample], options: &Options<'_>) -> Result<Calibrated
 fn findings(judged: &Judged<'_>, curve: &[Point], chosen: &Point, options: &Options<'_>) -> Vec<String> {
     let deep = judged.deep_alone();
     let given: Vec<usize> = deep.counts.iter().map(|count| count.given as usize).collect();
-    // Whoever has the deep model's answers to more texts than these tells of all of them what it never says.
+    // Without labels the caller has the deep model's answers to more texts than these, and tells what it never says on them.
     let by_labels = options.reference == Reference::Labels;
     let fast = curve.first().filter(|_| by_labels);
     let never = || findings::never_given("the deep model", options.labels, &given, deep.texts as usize, None);

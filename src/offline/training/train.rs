@@ -102,7 +102,8 @@ impl Trained {
         self.out.classes
     }
 
-    /// From which probabilities on rows with probabilities have each label; 0.5 where there are none.
+    /// A row may have a probability of each label in place of labels. From these probabilities on it counts as having the
+    /// label; empty means 0.5 for all.
     pub fn thresholds_of_targets(&self) -> &[f32] {
         if self.thresholds_were_given {
             &self.thresholds

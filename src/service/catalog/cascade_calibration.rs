@@ -349,7 +349,8 @@ impl Calibration {
         self.each_label.then(|| self.not_as_it_is(fast, deep)).flatten()
     }
 
-    /// What the file has changed by hand of what can't be changed where each label is given by itself; `None` if nothing.
+    /// For models that give each label by itself: a blend or a temperature that somebody changed in the file, though nothing
+    /// is blended and temperatures are the models' own; `None` if there is none.
     fn not_as_it_is(&self, fast: &VerifiedModel, deep: &VerifiedModel) -> Option<String> {
         let BlendWeights {
             fast: of_fast,
