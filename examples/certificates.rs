@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+use tandem::model::loading::FastPath;
 use tandem::model::repository;
 use tandem::offline::calibration::Sample;
 use tandem::offline::calibration::cascade::{Options, Reference};
@@ -131,7 +132,7 @@ fn answered(path: &Path) -> Result<(Vec<Sample>, Vec<String>), Box<dyn Error>> {
     let dataset = dataset::read(path, &columns, &reader::Options::default(), known)?;
     let texts: Vec<_> = (0..dataset.len()).map(|at| dataset.text(at)).collect();
     let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-    let said = measure::run([fast, deep], &texts, 1, |_| {})?;
+    let said = measure::run([fast, deep], &texts, 1, FastPath::default(), |_| {})?;
     let place = |label: &String| fast.manifest.labels.iter().position(|other| other == label);
     let fast_of_deep: Vec<usize> = labels.iter().filter_map(place).collect();
     let samples = said.into_iter().zip(&dataset.examples).filter_map(|(said, example)| {

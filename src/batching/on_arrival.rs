@@ -31,31 +31,36 @@ impl OnArrival {
         Self { runner, longest }
     }
 
-    /// Runs rows as one batch. A panic fails them, and nobody else.
-    pub(super) fn run(&self, inputs: &[ModelInput]) -> Outcome {
+    /// Runs rows as one batch, and tells how long that took. A panic fails them, and nobody else.
+    pub(super) fn run(&self, inputs: &[ModelInput]) -> (Outcome, Duration) {
         let started = Instant::now();
         let run = std::panic::catch_unwind(AssertUnwindSafe(|| self.runner.run_shared(inputs)));
         let rows = run.unwrap_or_else(|_| Err(RunError("the run panicked".into())));
         let took = started.elapsed();
-        let rows = rows.map_err(|error| Failure::Inference(error.to_string()))?;
-        if rows.len() != inputs.len() {
-            let (found, expected) = (rows.len(), inputs.len());
-            return Err(Failure::Inference(format!("{found} rows came back for {expected}")));
-        }
-        let batch = BatchShape {
-            rows: inputs.len(),
-            width: inputs.iter().map(ModelInput::width).max().unwrap_or(1),
-        };
-        let output = |(values, input): (Vec<f32>, &ModelInput)| RowOutput {
-            values,
-            queued_for: Duration::ZERO,
-            ran_for: took,
-            worked_for: took,
-            width: input.width(),
-            batch,
-        };
-        Ok(rows.into_iter().zip(inputs).map(output).collect())
+        (of_rows(rows, inputs, took), took)
     }
+}
+
+/// The outputs of a run.
+fn of_rows(rows: Result<Vec<Vec<f32>>, RunError>, inputs: &[ModelInput], took: Duration) -> Outcome {
+    let rows = rows.map_err(|error| Failure::Inference(error.to_string()))?;
+    if rows.len() != inputs.len() {
+        let (found, expected) = (rows.len(), inputs.len());
+        return Err(Failure::Inference(format!("{found} rows came back for {expected}")));
+    }
+    let batch = BatchShape {
+        rows: inputs.len(),
+        width: inputs.iter().map(ModelInput::width).max().unwrap_or(1),
+    };
+    let output = |(values, input): (Vec<f32>, &ModelInput)| RowOutput {
+        values,
+        queued_for: Duration::ZERO,
+        ran_for: took,
+        worked_for: took,
+        width: input.width(),
+        batch,
+    };
+    Ok(rows.into_iter().zip(inputs).map(output).collect())
 }
 
 impl Queue {
@@ -69,7 +74,9 @@ impl Queue {
         now: Instant,
     ) -> Option<Result<(), Failure>> {
         let width = inputs.iter().map(ModelInput::width).max().unwrap_or(1);
-        if !self.is_empty() || self.cost.of_batch(inputs.len(), width) > longest {
+        let limits = self.settings.batch;
+        let fits = inputs.len() <= limits.max_rows && inputs.len() * width <= limits.max_cells.max(width);
+        if !fits || !self.is_empty() || self.cost.of_batch(inputs.len(), width) > longest {
             return None;
         }
         self.prepared(hold);
@@ -124,7 +131,7 @@ mod tests {
 
     fn outcome(script: Script) -> Outcome {
         let rows = [ModelInput::Features(vec![1, 2]), ModelInput::Features(vec![3])];
-        OnArrival::new(Arc::new(Scripted(script)), LONGEST).run(&rows)
+        OnArrival::new(Arc::new(Scripted(script)), LONGEST).run(&rows).0
     }
 
     #[test]

@@ -233,8 +233,13 @@ impl Queue {
     pub fn finished(&mut self, instance: usize, rows: usize, width: usize, took: Option<Duration>) {
         self.busy_until[instance] = None;
         if let Some(took) = took {
-            self.cost.learn(rows, width, took);
+            self.learn(rows, width, took);
         }
+    }
+
+    /// Learns what a run took.
+    pub fn learn(&mut self, rows: usize, width: usize, took: Duration) {
+        self.cost.learn(rows, width, took);
     }
 
     /// What a batch is expected to take.

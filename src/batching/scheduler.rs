@@ -236,9 +236,7 @@ impl Reservation {
         }
         answer
     }
-}
 
-impl Reservation {
     /// Runs the rows on this thread, if that is expected to take less than another one would and nobody waits.
     fn run_on_arrival(&mut self, inputs: &[ModelInput]) -> Option<Outcome> {
         let Inner { shared, on_arrival, .. } = &*self.scheduler.inner;
@@ -246,13 +244,8 @@ impl Reservation {
         if let Err(failure) = shared.begin_on_arrival(&mut self.hold, inputs, on_arrival.longest, Instant::now())? {
             return Some(Err(failure));
         }
-        let outcome = on_arrival.run(inputs);
-        if let Some(first) = outcome.as_ref().ok().and_then(|rows| rows.first()) {
-            shared.metrics.ran(inputs.len(), first.ran_for);
-            for _ in inputs {
-                shared.metrics.waited(Duration::ZERO);
-            }
-        }
+        let (outcome, took) = on_arrival.run(inputs);
+        shared.ran_on_arrival(inputs, took);
         Some(outcome)
     }
 }

@@ -83,6 +83,16 @@ impl SharedQueue {
         begun
     }
 
+    /// Counts a run of rows where they arrived, and learns what it cost.
+    pub fn ran_on_arrival(&self, inputs: &[ModelInput], took: Duration) {
+        let width = inputs.iter().map(ModelInput::width).max().unwrap_or(1);
+        self.lock().queue.learn(inputs.len(), width, took);
+        self.metrics.ran(inputs.len(), took);
+        for _ in inputs {
+            self.metrics.waited(Duration::ZERO);
+        }
+    }
+
     /// Removes the rows of a caller who went away from the queue; `expired` says whether because the deadline has
     /// passed.
     pub fn leave(&self, ticket: &Ticket, keys: &[Key], expired: bool) {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::calibration_page::{self, Measured, Said};
-use super::calibration_report::Report;
+use super::calibration_report::{Report, warning};
 use super::config_args::ConfigArgs;
 use super::costs;
 use super::dataset_args::DatasetArgs;
@@ -20,8 +20,8 @@ use super::target_args::TargetArgs;
 use crate::config::Settings;
 use crate::model::manifest::ProblemType;
 use crate::model::repository::VerifiedModel;
-use crate::offline::calibration::cascade::{self, CERTIFYING, Calibrated, Options, Reference, in_all, is_fitted_on};
-use crate::offline::calibration::curve::{self, Fitted, Judged};
+use crate::offline::calibration::cascade::{self, CERTIFYING, Calibrated, Options, Reference, is_fitted_on};
+use crate::offline::calibration::curve::{Fitted, Judged};
 use crate::offline::calibration::each::Each;
 use crate::offline::calibration::measure;
 use crate::offline::calibration::verdict::Verdict;
@@ -40,8 +40,6 @@ const LEAST_TEXTS: usize = 20;
 const LARGEST_FILES: u64 = 16 << 20;
 /// The most labels that one message lists.
 const MOST_NAMED: usize = 16;
-/// If the interval of the accuracy is wider than this, end to end, a warning says so.
-const WIDE: f64 = 0.02;
 
 /// The arguments of `tandem calibrate`.
 #[derive(clap::Args)]
@@ -99,13 +97,11 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
     let out = args.out.clone().unwrap_or_else(|| usual_place(&settings, &task));
     let page = args.report.clone().unwrap_or_else(|| out.with_extension("html"));
     if !args.dry_run {
-        out_place::check_file(&out, "the calibration").map_err(usage)?;
-        out_place::check(&page, "the report").map_err(usage)?;
-        files::Kind::of(&page).map_err(usage)?;
+        check_places(&args.file, &out, &page).map_err(usage)?;
     }
     let each = Each::of(&fast.manifest, &deep.manifest);
     let (dataset, all) = read(args, &deep, &out)?;
-    let samples = measure(&dataset, &all, &fast, &deep, settings.intra_threads)?;
+    let samples = measure(&dataset, &all, [&fast, &deep], &settings)?;
     dataset.check_whole().map_err(failure)?;
     let (texts, samples) = answered(all, samples);
     check_halves(&texts, args.seed, labels)?;
@@ -149,7 +145,7 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         report: &report,
         dataset: &dataset,
         models,
-        timings: models.map(|model| costs::measure(model, &dataset)),
+        timings: models.map(|model| costs::measure(model, &dataset, settings.fast_path)),
         repository: settings.models.display().to_string(),
         without_texts: args.without_texts,
         wanted: &wanted,
@@ -259,22 +255,39 @@ fn read(args: &CalibrateArgs, deep: &VerifiedModel, out: &Path) -> Outcome<(Data
     Ok((dataset, all))
 }
 
+/// Fails now if a file could not be written after all the work, or if one that is read would be.
+fn check_places(read: &Path, out: &Path, page: &Path) -> Result<(), String> {
+    let (figures, curve) = (out.with_extension("json"), out.with_extension("svg"));
+    let written = [
+        (out, "the calibration"),
+        (&figures, "the report's figures"),
+        (&curve, "the curve"),
+        (page, "the report"),
+    ];
+    out_place::check_apart(&[read], &written)?;
+    out_place::check_file(out, "the calibration")?;
+    out_place::check(page, "the report")?;
+    files::Kind::of(page).map(|_| ())
+}
+
 /// Runs both models on every text.
 fn measure(
     dataset: &Dataset,
     texts: &[Labelled],
-    fast: &VerifiedModel,
-    deep: &VerifiedModel,
-    intra_threads: usize,
+    models: [&VerifiedModel; 2],
+    settings: &Settings,
 ) -> Outcome<Vec<Option<Sample>>> {
     let only: Vec<Cow<'_, str>> = texts.iter().map(|text| dataset.text(text.at)).collect();
     let only: Vec<&str> = only.iter().map(AsRef::as_ref).collect();
     let bar = progress(measure::runs(only.len()));
-    let said = measure::run([fast, deep], &only, intra_threads, |runs| bar.inc(runs as u64));
+    let said = measure::run(models, &only, settings.intra_threads, settings.fast_path, |runs| {
+        bar.inc(runs as u64);
+    });
     bar.finish_and_clear();
     let said = said.map_err(failure)?;
-    let place = |label: &String| fast.manifest.labels.iter().position(|other| other == label);
-    let fast_of_deep: Option<Vec<usize>> = deep.manifest.labels.iter().map(place).collect();
+    let [fast, deep] = models.map(|model| &model.manifest.labels);
+    let place = |label: &String| fast.iter().position(|other| other == label);
+    let fast_of_deep: Option<Vec<usize>> = deep.iter().map(place).collect();
     let fast_of_deep = fast_of_deep.ok_or_else(|| usage("the labels of both models are not the same set"))?;
     let samples = texts.iter().zip(said).map(|(text, said)| {
         let measure::Said {
@@ -364,34 +377,6 @@ pub(super) fn micros(samples: &[Sample], tier: usize) -> Interval {
         (!costs.is_empty()).then(|| costs.iter().sum::<f64>() / costs.len() as f64 * 1e6)
     };
     Interval::of_rounds((0..ROUNDS).filter_map(of_round).collect())
-}
-
-/// A warning about figures that should not be trusted blindly; `None` if there is nothing to warn of. `quality` is the name
-/// of the share of right answers; `share` is the share of all texts that the figures are measured on.
-pub(super) fn warning(calibrated: &Calibrated, labels: &[String], quality: &str, share: f64) -> Option<String> {
-    let (chosen, deep, texts) = (
-        &calibrated.chosen,
-        &calibrated.deep_alone,
-        calibrated.texts_of_labels.as_slice(),
-    );
-    let Interval { low, high, .. } = chosen.accuracy;
-    let measured_on = calibrated.measured_on;
-    let few = (high - low > WIDE).then(|| {
-        let wanted = in_all(measured_on as f64 * ((high - low) / WIDE).powi(2), share);
-        format!(
-            "few texts to measure on: the {quality} at the chosen point is between {low:.3} and {high:.3}, and the point may be \
-             chosen by chance; about {wanted} texts in all make that two points"
-        )
-    });
-    let lost = curve::loser(chosen, deep, texts).map(|(label, here, alone)| {
-        format!(
-            "the recall of {} is {here:.3} at the chosen point, {alone:.3} with the deep model alone: if that label matters, take \
-             a point with a higher one (`tandem calibrate --min-confidence`)",
-            labels[label]
-        )
-    });
-    let all: Vec<String> = [few, lost].into_iter().flatten().collect();
-    (!all.is_empty()).then(|| all.join("; "))
 }
 
 fn name_of(path: &Path) -> String {

@@ -8,9 +8,9 @@ use super::output::{self, complain, outln};
 use super::terminal::{Cell, Painted, Style, Table, fit, folded, width, wrap};
 use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::ROUNDS;
-use crate::offline::calibration::cascade::Calibrated;
+use crate::offline::calibration::cascade::{Calibrated, in_all};
 use crate::offline::calibration::certificate::{Certificate, Certified};
-use crate::offline::calibration::curve::Point;
+use crate::offline::calibration::curve::{self, Point};
 use crate::offline::evaluation::interval::Interval;
 use crate::offline::report::draw;
 use crate::offline::report::quality_curve::{self, At, QualityCurve};
@@ -22,6 +22,8 @@ use crate::service::catalog::cascade_calibration::{
 /// How many labels have their recall printed, and how many columns a label takes.
 const MOST_LABELS: usize = 10;
 const LABEL_COLUMNS: usize = 24;
+/// If the interval of the accuracy is wider than this, end to end, a warning says so.
+const WIDE: f64 = 0.02;
 
 /// Everything that was found. Its fields are also those of the JSON.
 #[derive(Serialize)]
@@ -317,4 +319,32 @@ fn certificate(certificate: &Certificate) -> CertifiedShare {
 
 fn rounded(value: f64) -> f64 {
     (value * 1e5).round() / 1e5
+}
+
+/// A warning about figures that should not be trusted blindly; `None` if there is nothing to warn of.
+/// `quality` is what the share of right answers is called; `share` is the part of all texts that figures are measured on.
+pub fn warning(calibrated: &Calibrated, labels: &[String], quality: &str, share: f64) -> Option<String> {
+    let (chosen, deep, texts) = (
+        &calibrated.chosen,
+        &calibrated.deep_alone,
+        calibrated.texts_of_labels.as_slice(),
+    );
+    let Interval { low, high, .. } = chosen.accuracy;
+    let measured_on = calibrated.measured_on;
+    let few = (high - low > WIDE).then(|| {
+        let wanted = in_all(measured_on as f64 * ((high - low) / WIDE).powi(2), share);
+        format!(
+            "few texts to measure on: the {quality} at the chosen point is between {low:.3} and {high:.3}, and the point may be \
+             chosen by chance; about {wanted} texts in all make that two points"
+        )
+    });
+    let lost = curve::loser(chosen, deep, texts).map(|(label, here, alone)| {
+        format!(
+            "the recall of {} is {here:.3} at the chosen point, {alone:.3} with the deep model alone: if that label matters, take \
+             a point with a higher one (`tandem calibrate --min-confidence`)",
+            labels[label]
+        )
+    });
+    let all: Vec<String> = [few, lost].into_iter().flatten().collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }

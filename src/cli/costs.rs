@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use super::output::complain;
+use crate::model::loading::FastPath;
 use crate::model::repository::VerifiedModel;
 use crate::offline::dataset::Dataset;
 use crate::offline::report::cost::{self, Way};
@@ -11,11 +12,11 @@ use crate::offline::report::page::Section;
 use crate::offline::timing::{self, Timing};
 
 /// Measures a model on texts of the dataset. A model that can't be measured is told, and is no failure.
-pub fn measure(model: &VerifiedModel, dataset: &Dataset) -> Option<Timing> {
+pub fn measure(model: &VerifiedModel, dataset: &Dataset, fast_path: FastPath) -> Option<Timing> {
     let texts: Vec<_> = timing::sample(dataset.len()).map(|at| dataset.text(at)).collect();
     let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
     let started = Instant::now();
-    match timing::of_model(model, &texts, cores(), &|| started.elapsed()) {
+    match timing::of_model(model, &texts, cores(), fast_path, &|| started.elapsed()) {
         Ok(timing) => timing,
         Err(problem) => {
             complain(&format!(

@@ -1,7 +1,7 @@
 //! Files that a command writes: whether they can be written, asked before all the work, and the writing, which leaves
 //! nothing half-written.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::offline::whole_files::{self, folder_of};
 
@@ -21,6 +21,28 @@ pub fn check(out: &Path, what: &str) -> Result<(), String> {
         return problem(out, "it is a folder, it must be a file");
     }
     try_folder(folder, what)
+}
+
+/// Checks that no file that is written is one that is read, or is written twice: `written` has each with the flag that names
+/// it. The error is one line.
+pub fn check_apart(read: &[&Path], written: &[(&Path, &str)]) -> Result<(), String> {
+    let read = read.iter().map(|path| (*path, "what is read"));
+    let mut seen: Vec<(PathBuf, &str)> = read.map(|(path, what)| (whole(path), what)).collect();
+    for (path, flag) in written {
+        let place = whole(path);
+        if let Some((_, other)) = seen.iter().find(|(known, _)| *known == place) {
+            return Err(format!("{flag}: {} is {other} too; name another place", path.display()));
+        }
+        seen.push((place, flag));
+    }
+    Ok(())
+}
+
+/// A path as it is found from anywhere, links followed; of a file that is not there yet, its folder is.
+fn whole(path: &Path) -> PathBuf {
+    let of_folder = || Some(folder_of(path).canonicalize().ok()?.join(path.file_name()?));
+    let found = path.canonicalize().ok().or_else(of_folder);
+    found.unwrap_or_else(|| path.to_path_buf())
 }
 
 /// Writes a file under another name and gives it its own once it is whole. The error is one line.
@@ -89,5 +111,35 @@ mod tests {
         }
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
         assert!(free(&at("models/a/1")).is_some_and(|bytes| bytes > 0));
+    }
+
+    #[test]
+    fn what_is_read_is_not_written_over() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("gold.tsv"), "").expect("written");
+        std::os::unix::fs::symlink(at("gold.tsv"), at("link.tsv")).expect("a link");
+        let (gold, link, new) = (at("gold.tsv"), at("link.tsv"), at("new.csv"));
+        let round = folder
+            .path()
+            .join("..")
+            .join(folder.path().file_name().expect("a name"))
+            .join("new.csv");
+        let read: [&Path; 1] = [&gold];
+        assert_eq!(
+            check_apart(&read, &[(&new, "--doubts"), (&at("b.csv"), "--json")]),
+            Ok(())
+        );
+        for (written, said) in [
+            (vec![(gold.as_path(), "--doubts")], "--doubts: "),
+            (vec![(link.as_path(), "--json")], "what is read too"),
+            (
+                vec![(new.as_path(), "--doubts"), (round.as_path(), "--differences")],
+                "is --doubts too",
+            ),
+        ] {
+            let problem = check_apart(&read, &written).expect_err(said);
+            assert!(problem.contains(said), "{problem}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! SIGTERM, SIGINT and SIGHUP, from the first moment of every command on: before its command line is read, and as process 1
 //! too, whose signals count for nothing until somebody listens.
 //!
-//! A command that has nothing to put in order ends as a program does that does not listen; `serve` and `bench` say what they want.
+//! A command that has nothing to put in order ends as a program does that does not listen; `serve`, `bench`, `train` and `distill` say
+//! what they want.
 //!
 //! A thread of its own listens, so that nothing else can keep it from ending the process: not a model that loads for ever, not a
 //! call that is stuck, not a log that nobody reads. It ends with the process.

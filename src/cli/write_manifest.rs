@@ -14,6 +14,7 @@ use crate::model::manifest::{Batch, Golden, Manifest, OWN_GOLDEN};
 use crate::model::neighbours::TEXTS;
 use crate::model::repository::MANIFEST_FILE;
 use crate::model::{ModelInput, Runner};
+use crate::offline::whole_files;
 
 /// The name of the file with golden examples.
 const GOLDEN_FILE: &str = "golden.jsonl";
@@ -55,9 +56,8 @@ pub fn write(folder: &Path, manifest: &Manifest, initialized: &mut Initialized, 
     let text = manifest_text(manifest, &sum, tolerance, batch)?;
     // Checks that the written text is read as it was meant.
     Manifest::parse(&text).map_err(|problem| format!("the manifest would not be readable: {problem}"))?;
-    for (path, content) in paths.iter().zip([&lines, &text]) {
-        std::fs::write(path, content).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
+    let files = paths.into_iter().zip([lines, text].map(String::into_bytes));
+    whole_files::write(&files.collect::<Vec<_>>())?;
     Ok(())
 }
 

@@ -199,8 +199,10 @@ settings! {
         ///
         /// One is best for throughput; more shorten a single deep answer on an idle machine
         intra_threads: usize = count(1).from(1, 256);
-        /// What runs a model that `tandem train` made: native, a sum in this program that is held to ONNX Runtime's answers at
-        /// every load, or onnx, as for any other model
+        /// What runs a model of `tandem train`: this program itself, once it has given ONNX Runtime's answers, or ONNX Runtime
+        ///
+        /// `native`: the program adds the weights up itself. Each load compares it with ONNX Runtime first. `onnx`: ONNX Runtime
+        /// runs it, as any other model
         fast_path: FastPath = choice("WHAT", FastPath::Native);
         /// Threads inside a deep run while nothing else runs or waits; 0 takes all processors where that is faster, 1 is off
         ///

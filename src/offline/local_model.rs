@@ -32,13 +32,18 @@ pub struct LocalModel {
 
 impl LocalModel {
     /// Loads a model. The error is one line.
-    pub fn load(verified: &VerifiedModel, intra_threads: usize) -> Result<Self, String> {
-        let mut one = Self::load_many(verified, 1, intra_threads)?;
+    pub fn load(verified: &VerifiedModel, intra_threads: usize, fast_path: FastPath) -> Result<Self, String> {
+        let mut one = Self::load_many(verified, 1, intra_threads, fast_path)?;
         one.pop().ok_or_else(|| "the model has no instance".to_owned())
     }
 
     /// Loads a model once, with so many sessions, which may run side by side. The error is one line.
-    pub fn load_many(verified: &VerifiedModel, count: usize, intra_threads: usize) -> Result<Vec<Self>, String> {
+    pub fn load_many(
+        verified: &VerifiedModel,
+        count: usize,
+        intra_threads: usize,
+        fast_path: FastPath,
+    ) -> Result<Vec<Self>, String> {
         let max_cells = verified.manifest.tier.max_cells();
         let instances = InstanceSettings {
             count,
@@ -46,7 +51,7 @@ impl LocalModel {
             // One thread does everything, as on a busy server.
             idle_threads: 1,
             max_cells,
-            fast_path: FastPath::default(),
+            fast_path,
         };
         let Initialized { model, runners, .. } = initialize(verified, instances).map_err(|error| error.to_string())?;
         let limits = BatchLimits {

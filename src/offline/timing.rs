@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::dataset::Dataset;
 use super::local_model::LocalModel;
+use crate::model::loading::FastPath;
 use crate::model::manifest::Tier;
 use crate::model::repository::VerifiedModel;
 
@@ -92,9 +93,10 @@ pub fn of_model(
     model: &VerifiedModel,
     texts: &[&str],
     threads: usize,
+    fast_path: FastPath,
     clock: Clock<'_>,
 ) -> Result<Option<Timing>, String> {
-    let mut sessions = LocalModel::load_many(model, threads.max(1), 1)?;
+    let mut sessions = LocalModel::load_many(model, threads.max(1), 1, fast_path)?;
     let texts = &texts[..texts.len().min(MOST_TEXTS)];
     let Some((core_seconds, texts_a_second)) = in_batches(&mut sessions, texts, clock) else {
         return Ok(None);

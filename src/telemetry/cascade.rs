@@ -76,12 +76,12 @@ impl CascadeMetrics {
         );
         registry.register(
             "cascade_agreement",
-            "Texts that both tiers answered, by whether their labels agree",
+            "Texts that both tiers answered, by whether both give exactly the same labels",
             metrics.agreement.clone(),
         );
         registry.register(
             "cascade_confidence",
-            "Calibrated confidence of the fast answers, and of the answers that the deep model took part in",
+            "How sure the fast answers are, and the answers that the deep model took part in",
             metrics.confidence.clone(),
         );
         registry.register(

@@ -241,7 +241,7 @@ impl ModelFamilies {
                 "Turning a request's texts into model inputs",
                 &self.preprocess_duration,
             ),
-            ("inference_duration", "One ONNX Runtime call", &self.inference_duration),
+            ("inference_duration", "One run of a model", &self.inference_duration),
         ] {
             registry.register_with_unit(name, help, Unit::Seconds, family.clone());
         }

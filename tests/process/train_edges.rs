@@ -94,3 +94,33 @@ fn long_texts_and_long_labels_are_told_before_the_work() {
         "{refused:?}"
     );
 }
+
+#[test]
+fn a_file_that_is_read_is_not_written_over() {
+    let place = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| place.path().join(name);
+    fs::write(at("rows.html"), rows(60)).expect("written");
+    let read = ["--input-format", "tsv", "--report", "./rows.html"];
+    let refused = train(place.path(), "rows.html", "m/cards-fast/1", &read);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.complaint().contains("is what is read too"), "{refused:?}");
+    assert_eq!(fs::read_to_string(at("rows.html")).expect("it is there"), rows(60));
+    // A model that was being replaced when the run was killed does not stop the next one.
+    fs::write(at("rows.tsv"), rows(60)).expect("written");
+    train(place.path(), "rows.tsv", "m/cards-fast/1", &[]).success();
+    fs::create_dir(at("m/cards-fast/.1.replaced")).expect("a folder");
+    train(place.path(), "rows.tsv", "m/cards-fast/1", &["--force"]).success();
+    let left = fs::read_dir(at("m/cards-fast")).expect("a folder").flatten();
+    let hidden = left.filter(|entry| entry.file_name().to_string_lossy().starts_with('.'));
+    assert_eq!(hidden.count(), 0);
+    // The student is no version of the deep model.
+    fs::write(at("texts.txt"), "a text\n".repeat(200)).expect("written");
+    let mut command = tandem();
+    command
+        .current_dir(place.path())
+        .args(["distill", "--deep", "m/cards-fast/1", "--texts", "texts.txt"]);
+    let refused = finish(command.args(["--out", "m/cards-fast/1", "--force"]), b"");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.complaint().contains("the deep model's own name"), "{refused:?}");
+    assert!(at("m/cards-fast/1/model.onnx").is_file());
+}

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use super::args::DistillArgs;
-use crate::cli::calibrate::{micros, warning, weights};
-use crate::cli::calibration_report::Report;
+use crate::cli::calibrate::{micros, weights};
+use crate::cli::calibration_report::{Report, warning};
 use crate::cli::outcome::{Outcome, failure};
 use crate::cli::output::outln;
 use crate::cli::terminal::{width, wrap};
+use crate::model::loading::FastPath;
 use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::cascade::{self, Calibrated, Options, Reference};
 use crate::offline::calibration::certificate::most_errors;
@@ -153,7 +154,7 @@ impl Subject<'_> {
         let timed: Vec<usize> = places.iter().copied().step_by(step).collect();
         let texts: Vec<_> = timed.iter().map(|&at| self.texts.text(at)).collect();
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-        let costs = measure::run([self.fast, self.deep], &texts, 1, |_| {})?;
+        let costs = measure::run([self.fast, self.deep], &texts, 1, FastPath::default(), |_| {})?;
         let mut costs = timed.into_iter().zip(costs).peekable();
         let threads = std::num::NonZeroUsize::MIN;
         let is_held = |at: usize| held(&at);
@@ -187,7 +188,7 @@ impl Subject<'_> {
             .collect();
         let texts: Vec<_> = labelled.iter().map(|(at, _)| gold.text(*at)).collect();
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-        let said = measure::run([self.fast, self.deep], &texts, 1, |_| {})?;
+        let said = measure::run([self.fast, self.deep], &texts, 1, FastPath::default(), |_| {})?;
         let samples: Vec<Sample> = labelled
             .into_iter()
             .zip(said)

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::cli::out_place;
 use crate::cli::output::complain;
 use crate::cli::train::place::Place;
 use crate::model::discover::{self, Hints, NoteKind};
@@ -25,7 +26,9 @@ pub fn find(named: &str, place: &Place) -> Result<VerifiedModel, String> {
     let folder = if folder.is_dir() {
         inside(folder, place)?
     } else {
-        by_name(named, &place.repository)?
+        let folder = by_name(named, &place.repository)?;
+        check_apart(&folder, place)?;
+        folder
     };
     repository::verify_in_repository(&folder, None).map_err(|error| format!("--deep: {error}"))
 }
@@ -54,6 +57,18 @@ fn by_name(named: &str, repository: &Path) -> Result<PathBuf, String> {
     }
 }
 
+/// Fails if the student would be a version of the deep model, or take the place of one.
+fn check_apart(deep: &Path, place: &Place) -> Result<(), String> {
+    let name = parent_of(deep);
+    if name.file_name().is_some_and(|name| name == place.name.as_str()) {
+        return Err(format!(
+            "--out: `{}` is the deep model's own name: give the student another one, such as models/TASK-fast/1",
+            place.name
+        ));
+    }
+    Ok(())
+}
+
 /// The folder itself if it is in the repository as `NAME/VERSION`, else its copy there.
 fn inside(folder: &Path, place: &Place) -> Result<PathBuf, String> {
     let whole = |path: &Path| {
@@ -67,9 +82,12 @@ fn inside(folder: &Path, place: &Place) -> Result<PathBuf, String> {
         .is_ok_and(|repository| parent_of(&parent_of(&folder)) == repository);
     if is_inside {
         let relative = folder.strip_prefix(whole(&place.repository)?).unwrap_or(&folder);
+        check_apart(relative, place)?;
         return Ok(place.repository.join(relative));
     }
-    Source::of(&folder, place)?.copied(place)
+    let source = Source::of(&folder, place)?;
+    check_apart(&source.copy, place)?;
+    source.copied(place)
 }
 
 /// A folder from elsewhere.
@@ -168,7 +186,7 @@ impl<'a> Source<'a> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
-    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+    out_place::write(path, text.as_bytes())
 }
 
 /// Whether a folder has every file of another one, byte by byte. It may have more: a manifest, golden examples.

@@ -95,7 +95,13 @@ fn steps(args: &DistillArgs, signals: &Signals) -> Outcome<()> {
     });
     check_left(&opened.texts)?;
     let settings = settings(args, &opened.deep, opened.recipe, &opened.run);
-    let learnt = learn(&mut opened.texts, settings, goal(args), args.rounds.into(), &progress);
+    let learnt = learn(
+        &mut opened.texts,
+        settings,
+        goal(&opened.target),
+        args.rounds.into(),
+        &progress,
+    );
     progress.finish();
     let (trained, rounds) = learnt.ok_or_else(|| failure(STOPPED_TWICE))?;
     finish(
@@ -124,6 +130,11 @@ fn open(args: &DistillArgs) -> Outcome<Opened> {
         report,
         recipe,
     } = prepare(options).map_err(usage)?;
+    let read: Vec<&Path> = [Some(args.texts.as_path()), args.labelled.as_deref()]
+        .into_iter()
+        .flatten()
+        .collect();
+    out_place::check_apart(&read, &[(&report, "--report")]).map_err(usage)?;
     let target: Target = args
         .target
         .parse()
@@ -333,16 +344,11 @@ fn check_left(texts: &Dataset) -> Outcome<()> {
 }
 
 /// What the rounds are compared by.
-fn goal(args: &DistillArgs) -> Goal {
-    let number = |prefix: &str| {
-        args.target
-            .strip_prefix(prefix)
-            .and_then(|value| value.parse::<f64>().ok())
-    };
-    match (number("agreement>="), number("cost<=")) {
-        (Some(share), _) => Goal::Agreement(share),
-        (_, Some(cost)) => Goal::Escalated(cost.clamp(0.0, 1.0)),
-        _ => Goal::Agreement(USUAL_AGREEMENT),
+fn goal(target: &Target) -> Goal {
+    match target {
+        Target::Agreement(share) => Goal::Agreement(*share),
+        Target::Cost(cost) => Goal::Escalated(cost.min(1.0)),
+        Target::AtLeast(..) => Goal::Agreement(USUAL_AGREEMENT),
     }
 }
 

@@ -4,6 +4,7 @@ use super::cascade::{Cascade, Subject};
 use crate::cli::train::report::{self as of_training, Around};
 use crate::cli::train::told::Told;
 use crate::cli::{calibration_page, command_line, costs};
+use crate::model::loading::FastPath;
 use crate::offline::distillation::student::Round;
 use crate::offline::report::disagreements::LabelledBy;
 use crate::offline::report::origin;
@@ -16,7 +17,7 @@ const MULTI_LABEL: &str = "--multi-label";
 /// The page.
 pub fn page(told: &Told<'_>, subject: &Subject<'_>, cascade: &Cascade<'_>, rounds: &[Round]) -> Page {
     let models = [subject.fast, subject.deep];
-    let timings = models.map(|model| costs::measure(model, told.dataset));
+    let timings = models.map(|model| costs::measure(model, told.dataset, FastPath::default()));
     let gold = subject.gold.and_then(|gold| of_training::data_fact(&gold.facts));
     let mut page = of_training::page(
         told,
@@ -71,6 +72,7 @@ pub fn page_of_student(told: &Told<'_>, subject: &Subject<'_>, why: &str, rounds
     let around = Around {
         origins: [subject.fast, subject.deep].map(of_training::model_fact).into(),
         labelled_by: LabelledBy::DeepModel,
+        next: next_without(told),
         ..Around::of(told, subject.fast)
     };
     let mut page = of_training::page(told, around);
@@ -110,6 +112,17 @@ fn next(told: &Told<'_>) -> Section {
             "Calibrate it by labels, once there are some.".to_owned(),
             on_labels(&["calibrate", "LABELLED.tsv"]),
         ),
+    ])
+}
+
+/// What to do where no cascade can be had. The route of a request can't be the cascade then.
+fn next_without(told: &Told<'_>) -> Section {
+    origin::next(&[
+        (
+            "Distil again with more texts, or with a target that asks for less, such as --target 'agreement>=0.95' or --target 'cost<=0.5'.".to_owned(),
+            command_line::of(std::env::args().skip(1).collect()),
+        ),
+        ("Serve both models, each by its own route.".to_owned(), told.serve()),
     ])
 }
 

@@ -215,8 +215,10 @@ fn check_places(args: &EvaluateArgs) -> Outcome<()> {
     if let Some(path) = &args.report {
         files::Kind::of(path).map_err(|problem| usage(format!("--report: {problem}")))?;
     }
-    files_of(args)
-        .try_for_each(|(path, what)| out_place::check(path, what))
+    let written: Vec<_> = files_of(args).collect();
+    out_place::check_apart(&[&args.file], &written).map_err(usage)?;
+    let mut each = written.into_iter();
+    each.try_for_each(|(path, what)| out_place::check(path, what))
         .map_err(usage)
 }
 

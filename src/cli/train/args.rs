@@ -1,7 +1,7 @@
 //! The arguments of `tandem train`, and those that it shares with `tandem distill`.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::dataset_args::DatasetArgs;
@@ -42,6 +42,12 @@ pub struct TrainArgs {
 }
 
 impl TrainArgs {
+    /// The files that are read.
+    pub fn files(&self) -> Vec<&Path> {
+        let both = [Some(self.file.as_path()), self.held_out.as_deref()];
+        both.into_iter().flatten().collect()
+    }
+
     /// The columns of the held-out file: those of the other one, but where they have names of their own.
     pub fn held_out_columns(&self) -> DatasetColumns {
         let mut columns = self.dataset.columns();

@@ -51,6 +51,8 @@ fn usage<E: ToString>(error: E) -> (String, Exit) {
 fn steps(args: &TrainArgs, signals: &Signals) -> Outcome<()> {
     let options = &args.training;
     let Prepared { place, report, recipe } = prepare(options).map_err(usage)?;
+    let read = args.files();
+    out_place::check_apart(&read, &[(&report, "--report")]).map_err(usage)?;
     let columns = args.dataset.columns();
     let mut dataset = args.dataset.read(&args.file, &columns, None).map_err(usage)?;
     let held_out = args
@@ -89,10 +91,6 @@ fn steps(args: &TrainArgs, signals: &Signals) -> Outcome<()> {
     progress.finish();
     let trained = trained.ok_or_else(|| failure(STOPPED_TWICE))?;
     let judged = held_out.as_ref().unwrap_or(&dataset);
-    let judged_by = match &args.held_out {
-        Some(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        None => "cross-validation".to_owned(),
-    };
     let told = Told {
         options,
         place: &place,
@@ -100,7 +98,7 @@ fn steps(args: &TrainArgs, signals: &Signals) -> Outcome<()> {
         judged,
         trained: &trained,
         figures: &Figures::of(&trained, judged, options.seed),
-        judged_by,
+        judged_by: judged_by(args),
         quality: if dataset.problem_type == ProblemType::SingleLabel {
             "accuracy"
         } else {
@@ -119,6 +117,14 @@ fn steps(args: &TrainArgs, signals: &Signals) -> Outcome<()> {
     told.print_end(&written);
     run.end(&progress);
     Ok(())
+}
+
+/// What the figures come from, in words.
+fn judged_by(args: &TrainArgs) -> String {
+    match &args.held_out {
+        Some(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        None => "cross-validation".to_owned(),
+    }
 }
 
 /// Leaves texts that are in the held-out file too out of training, since the figures must be of texts that the model has not

@@ -3,6 +3,7 @@
 use super::figures::shown;
 use super::told::Told;
 use crate::cli::{command_line, costs};
+use crate::model::loading::FastPath;
 use crate::model::preprocess::ngrams::NgramExtractor;
 use crate::model::repository::VerifiedModel;
 use crate::offline::dataset::{Dataset, Facts};
@@ -35,7 +36,7 @@ impl Around {
     pub fn of(told: &Told<'_>, model: &VerifiedModel) -> Self {
         let name = format!("{}@{}", told.place.name, told.place.version);
         Self {
-            costs: costs::of_model(&name, costs::measure(model, told.dataset).as_ref()),
+            costs: costs::of_model(&name, costs::measure(model, told.dataset, FastPath::default()).as_ref()),
             origins: vec![model_fact(model)],
             next: next(told),
             labelled_by: LabelledBy::People,

@@ -12,7 +12,7 @@ use crate::cli::out_place;
 use crate::cli::outcome::{Outcome, failure};
 use crate::cli::output::complain;
 use crate::cli::signals::Signals;
-use crate::model::manifest::{LONGEST_LABEL, MANIFEST_FILE};
+use crate::model::manifest::LONGEST_LABEL;
 use crate::offline::dataset::preflight::{self, Work};
 use crate::offline::dataset::{Dataset, DatasetColumns};
 use crate::offline::training::checkpoint::Checkpoint;
@@ -69,36 +69,6 @@ impl Look<'_> {
     }
 }
 
-/// Fails unless what would be replaced is one version of a model: the folder is removed with everything in it.
-fn check_replaced(folder: &Path) -> Result<(), String> {
-    let Ok(found) = fs::symlink_metadata(folder) else {
-        return Ok(());
-    };
-    let refused = |problem: &str| {
-        let at = folder.display();
-        Err(format!(
-            "--out: {at} {problem}; only a version of a model is replaced: write models/NAME/VERSION"
-        ))
-    };
-    if !found.is_dir() {
-        return refused("is no folder");
-    }
-    let inside = fs::read_dir(folder).map_err(|error| format!("--out: {}: {error}", folder.display()))?;
-    let mut is_model = false;
-    for entry in inside {
-        let entry = entry.map_err(|error| format!("--out: {}: {error}", folder.display()))?;
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            return refused("holds folders");
-        }
-        is_model |= entry.file_name() == MANIFEST_FILE;
-    }
-    if is_model {
-        Ok(())
-    } else {
-        refused("has no manifest.toml, so it is no model")
-    }
-}
-
 /// One run of a training, which may go on from an earlier one.
 pub struct Run {
     checkpoint: Checkpoint,
@@ -121,7 +91,7 @@ impl Run {
             );
             return Err((problem, Exit::Usage));
         }
-        check_replaced(&place.folder).map_err(|problem| (problem, Exit::Usage))?;
+        package::check_replaced(&place.folder).map_err(|problem| (format!("--out: {problem}"), Exit::Usage))?;
         let trials = known.clone();
         Ok(Self {
             checkpoint: Checkpoint { of, trials },

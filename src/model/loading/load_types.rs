@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::cost_probe::ShapeCost;
 use super::golden::Report;
-use serde::{Deserialize, Serialize};
 
 use crate::model::limited::CallOff;
 use crate::model::linear::NativeRunner;
@@ -41,7 +42,7 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum FastPath {
-    /// A sum in this program, which was held to ONNX Runtime's answers when the model was loaded.
+    /// This program itself. Each load compares it with ONNX Runtime first.
     #[default]
     Native,
     /// ONNX Runtime, as for any other model.

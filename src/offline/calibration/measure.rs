@@ -1,6 +1,7 @@
 //! Runs both models on many texts and measures what each costs.
 
 use super::ROUNDS;
+use crate::model::loading::FastPath;
 use crate::model::repository::VerifiedModel;
 use crate::offline::local_model::LocalModel;
 
@@ -24,12 +25,13 @@ pub fn run(
     models: [&VerifiedModel; 2],
     texts: &[&str],
     intra_threads: usize,
+    fast_path: FastPath,
     done: impl Fn(usize),
 ) -> Result<Vec<Option<Said>>, String> {
     let [fast, deep] = models;
     let mut models = [
-        LocalModel::load(fast, intra_threads)?,
-        LocalModel::load(deep, intra_threads)?,
+        LocalModel::load(fast, intra_threads, fast_path)?,
+        LocalModel::load(deep, intra_threads, fast_path)?,
     ];
     let mut said = vec![Some(Said::default()); texts.len()];
     for round in 0..ROUNDS {

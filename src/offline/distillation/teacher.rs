@@ -13,6 +13,7 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::loading::FastPath;
 use crate::model::repository::VerifiedModel;
 use crate::offline::dataset::Dataset;
 use crate::offline::local_model::{LocalModel, Output};
@@ -93,7 +94,7 @@ pub fn ask(
             classes: head.classes,
         }));
     }
-    let mut sessions = LocalModel::load_many(model, threads.get(), 1)?;
+    let mut sessions = LocalModel::load_many(model, threads.get(), 1, FastPath::default())?;
     let done = AtomicUsize::new(kept);
     while logits.len() < wanted {
         if watch.going().is_break() {

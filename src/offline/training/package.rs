@@ -122,12 +122,50 @@ pub fn write(
     Manifest::parse(&text).map_err(|problem| format!("the manifest would not be readable: {problem}"))?;
     let path = folder.join(MANIFEST_FILE);
     write_whole(&path, text.as_bytes()).map_err(told(&path))?;
+    // Left by a run that was killed between the two: the new model takes its place.
+    let old = beside(out, "replaced");
     if out.exists() {
-        let old = Unfinished(beside(out, "replaced"));
-        fs::rename(out, &old.0).map_err(told(out))?;
-        fs::rename(folder, out).map_err(told(out))
+        check_replaced(out)?;
+        if old.exists() {
+            fs::remove_dir_all(&old).map_err(told(&old))?;
+        }
+        fs::rename(out, &old).map_err(told(out))?;
+    }
+    if let Err(error) = fs::rename(folder, out) {
+        let _ = fs::rename(&old, out);
+        return Err(told(out)(error));
+    }
+    let _ = fs::remove_dir_all(&old);
+    Ok(())
+}
+
+/// Fails if something else than one version of a model would be replaced: the folder is deleted with everything in it.
+pub fn check_replaced(folder: &Path) -> Result<(), String> {
+    let Ok(found) = fs::symlink_metadata(folder) else {
+        return Ok(());
+    };
+    let refused = |problem: &str| {
+        let at = folder.display();
+        Err(format!(
+            "{at} {problem}; only a version of a model is replaced: write models/NAME/VERSION"
+        ))
+    };
+    if !found.is_dir() {
+        return refused("is no folder");
+    }
+    let inside = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut is_model = false;
+    for entry in inside {
+        let entry = entry.map_err(|error| format!("{}: {error}", folder.display()))?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            return refused("holds folders");
+        }
+        is_model |= entry.file_name() == MANIFEST_FILE;
+    }
+    if is_model {
+        Ok(())
     } else {
-        fs::rename(folder, out).map_err(told(out))
+        refused("has no manifest.toml, so it is no model")
     }
 }
 
