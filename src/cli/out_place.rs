@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::offline::whole_files::{self, folder_of};
+use crate::model::paths::folder_of;
+use crate::offline::whole_files;
 
 /// Checks that a file can be written there. `what` is its name in the message. The error is one line.
 pub fn check_file(out: &Path, what: &str) -> Result<(), String> {

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::model::files::hex;
 use crate::model::loading::Initialized;
 use crate::model::loading::golden::Example;
 use crate::model::manifest::{Batch, Golden, Manifest, OWN_GOLDEN};
@@ -49,10 +50,7 @@ pub fn write(folder: &Path, manifest: &Manifest, initialized: &mut Initialized, 
         lines.push_str(&line);
         lines.push('\n');
     }
-    let sum: String = Sha256::digest(&lines)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let sum = hex(&Sha256::digest(&lines));
     let text = manifest_text(manifest, &sum, tolerance, batch)?;
     // Checks that the written text is read as it was meant.
     Manifest::parse(&text).map_err(|problem| format!("the manifest would not be readable: {problem}"))?;

@@ -30,6 +30,7 @@ pub mod model_error;
 pub mod model_name;
 pub mod neighbours;
 pub mod onnx;
+mod onnx_types;
 pub mod own_texts;
 pub mod paths;
 pub mod postprocess;

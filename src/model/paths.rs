@@ -6,6 +6,14 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+/// The folder that a file or folder is in: the working folder where its path has one part only.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
 /// The path of an existing file after links are resolved, if that is under `root`. The error is a part of a line.
 pub fn inside(root: &Path, path: &Path) -> io::Result<PathBuf> {
     let root = root.canonicalize()?;

@@ -2,7 +2,9 @@
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use crate::model::paths::folder_of;
 
 /// Writes some files that belong together: all of them under other names, and only then each under its own. If one can't
 /// be written, as on a full disk, none is left and older ones stay as they are. The error is one line that names the
@@ -28,16 +30,10 @@ pub fn write(files: &[(PathBuf, Vec<u8>)]) -> Result<(), String> {
     Ok(())
 }
 
-/// The folder that a file is in.
-pub fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

@@ -9,8 +9,9 @@ use crate::cli::train::place::Place;
 use crate::model::discover::{self, Hints, NoteKind};
 use crate::model::files;
 use crate::model::manifest::{MANIFEST_FILE, Manifest, Tier};
+use crate::model::paths::folder_of;
 use crate::model::repository::{self, VerifiedModel};
-use crate::offline::training::package::{beside, parent_of};
+use crate::offline::training::package::beside;
 
 /// What is added to the task's name for the deep model's, and how long a name may be.
 const DEEP: &str = "-deep";
@@ -59,7 +60,7 @@ fn by_name(named: &str, repository: &Path) -> Result<PathBuf, String> {
 
 /// Fails if the student would be a version of the deep model, or take the place of one.
 fn check_apart(deep: &Path, place: &Place) -> Result<(), String> {
-    let name = parent_of(deep);
+    let name = folder_of(deep);
     if name.file_name().is_some_and(|name| name == place.name.as_str()) {
         return Err(format!(
             "--out: `{}` is the deep model's own name: give the student another one, such as models/TASK-fast/1",
@@ -79,7 +80,7 @@ fn inside(folder: &Path, place: &Place) -> Result<PathBuf, String> {
     let is_inside = place
         .repository
         .canonicalize()
-        .is_ok_and(|repository| parent_of(&parent_of(&folder)) == repository);
+        .is_ok_and(|repository| folder_of(folder_of(&folder)) == repository);
     if is_inside {
         let relative = folder.strip_prefix(whole(&place.repository)?).unwrap_or(&folder);
         check_apart(relative, place)?;
@@ -161,8 +162,8 @@ impl<'a> Source<'a> {
             }
             return Ok(copy.clone());
         }
-        let parent = parent_of(copy);
-        fs::create_dir_all(&parent).map_err(|error| format!("{}: {error}", parent.display()))?;
+        let parent = folder_of(copy);
+        fs::create_dir_all(parent).map_err(|error| format!("{}: {error}", parent.display()))?;
         let unfinished = beside(copy, "unfinished");
         let _ = fs::remove_dir_all(&unfinished);
         let copied = copy_all(folder, &unfinished, &mut 0)

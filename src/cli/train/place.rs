@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::model::manifest::is_name;
-use crate::offline::training::package::parent_of;
+use crate::model::paths::folder_of;
 
 /// A place for a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +30,8 @@ impl Place {
             }
         };
         let version = named(folder, "version")?;
-        let of_name = parent_of(folder);
-        let name = named(&of_name, "name")?;
+        let of_name = folder_of(folder);
+        let name = named(of_name, "name")?;
         let task = match task {
             Some(task) if is_name(task) => task.to_owned(),
             Some(task) => {
@@ -46,7 +46,7 @@ impl Place {
                 .to_owned(),
         };
         Ok(Self {
-            repository: parent_of(&of_name),
+            repository: folder_of(of_name).to_path_buf(),
             folder: folder.to_path_buf(),
             name,
             version,

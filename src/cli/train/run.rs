@@ -13,6 +13,7 @@ use crate::cli::outcome::{Outcome, failure};
 use crate::cli::output::complain;
 use crate::cli::signals::Signals;
 use crate::model::manifest::LONGEST_LABEL;
+use crate::model::paths::folder_of;
 use crate::offline::dataset::preflight::{self, Work};
 use crate::offline::dataset::{Dataset, DatasetColumns};
 use crate::offline::training::checkpoint::Checkpoint;
@@ -104,8 +105,8 @@ impl Run {
 
     /// Makes the folder that the model's folder will be in, and shows the progress from now on.
     pub fn begin(&self, signals: &Signals) -> Outcome<Progress> {
-        let parent = package::parent_of(&self.folder);
-        fs::create_dir_all(&parent).map_err(|error| failure(format!("{}: {error}", parent.display())))?;
+        let parent = folder_of(&self.folder);
+        fs::create_dir_all(parent).map_err(|error| failure(format!("{}: {error}", parent.display())))?;
         if !self.known.is_empty() {
             let (trials, path) = (self.known.len(), self.path.display());
             complain(&format!("goes on from {trials} trials of an earlier run ({path})"));

@@ -9,6 +9,7 @@ use prost::Message;
 use prost::bytes::Bytes;
 
 use crate::model::manifest::MOST_LABELS;
+use crate::model::onnx_types::{TypeProto, ValueInfoProto};
 use crate::model::scan::Scan;
 
 /// A graph as its file describes it.
@@ -171,56 +172,6 @@ struct TensorProto {
     name: String,
     #[prost(bytes = "bytes", tag = "9")]
     raw_data: Bytes,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ValueInfoProto {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(message, optional, tag = "2")]
-    r#type: Option<TypeProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TypeProto {
-    #[prost(message, optional, tag = "1")]
-    tensor_type: Option<TensorTypeProto>,
-    #[prost(message, optional, boxed, tag = "4")]
-    sequence_type: Option<Box<SequenceTypeProto>>,
-    #[prost(message, optional, tag = "5")]
-    map_type: Option<MapTypeProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TensorTypeProto {
-    #[prost(int32, tag = "1")]
-    elem_type: i32,
-    #[prost(message, optional, tag = "2")]
-    shape: Option<ShapeProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct SequenceTypeProto {
-    #[prost(message, optional, boxed, tag = "1")]
-    elem_type: Option<Box<TypeProto>>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct MapTypeProto {
-    #[prost(int32, tag = "1")]
-    key_type: i32,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ShapeProto {
-    #[prost(message, repeated, tag = "1")]
-    dim: Vec<DimensionProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct DimensionProto {
-    #[prost(int64, optional, tag = "1")]
-    dim_value: Option<i64>,
 }
 
 impl Node {

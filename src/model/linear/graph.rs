@@ -11,6 +11,7 @@
 use prost::Message;
 
 use super::weights::{Link, Quantised};
+use crate::model::onnx_types::{DimensionProto, ShapeProto, TensorTypeProto, TypeProto, ValueInfoProto};
 
 /// The version of the operators: the oldest in which all of the graph's take these inputs.
 pub const OPSET: i64 = 17;
@@ -163,22 +164,23 @@ const BATCH: Size = Size::Named("batch");
 /// An input or output.
 fn value<const N: usize>(name: &str, elem_type: i32, sizes: [Size; N]) -> ValueInfoProto {
     let dim = |size: Size| match size {
-        Size::Exactly(size) => Dimension {
+        Size::Exactly(size) => DimensionProto {
             dim_value: Some(size as i64),
             dim_param: None,
         },
-        Size::Named(name) => Dimension {
+        Size::Named(name) => DimensionProto {
             dim_value: None,
             dim_param: Some(name.to_owned()),
         },
     };
-    let shape = Some(Shape {
+    let shape = Some(ShapeProto {
         dim: sizes.map(dim).into(),
     });
     ValueInfoProto {
         name: name.to_owned(),
         r#type: Some(TypeProto {
-            tensor_type: Some(TensorType { elem_type, shape }),
+            tensor_type: Some(TensorTypeProto { elem_type, shape }),
+            ..TypeProto::default()
         }),
     }
 }
@@ -256,42 +258,6 @@ struct TensorProto {
     name: String,
     #[prost(bytes = "vec", tag = "9")]
     raw_data: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ValueInfoProto {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(message, optional, tag = "2")]
-    r#type: Option<TypeProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TypeProto {
-    #[prost(message, optional, tag = "1")]
-    tensor_type: Option<TensorType>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TensorType {
-    #[prost(int32, tag = "1")]
-    elem_type: i32,
-    #[prost(message, optional, tag = "2")]
-    shape: Option<Shape>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Shape {
-    #[prost(message, repeated, tag = "1")]
-    dim: Vec<Dimension>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Dimension {
-    #[prost(int64, optional, tag = "1")]
-    dim_value: Option<i64>,
-    #[prost(string, optional, tag = "2")]
-    dim_param: Option<String>,
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::model::listed_files::{check_weights, read_listed};
 pub use crate::model::manifest::MANIFEST_FILE;
 use crate::model::manifest::{Manifest, UNASKED_TOKENS, is_name};
 use crate::model::model_error::ModelError;
+use crate::model::paths::folder_of;
 use crate::model::{files, paths, scan};
 use fingerprint::{fingerprint, of_tokens};
 
@@ -200,11 +201,7 @@ pub fn verify_in_repository(folder: &Path, max_tokens: Option<usize>) -> Result<
         task: None,
         tier: None,
         max_tokens,
-        root: folder.parent().and_then(Path::parent).map(|root| {
-            // Above `name/version` is the working folder.
-            let here = root.as_os_str().is_empty().then(|| Path::new("."));
-            here.unwrap_or(root).to_path_buf()
-        }),
+        root: Some(folder_of(folder_of(folder)).to_path_buf()),
     };
     let model = read(folder, &hints)?;
     for (key, expected, found) in [

@@ -7,12 +7,14 @@ use sha2::{Digest, Sha256};
 
 use super::golden;
 use super::train::Trained;
+use crate::model::files::hex;
 use crate::model::linear::graph;
 use crate::model::loading::golden::Example;
 use crate::model::manifest::{
     Calibration, Golden, HashedNgrams, Limits, MANIFEST_FILE, Manifest, Onnx, OutputKind, Preprocess, ProblemType,
     SCHEMA_VERSION, Tier,
 };
+use crate::model::paths::folder_of;
 
 const GRAPH_FILE: &str = "model.onnx";
 const GOLDEN_FILE: &str = "golden.jsonl";
@@ -94,8 +96,8 @@ pub fn write(
     if out.exists() && !replace {
         return Err(format!("{} is there already; --force replaces it", out.display()));
     }
-    let parent = parent_of(out);
-    fs::create_dir_all(&parent).map_err(told(&parent))?;
+    let parent = folder_of(out);
+    fs::create_dir_all(parent).map_err(told(parent))?;
     let unfinished = Unfinished(beside(out, "unfinished"));
     let folder = &unfinished.0;
     // Left by a run that was killed.
@@ -178,16 +180,10 @@ impl Drop for Unfinished {
     }
 }
 
-/// The folder that a folder is in.
-pub fn parent_of(out: &Path) -> PathBuf {
-    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
-    parent.unwrap_or(Path::new(".")).to_path_buf()
-}
-
 /// A name beside a folder's that no version has.
 pub fn beside(out: &Path, what: &str) -> PathBuf {
     let name = out.file_name().unwrap_or_default().to_string_lossy();
-    parent_of(out).join(format!(".{name}.{what}"))
+    folder_of(out).join(format!(".{name}.{what}"))
 }
 
 /// Writes a file and sees that it is on the disk: a full disk is told now.
@@ -196,8 +192,4 @@ fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut file = fs::File::create(path)?;
     file.write_all(content)?;
     file.sync_all()
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
