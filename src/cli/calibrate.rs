@@ -102,7 +102,6 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
     let each = Each::of(&fast.manifest, &deep.manifest);
     let (dataset, all) = read(args, &deep, &out)?;
     let samples = measure(&dataset, &all, [&fast, &deep], &settings)?;
-    dataset.check_whole().map_err(failure)?;
     let (texts, samples) = answered(all, samples);
     check_halves(&texts, args.seed, labels)?;
     let options = Options {
@@ -134,23 +133,25 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         each_label: each.is_some(),
         calibrated,
     };
-    report.print();
-    if args.dry_run {
-        return Ok(());
-    }
     let models = [&fast, &deep];
-    report.write(&out, models).map_err(failure)?;
-    let measured = Measured {
+    let of_page = || Measured {
         answers: answers(&report.calibrated, &texts, &samples, args.seed),
         report: &report,
         dataset: &dataset,
         models,
         timings: models.map(|model| costs::measure(model, &dataset, settings.fast_path)),
         repository: settings.models.display().to_string(),
+        reading: args.labelled.arguments(),
         without_texts: args.without_texts,
         wanted: &wanted,
     };
-    let written = files::write(&calibration_page::page(&measured), &page).map_err(failure)?;
+    let content = (!args.dry_run).then(|| calibration_page::page(&of_page()));
+    // Nothing reads a text from here on.
+    dataset.check_whole().map_err(failure)?;
+    report.print();
+    let Some(content) = content else { return Ok(()) };
+    report.write(&out, models).map_err(failure)?;
+    let written = files::write(&content, &page).map_err(failure)?;
     for path in written {
         outln!("wrote {}", path.display());
     }

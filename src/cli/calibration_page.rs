@@ -8,7 +8,6 @@ use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::target::Wanted;
 use crate::offline::calibration::verdict::Verdict;
 use crate::offline::dataset::Dataset;
-use crate::offline::dataset::columns::DEFAULT_SEPARATOR;
 use crate::offline::evaluation::answer::{Answer, Known};
 use crate::offline::evaluation::classes::{classes, confusions};
 use crate::offline::evaluation::tally::{Labels, Reliability};
@@ -39,6 +38,8 @@ pub struct Measured<'a> {
     pub timings: [Option<Timing>; 2],
     /// The folder of the models, for the command that serves them.
     pub repository: String,
+    /// How the file was read, as flags for a command on a file like it.
+    pub reading: Vec<String>,
     /// Whether the page may show none of the texts.
     pub without_texts: bool,
     /// What the threshold was chosen by.
@@ -139,73 +140,50 @@ pub fn costs(report: &Report<'_>, timings: [Option<&Timing>; 2]) -> Section {
 }
 
 fn disagreeing(measured: &Measured<'_>) -> Vec<Disagreement> {
-    let report = measured.report;
     let mut wrong: Vec<&Said> = (measured.answers.iter())
         .filter(|(_, truth, verdict)| verdict.given != *truth)
         .collect();
     wrong.sort_by(|a, b| b.2.confidence.total_cmp(&a.2.confidence));
     wrong.truncate(disagreements::MOST);
-    let names = |labels: &Labels| {
-        let names: Vec<&str> = (labels.places().iter())
-            .map(|&label| report.labels[label as usize].as_str())
-            .collect();
-        names.join(DEFAULT_SEPARATOR)
-    };
     let told = |(at, truth, verdict): &Said| Disagreement {
         line: measured.dataset.examples[*at].line,
         text: (!measured.without_texts).then(|| measured.dataset.text(*at).into_owned()),
-        labelled: names(truth),
-        said: names(&verdict.given),
+        labelled: truth.names(measured.dataset),
+        said: verdict.given.names(measured.dataset),
         confidence: verdict.confidence,
     };
     wrong.into_iter().map(told).collect()
 }
 
 fn next(measured: &Measured<'_>) -> Section {
-    let several: &[&str] = if measured.report.each_label {
-        &["--multi-label"]
-    } else {
-        &[]
-    };
-    let words = |words: &[&str]| origin::command(words.iter().map(|word| (*word).to_owned()));
+    let Measured { report, repository, .. } = measured;
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let first = measured.answers.first().filter(|_| !measured.without_texts);
     let text = first.map_or("a text".into(), |(at, ..)| measured.dataset.text(*at));
     let request = serde_json::json!({
         "texts": [cut(&text, EXAMPLE_COLUMNS)],
-        "task": measured.report.task,
+        "task": report.task,
         "route": "ROUTE_CASCADE",
     });
-    let ask = ["grpcurl", "-plaintext", "-d", &request.to_string(), "localhost:50051"];
+    let request = request.to_string();
+    let ask = ["grpcurl", "-plaintext", "-d", &request, "localhost:50051"];
+    let ask = [&ask[..], &["tandem.v1.PredictionService/Predict"]].concat();
+    let of_task = ["evaluate", "others.tsv", "--models", repository, "--task", report.task];
+    let routes = ["--route", "cascade", "--route", "deep"];
+    let mut evaluate = words(&[&of_task[..], &routes].concat());
+    evaluate.extend(measured.reading.iter().cloned());
     origin::next(&[
         (
             "Serve it. A start finds the calibration by its name.".to_owned(),
-            words(&["tandem", "serve", "--models", &measured.repository]),
+            command_line::of(words(&["serve", "--models", repository])),
         ),
         (
             "Ask it, with grpcurl.".to_owned(),
-            words(&[&ask[..], &["tandem.v1.PredictionService/Predict"]].concat()),
+            origin::command(words(&ask).into_iter()),
         ),
         (
             "Measure it on other texts, which took no part.".to_owned(),
-            words(
-                &[
-                    &[
-                        "tandem",
-                        "evaluate",
-                        "others.tsv",
-                        "--models",
-                        &measured.repository,
-                        "--task",
-                        measured.report.task,
-                        "--route",
-                        "cascade",
-                        "--route",
-                        "deep",
-                    ][..],
-                    several,
-                ]
-                .concat(),
-            ),
+            command_line::of(evaluate),
         ),
     ])
 }

@@ -5,7 +5,6 @@ use crate::cli::evaluate::answering::Answered;
 use crate::offline::dataset::Dataset;
 use crate::offline::evaluation::answer::Answer;
 use crate::offline::evaluation::contest;
-use crate::offline::evaluation::tally::Labels;
 use crate::offline::report::words::csv;
 
 /// What is listed.
@@ -13,8 +12,6 @@ pub struct Lists<'a> {
     pub dataset: &'a Dataset,
     pub labels: &'a [String],
     pub answered: &'a Answered,
-    /// What stands between labels where a text has several.
-    pub separator: &'a str,
     /// Whether no text may be shown.
     pub without_texts: bool,
 }
@@ -63,7 +60,7 @@ impl Lists<'_> {
     fn row(&self, at: usize) -> Vec<String> {
         let place = self.answered.places[at];
         let line = self.dataset.examples[place].line.to_string();
-        let truth = self.names(&self.answered.texts[at].truth);
+        let truth = self.answered.texts[at].truth.names(self.dataset);
         std::iter::once(line).chain(self.text(place)).chain([truth]).collect()
     }
 
@@ -73,15 +70,6 @@ impl Lists<'_> {
     }
 
     fn cells(&self, answer: &Answer) -> [String; 2] {
-        [self.names(&answer.given), format!("{:.4}", answer.confidence)]
-    }
-
-    /// The labels of a text, on one line.
-    pub fn names(&self, labels: &Labels) -> String {
-        let names = labels
-            .places()
-            .iter()
-            .map(|&label| self.labels[label as usize].as_str());
-        names.collect::<Vec<_>>().join(self.separator)
+        [answer.given.names(self.dataset), format!("{:.4}", answer.confidence)]
     }
 }

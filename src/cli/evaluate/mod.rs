@@ -75,7 +75,6 @@ async fn evaluate(args: &EvaluateArgs, settings: &Settings) -> Outcome<Exit> {
         Some(_) => answering::one_by_one(&mut contenders, &dataset).await?,
         None => Vec::new(),
     };
-    dataset.check_whole().map_err(failure)?;
     let mut precisions = PRECISIONS.to_vec();
     precisions.extend(&args.precision);
     precisions.sort_by(f64::total_cmp);
@@ -92,7 +91,6 @@ async fn evaluate(args: &EvaluateArgs, settings: &Settings) -> Outcome<Exit> {
         dataset: &dataset,
         labels: &labels,
         answered: &answered,
-        separator: &args.labelled.label_separator,
         without_texts: args.without_texts,
     };
     let beside = Beside {
@@ -100,10 +98,16 @@ async fn evaluate(args: &EvaluateArgs, settings: &Settings) -> Outcome<Exit> {
         one_by_one,
         next: next::steps(args, settings, &summary),
     };
+    let listed = listed(args, &lists, &summary);
+    let page = (args.report.as_deref()).map(|path| (path, report::page(&summary, &contest, &lists, &beside)));
+    // Nothing reads a text from here on.
+    dataset.check_whole().map_err(failure)?;
     tell(args, &summary)?;
-    write_lists(args, &lists, &summary)?;
-    if let Some(path) = &args.report {
-        files::write(&report::page(&summary, &contest, &lists, &beside), path).map_err(failure)?;
+    for (path, content) in listed {
+        write(path, &content)?;
+    }
+    if let Some((path, page)) = page {
+        files::write(&page, path).map_err(failure)?;
     }
     Ok(held_to(&args.min, &contest, &answered, &labels, &contenders))
 }
@@ -251,16 +255,13 @@ fn tell(args: &EvaluateArgs, summary: &Summary<'_>) -> Outcome<()> {
     Ok(())
 }
 
-fn write_lists(args: &EvaluateArgs, lists: &Lists<'_>, summary: &Summary<'_>) -> Outcome<()> {
-    if let Some(path) = &args.differences {
-        let most = args.most.unwrap_or(MOST_DIFFERENCES);
-        write(path, &lists.differences(summary, most))?;
-    }
-    if let Some(path) = &args.doubts {
-        let most = args.most.unwrap_or(MOST_DOUBTS);
-        write(path, &lists.doubts(most))?;
-    }
-    Ok(())
+/// The lists that are asked for, each with its place.
+fn listed<'a>(args: &'a EvaluateArgs, lists: &Lists<'_>, summary: &Summary<'_>) -> Vec<(&'a Path, String)> {
+    let most = |usual: usize| args.most.unwrap_or(usual);
+    let differences =
+        (args.differences.as_deref()).map(|path| (path, lists.differences(summary, most(MOST_DIFFERENCES))));
+    let doubts = (args.doubts.as_deref()).map(|path| (path, lists.doubts(most(MOST_DOUBTS))));
+    differences.into_iter().chain(doubts).collect()
 }
 
 fn write(path: &Path, content: &str) -> Outcome<()> {

@@ -30,7 +30,7 @@ pub fn steps(args: &EvaluateArgs, settings: &Settings, summary: &Summary<'_>) ->
             more(&format!("--min accuracy={least:.2}")),
         ));
     }
-    if args.addr.is_none() && !summary.multi_label {
+    if args.addr.is_none() {
         let is_one_model = summary.contenders.iter().all(|told| told.models.len() < 2);
         if is_one_model && args.model.is_empty() {
             steps.push(step(

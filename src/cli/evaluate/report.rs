@@ -195,8 +195,8 @@ fn disagreement(lists: &Lists<'_>, at: usize) -> Disagreement {
     Disagreement {
         line: lists.dataset.examples[place].line,
         text: lists.text(place),
-        labelled: lists.names(&lists.answered.texts[at].truth),
-        said: answer.map_or(String::new(), |answer| lists.names(&answer.given)),
+        labelled: lists.answered.texts[at].truth.names(lists.dataset),
+        said: answer.map_or(String::new(), |answer| answer.given.names(lists.dataset)),
         confidence: answer.map_or(0.0, |answer| answer.confidence),
     }
 }

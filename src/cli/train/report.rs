@@ -7,7 +7,6 @@ use crate::model::loading::FastPath;
 use crate::model::preprocess::ngrams::NgramExtractor;
 use crate::model::repository::VerifiedModel;
 use crate::offline::dataset::{Dataset, Facts};
-use crate::offline::evaluation::tally::Labels;
 use crate::offline::report::disagreements::LabelledBy;
 use crate::offline::report::page::{Block, Page, Section, Table};
 use crate::offline::report::{
@@ -157,20 +156,12 @@ fn ngrams_section(told: &Told<'_>) -> Section {
 }
 
 fn doubted(told: &Told<'_>, judged: &Dataset) -> Vec<disagreements::Disagreement> {
-    let named = |labels: &Labels| {
-        let names: Vec<&str> = labels
-            .places()
-            .iter()
-            .map(|&label| judged.labels[label as usize].as_str())
-            .collect();
-        names.join(", ")
-    };
     let figures = told.figures;
     let doubt = |&at: &usize| disagreements::Disagreement {
         line: judged.examples[figures.rows[at]].line,
         text: (!told.options.without_texts).then(|| judged.text(figures.rows[at]).into_owned()),
-        labelled: named(&figures.known[at].truth),
-        said: named(&figures.answers[at].given),
+        labelled: figures.known[at].truth.names(judged),
+        said: figures.answers[at].given.names(judged),
         confidence: figures.answers[at].confidence,
     };
     figures.doubted.iter().map(doubt).collect()

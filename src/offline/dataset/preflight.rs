@@ -316,7 +316,7 @@ fn conflicts(dataset: &Dataset) -> String {
     let label = |at: usize| match &dataset.examples[at].target {
         Target::Many(several) => {
             let names = several.iter().map(|&label| short(&dataset.labels[label as usize]));
-            names.collect::<Vec<_>>().join("|")
+            names.collect::<Vec<_>>().join(&dataset.label_separator)
         }
         target => target
             .top()

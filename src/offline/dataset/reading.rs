@@ -29,6 +29,8 @@ pub struct Dataset {
     pub labels: Vec<String>,
     /// Whether one label is right, or several may be.
     pub problem_type: ProblemType,
+    /// What stands between the labels of a row, where several may be right.
+    pub label_separator: String,
     pub examples: Vec<Example>,
     /// What people should know about how the file was read, in one line each: what was left out, converted, merged.
     pub notes: Vec<String>,
@@ -239,6 +241,7 @@ impl Pass<'_> {
             } else {
                 ProblemType::SingleLabel
             },
+            label_separator: self.columns.label_separator.clone(),
             examples: self.examples,
             notes,
             facts,

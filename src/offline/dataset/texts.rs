@@ -111,7 +111,8 @@ impl Texts {
     pub fn check_whole(&self) -> Result<(), String> {
         self.lost.get().map_or(Ok(()), |problem| {
             Err(format!(
-                "the temporary file in {} did not give back what was written into it ({problem}): nothing of what was found                  is kept; set TMPDIR to another disk",
+                "the temporary file in {} did not give back what was written into it ({problem}): nothing of what was \
+                 found is kept; set TMPDIR to another disk",
                 std::env::temp_dir().display()
             ))
         })

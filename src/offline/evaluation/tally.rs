@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::offline::dataset::Target;
+use crate::offline::dataset::{Dataset, Target};
 
 /// The number of bins of the calibration error.
 pub const BINS: usize = 15;
@@ -32,6 +32,12 @@ impl Labels {
             Self::One(label) => std::slice::from_ref(label),
             Self::Many(labels) => labels,
         }
+    }
+
+    /// The names of the labels of a dataset, on one line, with what stands between labels in its file.
+    pub fn names(&self, of: &Dataset) -> String {
+        let names = self.places().iter().map(|&label| of.labels[label as usize].as_str());
+        names.collect::<Vec<_>>().join(&of.label_separator)
     }
 
     /// Whether a label is among them.
