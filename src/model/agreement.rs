@@ -13,18 +13,16 @@ pub fn sureness(answer: &Classification, thresholds: &[f32]) -> f32 {
     match &answer.selection {
         Selection::Winner => answer.confidence(),
         Selection::Value(_) => 0.0,
-        Selection::Each(_) => {
-            let of_label = |(label, &probability): (usize, &f32)| {
-                sureness_of_label(probability, thresholds.get(label).copied().unwrap_or(DEFAULT_THRESHOLD))
-            };
-            answer
-                .probabilities
-                .iter()
-                .enumerate()
-                .map(of_label)
-                .fold(1.0, f32::min)
-        }
+        Selection::Each(_) => sureness_of_each(&answer.probabilities, thresholds),
     }
+}
+
+/// How sure a model is of all labels, where each is right or not by itself.
+pub fn sureness_of_each(probabilities: &[f32], thresholds: &[f32]) -> f32 {
+    let of_label = |(label, &probability): (usize, &f32)| {
+        sureness_of_label(probability, thresholds.get(label).copied().unwrap_or(DEFAULT_THRESHOLD))
+    };
+    probabilities.iter().enumerate().map(of_label).fold(1.0, f32::min)
 }
 
 /// How sure a model is that a label is on its side of the threshold: a half at the threshold, 1 where it can't be on the

@@ -241,8 +241,14 @@ fn a_multi_label_model_is_measured_by_each_label() {
     assert!((0.0..=1.0).contains(&number(&model["micro_f1"]["value"])), "{model}");
     let told = evaluate(&[&file, "--model", &folder, "--multi-label"]).success();
     assert!(told.contains("exact match") && told.contains("micro-F1"), "{told}");
+    // The model says so itself.
+    let same = evaluate(&[&file, "--model", &folder, "--json", "-"]).json();
+    assert_eq!(same["contenders"][0]["micro_f1"], model["micro_f1"]);
+    // A server does not say it.
+    let folders = ["--deep", &folder];
+    let server = RunningServer::start_with(&folders);
     let single = place.file("single.csv", "text,label\na text,toxic\nanother,spam\n");
-    let refused = evaluate(&[&single, "--model", &folder]);
+    let refused = evaluate_by(&server, &[&single, "--route", "deep"]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.stderr.contains("say --multi-label"), "{refused:?}");
 }

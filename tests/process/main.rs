@@ -16,6 +16,7 @@ mod dist;
 mod distill;
 mod distill_each;
 mod evaluate;
+mod evaluate_each;
 mod folders;
 mod logs;
 mod models;

@@ -119,6 +119,24 @@ fn a_report_tells_what_answers_cost_what_it_is_of_and_what_to_do_next() {
 }
 
 #[test]
+fn the_next_command_of_a_calibration_reads_a_file_as_this_one_was_read() {
+    let place = folder();
+    let named = reviews(120)
+        .replacen("label", "kind", 1)
+        .replacen("text", "the text", 1);
+    fs::write(place.path().join("reviews.tsv"), named).expect("written");
+    let models = root().join("models").display().to_string();
+    let reading = "--text-column,the text,--label-column,kind,--map,0=negative,--map,1=positive";
+    let reading: Vec<&str> = reading.split(',').collect();
+    let calibrate = ["calibrate", "reviews.tsv", "--models", &models, "--out", "a.toml"];
+    let more = ["--min-confidence", "0.8", "--report", "a.md"];
+    run(&place, &[&calibrate[..], &more, &reading].concat()).success();
+    let page = read(&place, "a.md");
+    let reading = "'--text-column=the text' --label-column=kind --map=0=negative --map=1=positive";
+    assert_has(&page, &[&format!("--route cascade --route deep {reading}")]);
+}
+
+#[test]
 fn no_text_is_in_what_is_written_where_none_may_be() {
     let place = folder();
     fs::write(place.path().join("reviews.tsv"), reviews(120)).expect("written");

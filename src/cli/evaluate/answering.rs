@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::contender::Contender;
+use super::contender::{Contender, Thresholds};
 use crate::api::pb;
 use crate::cli::exit::Exit;
 use crate::cli::outcome::Outcome;
@@ -120,7 +120,7 @@ pub async fn ask(
             for (at, (outcomes, contender)) in said.iter().zip(contenders.iter()).enumerate() {
                 let Ok(prediction) = &outcomes[row] else { continue };
                 found.costs[at].escalated += usize::from(prediction.decision() == pb::Decision::Escalated);
-                let answer = answer(prediction, &places, multi_label, &truth);
+                let answer = answer(prediction, &places, multi_label, &truth, &contender.thresholds);
                 found.answers[at]
                     .push(answer.map_err(|problem| (format!("{}: {problem}", contender.name), Exit::Usage))?);
             }
@@ -189,6 +189,7 @@ fn answer(
     places: &HashMap<&str, u32>,
     multi_label: bool,
     truth: &Labels,
+    thresholds: &Thresholds,
 ) -> Result<Answer, String> {
     let place = |label: &str| {
         places
@@ -207,11 +208,12 @@ fn answer(
     }
     given.sort_unstable();
     if multi_label {
-        return Ok(Answer::new(Labels::Many(given), &probabilities, truth));
+        let given = Labels::Many(given);
+        return Ok(Answer::new(given, &probabilities, truth, thresholds.of(prediction)));
     }
     let sum: f64 = probabilities.iter().sum();
     match given.as_slice() {
-        [given] if (sum - 1.0).abs() < ROUNDING => Ok(Answer::new(Labels::One(*given), &probabilities, truth)),
+        [given] if (sum - 1.0).abs() < ROUNDING => Ok(Answer::new(Labels::One(*given), &probabilities, truth, &[])),
         _ => Err(
             "it may give a text several labels, or none; say --multi-label, and what separates them in the file"
                 .to_owned(),

@@ -17,7 +17,9 @@ use crate::cli::predict::question::Question;
 use crate::config::Settings;
 use crate::config::settings::RouteSetting;
 use crate::model::Tier;
+use crate::model::manifest::ProblemType;
 use crate::model::model_name::ModelName;
+use crate::model::postprocess::DEFAULT_THRESHOLD;
 use crate::model::repository::{self, VerifiedModel};
 use crate::offline::dataset::Dataset;
 use crate::offline::evaluation::findings::Kind;
@@ -41,6 +43,26 @@ pub struct Contender {
     pub labels: Vec<String>,
     /// The models that took part so far.
     pub models: Vec<pb::ModelRef>,
+    /// From which probability on its fast and its deep model give each label, as far as that is known: a server does not
+    /// tell.
+    pub thresholds: Thresholds,
+}
+
+/// The thresholds of a fast and a deep model, by the places of the labels; 0.5 for those that are not there.
+#[derive(Clone, Debug, Default)]
+pub struct Thresholds {
+    fast: Vec<f32>,
+    deep: Vec<f32>,
+}
+
+impl Thresholds {
+    /// Those of the model that answered.
+    pub fn of(&self, prediction: &pb::Prediction) -> &[f32] {
+        match prediction.tier() {
+            pb::Tier::Fast => &self.fast,
+            _ => &self.deep,
+        }
+    }
 }
 
 /// Opens everything that is to be evaluated. Models in this process are loaded.
@@ -174,6 +196,30 @@ pub fn look(args: &EvaluateArgs, settings: &Settings) -> Outcome<Vec<Looked>> {
 }
 
 impl Looked {
+    /// Whether one of its models gives each label by itself.
+    pub fn is_multi_label(&self) -> bool {
+        let mut models = self.models.iter();
+        models.any(|model| model.manifest.problem_type == ProblemType::MultiLabel)
+    }
+
+    /// The thresholds of its models, by the places of these labels.
+    pub fn thresholds(&self, labels: &[String]) -> Thresholds {
+        let of = |tier: Tier| {
+            let model = self.models.iter().find(|model| model.manifest.tier == tier);
+            let in_order = model.map(|VerifiedModel { manifest, .. }| {
+                let place = |label: &String| manifest.labels.iter().position(|own| own == label);
+                let own = |label: &String| manifest.calibration.thresholds.get(place(label)?).copied();
+                let thresholds = labels.iter().map(|label| own(label).unwrap_or(DEFAULT_THRESHOLD));
+                thresholds.collect()
+            });
+            in_order.unwrap_or_default()
+        };
+        Thresholds {
+            fast: of(Tier::Fast),
+            deep: of(Tier::Deep),
+        }
+    }
+
     /// The order of the labels is that of the deep model, where there are two.
     fn new(name: String, models: Vec<VerifiedModel>) -> Outcome<Self> {
         let first = models.iter().max_by_key(|model| model.manifest.tier == Tier::Deep);
@@ -271,8 +317,10 @@ impl Contender {
             backend,
             labels,
             models,
+            thresholds: Thresholds::default(),
         })
     }
+
     /// What it is: by its route, or by the tiers that answered where the task chose the route.
     pub fn kind(&self) -> Kind {
         let has = |tier: pb::Tier| self.models.iter().any(|model| model.tier() == tier);

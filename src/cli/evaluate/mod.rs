@@ -13,7 +13,7 @@ use std::path::Path;
 
 use answering::{Answered, Setting};
 use args::EvaluateArgs;
-use contender::Contender;
+use contender::{Contender, Looked};
 use lists::Lists;
 use report::Beside;
 use summary::Summary;
@@ -23,6 +23,7 @@ use super::out_place;
 use super::outcome::{Outcome, failure};
 use super::output::{self, complain, fail};
 use crate::config::Settings;
+use crate::model::manifest::ProblemType;
 use crate::offline::dataset::preflight::{self, Preflight, Work};
 use crate::offline::dataset::{Dataset, DatasetColumns};
 use crate::offline::evaluation::contest::{self, Contest, Measured};
@@ -68,7 +69,7 @@ async fn evaluate(args: &EvaluateArgs, settings: &Settings) -> Outcome<Exit> {
     let Some((mut contenders, labels, dataset)) = before(args, settings).await? else {
         return Ok(Exit::Success);
     };
-    let setting = setting(args, settings);
+    let setting = setting(args, settings, &dataset);
     let answered = answering::ask(&mut contenders, &dataset, &labels, setting, dataset.len()).await?;
     tell_unanswered(&answered)?;
     let one_by_one = match &args.report {
@@ -120,10 +121,11 @@ async fn before(args: &EvaluateArgs, settings: &Settings) -> Outcome<Option<Befo
     if args.addr.is_some() {
         let mut contenders = contender::open(args, settings).await?;
         let labels = labels(contenders.iter().map(|one| (&*one.name, &*one.labels)));
-        let (dataset, columns) = read(args, &labels)?;
+        let (dataset, columns) = read(args, &labels, false)?;
         let mut work = Work::default();
         if args.dry_run {
-            let part = answering::ask(&mut contenders, &dataset, &labels, setting(args, settings), TIMED).await?;
+            let setting = setting(args, settings, &dataset);
+            let part = answering::ask(&mut contenders, &dataset, &labels, setting, TIMED).await?;
             let took = part.costs.iter().map(|cost| cost.time).sum();
             let all = dataset.len() as u64;
             work.estimate = Some(preflight::estimate(took, all.min(TIMED as u64), all));
@@ -133,7 +135,7 @@ async fn before(args: &EvaluateArgs, settings: &Settings) -> Outcome<Option<Befo
     }
     let looked = contender::look(args, settings)?;
     let labels = labels(looked.iter().map(|one| (&*one.name, &*one.labels)));
-    let (dataset, columns) = read(args, &labels)?;
+    let (dataset, columns) = read(args, &labels, looked.iter().any(Looked::is_multi_label))?;
     let work = Work {
         estimate: Some(looked.iter().map(|one| contender::guess(one, &dataset)).sum()),
         ..Work::default()
@@ -142,22 +144,28 @@ async fn before(args: &EvaluateArgs, settings: &Settings) -> Outcome<Option<Befo
     if args.dry_run {
         return Ok(None);
     }
-    Ok(Some((contender::open(args, settings).await?, labels, dataset)))
+    let mut contenders = contender::open(args, settings).await?;
+    for (contender, looked) in contenders.iter_mut().zip(&looked) {
+        contender.thresholds = looked.thresholds(&labels);
+    }
+    Ok(Some((contenders, labels, dataset)))
 }
 
-fn read(args: &EvaluateArgs, labels: &[String]) -> Outcome<(Dataset, DatasetColumns)> {
+/// Reads the texts: with several labels a row, or none, if the arguments or the models say so.
+fn read(args: &EvaluateArgs, labels: &[String], by_models: bool) -> Outcome<(Dataset, DatasetColumns)> {
     args.min
         .iter()
         .try_for_each(|floor| floor.quality.check(labels))
         .map_err(usage)?;
-    let columns = args.labelled.columns();
+    let mut columns = args.labelled.columns();
+    columns.multi_label |= by_models;
     let dataset = args.labelled.read(&args.file, &columns, Some(labels)).map_err(usage)?;
     Ok((dataset, columns))
 }
 
-fn setting(args: &EvaluateArgs, settings: &Settings) -> Setting {
+fn setting(args: &EvaluateArgs, settings: &Settings, dataset: &Dataset) -> Setting {
     Setting {
-        multi_label: args.labelled.multi_label,
+        multi_label: dataset.problem_type == ProblemType::MultiLabel,
         by_server: args.addr.is_some(),
         texts_a_request: settings.max_texts,
         seed: args.seed,

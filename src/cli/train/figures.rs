@@ -48,7 +48,7 @@ impl Figures {
             };
             let shares: Vec<f64> = shares.into_iter().map(f64::from).collect();
             rows.push(at);
-            answers.push(Answer::new(given, &shares, &truth));
+            answers.push(Answer::new(given, &shares, &truth, &trained.thresholds));
             known.push(Known {
                 truth,
                 weight: f64::from(example.weight),

@@ -1,6 +1,7 @@
 //! Texts whose labels are known, and what a contender says of them. Pure.
 
 use super::tally::{Labels, Reliability};
+use crate::model::agreement;
 
 /// A text whose labels are known.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,8 +16,8 @@ pub struct Known {
 pub struct Answer {
     /// The labels that it gives.
     pub given: Labels,
-    /// The probability, from 0 to 1, of the label that it gives; for multi-label, of the side of the label of which it is
-    /// least sure: an answer is right only if every label is.
+    /// How sure it is, from 0 to 1, as a cascade asks before it takes an answer: the probability of the label that it gives;
+    /// for multi-label, by [`agreement::sureness_of_each`].
     pub confidence: f64,
     /// How unlikely it holds the truth: −ln of the probability of the right label; for multi-label, the mean over the
     /// labels of −ln of the probability that each has the side it has.
@@ -26,8 +27,9 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// An answer by the probabilities of all labels, from 0 to 1, in their order.
-    pub fn new(given: Labels, probabilities: &[f64], truth: &Labels) -> Self {
+    /// An answer by the probabilities of all labels, from 0 to 1, in their order. For multi-label, each label is given from
+    /// its threshold on, which is 0.5 if none are told.
+    pub fn new(given: Labels, probabilities: &[f64], truth: &Labels, thresholds: &[f32]) -> Self {
         let probability = |label: u32| probabilities.get(label as usize).copied().unwrap_or(0.0);
         match (&given, truth) {
             (Labels::One(label), Labels::One(truth)) => Self {
@@ -37,23 +39,21 @@ impl Answer {
                 given,
             },
             _ => {
-                let sides = |labels: &Labels| -> Vec<f64> {
-                    let side = |(label, probability): (usize, &f64)| {
-                        if labels.has(label as u32) {
-                            *probability
-                        } else {
-                            1.0 - probability
-                        }
-                    };
-                    probabilities.iter().enumerate().map(side).collect()
+                let side = |(label, probability): (usize, &f64)| {
+                    if truth.has(label as u32) {
+                        *probability
+                    } else {
+                        1.0 - probability
+                    }
                 };
-                let surprises: f64 = sides(truth).into_iter().map(surprise).sum();
-                let least_sure = sides(&given).into_iter().fold(1.0, f64::min);
+                let surprises: f64 = probabilities.iter().enumerate().map(side).map(surprise).sum();
+                let loss = surprises / probabilities.len().max(1) as f64;
+                let probabilities: Vec<f32> = probabilities.iter().map(|&value| value as f32).collect();
                 Self {
-                    loss: surprises / probabilities.len().max(1) as f64,
-                    confidence: least_sure.clamp(0.0, 1.0),
-                    probabilities: probabilities.iter().map(|&value| value as f32).collect(),
                     given,
+                    confidence: f64::from(agreement::sureness_of_each(&probabilities, thresholds)),
+                    loss,
+                    probabilities,
                 }
             }
         }

@@ -6,6 +6,7 @@ use super::answer::{Answer, Known};
 use super::classes::Confused;
 use super::contest::{self, Contest, Measured};
 use super::tally::Labels;
+use crate::offline::dataset::example::above;
 
 const ROWS: usize = 120;
 
@@ -19,7 +20,7 @@ fn single(weighted: bool) -> (Vec<Known>, Vec<Answer>) {
         let probabilities: Vec<f64> = (0..3).map(|label| raw(label) / sum).collect();
         let given = (1..3).fold(0, |best, label| if raw(label) > raw(best) { label } else { best });
         let truth = Labels::One(truth as u32);
-        let answer = Answer::new(Labels::One(given as u32), &probabilities, &truth);
+        let answer = Answer::new(Labels::One(given as u32), &probabilities, &truth, &[]);
         let weight = if weighted { 1.0 + (at % 4) as f64 / 2.0 } else { 1.0 };
         (Known { truth, weight }, answer)
     };
@@ -35,7 +36,7 @@ fn multi() -> (Vec<Known>, Vec<Answer>) {
             |of: &dyn Fn(usize) -> bool| Labels::Many((0..4_u32).filter(|label| of(*label as usize)).collect());
         let truth = labels(&has);
         let probabilities: Vec<f64> = (0..4).map(|label| points(label) as f64 / 20.0).collect();
-        let answer = Answer::new(labels(&|label| points(label) >= 10), &probabilities, &truth);
+        let answer = Answer::new(labels(&|label| points(label) >= 10), &probabilities, &truth, &[]);
         (Known { truth, weight: 1.0 }, answer)
     };
     (0..ROWS).map(row).unzip()
@@ -142,6 +143,28 @@ fn multi_label_figures_are_those_of_scikit_learn() {
 }
 
 #[test]
+fn an_answer_of_several_labels_is_as_sure_as_a_cascade_holds_it_to_be() {
+    let sure = |probabilities: &[f64], thresholds: &[f32]| {
+        let given = above(
+            &probabilities.iter().map(|&value| value as f32).collect::<Vec<_>>(),
+            thresholds,
+        );
+        Answer::new(
+            Labels::Many(given),
+            probabilities,
+            &Labels::Many(Vec::new()),
+            thresholds,
+        )
+        .confidence
+    };
+    // Its odds are 0.136, those of its threshold 0.111; without a threshold it is on the other side, and surer.
+    assert!((sure(&[0.12], &[0.1]) - 0.5510).abs() < 1e-4);
+    assert!((sure(&[0.12], &[]) - 0.88).abs() < 1e-6);
+    assert!((sure(&[0.99, 0.12, 0.3], &[0.5, 0.1, 0.3]) - 0.5).abs() < 1e-6);
+    assert!((sure(&[0.99, 0.12, 0.3], &[]) - 0.7).abs() < 1e-6);
+}
+
+#[test]
 fn two_contenders_are_compared_on_the_same_draws() {
     let (texts, answers) = single(false);
     let same = held(&texts, &[&answers, &answers], 3)
@@ -150,7 +173,7 @@ fn two_contenders_are_compared_on_the_same_draws() {
     assert_eq!((same.differing, same.accuracy.low, same.accuracy.high), (0, 0.0, 0.0));
     let perfect: Vec<Answer> = texts
         .iter()
-        .map(|known| Answer::new(known.truth.clone(), &[0.9; 3], &known.truth))
+        .map(|known| Answer::new(known.truth.clone(), &[0.9; 3], &known.truth, &[]))
         .collect();
     let contest = held(&texts, &[&answers, &perfect], 3);
     let better = contest.difference.expect("two contenders");

@@ -32,7 +32,7 @@ fn answers(wrong_every: usize, confidence: f64) -> Vec<Answer> {
         };
         let mut probabilities = [1.0 - confidence, 1.0 - confidence, 0.0];
         probabilities[given] = confidence;
-        Answer::new(Labels::One(given as u32), &probabilities, &known.truth)
+        Answer::new(Labels::One(given as u32), &probabilities, &known.truth, &[])
     };
     texts().iter().enumerate().map(answer).collect()
 }
