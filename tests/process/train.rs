@@ -302,6 +302,26 @@ fn a_search_that_is_stopped_leaves_the_best_so_far_and_goes_on() {
         "{told:?}"
     );
     assert!(out.join("manifest.toml").is_file() && checkpoint.is_file());
+    // Another training does not go on from there, and replaces nothing: other texts, read or held out otherwise, or for
+    // another end.
+    let others = place.file("others.tsv", &rows(3002));
+    let held_out = place.file("held.tsv", &rows(60).replace("late", "early"));
+    let kept = fs::read(out.join("manifest.toml")).expect("a manifest");
+    for (file, other) in [
+        (&others, &[][..]),
+        (&file, &["--seed", "2"]),
+        (&file, &["--held-out", &held_out]),
+        (&file, &["--map", "card=cards"]),
+        (&file, &["--quoted", "no"]),
+        (&file, &["--encoding", "windows-1252"]),
+        (&file, &["--text-column", "label", "--label-column", "label"]),
+        (&file, &["--metric", "macro-f1"]),
+    ] {
+        let refused = place.train(file, "stopped", &[&["--budget", "1s"][..], other].concat());
+        assert_eq!(refused.code, Some(2), "{other:?}: {refused:?}");
+        assert!(refused.stderr.contains("--force replaces it"), "{other:?}: {refused:?}");
+    }
+    assert_eq!(fs::read(out.join("manifest.toml")).expect("a manifest"), kept);
     let again = finish(
         tandem().args(["train", &file, "--budget", "1s", "--out"]).arg(&out),
         b"",

@@ -17,6 +17,8 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use self::args::{TrainArgs, TrainingArgs};
 use self::figures::Figures;
 use self::place::Place;
@@ -63,7 +65,7 @@ fn steps(args: &TrainArgs, signals: &Signals) -> Outcome<()> {
     if let Some(held_out) = &held_out {
         leave_out(&mut dataset, held_out, &args.file).map_err(usage)?;
     }
-    let run = Run::open(options, &place, fingerprint(args, &dataset))?;
+    let run = Run::open(options, &place, fingerprint(args, &dataset, held_out.as_ref()))?;
     let settings = Settings {
         seed: options.seed,
         metric: args.metric,
@@ -195,18 +197,33 @@ fn recipe_of(folder: &Path) -> Result<Recipe, String> {
     Ok(recipe)
 }
 
-/// What must be the same for a run to go on.
-fn fingerprint(args: &TrainArgs, dataset: &Dataset) -> String {
+/// What must be the same for a run to go on: what is read, how, and what it is trained for. The budget may differ.
+fn fingerprint(args: &TrainArgs, dataset: &Dataset, held_out: Option<&Dataset>) -> String {
+    let of_held_out = held_out.map(sum_of);
+    let its_columns = [&args.held_out_text_column, &args.held_out_label_column];
     format!(
-        "{} {} {:?} {} {} {:?} {:?} {:?} {}",
-        dataset.facts.sha256.as_deref().unwrap_or("a stream"),
+        "{} {} {:?} {} {:?} {of_held_out:?} {its_columns:?} {:?} {}",
+        sum_of(dataset),
         dataset.len(),
         dataset.labels,
         args.training.seed,
-        args.dataset.multi_label,
-        args.dataset.weight_column,
-        args.dataset.soft_column,
-        args.dataset.probabilities_column,
+        args.dataset.arguments(),
+        args.metric,
         env!("CARGO_PKG_VERSION"),
     )
+}
+
+/// The SHA-256 of a file, or of what was read from a stream.
+fn sum_of(dataset: &Dataset) -> String {
+    let of_rows = || {
+        let mut sum = Sha256::new();
+        for (at, example) in dataset.examples.iter().enumerate() {
+            let text = dataset.text(at);
+            sum.update((text.len() as u64).to_le_bytes());
+            sum.update(text.as_bytes());
+            sum.update(format!("{:?} {}", example.target, example.weight));
+        }
+        sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    dataset.facts.sha256.clone().unwrap_or_else(of_rows)
 }
