@@ -223,7 +223,7 @@ fn sum_of(dataset: &Dataset) -> String {
             sum.update(text.as_bytes());
             sum.update(format!("{:?} {}", example.target, example.weight));
         }
-        sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::model::files::hex(&sum.finalize())
     };
     dataset.facts.sha256.clone().unwrap_or_else(of_rows)
 }
