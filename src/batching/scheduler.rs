@@ -16,6 +16,7 @@ use super::shared_queue::SharedQueue;
 use super::shares::Amount;
 use super::sync::{Arc, Mutex, lock};
 use super::ticket::{Failure, Outcome, SubmitOptions, Ticket};
+use crate::low_priority::LowPriority;
 use crate::model::loading::cost_probe::ShapeCost;
 use crate::model::{ModelInput, Runner};
 use crate::telemetry::metrics::ModelMetrics;
@@ -84,6 +85,22 @@ impl Scheduler {
             lock(&inner.threads).push(thread);
         }
         Ok(Self { inner })
+    }
+
+    /// Starts work beside the instances, on a thread that ends with the work. The work is told by its argument once the
+    /// scheduler is closed, and should then end soon.
+    pub fn start_beside(
+        &self,
+        name: &str,
+        work: impl FnOnce(&dyn Fn() -> bool) + Send + 'static,
+    ) -> std::io::Result<()> {
+        let shared = Arc::clone(&self.inner.shared);
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            LowPriority::Runs.enter();
+            work(&|| shared.with_queue(Queue::is_closed));
+        })?;
+        lock(&self.inner.threads).push(thread);
+        Ok(())
     }
 
     /// Reserves room for a request with texts of these sizes in bytes, before they are preprocessed. Refuses a request

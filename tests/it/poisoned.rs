@@ -55,7 +55,16 @@ fn poison(copy: &ModelCopy, graph: &str) {
 
 fn load(verified: &VerifiedModel, run: Duration, off: &CallOff) -> Result<Initialized, ModelError> {
     let off = off.clone();
-    initialize_in(verified, ONE, Around::Quiet, &Limits { run, off })
+    initialize_in(
+        verified,
+        ONE,
+        Around::Quiet,
+        &Limits {
+            run,
+            off,
+            ..Limits::default()
+        },
+    )
 }
 
 fn refusal(copy: &ModelCopy) -> String {

@@ -1,8 +1,7 @@
 //! The sessions of a model: they share their weights, and more of them answer as one does.
 
 use tandem::model::loading::{FastPath, Initialized, InstanceSettings, initialize};
-use tandem::model::repository;
-use tandem::model::{ModelInput, Tier};
+use tandem::model::{ModelInput, Tier, neighbours, repository};
 
 use crate::support::reviews::texts;
 use crate::support::shipped_models;
@@ -56,22 +55,40 @@ fn sessions_that_share_their_weights_answer_as_one_with_its_own_does() {
 #[test]
 fn what_runs_alone_gets_the_same_answer_from_any_number_of_threads() {
     let settings = InstanceSettings {
+        count: 2,
         idle_threads: 2,
         ..ALONE
     };
     let mut loaded = initialized(Tier::Deep, settings);
     let text = "정말 재미있고 감동적인 최고의 영화".repeat(8);
     let input = loaded.model.preprocess(&text, None).expect("it is cut").input;
-    let tolerance = loaded
-        .model
-        .manifest
-        .golden
-        .as_ref()
-        .expect("golden examples")
-        .logit_tolerance;
-    let alone = loaded.runners[0].run_alone(&[&input]).expect("it runs");
-    let busy = loaded.runners[0].run(&[&input]).expect("it runs");
-    assert!(alone.iter().zip(&busy).all(|(a, b)| (a - b).abs() <= tolerance));
+    let before = loaded.runners[0].run_alone(&[&input]).expect("it runs");
+    // The session is there: all instances use it by turns, and the same bits come back as long as it agrees with them.
+    loaded.wide.take().expect("more threads are asked for").run(&|| false);
+    for _ in 0..8 {
+        for runner in &mut loaded.runners {
+            let alone = runner.run_alone(&[&input]).expect("it runs");
+            assert!(
+                alone
+                    .iter()
+                    .zip(&before)
+                    .all(|(a, b)| (a - b).abs() <= neighbours::BOUND)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_session_that_nobody_needs_any_more_is_not_put_in() {
+    let settings = InstanceSettings {
+        idle_threads: 2,
+        ..ALONE
+    };
+    let wide = initialized(Tier::Deep, settings)
+        .wide
+        .expect("more threads are asked for");
+    let opened = wide.open(&|| true).expect("it opens");
+    assert!(opened.is_none());
 }
 
 #[test]
@@ -80,6 +97,6 @@ fn warm_up_measures_single_rows_of_both_models() {
         let loaded = initialized(tier, ALONE);
         assert_eq!(loaded.costs[0].rows, 1);
         assert!(loaded.costs.iter().all(|cost| !cost.took.is_zero()));
-        assert_eq!(loaded.wide_from_cells, None, "one thread is all there is");
+        assert!(loaded.wide.is_none(), "one thread is all there is");
     }
 }

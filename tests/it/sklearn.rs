@@ -275,7 +275,7 @@ pub(super) fn open(path: &Path, manifest: &Manifest) -> Result<OnnxRunner, Strin
         limit: &RunLimit::new(Duration::from_mins(1), CallOff::default()),
     };
     let runtime = Runtime::get().expect("the library");
-    OnnxRunner::load(runtime, source, SessionSettings { intra_threads: 1 })
+    OnnxRunner::load(runtime, source, SessionSettings::beside_others(1))
 }
 
 #[test]

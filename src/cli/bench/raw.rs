@@ -144,7 +144,7 @@ impl Bare {
             Tier::Deep => settings.deep_instances,
         };
         let count = if asked == 0 { cores() } else { asked };
-        let initialized = initialize(verified, sessions(count, 1)).map_err(|error| error.to_string())?;
+        let initialized = initialize(verified, sessions(count)).map_err(|error| error.to_string())?;
         let mut bare = Self {
             model: initialized.model,
             runners: initialized.runners,
@@ -242,10 +242,7 @@ impl Bare {
     fn single(&mut self, verified: &VerifiedModel, time: Duration) -> Result<Value, String> {
         let mut wide = match cores() {
             1 => None,
-            threads => initialize(verified, sessions(1, threads))
-                .map_err(|error| error.to_string())?
-                .runners
-                .pop(),
+            threads => wide_session(verified, threads)?,
         };
         let narrow = self.runners.first_mut().ok_or("there is no session")?;
         let mut tokenise = Latencies::default();
@@ -300,10 +297,20 @@ fn rate(parts: &[Part]) -> f64 {
         .sum()
 }
 
-fn sessions(count: usize, intra_threads: usize) -> InstanceSettings {
+/// A session of so many threads, which spin while it runs.
+fn wide_session(verified: &VerifiedModel, threads: usize) -> Result<Option<Box<dyn Runner>>, String> {
+    let settings = InstanceSettings {
+        idle_threads: threads,
+        ..sessions(1)
+    };
+    let initialized = initialize(verified, settings).map_err(|error| error.to_string())?;
+    initialized.wide.map_or(Ok(None), |wide| wide.open(&|| false))
+}
+
+fn sessions(count: usize) -> InstanceSettings {
     InstanceSettings {
         count,
-        intra_threads,
+        intra_threads: 1,
         idle_threads: 1,
         // For the warm-up only: the loop sets its batches by their number of rows.
         max_cells: 256,

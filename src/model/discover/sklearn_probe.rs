@@ -65,7 +65,7 @@ pub(super) fn examine(folder: &Path, graph: &Graph, facts: &Facts, raw: Manifest
                 weights: None,
                 limit: &limit,
             };
-            let runner = OnnxRunner::load(Runtime::get()?, source, SessionSettings { intra_threads: 1 })?;
+            let runner = OnnxRunner::load(Runtime::get()?, source, SessionSettings::beside_others(1))?;
             Ok((bytes, runner))
         });
     let (bytes, mut runner) = match opened {

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use super::cost_probe::{self, ShapeBounds, ShapeCost};
 use super::golden::{self, Report, Subject};
 use super::idle_priority::{self, Patience};
-use super::load_types::{Around, Initialized, InstanceSettings, LoadTimes, SHORTEST_LIMIT};
-use super::native_check;
+use super::load_types::{Around, Effort, Initialized, InstanceSettings, LoadTimes, SHORTEST_LIMIT};
+use super::wide_trial::WideTrial;
+use super::{native_check, side_by_side};
 use crate::model::linear::NativeRunner;
 use crate::model::loaded::Model;
 use crate::model::manifest::{Manifest, Preprocess};
@@ -20,7 +21,7 @@ use crate::model::preprocess::Preprocessor;
 use crate::model::repository::VerifiedModel;
 use crate::model::runner::{RunError, Runner};
 use crate::model::runtime::thread_time::own_clock;
-use crate::model::runtime::wide_session::{self, with_wide};
+use crate::model::runtime::wide_session::{WideSlot, with_wide};
 use crate::model::sample::Sample;
 use crate::model::text_cost::{self, TextCost};
 use crate::model::warm_up::{PATIENCE_WITH_POSITIONS, fewer_tokens, tokens_taken, warm_up};
@@ -55,6 +56,7 @@ pub(super) struct Load<'a> {
     verified: &'a VerifiedModel,
     settings: InstanceSettings,
     around: Around,
+    effort: Effort,
     limit: &'a RunLimit,
     /// The limit of runs when the load begins; later limits are no longer than this.
     longest: Duration,
@@ -70,7 +72,7 @@ impl<'a> Load<'a> {
     pub(super) fn new(
         verified: &'a VerifiedModel,
         settings: InstanceSettings,
-        around: Around,
+        (around, effort): (Around, Effort),
         share: bool,
         limit: &'a RunLimit,
     ) -> Result<Self, ModelError> {
@@ -81,6 +83,7 @@ impl<'a> Load<'a> {
             verified,
             settings,
             around,
+            effort,
             limit,
             longest: limit.get(),
             runtime,
@@ -92,28 +95,26 @@ impl<'a> Load<'a> {
 
     /// Does all steps.
     pub(super) fn run(self) -> Result<Initialized, ModelError> {
-        let mut narrow = match self.around {
+        let narrow = match self.around {
             // Sessions with one thread start no threads, so they may be opened at idle priority.
-            Around::Busy { .. } if self.settings.intra_threads == 1 => {
+            Around::Busy if self.settings.intra_threads == 1 => {
                 idle_priority::when_idle(|patience| self.open_narrow(patience))
             }
-            Around::Quiet | Around::Busy { .. } => idle_priority::here(|patience| self.open_narrow(patience)),
+            Around::Quiet | Around::Busy => idle_priority::here(|patience| self.open_narrow(patience)),
         }?;
         self.limit.set(self.longest);
-        let clock = Instant::now();
-        let wide = if self.tries_wide() {
-            self.open_wide(&mut narrow)?
-        } else {
-            None
-        };
-        narrow.times.measuring += clock.elapsed();
         self.limit.serve(self.limit_of_serving(&narrow));
-        Ok(self.finish(narrow, wide))
+        Ok(self.finish(narrow))
     }
 
-    /// Whether a wide session may pay for batches that run alone.
-    fn tries_wide(&self) -> bool {
-        self.settings.idle_threads > self.settings.intra_threads
+    /// The instances, all opened at once if the machine has nothing else to do.
+    fn open_all(&self, preprocessor: &Preprocessor) -> Result<Vec<OnnxRunner>, ModelError> {
+        let one = || self.open(preprocessor, self.settings.intra_threads, self.limit);
+        let count = self.settings.count.max(1);
+        match self.around {
+            Around::Quiet => side_by_side::make(count, one),
+            Around::Busy => (0..count).map(|_| one()).collect(),
+        }
     }
 
     fn open(
@@ -129,7 +130,7 @@ impl<'a> Load<'a> {
             weights: self.weights.as_ref(),
             limit,
         };
-        OnnxRunner::load(self.runtime, source, SessionSettings { intra_threads })
+        OnnxRunner::load(self.runtime, source, SessionSettings::beside_others(intra_threads))
             .map_err(|problem| ModelError::new(&self.path, problem))
     }
 
@@ -159,9 +160,7 @@ impl<'a> Load<'a> {
         let preprocessor = Arc::new(Preprocessor::load(told, folder)?);
         let sample = sample::of(self.verified, &preprocessor, self.limit)?;
         times.preprocessor = lap();
-        let mut runners = (0..self.settings.count.max(1))
-            .map(|_| self.open(&preprocessor, self.settings.intra_threads, self.limit))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut runners = self.open_all(&preprocessor)?;
         let sample = self.fit_table(&mut patience.runner(&mut runners[0]), &preprocessor, sample)?;
         let (manifest, preprocessor) = self.fit_tokens(patience, &mut runners[0], preprocessor, &sample)?;
         times.sessions = lap();
@@ -176,23 +175,18 @@ impl<'a> Load<'a> {
         );
         let manifest = manifest.with_batch(neighbours.batch);
         let bounds = ShapeBounds::new(&manifest, self.settings.max_cells);
-        let golden = self.check_golden(
-            &manifest,
-            &preprocessor,
-            &postprocessor,
-            &mut patience.runner(&mut runners[0]),
-        )?;
+        let golden = {
+            let mut runners: Vec<_> = runners.iter_mut().map(|runner| patience.runner(runner)).collect();
+            let mut runners = self.at_once(&mut runners);
+            self.check_golden(&manifest, &preprocessor, &postprocessor, &mut runners)?
+        };
         let native = native_check::recognised(self.settings.fast_path, &manifest, &self.bytes, self.limit);
-        let passes = |native: &mut NativeRunner| self.check_golden(&manifest, &preprocessor, &postprocessor, native);
+        let passes =
+            |native: &mut NativeRunner| self.check_golden(&manifest, &preprocessor, &postprocessor, &mut [native]);
         let native = native_check::held(native, passes, &mut runners[0], &preprocessor, &sample);
         let mut runners = native_check::instances(native.as_ref(), runners);
         times.golden = lap();
-        let mut slowest = Duration::ZERO;
-        for runner in &mut runners {
-            let took =
-                warm_up(&mut patience.runner(runner.as_mut()), &sample, bounds).map_err(|error| self.failed(&error))?;
-            slowest = slowest.max(took);
-        }
+        let slowest = self.warm_up(patience, &mut runners, &sample, bounds)?;
         times.warm_up = lap();
         let costs = self.measure(&mut patience.runner(runners[0].as_mut()), &sample, bounds)?;
         let text_cost = text_cost::of_texts(&preprocessor, manifest.max_text_bytes(), own_clock());
@@ -259,12 +253,21 @@ impl<'a> Load<'a> {
         Ok((manifest, preprocessor))
     }
 
+    /// The runners that may work at the same time: all, if the machine has nothing else to do.
+    fn at_once<'r, R: Runner>(&self, runners: &'r mut [R]) -> Vec<&'r mut dyn Runner> {
+        let all = runners.iter_mut().map(|runner| runner as &mut dyn Runner);
+        match self.around {
+            Around::Quiet => all.collect(),
+            Around::Busy => all.take(1).collect(),
+        }
+    }
+
     fn check_golden(
         &self,
         manifest: &Manifest,
         preprocessor: &Preprocessor,
         postprocessor: &Postprocessor,
-        runner: &mut dyn Runner,
+        runners: &mut [&mut dyn Runner],
     ) -> Result<Report, ModelError> {
         let Some(expected) = &manifest.golden else {
             return Ok(Report::default());
@@ -277,65 +280,39 @@ impl<'a> Load<'a> {
             golden: expected,
             preprocessor,
             postprocessor,
-            runner,
         };
-        golden::check(subject, &examples).map_err(|problem| ModelError::new(&path, problem))
+        golden::check(subject, runners, &examples, self.effort).map_err(|problem| ModelError::new(&path, problem))
     }
 
-    /// Measures the runs of an instance. Leaves a part of the time budget for the wide session, if that is tried.
+    /// Warms all instances up. Gives the time of the longest run.
+    fn warm_up(
+        &self,
+        patience: &Patience,
+        runners: &mut [Box<dyn Runner>],
+        sample: &Sample,
+        bounds: ShapeBounds,
+    ) -> Result<Duration, ModelError> {
+        let warm = |runner: &mut dyn Runner| warm_up(&mut patience.runner(runner), sample, bounds);
+        let took: Result<Vec<Duration>, RunError> = match self.around {
+            Around::Quiet => {
+                let mut all: Vec<&mut dyn Runner> = runners.iter_mut().map(|runner| &mut **runner as _).collect();
+                side_by_side::on_each(&mut all, warm).into_iter().collect()
+            }
+            Around::Busy => runners.iter_mut().map(|runner| warm(runner.as_mut())).collect(),
+        };
+        let took = took.map_err(|error| self.failed(&error))?;
+        Ok(took.into_iter().max().unwrap_or_default())
+    }
+
+    /// Measures the runs of an instance.
     fn measure(
         &self,
         runner: &mut dyn Runner,
         sample: &Sample,
         bounds: ShapeBounds,
     ) -> Result<Vec<ShapeCost>, ModelError> {
-        let for_wide = if self.tries_wide() {
-            cost_probe::BUDGET / 4
-        } else {
-            Duration::ZERO
-        };
         let clock = self.around.clock(self.settings.intra_threads);
-        cost_probe::measure(
-            runner,
-            sample,
-            bounds,
-            cost_probe::BUDGET.saturating_sub(for_wide),
-            clock,
-        )
-        .map_err(|error| self.failed(&error))
-    }
-
-    /// A wide session for batches that run alone, and the size of a batch in cells from which on it pays. `None` if it
-    /// does not pay, or if answers would differ on it.
-    fn open_wide(&self, narrow: &mut Narrow) -> Result<Option<(OnnxRunner, usize)>, ModelError> {
-        let mut runner = self.open(&narrow.preprocessor, self.settings.idle_threads, self.limit)?;
-        warm_up(&mut runner, &narrow.sample, narrow.bounds).map_err(|error| self.failed(&error))?;
-        let from_cells = match self.around {
-            Around::Busy { wide_from_cells } => wide_from_cells,
-            Around::Quiet => {
-                let first = &mut narrow.runners[0];
-                wide_session::pays(
-                    first.as_mut(),
-                    &mut runner,
-                    &narrow.costs,
-                    &narrow.sample,
-                    narrow.bounds,
-                )
-                .map_err(|error| self.failed(&error))?
-            }
-        };
-        let Some(from_cells) = from_cells else { return Ok(None) };
-        let moved = neighbours::moved_elsewhere(&mut runner, &narrow.alone, narrow.neighbours);
-        if let Some(moved) = moved {
-            let model = &narrow.manifest.name;
-            tracing::warn!(
-                model,
-                moved,
-                "its answers move with the number of threads, so idle_threads is 1 for it"
-            );
-            return Ok(None);
-        }
-        Ok(Some((runner, from_cells)))
+        cost_probe::measure(runner, sample, bounds, self.effort.measuring(), clock).map_err(|error| self.failed(&error))
     }
 
     /// The limit of a run once the model serves.
@@ -352,10 +329,28 @@ impl<'a> Load<'a> {
             .min(self.longest)
     }
 
-    fn finish(self, narrow: Narrow, wide: Option<(OnnxRunner, usize)>) -> Initialized {
+    fn finish(self, narrow: Narrow) -> Initialized {
         let told = &self.verified.manifest;
-        let wide_from_cells = wide.as_ref().map(|(_, from_cells)| *from_cells);
-        let runners = with_wide(narrow.runners, wide);
+        let threads = self.settings.idle_threads;
+        // A wide session pays, if at all, for batches that run alone.
+        let wide = (threads > self.settings.intra_threads).then(|| WideTrial {
+            slot: WideSlot::default(),
+            threads,
+            manifest: told.clone(),
+            bytes: self.bytes,
+            weights: self.weights,
+            pad_id: narrow.preprocessor.pad_id(),
+            limit: self.limit.clone(),
+            runtime: self.runtime,
+            sample: narrow.sample,
+            bounds: narrow.bounds,
+            neighbours: narrow.neighbours,
+            alone: narrow.alone,
+        });
+        let runners = match &wide {
+            Some(wide) => with_wide(narrow.runners, &wide.slot),
+            None => narrow.runners,
+        };
         #[cfg(feature = "fault-injection")]
         let runners = crate::model::runtime::faults::wrap(runners, &narrow.preprocessor);
         let fewer =
@@ -372,7 +367,7 @@ impl<'a> Load<'a> {
                 neighbours: narrow.neighbours,
                 fewer,
             }),
-            wide_from_cells,
+            wide,
             runners,
             // Faults are injected into instances.
             native: narrow.native.filter(|_| !cfg!(feature = "fault-injection")),

@@ -12,6 +12,8 @@ use crate::model::sample::Sample;
 
 /// The longest that measuring a model may take, apart from the run that is under way when the time ends.
 pub const BUDGET: Duration = Duration::from_millis(300);
+/// The same where somebody waits for the model.
+pub const SHORT_BUDGET: Duration = Duration::from_millis(60);
 
 /// The widest row that is run before callers send wider ones: attention takes time and memory by the square of the
 /// width.
@@ -64,11 +66,6 @@ impl ShapeBounds {
             first_width: first_width.min(width),
             wider: width.div_ceil(probed.max(1)),
         }
-    }
-
-    /// The same bounds for batches of one row.
-    pub fn single_rows(self) -> Self {
-        Self { rows: 1, ..self }
     }
 
     /// The shapes to measure, the most telling ones first: one row of each width, then more and more rows.

@@ -5,15 +5,23 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use super::load_types::Effort;
+use super::side_by_side;
 use crate::model::input::{Encoding, ModelInput};
 use crate::model::manifest::{Batch, Golden, Manifest, OutputKind, Preprocess};
 use crate::model::model_error::ModelError;
 use crate::model::postprocess::Postprocessor;
 use crate::model::preprocess::Preprocessor;
 use crate::model::runner::Runner;
+
+/// The most examples in one run.
+const MOST_TOGETHER: usize = 8;
+/// With little effort, so many examples run alone for each run of several.
+const ALONE: usize = 2;
 
 /// One golden example.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -44,6 +52,17 @@ pub struct Report {
     pub largest_batched_difference: f32,
 }
 
+impl Report {
+    /// The larger differences of both.
+    fn with(self, other: &Self) -> Self {
+        Self {
+            examples: self.examples,
+            largest_difference: self.largest_difference.max(other.largest_difference),
+            largest_batched_difference: self.largest_batched_difference.max(other.largest_batched_difference),
+        }
+    }
+}
+
 /// Reads golden examples, one JSON object a line; `path` is for errors.
 pub fn read(path: &Path, bytes: &[u8]) -> Result<Vec<Example>, ModelError> {
     let text = str::from_utf8(bytes).map_err(|_| ModelError::new(path, "is not UTF-8"))?;
@@ -66,12 +85,16 @@ pub struct Subject<'a> {
     pub golden: &'a Golden,
     pub preprocessor: &'a Preprocessor,
     pub postprocessor: &'a Postprocessor,
-    /// One of the model's instances.
-    pub runner: &'a mut dyn Runner,
 }
 
-/// Compares the model's answers with its golden examples. The error is one line that names the example's line.
-pub fn check(subject: Subject<'_>, examples: &[Example]) -> Result<Report, String> {
+/// Compares the model's answers with its golden examples; its instances share the work. The error is one line that names
+/// the example's line.
+pub fn check(
+    subject: Subject<'_>,
+    runners: &mut [&mut dyn Runner],
+    examples: &[Example],
+    effort: Effort,
+) -> Result<Report, String> {
     // If the model reads fewer tokens than in training, longer texts are left out: their answers must differ.
     let most = match subject.manifest.preprocess {
         Preprocess::Tokenizer(_) => subject.manifest.max_token_count(),
@@ -90,35 +113,72 @@ pub fn check(subject: Subject<'_>, examples: &[Example]) -> Result<Report, Strin
     // time.
     let mut by_width: Vec<usize> = encodings.keys().copied().collect();
     by_width.sort_by_key(|at| encodings[at].input.width());
-    let golden = subject.golden;
-    let alone = 1;
-    let batched = match subject.manifest.limits.batch {
+    let together = match subject.manifest.limits.batch {
         Some(Batch::SameLength | Batch::Alone) => 1,
-        Some(Batch::Any) | None => subject.manifest.limits.max_batch_size.min(8),
+        Some(Batch::Any) | None => subject.manifest.limits.max_batch_size.min(MOST_TOGETHER),
     };
-    let mut report = Report {
-        examples: encodings.len(),
-        ..Report::default()
-    };
-    for (size, tolerance, largest) in [
-        (alone, golden.logit_tolerance, &mut report.largest_difference),
-        (
-            batched,
-            golden.batched_logit_tolerance,
-            &mut report.largest_batched_difference,
-        ),
-    ] {
-        for places in by_width.chunks(size) {
-            let inputs: Vec<&ModelInput> = places.iter().map(|at| &encodings[at].input).collect();
-            let rows = subject.runner.run(&inputs).map_err(|error| error.to_string())?;
-            for (row, &at) in rows.rows().into_iter().zip(places) {
-                let difference = check_row(subject.postprocessor, &row.to_vec(), &examples[at], tolerance)
+    let runs = plan(&by_width, together, effort);
+    let (next, golden, postprocessor) = (AtomicUsize::new(0), subject.golden, subject.postprocessor);
+    // The largest differences of the runs that a runner did.
+    let work = |runner: &mut dyn Runner| -> Result<Report, String> {
+        let mut report = Report::default();
+        while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let (tolerance, largest) = match run.kind {
+                Kind::Alone => (golden.logit_tolerance, &mut report.largest_difference),
+                Kind::Together => (golden.batched_logit_tolerance, &mut report.largest_batched_difference),
+            };
+            let inputs: Vec<&ModelInput> = run.places.iter().map(|at| &encodings[at].input).collect();
+            let rows = runner.run(&inputs).map_err(|error| error.to_string())?;
+            for (row, &at) in rows.rows().into_iter().zip(run.places) {
+                let size = inputs.len();
+                let difference = check_row(postprocessor, &row.to_vec(), &examples[at], tolerance)
                     .map_err(|problem| format!("line {}: in a batch of {size}: {problem}", at + 1))?;
                 *largest = largest.max(difference);
             }
         }
+        Ok(report)
+    };
+    let reports = side_by_side::on_each(runners, work);
+    let of_all = Report {
+        examples: encodings.len(),
+        ..Report::default()
+    };
+    reports
+        .into_iter()
+        .try_fold(of_all, |all, one| one.map(|one| all.with(&one)))
+}
+
+/// Some of the examples in one run.
+struct Run<'a> {
+    places: &'a [usize],
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Alone,
+    Together,
+}
+
+/// The runs of the check. With little effort each example has its place in one of them, else in two: alone, and among
+/// others.
+fn plan(by_width: &[usize], together: usize, effort: Effort) -> Vec<Run<'_>> {
+    fn runs(places: &[usize], size: usize, kind: Kind) -> impl Iterator<Item = Run<'_>> {
+        places.chunks(size).map(move |places| Run { places, kind })
     }
-    Ok(report)
+    match effort {
+        Effort::Full => {
+            let alone = runs(by_width, 1, Kind::Alone);
+            alone.chain(runs(by_width, together, Kind::Together)).collect()
+        }
+        Effort::Short => {
+            let parts = by_width.chunks(ALONE + together);
+            let parts = parts.map(|places| places.split_at(places.len().min(ALONE)));
+            parts
+                .flat_map(|(alone, others)| runs(alone, 1, Kind::Alone).chain(runs(others, together, Kind::Together)))
+                .collect()
+        }
+    }
 }
 
 fn check_ids(preprocessor: &Preprocessor, example: &Example) -> Result<Encoding, String> {
@@ -192,4 +252,36 @@ fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
                 largest.max(difference)
             }
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often each of so many examples runs alone and together, and the sizes of the runs.
+    fn planned(examples: usize, together: usize, effort: Effort) -> (Vec<[usize; 2]>, Vec<usize>) {
+        let by_width: Vec<usize> = (0..examples).rev().collect();
+        let mut counts = vec![[0, 0]; examples];
+        let runs = plan(&by_width, together, effort);
+        for run in &runs {
+            for &at in run.places {
+                counts[at][usize::from(run.kind == Kind::Together)] += 1;
+            }
+        }
+        (counts, runs.iter().map(|run| run.places.len()).collect())
+    }
+
+    #[test]
+    fn each_example_runs_alone_and_together_or_once_if_that_must_do() {
+        for (examples, together) in [(1, 8), (2, 8), (3, 8), (10, 8), (25, 8), (25, 1), (153, 8)] {
+            let (counts, _) = planned(examples, together, Effort::Full);
+            assert!(counts.iter().all(|count| *count == [1, 1]), "{examples}");
+            let (counts, sizes) = planned(examples, together, Effort::Short);
+            assert!(counts.iter().all(|[alone, others]| alone + others == 1), "{examples}");
+            assert!(sizes.iter().all(|size| (1..=together).contains(size)), "{examples}");
+            let alone = counts.iter().filter(|count| count[0] == 1).count();
+            assert!(alone * 5 >= examples, "{alone} of {examples} alone");
+        }
+        assert_eq!(planned(12, 8, Effort::Short).1, [1, 1, 8, 1, 1]);
+    }
 }

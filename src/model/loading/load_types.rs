@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::cost_probe::ShapeCost;
+use super::cost_probe::{self, ShapeCost};
 use super::golden::Report;
+use super::wide_trial::WideTrial;
 
 use crate::model::limited::CallOff;
 use crate::model::linear::NativeRunner;
@@ -27,6 +28,28 @@ pub struct Limits {
     pub run: Duration,
     /// Calls the load off.
     pub off: CallOff,
+    pub effort: Effort,
+}
+
+/// How much of a load's examination is done before the model may serve. Every golden example runs in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// Each golden example runs alone and among others, and costs are measured as long as it helps.
+    #[default]
+    Full,
+    /// Each golden example runs once, some alone and some among others, and costs are measured for a moment: what runs
+    /// cost is learnt from requests too. For a start, which somebody waits for.
+    Short,
+}
+
+impl Effort {
+    /// The longest that measuring costs may take.
+    pub(super) fn measuring(self) -> Duration {
+        match self {
+            Self::Full => cost_probe::BUDGET,
+            Self::Short => cost_probe::SHORT_BUDGET,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -34,6 +57,7 @@ impl Default for Limits {
         Self {
             run: USUAL_LIMIT,
             off: CallOff::default(),
+            effort: Effort::default(),
         }
     }
 }
@@ -65,16 +89,12 @@ pub struct InstanceSettings {
 }
 
 /// What the machine does while a model is loaded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Around {
-    /// It is idle, so times by the clock are right.
+    /// It is idle: times by the clock are right, and all cores may be used.
     Quiet,
-    /// It serves requests. Costs are measured in processor time, since the clock counts other runs too. Whether a wide
-    /// session pays is taken from the version before, which was measured on an idle machine.
-    Busy {
-        /// The size of a batch in cells from which on the wide session runs it alone; `None` if it does not pay.
-        wide_from_cells: Option<usize>,
-    },
+    /// It serves requests. Costs are measured in processor time, since the clock counts other runs too.
+    Busy,
 }
 
 impl Around {
@@ -82,7 +102,7 @@ impl Around {
     /// if no other thread helps with the run.
     pub(super) fn clock(self, intra_threads: usize) -> impl Fn() -> Instant {
         let own = own_clock();
-        let by_processor = intra_threads == 1 && matches!(self, Self::Busy { .. });
+        let by_processor = intra_threads == 1 && self == Self::Busy;
         move || if by_processor { own() } else { Instant::now() }
     }
 }
@@ -97,8 +117,8 @@ pub struct Initialized {
     pub golden: Report,
     /// What runs of an instance take on this machine while nothing else runs; never empty.
     pub costs: Vec<ShapeCost>,
-    /// The size of a batch in cells from which on the wide session runs it alone; `None` if it does not pay.
-    pub wide_from_cells: Option<usize>,
+    /// A session with more threads, to be opened once the model serves; `None` if none is wanted.
+    pub wide: Option<WideTrial>,
     pub times: LoadTimes,
 }
 

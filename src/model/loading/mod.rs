@@ -6,7 +6,8 @@
 //!
 //! In reading order: [`load_types`] (what a load is given and gives) → `attempt.rs` (its steps) → [`cost_probe`] (what
 //! runs cost) → [`golden`] (whether the answers are right) → `native_check.rs` (whether a sum of
-//! our own may stand in for ONNX Runtime) → [`idle_priority`] (loads while the server serves).
+//! our own may stand in for ONNX Runtime) → [`wide_trial`] (a session with more threads, later) → [`idle_priority`] (loads
+//! while the server serves) and [`side_by_side`] (loads while it does not).
 
 mod attempt;
 pub mod cost_probe;
@@ -14,8 +15,12 @@ pub mod golden;
 pub mod idle_priority;
 pub mod load_types;
 mod native_check;
+mod side_by_side;
+pub mod wide_trial;
 
-pub use self::load_types::{Around, FastPath, Initialized, InstanceSettings, Limits, LoadTimes, SHORTEST_LIMIT};
+pub use self::load_types::{
+    Around, Effort, FastPath, Initialized, InstanceSettings, Limits, LoadTimes, SHORTEST_LIMIT,
+};
 use crate::model::model_error::ModelError;
 use crate::model::onnx::RunLimit;
 use crate::model::repository::VerifiedModel;
@@ -33,21 +38,19 @@ pub fn initialize(verified: &VerifiedModel, settings: InstanceSettings) -> Resul
 /// Like [`initialize`], told what else the machine does, and within limits.
 pub fn initialize_in(
     verified: &VerifiedModel,
-    mut settings: InstanceSettings,
+    settings: InstanceSettings,
     around: Around,
     limits: &Limits,
 ) -> Result<Initialized, ModelError> {
-    if matches!(around, Around::Busy { wide_from_cells: None }) {
-        settings.idle_threads = 1;
-    }
     let share = settings.count > 1 || settings.idle_threads > settings.intra_threads;
     let limit = RunLimit::new(limits.run, limits.off.clone());
-    let first = Load::new(verified, settings, around, share, &limit).and_then(Load::run);
+    let attempt = |share| Load::new(verified, settings, (around, limits.effort), share, &limit);
+    let first = attempt(share).and_then(Load::run);
     let Err(problem) = &first else { return first };
     if !share || limit.was_hit() || limits.off.is_off() {
         return first;
     }
-    let second = Load::new(verified, settings, around, false, &limit).and_then(Load::run);
+    let second = attempt(false).and_then(Load::run);
     if second.is_ok() {
         let model = &verified.manifest.name;
         tracing::warn!(model, %problem, "its sessions can't share their weights");

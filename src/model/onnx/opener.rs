@@ -19,6 +19,27 @@ use crate::model::runner::RunError;
 pub struct SessionSettings {
     /// Threads of ONNX Runtime inside one run.
     pub intra_threads: usize,
+    /// Whether the other threads spin while they wait for the next part of a run. They stop with the run.
+    spinning: bool,
+}
+
+impl SessionSettings {
+    /// A session that runs beside others. Threads that spin would take the processor from them and from the network.
+    pub fn beside_others(intra_threads: usize) -> Self {
+        Self {
+            intra_threads,
+            spinning: false,
+        }
+    }
+
+    /// A session that has the machine to itself while it runs. To wake a sleeping thread for each part of a run would
+    /// take longer than many parts do.
+    pub fn wide(intra_threads: usize) -> Self {
+        Self {
+            intra_threads,
+            spinning: true,
+        }
+    }
 }
 
 /// Opens sessions of one model that are all alike.
@@ -74,8 +95,8 @@ impl Opener {
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_intra_threads(self.settings.intra_threads)?
             .with_inter_threads(1)?
-            // Threads that spin while they wait for work would take the processor from other sessions and the network.
-            .with_intra_op_spinning(false)?
+            .with_intra_op_spinning(self.settings.spinning)?
+            .with_config_entry("session.force_spinning_stop", "1")?
             // Texts have all lengths: memory planned for each shape would be kept for good.
             .with_memory_pattern(false)?
             // A failure comes back as an error and is logged once; here ONNX Runtime would also write it to stderr, in

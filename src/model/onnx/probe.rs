@@ -43,7 +43,7 @@ impl Probe {
             environment: &runtime.environment,
             origin: bytes.origin(),
             weights: None,
-            settings: SessionSettings { intra_threads: 1 },
+            settings: SessionSettings::beside_others(1),
             limit: limit.clone(),
         };
         let session = opener

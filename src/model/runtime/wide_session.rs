@@ -1,35 +1,61 @@
 //! The wide session: a second session with more threads, for a batch that has the machine to itself.
 //!
-//! Whether more threads make a run shorter depends on the model and the machine, so it is measured: if they do not, the
-//! second session is never used.
+//! It is opened when the model serves already, and one session stands by for all instances. Whether more threads make a
+//! run shorter depends on the model, on the size of the batch, and on what else the machine does just then. So it is
+//! measured on the batches that come: for each size both sessions take turns at first, then the better one runs, and
+//! the other is tried again once in a while.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ndarray::Array2;
+use parking_lot::Mutex;
 
 use crate::model::input::ModelInput;
-use crate::model::loading::cost_probe::{self, ShapeBounds, ShapeCost};
 use crate::model::runner::{RunError, Runner};
-use crate::model::sample::Sample;
 
-/// How many times faster a run must be to be worth the other cores.
+/// How many times shorter a run must be to be worth the other cores.
 const WORTHWHILE: f64 = 1.2;
+/// How many runs of each session decide at first.
+const FIRST: u32 = 4;
+/// The other session is tried once in so many runs: seldom enough that the slowest hundredth of calls is not its doing.
+const TRY_EVERY: u32 = 256;
+/// The weight of one run in the moving average.
+const WEIGHT: f64 = 1.0 / 8.0;
+/// A run counts for at most so many times the average: one that was disturbed decides nothing.
+const MOST_OF_AVERAGE: f64 = 3.0;
+/// Sizes of batches count together up to the next power of two of their cells; there are so many powers.
+const SIZES: usize = 24;
 
-/// An instance with a narrow session and a wide one.
+/// A place for a model's wide session; empty until [`WideSlot::put`]. Cheap to clone: all clones are one place.
+#[derive(Clone, Default)]
+pub struct WideSlot(Arc<Mutex<Option<Wide>>>);
+
+struct Wide {
+    runner: Box<dyn Runner>,
+    sizes: [Turns; SIZES],
+}
+
+impl WideSlot {
+    /// Puts a session there. The instances begin to use it.
+    pub fn put(&self, runner: Box<dyn Runner>) {
+        *self.0.lock() = Some(Wide {
+            runner,
+            sizes: [Turns::default(); SIZES],
+        });
+    }
+}
+
+/// An instance with a narrow session of its own, and the model's wide one.
 pub struct WideRunner {
     narrow: Box<dyn Runner>,
-    wide: Box<dyn Runner>,
-    from_cells: usize,
+    wide: WideSlot,
 }
 
 impl WideRunner {
-    /// `wide` runs a batch that is alone and has at least `from_cells` cells, rows × width.
-    pub fn new(narrow: Box<dyn Runner>, wide: Box<dyn Runner>, from_cells: usize) -> Self {
-        Self {
-            narrow,
-            wide,
-            from_cells,
-        }
+    /// `wide` runs batches that are alone, if it is there and shortens them.
+    pub fn new(narrow: Box<dyn Runner>, wide: WideSlot) -> Self {
+        Self { narrow, wide }
     }
 }
 
@@ -39,104 +65,160 @@ impl Runner for WideRunner {
     }
 
     fn reopen(&self) -> Result<Box<dyn Runner>, RunError> {
-        let (narrow, wide) = (self.narrow.reopen()?, self.wide.reopen()?);
-        Ok(Box::new(Self::new(narrow, wide, self.from_cells)))
+        // Nobody knows which of both failed.
+        if let Some(wide) = self.wide.0.lock().as_mut() {
+            wide.runner = wide.runner.reopen()?;
+        }
+        Ok(Box::new(Self::new(self.narrow.reopen()?, self.wide.clone())))
     }
 
     fn run_alone(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
+        // Another instance may still have it: this batch is not as alone as it seemed.
+        let Some(mut slot) = self.wide.0.try_lock() else {
+            return self.narrow.run(inputs);
+        };
+        let Some(wide) = slot.as_mut() else {
+            return self.narrow.run(inputs);
+        };
         let width = inputs.iter().map(|input| input.width()).max().unwrap_or(0);
-        if inputs.len() * width >= self.from_cells {
-            self.wide.run(inputs)
-        } else {
-            self.narrow.run(inputs)
+        let cells = (inputs.len() * width).max(1);
+        let turns = &mut wide.sizes[(cells.ilog2() as usize).min(SIZES - 1)];
+        let session = turns.next();
+        let started = Instant::now();
+        let outputs = match session {
+            Session::Narrow => self.narrow.run(inputs),
+            Session::Wide => wide.runner.run(inputs),
+        }?;
+        turns.took(session, cells, started.elapsed());
+        Ok(outputs)
+    }
+}
+
+/// The instances with the wide session of this place.
+pub fn with_wide(runners: Vec<Box<dyn Runner>>, wide: &WideSlot) -> Vec<Box<dyn Runner>> {
+    let one = |narrow| Box::new(WideRunner::new(narrow, wide.clone())) as Box<dyn Runner>;
+    runners.into_iter().map(one).collect()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Session {
+    Narrow,
+    Wide,
+}
+
+impl Session {
+    fn other(self) -> Self {
+        match self {
+            Self::Narrow => Self::Wide,
+            Self::Wide => Self::Narrow,
         }
     }
 }
 
-/// The number of cells from which on the wide session is worth its cores, from what single rows took on both sessions;
-/// `None` if it never is.
-pub fn worthwhile_from(narrow: &[ShapeCost], wide: &[ShapeCost]) -> Option<usize> {
-    let mut rows: Vec<&ShapeCost> = wide.iter().filter(|cost| cost.rows == 1).collect();
-    rows.sort_by_key(|cost| std::cmp::Reverse(cost.width));
-    rows.into_iter()
-        .map_while(|wide| {
-            let narrow = narrow.iter().find(|cost| (cost.rows, cost.width) == (1, wide.width))?;
-            (narrow.took.as_secs_f64() >= WORTHWHILE * wide.took.as_secs_f64()).then_some(wide.width)
-        })
-        .last()
+/// The runs of both sessions for batches of about the same size.
+#[derive(Clone, Copy, Default)]
+struct Turns {
+    narrow: Average,
+    wide: Average,
+    runs: u32,
 }
 
-/// Whether the wide session is still that much faster if both run the same row in turns. While the server starts the
-/// machine may be busy, which would spoil one of two measurements that are made one after the other.
-pub fn confirmed(narrow: &mut dyn Runner, wide: &mut dyn Runner, row: &ModelInput) -> Result<bool, RunError> {
-    const TURNS: usize = 7;
-    let time = |runner: &mut dyn Runner| {
-        let started = Instant::now();
-        runner.run(&[row]).map(|_| started.elapsed())
-    };
-    let mut fastest = [Duration::MAX; 2];
-    for _ in 0..TURNS {
-        fastest = [time(narrow)?.min(fastest[0]), time(wide)?.min(fastest[1])];
+impl Turns {
+    /// The session whose turn it is.
+    fn next(&mut self) -> Session {
+        self.runs = self.runs.wrapping_add(1);
+        if self.narrow.runs.min(self.wide.runs) < FIRST {
+            return if self.narrow.runs <= self.wide.runs {
+                Session::Narrow
+            } else {
+                Session::Wide
+            };
+        }
+        let better = if self.narrow.nanos >= WORTHWHILE * self.wide.nanos {
+            Session::Wide
+        } else {
+            Session::Narrow
+        };
+        if self.runs.is_multiple_of(TRY_EVERY) {
+            better.other()
+        } else {
+            better
+        }
     }
-    Ok(fastest[0].as_secs_f64() >= WORTHWHILE * fastest[1].as_secs_f64())
-}
 
-/// The size of a batch in cells from which on the wide session runs it alone; `None` if it does not pay.
-pub fn pays(
-    narrow: &mut dyn Runner,
-    wide: &mut dyn Runner,
-    costs: &[ShapeCost],
-    sample: &Sample,
-    bounds: ShapeBounds,
-) -> Result<Option<usize>, RunError> {
-    let singles = cost_probe::measure(wide, sample, bounds.single_rows(), cost_probe::BUDGET / 3, Instant::now)?;
-    let Some(from_cells) = worthwhile_from(costs, &singles) else {
-        return Ok(None);
-    };
-    let pays = confirmed(narrow, wide, &sample.of_width(from_cells))?;
-    Ok(pays.then_some(from_cells))
-}
-
-/// The instances; the first one gets the wide session, if there is one.
-pub fn with_wide(
-    mut runners: Vec<Box<dyn Runner>>,
-    wide: Option<(impl Runner + 'static, usize)>,
-) -> Vec<Box<dyn Runner>> {
-    if let Some((wide, from_cells)) = wide {
-        let narrow = runners.swap_remove(0);
-        runners.push(Box::new(WideRunner::new(narrow, Box::new(wide), from_cells)));
-        let last = runners.len() - 1;
-        runners.swap(0, last);
+    /// Counts a run. Runs of different widths count by the time of a cell.
+    fn took(&mut self, session: Session, cells: usize, took: Duration) {
+        let nanos = took.as_nanos() as f64 / cells as f64;
+        match session {
+            Session::Narrow => self.narrow.add(nanos),
+            Session::Wide => self.wide.add(nanos),
+        }
     }
-    runners
+}
+
+/// The time of a cell: the shortest of the first runs, then a moving average.
+#[derive(Clone, Copy, Default)]
+struct Average {
+    runs: u32,
+    nanos: f64,
+}
+
+impl Average {
+    fn add(&mut self, nanos: f64) {
+        self.nanos = match self.runs {
+            0 => nanos,
+            // The first runs of a session are slower than those that follow.
+            1..FIRST => self.nanos.min(nanos),
+            _ => self.nanos + (nanos.min(MOST_OF_AVERAGE * self.nanos) - self.nanos) * WEIGHT,
+        };
+        self.runs = self.runs.saturating_add(1);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn costs(times: &[(usize, u64)]) -> Vec<ShapeCost> {
-        let cost = |&(width, micros)| ShapeCost {
-            rows: 1,
-            width,
-            took: Duration::from_micros(micros),
-        };
-        times.iter().map(cost).collect()
+    /// Lets the sessions take turns for some runs of so many microseconds each, and returns how many the wide one had.
+    fn wide_runs(turns: &mut Turns, runs: u32, narrow: u64, wide: u64) -> u32 {
+        let mut of_wide = 0;
+        for _ in 0..runs {
+            let session = turns.next();
+            let micros = if session == Session::Wide { wide } else { narrow };
+            of_wide += u32::from(session == Session::Wide);
+            turns.took(session, 8, Duration::from_micros(micros));
+        }
+        of_wide
     }
 
     #[test]
-    fn more_threads_are_used_from_the_width_on_from_which_they_always_pay() {
-        let narrow = costs(&[(8, 100), (16, 200), (32, 400), (64, 800)]);
-        let wide = costs(&[(8, 50), (16, 190), (32, 300), (64, 500)]);
-        assert_eq!(worthwhile_from(&narrow, &wide), Some(32));
+    fn both_sessions_begin_and_the_wide_one_goes_on_only_if_it_is_worth_its_cores() {
+        for (narrow, wide, goes_on) in [(100, 50, true), (120, 100, true), (118, 100, false), (50, 100, false)] {
+            let mut turns = Turns::default();
+            assert_eq!(wide_runs(&mut turns, 2 * FIRST, narrow, wide), FIRST);
+            let runs = TRY_EVERY - 2 * FIRST - 1;
+            let expected = if goes_on { runs } else { 0 };
+            assert_eq!(wide_runs(&mut turns, runs, narrow, wide), expected, "{narrow} {wide}");
+        }
     }
 
     #[test]
-    fn threads_that_do_not_pay_for_the_widest_row_are_never_used() {
-        let narrow = costs(&[(8, 100), (64, 800)]);
-        assert_eq!(worthwhile_from(&narrow, &costs(&[(8, 50), (64, 700)])), None);
-        assert_eq!(worthwhile_from(&narrow, &[]), None);
-        assert_eq!(worthwhile_from(&[], &narrow), None);
+    fn the_other_session_is_tried_again_and_takes_over_when_it_has_become_better() {
+        let mut turns = Turns::default();
+        wide_runs(&mut turns, 20, 100, 50);
+        // Something else takes the other cores.
+        wide_runs(&mut turns, 40, 100, 400);
+        assert_eq!(wide_runs(&mut turns, 50, 100, 400), 0);
+        // They are free again: it takes some tries until that is believed.
+        assert!(wide_runs(&mut turns, 64 * TRY_EVERY, 100, 50) > 32 * TRY_EVERY);
+    }
+
+    #[test]
+    fn one_disturbed_run_decides_nothing() {
+        let mut turns = Turns::default();
+        wide_runs(&mut turns, 20, 100, 50);
+        turns.took(Session::Wide, 8, Duration::from_secs(1));
+        assert_eq!(turns.next(), Session::Wide);
     }
 
     /// Answers with a number that tells which runner ran.
@@ -146,21 +228,34 @@ mod tests {
         fn run(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
             Ok(Array2::from_elem((inputs.len(), 2), self.0))
         }
+
+        fn reopen(&self) -> Result<Box<dyn Runner>, RunError> {
+            Ok(Box::new(Self(self.0 + 10.0)))
+        }
+    }
+
+    fn ran(runner: &mut dyn Runner, alone: bool) -> f32 {
+        let row = ModelInput::Features(vec![1, 2, 3]);
+        let outputs = if alone {
+            runner.run_alone(&[&row])
+        } else {
+            runner.run(&[&row])
+        };
+        outputs.expect("it runs")[[0, 0]]
     }
 
     #[test]
-    fn the_wide_session_runs_large_batches_that_are_alone_and_nothing_else() {
-        let mut runner = WideRunner::new(Box::new(Named(1.0)), Box::new(Named(2.0)), 6);
-        let row = ModelInput::Features(vec![1, 2, 3]);
-        let mut ran = |rows: usize, alone: bool| {
-            let batch = vec![&row; rows];
-            let output = if alone {
-                runner.run_alone(&batch)
-            } else {
-                runner.run(&batch)
-            };
-            output.expect("it runs")[[0, 0]]
-        };
-        assert_eq!([ran(2, true), ran(1, true), ran(2, false)], [2.0, 1.0, 1.0]);
+    fn the_wide_session_gets_batches_that_are_alone_once_it_is_there_and_nobody_else_has_it() {
+        let slot = WideSlot::default();
+        let mut runner = WideRunner::new(Box::new(Named(1.0)), slot.clone());
+        assert_eq!(ran(&mut runner, true), 1.0);
+        slot.put(Box::new(Named(2.0)));
+        assert_eq!([ran(&mut runner, true), ran(&mut runner, true)], [1.0, 2.0]);
+        assert!((0..8).all(|_| ran(&mut runner, false) == 1.0));
+        let elsewhere = slot.0.lock();
+        assert!((0..8).all(|_| ran(&mut runner, true) == 1.0));
+        drop(elsewhere);
+        let mut anew = runner.reopen().expect("both can be opened again");
+        assert_eq!([ran(anew.as_mut(), true), ran(anew.as_mut(), true)], [11.0, 12.0]);
     }
 }

@@ -35,9 +35,6 @@ pub struct LoadedModel {
     pub metrics: ModelMetrics,
     /// The answer cache; absent where it is off.
     pub cache: Option<Arc<AnswerCache>>,
-    /// The padded size of a batch, in cells, from which on a wide session runs it when nothing else waits; absent if
-    /// that does not pay.
-    pub wide_from_cells: Option<usize>,
     /// Sends copies of its requests while another version is compared with it.
     pub mirror: RequestMirror,
     /// Counts its expected RAM for as long as it is loaded.
@@ -81,7 +78,7 @@ impl LoadedModel {
             runners,
             native,
             costs,
-            wide_from_cells,
+            wide,
             ..
         } = initialized;
         let limits = &model.manifest.limits;
@@ -95,13 +92,16 @@ impl LoadedModel {
             max_width: model.manifest.max_token_count(),
         };
         let name = &model.manifest.name;
+        let scheduler = Scheduler::start(name, runners, on_arrival(native)?, &costs, settings, metrics.clone())?;
+        if let Some(wide) = wide {
+            scheduler.start_beside(&format!("{name}-wide"), move |is_over| wide.run(is_over))?;
+        }
         Ok(Self {
             preparation: Preparation::new(Arc::clone(&model), workers),
-            scheduler: Scheduler::start(name, runners, on_arrival(native)?, &costs, settings, metrics.clone())?,
+            scheduler,
             model,
             metrics,
             cache,
-            wide_from_cells,
             mirror: RequestMirror::default(),
             _counted: counted,
         })

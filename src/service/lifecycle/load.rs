@@ -11,7 +11,7 @@ use crate::batching::workers::{Workers, WorkersSettings};
 use crate::config::Settings;
 use crate::low_priority::LowPriority;
 use crate::model::limited::{self, CallOff, LOAD_LIMIT, Stopped};
-use crate::model::loading::{Around, Initialized, InstanceSettings, Limits, SHORTEST_LIMIT, initialize_in};
+use crate::model::loading::{Around, Effort, Initialized, InstanceSettings, Limits, SHORTEST_LIMIT, initialize_in};
 use crate::model::memory::{self, Expected, Usage};
 use crate::model::{ModelError, Tier};
 use crate::service::catalog::health::{Health, ServingState};
@@ -108,16 +108,13 @@ impl Loader {
         Ok(())
     }
 
-    /// Loads a version while others serve, at low priority. It takes over from `before` from which batch size on a wide
-    /// session pays. No catalog has the version yet. Blocks.
-    pub fn load_beside(&self, version: &ModelVersion, before: Option<&ModelVersion>) -> Result<(), Refusal> {
+    /// Loads a version while others serve, at low priority. No catalog has the version yet. Blocks.
+    pub fn load_beside(&self, version: &ModelVersion) -> Result<(), Refusal> {
         if self.is_stopping() {
             return Err(Refusal::new(Stage::Stopping, "the server is stopping"));
         }
-        let before = before.and_then(ModelVersion::loaded);
-        let wide_from_cells = before.and_then(|loaded| loaded.wide_from_cells);
         self.set_state(version, ModelState::Loading);
-        let loaded = self.load(version, Around::Busy { wide_from_cells })?;
+        let loaded = self.load(version, Around::Busy)?;
         version.set_state(ModelState::Serving(Arc::new(loaded)));
         Ok(())
     }
@@ -160,15 +157,19 @@ impl Loader {
         let priority = match around {
             Around::Quiet => None,
             // ONNX Runtime's own threads keep the priority that they were started with.
-            Around::Busy { .. } if instances.intra_threads > 1 => Some(LowPriority::Runs),
-            Around::Busy { .. } => Some(LowPriority::Loading),
+            Around::Busy if instances.intra_threads > 1 => Some(LowPriority::Runs),
+            Around::Busy => Some(LowPriority::Loading),
         };
         let load = move |off: &CallOff| {
             if let Some(priority) = priority {
                 priority.enter();
             }
             let off = off.clone();
-            initialize_in(&verified, instances, around, &Limits { run, off })
+            let effort = match around {
+                Around::Quiet => Effort::Short,
+                Around::Busy => Effort::Full,
+            };
+            initialize_in(&verified, instances, around, &Limits { run, off, effort })
         };
         let loaded = limited::run("model-load", LOAD_LIMIT, &|| self.is_stopping(), load);
         let initialized = loaded.map_err(|stopped| match stopped {

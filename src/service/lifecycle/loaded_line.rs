@@ -25,7 +25,7 @@ pub fn tell_loaded(
     }
     let what = match around {
         Around::Quiet => "model serves",
-        Around::Busy { .. } => "a new version is loaded",
+        Around::Busy => "a new version is loaded",
     };
     tracing::info!(
         model = manifest.name,
@@ -33,7 +33,6 @@ pub fn tell_loaded(
         fingerprint = version.verified.fingerprint,
         tier = manifest.tier.name(),
         instances = instances.count,
-        idle_from_cells = initialized.wide_from_cells,
         native = initialized.native.is_some(),
         golden_examples = golden.examples,
         largest_logit_difference = golden.largest_difference,

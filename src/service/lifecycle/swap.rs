@@ -38,10 +38,9 @@ pub fn find_or_load(owner: &mut Owner, name: &str, version: &str) -> Result<Arc<
         Error::new(Reason::ModelNotFound, problem)
     })?;
     let candidate = read(owner, &folder).map_err(|refusal| refused(version, refusal))?;
-    let before = candidate.replaces.as_deref();
     let loaded = candidate
         .agrees()
-        .and_then(|()| owner.loader.load_beside(&candidate.version, before));
+        .and_then(|()| owner.loader.load_beside(&candidate.version));
     match loaded {
         Ok(()) => Ok(candidate.version),
         Err(refusal) => {

@@ -91,11 +91,7 @@ impl<'a> Pass<'a> {
     fn exchange(&mut self, group: Vec<Candidate>) {
         let mut group = self.keep(group, |_, candidate| candidate.agrees());
         group = self.keep_fitting(group);
-        group = self.keep(group, |owner, candidate| {
-            owner
-                .loader
-                .load_beside(&candidate.version, candidate.replaces.as_deref())
-        });
+        group = self.keep(group, |owner, candidate| owner.loader.load_beside(&candidate.version));
         group = self.keep_fitting(group);
         group = self.keep(group, shadow::try_beside);
         group = self.keep_fitting(group);
