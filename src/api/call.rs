@@ -2,14 +2,16 @@
 //! line, one count.
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use governor::clock::MonotonicClock;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 
-use super::body_budget::HeldBody;
+use super::body_budget::{HeldBody, Holder};
 use super::door_context::{Deadlines, DoorContext};
 use super::keys::KeyOwner;
 use super::rate_limit::RateLimit;
@@ -134,52 +136,49 @@ pub struct RequestTime {
 
 /// A call, before its message is read; cheap to clone.
 #[derive(Clone)]
-pub struct Call {
+pub struct Call(Arc<CallFacts>);
+
+/// What is known of a call.
+pub struct CallFacts {
     pub request_id: RequestId,
     pub arrived: Instant,
     /// The time that its caller allows, if the headers say so.
     pub timeout: Option<Duration>,
     /// The bytes of its body, held until it is answered. Its holder also holds the answer.
-    pub body: Arc<HeldBody>,
+    pub body: HeldBody,
     door: &'static str,
     context: Arc<DoorContext>,
     client: ClientKey,
     caller: ClientKey,
     weight: Weight,
     rate_limit: Option<Arc<RateLimit>>,
-    trace_id: Option<Arc<str>>,
-    finished: Arc<AtomicBool>,
+    trace_id: Option<String>,
+    finished: AtomicBool,
 }
 
-impl Call {
-    /// A call at a door by its headers, with the time that its caller allows. The caller is not known yet.
-    pub fn new(
-        context: &Arc<DoorContext>,
-        door: &'static str,
-        headers: &HeaderMap,
-        arrived: Instant,
-        timeout: Option<Duration>,
-    ) -> Self {
-        Self {
-            request_id: RequestId::from_headers(headers),
-            arrived,
-            timeout,
-            body: Arc::new(HeldBody::new(context.bodies.open_to_all(0))),
-            door,
-            context: Arc::clone(context),
-            client: ClientKey::default(),
-            caller: ClientKey::default(),
-            weight: Weight::default(),
-            rate_limit: None,
-            trace_id: trace_id(headers).map(Arc::from),
-            finished: Arc::default(),
-        }
-    }
+impl Deref for Call {
+    type Target = CallFacts;
 
-    /// The same call with its caller: the owner of the key that was `admitted`, if there is one. A caller that was not
-    /// admitted holds bytes only like a call that needs no key.
-    pub fn by(
-        self,
+    fn deref(&self) -> &CallFacts {
+        &self.0
+    }
+}
+
+/// Who makes a call, as its key, its headers and its connection tell.
+struct Who {
+    client: ClientKey,
+    caller: ClientKey,
+    weight: Weight,
+    rate_limit: Option<Arc<RateLimit>>,
+    /// Holds its bodies.
+    holder: Holder,
+}
+
+impl Who {
+    /// The owner of the key that was `admitted`, if there is one. A caller that was not admitted holds bytes only like a
+    /// call that needs no key.
+    fn calls(
+        context: &DoorContext,
         access: Access,
         admitted: &Result<Option<KeyOwner>, Error>,
         headers: &HeaderMap,
@@ -188,35 +187,61 @@ impl Call {
         let connection = extensions.get::<ConnectionId>();
         let peer = connection.map(|connection| connection.peer).unwrap_or_default();
         let connection = connection.map_or(0, |connection| connection.number);
-        let bodies = &self.context.bodies;
         let (Access::Keyed, Ok(key)) = (access, admitted) else {
-            let holder = bodies.open_to_all(connection);
             if let (Ok(_), Some(standing)) = (admitted, extensions.get::<Standing>()) {
                 standing.called();
             }
             return Self {
                 client: ClientKey(connection),
-                body: Arc::new(HeldBody::new(holder)),
-                ..self
+                caller: ClientKey::default(),
+                weight: Weight::default(),
+                rate_limit: None,
+                holder: context.bodies.open_to_all(connection),
             };
         };
         if let Some(standing) = extensions.get::<Standing>() {
             standing.admit();
         }
-        let header = self.context.client_header.as_ref().and_then(|name| headers.get(name));
+        let header = context.client_header.as_ref().and_then(|name| headers.get(name));
         let named = header.map(|value| ClientKey::of(value.as_bytes()));
         let client = client_of(key.as_ref(), named, connection);
         let weight = key.as_ref().and_then(|owner| owner.limits.weight).unwrap_or_default();
         let owner = key.as_ref().map(|owner| owner.client);
-        let holder = bodies.caller(connection, owner, named.map(|_| client), weight);
         Self {
             client,
             caller: owner.unwrap_or(peer),
             weight,
             rate_limit: key.as_ref().and_then(|owner| owner.rate_limit.clone()),
-            body: Arc::new(HeldBody::new(holder)),
-            ..self
+            holder: context.bodies.caller(connection, owner, named.map(|_| client), weight),
         }
+    }
+}
+
+impl Call {
+    /// A call at a door by its headers, with the time that its caller allows, and by the key that was `admitted`, if there
+    /// is one.
+    pub fn new(
+        context: &Arc<DoorContext>,
+        door: &'static str,
+        (headers, extensions): (&HeaderMap, &Extensions),
+        (arrived, timeout): (Instant, Option<Duration>),
+        (access, admitted): (Access, &Result<Option<KeyOwner>, Error>),
+    ) -> Self {
+        let who = Who::calls(context, access, admitted, headers, extensions);
+        Self(Arc::new(CallFacts {
+            request_id: RequestId::from_headers(headers),
+            arrived,
+            timeout,
+            body: HeldBody::new(who.holder),
+            door,
+            context: Arc::clone(context),
+            client: who.client,
+            caller: who.caller,
+            weight: who.weight,
+            rate_limit: who.rate_limit,
+            trace_id: trace_id(headers).map(str::to_owned),
+            finished: AtomicBool::new(false),
+        }))
     }
 
     /// The limits on the time of calls.
@@ -261,11 +286,17 @@ impl Call {
 
     /// Does the work of a call of `method`, and records how it ended: with an answer, an error, or a caller that went
     /// away.
-    pub async fn run<T>(&self, method: &'static str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let _cancels = CancelGuard { call: self, method };
-        let outcome = work.await;
-        self.finish(method, outcome.as_ref().map(|_| ()));
-        outcome
+    // Not an `async fn`: that would hold the work twice.
+    pub fn run<'a, T: 'a>(
+        &'a self,
+        method: &'static str,
+        work: impl Future<Output = Result<T, Error>> + 'a,
+    ) -> impl Future<Output = Result<T, Error>> + 'a {
+        let cancels = CancelGuard { call: self, method };
+        work.map(move |outcome| {
+            cancels.call.finish(method, outcome.as_ref().map(|_| ()));
+            outcome
+        })
     }
 
     /// Writes the call's log line and counts it. Only the first call of this function does anything.
@@ -290,6 +321,9 @@ struct CancelGuard<'a> {
 
 impl Drop for CancelGuard<'_> {
     fn drop(&mut self) {
+        if self.call.finished.load(Ordering::Relaxed) {
+            return;
+        }
         let error = if std::thread::panicking() {
             Error::internal()
         } else {

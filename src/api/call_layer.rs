@@ -4,18 +4,17 @@
 //! A protocol adds what is its own by [`CallProtocol`], which has no defaults. A port takes its routes only as a
 //! [`DoorRouter`], and only this file makes one: a door without the layer does not compile.
 
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::Request;
 use axum::response::Response;
 use futures::FutureExt;
+use futures::future::{BoxFuture, Either};
 use http::{HeaderMap, HeaderName};
-use tower::ServiceExt;
+use tower::Service;
 
 use super::call::{Access, Call, check_headers};
 use super::door_context::DoorContext;
@@ -70,23 +69,44 @@ pub trait CallProtocol: Send + Sync + 'static {
     fn answered(&self, response: Response, call: &Call) -> impl Future<Output = (Response, Option<Error>)> + Send;
 }
 
-/// The routes of a port with the layer around them.
+/// What a port answers with, inside the layer: every path, also those that nobody knows.
+pub trait Routes: Clone + Send + Sync + 'static {
+    /// Answers a request that the layer has admitted.
+    fn answer(&self, request: Request) -> impl Future<Output = Response> + Send;
+}
+
+impl Routes for Router {
+    async fn answer(&self, request: Request) -> Response {
+        match self.clone().call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// The routes of a port with the layer around them. Cheap to clone.
 #[derive(Clone)]
-pub struct DoorRouter(Router);
+pub struct DoorRouter(Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>);
 
 impl DoorRouter {
-    /// Puts the layer around `routes`, and around the answer to unknown paths.
-    pub fn new<P: CallProtocol>(routes: Router, protocol: P, context: Arc<DoorContext>, keys: Arc<Keys>) -> Self {
-        let layer = CallLayer {
-            protocol,
-            context,
-            keys,
-        };
-        Self(routes.layer(from_fn_with_state(Arc::new(layer), around::<P>)))
+    /// Puts the layer around `routes`.
+    pub fn new<P: CallProtocol>(routes: impl Routes, protocol: P, context: Arc<DoorContext>, keys: Arc<Keys>) -> Self {
+        let layer = Arc::new((
+            CallLayer {
+                protocol,
+                context,
+                keys,
+            },
+            routes,
+        ));
+        Self(Arc::new(move |request| {
+            let layer = Arc::clone(&layer);
+            Box::pin(async move { around(&layer.0, &layer.1, request).await })
+        }))
     }
 
-    pub fn answer(&self, request: Request) -> impl Future<Output = Result<Response, Infallible>> + use<> {
-        self.0.clone().oneshot(request)
+    pub fn answer(&self, request: Request) -> impl Future<Output = Response> + Send + use<> {
+        (self.0)(request)
     }
 }
 
@@ -97,7 +117,7 @@ struct CallLayer<P> {
 }
 
 /// Runs one call through every step of the layer. The order matters: each step says why it stands where it does.
-async fn around<P: CallProtocol>(State(layer): State<Arc<CallLayer<P>>>, request: Request, next: Next) -> Response {
+async fn around<P: CallProtocol>(layer: &CallLayer<P>, routes: &impl Routes, request: Request) -> Response {
     let protocol = &layer.protocol;
     // 1. The call is known: its id, its arrival, its time, and by its key its caller. First, since every answer below
     //    names the call and counts its time from here, and since no bytes may be kept before it is known who holds them.
@@ -110,7 +130,7 @@ async fn around<P: CallProtocol>(State(layer): State<Arc<CallLayer<P>>>, request
         return response;
     }
     let outcome = match layer.admit(request, &call, &method, checks) {
-        Ok(request) => within_bounds(request, next, method.deadline(&call)).await,
+        Ok(request) => within_bounds(routes.answer(request), method.deadline(&call)).await,
         Err(error) => Err(error),
     };
     // 6. A failure becomes an answer. After everything that can fail, and before the answer is counted.
@@ -149,8 +169,8 @@ impl<P: CallProtocol> CallLayer<P> {
             Access::Open => Ok(None),
             Access::Keyed => self.keys.admit(headers),
         };
-        let call = Call::new(&self.context, P::DOOR, headers, arrived, given);
-        let call = call.by(access, &key, headers, request.extensions());
+        let head = (headers, request.extensions());
+        let call = Call::new(&self.context, P::DOOR, head, (arrived, given), (access, &key));
         let key = key.map(drop);
         (call, HeadChecks { key, timeout })
     }
@@ -179,18 +199,20 @@ impl<P: CallProtocol> CallLayer<P> {
 }
 
 /// Has a call answered by its route, within the call's time.
-async fn within_bounds(request: Request, next: Next, deadline: Option<Instant>) -> Result<Response, Error> {
+fn within_bounds(
+    answer: impl Future<Output = Response>,
+    deadline: Option<Instant>,
+) -> impl Future<Output = Result<Response, Error>> {
     // 5. Time and panics are bounded, around the route and the reading of its message, so that whatever hangs or
     //    breaks there is a failure like others. After a panic the handler's own state is dropped; shared state is behind
     //    locks that survive one.
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-    let answer = match deadline {
-        Some(deadline) => tokio::time::timeout_at((deadline + AFTER_DEADLINE).into(), answer)
-            .await
-            .map_err(|_| Error::deadline_exceeded())?,
-        None => answer.await,
+    let answer = AssertUnwindSafe(answer).catch_unwind();
+    let answer = answer.map(|answer| answer.map_err(|_| Error::internal()));
+    let Some(deadline) = deadline else {
+        return Either::Right(answer);
     };
-    answer.map_err(|_| Error::internal())
+    let in_time = tokio::time::timeout_at((deadline + AFTER_DEADLINE).into(), answer);
+    Either::Left(in_time.map(|answer| answer.unwrap_or_else(|_| Err(Error::deadline_exceeded()))))
 }
 
 #[cfg(test)]
@@ -257,7 +279,7 @@ mod tests {
         let routes = Router::new().fallback(std::future::pending::<()>);
         for (door, request) in doors(&routes) {
             let request = request.body(Body::empty()).expect("a request");
-            let response = door.answer(request).await.expect("infallible");
+            let response = door.answer(request).await;
             assert_told(&response, Reason::DeadlineExceeded);
         }
     }
@@ -269,7 +291,7 @@ mod tests {
         }
         for (door, request) in doors(&Router::new().fallback(panics)) {
             let request = request.body(Body::empty()).expect("a request");
-            let response = door.answer(request).await.expect("infallible");
+            let response = door.answer(request).await;
             assert_told(&response, Reason::Internal);
         }
     }

@@ -185,7 +185,7 @@ impl Connection {
                 let request = request.map(|body| Body::new(CallBody::new(body, multiplexed, call.clone())));
                 let answer = router.answer(request);
                 async move {
-                    let mut answer = answer.await?;
+                    let mut answer = answer.await;
                     let holder = answer.extensions_mut().remove::<Holder>();
                     Ok::<_, Infallible>(answer.map(|body| AnswerBody::new(body, holder, call)))
                 }

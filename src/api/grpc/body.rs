@@ -6,7 +6,6 @@
 //! begun must be whole within the usual time of a call.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,6 @@ use tokio::time::Sleep;
 
 use super::methods::Method;
 use super::status::to_status;
-use crate::api::body_budget::HeldBody;
 use crate::api::call::Call;
 use crate::error::{Error, Reason};
 use crate::telemetry::request_id::RequestId;
@@ -31,7 +29,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// A body whose bytes are counted before they are kept.
 pub struct CountedBody {
     body: Body,
-    held: Arc<HeldBody>,
+    call: Call,
     request_id: RequestId,
     messages: Messages,
     patience: Patience,
@@ -44,7 +42,7 @@ impl CountedBody {
     pub fn new(body: Body, call: &Call, method: &Method) -> Self {
         Self {
             body,
-            held: Arc::clone(&call.body),
+            call: call.clone(),
             request_id: call.request_id.clone(),
             messages: Messages::new(method),
             patience: Patience::new(call.deadline().saturating_duration_since(Instant::now())),
@@ -56,11 +54,11 @@ impl CountedBody {
         // The decoder keeps the message that is not whole yet, and what came together with the end of the last one.
         let kept = self.messages.begun + data.len();
         let whole = self.messages.whole;
-        self.messages.read(data, |declared| self.held.check_to(declared))?;
+        self.messages.read(data, |declared| self.call.body.check_to(declared))?;
         if self.messages.whole > whole && self.messages.many {
             self.patience = Patience::new(self.usual);
         }
-        self.held.grow_to(kept)
+        self.call.body.grow_to(kept)
     }
 
     fn fail(&self, error: &Error) -> axum::BoxError {

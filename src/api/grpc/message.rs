@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -18,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use super::methods::Method;
 use super::status::to_status;
 use super::wire::decodable;
-use crate::api::body_budget::HeldBody;
 use crate::api::call::Call;
 use crate::api::decoding::{elsewhere, unpack_small};
 use crate::api::gzip::unpack;
@@ -50,7 +48,7 @@ pub fn compressed(headers: &HeaderMap) -> Result<bool, Error> {
 pub struct Messages<B> {
     body: B,
     rules: Rules,
-    held: Arc<HeldBody>,
+    call: Call,
     request_id: RequestId,
     /// Bytes that have come and were not passed on.
     come: BytesMut,
@@ -89,7 +87,7 @@ impl<B> Messages<B> {
                 limits,
                 largest: method.largest,
             },
-            held: Arc::clone(&call.body),
+            call: call.clone(),
             request_id: call.request_id.clone(),
             come: BytesMut::new(),
             ended: false,
@@ -143,11 +141,11 @@ impl<B> Messages<B> {
             self.ready.extend(self.rules.framed(message)?);
             return Ok(true);
         }
-        match unpack_small(&message, self.rules.largest, &self.held) {
+        match unpack_small(&message, self.rules.largest, &self.call.body) {
             Some(unpacked) => self.ready.extend(self.rules.framed(unpacked?.into())?),
             None => {
-                let (held, largest) = (Arc::clone(&self.held), self.rules.largest);
-                let work = move |cancelled: &CancellationToken| unpack(&message, largest, &held, cancelled);
+                let (call, largest) = (self.call.clone(), self.rules.largest);
+                let work = move |cancelled: &CancellationToken| unpack(&message, largest, &call.body, cancelled);
                 self.unpacking = Some(Box::pin(elsewhere(work)));
             }
         }

@@ -24,13 +24,18 @@ pub mod wire;
 
 use std::sync::Arc;
 
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
+use tower::Service;
 
 use super::DESCRIPTOR_SET;
-use super::call_layer::DoorRouter;
+use super::call_layer::{self, DoorRouter};
 use super::door::Door;
 use super::keys::Keys;
 use super::pb::admin_service_server::AdminServiceServer;
@@ -44,6 +49,8 @@ const PUBLIC_SERVICES: [&str; 3] = [
     "tandem.v1.ModelService",
     "grpc.health.v1.Health",
 ];
+/// How the paths of the service begin that nearly all calls are for.
+const PREDICTION: &str = "/tandem.v1.PredictionService/";
 /// The services that reflection lists at the admin port.
 const ADMIN_SERVICES: [&str; 3] = [
     "tandem.v1.AdminService",
@@ -74,8 +81,29 @@ pub fn router(door: Door, surroundings: Surroundings) -> DoorRouter {
         .max_encoding_message_size(usize::MAX);
     let health = HealthServer::new(health::HealthApi::new(service.clone(), drain));
     let models = ModelServiceServer::new(models::ModelApi::new(service));
-    let routes = Routes::new(prediction).add_service(models).add_service(health);
-    finish(routes, &PUBLIC_SERVICES, door, surroundings)
+    let others = Routes::new(models).add_service(health);
+    let others = with_surroundings(others, &PUBLIC_SERVICES, &surroundings);
+    finish(PublicRoutes { prediction, others }, door, surroundings)
+}
+
+/// The services of the public port.
+#[derive(Clone)]
+struct PublicRoutes {
+    prediction: PredictionServiceServer<prediction::PredictionApi>,
+    others: Router,
+}
+
+impl call_layer::Routes for PublicRoutes {
+    /// Nearly all calls are for one service: it is not searched for among the others.
+    async fn answer(&self, request: Request) -> Response {
+        if !request.uri().path().starts_with(PREDICTION) {
+            return self.others.answer(request).await;
+        }
+        match self.prediction.clone().call(request).await {
+            Ok(response) => response.map(Body::new),
+            Err(never) => match never {},
+        }
+    }
 }
 
 /// All services of the admin port.
@@ -86,21 +114,23 @@ pub fn admin_router(door: Door, surroundings: Surroundings) -> DoorRouter {
     let routes = Routes::new(AdminServiceServer::new(admin::AdminApi::new(service)))
         .add_service(models)
         .add_service(HealthServer::new(health));
-    finish(routes, &ADMIN_SERVICES, door, surroundings)
+    let routes = with_surroundings(routes, &ADMIN_SERVICES, &surroundings);
+    finish(routes, door, surroundings)
+}
+
+/// The services with reflection, if that is on.
+fn with_surroundings(mut routes: Routes, services: &[&'static str], surroundings: &Surroundings) -> Router {
+    if surroundings.reflection {
+        routes = with_reflection(routes, services);
+    }
+    routes.prepare().into_axum_router()
 }
 
 fn finish(
-    mut routes: Routes,
-    services: &[&'static str],
+    routes: impl call_layer::Routes,
     Door { context, .. }: Door,
-    Surroundings {
-        keys, http, reflection, ..
-    }: Surroundings,
+    Surroundings { keys, http, .. }: Surroundings,
 ) -> DoorRouter {
-    if reflection {
-        routes = with_reflection(routes, services);
-    }
-    let routes = routes.prepare().into_axum_router();
     let protocol = GrpcProtocol {
         context: Arc::clone(&context),
         http,

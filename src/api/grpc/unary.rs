@@ -1,5 +1,6 @@
 //! What methods with one answer share: taking the call from the request, and turning a failure into a status.
 
+use futures::FutureExt;
 use tonic::{Request, Response, Status};
 
 use super::status::to_status;
@@ -16,13 +17,15 @@ pub fn take_call<T>(mut request: Request<T>) -> (Call, T) {
 }
 
 /// Does the work of a call of `method`, records how it ended, and returns the answer or a status.
-pub async fn respond<T>(
-    call: &Call,
+// Not an `async fn`: that would hold the work twice.
+pub fn respond<'a, T: 'a>(
+    call: &'a Call,
     method: &'static str,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<Response<T>, Status> {
-    let outcome = call.run(method, work).await;
-    outcome
-        .map(Response::new)
-        .map_err(|error| to_status(&error, Some(&call.request_id)))
+    work: impl Future<Output = Result<T, Error>> + 'a,
+) -> impl Future<Output = Result<Response<T>, Status>> + 'a {
+    call.run(method, work).map(|outcome| {
+        outcome
+            .map(Response::new)
+            .map_err(|error| to_status(&error, Some(&call.request_id)))
+    })
 }

@@ -75,12 +75,17 @@ pub async fn read_json<T: Send + 'static>(
         if packed && let Some(small) = unpack_small(&body, limit, &call.body) {
             return decode(&small?, bounds, &call.body, &decoding);
         }
-        let held = std::sync::Arc::clone(&call.body);
+        let call = call.clone();
         elsewhere(move |cancelled: &CancellationToken| {
             if packed {
-                decode(&unpack(&body, limit, &held, cancelled)?, bounds, &held, &decoding)
+                decode(
+                    &unpack(&body, limit, &call.body, cancelled)?,
+                    bounds,
+                    &call.body,
+                    &decoding,
+                )
             } else {
-                decode(&body, bounds, &held, &decoding)
+                decode(&body, bounds, &call.body, &decoding)
             }
         })
         .await
