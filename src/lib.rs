@@ -12,7 +12,8 @@
 //! 8. [`error`]: the one list of failures, and what each is in gRPC, HTTP and metrics.
 //! 9. [`telemetry`]: logs, metrics, request ids.
 //!
-//! Used everywhere: [`timer`] sleeps until a moment that may never come, [`low_priority`] lowers the priority of threads.
+//! Used everywhere: [`timer`] sleeps until a moment that may never come, [`low_priority`] lowers the priority of threads, [`cores`] says
+//! how many cores there are for them.
 //!
 //! Beside the path of a request: [`offline`] reads files of texts, for the commands that take them, and measures a
 //! cascade, for `tandem calibrate`.
@@ -35,6 +36,7 @@ pub mod api;
 pub mod batching;
 pub mod cli;
 pub mod config;
+pub mod cores;
 pub mod error;
 pub mod low_priority;
 pub mod model;

@@ -165,6 +165,12 @@ fn only_one_folder_knows_onnx_runtime() {
 }
 
 #[test]
+fn only_one_file_counts_cores() {
+    let faults = mentions(|source| source.path != "cores.rs", &["available_parallelism"]);
+    assert_none("only src/cores.rs counts cores", &faults);
+}
+
+#[test]
 fn protocols_stay_at_the_doors() {
     let door = |source: &Source| ["api", "server", "cli"].iter().any(|folder| source.is_under(folder));
     let faults = mentions(

@@ -8,18 +8,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::gzip::unpack;
 use crate::api::body_budget::HeldBody;
+use crate::cores;
 use crate::error::{Error, Reason};
 
 /// Bodies up to this size are decoded right away: that takes a fraction of a millisecond. Two changes of thread would
 /// delay small bodies more than this delays others.
 pub const ON_THE_SPOT_BYTES: usize = 64 * 1024;
 
-/// How many large messages are decoded at a time in the whole process: half the number of processors, at least 1. This
+/// How many large messages are decoded at a time in the whole process: half the number of cores, at least 1. This
 /// also bounds the RAM that decoders need while they work.
-static PLACES: LazyLock<Semaphore> = LazyLock::new(|| {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    Semaphore::new((processors / 2).max(1))
-});
+static PLACES: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new((cores::usable() / 2).max(1)));
 
 /// Runs `work` off the async threads. The caller drops this at its deadline; the token then tells the work that nobody
 /// waits. The work keeps its place until it ends.

@@ -28,12 +28,17 @@ pub fn serve(shared: &SharedQueue, instance: usize, mut runner: Box<dyn Runner>)
             worked: thread_time().saturating_sub(worked_before),
         };
         // A run that has the machine to itself says nothing about a run on a busy server.
-        shared.finished(instance, rows, width, (!batch.alone).then_some(run.took));
+        let learnt = (!batch.alone).then_some(run.took);
         shared.metrics.ran(rows, run.took);
+        if outcome.is_err() && rows > 1 {
+            run_one_by_one(shared, &mut runner, batch.entries);
+            shared.finished(instance, rows, width, learnt);
+            continue;
+        }
+        shared.finished(instance, rows, width, learnt);
         match outcome {
             Ok(outputs) => deliver(shared, &batch, &outputs, &run),
-            Err(error) if rows == 1 => batch.entries[0].ticket.fail(Failure::Inference(error.to_string())),
-            Err(_) => run_one_by_one(shared, &mut runner, batch.entries),
+            Err(error) => batch.entries[0].ticket.fail(Failure::Inference(error.to_string())),
         }
     }
 }
@@ -53,6 +58,7 @@ fn run_one_by_one(shared: &SharedQueue, runner: &mut Box<dyn Runner>, entries: V
             width: entry.input.width(),
             entries: vec![entry],
             alone: false,
+            wide: false,
         };
         let worked_before = thread_time();
         match run_guarded(runner, &batch) {
@@ -101,7 +107,7 @@ fn deliver(shared: &SharedQueue, batch: &Batch, outputs: &Array2<f32>, run: &Run
 fn run_guarded(runner: &mut Box<dyn Runner>, batch: &Batch) -> Result<Array2<f32>, RunError> {
     let inputs: Vec<&ModelInput> = batch.entries.iter().map(|entry| &entry.input).collect();
     let run = AssertUnwindSafe(|| {
-        if batch.alone {
+        if batch.wide {
             runner.run_alone(&inputs)
         } else {
             runner.run(&inputs)

@@ -4,13 +4,14 @@
 //! Knows rows and their widths, not texts, labels or protocols. In reading order: [`ticket`] (who waits for what) →
 //! [`cost`] (what a batch takes on this machine) → [`batch_choice`] (which rows run together, pure functions) → [`shares`]
 //! (who may have how much of the room) → [`queue`] (the state, plain Rust) → [`admission`] (what is refused on arrival)
-//! → [`shared_queue`] (the lock around it) → [`instance`] (the thread that runs batches) → [`on_arrival`] (runs too short
+//! → [`at_once`] (how many instances run at once) → [`shared_queue`] (the lock around it) → [`instance`] (the thread that runs batches) → [`on_arrival`] (runs too short
 //! for another thread) → [`scheduler`] (what async callers see).
 //!
 //! The workers, in reading order: [`job`] (what is done in parts) → [`turns`] (whose part is next) → [`workers`] (the
 //! threads that preprocess). [`sync`] holds the locks of all.
 
 pub mod admission;
+pub mod at_once;
 pub mod batch_choice;
 pub mod cost;
 pub mod instance;

@@ -11,8 +11,9 @@ use super::queue::{Queue, QueueSettings};
 use super::shared_queue::SharedQueue;
 use super::shares::Amount;
 use super::sync::atomic::{AtomicUsize, Ordering};
-use super::sync::{Arc, Mutex, lock};
+use super::sync::{Arc, Condvar, Mutex, lock};
 use super::ticket::{ClientKey, Failure, Outcome, Priority, SubmitOptions, Ticket, Weight};
+use crate::model::loading::cost_probe::ShapeCost;
 use crate::model::{ModelInput, RunError, Runner};
 use crate::telemetry::metrics::ModelMetrics;
 
@@ -48,7 +49,14 @@ fn shared(instances: usize) -> Arc<SharedQueue> {
         max_width: 100,
         instances,
     };
-    let queue = Queue::new(settings, CostModel::fit(&[], batch));
+    // A run costs the same whatever it holds, so that rows which wait together run together.
+    let cost = |rows: usize| ShapeCost {
+        rows,
+        width: 1,
+        took: Duration::from_millis(1),
+    };
+    let cost = CostModel::fit(&[cost(1), cost(100)], batch);
+    let queue = Queue::new(settings, cost);
     Arc::new(SharedQueue::new(queue, ModelMetrics::unregistered()))
 }
 
@@ -56,13 +64,25 @@ fn shared(instances: usize) -> Arc<SharedQueue> {
 #[derive(Clone)]
 struct Caller {
     answer: Arc<Mutex<Option<Outcome>>>,
+    answered: Arc<Condvar>,
     answers: Arc<AtomicUsize>,
+}
+
+impl Caller {
+    /// Waits for the answer. One that never comes is a deadlock, which the checker reports.
+    fn wait(&self) {
+        let mut answer = lock(&self.answer);
+        while answer.is_none() {
+            answer = self.answered.wait(answer).expect("no panic");
+        }
+    }
 }
 
 /// Submits one request; what became of it is read when all threads have ended.
 fn call(shared: &SharedQueue, client: u64, ids: &[u32], leaves: bool) -> Caller {
     let caller = Caller {
         answer: Arc::new(Mutex::new(None)),
+        answered: Arc::new(Condvar::new()),
         answers: Arc::new(AtomicUsize::new(0)),
     };
     let options = SubmitOptions {
@@ -75,6 +95,7 @@ fn call(shared: &SharedQueue, client: u64, ids: &[u32], leaves: bool) -> Caller 
     let reply = move |answer| {
         seen.answers.fetch_add(1, Ordering::SeqCst);
         *lock(&seen.answer) = Some(answer);
+        seen.answered.notify_all();
     };
     let ticket = Arc::new(Ticket::new(ids.len(), options.deadline, reply));
     let refuse = |failure| ticket.fail(failure);
@@ -95,7 +116,10 @@ fn call(shared: &SharedQueue, client: u64, ids: &[u32], leaves: bool) -> Caller 
     caller
 }
 
-fn explore(instances: usize, test: impl Fn(Arc<SharedQueue>) -> Vec<(Caller, Vec<u32>, bool)> + Send + Sync + 'static) {
+/// A call, the ids of its rows, and whether it leaves.
+type Call = (Caller, Vec<u32>, bool);
+
+fn explore(instances: usize, test: impl Fn(Arc<SharedQueue>) -> Vec<Call> + Send + Sync + 'static) {
     shuttle::check_random(
         move || {
             let shared = shared(instances);
@@ -171,5 +195,59 @@ fn a_poisoned_row_takes_nobody_with_it() {
             .into_iter()
             .map(|thread| thread.join().expect("no panic"))
             .collect()
+    });
+}
+
+/// The calls of these threads, once all are answered: while the queue is open, so that nothing but a run wakes anybody.
+fn answered(threads: Vec<shuttle::thread::JoinHandle<Call>>) -> Vec<Call> {
+    let calls: Vec<Call> = threads
+        .into_iter()
+        .map(|thread| thread.join().expect("no panic"))
+        .collect();
+    calls.iter().for_each(|(caller, ..)| caller.wait());
+    calls
+}
+
+#[test]
+fn every_call_is_answered_once_while_the_cores_come_and_go() {
+    explore(3, |shared| {
+        let threads: Vec<_> = (0..CALLERS)
+            .map(|client| {
+                let shared = Arc::clone(&shared);
+                // The second one's batch fails, so that its rows run one by one.
+                let ids = vec![
+                    10 * client as u32 + 1,
+                    if client == 1 { POISON } else { 10 * client as u32 + 2 },
+                ];
+                shuttle::thread::spawn(move || (call(&shared, client, &ids, false), ids, false))
+            })
+            .collect();
+        let cores = {
+            let shared = Arc::clone(&shared);
+            shuttle::thread::spawn(move || {
+                for at_once in [1, 2, 1, 3] {
+                    shared.set_at_once(at_once, at_once > 1);
+                    shuttle::thread::yield_now();
+                }
+            })
+        };
+        let calls = answered(threads);
+        cores.join().expect("no panic");
+        calls
+    });
+}
+
+#[test]
+fn with_one_core_left_everything_still_runs() {
+    explore(2, |shared| {
+        shared.set_at_once(1, false);
+        let threads: Vec<_> = (0..CALLERS)
+            .map(|client| {
+                let shared = Arc::clone(&shared);
+                let ids = vec![client as u32 + 1, if client == 1 { POISON } else { 9 }];
+                shuttle::thread::spawn(move || (call(&shared, client, &ids, false), ids, false))
+            })
+            .collect();
+        answered(threads)
     });
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::batch_choice::{self, Bounds};
-use super::cost::{BatchLimits, BatchShape, CostModel};
+use super::cost::{BatchLimits, CostModel};
 use super::shares::{Amount, Shares};
 use super::sync::Arc;
 use super::ticket::{ClientKey, Failure, Priority, SubmitOptions, Ticket};
@@ -13,6 +13,7 @@ use crate::model::ModelInput;
 
 /// The longest batch of bulk work, by the cost model. A caller who waits for an answer may find such a batch running.
 const BULK_BATCH: Duration = Duration::from_millis(10);
+
 /// One row that waits.
 pub struct Entry {
     pub input: ModelInput,
@@ -46,6 +47,8 @@ pub struct Batch {
     pub width: usize,
     /// Whether nothing else waits or runs.
     pub alone: bool,
+    /// Whether it may take more than one core: it is alone, and there are enough of them.
+    pub wide: bool,
 }
 
 /// The rows of one priority.
@@ -66,7 +69,7 @@ pub struct QueueSettings {
     pub batch: BatchLimits,
     /// The widest row that the model reads of a text, however long.
     pub max_width: usize,
-    /// How many instances take batches.
+    /// How many instances take batches, at most at once.
     pub instances: usize,
 }
 
@@ -78,6 +81,8 @@ pub struct Queue {
     pub(super) lanes: [Lane; Priority::COUNT],
     /// When each instance is expected to be free.
     pub(super) busy_until: Vec<Option<Instant>>,
+    /// Whether a batch that is alone may take more than one core.
+    pub(super) wide: bool,
     /// Cells of a row for each byte of its text, as a moving average.
     pub(super) width_per_byte: f64,
     /// Until when the texts of callers who were told to come back would keep the instances busy.
@@ -96,6 +101,7 @@ impl Queue {
             shares: Shares::new(settings.room),
             lanes: Default::default(),
             busy_until: vec![None; settings.instances],
+            wide: true,
             width_per_byte: 0.3,
             promised_until: None,
             rows_ever: 0,
@@ -187,9 +193,13 @@ impl Queue {
         }
     }
 
-    /// Takes the next batch for an instance, with `free_instances` of them free, this one included. `None` if nothing
-    /// waits.
-    pub fn take_batch(&mut self, instance: usize, free_instances: usize, now: Instant) -> Option<Batch> {
+    /// Takes the next batch for an instance, with `free` of them free, this one included. `None` if nothing waits, or if
+    /// as many run as may.
+    pub fn take_batch(&mut self, instance: usize, free: usize, now: Instant) -> Option<Batch> {
+        let free_instances = self.may_run(free);
+        if free_instances == 0 {
+            return None;
+        }
         loop {
             let waits = [0, 1, 2].map(|lane: usize| !self.lanes[lane].entries.is_empty());
             let passed_over = [0, 1, 2].map(|lane: usize| self.lanes[lane].passed_over);
@@ -220,31 +230,15 @@ impl Queue {
             }
             self.busy_until[instance] = Some(now + self.cost.of_batch(entries.len(), width));
             let others_busy = self.busy_until.iter().flatten().count() > 1;
+            // Bulk work leaves the other cores free for requests that may come.
+            let alone = !others_busy && lane != Priority::Bulk.lane() && self.is_empty();
             return Some(Batch {
-                // Bulk work leaves the other cores free for requests that may come.
-                alone: !others_busy && lane != Priority::Bulk.lane() && self.is_empty(),
+                alone,
+                wide: alone && self.wide,
                 entries,
                 width,
             });
         }
-    }
-
-    /// Marks an instance as free again; learns from the time that its batch took, if that is given.
-    pub fn finished(&mut self, instance: usize, rows: usize, width: usize, took: Option<Duration>) {
-        self.busy_until[instance] = None;
-        if let Some(took) = took {
-            self.learn(rows, width, took);
-        }
-    }
-
-    /// Learns what a run took.
-    pub fn learn(&mut self, rows: usize, width: usize, took: Duration) {
-        self.cost.learn(rows, width, took);
-    }
-
-    /// What a batch is expected to take.
-    pub fn batch_cost(&self, shape: BatchShape) -> Duration {
-        self.cost.of_batch(shape.rows, shape.width)
     }
 
     /// Counts the request's rows as preprocessed.

@@ -172,6 +172,12 @@ impl Scheduler {
         self.inner.instances
     }
 
+    /// Sets how many instances may run at once, at least one, and whether a batch that is alone may take more than one
+    /// core. Runs that are under way go on, and nothing that waits is lost.
+    pub fn set_at_once(&self, instances: usize, wide: bool) {
+        self.inner.shared.set_at_once(instances, wide);
+    }
+
     /// The expected time of a batch.
     pub fn batch_cost(&self, shape: BatchShape) -> Duration {
         self.inner.shared.with_queue(|queue| queue.batch_cost(shape))

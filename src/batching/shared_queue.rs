@@ -128,6 +128,14 @@ impl SharedQueue {
         self.lock().queue.finished(instance, rows, width, took);
     }
 
+    /// Sets how many instances may run at once; see [`Queue::set_at_once`].
+    pub fn set_at_once(&self, instances: usize, wide: bool) {
+        if self.lock().queue.set_at_once(instances, wide) {
+            // Those that rested may run now.
+            self.work.notify_all();
+        }
+    }
+
     /// Closes the queue: it accepts nothing new, runs what it accepted, then gives instances no more batches.
     pub fn close(&self) {
         self.lock().queue.close();

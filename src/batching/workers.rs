@@ -55,6 +55,8 @@ struct State {
     /// Workers whose part was given up, and whether another one took their place.
     given_up: HashMap<usize, bool>,
     workers_ever: usize,
+    /// How many may work at once: fewer than there are while there are fewer cores.
+    at_once: usize,
     closed: bool,
 }
 
@@ -65,12 +67,21 @@ struct Running {
     caller: Arc<dyn Caller>,
 }
 
+impl State {
+    fn threads(&self) -> u32 {
+        u32::try_from(self.at_once.max(1)).unwrap_or(u32::MAX)
+    }
+}
+
 impl Workers {
     /// Starts the threads.
     pub fn start(settings: WorkersSettings) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             settings,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                at_once: settings.threads,
+                ..State::default()
+            }),
             work: Condvar::new(),
         });
         let workers = Self {
@@ -138,13 +149,24 @@ impl Workers {
         if state.turns.left().is_zero() {
             return Duration::ZERO;
         }
-        state.turns.ahead(options, cost) / shared.threads() + cost
+        state.turns.ahead(options, cost) / state.threads() + cost
     }
 
     /// The expected time from now to the end of all jobs.
     pub fn left(&self) -> Duration {
         let shared = &self.inner.shared;
-        shared.lock().turns.left() / shared.threads()
+        let state = shared.lock();
+        state.turns.left() / state.threads()
+    }
+
+    /// Sets how many of the threads may work at once, at least one and at most all. Parts that are under way go on.
+    pub fn set_at_once(&self, threads: usize) {
+        let shared = &self.inner.shared;
+        let at_once = threads.clamp(1, shared.settings.threads.max(1));
+        let before = std::mem::replace(&mut shared.lock().at_once, at_once);
+        if before != at_once {
+            shared.work.notify_all();
+        }
     }
 
     /// Closes the workers: jobs that wait fail with [`Unfinished::Closed`], and the threads end after the part that is
@@ -179,10 +201,6 @@ impl Shared {
         lock(&self.state)
     }
 
-    fn threads(&self) -> u32 {
-        u32::try_from(self.settings.threads.max(1)).unwrap_or(u32::MAX)
-    }
-
     fn add(&self, options: &SubmitOptions, cost: Duration, job: Job) -> Result<JobId, Unfinished> {
         let mut state = self.lock();
         if state.closed {
@@ -201,7 +219,9 @@ impl Shared {
             if state.closed {
                 return None;
             }
-            let Some((account, job)) = state.turns.take_next() else {
+            // One that ends a part looks for the next one itself, so that none waits for a worker that nobody wakes.
+            let may_work = state.running.len() < state.at_once;
+            let Some((account, job)) = may_work.then(|| state.turns.take_next()).flatten() else {
                 state = self.work.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
                 continue;
             };
@@ -298,6 +318,10 @@ impl Shared {
             callers.push((owner, caller, replaced));
         }
         drop(state);
+        if !callers.is_empty() {
+            // Their places are free for workers that rested.
+            self.work.notify_all();
+        }
         for (owner, caller, replaced) in callers {
             let patience = self.settings.patience;
             tracing::error!(

@@ -1,9 +1,9 @@
 //! What answers cost, for the reports: measured when the work is done, on a few of its texts.
 
-use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use super::output::complain;
+use crate::cores;
 use crate::model::loading::FastPath;
 use crate::model::repository::VerifiedModel;
 use crate::offline::dataset::Dataset;
@@ -16,7 +16,7 @@ pub fn measure(model: &VerifiedModel, dataset: &Dataset, fast_path: FastPath) ->
     let texts: Vec<_> = timing::sample(dataset.len()).map(|at| dataset.text(at)).collect();
     let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
     let started = Instant::now();
-    match timing::of_model(model, &texts, cores(), fast_path, &|| started.elapsed()) {
+    match timing::of_model(model, &texts, cores::usable(), fast_path, &|| started.elapsed()) {
         Ok(timing) => timing,
         Err(problem) => {
             complain(&format!(
@@ -86,14 +86,9 @@ fn way(name: &str, timing: &Timing, core_seconds: Option<f64>) -> Way {
     }
 }
 
-/// How many cores there are for this process.
-pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
-}
-
 /// Where it was measured.
 fn machine() -> String {
-    let cores = match cores() {
+    let cores = match cores::usable() {
         1 => "the one core".to_owned(),
         cores => format!("all {cores} cores"),
     };

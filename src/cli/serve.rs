@@ -10,6 +10,7 @@ use super::output::{self, complain, fail, outln};
 use super::signals::Signals;
 use super::terminal::takes_colours;
 use crate::config::{Address, Settings};
+use crate::cores;
 use crate::model::ModelError;
 use crate::model::onnx::Runtime;
 use crate::server::security::{Security, Tokens};
@@ -86,7 +87,7 @@ pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
     if args.check {
         return check(&service);
     }
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores::usable();
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         // For short blocking work. Nothing whose length a request decides runs on these threads.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::dataset::Dataset;
 use super::local_model::LocalModel;
+use crate::cores;
 use crate::model::loading::FastPath;
 use crate::model::manifest::Tier;
 use crate::model::repository::VerifiedModel;
@@ -197,8 +198,7 @@ pub fn guess(model: &VerifiedModel, dataset: &Dataset) -> Duration {
             let bytes = std::fs::metadata(file).map_or(0, |about| about.len());
             let tokens = f64::from(dataset.facts.lengths.median) * TOKENS_A_CHARACTER;
             let tokens = tokens.min(model.manifest.max_token_count() as f64);
-            let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            bytes as f64 * tokens * DEEP_SECONDS / cores as f64
+            bytes as f64 * tokens * DEEP_SECONDS / cores::usable() as f64
         }
     };
     Duration::try_from_secs_f64(seconds * dataset.len() as f64).unwrap_or(Duration::MAX)

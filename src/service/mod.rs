@@ -241,7 +241,7 @@ impl Service {
         self.parts.lifecycle.load_version_alone(version)
     }
 
-    /// Watches canaries and failing versions until `end`. Its tasks have ended when this returns.
+    /// Watches the cores, canaries and failing versions until `end`. Its tasks have ended when this returns.
     pub async fn supervise(&self, end: CancellationToken) {
         self.parts.lifecycle.supervise(end).await;
     }

@@ -63,6 +63,7 @@ pub struct Metrics {
     accepted: Family<DoorLabels, Counter>,
     versions: VersionMetrics,
     inflight_body_bytes: Gauge,
+    cores: Gauge,
     model: ModelFamilies,
     cascade: CascadeMetrics,
 }
@@ -112,6 +113,12 @@ impl Metrics {
             "Bytes of the bodies of requests that are read and worked on",
             inflight_body_bytes.clone(),
         );
+        let cores = Gauge::default();
+        registry.register(
+            "cores",
+            "Cores that the server may use, by its affinity and its control group's quota",
+            cores.clone(),
+        );
         let model = ModelFamilies {
             texts: Family::default(),
             queued: Family::default(),
@@ -139,6 +146,7 @@ impl Metrics {
             accepted,
             versions,
             inflight_body_bytes,
+            cores,
             model,
             cascade,
         }
@@ -187,6 +195,11 @@ impl Metrics {
     /// The gauge of the bytes of bodies in flight.
     pub fn inflight_body_bytes(&self) -> Gauge {
         self.inflight_body_bytes.clone()
+    }
+
+    /// Sets how many cores the server may use.
+    pub fn set_cores(&self, cores: usize) {
+        self.cores.set(i64::try_from(cores).unwrap_or(i64::MAX));
     }
 
     pub fn for_model(&self, name: &str, tier: &'static str) -> ModelMetrics {

@@ -99,6 +99,33 @@ impl Bench {
 }
 
 #[tokio::test]
+async fn fewer_workers_work_at_once_while_there_are_fewer_cores() {
+    let bench = Bench {
+        workers: workers(2, EVER),
+        ..Bench::new()
+    };
+    bench.workers.set_at_once(1);
+    let (first, first_may_go) = bench.submit("first", 1, by(1, Priority::Normal));
+    assert_eq!(bench.next().await, "first");
+    let (second, second_may_go) = bench.submit("second", 1, by(2, Priority::Normal));
+    bench.has_left(2).await;
+    assert!(bench.began.try_recv().is_err(), "one works");
+    first_may_go.send(()).expect("it waits");
+    assert_eq!(bench.next().await, "second");
+    let (third, third_may_go) = bench.submit("third", 1, by(3, Priority::Normal));
+    bench.has_left(2).await;
+    // More cores: the one that rested begins, while the other one still works.
+    bench.workers.set_at_once(2);
+    assert_eq!(bench.next().await, "third");
+    for let_go in [second_may_go, third_may_go] {
+        let_go.send(()).expect("it waits");
+    }
+    for (answer, name) in [(first, "first"), (second, "second"), (third, "third")] {
+        assert_eq!(answer.await.expect("no panic"), Ok(name));
+    }
+}
+
+#[tokio::test]
 async fn a_request_of_many_texts_lets_others_have_their_turn_between_its_parts() {
     let bench = Bench::new();
     let (hog, hog_may_go) = bench.submit("hog", 50, by(1, Priority::Normal));

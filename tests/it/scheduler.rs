@@ -214,3 +214,52 @@ async fn a_poison_row_among_others_leaves_all_of_them_their_right_answers() {
         }
     }
 }
+
+#[tokio::test]
+async fn fewer_instances_run_at_once_while_there_are_fewer_cores_and_nothing_is_lost() {
+    let mut stage = Stage::with_instances(100, 3);
+    let mut answers = Vec::new();
+    for id in 1..=2 {
+        answers.push((id, stage.submit(&[id], later()).await));
+        assert_eq!(stage.started().await, [id]);
+    }
+    // Two run, the third is free. Both go on, but only one run may begin once both have ended.
+    stage.scheduler.set_at_once(1, false);
+    for id in 3..=4 {
+        answers.push((id, stage.submit(&[id], later()).await));
+    }
+    // One ends: the other one still runs, so nothing begins.
+    stage.go(Script::Answer);
+    while stage.scheduler.held().rows > 3 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(stage.scheduler.queued_rows(), 2);
+    assert!(stage.started_by_now().is_none(), "as many run as may");
+    stage.go(Script::Answer);
+    let together = stage.started().await;
+    assert_eq!(together, [3, 4], "both wait for the only one that may run");
+    answers.push((5, stage.submit(&[5], later()).await));
+    assert!(stage.started_by_now().is_none());
+    // More cores: one that rested takes what waits at once.
+    stage.scheduler.set_at_once(9, true);
+    assert_eq!(stage.started().await, [5]);
+    stage.go(Script::Answer);
+    stage.go(Script::Answer);
+    for (id, answer) in answers {
+        assert_eq!(answer.await.expect("no panic"), Ok(vec![id as f32]));
+    }
+    assert_eq!(stage.scheduler.held().rows, 0);
+}
+
+#[tokio::test]
+async fn work_is_expected_to_take_longer_while_fewer_instances_run_at_once() {
+    let stage = Stage::with_instances(100, 4);
+    let expected = |rows| stage.scheduler.expected(options(), sizes(rows));
+    let before = expected(4);
+    stage.scheduler.set_at_once(2, false);
+    assert_eq!(expected(4), before * 2);
+    stage.scheduler.set_at_once(0, false);
+    assert_eq!(expected(4), before * 4, "at least one runs");
+    stage.scheduler.set_at_once(4, true);
+    assert_eq!(expected(4), before);
+}

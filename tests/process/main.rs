@@ -25,6 +25,7 @@ mod onnxruntime;
 mod output;
 mod pipes;
 mod predict;
+mod quota;
 mod reload;
 mod remedies;
 mod reports;

@@ -278,20 +278,11 @@ fn a_server_that_is_given_one_core_runs_one_session_and_no_thread_of_onnx_runtim
         let body = format!(r#"{{"text": "영화", "do_fast": {do_fast}}}"#);
         assert_eq!(curl(server.http(), "/predict", &[], body.as_bytes()).0, 200);
     }
-    let mut threads = server.threads();
-    let ours = [
-        "tokio-",
-        "tandem",
-        "log",
-        "signals",
-        "preprocess-",
-        "run-watch",
-        "lifecycle",
-        "model-load",
-    ];
-    threads.retain(|name| !ours.iter().any(|ours| name.starts_with(ours)));
-    threads.sort();
-    assert_eq!(threads, ["sentiment-deep-", "sentiment-fast-"], "a thread a session");
+    assert_eq!(
+        server.model_threads(),
+        ["sentiment-deep-", "sentiment-fast-"],
+        "a thread a session"
+    );
 }
 
 /// The first processor that this process may use: containers do not always have number 0.

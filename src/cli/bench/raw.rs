@@ -18,6 +18,7 @@ use crate::cli::output::{fail, outln};
 use crate::cli::read_args::ReadArgs;
 use crate::config::Settings;
 use crate::config::settings::RouteSetting;
+use crate::cores;
 use crate::model::loaded::Model;
 use crate::model::loading::{FastPath, InstanceSettings, initialize};
 use crate::model::model_name::ModelName;
@@ -143,7 +144,7 @@ impl Bare {
             Tier::Fast => settings.fast_instances,
             Tier::Deep => settings.deep_instances,
         };
-        let count = if asked == 0 { cores() } else { asked };
+        let count = if asked == 0 { cores::usable() } else { asked };
         let initialized = initialize(verified, sessions(count)).map_err(|error| error.to_string())?;
         let mut bare = Self {
             model: initialized.model,
@@ -240,7 +241,7 @@ impl Bare {
     /// Runs one text after the other, on a session of one thread and on one with as many threads as cores. Returns the
     /// medians.
     fn single(&mut self, verified: &VerifiedModel, time: Duration) -> Result<Value, String> {
-        let mut wide = match cores() {
+        let mut wide = match cores::usable() {
             1 => None,
             threads => wide_session(verified, threads)?,
         };
@@ -316,8 +317,4 @@ fn sessions(count: usize) -> InstanceSettings {
         max_cells: 256,
         fast_path: FastPath::Onnx,
     }
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -16,6 +16,7 @@ use crate::cli::client::ServerAddress;
 use crate::cli::exit::Exit;
 use crate::cli::output::{self, fail};
 use crate::cli::terminal::{Painted, Table};
+use crate::cores;
 
 /// All figures.
 #[derive(Clone, Debug, Serialize)]
@@ -51,7 +52,7 @@ impl Report {
             tandem: env!("CARGO_PKG_VERSION"),
             server: address.to_string(),
             model: models.join(", "),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            cores: cores::usable(),
             load: serde_json::json!({
                 "concurrency": args.concurrency,
                 "rate": args.rate,

@@ -3,8 +3,8 @@
 use super::lists::Lists;
 use super::summary::{Summary, Told};
 use crate::cli::command_line;
-use crate::cli::costs::cores;
 use crate::cli::train::report::data_fact;
+use crate::cores;
 use crate::offline::evaluation::contest::{self, Contest};
 use crate::offline::evaluation::interval::Interval;
 use crate::offline::report::cost::Way;
@@ -98,7 +98,7 @@ fn costs(summary: &Summary<'_>, one_by_one: &[OneByOne]) -> Section {
     let machine = if summary.by_server {
         "a server, the way there and back included".to_owned()
     } else {
-        format!("this machine with its {}", counted(cores() as u64, "core"))
+        format!("this machine with its {}", counted(cores::usable() as u64, "core"))
     };
     let requests = format!(
         "{machine}, by requests of up to {}, one after the other; p99 by requests of one text",

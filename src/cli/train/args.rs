@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::dataset_args::DatasetArgs;
+use crate::cores;
 use crate::offline::dataset::DatasetColumns;
 use crate::offline::training::recipe::Recipe;
 use crate::offline::training::train::Metric;
@@ -140,7 +141,7 @@ impl TrainingArgs {
 
     /// The number of threads.
     pub fn threads(&self) -> NonZeroUsize {
-        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let cores = || NonZeroUsize::new(cores::usable()).unwrap_or(NonZeroUsize::MIN);
         self.threads.unwrap_or_else(cores)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer_cache::AnswerCache;
+use super::core_share::CoreShare;
 use super::errors::inference_failed;
 use super::memory_budget::LoadedBytes;
 use super::mirror::RequestMirror;
@@ -32,6 +33,7 @@ pub struct LoadedModel {
     pub preparation: Preparation,
     /// Its queue and instances.
     pub scheduler: Scheduler,
+    share: CoreShare,
     pub metrics: ModelMetrics,
     /// The answer cache; absent where it is off.
     pub cache: Option<Arc<AnswerCache>>,
@@ -51,6 +53,8 @@ fn on_arrival(native: Option<NativeRunner>) -> std::io::Result<Option<OnArrival>
 pub struct Surroundings {
     /// The threads that preprocess for all models.
     pub workers: Workers,
+    /// The instances that were opened, and on how many cores.
+    pub share: CoreShare,
     /// The most that its queue holds.
     pub room: Amount,
     /// The padded size of a batch, in cells, from which on a larger one no longer pays.
@@ -67,6 +71,7 @@ impl LoadedModel {
     pub fn start(initialized: Initialized, surroundings: Surroundings) -> std::io::Result<Self> {
         let Surroundings {
             workers,
+            share,
             room,
             max_cells,
             metrics,
@@ -99,12 +104,19 @@ impl LoadedModel {
         Ok(Self {
             preparation: Preparation::new(Arc::clone(&model), workers),
             scheduler,
+            share,
             model,
             metrics,
             cache,
             mirror: RequestMirror::default(),
             _counted: counted,
         })
+    }
+
+    /// Lets as many instances run at once as there are cores for, of those that were opened at the load.
+    pub fn follow_cores(&self, cores: usize) {
+        self.scheduler
+            .set_at_once(self.share.at_once(cores), self.share.allows_wide(cores));
     }
 
     /// The model's outputs for the texts, from the cache where they are in it. Refuses at once where there is no room

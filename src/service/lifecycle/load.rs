@@ -9,15 +9,17 @@ use super::loaded_line::tell_loaded;
 use crate::batching::shares::Amount;
 use crate::batching::workers::{Workers, WorkersSettings};
 use crate::config::Settings;
+use crate::cores;
 use crate::low_priority::LowPriority;
+use crate::model::ModelError;
 use crate::model::limited::{self, CallOff, LOAD_LIMIT, Stopped};
 use crate::model::loading::{Around, Effort, Initialized, InstanceSettings, Limits, SHORTEST_LIMIT, initialize_in};
 use crate::model::memory::{self, Expected, Usage};
-use crate::model::{ModelError, Tier};
 use crate::service::catalog::health::{Health, ServingState};
 use crate::service::catalog::model_version::{ModelState, ModelVersion};
 use crate::service::catalog::refusal::{Refusal, Stage};
 use crate::service::inference::answer_cache::AnswerCache;
+use crate::service::inference::core_share::CoreShare;
 use crate::service::inference::loaded_model::{LoadedModel, Surroundings};
 use crate::service::inference::memory_budget::MemoryBudget;
 use crate::telemetry::metrics::Metrics;
@@ -36,14 +38,18 @@ impl SharedWorkers {
         if let Some(workers) = self.0.get() {
             return Ok(workers.clone());
         }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = Workers::start(WorkersSettings {
-            // More threads than cores would only take turns. At least two, since a text that never ends would block
-            // the only one.
-            threads: cores.max(2),
+            threads: workers_on(cores::usable()),
             patience: LONGEST_TEXT,
         })?;
         Ok(self.0.get_or_init(|| workers).clone())
+    }
+
+    /// Lets as many of the threads work at once as there are cores for.
+    pub fn follow_cores(&self, cores: usize) {
+        if let Some(workers) = self.0.get() {
+            workers.set_at_once(workers_on(cores));
+        }
     }
 
     /// Tells the threads to end, without waiting for them.
@@ -52,6 +58,12 @@ impl SharedWorkers {
             workers.close();
         }
     }
+}
+
+/// How many threads preprocess on so many cores: more would only take turns. At least two, since a text that never ends
+/// would block the only one.
+fn workers_on(cores: usize) -> usize {
+    cores.max(2)
 }
 
 /// What all loads share.
@@ -122,7 +134,8 @@ impl Loader {
     /// Loads a version and starts its queue and threads. Leaves the version's state as it is.
     fn load(&self, version: &ModelVersion, around: Around) -> Result<LoadedModel, Refusal> {
         let manifest = &version.verified.manifest;
-        let instances = instances(manifest.tier, &self.settings);
+        let share = CoreShare::at_load(manifest.tier, &self.settings, cores::usable());
+        let instances = share.instances;
         let expected = Expected::of(&version.verified, instances);
         self.check_memory(expected)?;
         let started = Instant::now();
@@ -133,6 +146,7 @@ impl Loader {
             |error: std::io::Error| Refusal::new(Stage::Load, format!("its threads can't be started: {error}"));
         let surroundings = Surroundings {
             workers: self.shared.workers.get().map_err(no_threads)?,
+            share,
             room: Amount {
                 rows: self.settings.max_queue_texts,
                 bytes: self.settings.max_queue_bytes,
@@ -206,34 +220,5 @@ impl Loader {
         versions.set_state(names, state, &ServingState::NAMES);
         versions.set_verified(&model.name, &model.version, Some(version.verified.verified));
         self.health.tell();
-    }
-}
-
-/// How many instances a model gets, and how many threads each. By default one thread each, since on a busy server that
-/// does more than fewer sessions of more threads.
-fn instances(tier: Tier, settings: &Settings) -> InstanceSettings {
-    const MOST_BY_DEFAULT: usize = 8;
-    // `available_parallelism` counts the processors of the affinity mask (and so of cpusets), and takes the quota of
-    // cgroup v2 or v1 if that is less, rounded down to at least one.
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let configured = match tier {
-        Tier::Fast => settings.fast_instances,
-        Tier::Deep => settings.deep_instances,
-    };
-    let by_default = match tier {
-        Tier::Fast => 1,
-        Tier::Deep => (cores / settings.intra_threads).clamp(1, MOST_BY_DEFAULT),
-    };
-    InstanceSettings {
-        count: if configured == 0 { by_default } else { configured },
-        intra_threads: settings.intra_threads,
-        idle_threads: match tier {
-            // A run of a fast model ends before another thread would wake up.
-            Tier::Fast => 1,
-            Tier::Deep if settings.idle_threads == 0 => cores,
-            Tier::Deep => settings.idle_threads,
-        },
-        max_cells: tier.max_cells(),
-        fast_path: settings.fast_path,
     }
 }

@@ -4,12 +4,14 @@
 //! In reading order: [`commands`] (what the thread can be told) → [`owner`] (what it owns) → [`load`] and [`retire`]
 //! (one version comes, one goes) → [`start`] (the first versions) → [`candidate`] (whether a version may replace
 //! another) → [`swap`] (one version in or out) → [`reload`] (looks for new versions) → [`rollout`] (operators' commands
-//! and canaries). Meanwhile, outside the thread: [`supervision`] and its [`examination`] of versions that fail.
+//! and canaries). Meanwhile, outside the thread: [`supervision`], with its [`examination`] of versions that fail and its
+//! [`core_watch`].
 //! Besides: [`version_comparison`] (for shadows and canaries), [`loaded_line`] (for the log) and [`report`] (of a
 //! reload).
 
 pub mod candidate;
 pub mod commands;
+pub mod core_watch;
 pub mod examination;
 pub mod load;
 pub mod loaded_line;
@@ -103,7 +105,7 @@ impl Lifecycle {
             })
             .map_err(StartError::Threads)?;
         Ok(Self {
-            supervision: supervision::Supervision::new(shared.clone(), pins.clone(), commands.clone()),
+            supervision: supervision::Supervision::new(shared.clone(), pins.clone(), commands.clone(), workers.clone()),
             commands,
             catalog: shared.catalog,
             pins,
@@ -150,7 +152,7 @@ impl Lifecycle {
         self.commands.operate(model, operation).await
     }
 
-    /// Watches canaries and failing versions until `end`.
+    /// Watches the cores, canaries and failing versions until `end`.
     pub async fn supervise(&self, end: CancellationToken) {
         self.supervision.run(end).await;
     }

@@ -1,5 +1,5 @@
-//! Supervision while the server serves: one task for each canary, and one examination for each version that had a burst
-//! of failures.
+//! Supervision while the server serves: one task that follows the cores, one for each canary, and one examination for each
+//! version that had a burst of failures.
 
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -8,7 +8,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::commands::Commands;
+use super::core_watch;
 use super::examination::examine_after_failures;
+use super::load::SharedWorkers;
 use super::owner::Handles;
 use super::rollout::auto_rollback::look_after;
 use crate::service::catalog::canary::CanaryWatch;
@@ -17,19 +19,21 @@ use crate::service::catalog::model_version::ModelVersion;
 use crate::service::catalog::pins::PinBook;
 use crate::service::catalog::versions::Versions;
 
-/// Watches canaries and failing versions.
+/// Watches the cores, canaries and failing versions.
 pub struct Supervision {
     handles: Handles,
     pins: PinBook,
     commands: Commands,
+    workers: SharedWorkers,
 }
 
 impl Supervision {
-    pub fn new(handles: Handles, pins: PinBook, commands: Commands) -> Self {
+    pub fn new(handles: Handles, pins: PinBook, commands: Commands, workers: SharedWorkers) -> Self {
         Self {
             handles,
             pins,
             commands,
+            workers,
         }
     }
 
@@ -38,6 +42,11 @@ impl Supervision {
         let mut changes = self.handles.health.watch();
         let mut canaries: Vec<Weak<CanaryWatch>> = Vec::new();
         let mut tasks = JoinSet::new();
+        tasks.spawn(core_watch::follow(
+            self.handles.clone(),
+            self.workers.clone(),
+            end.clone(),
+        ));
         loop {
             self.start_canaries(&mut canaries, &mut tasks, &end);
             self.start_examinations(&mut tasks, &end);
@@ -47,7 +56,7 @@ impl Supervision {
                 () = self.handles.health.suspected() => {}
                 Some(ended) = tasks.join_next() => {
                     if let Err(error) = ended {
-                        tracing::error!(%error, "a task that looked after a version panicked");
+                        tracing::error!(%error, "a task that looked after the cores or a version panicked");
                     }
                 }
                 () = end.cancelled() => break,

@@ -154,6 +154,11 @@ impl Stage {
         self.started.recv().await.expect("the instance lives")
     }
 
+    /// The ids of a batch that has started and that nobody asked for yet, if there is one.
+    pub fn started_by_now(&mut self) -> Option<Vec<u32>> {
+        self.started.try_recv().ok()
+    }
+
     /// Lets a run that has started end.
     pub fn go(&self, script: Script) {
         self.script.send(script).expect("the instance lives");

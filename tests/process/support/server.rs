@@ -87,6 +87,26 @@ impl RunningServer {
         names.map(|name| name.trim_end().to_owned()).collect()
     }
 
+    /// The names of the threads that run models: those of instances, and any that ONNX Runtime started, which have no
+    /// name of ours.
+    #[cfg(target_os = "linux")]
+    pub fn model_threads(&self) -> Vec<String> {
+        let ours = [
+            "tokio-",
+            "tandem",
+            "log",
+            "signals",
+            "preprocess-",
+            "run-watch",
+            "lifecycle",
+            "model-load",
+        ];
+        let mut threads = self.threads();
+        threads.retain(|name| !ours.iter().any(|ours| name.starts_with(ours)));
+        threads.sort();
+        threads
+    }
+
     /// The address of the HTTP gateway.
     pub fn http(&self) -> SocketAddr {
         self.http.expect("the gateway is on")
@@ -117,9 +137,14 @@ impl RunningServer {
 
     /// The first line of the log with that message, from now or before.
     pub fn logged(&self, message: &str) -> Value {
+        self.logged_where(message, |_| true)
+    }
+
+    /// The first such line that `is_it` picks.
+    pub fn logged_where(&self, message: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         self.log
-            .wait_for(message)
-            .unwrap_or_else(|| panic!("no line says {message}: {:#?}", self.log.lines()))
+            .wait_where(|line| line["message"] == message && is_it(line))
+            .unwrap_or_else(|| panic!("no such line says {message}: {:#?}", self.log.lines()))
     }
 }
 
@@ -185,10 +210,14 @@ impl Log {
 
     /// The first line with that message; nothing if the program ends without one.
     fn wait_for(&self, message: &str) -> Option<Value> {
+        self.wait_where(|line| line["message"] == message)
+    }
+
+    fn wait_where(&self, is_it: impl Fn(&Value) -> bool) -> Option<Value> {
         let mut found = None;
         self.wait_until(|state| {
             let mut lines = state.lines.iter().filter_map(|line| serde_json::from_str(line).ok());
-            found = lines.find(|line: &Value| line["message"] == message);
+            found = lines.find(|line: &Value| is_it(line));
             found.is_some()
         });
         found
