@@ -3,12 +3,18 @@
 //! `tandem train` and the server both call this. `training/tandem_training/features.py` is the same algorithm, written
 //! a second time, and `tests/data/ngrams.jsonl` tests both. Keeps the place in the original text of each feature.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use crate::model::input::{EncodeError, Encoding, ModelInput};
 use crate::model::manifest::{HashedNgrams, Truncation};
 use crate::model::preprocess::distinct::DistinctIds;
 use crate::model::preprocess::folding::{FoldedChar, Place, fold_end, fold_start};
+
+thread_local! {
+    /// What each thread collects the features of a text in.
+    static DISTINCT: RefCell<DistinctIds> = RefCell::default();
+}
 
 /// Turns texts into sets of n-gram buckets.
 pub struct NgramExtractor {
@@ -39,9 +45,11 @@ impl NgramExtractor {
     pub fn encode(&self, text: &str, truncation: Truncation) -> Result<Encoding, EncodeError> {
         let (folded, truncated) = self.fold_and_cut::<()>(text, truncation)?;
         let sizes = self.settings.max_n - self.settings.min_n + 1 + self.settings.max_words;
-        let mut ids = DistinctIds::with_capacity(folded.len() * sizes);
-        self.for_each_ngram(&folded, |bucket, (), ()| ids.insert(bucket));
-        let ids = ids.into_ids();
+        let ids = DISTINCT.with_borrow_mut(|distinct| {
+            distinct.begin(folded.len() * sizes);
+            self.for_each_ngram(&folded, |bucket, (), ()| distinct.insert(bucket));
+            distinct.take()
+        });
         Ok(Encoding {
             token_count: ids.len(),
             input: ModelInput::Features(ids),
@@ -113,10 +121,11 @@ impl NgramExtractor {
     fn for_each_ngram_of_words<'a, P>(&self, folded: &'a [FoldedChar<P>], each: &mut impl FnMut(u32, &'a P, &'a P)) {
         let mask = self.settings.buckets - 1;
         let is_end = |folded: &FoldedChar<P>| is_between_words(folded.value);
-        let words: Vec<&[FoldedChar<P>]> = folded.split(is_end).filter(|word| !word.is_empty()).collect();
-        for (start, first) in words.iter().enumerate() {
+        let mut words = folded.split(is_end).filter(|word| !word.is_empty());
+        while let Some(first) = words.next() {
             let mut hash = WORD_OFFSET;
-            for (at, word) in words[start..].iter().take(self.settings.max_words).enumerate() {
+            let run = std::iter::once(first).chain(words.clone());
+            for (at, word) in run.take(self.settings.max_words).enumerate() {
                 let space = (at > 0).then_some(' ');
                 for value in space.into_iter().chain(word.iter().map(|folded| folded.value)) {
                     hash = (hash ^ u32::from(value)).wrapping_mul(FNV_PRIME);
