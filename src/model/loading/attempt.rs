@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cost_probe::{self, ShapeBounds, ShapeCost};
+use super::effort::Effort;
 use super::golden::{self, Report, Subject};
 use super::idle_priority::{self, Patience};
-use super::load_types::{Around, Effort, Initialized, InstanceSettings, LoadTimes, SHORTEST_LIMIT};
+use super::load_types::{Around, Initialized, InstanceSettings, LoadTimes, SHORTEST_LIMIT};
 use super::wide_trial::WideTrial;
 use super::{native_check, side_by_side};
 use crate::model::linear::NativeRunner;

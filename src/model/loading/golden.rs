@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::load_types::Effort;
+use super::effort::Effort;
 use super::side_by_side;
 use crate::model::input::{Encoding, ModelInput};
 use crate::model::manifest::{Batch, Golden, Manifest, OutputKind, Preprocess};

@@ -4,13 +4,15 @@
 //! Slow and blocking: called from a thread of its own, after the ports are open. Every run has a limit. A tokenizer
 //! can't be ended, so it has a thread that is given up.
 //!
-//! In reading order: [`load_types`] (what a load is given and gives) → `attempt.rs` (its steps) → [`cost_probe`] (what
+//! In reading order: [`load_types`] (what a load is given and gives; [`effort`]: how
+//! much it examines) → `attempt.rs` (its steps) → [`cost_probe`] (what
 //! runs cost) → [`golden`] (whether the answers are right) → `native_check.rs` (whether a sum of
 //! our own may stand in for ONNX Runtime) → [`wide_trial`] (a session with more threads, later) → [`idle_priority`] (loads
 //! while the server serves) and [`side_by_side`] (loads while it does not).
 
 mod attempt;
 pub mod cost_probe;
+pub mod effort;
 pub mod golden;
 pub mod idle_priority;
 pub mod load_types;
@@ -18,9 +20,8 @@ mod native_check;
 mod side_by_side;
 pub mod wide_trial;
 
-pub use self::load_types::{
-    Around, Effort, FastPath, Initialized, InstanceSettings, Limits, LoadTimes, SHORTEST_LIMIT,
-};
+pub use self::effort::Effort;
+pub use self::load_types::{Around, FastPath, Initialized, InstanceSettings, Limits, LoadTimes, SHORTEST_LIMIT};
 use crate::model::model_error::ModelError;
 use crate::model::onnx::RunLimit;
 use crate::model::repository::VerifiedModel;

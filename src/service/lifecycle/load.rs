@@ -214,7 +214,7 @@ impl Loader {
     /// Sets the metrics of a version to its state, and wakes those who watch.
     pub fn tell_state(&self, version: &ModelVersion) {
         let model = version.model_ref();
-        let names = [model.name.as_str(), &model.version, &model.fingerprint];
+        let names = [&*model.name, &*model.version, &*model.fingerprint];
         let state = ServingState::by_load(version).name();
         let versions = self.metrics.versions();
         versions.set_state(names, state, &ServingState::NAMES);
