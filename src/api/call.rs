@@ -23,7 +23,14 @@ use crate::telemetry::request_id::{RequestId, trace_id};
 /// The response header with the number of texts that were answered from the cache; absent where the cache is off.
 pub const CACHE_HITS_HEADER: &str = "x-tandem-cache-hits";
 
-/// The connection of a request. The server adds it to each request.
+/// The connection of a request. The server adds it to each request. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct CallerConnection {
+    pub id: ConnectionId,
+    pub standing: Standing,
+}
+
+/// Which connection it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionId {
     pub number: u64,
@@ -44,7 +51,7 @@ impl ConnectionId {
     }
 }
 
-/// How far the calls of a connection came. The server adds it to each request. Cheap to clone.
+/// How far the calls of a connection came. Cheap to clone.
 ///
 /// When all places for connections are taken, it decides who makes room: connections that only asked for health go
 /// before those with admitted calls, which showed a key where keys are needed.
@@ -93,17 +100,17 @@ pub fn check_headers(headers: &HeaderMap, path: &str) -> Result<(), Error> {
 }
 
 /// The value of a header that may be given once; `None` if it is absent, an error if it is given twice.
-pub fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a HeaderValue>, Error> {
+pub fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Error> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (value, None) => Ok(value),
-        _ => Err(Error::invalid_field(name, "is given more than once")),
+        _ => Err(Error::invalid_field(name.as_str(), "is given more than once")),
     }
 }
 
 /// The content type without its parameters; empty if it is absent, or given more than once.
 pub fn media_type(headers: &HeaderMap) -> &str {
-    let value = only(headers, header::CONTENT_TYPE.as_str()).ok().flatten();
+    let value = only(headers, &header::CONTENT_TYPE).ok().flatten();
     let value = value.and_then(|value| value.to_str().ok()).unwrap_or("");
     value.split(';').next().unwrap_or("").trim()
 }
@@ -184,11 +191,12 @@ impl Who {
         headers: &HeaderMap,
         extensions: &Extensions,
     ) -> Self {
-        let connection = extensions.get::<ConnectionId>();
-        let peer = connection.map(|connection| connection.peer).unwrap_or_default();
-        let connection = connection.map_or(0, |connection| connection.number);
+        let connection = extensions.get::<CallerConnection>();
+        let standing = connection.map(|connection| &connection.standing);
+        let peer = connection.map(|connection| connection.id.peer).unwrap_or_default();
+        let connection = connection.map_or(0, |connection| connection.id.number);
         let (Access::Keyed, Ok(key)) = (access, admitted) else {
-            if let (Ok(_), Some(standing)) = (admitted, extensions.get::<Standing>()) {
+            if let (Ok(_), Some(standing)) = (admitted, standing) {
                 standing.called();
             }
             return Self {
@@ -199,7 +207,7 @@ impl Who {
                 holder: context.bodies.open_to_all(connection),
             };
         };
-        if let Some(standing) = extensions.get::<Standing>() {
+        if let Some(standing) = standing {
             standing.admit();
         }
         let header = context.client_header.as_ref().and_then(|name| headers.get(name));
@@ -294,7 +302,9 @@ impl Call {
     ) -> impl Future<Output = Result<T, Error>> + 'a {
         let cancels = CancelGuard { call: self, method };
         work.map(move |outcome| {
-            cancels.call.finish(method, outcome.as_ref().map(|_| ()));
+            // The whole guard, which would else be dropped here and now.
+            let cancels = cancels;
+            cancels.call.finish(cancels.method, outcome.as_ref().map(|_| ()));
             outcome
         })
     }

@@ -13,7 +13,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Either};
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 use tower::Service;
 
 use super::call::{Access, Call, check_headers};
@@ -145,7 +145,7 @@ async fn around<P: CallProtocol>(layer: &CallLayer<P>, routes: &impl Routes, req
     // 8. The answer gets the call's id and its holder. Last, so that no answer goes without them. The connection
     //    counts the bytes that wait to be read.
     response.extensions_mut().insert(call.body.holder().clone());
-    let name = HeaderName::from_static(REQUEST_ID_HEADER);
+    let name = REQUEST_ID_HEADER.clone();
     response.headers_mut().insert(name, call.request_id.header_value());
     response
 }
@@ -251,7 +251,7 @@ mod tests {
             .header("grpc-timeout", "0n");
         let over_http = Request::post("/v1/predict")
             .header("host", "a")
-            .header(TIMEOUT_HEADER, "0");
+            .header(&TIMEOUT_HEADER, "0");
         [
             (
                 DoorRouter::new(routes.clone(), grpc, context(), keys.clone()),
@@ -271,7 +271,7 @@ mod tests {
             None => response.status().as_u16() == reason.http_status(),
         };
         assert!(told, "{response:?}");
-        assert!(response.headers().contains_key(REQUEST_ID_HEADER));
+        assert!(response.headers().contains_key(&REQUEST_ID_HEADER));
     }
 
     #[tokio::test]

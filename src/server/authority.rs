@@ -90,11 +90,42 @@ impl AuthorityFilter {
         loop {
             let passed = self.skip.min(bytes.len());
             self.skip -= passed;
-            let Some((byte, rest)) = bytes[passed..].split_first_mut() else {
+            bytes = &mut bytes[passed..];
+            let passed = self.pass_text(bytes.len());
+            bytes = &mut bytes[passed..];
+            if passed > 0 {
+                continue;
+            }
+            let Some((byte, rest)) = bytes.split_first_mut() else {
                 return;
             };
             self.byte(byte);
             bytes = rest;
+        }
+    }
+
+    /// Passes as much of a string that stays as it is as there is among the next bytes; gives the number of bytes.
+    fn pass_text(&mut self, bytes: usize) -> usize {
+        let Field::Text(text @ (Text::Name(None) | Text::Value(false)), left) = self.field else {
+            return 0;
+        };
+        let passed = if self.padded {
+            0
+        } else {
+            left.min(self.block).min(bytes)
+        };
+        self.block -= passed;
+        self.field = Field::rest(text, left - passed);
+        if passed > 0 {
+            self.end_block();
+        }
+        passed
+    }
+
+    /// Skips the padding after a header block that has passed.
+    fn end_block(&mut self) {
+        if self.block == 0 && !self.padded {
+            self.skip += std::mem::take(&mut self.padding);
         }
     }
 
@@ -116,9 +147,7 @@ impl AuthorityFilter {
             self.got = 0;
             self.begin_frame();
         }
-        if self.block == 0 && !self.padded {
-            self.skip += std::mem::take(&mut self.padding);
-        }
+        self.end_block();
     }
 
     fn begin_frame(&mut self) {

@@ -27,7 +27,7 @@ use super::places::Place;
 use super::protocol::Protocol;
 use super::socket::Stream;
 use crate::api::body_budget::Holder;
-use crate::api::call::ConnectionId;
+use crate::api::call::{CallerConnection, ConnectionId};
 use crate::api::call_layer::DoorRouter;
 use crate::config::Settings;
 use crate::telemetry::line_limit::LineLimit;
@@ -176,11 +176,14 @@ impl Connection {
             ..
         } = self;
         let service = {
-            let (activity, standing) = (activity.clone(), peer.standing.clone());
+            let activity = activity.clone();
+            let connection = CallerConnection {
+                id,
+                standing: peer.standing.clone(),
+            };
             tower::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
                 let call = activity.begin_call();
-                request.extensions_mut().insert(id);
-                request.extensions_mut().insert(standing.clone());
+                request.extensions_mut().insert(connection.clone());
                 let multiplexed = request.version() == http::Version::HTTP_2;
                 let request = request.map(|body| Body::new(CallBody::new(body, multiplexed, call.clone())));
                 let answer = router.answer(request);

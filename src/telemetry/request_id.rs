@@ -1,9 +1,10 @@
 //! Request ids: taken from the caller's `x-request-id` where it is fit to log, made otherwise.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 /// The header that carries a request id, both ways.
-pub const REQUEST_ID_HEADER: &str = "x-request-id";
+pub static REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
+static TRACE_HEADER: HeaderName = HeaderName::from_static("traceparent");
 
 /// The longest id that is taken from a caller, in bytes.
 const MAX_BYTES: usize = 128;
@@ -16,7 +17,7 @@ impl RequestId {
     /// The caller's id, if it is up to 128 letters, digits and `-_.:/+=`; a new one otherwise.
     pub fn from_headers(headers: &HeaderMap) -> Self {
         headers
-            .get(REQUEST_ID_HEADER)
+            .get(&REQUEST_ID_HEADER)
             .and_then(|value| value.to_str().ok())
             .filter(|value| is_fit(value))
             .map_or_else(Self::generate, |value| Self(value.to_owned()))
@@ -30,8 +31,13 @@ impl RequestId {
         &self.0
     }
 
+    /// As a header that no table of HTTP/2 keeps: no other answer has this id, and a table full of ids would have to be
+    /// searched for each of them.
     pub fn header_value(&self) -> http::HeaderValue {
-        http::HeaderValue::from_str(&self.0).expect("ids are made of letters, digits and a few signs")
+        let value = http::HeaderValue::from_str(&self.0);
+        let mut value = value.expect("ids are made of letters, digits and a few signs");
+        value.set_sensitive(true);
+        value
     }
 }
 
@@ -44,7 +50,7 @@ fn is_fit(value: &str) -> bool {
 
 /// The trace id of a W3C `traceparent` header, if it is well formed.
 pub fn trace_id(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get("traceparent")?.to_str().ok()?;
+    let value = headers.get(&TRACE_HEADER)?.to_str().ok()?;
     let mut parts = value.split('-');
     let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let hex = |part: &str, digits: usize| {

@@ -69,7 +69,7 @@ impl CallProtocol for GrpcProtocol {
     fn bound_body(&self, mut request: Request, call: &Call, method: &Method) -> Result<Request, Error> {
         let compressed = message::compressed(request.headers())?;
         // tonic gets messages uncompressed.
-        request.headers_mut().remove(message::ENCODING_HEADER);
+        request.headers_mut().remove(&message::ENCODING_HEADER);
         Ok(request.map(|body| {
             let body = CountedBody::new(body, call, method);
             Body::new(Messages::new(body, call, method, compressed, self.context.limits))

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body as HttpBody, Frame};
 use prost_reflect::{MessageDescriptor, MethodDescriptor};
 use tokio_util::sync::CancellationToken;
@@ -22,17 +22,16 @@ use crate::api::decoding::{elsewhere, unpack_small};
 use crate::api::gzip::unpack;
 use crate::error::{Error, Reason};
 use crate::service::limits::RequestLimits;
-use crate::telemetry::request_id::RequestId;
 
 /// The header that names the compression of the messages.
-pub const ENCODING_HEADER: &str = "grpc-encoding";
+pub static ENCODING_HEADER: HeaderName = HeaderName::from_static("grpc-encoding");
 
 /// The bytes of a message's head: whether it is compressed, and its length.
 const HEAD_BYTES: usize = 5;
 
 /// Whether messages may be compressed, by the headers. An error for two compressions, or any but gzip.
 pub fn compressed(headers: &HeaderMap) -> Result<bool, Error> {
-    let mut named = headers.get_all(ENCODING_HEADER).iter();
+    let mut named = headers.get_all(&ENCODING_HEADER).iter();
     match (named.next(), named.next()) {
         (None, _) => Ok(false),
         (Some(name), None) if name.as_bytes().eq_ignore_ascii_case(b"gzip") => Ok(true),
@@ -49,7 +48,6 @@ pub struct Messages<B> {
     body: B,
     rules: Rules,
     call: Call,
-    request_id: RequestId,
     /// Bytes that have come and were not passed on.
     come: BytesMut,
     /// Whether the body has ended.
@@ -88,7 +86,6 @@ impl<B> Messages<B> {
                 largest: method.largest,
             },
             call: call.clone(),
-            request_id: call.request_id.clone(),
             come: BytesMut::new(),
             ended: false,
             awaits_first: single,
@@ -205,7 +202,7 @@ where
                 Ok(false) => {}
                 Err(error) => {
                     this.end();
-                    return Poll::Ready(Some(Err(to_status(&error, Some(&this.request_id)).into())));
+                    return Poll::Ready(Some(Err(to_status(&error, Some(&this.call.request_id)).into())));
                 }
             }
             match ready!(Pin::new(&mut this.body).poll_frame(context)) {

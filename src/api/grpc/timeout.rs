@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::api::call::only;
 use crate::error::Error;
 
 /// The header's name.
-pub const HEADER: &str = "grpc-timeout";
+pub static HEADER: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// The time that the caller allows the call; `None` without the header.
 pub fn parse(headers: &HeaderMap) -> Result<Option<Duration>, Error> {
-    let Some(value) = only(headers, HEADER)? else {
+    let Some(value) = only(headers, &HEADER)? else {
         return Ok(None);
     };
     let parsed = value.to_str().ok().and_then(parse_value);
     parsed.map(Some).ok_or_else(|| {
         Error::invalid_field(
-            HEADER,
+            HEADER.as_str(),
             "must be up to 8 digits and a unit: H, M, S, m, u or n, for instance 500m",
         )
     })

@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use http_body_util::BodyExt;
 
 use super::error::HttpError;
@@ -19,7 +19,7 @@ use crate::api::grpc::status::to_status;
 use crate::error::{Error, Reason};
 
 /// The header with the time that an HTTP caller allows a request, in milliseconds.
-pub const TIMEOUT_HEADER: &str = "x-request-timeout-ms";
+pub static TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 
 pub struct HttpProtocol {
     /// Where gRPC is, such as `port 50051`, for a gRPC client that looks for it here.
@@ -53,13 +53,13 @@ impl CallProtocol for HttpProtocol {
     }
 
     fn timeout(&self, headers: &HeaderMap) -> Result<Option<Duration>, Error> {
-        let Some(value) = only(headers, TIMEOUT_HEADER)? else {
+        let Some(value) = only(headers, &TIMEOUT_HEADER)? else {
             return Ok(None);
         };
         let millis = value.to_str().ok().and_then(|value| value.parse().ok());
         millis
             .map(|millis| Some(Duration::from_millis(millis)))
-            .ok_or_else(|| Error::invalid_field(TIMEOUT_HEADER, "must be a whole number of milliseconds"))
+            .ok_or_else(|| Error::invalid_field(TIMEOUT_HEADER.as_str(), "must be a whole number of milliseconds"))
     }
 
     /// Tells a gRPC client, in gRPC, that this is the wrong port.
@@ -117,7 +117,7 @@ fn names_a_service(path: &str) -> bool {
 
 /// RFC 9112, section 3.2: a request names its host exactly once.
 fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Error> {
-    let host = only(headers, header::HOST.as_str())?;
+    let host = only(headers, &header::HOST)?;
     if host.is_none() && version == Version::HTTP_11 {
         return Err(Error::invalid_field("host", "is missing"));
     }

@@ -32,7 +32,7 @@ pub async fn readyz(State(door): State<Door>) -> Response {
         .map(|report| {
             let ModelRef { name, version, .. } = report.model;
             let key = if report.stable {
-                name
+                name.to_string()
             } else {
                 format!("{name}@{version}")
             };
