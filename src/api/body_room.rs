@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::batching::shares::free;
 use crate::config::bodies::RoomSize;
 use crate::service::messages::{ClientKey, Weight};
@@ -18,11 +20,11 @@ pub struct Room {
     /// The bytes held of the part that all callers share.
     shared: usize,
     /// How many of `shared` each part of a caller holds. One that holds none has no entry.
-    holders: HashMap<Part, usize>,
+    holders: HashMap<Part, usize, RandomState>,
     /// The bytes that connections hold of their own pieces, by the connection's number.
-    own: HashMap<u64, usize>,
+    own: HashMap<u64, usize, RandomState>,
     /// The bytes that connections hold for calls that need no key, by the connection's number.
-    open: HashMap<u64, usize>,
+    open: HashMap<u64, usize, RandomState>,
     /// All bytes held now; `peak`: the most since the last flood.
     held: usize,
     peak: usize,
@@ -187,7 +189,7 @@ impl Room {
 }
 
 /// Subtracts from an entry; removes it when it comes to zero.
-fn subtract<K: std::hash::Hash + Eq>(figures: &mut HashMap<K, usize>, of: K, bytes: usize) {
+fn subtract<K: std::hash::Hash + Eq>(figures: &mut HashMap<K, usize, RandomState>, of: K, bytes: usize) {
     if bytes == 0 {
         return;
     }

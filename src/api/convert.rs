@@ -145,9 +145,9 @@ fn timing(output: &PredictOutput) -> pb::Timing {
 
 pub(super) fn model_ref(model: messages::ModelRef) -> pb::ModelRef {
     pb::ModelRef {
-        name: model.name,
-        version: model.version,
-        fingerprint: model.fingerprint,
+        name: model.name.to_string(),
+        version: model.version.to_string(),
+        fingerprint: model.fingerprint.to_string(),
         tier: tier(model.tier).into(),
     }
 }

@@ -74,8 +74,8 @@ fn large_count(value: u64) -> i64 {
 fn version(details: ModelDetails) -> pb::ModelVersion {
     let report = details.report;
     pb::ModelVersion {
-        version: report.model.version,
-        fingerprint: report.model.fingerprint,
+        version: report.model.version.to_string(),
+        fingerprint: report.model.fingerprint.to_string(),
         role: role(details.role).into(),
         state: serving_state(report.state).into(),
         message: report.message,

@@ -9,6 +9,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+
 use super::ticket::{ClientKey, Priority, Weight};
 
 /// The part of the room, one in so many, that a client alone on the server leaves free for newcomers.
@@ -26,7 +28,7 @@ pub struct Amount {
 pub struct Shares {
     most: Amount,
     held: Amount,
-    clients: HashMap<ClientKey, Client>,
+    clients: HashMap<ClientKey, Client, RandomState>,
 }
 
 /// What one client has on the server; forgotten when it has nothing.
@@ -65,7 +67,7 @@ impl Shares {
         Self {
             most,
             held: Amount::default(),
-            clients: HashMap::new(),
+            clients: HashMap::default(),
         }
     }
 

@@ -131,9 +131,9 @@ impl Postprocessor {
             Some((named, row)) if self.names_winner => (row, Some(*named)),
             _ => (row, None),
         };
-        let row = &self.finite(row)?;
+        let row = self.finite(row)?;
         let logits: Vec<f32> = match (self.problem_type, self.output_kind) {
-            (ProblemType::Regression, _) | (_, OutputKind::Logits) => row.clone(),
+            (ProblemType::Regression, _) | (_, OutputKind::Logits) => row,
             (ProblemType::SingleLabel, _) => row.iter().map(|&value| value.max(f32::MIN_POSITIVE).ln()).collect(),
             (ProblemType::MultiLabel, _) => row.iter().map(|&value| log_odds(value)).collect(),
         };

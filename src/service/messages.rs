@@ -1,6 +1,7 @@
 //! What goes into the service and what comes out, free of any protocol.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use crate::batching::{ClientKey, Priority, SubmitOptions, Weight};
@@ -228,13 +229,13 @@ pub struct LabelScore {
     pub selected: bool,
 }
 
-/// Names one version of a model.
+/// Names one version of a model. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelRef {
-    pub name: String,
-    pub version: String,
+    pub name: Arc<str>,
+    pub version: Arc<str>,
     /// The first 16 hexadecimal digits of the SHA-256 over its files.
-    pub fingerprint: String,
+    pub fingerprint: Arc<str>,
     pub tier: Tier,
 }
 

@@ -243,6 +243,16 @@ async fn one_that_fails_is_rolled_back_and_told_of_and_not_made_canary_again_by_
     let metrics = server.http().get("/metrics").await;
     let counted = "tandem_canary_rollbacks_total{model=\"sentiment-fast\",fault=\"failures\"} 1\n";
     assert!(metrics.text().contains(counted));
+    // The lifecycle's thread writes it down, whenever it comes to that.
+    let written = || std::fs::read_to_string(first.repository().join("labels.toml")).unwrap_or_default();
+    let is_written = async {
+        while !written().contains("rolled_back") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(HANG, is_written)
+        .await
+        .expect("it is written down");
     let restarted = server_of(first.repository(), few).await;
     let told = versions(&restarted).await;
     assert!(told.canary.is_none() && told.last_rollback.is_some() && told.pinned_version == "1");

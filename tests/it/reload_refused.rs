@@ -26,7 +26,7 @@ async fn assert_refused(server: &TestServer, stage: Stage, words: &str) {
     let reports = server.service.model_reports();
     let told = reports
         .iter()
-        .find(|report| report.model.name == NAME)
+        .find(|report| &*report.model.name == NAME)
         .expect("it is there");
     let expected = format!("version `{version}` was refused ({})", stage.name());
     assert!(told.message.contains(&expected), "{}", told.message);

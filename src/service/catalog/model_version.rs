@@ -14,6 +14,7 @@ pub struct ModelVersion {
     /// The files and the manifest, verified.
     pub verified: VerifiedModel,
     pub breaker: CircuitBreaker,
+    model_ref: ModelRef,
     state: ArcSwap<ModelState>,
 }
 
@@ -30,7 +31,15 @@ pub enum ModelState {
 impl ModelVersion {
     /// A version that is still to be loaded.
     pub fn new(verified: VerifiedModel) -> Self {
+        let manifest = &verified.manifest;
+        let model_ref = ModelRef {
+            name: manifest.name.as_str().into(),
+            version: manifest.version.as_str().into(),
+            fingerprint: verified.fingerprint.as_str().into(),
+            tier: manifest.tier,
+        };
         Self {
+            model_ref,
             verified,
             breaker: CircuitBreaker::default(),
             state: ArcSwap::from_pointee(ModelState::Loading),
@@ -68,12 +77,6 @@ impl ModelVersion {
     }
 
     pub fn model_ref(&self) -> ModelRef {
-        let manifest = &self.verified.manifest;
-        ModelRef {
-            name: manifest.name.clone(),
-            version: manifest.version.clone(),
-            fingerprint: self.verified.fingerprint.clone(),
-            tier: manifest.tier,
-        }
+        self.model_ref.clone()
     }
 }

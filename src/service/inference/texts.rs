@@ -8,8 +8,8 @@ use crate::model::manifest::Truncation;
 pub struct TextSubset {
     /// All of the request's texts.
     pub texts: Arc<Vec<String>>,
-    /// The second texts of pairs: none, or one for each text.
-    pub pairs: Arc<Vec<String>>,
+    /// The second texts of pairs, one for each text; absent where the texts are no pairs.
+    pairs: Option<Arc<Vec<String>>>,
     /// The positions of the texts in the subset, ascending.
     pub places: Vec<usize>,
     /// What happens to a text that is too long; absent for the model's own setting.
@@ -22,7 +22,7 @@ impl TextSubset {
         let places = (0..texts.len()).collect();
         Self {
             texts: Arc::new(texts),
-            pairs: Arc::new(pairs),
+            pairs: (!pairs.is_empty()).then(|| Arc::new(pairs)),
             places,
             truncation,
         }
@@ -50,6 +50,6 @@ impl TextSubset {
 
     /// The second text at a position; `None` where the texts are no pairs.
     pub fn pair(&self, place: usize) -> Option<&str> {
-        self.pairs.get(place).map(String::as_str)
+        self.pairs.as_ref()?.get(place).map(String::as_str)
     }
 }

@@ -51,7 +51,7 @@ impl Retirement {
         let since = Instant::now();
         for version in versions {
             let model = version.model_ref();
-            let names = [model.name.as_str(), &model.version, &model.fingerprint];
+            let names = [&*model.name, &*model.version, &*model.fingerprint];
             self.metrics.versions().forget(names, &ServingState::NAMES);
             // The catalog may have the same version again, with other files.
             if self.catalog.load().version(&model.name, &model.version).is_none() {
@@ -92,7 +92,7 @@ impl Retirement {
                 let _ = thread.join();
             }
             let (ModelRef { name, version, .. }, took_ms) = (model, millis(since.elapsed()));
-            tracing::info!(model = name, version, took_ms, "a version is gone");
+            tracing::info!(model = &*name, version = &*version, took_ms, "a version is gone");
         }
     }
 }

@@ -77,7 +77,7 @@ async fn explain_all(
     for (place, features) in all_features.into_iter().enumerate() {
         let measured = measure(target, features, &bias, rows_at_once, options).await?;
         check_sum(target, &measured, &bias).inspect_err(|_| {
-            tracing::warn!(model = target.model.name, place, "parts do not add up to the logit");
+            tracing::warn!(model = &*target.model.name, place, "parts do not add up to the logit");
         })?;
         explanations.push(describe(&target.loaded.model, &measured, &bias, input.most));
     }
