@@ -41,6 +41,7 @@ pub mod runner;
 pub mod runtime;
 pub mod sample;
 pub mod scan;
+pub mod side_by_side;
 pub mod table;
 pub mod text_cost;
 mod warm_up;

@@ -9,6 +9,7 @@ use super::manifest::{Batch, Truncation};
 use super::preprocess::Preprocessor;
 use super::runner::Runner;
 use super::sample::Sample;
+use super::side_by_side;
 
 /// How far an output may move because of neighbours, relative to the row's largest output (at least 1). This is above
 /// the effect of adding 32-bit floats in another order (about 1e-6 to 2e-5), and too little to move a probability by
@@ -81,10 +82,10 @@ impl Neighbours {
 /// A row, and the outputs that it had when it ran alone.
 pub type Alone = (ModelInput, Vec<f32>);
 
-/// Runs rows alone and together. `told` is what the manifest says, and overrules what is measured. A row that fails
+/// Runs rows alone and together, on all of these instances. `told` is what the manifest says, and overrules what is measured. A row that fails
 /// alone is skipped; if rows fail only together, each runs alone.
 pub fn measure(
-    runner: &mut dyn Runner,
+    runners: &mut [&mut dyn Runner],
     preprocessor: &Preprocessor,
     sample: &Sample,
     max_rows: usize,
@@ -97,11 +98,11 @@ pub fn measure(
         .map(|encoding| encoding.input);
     let mut mixed = Apart::default();
     let mut same = Apart::default();
-    let mut several = alone(runner, texts.collect());
+    let mut several = alone(runners, texts.collect());
     for width in WIDTHS {
-        let of_one_length = alone(runner, of_one_length(sample, width));
+        let of_one_length = alone(runners, of_one_length(sample, width));
         for size in [2, rows.min(ROWS_OF_A_WIDTH)].into_iter().filter(|_| rows > 1) {
-            same.compare(runner, &of_one_length, size);
+            same.compare(runners, &of_one_length, size);
         }
         several.extend(of_one_length.into_iter().take(2));
     }
@@ -115,14 +116,14 @@ pub fn measure(
         return (alone, reference);
     }
     for size in [2, rows] {
-        mixed.compare(runner, &several, size);
+        mixed.compare(runners, &several, size);
     }
     // Wide and narrow rows together: the widest one comes next to the first ones, which are short.
     several.sort_by_key(|(input, _)| std::cmp::Reverse(input.width()));
     several.truncate(rows.div_ceil(2));
-    let short = alone(runner, vec![sample.of_width(sample.around() + 1)]);
+    let short = alone(runners, vec![sample.of_width(sample.around() + 1)]);
     several.splice(0..0, short);
-    mixed.compare(runner, &several, rows);
+    mixed.compare(runners, &several, rows);
     let found = match (mixed.within && same.within, same.within) {
         (true, _) => Batch::Any,
         (false, true) if same.compared => Batch::SameLength,
@@ -140,15 +141,15 @@ pub fn measure(
 
 /// How far outputs move on another session of the model, for rows alone and in the batches that `neighbours` allows;
 /// `None` within the bound. With more threads, sums may be added in another order, and parts quantised otherwise.
-pub fn moved_elsewhere(runner: &mut dyn Runner, rows: &[Alone], neighbours: Neighbours) -> Option<f32> {
+pub fn moved_elsewhere(runners: &mut [&mut dyn Runner], rows: &[Alone], neighbours: Neighbours) -> Option<f32> {
     let mut apart = Apart::default();
-    apart.compare(runner, rows, 1);
+    apart.compare(runners, rows, 1);
     match neighbours.batch {
         // Outputs that move anyway can't be compared.
-        Batch::Any if !neighbours.beyond => apart.compare(runner, rows, MOST_ROWS),
+        Batch::Any if !neighbours.beyond => apart.compare(runners, rows, MOST_ROWS),
         Batch::SameLength if !neighbours.told => {
             for of_one_length in rows.chunk_by(|(one, _), (other, _)| one.width() == other.width()) {
-                apart.compare(runner, of_one_length, ROWS_OF_A_WIDTH);
+                apart.compare(runners, of_one_length, ROWS_OF_A_WIDTH);
             }
         }
         Batch::Any | Batch::SameLength | Batch::Alone => {}
@@ -174,14 +175,12 @@ fn of_one_length(sample: &Sample, width: usize) -> Vec<ModelInput> {
 }
 
 /// The rows that can run alone, each with its outputs.
-fn alone(runner: &mut dyn Runner, inputs: Vec<ModelInput>) -> Vec<Alone> {
-    inputs
-        .into_iter()
-        .filter_map(|input| {
-            let outputs = runner.run(&[&input]).ok()?.row(0).to_vec();
-            Some((input, outputs))
-        })
-        .collect()
+fn alone(runners: &mut [&mut dyn Runner], inputs: Vec<ModelInput>) -> Vec<Alone> {
+    let outputs = side_by_side::share(runners, inputs.len(), |runner, at| {
+        Some(runner.run(&[&inputs[at]]).ok()?.row(0).to_vec())
+    });
+    let rows = inputs.into_iter().zip(outputs);
+    rows.filter_map(|(input, outputs)| Some((input, outputs?))).collect()
 }
 
 /// How far outputs moved.
@@ -203,11 +202,16 @@ impl Default for Apart {
 
 impl Apart {
     /// Runs the rows in batches of `size` rows, and compares each with its outputs alone.
-    fn compare(&mut self, runner: &mut dyn Runner, rows: &[Alone], size: usize) {
-        for batch in rows.chunks(size).filter(|batch| batch.len() > 1 || size == 1) {
-            let inputs: Vec<&ModelInput> = batch.iter().map(|(input, _)| input).collect();
+    fn compare(&mut self, runners: &mut [&mut dyn Runner], rows: &[Alone], size: usize) {
+        let batches = rows.chunks(size).filter(|batch| batch.len() > 1 || size == 1);
+        let batches: Vec<&[Alone]> = batches.collect();
+        let outputs = side_by_side::share(runners, batches.len(), |runner, at| {
+            let inputs: Vec<&ModelInput> = batches[at].iter().map(|(input, _)| input).collect();
+            runner.run(&inputs).ok()
+        });
+        for (batch, outputs) in batches.into_iter().zip(outputs) {
             self.compared = true;
-            let Ok(outputs) = runner.run(&inputs) else {
+            let Some(outputs) = outputs else {
                 self.largest = f32::INFINITY;
                 self.within = false;
                 continue;
@@ -263,7 +267,7 @@ mod tests {
                 batch,
                 ..Neighbours::default()
             };
-            moved_elsewhere(&mut Moving { all, company }, &rows, neighbours)
+            moved_elsewhere(&mut [&mut Moving { all, company }], &rows, neighbours)
         };
         for batch in [Batch::Any, Batch::SameLength, Batch::Alone] {
             assert_eq!(moved(0.0, 0.0, batch), None);

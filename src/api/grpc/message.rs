@@ -135,11 +135,18 @@ impl<B> Messages<B> {
         let framed = self.come.split_to(whole).freeze();
         let message = framed.slice(HEAD_BYTES..);
         if flag == 0 {
-            self.ready.extend(self.rules.framed(message)?);
+            let part = self.rules.part(&message)?;
+            if part.len() == length {
+                self.ready.push_back(framed);
+            } else {
+                self.ready.extend(self.rules.framed(part)?);
+            }
             return Ok(true);
         }
         match unpack_small(&message, self.rules.largest, &self.call.body) {
-            Some(unpacked) => self.ready.extend(self.rules.framed(unpacked?.into())?),
+            Some(unpacked) => self
+                .ready
+                .extend(self.rules.framed(self.rules.part(&unpacked?.into())?)?),
             None => {
                 let (call, largest) = (self.call.clone(), self.rules.largest);
                 let work = move |cancelled: &CancellationToken| unpack(&message, largest, &call.body, cancelled);
@@ -151,16 +158,19 @@ impl<B> Messages<B> {
 }
 
 impl Rules {
-    /// A message as it is passed on: its head, and the part of it that will be decoded.
-    fn framed(&self, message: Bytes) -> Result<[Bytes; 2], Error> {
-        let part = match &self.message {
-            Some(of) => decodable(&message, of, self.limits)?,
-            None => Cow::Borrowed(&message[..]),
+    /// The part of a message that will be decoded.
+    fn part(&self, message: &Bytes) -> Result<Bytes, Error> {
+        let Some(of) = &self.message else {
+            return Ok(message.clone());
         };
-        let part = match part {
+        Ok(match decodable(message, of, self.limits)? {
             Cow::Borrowed(part) => message.slice_ref(part),
             Cow::Owned(part) => part.into(),
-        };
+        })
+    }
+
+    /// A message as it is passed on: its head, and this part of it.
+    fn framed(&self, part: Bytes) -> Result<[Bytes; 2], Error> {
         let mut head = BytesMut::with_capacity(HEAD_BYTES);
         head.put_u8(0);
         head.put_u32(u32::try_from(part.len()).map_err(|_| Error::message_too_large(self.largest))?);
@@ -188,7 +198,8 @@ where
                 Some(unpacking) => {
                     let unpacked = ready!(unpacking.as_mut().poll(context));
                     this.unpacking = None;
-                    let framed = unpacked.and_then(|message| this.rules.framed(message.into()));
+                    let part = unpacked.and_then(|message| this.rules.part(&message.into()));
+                    let framed = part.and_then(|part| this.rules.framed(part));
                     framed.map(|framed| {
                         this.ready.extend(framed);
                         true

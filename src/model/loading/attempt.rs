@@ -9,8 +9,8 @@ use super::effort::Effort;
 use super::golden::{self, Report, Subject};
 use super::idle_priority::{self, Patience};
 use super::load_types::{Around, Initialized, InstanceSettings, LoadTimes, SHORTEST_LIMIT};
+use super::native_check;
 use super::wide_trial::WideTrial;
-use super::{native_check, side_by_side};
 use crate::model::linear::NativeRunner;
 use crate::model::loaded::Model;
 use crate::model::manifest::{Manifest, Preprocess};
@@ -26,7 +26,7 @@ use crate::model::runtime::wide_session::{WideSlot, with_wide};
 use crate::model::sample::Sample;
 use crate::model::text_cost::{self, TextCost};
 use crate::model::warm_up::{PATIENCE_WITH_POSITIONS, fewer_tokens, tokens_taken, warm_up};
-use crate::model::{files, own_texts, sample, table};
+use crate::model::{files, own_texts, sample, side_by_side, table};
 
 /// The limit of a run, in times the longest run that was measured.
 const PATIENCE_WITH_RUNS: u32 = 20;
@@ -51,6 +51,9 @@ struct Narrow {
     slowest: Duration,
     times: LoadTimes,
 }
+
+/// A preprocessor, a sample of its rows, and the time that both took.
+type Prepared = (Arc<Preprocessor>, Sample, Duration);
 
 /// One try to load a model, with what all of its steps need.
 pub(super) struct Load<'a> {
@@ -108,9 +111,25 @@ impl<'a> Load<'a> {
         Ok(self.finish(narrow))
     }
 
+    /// The preprocessor with a sample, and the time that they took; and the instances, which don't know yet what pads
+    /// rows. All at once, if the machine has nothing else to do.
+    fn prepare_and_open(&self) -> (Result<Prepared, ModelError>, Result<Vec<OnnxRunner>, ModelError>) {
+        let VerifiedModel { folder, manifest, .. } = self.verified;
+        let prepare = || {
+            let started = Instant::now();
+            let preprocessor = Arc::new(Preprocessor::load(manifest, folder)?);
+            let sample = sample::of(self.verified, &preprocessor, self.limit)?;
+            Ok((preprocessor, sample, started.elapsed()))
+        };
+        match self.around {
+            Around::Quiet => side_by_side::both(prepare, || self.open_all()),
+            Around::Busy => (prepare(), self.open_all()),
+        }
+    }
+
     /// The instances, all opened at once if the machine has nothing else to do.
-    fn open_all(&self, preprocessor: &Preprocessor) -> Result<Vec<OnnxRunner>, ModelError> {
-        let one = || self.open(preprocessor, self.settings.intra_threads, self.limit);
+    fn open_all(&self) -> Result<Vec<OnnxRunner>, ModelError> {
+        let one = || self.open(0, self.settings.intra_threads, self.limit);
         let count = self.settings.count.max(1);
         match self.around {
             Around::Quiet => side_by_side::make(count, one),
@@ -118,16 +137,11 @@ impl<'a> Load<'a> {
         }
     }
 
-    fn open(
-        &self,
-        preprocessor: &Preprocessor,
-        intra_threads: usize,
-        limit: &RunLimit,
-    ) -> Result<OnnxRunner, ModelError> {
+    fn open(&self, pad_id: u32, intra_threads: usize, limit: &RunLimit) -> Result<OnnxRunner, ModelError> {
         let source = Source {
             bytes: &self.bytes,
             manifest: &self.verified.manifest,
-            pad_id: preprocessor.pad_id(),
+            pad_id,
             weights: self.weights.as_ref(),
             limit,
         };
@@ -150,37 +164,31 @@ impl<'a> Load<'a> {
     }
 
     fn try_narrow(&self, patience: &Patience) -> Result<Narrow, ModelError> {
-        let VerifiedModel {
-            folder, manifest: told, ..
-        } = self.verified;
+        let told = &self.verified.manifest;
         let mut times = LoadTimes::default();
         let mut clock = Instant::now();
         let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed();
         self.limit
             .set(self.longest.min(patience.left().unwrap_or(self.longest)));
-        let preprocessor = Arc::new(Preprocessor::load(told, folder)?);
-        let sample = sample::of(self.verified, &preprocessor, self.limit)?;
-        times.preprocessor = lap();
-        let mut runners = self.open_all(&preprocessor)?;
+        let (preparing, runners) = self.prepare_and_open();
+        let (preprocessor, sample, took) = preparing?;
+        times.preprocessor = took;
+        let mut runners = runners?;
+        for runner in &mut runners {
+            runner.pad_with(preprocessor.pad_id());
+        }
         let sample = self.fit_table(&mut patience.runner(&mut runners[0]), &preprocessor, sample)?;
         let (manifest, preprocessor) = self.fit_tokens(patience, &mut runners[0], preprocessor, &sample)?;
         times.sessions = lap();
         let postprocessor = Postprocessor::new(told);
         let own_texts = own_texts::answered(&mut patience.runner(&mut runners[0]), &preprocessor, &postprocessor);
-        let (neighbours, alone) = neighbours::measure(
-            &mut patience.runner(&mut runners[0]),
-            &preprocessor,
-            &sample,
-            manifest.limits.max_batch_size,
-            manifest.limits.batch,
-        );
+        let mut patient: Vec<_> = runners.iter_mut().map(|runner| patience.runner(runner)).collect();
+        let mut at_once = self.at_once(&mut patient);
+        let limits = (manifest.limits.max_batch_size, manifest.limits.batch);
+        let (neighbours, alone) = neighbours::measure(&mut at_once, &preprocessor, &sample, limits.0, limits.1);
         let manifest = manifest.with_batch(neighbours.batch);
         let bounds = ShapeBounds::new(&manifest, self.settings.max_cells);
-        let golden = {
-            let mut runners: Vec<_> = runners.iter_mut().map(|runner| patience.runner(runner)).collect();
-            let mut runners = self.at_once(&mut runners);
-            self.check_golden(&manifest, &preprocessor, &postprocessor, &mut runners)?
-        };
+        let golden = self.check_golden(&manifest, &preprocessor, &postprocessor, &mut at_once)?;
         let native = native_check::recognised(self.settings.fast_path, &manifest, &self.bytes, self.limit);
         let passes =
             |native: &mut NativeRunner| self.check_golden(&manifest, &preprocessor, &postprocessor, &mut [native]);
@@ -236,7 +244,7 @@ impl<'a> Load<'a> {
         let taken = if told > cost_probe::WIDEST_PROBE {
             // A row this long leaves much memory with its session, so it runs in a session that is closed afterwards.
             let short = self.limit.beside(self.longest.min(PATIENCE_WITH_POSITIONS));
-            let mut other = self.open(&preprocessor, self.settings.intra_threads, &short)?;
+            let mut other = self.open(pad_id, self.settings.intra_threads, &short)?;
             tokens_taken(&mut patience.runner(&mut other), sample, told, pad_id, || {
                 short.was_hit()
             })

@@ -5,18 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
 use super::effort::Effort;
-use super::side_by_side;
 use crate::model::input::{Encoding, ModelInput};
 use crate::model::manifest::{Batch, Golden, Manifest, OutputKind, Preprocess};
 use crate::model::model_error::ModelError;
 use crate::model::postprocess::Postprocessor;
 use crate::model::preprocess::Preprocessor;
 use crate::model::runner::Runner;
+use crate::model::side_by_side;
 
 /// The most examples in one run.
 const MOST_TOGETHER: usize = 8;
@@ -118,27 +117,24 @@ pub fn check(
         Some(Batch::Any) | None => subject.manifest.limits.max_batch_size.min(MOST_TOGETHER),
     };
     let runs = plan(&by_width, together, effort);
-    let (next, golden, postprocessor) = (AtomicUsize::new(0), subject.golden, subject.postprocessor);
-    // The largest differences of the runs that a runner did.
-    let work = |runner: &mut dyn Runner| -> Result<Report, String> {
+    let (golden, postprocessor) = (subject.golden, subject.postprocessor);
+    let reports = side_by_side::share(runners, runs.len(), |runner, at| -> Result<Report, String> {
+        let run = &runs[at];
         let mut report = Report::default();
-        while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (tolerance, largest) = match run.kind {
-                Kind::Alone => (golden.logit_tolerance, &mut report.largest_difference),
-                Kind::Together => (golden.batched_logit_tolerance, &mut report.largest_batched_difference),
-            };
-            let inputs: Vec<&ModelInput> = run.places.iter().map(|at| &encodings[at].input).collect();
-            let rows = runner.run(&inputs).map_err(|error| error.to_string())?;
-            for (row, &at) in rows.rows().into_iter().zip(run.places) {
-                let size = inputs.len();
-                let difference = check_row(postprocessor, &row.to_vec(), &examples[at], tolerance)
-                    .map_err(|problem| format!("line {}: in a batch of {size}: {problem}", at + 1))?;
-                *largest = largest.max(difference);
-            }
+        let (tolerance, largest) = match run.kind {
+            Kind::Alone => (golden.logit_tolerance, &mut report.largest_difference),
+            Kind::Together => (golden.batched_logit_tolerance, &mut report.largest_batched_difference),
+        };
+        let inputs: Vec<&ModelInput> = run.places.iter().map(|at| &encodings[at].input).collect();
+        let rows = runner.run(&inputs).map_err(|error| error.to_string())?;
+        for (row, &at) in rows.rows().into_iter().zip(run.places) {
+            let size = inputs.len();
+            let difference = check_row(postprocessor, &row.to_vec(), &examples[at], tolerance)
+                .map_err(|problem| format!("line {}: in a batch of {size}: {problem}", at + 1))?;
+            *largest = largest.max(difference);
         }
         Ok(report)
-    };
-    let reports = side_by_side::on_each(runners, work);
+    });
     let of_all = Report {
         examples: encodings.len(),
         ..Report::default()

@@ -8,7 +8,7 @@
 //! much it examines) → `attempt.rs` (its steps) → [`cost_probe`] (what
 //! runs cost) → [`golden`] (whether the answers are right) → `native_check.rs` (whether a sum of
 //! our own may stand in for ONNX Runtime) → [`wide_trial`] (a session with more threads, later) → [`idle_priority`] (loads
-//! while the server serves) and [`side_by_side`] (loads while it does not).
+//! while the server serves) and [`side_by_side`](crate::model::side_by_side) (loads while it does not).
 
 mod attempt;
 pub mod cost_probe;
@@ -17,7 +17,6 @@ pub mod golden;
 pub mod idle_priority;
 pub mod load_types;
 mod native_check;
-mod side_by_side;
 pub mod wide_trial;
 
 pub use self::effort::Effort;

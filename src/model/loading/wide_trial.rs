@@ -34,10 +34,11 @@ impl WideTrial {
     pub fn run(self, is_over: &dyn Fn() -> bool) {
         let started = Instant::now();
         let (slot, model, threads) = (self.slot.clone(), self.manifest.name.clone(), self.threads);
-        match self.open(is_over) {
+        let opened = self.open(is_over);
+        match opened {
             Ok(Some(runner)) => {
                 slot.put(runner);
-                let took_ms = started.elapsed().as_millis();
+                let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                 tracing::info!(
                     model,
                     threads,
@@ -68,7 +69,7 @@ impl WideTrial {
         if is_over() {
             return Ok(None);
         }
-        if let Some(moved) = neighbours::moved_elsewhere(&mut runner, &self.alone, self.neighbours) {
+        if let Some(moved) = neighbours::moved_elsewhere(&mut [&mut runner], &self.alone, self.neighbours) {
             let model = &self.manifest.name;
             tracing::warn!(
                 model,

@@ -76,6 +76,11 @@ impl OnnxRunner {
         })
     }
 
+    /// Sets the id that fills short rows up.
+    pub fn pad_with(&mut self, pad_id: u32) {
+        self.pad_id = pad_id;
+    }
+
     fn run_session(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
         let fail = |error: ort::Error| RunError(error.to_string());
         let feeds = self

@@ -17,12 +17,12 @@ use crate::batching::shares::Amount;
 use crate::batching::workers::Workers;
 use crate::batching::{BatchLimits, BatchShape, Failure, RowOutput, Scheduler, SchedulerSettings, SubmitOptions};
 use crate::error::{Error, Reason};
-use crate::model::ModelInput;
 use crate::model::linear::NativeRunner;
 use crate::model::loaded::Model;
 use crate::model::loading::Initialized;
 use crate::model::manifest::Batch;
 use crate::model::postprocess::Classification;
+use crate::model::{ModelInput, memory};
 use crate::telemetry::metrics::ModelMetrics;
 
 /// A model that takes requests.
@@ -99,7 +99,11 @@ impl LoadedModel {
         let name = &model.manifest.name;
         let scheduler = Scheduler::start(name, runners, on_arrival(native)?, &costs, settings, metrics.clone())?;
         if let Some(wide) = wide {
-            scheduler.start_beside(&format!("{name}-wide"), move |is_over| wide.run(is_over))?;
+            scheduler.start_beside(&format!("{name}-wide"), move |is_over| {
+                wide.run(is_over);
+                // What the session was made from is freed.
+                memory::give_back();
+            })?;
         }
         Ok(Self {
             preparation: Preparation::new(Arc::clone(&model), workers),

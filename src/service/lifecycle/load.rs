@@ -1,8 +1,9 @@
 //! Loading one version: its read and verified files become a model that takes requests.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::loaded_line::tell_loaded;
@@ -30,31 +31,33 @@ const LONGEST_TEXT: Duration = Duration::from_secs(5);
 
 /// The threads that preprocess, shared by all models. They start with the first model. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct SharedWorkers(Arc<OnceLock<Workers>>);
+pub struct SharedWorkers(Arc<Mutex<Option<Workers>>>);
 
 impl SharedWorkers {
-    /// Returns the threads, and starts them first if need be. Only the lifecycle's thread calls this.
+    /// Returns the threads, and starts them first if need be.
     fn get(&self) -> std::io::Result<Workers> {
-        if let Some(workers) = self.0.get() {
+        let mut there = self.0.lock();
+        if let Some(workers) = &*there {
             return Ok(workers.clone());
         }
         let workers = Workers::start(WorkersSettings {
             threads: workers_on(cores::usable()),
             patience: LONGEST_TEXT,
         })?;
-        Ok(self.0.get_or_init(|| workers).clone())
+        *there = Some(workers.clone());
+        Ok(workers)
     }
 
     /// Lets as many of the threads work at once as there are cores for.
     pub fn follow_cores(&self, cores: usize) {
-        if let Some(workers) = self.0.get() {
+        if let Some(workers) = &*self.0.lock() {
             workers.set_at_once(workers_on(cores));
         }
     }
 
     /// Tells the threads to end, without waiting for them.
     pub fn close(&self) {
-        if let Some(workers) = self.0.get() {
+        if let Some(workers) = &*self.0.lock() {
             workers.close();
         }
     }
@@ -156,7 +159,10 @@ impl Loader {
             cache: self.shared.cache.clone(),
             counted: self.budget.count(expected.bytes()),
         };
-        LoadedModel::start(initialized, surroundings).map_err(no_threads)
+        let loaded = LoadedModel::start(initialized, surroundings).map_err(no_threads);
+        // What the load needed besides, and has freed.
+        memory::give_back();
+        loaded
     }
 
     /// Initializes the model on a thread of its own, which is abandoned if it takes too long or the server stops.

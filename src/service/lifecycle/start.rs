@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::load::Loader;
 use super::owner::Owner;
 use crate::config::Settings;
-use crate::model::{ModelError, repository};
+use crate::model::{ModelError, Tier, repository, side_by_side};
 use crate::service::catalog::Catalog;
 use crate::service::catalog::canary::CanaryWatch;
 use crate::service::catalog::canary::verdict::Bounds;
@@ -85,18 +86,19 @@ fn with_canaries(mut catalog: Catalog, pins: &Pins, settings: &Settings) -> Cata
     catalog
 }
 
-/// Loads every model, one after the other, or one version alone. Ends at the first failure, or when the server stops.
+/// Loads every model, or one version alone. Those of the fast tier are loaded while the others are: they take little.
+/// In each tier it is one after the other, until the server stops.
 pub fn load(owner: &mut Owner, only: Option<Arc<ModelVersion>>) -> Result<(), ModelError> {
     if let Some(version) = only {
         return owner.loader.load_first(&version);
     }
-    for version in owner.catalog().versions() {
-        if owner.is_stopping() {
-            return Ok(());
-        }
-        let Err(error) = owner.loader.load_first(version) else {
-            continue;
-        };
+    let catalog = owner.catalog();
+    let (fast, others): (Vec<_>, Vec<_>) = catalog
+        .versions()
+        .partition(|version| version.verified.manifest.tier == Tier::Fast);
+    let loader = &owner.loader;
+    let (of_others, of_fast) = side_by_side::both(|| load_each(loader, &others), || load_each(loader, &fast));
+    for (version, error) in of_others.into_iter().chain(of_fast) {
         match canary_of(&owner.catalog(), version) {
             // A canary that fails to load does not fail the start.
             Some(canary) => {
@@ -108,6 +110,14 @@ pub fn load(owner: &mut Owner, only: Option<Arc<ModelVersion>>) -> Result<(), Mo
         }
     }
     Ok(())
+}
+
+/// Loads versions until the server stops, and gives those that could not be loaded.
+fn load_each<'a>(loader: &Loader, versions: &[&'a Arc<ModelVersion>]) -> Vec<(&'a Arc<ModelVersion>, ModelError)> {
+    let wanted = versions.iter().take_while(|_| !loader.is_stopping());
+    wanted
+        .filter_map(|&version| Some((version, loader.load_first(version).err()?)))
+        .collect()
 }
 
 /// Lets an older version serve where the newest could not be loaded, as at a reload; returns the error where there is

@@ -1,5 +1,7 @@
 //! Instances at work side by side: while a model is loaded, none of them waits for another.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::model::runner::Runner;
 
 /// Does the same work on each runner, each on a thread of its own that ends with its work. Blocks. The outcomes come in the
@@ -18,6 +20,32 @@ pub fn on_each<T: Send>(runners: &mut [&mut dyn Runner], work: impl Fn(&mut dyn 
         ended
             .map(|outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
+    })
+}
+
+/// Does so many jobs on these runners, each by the next one that is free. Blocks. The outcomes come in the order of the jobs.
+pub fn share<T: Send>(
+    runners: &mut [&mut dyn Runner],
+    jobs: usize,
+    job: impl Fn(&mut dyn Runner, usize) -> T + Sync,
+) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let done = on_each(runners, |runner| {
+        let places = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&at| at < jobs));
+        places.map(|at| (at, job(runner, at))).collect::<Vec<_>>()
+    });
+    let mut done: Vec<(usize, T)> = done.into_iter().flatten().collect();
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+/// Does two things at once. Blocks. A panic in one is a panic here.
+pub fn both<A, B: Send>(here: impl FnOnce() -> A, beside: impl FnOnce() -> B + Send) -> (A, B) {
+    std::thread::scope(|scope| {
+        let beside = scope.spawn(beside);
+        let here = here();
+        let beside = beside.join();
+        (here, beside.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
 }
 
@@ -64,6 +92,22 @@ mod tests {
             runner.run(&[&row]).expect("it runs").ncols()
         };
         assert_eq!(on_each(&mut [&mut one, &mut two, &mut three], work), [1, 2, 3]);
+    }
+
+    #[test]
+    fn each_job_is_done_once_and_the_outcomes_keep_their_order() {
+        for jobs in [0, 1, 2, 100] {
+            let (mut one, mut two) = (Wide(1), Wide(2));
+            let done = share(&mut [&mut one, &mut two], jobs, |_, at| at);
+            assert_eq!(done, (0..jobs).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn two_things_are_done_at_once() {
+        let all = Barrier::new(2);
+        let (here, beside) = both(|| all.wait().is_leader(), || all.wait().is_leader());
+        assert_ne!(here, beside);
     }
 
     #[test]
