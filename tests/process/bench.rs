@@ -161,7 +161,17 @@ fn a_server_of_its_own_is_compared_with_both_references() {
     .concat();
     for (reference, args) in [
         ("echo", &[][..]),
-        ("onnx", &["--reference-batch", "1", "--fast-instances", "1"]),
+        (
+            "onnx",
+            &[
+                "--reference-batch",
+                "1",
+                "--reference-window",
+                "3",
+                "--fast-instances",
+                "1",
+            ],
+        ),
     ] {
         let report = bench(&[&fixed[..], &["--reference", reference], args].concat()).json();
         let comparison = &report["comparison"];
@@ -178,6 +188,7 @@ fn a_server_of_its_own_is_compared_with_both_references() {
         if reference == "onnx" {
             assert_eq!(comparison["description"]["model"], "sentiment-fast@1");
             assert_eq!(comparison["description"]["sessions"], 1);
+            assert_eq!(comparison["description"]["window"], 3);
             assert!(number(comparison, "/reference_rounds/0/single/run_p50_ms") > 0.0);
             assert!(comparison["ratios"]["added_p50_ms"].is_number());
         }
