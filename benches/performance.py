@@ -181,7 +181,7 @@ def tables(found: dict) -> list[str]:
 def write_page(lines: list[str]) -> None:
     page = PAGE.read_text(encoding="utf-8")
     between = re.compile(r"(<!-- grid, by [^>]*-->\n).*(<!-- end of grid -->)", re.DOTALL)
-    filled, count = between.subn(lambda match: match[1] + "\n" + "\n".join(lines) + "\n" + match[2], page)
+    filled, count = between.subn(lambda match: match[1] + "\n" + "\n".join(lines) + "\n\n" + match[2], page)
     assert count == 1, f"{PAGE} has no place for the tables"
     PAGE.write_text(filled, encoding="utf-8")
 
@@ -192,8 +192,8 @@ def main() -> None:
     parser.add_argument("--docs", action="store_true")
     arguments = parser.parse_args()
     found = json.loads((arguments.folder / "grid.json").read_text(encoding="utf-8"))
-    lines = tables(found)
-    (arguments.folder / "grid.md").write_text("\n".join(lines), encoding="utf-8")
+    lines = tables(found)[:-1]
+    (arguments.folder / "grid.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
     for images in [arguments.folder, *([IMAGES] if arguments.docs else [])]:
         if found["cells"]:
