@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: bench help build test model-check faults parquet lint docs settings-docs proto-check proto-baseline deploy-check scoreboard fuzz dist tools ci clean-dist
+.PHONY: bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline deploy-check scoreboard fuzz dist tools ci clean-dist
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ deploy-check: ## lints the Dockerfile and the Compose file
 
 bench: build ## compares the server with its references, into target/bench/: wants a quiet machine
 	benches/compare.sh target/bench
+	benches/grid.sh target/bench
+
+performance-docs: build ## measures what answers cost, and writes docs/performance.md's tables and drawings: wants a quiet machine
+	benches/grid.sh target/bench docs
 
 tools: ## installs the pinned tools of tests and checks under target/tools/
 	tools/test-tools.sh

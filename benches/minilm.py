@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 ROOT = Path(__file__).resolve().parent.parent
 TOKENIZER = ROOT / "models/sentiment-deep/1/tokenizer.json"
 REVIEWS = ROOT / "src/cli/bench/reviews.txt"
-LAYERS, HIDDEN, HEADS, INNER, LABELS, MAX_TOKENS = 6, 384, 12, 1536, 2, 128
+LAYERS, HIDDEN, HEADS, INNER, LABELS = 6, 384, 12, 1536, 2
 FUSED = "com.microsoft"
 GOLDEN = 32
 
@@ -91,14 +91,14 @@ class Graph:
         return self.node("SkipLayerNormalization", x, old, *self.norm(), domain=FUSED, epsilon=1e-12)
 
 
-def build(vocabulary: int, seed: int):
+def build(vocabulary: int, max_tokens: int, seed: int):
     graph = Graph(seed)
     whole = lambda *values: graph.constant(np.array(values, np.int64))  # noqa: E731
     mask = graph.node("Cast", "attention_mask", to=TensorProto.INT32)
     kept = graph.node("Unsqueeze", graph.node("Cast", "attention_mask", to=TensorProto.FLOAT), whole(-1))
     length = graph.node("Slice", graph.node("Shape", "input_ids"), whole(1), whole(2))
     pieces = graph.node("Gather", graph.drawn(vocabulary, HIDDEN), "input_ids")
-    places = graph.node("Slice", graph.drawn(MAX_TOKENS, HIDDEN), whole(0), length)
+    places = graph.node("Slice", graph.drawn(max_tokens, HIDDEN), whole(0), length)
     x = graph.node("LayerNormalization", graph.node("Add", pieces, places), *graph.norm(), epsilon=1e-12)
     for _ in range(LAYERS):
         query, key, value = (graph.linear(x, HIDDEN, HIDDEN) for _ in range(3))
@@ -119,11 +119,11 @@ def build(vocabulary: int, seed: int):
     return helper.make_model(body, opset_imports=opsets, ir_version=8, producer_name="tandem benches")
 
 
-def golden(model: Path, tokenizer: Tokenizer):
+def golden(model: Path, tokenizer: Tokenizer, max_tokens: int):
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     for text in REVIEWS.read_text(encoding="utf-8").splitlines()[:GOLDEN]:
         ids = tokenizer.encode(text).ids
-        assert len(ids) <= MAX_TOKENS, "reviews are short"
+        assert len(ids) <= max_tokens, "reviews are short"
         row = np.array([ids], np.int64)
         (logits,) = session.run(["logits"], {"input_ids": row, "attention_mask": np.ones_like(row)})
         powers = np.exp(logits[0] - logits[0].max())
@@ -139,6 +139,7 @@ def golden(model: Path, tokenizer: Tokenizer):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="the model repository to write")
+    parser.add_argument("--max-tokens", type=int, default=128, help="the most tokens of a text [default: 128]")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
 
@@ -146,11 +147,12 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer.from_file(str(TOKENIZER))
     shutil.copyfile(TOKENIZER, folder / "tokenizer.json")
-    save(build(tokenizer.get_vocab_size(), arguments.seed), folder / "model.onnx")
+    model = build(tokenizer.get_vocab_size(), arguments.max_tokens, arguments.seed)
+    save(model, folder / "model.onnx")
     with open(folder / "golden.jsonl", "w", encoding="utf-8", newline="\n") as file:
-        for example in golden(folder / "model.onnx", tokenizer):
+        for example in golden(folder / "model.onnx", tokenizer, arguments.max_tokens):
             file.write(json.dumps(example, ensure_ascii=False) + "\n")
-    manifest = MANIFEST.format(max_tokens=MAX_TOKENS)
+    manifest = MANIFEST.format(max_tokens=arguments.max_tokens)
     for name in ("golden.jsonl", "model.onnx", "tokenizer.json"):
         manifest += f'"{name}" = "{hashlib.sha256((folder / name).read_bytes()).hexdigest()}"\n'
     (folder / "manifest.toml").write_text(manifest, encoding="utf-8")

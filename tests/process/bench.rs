@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::command::{Finished, finish, tandem};
+use crate::support::command::{Finished, clean, finish, tandem};
 use crate::support::models::{FAST_ONLY, FastModelCopy};
 use crate::support::{RunningServer, root};
 
@@ -161,7 +161,17 @@ fn a_server_of_its_own_is_compared_with_both_references() {
     .concat();
     for (reference, args) in [
         ("echo", &[][..]),
-        ("onnx", &["--reference-batch", "1", "--fast-instances", "1"]),
+        (
+            "onnx",
+            &[
+                "--reference-batch",
+                "1",
+                "--reference-window",
+                "3",
+                "--fast-instances",
+                "1",
+            ],
+        ),
     ] {
         let report = bench(&[&fixed[..], &["--reference", reference], args].concat()).json();
         let comparison = &report["comparison"];
@@ -178,10 +188,36 @@ fn a_server_of_its_own_is_compared_with_both_references() {
         if reference == "onnx" {
             assert_eq!(comparison["description"]["model"], "sentiment-fast@1");
             assert_eq!(comparison["description"]["sessions"], 1);
+            assert_eq!(comparison["description"]["window"], 3);
             assert!(number(comparison, "/reference_rounds/0/single/run_p50_ms") > 0.0);
             assert!(comparison["ratios"]["added_p50_ms"].is_number());
         }
     }
+}
+
+#[test]
+fn the_grid_is_measured_in_a_short_form() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut grid = clean("python3");
+    grid.arg(root().join("benches/grid.py")).arg(folder.path());
+    grid.args(["--program", env!("CARGO_BIN_EXE_tandem"), "--minilm"]);
+    // The shipped deep model in place of one of MiniLM's size, which nothing here makes.
+    grid.arg(root().join("models"));
+    grid.args(["--tokens", "8", "--texts", "3", "--connections", "2", "--rate", "100"]);
+    grid.args(["--rounds", "1", "--duration", "50ms", "--limit", "600"]);
+    let told = finish(grid.args(["--connection-duration", "100ms"]), b"");
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let found = std::fs::read(folder.path().join("grid.json")).expect("what was found");
+    let found: Value = serde_json::from_slice(&found).expect("JSON");
+    assert_eq!(found["left_out"], Value::Array(vec![]), "{told:?}");
+    for (at, model) in ["minilm", "fast"].into_iter().enumerate() {
+        let cell = &found["cells"][at];
+        assert_eq!(cell["model"], model);
+        assert_eq!((number(cell, "/tokens"), number(cell, "/failed")), (8.0, 0.0));
+        assert!(number(cell, "/server_us") > 0.0 && number(cell, "/reference_us") >= 0.0);
+    }
+    assert_eq!(number(&found, "/connections/0/failed"), 0.0);
+    assert!(number(&found, "/connections/0/p50_ms") > 0.0);
 }
 
 #[test]

@@ -35,6 +35,9 @@ pub struct BenchArgs {
     /// Rows in a batch of the raw loop [default: the fastest of 1, 2, 4, 8, 16, 32]
     #[arg(long, value_name = "COUNT", help_heading = "Server", value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub reference_batch: Option<u64>,
+    /// Texts within which the raw loop sorts by length [default: those that the callers have in flight]
+    #[arg(long, value_name = "COUNT", help_heading = "Server", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub reference_window: Option<u64>,
 
     /// Callers, each of which waits for its answer before it asks again
     #[arg(long, value_name = "COUNT", help_heading = "Load", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=100_000))]
@@ -174,9 +177,9 @@ impl BenchArgs {
         }
     }
 
-    /// The number of texts in flight at a time in a closed loop. The raw loop sorts texts within as large a window.
-    pub fn in_flight(&self) -> usize {
-        usize::try_from(self.concurrency * self.batch_size).unwrap_or(usize::MAX)
+    /// The texts within which the raw loop sorts: as many as a closed loop has in flight at a time, unless told.
+    pub fn reference_window(&self) -> u64 {
+        self.reference_window.unwrap_or(self.concurrency * self.batch_size)
     }
 }
 

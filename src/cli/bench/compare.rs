@@ -118,7 +118,10 @@ impl Rival {
                 })
             }
             Self::Onnx { child, .. } => {
-                child.ask(&format!("round {}", load.warm_up.as_secs_f64())).await?;
+                // The shortest round is a window to a thread, which may take seconds.
+                if !load.warm_up.is_zero() {
+                    child.ask(&format!("round {}", load.warm_up.as_secs_f64())).await?;
+                }
                 let found = child.ask(&format!("round {}", load.time.as_secs_f64())).await?;
                 let rate = found["texts_per_second"]
                     .as_f64()
@@ -151,7 +154,7 @@ fn onnx_arguments(args: &BenchArgs) -> Vec<String> {
     arguments.extend(flags(args.config.config.as_deref(), &args.config.options));
     arguments.extend(args.texts.iter().map(|file| format!("--texts={}", file.display())));
     arguments.extend(args.reading.arguments());
-    arguments.push(format!("--window={}", args.in_flight()));
+    arguments.push(format!("--window={}", args.reference_window()));
     arguments.push(format!("--batch={}", args.reference_batch.unwrap_or(0)));
     arguments.push(format!("--model={}", args.model));
     arguments.push(format!("--task={}", args.task));
