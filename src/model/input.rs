@@ -88,3 +88,28 @@ pub enum EncodeError {
     #[error("tokenizing failed")]
     Failed,
 }
+
+/// Cuts rows into batches, in their order: each as large as the bounds allow. A single row may have more cells.
+pub fn batches<T>(rows: &[T], most: BatchBounds, width: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    let mut batches = Vec::new();
+    let mut rest = rows;
+    while !rest.is_empty() {
+        let mut widest = 0;
+        let fits = rest.iter().take(most.rows.max(1)).enumerate().take_while(|(at, row)| {
+            widest = widest.max(width(row));
+            *at == 0 || (at + 1) * widest <= most.cells
+        });
+        let (batch, others) = rest.split_at(fits.count());
+        batches.push(batch);
+        rest = others;
+    }
+    batches
+}
+
+/// The most that a batch may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchBounds {
+    pub rows: usize,
+    /// Rows × the width of the widest.
+    pub cells: usize,
+}

@@ -4,7 +4,7 @@
 //! padding that its neighbours cause; a head that looks for an end token looks in every row. No file says so, so the
 //! load runs rows alone and together, and compares.
 
-use super::input::ModelInput;
+use super::input::{BatchBounds, ModelInput, batches};
 use super::manifest::{Batch, Truncation};
 use super::preprocess::Preprocessor;
 use super::runner::Runner;
@@ -21,6 +21,11 @@ const MOST_ROWS: usize = 8;
 const WIDTHS: [usize; 2] = [6, 24];
 /// The number of rows of each of those widths.
 const ROWS_OF_A_WIDTH: usize = 4;
+
+/// Of the texts below, one in so many takes part where somebody waits, the last one among them.
+const FEWER: usize = 2;
+/// The width of long rows there.
+const WIDE_ENOUGH: usize = 32;
 
 /// Short and long texts in several scripts, and an empty one.
 pub const TEXTS: [&str; 12] = [
@@ -82,27 +87,36 @@ impl Neighbours {
 /// A row, and the outputs that it had when it ran alone.
 pub type Alone = (ModelInput, Vec<f32>);
 
-/// Runs rows alone and together, on all of these instances. `told` is what the manifest says, and overrules what is measured. A row that fails
+/// Runs rows alone and together, on all of these instances; half as many unless it is to be `thorough`. `told` is what the manifest says, and overrules what is measured. A row that fails
 /// alone is skipped; if rows fail only together, each runs alone.
 pub fn measure(
     runners: &mut [&mut dyn Runner],
     preprocessor: &Preprocessor,
     sample: &Sample,
-    max_rows: usize,
-    told: Option<Batch>,
+    most: BatchBounds,
+    (told, thorough): (Option<Batch>, bool),
 ) -> (Neighbours, Vec<Alone>) {
-    let rows = max_rows.min(MOST_ROWS);
+    let BatchBounds { rows, cells } = most;
+    let rows = rows.min(MOST_ROWS);
+    let of = |rows| BatchBounds { rows, cells };
     let texts = TEXTS
         .iter()
-        .filter_map(|text| preprocessor.encode(text, None, Some(Truncation::End)).ok())
-        .map(|encoding| encoding.input);
+        .enumerate()
+        .filter(|(at, _)| thorough || at % FEWER == 1)
+        .filter_map(|(_, text)| preprocessor.encode(text, None, Some(Truncation::End)).ok())
+        .map(|encoding| encoding.input)
+        .map(|row| match row.width() {
+            WIDE_ENOUGH.. if !thorough => sample.of_width(WIDE_ENOUGH),
+            _ => row,
+        });
     let mut mixed = Apart::default();
     let mut same = Apart::default();
     let mut several = alone(runners, texts.collect());
     for width in WIDTHS {
         let of_one_length = alone(runners, of_one_length(sample, width));
-        for size in [2, rows.min(ROWS_OF_A_WIDTH)].into_iter().filter(|_| rows > 1) {
-            same.compare(runners, &of_one_length, size);
+        let sizes = [2, rows.min(ROWS_OF_A_WIDTH)].into_iter().filter(|_| rows > 1);
+        for size in sizes.skip(usize::from(!thorough)) {
+            same.compare(runners, &of_one_length, of(size));
         }
         several.extend(of_one_length.into_iter().take(2));
     }
@@ -116,14 +130,14 @@ pub fn measure(
         return (alone, reference);
     }
     for size in [2, rows] {
-        mixed.compare(runners, &several, size);
+        mixed.compare(runners, &several, of(size));
     }
     // Wide and narrow rows together: the widest one comes next to the first ones, which are short.
     several.sort_by_key(|(input, _)| std::cmp::Reverse(input.width()));
     several.truncate(rows.div_ceil(2));
     let short = alone(runners, vec![sample.of_width(sample.around() + 1)]);
     several.splice(0..0, short);
-    mixed.compare(runners, &several, rows);
+    mixed.compare(runners, &several, of(rows));
     let found = match (mixed.within && same.within, same.within) {
         (true, _) => Batch::Any,
         (false, true) if same.compared => Batch::SameLength,
@@ -141,15 +155,21 @@ pub fn measure(
 
 /// How far outputs move on another session of the model, for rows alone and in the batches that `neighbours` allows;
 /// `None` within the bound. With more threads, sums may be added in another order, and parts quantised otherwise.
-pub fn moved_elsewhere(runners: &mut [&mut dyn Runner], rows: &[Alone], neighbours: Neighbours) -> Option<f32> {
+pub fn moved_elsewhere(
+    runners: &mut [&mut dyn Runner],
+    rows: &[Alone],
+    neighbours: Neighbours,
+    cells: usize,
+) -> Option<f32> {
+    let of = |rows| BatchBounds { rows, cells };
     let mut apart = Apart::default();
-    apart.compare(runners, rows, 1);
+    apart.compare(runners, rows, of(1));
     match neighbours.batch {
         // Outputs that move anyway can't be compared.
-        Batch::Any if !neighbours.beyond => apart.compare(runners, rows, MOST_ROWS),
+        Batch::Any if !neighbours.beyond => apart.compare(runners, rows, of(MOST_ROWS)),
         Batch::SameLength if !neighbours.told => {
             for of_one_length in rows.chunk_by(|(one, _), (other, _)| one.width() == other.width()) {
-                apart.compare(runners, of_one_length, ROWS_OF_A_WIDTH);
+                apart.compare(runners, of_one_length, of(ROWS_OF_A_WIDTH));
             }
         }
         Batch::Any | Batch::SameLength | Batch::Alone => {}
@@ -201,10 +221,10 @@ impl Default for Apart {
 }
 
 impl Apart {
-    /// Runs the rows in batches of `size` rows, and compares each with its outputs alone.
-    fn compare(&mut self, runners: &mut [&mut dyn Runner], rows: &[Alone], size: usize) {
-        let batches = rows.chunks(size).filter(|batch| batch.len() > 1 || size == 1);
-        let batches: Vec<&[Alone]> = batches.collect();
+    /// Runs the rows in batches of these bounds, and compares each with its outputs alone.
+    fn compare(&mut self, runners: &mut [&mut dyn Runner], rows: &[Alone], most: BatchBounds) {
+        let mut batches = batches(rows, most, |(input, _)| input.width());
+        batches.retain(|batch| batch.len() > 1 || most.rows == 1);
         let outputs = side_by_side::share(runners, batches.len(), |runner, at| {
             let inputs: Vec<&ModelInput> = batches[at].iter().map(|(input, _)| input).collect();
             runner.run(&inputs).ok()
@@ -267,7 +287,7 @@ mod tests {
                 batch,
                 ..Neighbours::default()
             };
-            moved_elsewhere(&mut [&mut Moving { all, company }], &rows, neighbours)
+            moved_elsewhere(&mut [&mut Moving { all, company }], &rows, neighbours, 256)
         };
         for batch in [Batch::Any, Batch::SameLength, Batch::Alone] {
             assert_eq!(moved(0.0, 0.0, batch), None);

@@ -11,12 +11,13 @@ use super::idle_priority::{self, Patience};
 use super::load_types::{Around, Initialized, InstanceSettings, LoadTimes, SHORTEST_LIMIT};
 use super::native_check;
 use super::wide_trial::WideTrial;
+use crate::model::input::BatchBounds;
 use crate::model::linear::NativeRunner;
 use crate::model::loaded::Model;
-use crate::model::manifest::{Manifest, Preprocess};
+use crate::model::manifest::Manifest;
 use crate::model::model_error::ModelError;
 use crate::model::neighbours::{self, Neighbours};
-use crate::model::onnx::{OnnxBytes, OnnxRunner, RunLimit, Runtime, SessionSettings, SharedWeights, Source};
+use crate::model::onnx::{OnnxBytes, RunLimit, Runtime, SharedWeights};
 use crate::model::postprocess::Postprocessor;
 use crate::model::preprocess::Preprocessor;
 use crate::model::repository::VerifiedModel;
@@ -25,8 +26,8 @@ use crate::model::runtime::thread_time::own_clock;
 use crate::model::runtime::wide_session::{WideSlot, with_wide};
 use crate::model::sample::Sample;
 use crate::model::text_cost::{self, TextCost};
-use crate::model::warm_up::{PATIENCE_WITH_POSITIONS, fewer_tokens, tokens_taken, warm_up};
-use crate::model::{files, own_texts, sample, side_by_side, table};
+use crate::model::warm_up::{fewer_tokens, warm_up};
+use crate::model::{files, own_texts, side_by_side};
 
 /// The limit of a run, in times the longest run that was measured.
 const PATIENCE_WITH_RUNS: u32 = 20;
@@ -52,24 +53,21 @@ struct Narrow {
     times: LoadTimes,
 }
 
-/// A preprocessor, a sample of its rows, and the time that both took.
-type Prepared = (Arc<Preprocessor>, Sample, Duration);
-
 /// One try to load a model, with what all of its steps need.
 pub(super) struct Load<'a> {
-    verified: &'a VerifiedModel,
-    settings: InstanceSettings,
-    around: Around,
-    effort: Effort,
-    limit: &'a RunLimit,
+    pub(super) verified: &'a VerifiedModel,
+    pub(super) settings: InstanceSettings,
+    pub(super) around: Around,
+    pub(super) effort: Effort,
+    pub(super) limit: &'a RunLimit,
     /// The limit of runs when the load begins; later limits are no longer than this.
-    longest: Duration,
-    runtime: &'static Runtime,
+    pub(super) longest: Duration,
+    pub(super) runtime: &'static Runtime,
     /// The path of the ONNX file, for errors.
-    path: PathBuf,
-    bytes: OnnxBytes,
+    pub(super) path: PathBuf,
+    pub(super) bytes: OnnxBytes,
     /// The weights that all sessions share, if they do.
-    weights: Option<SharedWeights>,
+    pub(super) weights: Option<SharedWeights>,
 }
 
 impl<'a> Load<'a> {
@@ -111,45 +109,7 @@ impl<'a> Load<'a> {
         Ok(self.finish(narrow))
     }
 
-    /// The preprocessor with a sample, and the time that they took; and the instances, which don't know yet what pads
-    /// rows. All at once, if the machine has nothing else to do.
-    fn prepare_and_open(&self) -> (Result<Prepared, ModelError>, Result<Vec<OnnxRunner>, ModelError>) {
-        let VerifiedModel { folder, manifest, .. } = self.verified;
-        let prepare = || {
-            let started = Instant::now();
-            let preprocessor = Arc::new(Preprocessor::load(manifest, folder)?);
-            let sample = sample::of(self.verified, &preprocessor, self.limit)?;
-            Ok((preprocessor, sample, started.elapsed()))
-        };
-        match self.around {
-            Around::Quiet => side_by_side::both(prepare, || self.open_all()),
-            Around::Busy => (prepare(), self.open_all()),
-        }
-    }
-
-    /// The instances, all opened at once if the machine has nothing else to do.
-    fn open_all(&self) -> Result<Vec<OnnxRunner>, ModelError> {
-        let one = || self.open(0, self.settings.intra_threads, self.limit);
-        let count = self.settings.count.max(1);
-        match self.around {
-            Around::Quiet => side_by_side::make(count, one),
-            Around::Busy => (0..count).map(|_| one()).collect(),
-        }
-    }
-
-    fn open(&self, pad_id: u32, intra_threads: usize, limit: &RunLimit) -> Result<OnnxRunner, ModelError> {
-        let source = Source {
-            bytes: &self.bytes,
-            manifest: &self.verified.manifest,
-            pad_id,
-            weights: self.weights.as_ref(),
-            limit,
-        };
-        OnnxRunner::load(self.runtime, source, SessionSettings::beside_others(intra_threads))
-            .map_err(|problem| ModelError::new(&self.path, problem))
-    }
-
-    fn failed(&self, problem: &RunError) -> ModelError {
+    pub(super) fn failed(&self, problem: &RunError) -> ModelError {
         ModelError::new(&self.path, format!("warm-up failed: {problem}"))
     }
 
@@ -181,11 +141,26 @@ impl<'a> Load<'a> {
         let (manifest, preprocessor) = self.fit_tokens(patience, &mut runners[0], preprocessor, &sample)?;
         times.sessions = lap();
         let postprocessor = Postprocessor::new(told);
-        let own_texts = own_texts::answered(&mut patience.runner(&mut runners[0]), &preprocessor, &postprocessor);
         let mut patient: Vec<_> = runners.iter_mut().map(|runner| patience.runner(runner)).collect();
         let mut at_once = self.at_once(&mut patient);
-        let limits = (manifest.limits.max_batch_size, manifest.limits.batch);
-        let (neighbours, alone) = neighbours::measure(&mut at_once, &preprocessor, &sample, limits.0, limits.1);
+        // First, since the runs below are faster once the memory for the largest is there. That rows can't run together
+        // is no failure yet.
+        let told_bounds = ShapeBounds::new(&manifest, self.settings.max_cells);
+        let warm = self.warm_up(&mut at_once, &sample, told_bounds);
+        times.warm_up = lap();
+        let own_texts = own_texts::answered(at_once[0], &preprocessor, &postprocessor);
+        let most = BatchBounds {
+            rows: manifest.limits.max_batch_size,
+            cells: self.settings.max_cells,
+        };
+        let (neighbours, alone) = neighbours::measure(
+            &mut at_once,
+            &preprocessor,
+            &sample,
+            most,
+            (manifest.limits.batch, self.effort == Effort::Full),
+        );
+        times.neighbours = lap();
         let manifest = manifest.with_batch(neighbours.batch);
         let bounds = ShapeBounds::new(&manifest, self.settings.max_cells);
         let golden = self.check_golden(&manifest, &preprocessor, &postprocessor, &mut at_once)?;
@@ -195,8 +170,11 @@ impl<'a> Load<'a> {
         let native = native_check::held(native, passes, &mut runners[0], &preprocessor, &sample);
         let mut runners = native_check::instances(native.as_ref(), runners);
         times.golden = lap();
-        let slowest = self.warm_up(patience, &mut runners, &sample, bounds)?;
-        times.warm_up = lap();
+        let slowest = match warm {
+            Ok(took) if native.is_none() && bounds == told_bounds && self.around == Around::Quiet => took,
+            _ => self.warm_up_each(patience, &mut runners, &sample, bounds)?,
+        };
+        times.warm_up += lap();
         let costs = self.measure(&mut patience.runner(runners[0].as_mut()), &sample, bounds)?;
         let text_cost = text_cost::of_texts(&preprocessor, manifest.max_text_bytes(), own_clock());
         times.measuring = lap();
@@ -217,49 +195,6 @@ impl<'a> Load<'a> {
             slowest,
             times,
         })
-    }
-
-    fn fit_table(
-        &self,
-        runner: &mut dyn Runner,
-        preprocessor: &Preprocessor,
-        sample: Sample,
-    ) -> Result<Sample, ModelError> {
-        table::fit(runner, preprocessor, sample, self.limit).map_err(|problem| ModelError::new(&self.path, problem))
-    }
-
-    /// The manifest with no more tokens than the graph takes, and a preprocessor that keeps to it.
-    fn fit_tokens(
-        &self,
-        patience: &Patience,
-        runner: &mut OnnxRunner,
-        preprocessor: Arc<Preprocessor>,
-        sample: &Sample,
-    ) -> Result<(Manifest, Arc<Preprocessor>), ModelError> {
-        let mut manifest = self.verified.manifest.clone();
-        let Preprocess::Tokenizer(reading) = &mut manifest.preprocess else {
-            return Ok((manifest, preprocessor));
-        };
-        let (told, pad_id) = (reading.max_tokens, preprocessor.pad_id());
-        let taken = if told > cost_probe::WIDEST_PROBE {
-            // A row this long leaves much memory with its session, so it runs in a session that is closed afterwards.
-            let short = self.limit.beside(self.longest.min(PATIENCE_WITH_POSITIONS));
-            let mut other = self.open(pad_id, self.settings.intra_threads, &short)?;
-            tokens_taken(&mut patience.runner(&mut other), sample, told, pad_id, || {
-                short.was_hit()
-            })
-        } else {
-            tokens_taken(&mut patience.runner(runner), sample, told, pad_id, || {
-                self.limit.was_hit()
-            })
-        };
-        reading.max_tokens = taken.map_err(|error| self.failed(&error))?;
-        if reading.max_tokens == told {
-            return Ok((manifest, preprocessor));
-        }
-        let preprocessor = Arc::new(Preprocessor::load(&manifest, &self.verified.folder)?);
-        self.fit_table(&mut patience.runner(runner), &preprocessor, sample.clone())?;
-        Ok((manifest, preprocessor))
     }
 
     /// The runners that may work at the same time: all, if the machine has nothing else to do.
@@ -289,28 +224,41 @@ impl<'a> Load<'a> {
             golden: expected,
             preprocessor,
             postprocessor,
+            cells: self.settings.max_cells,
         };
         golden::check(subject, runners, &examples, self.effort).map_err(|problem| ModelError::new(&path, problem))
     }
 
-    /// Warms all instances up. Gives the time of the longest run.
+    /// Warms instances up, all at once. Gives the time of the longest run.
     fn warm_up(
+        &self,
+        runners: &mut [&mut dyn Runner],
+        sample: &Sample,
+        bounds: ShapeBounds,
+    ) -> Result<Duration, ModelError> {
+        let took = side_by_side::on_each(runners, |runner| warm_up(runner, sample, bounds));
+        let took: Result<Vec<Duration>, RunError> = took.into_iter().collect();
+        Ok(took
+            .map_err(|error| self.failed(&error))?
+            .into_iter()
+            .max()
+            .unwrap_or_default())
+    }
+
+    /// Warms instances up, one after the other. Gives the time of the longest run.
+    fn warm_up_each(
         &self,
         patience: &Patience,
         runners: &mut [Box<dyn Runner>],
         sample: &Sample,
         bounds: ShapeBounds,
     ) -> Result<Duration, ModelError> {
-        let warm = |runner: &mut dyn Runner| warm_up(&mut patience.runner(runner), sample, bounds);
-        let took: Result<Vec<Duration>, RunError> = match self.around {
-            Around::Quiet => {
-                let mut all: Vec<&mut dyn Runner> = runners.iter_mut().map(|runner| &mut **runner as _).collect();
-                side_by_side::on_each(&mut all, warm).into_iter().collect()
-            }
-            Around::Busy => runners.iter_mut().map(|runner| warm(runner.as_mut())).collect(),
-        };
-        let took = took.map_err(|error| self.failed(&error))?;
-        Ok(took.into_iter().max().unwrap_or_default())
+        let mut slowest = Duration::ZERO;
+        for runner in runners {
+            let took = self.warm_up(&mut [&mut patience.runner(runner.as_mut())], sample, bounds)?;
+            slowest = slowest.max(took);
+        }
+        Ok(slowest)
     }
 
     /// Measures the runs of an instance.

@@ -13,7 +13,7 @@ use crate::model::sample::Sample;
 /// The longest that measuring a model may take, apart from the run that is under way when the time ends.
 pub const BUDGET: Duration = Duration::from_millis(300);
 /// The same where somebody waits for the model.
-pub const SHORT_BUDGET: Duration = Duration::from_millis(60);
+pub const SHORT_BUDGET: Duration = Duration::from_millis(45);
 
 /// The widest row that is run before callers send wider ones: attention takes time and memory by the square of the
 /// width.

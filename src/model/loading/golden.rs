@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::effort::Effort;
-use crate::model::input::{Encoding, ModelInput};
+use crate::model::input::{BatchBounds, Encoding, ModelInput, batches};
 use crate::model::manifest::{Batch, Golden, Manifest, OutputKind, Preprocess};
 use crate::model::model_error::ModelError;
 use crate::model::postprocess::Postprocessor;
@@ -20,7 +20,7 @@ use crate::model::side_by_side;
 /// The most examples in one run.
 const MOST_TOGETHER: usize = 8;
 /// With little effort, so many examples run alone for each run of several.
-const ALONE: usize = 2;
+const ALONE: usize = 1;
 
 /// One golden example.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -84,6 +84,8 @@ pub struct Subject<'a> {
     pub golden: &'a Golden,
     pub preprocessor: &'a Preprocessor,
     pub postprocessor: &'a Postprocessor,
+    /// The most cells, rows × width, of examples that run together: as many as of texts when the model serves.
+    pub cells: usize,
 }
 
 /// Compares the model's answers with its golden examples; its instances share the work. The error is one line that names
@@ -112,11 +114,15 @@ pub fn check(
     // time.
     let mut by_width: Vec<usize> = encodings.keys().copied().collect();
     by_width.sort_by_key(|at| encodings[at].input.width());
-    let together = match subject.manifest.limits.batch {
+    let rows = match subject.manifest.limits.batch {
         Some(Batch::SameLength | Batch::Alone) => 1,
         Some(Batch::Any) | None => subject.manifest.limits.max_batch_size.min(MOST_TOGETHER),
     };
-    let runs = plan(&by_width, together, effort);
+    let together = BatchBounds {
+        rows,
+        cells: subject.cells,
+    };
+    let runs = plan(&by_width, together, |at| encodings[&at].input.width(), effort);
     let (golden, postprocessor) = (subject.golden, subject.postprocessor);
     let reports = side_by_side::share(runners, runs.len(), |runner, at| -> Result<Report, String> {
         let run = &runs[at];
@@ -156,25 +162,34 @@ enum Kind {
     Together,
 }
 
-/// The runs of the check. With little effort each example has its place in one of them, else in two: alone, and among
-/// others.
-fn plan(by_width: &[usize], together: usize, effort: Effort) -> Vec<Run<'_>> {
-    fn runs(places: &[usize], size: usize, kind: Kind) -> impl Iterator<Item = Run<'_>> {
-        places.chunks(size).map(move |places| Run { places, kind })
-    }
-    match effort {
-        Effort::Full => {
-            let alone = runs(by_width, 1, Kind::Alone);
-            alone.chain(runs(by_width, together, Kind::Together)).collect()
-        }
+/// The runs of the check, in batches of at most `together`. With little effort each example has its place in one of
+/// them, else in two: alone, and among others.
+fn plan(by_width: &[usize], together: BatchBounds, width: impl Fn(usize) -> usize, effort: Effort) -> Vec<Run<'_>> {
+    let mut runs = Vec::new();
+    let parts: Vec<[&[usize]; 2]> = match effort {
+        Effort::Full => vec![[by_width, by_width]],
         Effort::Short => {
-            let parts = by_width.chunks(ALONE + together);
-            let parts = parts.map(|places| places.split_at(places.len().min(ALONE)));
+            let parts = by_width.chunks(ALONE + together.rows);
             parts
-                .flat_map(|(alone, others)| runs(alone, 1, Kind::Alone).chain(runs(others, together, Kind::Together)))
+                .map(|places| places.split_at(places.len().min(ALONE)).into())
                 .collect()
         }
+    };
+    for [alone, others] in parts {
+        runs.extend(alone.chunks(1).map(|places| Run {
+            places,
+            kind: Kind::Alone,
+        }));
+        runs.extend(
+            batches(others, together, |&at| width(at))
+                .into_iter()
+                .map(|places| Run {
+                    places,
+                    kind: Kind::Together,
+                }),
+        );
     }
+    runs
 }
 
 fn check_ids(preprocessor: &Preprocessor, example: &Example) -> Result<Encoding, String> {
@@ -258,7 +273,11 @@ mod tests {
     fn planned(examples: usize, together: usize, effort: Effort) -> (Vec<[usize; 2]>, Vec<usize>) {
         let by_width: Vec<usize> = (0..examples).rev().collect();
         let mut counts = vec![[0, 0]; examples];
-        let runs = plan(&by_width, together, effort);
+        let bounds = BatchBounds {
+            rows: together,
+            cells: 100,
+        };
+        let runs = plan(&by_width, bounds, |at| at, effort);
         for run in &runs {
             for &at in run.places {
                 counts[at][usize::from(run.kind == Kind::Together)] += 1;
@@ -276,8 +295,8 @@ mod tests {
             assert!(counts.iter().all(|[alone, others]| alone + others == 1), "{examples}");
             assert!(sizes.iter().all(|size| (1..=together).contains(size)), "{examples}");
             let alone = counts.iter().filter(|count| count[0] == 1).count();
-            assert!(alone * 5 >= examples, "{alone} of {examples} alone");
+            assert!(alone * 9 >= examples, "{alone} of {examples} alone");
         }
-        assert_eq!(planned(12, 8, Effort::Short).1, [1, 1, 8, 1, 1]);
+        assert_eq!(planned(12, 8, Effort::Short).1, [1, 8, 1, 2]);
     }
 }

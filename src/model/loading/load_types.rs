@@ -111,5 +111,7 @@ pub struct LoadTimes {
     pub warm_up: Duration,
     /// Measuring what runs cost.
     pub measuring: Duration,
+    /// Finding out whether a row's neighbours in a batch matter.
+    pub neighbours: Duration,
     pub golden: Duration,
 }

@@ -5,7 +5,8 @@
 //! can't be ended, so it has a thread that is given up.
 //!
 //! In reading order: [`load_types`] (what a load is given and gives; [`effort`]: how
-//! much it examines) → `attempt.rs` (its steps) → [`cost_probe`] (what
+//! much it examines) → `attempt.rs` (its steps; `opening.rs`: the first
+//! of them) → [`cost_probe`] (what
 //! runs cost) → [`golden`] (whether the answers are right) → `native_check.rs` (whether a sum of
 //! our own may stand in for ONNX Runtime) → [`wide_trial`] (a session with more threads, later) → [`idle_priority`] (loads
 //! while the server serves) and [`side_by_side`](crate::model::side_by_side) (loads while it does not).
@@ -17,6 +18,7 @@ pub mod golden;
 pub mod idle_priority;
 pub mod load_types;
 mod native_check;
+mod opening;
 pub mod wide_trial;
 
 pub use self::effort::Effort;

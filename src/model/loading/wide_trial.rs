@@ -69,7 +69,9 @@ impl WideTrial {
         if is_over() {
             return Ok(None);
         }
-        if let Some(moved) = neighbours::moved_elsewhere(&mut [&mut runner], &self.alone, self.neighbours) {
+        if let Some(moved) =
+            neighbours::moved_elsewhere(&mut [&mut runner], &self.alone, self.neighbours, self.bounds.cells)
+        {
             let model = &self.manifest.name;
             tracing::warn!(
                 model,

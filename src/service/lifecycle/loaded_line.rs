@@ -42,6 +42,7 @@ pub fn tell_loaded(
         sessions_ms = millis(times.sessions),
         warm_up_ms = millis(times.warm_up),
         measuring_ms = millis(times.measuring),
+        neighbours_ms = millis(times.neighbours),
         golden_ms = millis(times.golden),
         "{what}"
     );
