@@ -11,6 +11,9 @@ pub struct DistinctIds {
     /// An id is at the place that its low bits say, or at one of the next; at least half of the places are free. A place
     /// holds the round in which it was taken and the id: what was taken in another round is free.
     places: Vec<u64>,
+    /// So many of the places are used in this round, less one: a power of two. A short text after a long one should not
+    /// spread over all of them, which are more than the processor's nearest cache holds.
+    mask: usize,
     round: u32,
 }
 
@@ -27,19 +30,21 @@ impl DistinctIds {
             self.places = vec![0; wanted];
             self.round = 1;
         }
+        self.mask = wanted - 1;
     }
 
     /// Takes an id in, if it has not come before. Ids are hashes already: their low bits tell the place.
     pub fn insert(&mut self, id: u32) {
         let taken = u64::from(self.round) << 32 | u64::from(id);
-        let mask = self.places.len() - 1;
+        let places = &mut self.places[..=self.mask];
+        let mask = self.mask;
         let mut at = id as usize & mask;
-        while self.places[at] != taken {
-            if self.places[at] >> 32 != u64::from(self.round) {
-                self.places[at] = taken;
+        while places[at] != taken {
+            if places[at] >> 32 != u64::from(self.round) {
+                places[at] = taken;
                 self.ids.push(id);
                 // More ids than were foretold must not fill the last free place.
-                if 2 * self.ids.len() > self.places.len() {
+                if 2 * self.ids.len() > mask + 1 {
                     self.grow();
                 }
                 return;
@@ -55,7 +60,7 @@ impl DistinctIds {
 
     #[cold]
     fn grow(&mut self) {
-        let mask = 2 * self.places.len() - 1;
+        let mask = 2 * self.mask + 1;
         let mut places = vec![0; mask + 1];
         for &id in &self.ids {
             let mut at = id as usize & mask;
@@ -65,6 +70,7 @@ impl DistinctIds {
             places[at] = u64::from(self.round) << 32 | u64::from(id);
         }
         self.places = places;
+        self.mask = mask;
     }
 }
 
