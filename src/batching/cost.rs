@@ -12,6 +12,9 @@ use crate::model::loading::cost_probe::ShapeCost;
 const WEIGHT: f64 = 1.0 / 16.0;
 /// The bounds of the factor by which observations correct what was measured.
 const FACTOR_RANGE: (f64, f64) = (0.1, 20.0);
+/// An observation counts for at most so many times what was expected: a short run that lost the processor for some
+/// milliseconds says nothing about the next one.
+const MOST_OF_EXPECTED: f64 = 4.0;
 /// The widest row in the table of costs; the costs of wider rows are scaled from it.
 const TABLE_WIDTH: usize = 1024;
 
@@ -104,7 +107,7 @@ impl CostModel {
 
     /// Corrects the costs by what a batch took.
     pub fn learn(&mut self, rows: usize, width: usize, took: Duration) {
-        let seen = nanos(took) / self.raw(rows, width);
+        let seen = (nanos(took) / self.raw(rows, width)).min(MOST_OF_EXPECTED * self.factor);
         let factor = self.factor + (seen - self.factor) * WEIGHT;
         self.factor = factor.clamp(FACTOR_RANGE.0, FACTOR_RANGE.1);
     }
@@ -248,5 +251,13 @@ mod tests {
             prop_assert!(model.of_batch(rows + 1, width) >= model.of_batch(rows, width));
             prop_assert!(model.of_batch(rows, width + 1) >= model.of_batch(rows, width));
         }
+    }
+
+    #[test]
+    fn one_run_that_lost_the_processor_says_little_about_the_next() {
+        let mut model = CostModel::fit(&shapes(|rows, width| (1000 * rows * width) as f64), LIMITS);
+        let before = model.of_batch(4, 32);
+        model.learn(4, 32, before * 1000);
+        assert!(model.of_batch(4, 32) < before * 5 / 4);
     }
 }
