@@ -15,9 +15,10 @@ use crate::model::runtime::thread_time::thread_time;
 use crate::model::{ModelInput, RunError, Runner};
 
 /// Runs batches until the queue is closed and empty: the whole life of an instance's thread.
-pub fn serve(shared: &SharedQueue, instance: usize, mut runner: Box<dyn Runner>) {
-    // A refusal or a health check takes microseconds, and should not wait for the end of a time slice of inference.
-    LowPriority::Runs.enter();
+pub fn serve(shared: &SharedQueue, instance: usize, mut runner: Box<dyn Runner>, priority: Option<LowPriority>) {
+    if let Some(priority) = priority {
+        priority.enter();
+    }
     while let Some(batch) = shared.next_batch(instance) {
         let (rows, width) = (batch.entries.len(), batch.width);
         let (started, worked_before) = (Instant::now(), thread_time());
