@@ -7,14 +7,12 @@
 use std::time::Duration;
 
 use crate::model::loading::cost_probe::ShapeCost;
+use crate::model::moving_average;
 
 /// The weight of one observation in the moving average that refines the model.
 const WEIGHT: f64 = 1.0 / 16.0;
 /// The bounds of the factor by which observations correct what was measured.
 const FACTOR_RANGE: (f64, f64) = (0.1, 20.0);
-/// An observation counts for at most so many times what was expected: a short run that lost the processor for some
-/// milliseconds says nothing about the next one.
-const MOST_OF_EXPECTED: f64 = 4.0;
 /// The widest row in the table of costs; the costs of wider rows are scaled from it.
 const TABLE_WIDTH: usize = 1024;
 
@@ -107,8 +105,8 @@ impl CostModel {
 
     /// Corrects the costs by what a batch took.
     pub fn learn(&mut self, rows: usize, width: usize, took: Duration) {
-        let seen = (nanos(took) / self.raw(rows, width)).min(MOST_OF_EXPECTED * self.factor);
-        let factor = self.factor + (seen - self.factor) * WEIGHT;
+        let seen = nanos(took) / self.raw(rows, width);
+        let factor = moving_average::after(self.factor, seen, WEIGHT);
         self.factor = factor.clamp(FACTOR_RANGE.0, FACTOR_RANGE.1);
     }
 

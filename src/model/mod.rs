@@ -28,6 +28,7 @@ mod max_tokens;
 pub mod memory;
 pub mod model_error;
 pub mod model_name;
+pub mod moving_average;
 pub mod neighbours;
 pub mod onnx;
 mod onnx_types;

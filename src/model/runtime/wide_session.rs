@@ -12,6 +12,7 @@ use ndarray::Array2;
 use parking_lot::Mutex;
 
 use crate::model::input::ModelInput;
+use crate::model::moving_average;
 use crate::model::runner::{RunError, Runner};
 
 /// How many times shorter a run must be to be worth the other cores.
@@ -22,8 +23,6 @@ const FIRST: u32 = 4;
 const TRY_EVERY: u32 = 256;
 /// The weight of one run in the moving average.
 const WEIGHT: f64 = 1.0 / 8.0;
-/// A run counts for at most so many times the average: one that was disturbed decides nothing.
-const MOST_OF_AVERAGE: f64 = 3.0;
 /// Sizes of batches count together up to the next power of two of their cells; there are so many powers.
 const SIZES: usize = 24;
 
@@ -169,7 +168,7 @@ impl Average {
             0 => nanos,
             // The first runs of a session are slower than those that follow.
             1..FIRST => self.nanos.min(nanos),
-            _ => self.nanos + (nanos.min(MOST_OF_AVERAGE * self.nanos) - self.nanos) * WEIGHT,
+            _ => moving_average::after(self.nanos, nanos, WEIGHT),
         };
         self.runs = self.runs.saturating_add(1);
     }

@@ -13,6 +13,7 @@ use crate::batching::workers::{PART, Workers};
 use crate::error::{Error, Reason};
 use crate::model::Encoding;
 use crate::model::loaded::Model;
+use crate::model::moving_average;
 use crate::model::text_cost::TextCost;
 
 /// The longest that preprocessing is expected to take on an async thread, by the recent cost of texts. Other calls wait that
@@ -112,7 +113,7 @@ impl Preparation {
     fn learn(&self, hardest: Duration, took: Duration) {
         let seen = took.as_secs_f64() / hardest.as_secs_f64().max(1e-9);
         let factor = f64::from_bits(self.factor.load(Ordering::Relaxed));
-        let next = (factor + (seen - factor) * WEIGHT).clamp(FACTOR_RANGE.0, FACTOR_RANGE.1);
+        let next = moving_average::after(factor, seen, WEIGHT).clamp(FACTOR_RANGE.0, FACTOR_RANGE.1);
         // Of two updates at the same time one may be lost, which an average of many survives.
         self.factor.store(next.to_bits(), Ordering::Relaxed);
     }
