@@ -25,6 +25,7 @@ mod onnxruntime;
 mod output;
 mod pipes;
 mod predict;
+mod quiet_moments;
 mod quota;
 mod reload;
 mod remedies;

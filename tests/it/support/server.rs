@@ -67,6 +67,9 @@ impl TestServer {
                 grpc_addr: any_port.clone(),
                 http_addr: any_port,
                 models: shipped_models(),
+                // Nobody waits for the models' threads when the tests have ended, and ONNX Runtime must not open a session
+                // while the process ends.
+                idle_threads: 1,
                 ..Settings::default()
             },
             loads: true,
