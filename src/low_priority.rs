@@ -6,7 +6,7 @@
 /// How low the priority of a thread is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LowPriority {
-    /// For threads that run or prepare batches (niceness 5). They come after the threads that talk to callers, since a
+    /// For threads that run or prepare batches (niceness 5), but those of linear models, whose runs are short. They come after the threads that talk to callers, since a
     /// refusal or a health check takes microseconds and should not wait for a time slice of inference to end.
     Runs,
     /// For threads that load a version while others serve (niceness 10). They get about a third of the time that a run

@@ -14,10 +14,14 @@ use crate::low_priority::LowPriority;
 use crate::model::runtime::thread_time::thread_time;
 use crate::model::{ModelInput, RunError, Runner};
 
-/// Runs batches until the queue is closed and empty: the whole life of an instance's thread.
-pub fn serve(shared: &SharedQueue, instance: usize, mut runner: Box<dyn Runner>, priority: Option<LowPriority>) {
-    if let Some(priority) = priority {
-        priority.enter();
+/// Runs batches until the queue is closed and empty: the whole life of an instance's thread. `linear` says that the model
+/// also runs where its texts arrive.
+pub fn serve(shared: &SharedQueue, instance: usize, mut runner: Box<dyn Runner>, linear: bool) {
+    // A refusal or a health check takes microseconds, and should not wait for the end of a time slice of inference. A
+    // linear model takes a millisecond at most. Its rows must not wait for the threads that take requests: those would
+    // find the queue occupied, and send theirs there too.
+    if !linear {
+        LowPriority::Runs.enter();
     }
     while let Some(batch) = shared.next_batch(instance) {
         let (rows, width) = (batch.entries.len(), batch.width);
@@ -28,8 +32,9 @@ pub fn serve(shared: &SharedQueue, instance: usize, mut runner: Box<dyn Runner>,
             took: started.elapsed(),
             worked: thread_time().saturating_sub(worked_before),
         };
-        // A run that has the machine to itself says nothing about a run on a busy server.
-        let learnt = (!batch.alone).then_some(run.took);
+        // A run that has the machine to itself says nothing about a run on a busy server. One of a linear model says whether
+        // such runs may be done where they arrive again.
+        let learnt = (linear || !batch.alone).then_some(run.took);
         shared.metrics.ran(rows, run.took);
         if outcome.is_err() && rows > 1 {
             run_one_by_one(shared, &mut runner, batch.entries);

@@ -77,14 +77,12 @@ impl Scheduler {
             instances: runners.len(),
             threads: Mutex::new(Vec::new()),
         });
-        // A refusal or a health check takes microseconds, and should not wait for the end of a time slice of inference. Runs
-        // that are that short themselves keep nobody waiting, and whoever waits for them would hold up those that come after.
-        let priority = inner.on_arrival.is_none().then_some(LowPriority::Runs);
+        let linear = inner.on_arrival.is_some();
         for (at, runner) in runners.into_iter().enumerate() {
             let shared = Arc::clone(&shared);
             let thread = std::thread::Builder::new()
                 .name(format!("{name}-{at}"))
-                .spawn(move || instance::serve(&shared, at, runner, priority))?;
+                .spawn(move || instance::serve(&shared, at, runner, linear))?;
             lock(&inner.threads).push(thread);
         }
         Ok(Self { inner })

@@ -136,7 +136,7 @@ pub fn main() -> ExitCode {
         Err(error) => Err(tell_usage(error)),
     });
     let exit = exit.unwrap_or_else(|exit| exit);
-    ExitCode::from(output::settle(exit) as u8)
+    output::end(output::settle(exit))
 }
 
 /// Listens for signals before the command line is parsed, which takes some milliseconds. A server that is told to stop

@@ -14,7 +14,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// The most threads with work that was given up and still runs. Past that, no work begins.
 const MOST_GIVEN_UP: usize = 8;
 /// The stack of such a thread, in bytes: parsers recurse as deep as their own bounds allow.
-const STACK: usize = 16 << 20;
+pub const STACK: usize = 16 << 20;
 
 /// The time limit for reading and checking a model, and again for loading it.
 pub const LOAD_LIMIT: Duration = Duration::from_mins(5);

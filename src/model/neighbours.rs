@@ -87,13 +87,15 @@ impl Neighbours {
 /// A row, and the outputs that it had when it ran alone.
 pub type Alone = (ModelInput, Vec<f32>);
 
-/// Runs rows alone and together, on all of these instances; half as many unless it is to be `thorough`. `told` is what the manifest says, and overrules what is measured. A row that fails
-/// alone is skipped; if rows fail only together, each runs alone.
+/// Runs rows alone and together, on all of these instances; half as many unless it is to be `thorough`. `told` is what
+/// the manifest says, and overrules what is measured. A row that fails alone is skipped; if rows fail only together, each
+/// runs alone. Among the rows that are given back is one of the width `widest`.
 pub fn measure(
     runners: &mut [&mut dyn Runner],
     preprocessor: &Preprocessor,
     sample: &Sample,
     most: BatchBounds,
+    widest: usize,
     (told, thorough): (Option<Batch>, bool),
 ) -> (Neighbours, Vec<Alone>) {
     let BatchBounds { rows, cells } = most;
@@ -120,7 +122,8 @@ pub fn measure(
         }
         several.extend(of_one_length.into_iter().take(2));
     }
-    let reference = several.clone();
+    let mut reference = several.clone();
+    reference.extend(alone(runners, vec![sample.of_width(widest)]));
     if rows < 2 {
         let alone = Neighbours {
             batch: Batch::Alone,

@@ -1,8 +1,10 @@
 //! Instances at work side by side: while a model is loaded, none of them waits for another.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 
-use crate::model::runner::Runner;
+use super::limited;
+use super::runner::Runner;
 
 /// Does the same work on each runner, each on a thread of its own that ends with its work. Blocks. The outcomes come in the
 /// order of the runners; a panic in the work is a panic here.
@@ -14,12 +16,9 @@ pub fn on_each<T: Send>(runners: &mut [&mut dyn Runner], work: impl Fn(&mut dyn 
     std::thread::scope(|scope| {
         let threads: Vec<_> = runners
             .iter_mut()
-            .map(|runner| scope.spawn(move || work(*runner)))
+            .map(|runner| spawn(scope, move || work(*runner)))
             .collect();
-        let ended = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-        ended
-            .map(|outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
+        threads.into_iter().map(joined).collect()
     })
 }
 
@@ -42,25 +41,53 @@ pub fn share<T: Send>(
 /// Does two things at once. Blocks. A panic in one is a panic here.
 pub fn both<A, B: Send>(here: impl FnOnce() -> A, beside: impl FnOnce() -> B + Send) -> (A, B) {
     std::thread::scope(|scope| {
-        let beside = scope.spawn(beside);
+        let beside = spawn(scope, beside);
         let here = here();
-        let beside = beside.join();
-        (here, beside.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        (here, joined(beside))
     })
 }
 
-/// Makes `count` of something, each on a thread of its own that ends when it is made. Blocks. A panic is a panic here.
-pub fn make<T: Send, E: Send>(count: usize, make: impl Fn() -> Result<T, E> + Sync) -> Result<Vec<T>, E> {
-    let make = &make;
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (1..count).map(|_| scope.spawn(make)).collect();
-        let own = make();
-        let ended = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-        let others: Vec<_> = ended
-            .map(|outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect();
-        std::iter::once(own).chain(others).collect()
-    })
+/// Makes `count` of something, so many `at_once`, on threads that end when all are made or one could not be. Blocks. A panic
+/// is a panic here.
+pub fn make<T: Send, E: Send>(
+    count: usize,
+    at_once: usize,
+    make: impl Fn() -> Result<T, E> + Sync,
+) -> Result<Vec<T>, E> {
+    let left = AtomicUsize::new(count);
+    let take = |left: usize| left.checked_sub(1);
+    let work = || -> Result<Vec<T>, E> {
+        let mut made = Vec::new();
+        while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
+            made.push(make().inspect_err(|_| left.store(0, Ordering::Relaxed))?);
+        }
+        Ok(made)
+    };
+    let parts: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..at_once.min(count)).map(|_| spawn(scope, work)).collect();
+        let own = work();
+        std::iter::once(own).chain(threads.into_iter().map(joined)).collect()
+    });
+    Ok(parts
+        .into_iter()
+        .collect::<Result<Vec<_>, E>>()?
+        .into_iter()
+        .flatten()
+        .collect())
+}
+
+/// A thread with the stack that a load has: graphs and tokenizers that others made may go deep.
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> ScopedJoinHandle<'scope, T> {
+    let thread = Builder::new().name("model-load".into()).stack_size(limited::STACK);
+    let started = thread.spawn_scoped(scope, work);
+    started.expect("the system has room for a thread while a model loads")
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 #[cfg(test)]
@@ -111,13 +138,17 @@ mod tests {
     }
 
     #[test]
-    fn all_are_made_at_once_and_the_first_failure_is_told() {
-        let all = Barrier::new(3);
-        assert_eq!(
-            make(3, || Ok::<_, ()>(all.wait().is_leader())).map(|made| made.len()),
-            Ok(3)
-        );
-        assert_eq!(make(1, || Err::<(), _>("no")), Err("no"));
-        assert_eq!(make(0, || Ok::<_, ()>(())), Ok(vec![()]));
+    fn so_many_are_made_at_once_and_a_failure_ends_it() {
+        let both = Barrier::new(2);
+        let made = make(4, 2, || Ok::<_, ()>(both.wait().is_leader()));
+        assert_eq!(made.map(|made| made.len()), Ok(4));
+        let tries = AtomicUsize::new(0);
+        let fails = || match tries.fetch_add(1, Ordering::Relaxed) {
+            0 => Ok(()),
+            _ => Err("no"),
+        };
+        assert_eq!(make(5, 1, fails), Err("no"));
+        assert_eq!(tries.into_inner(), 2);
+        assert_eq!(make(0, 2, || Ok::<_, ()>(())), Ok(Vec::new()));
     }
 }

@@ -3,9 +3,10 @@
 use tandem::api::pb;
 use tandem::api::pb::prediction_service_client::PredictionServiceClient;
 
-use crate::support::{RunningServer, runtime, wait};
+use crate::support::command::{finish, tandem};
+use crate::support::{RunningServer, root, runtime, wait};
 
-const STANDS_BY: &str = "a session of more threads stands by for quiet moments";
+const TRIED: &str = "a session of more threads was tried for quiet moments";
 
 /// Whether this machine has more than one core to give to one call.
 fn has_cores() -> bool {
@@ -32,9 +33,9 @@ fn it_comes_once_the_server_is_ready_and_answers_stay_the_same() {
     };
     let before = ask();
     if has_cores() {
-        server.logged(STANDS_BY);
+        server.logged(TRIED);
     }
-    // Both sessions have their turns.
+    // Both sessions have their turns, if it is used here.
     for _ in 0..32 {
         let (label, confidence) = ask();
         assert_eq!(label, before.0);
@@ -45,9 +46,12 @@ fn it_comes_once_the_server_is_ready_and_answers_stay_the_same() {
 }
 
 #[test]
-fn a_server_that_ends_before_it_comes_exits_0() {
+fn whoever_ends_while_it_is_opened_ends_well() {
     let server = RunningServer::start(&[]);
     server.signal("TERM");
     let (code, log) = server.wait_exit();
     assert_eq!(code, Some(0), "{log:#?}");
+    let models = root().join("models");
+    let checked = finish(tandem().args(["serve", "--check", "--models"]).arg(models), b"");
+    assert_eq!(checked.code, Some(0), "{checked:?}");
 }

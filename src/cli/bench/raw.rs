@@ -20,6 +20,7 @@ use crate::config::Settings;
 use crate::config::settings::RouteSetting;
 use crate::cores;
 use crate::model::loaded::Model;
+use crate::model::loading::wide_trial::Found;
 use crate::model::loading::{FastPath, InstanceSettings, initialize};
 use crate::model::model_name::ModelName;
 use crate::model::repository::{self, VerifiedModel};
@@ -305,7 +306,12 @@ fn wide_session(verified: &VerifiedModel, threads: usize) -> Result<Option<Box<d
         ..sessions(1)
     };
     let initialized = initialize(verified, settings).map_err(|error| error.to_string())?;
-    initialized.wide.map_or(Ok(None), |wide| wide.open(&|| false))
+    let Some(wide) = initialized.wide else { return Ok(None) };
+    Ok(match wide.open(&|| false)? {
+        Found::Good(runner) => Some(runner),
+        // The session of one thread is the faster one then.
+        Found::NoFaster | Found::Moved(_) | Found::Over => None,
+    })
 }
 
 fn sessions(count: usize) -> InstanceSettings {

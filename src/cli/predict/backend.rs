@@ -95,11 +95,6 @@ fn patient(service: &Service) -> CallTimes {
 
 /// Opens the repository and loads the versions that are wanted.
 pub fn local(settings: &Settings, is_wanted: impl Fn(&Catalog, &Arc<ModelVersion>) -> bool) -> Outcome<Service> {
-    // A session of more threads would be opened beside the work, and the command may end before that is done.
-    let settings = &Settings {
-        idle_threads: 1,
-        ..settings.clone()
-    };
     let opened = open_catalog(settings).map_err(|error| (error.to_string(), Exit::Usage))?;
     let service = Service::new(settings, opened, Metrics::new("")).map_err(failure)?;
     let catalog = service.catalog();

@@ -29,6 +29,9 @@ use crate::model::text_cost::{self, TextCost};
 use crate::model::warm_up::{fewer_tokens, warm_up};
 use crate::model::{files, own_texts, side_by_side};
 
+/// The width of the widest row on which sessions are compared.
+const WIDEST_COMPARED: usize = 128;
+
 /// The limit of a run, in times the longest run that was measured.
 const PATIENCE_WITH_RUNS: u32 = 20;
 
@@ -146,20 +149,19 @@ impl<'a> Load<'a> {
         // First, since the runs below are faster once the memory for the largest is there. That rows can't run together
         // is no failure yet.
         let told_bounds = ShapeBounds::new(&manifest, self.settings.max_cells);
-        let warm = self.warm_up(&mut at_once, &sample, told_bounds);
+        let warm = match self.around {
+            Around::Quiet => Some(self.warm_up(&mut at_once, &sample, told_bounds)),
+            Around::Busy => None,
+        };
         times.warm_up = lap();
         let own_texts = own_texts::answered(at_once[0], &preprocessor, &postprocessor);
         let most = BatchBounds {
             rows: manifest.limits.max_batch_size,
             cells: self.settings.max_cells,
         };
-        let (neighbours, alone) = neighbours::measure(
-            &mut at_once,
-            &preprocessor,
-            &sample,
-            most,
-            (manifest.limits.batch, self.effort == Effort::Full),
-        );
+        let widest = told_bounds.width.min(WIDEST_COMPARED);
+        let how = (manifest.limits.batch, self.effort == Effort::Full);
+        let (neighbours, alone) = neighbours::measure(&mut at_once, &preprocessor, &sample, most, widest, how);
         times.neighbours = lap();
         let manifest = manifest.with_batch(neighbours.batch);
         let bounds = ShapeBounds::new(&manifest, self.settings.max_cells);
@@ -171,7 +173,7 @@ impl<'a> Load<'a> {
         let mut runners = native_check::instances(native.as_ref(), runners);
         times.golden = lap();
         let slowest = match warm {
-            Ok(took) if native.is_none() && bounds == told_bounds && self.around == Around::Quiet => took,
+            Some(Ok(took)) if native.is_none() && bounds == told_bounds => took,
             _ => self.warm_up_each(patience, &mut runners, &sample, bounds)?,
         };
         times.warm_up += lap();
@@ -303,6 +305,7 @@ impl<'a> Load<'a> {
             bounds: narrow.bounds,
             neighbours: narrow.neighbours,
             alone: narrow.alone,
+            costs: narrow.costs.clone(),
         });
         let runners = match &wide {
             Some(wide) => with_wide(narrow.runners, &wide.slot),

@@ -10,17 +10,34 @@ use crate::model::manifest::{Manifest, Preprocess};
 use crate::model::runner::{RunError, Runner};
 use crate::model::sample::Sample;
 
-/// The longest that measuring a model may take, apart from the run that is under way when the time ends.
-pub const BUDGET: Duration = Duration::from_millis(300);
-/// The same where somebody waits for the model.
-pub const SHORT_BUDGET: Duration = Duration::from_millis(45);
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Measuring {
+    /// The longest that it may take, apart from the run that is under way when the time ends.
+    pub budget: Duration,
+    /// The most times that each shape is run. The fastest run counts, since any disturbance makes a run slower.
+    pub sweeps: u32,
+    /// How many times larger the next number of rows is, and the next width.
+    pub step: usize,
+}
+
+/// As long as it helps.
+pub const THOROUGH: Measuring = Measuring {
+    budget: Duration::from_millis(300),
+    sweeps: 8,
+    step: 2,
+};
+
+/// Where somebody waits for the model: few shapes, but also such of several rows.
+pub const SHORT: Measuring = Measuring {
+    budget: Duration::from_millis(90),
+    sweeps: 2,
+    step: 4,
+};
 
 /// The widest row that is run before callers send wider ones: attention takes time and memory by the square of the
 /// width.
 pub const WIDEST_PROBE: usize = 512;
-
-/// The most times that each shape is run. The fastest run counts, since any disturbance makes a run slower.
-const SWEEPS: u32 = 8;
 
 /// The time of one run of a shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,13 +86,13 @@ impl ShapeBounds {
     }
 
     /// The shapes to measure, the most telling ones first: one row of each width, then more and more rows.
-    pub fn shapes(self) -> Vec<(usize, usize)> {
-        let mut widths = doubling(self.first_width, self.width);
+    pub fn shapes(self, step: usize) -> Vec<(usize, usize)> {
+        let mut widths = growing(self.first_width, self.width, step);
         // Callers with long texts see the widest row often; a width close to the one before it would tell nothing more.
         if widths.last().is_none_or(|last| last * 5 < self.width * 4) {
             widths.push(self.width);
         }
-        doubling(1, self.rows)
+        growing(1, self.rows, step)
             .into_iter()
             .flat_map(|rows| widths.iter().map(move |&width| (rows, width)))
             .filter(|&(rows, width)| rows == 1 || rows * width <= self.cells)
@@ -92,9 +109,9 @@ impl ShapeBounds {
     }
 }
 
-/// `from`, twice that, and so on, up to `most`.
-fn doubling(from: usize, most: usize) -> Vec<usize> {
-    std::iter::successors(Some(from), |at| at.checked_mul(2))
+/// `from`, `step` times that, and so on, up to `most`.
+fn growing(from: usize, most: usize, step: usize) -> Vec<usize> {
+    std::iter::successors(Some(from), |at| at.checked_mul(step.max(2)))
         .take_while(|&at| at <= most)
         .collect()
 }
@@ -105,16 +122,15 @@ pub fn measure(
     runner: &mut dyn Runner,
     sample: &Sample,
     bounds: ShapeBounds,
-    budget: Duration,
+    Measuring { budget, sweeps, step }: Measuring,
     mut now: impl FnMut() -> Instant,
 ) -> Result<Vec<ShapeCost>, RunError> {
     let start = now();
     let mut costs: Vec<ShapeCost> = Vec::new();
-    for sweep in 0..SWEEPS {
-        // The first sweep chooses the shapes, and leaves time for two more sweeps: no figure should rest on a single
-        // run.
-        let limit = if sweep == 0 { budget / 3 } else { budget };
-        for (rows, width) in bounds.shapes() {
+    for sweep in 0..sweeps {
+        // The first sweep chooses the shapes, and leaves time for further ones: no figure should rest on a single run.
+        let limit = if sweep == 0 { budget / sweeps.min(3) } else { budget };
+        for (rows, width) in bounds.shapes(step) {
             let known = costs.iter().position(|cost| (cost.rows, cost.width) == (rows, width));
             let spent = now().saturating_duration_since(start);
             let fits = spent + expected(&costs, rows, width) <= limit;
@@ -201,7 +217,11 @@ mod tests {
     }
 
     /// Measures a scripted runner: the table, what was run, and the time that it took.
-    fn measured(micros_a_cell: f64, bounds: ShapeBounds) -> (Vec<ShapeCost>, Vec<(usize, usize)>, Duration) {
+    fn measured_by(
+        how: Measuring,
+        micros_a_cell: f64,
+        bounds: ShapeBounds,
+    ) -> (Vec<ShapeCost>, Vec<(usize, usize)>, Duration) {
         let clock = Clock::new();
         let mut runner = Scripted {
             clock: clock.clone(),
@@ -210,13 +230,29 @@ mod tests {
         };
         let sample = Sample::new(ModelInput::Features((0..300).collect()), 0, 0);
         let start = clock.now();
-        let costs = measure(&mut runner, &sample, bounds, BUDGET, || clock.now()).expect("it runs");
+        let costs = measure(&mut runner, &sample, bounds, how, || clock.now()).expect("it runs");
         (costs, runner.runs, clock.now() - start)
+    }
+
+    fn measured(micros_a_cell: f64, bounds: ShapeBounds) -> (Vec<ShapeCost>, Vec<(usize, usize)>, Duration) {
+        measured_by(THOROUGH, micros_a_cell, bounds)
+    }
+
+    #[test]
+    fn where_somebody_waits_rows_in_company_are_measured_too() {
+        // 60 µs a cell, as the shipped deep model takes on two cores.
+        let (costs, _, took) = measured_by(SHORT, 60.0, DEEP);
+        assert!(took <= SHORT.budget, "{took:?}");
+        let found: Vec<_> = costs.iter().map(|cost| (cost.rows, cost.width)).collect();
+        // Two shapes of as many cells tell what attention adds.
+        for shape in [(1, 8), (1, 32), (1, 128), (4, 8)] {
+            assert!(found.contains(&shape), "{found:?}");
+        }
     }
 
     #[test]
     fn shapes_are_single_rows_first_then_more_and_keep_the_bounds() {
-        let shapes = DEEP.shapes();
+        let shapes = DEEP.shapes(2);
         assert_eq!(shapes[..6], [(1, 8), (1, 16), (1, 32), (1, 64), (1, 128), (2, 8)]);
         assert_eq!(shapes.last(), Some(&(32, 8)));
         assert!(shapes.iter().all(|(rows, width)| rows * width <= 256));
@@ -226,14 +262,14 @@ mod tests {
     #[test]
     fn the_widest_row_is_measured_even_past_the_bound_on_cells() {
         let bounds = ShapeBounds { width: 500, ..DEEP };
-        let singles: Vec<_> = bounds.shapes().into_iter().filter(|shape| shape.0 == 1).collect();
+        let singles: Vec<_> = bounds.shapes(2).into_iter().filter(|shape| shape.0 == 1).collect();
         assert_eq!(singles.last(), Some(&(1, 500)));
         let narrow = ShapeBounds {
             width: 3,
             first_width: 3,
             ..DEEP
         };
-        assert_eq!(narrow.shapes()[..2], [(1, 3), (2, 3)]);
+        assert_eq!(narrow.shapes(2)[..2], [(1, 3), (2, 3)]);
     }
 
     #[test]
@@ -248,26 +284,26 @@ mod tests {
     #[test]
     fn a_quick_model_is_measured_at_every_shape_and_the_fastest_run_counts() {
         let (costs, runs, took) = measured(1.0, DEEP);
-        assert_eq!(runs.len(), DEEP.shapes().len() * SWEEPS as usize);
+        assert_eq!(runs.len(), DEEP.shapes(2).len() * THOROUGH.sweeps as usize);
         let found: Vec<_> = costs.iter().map(|cost| (cost.rows, cost.width)).collect();
-        assert_eq!(found, DEEP.shapes());
+        assert_eq!(found, DEEP.shapes(2));
         // The last of eight runs was the fastest.
         assert!(
             costs
                 .iter()
                 .all(|cost| cost.took.as_secs_f64() * 1e6 < 0.6 * (cost.rows * cost.width) as f64)
         );
-        assert!(took < BUDGET);
+        assert!(took < THOROUGH.budget);
     }
 
     #[test]
     fn a_slow_model_keeps_the_budget_and_is_measured_where_single_rows_fit() {
         for micros_a_cell in [50.0, 200.0, 700.0] {
             let (costs, runs, took) = measured(micros_a_cell, DEEP);
-            assert!(took <= BUDGET, "{took:?} at {micros_a_cell} µs");
+            assert!(took <= THOROUGH.budget, "{took:?} at {micros_a_cell} µs");
             assert_eq!((costs[0].rows, costs[0].width), (1, 8));
             assert_eq!((costs[1].rows, costs[1].width), (1, 16));
-            assert!(costs.len() < DEEP.shapes().len());
+            assert!(costs.len() < DEEP.shapes(2).len());
             assert!(runs.len() >= 2 * costs.len(), "{} runs of {}", runs.len(), costs.len());
         }
     }

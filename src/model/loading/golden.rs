@@ -125,15 +125,15 @@ pub fn check(
     let runs = plan(&by_width, together, |at| encodings[&at].input.width(), effort);
     let (golden, postprocessor) = (subject.golden, subject.postprocessor);
     let reports = side_by_side::share(runners, runs.len(), |runner, at| -> Result<Report, String> {
-        let run = &runs[at];
+        let places = runs[at];
         let mut report = Report::default();
-        let (tolerance, largest) = match run.kind {
-            Kind::Alone => (golden.logit_tolerance, &mut report.largest_difference),
-            Kind::Together => (golden.batched_logit_tolerance, &mut report.largest_batched_difference),
+        let (tolerance, largest) = match places.len() {
+            1 => (golden.logit_tolerance, &mut report.largest_difference),
+            _ => (golden.batched_logit_tolerance, &mut report.largest_batched_difference),
         };
-        let inputs: Vec<&ModelInput> = run.places.iter().map(|at| &encodings[at].input).collect();
+        let inputs: Vec<&ModelInput> = places.iter().map(|at| &encodings[at].input).collect();
         let rows = runner.run(&inputs).map_err(|error| error.to_string())?;
-        for (row, &at) in rows.rows().into_iter().zip(run.places) {
+        for (row, &at) in rows.rows().into_iter().zip(places) {
             let size = inputs.len();
             let difference = check_row(postprocessor, &row.to_vec(), &examples[at], tolerance)
                 .map_err(|problem| format!("line {}: in a batch of {size}: {problem}", at + 1))?;
@@ -150,46 +150,24 @@ pub fn check(
         .try_fold(of_all, |all, one| one.map(|one| all.with(&one)))
 }
 
-/// Some of the examples in one run.
-struct Run<'a> {
-    places: &'a [usize],
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Alone,
-    Together,
-}
-
-/// The runs of the check, in batches of at most `together`. With little effort each example has its place in one of
-/// them, else in two: alone, and among others.
-fn plan(by_width: &[usize], together: BatchBounds, width: impl Fn(usize) -> usize, effort: Effort) -> Vec<Run<'_>> {
-    let mut runs = Vec::new();
-    let parts: Vec<[&[usize]; 2]> = match effort {
-        Effort::Full => vec![[by_width, by_width]],
+/// The runs of the check, each of some places, in batches of at most `together`. With little effort each example has its
+/// place in one of them. Else it runs alone, and once more among others where it has any.
+fn plan(by_width: &[usize], together: BatchBounds, width: impl Fn(usize) -> usize, effort: Effort) -> Vec<&[usize]> {
+    let in_company = |places| batches(places, together, |&at| width(at));
+    match effort {
+        Effort::Full => {
+            let company = in_company(by_width).into_iter().filter(|run| run.len() > 1);
+            by_width.chunks(1).chain(company).collect()
+        }
         Effort::Short => {
             let parts = by_width.chunks(ALONE + together.rows);
+            // The widest of each part runs alone, and so the widest of all does.
+            let parts = parts.map(|part| part.split_at(part.len() - ALONE.min(part.len())));
             parts
-                .map(|places| places.split_at(places.len().min(ALONE)).into())
+                .flat_map(|(others, alone)| in_company(others).into_iter().chain(alone.chunks(1)))
                 .collect()
         }
-    };
-    for [alone, others] in parts {
-        runs.extend(alone.chunks(1).map(|places| Run {
-            places,
-            kind: Kind::Alone,
-        }));
-        runs.extend(
-            batches(others, together, |&at| width(at))
-                .into_iter()
-                .map(|places| Run {
-                    places,
-                    kind: Kind::Together,
-                }),
-        );
     }
-    runs
 }
 
 fn check_ids(preprocessor: &Preprocessor, example: &Example) -> Result<Encoding, String> {
@@ -269,9 +247,9 @@ fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
 mod tests {
     use super::*;
 
-    /// How often each of so many examples runs alone and together, and the sizes of the runs.
+    /// How often each of so many examples of growing width runs alone and together, and the sizes of the runs.
     fn planned(examples: usize, together: usize, effort: Effort) -> (Vec<[usize; 2]>, Vec<usize>) {
-        let by_width: Vec<usize> = (0..examples).rev().collect();
+        let by_width: Vec<usize> = (0..examples).collect();
         let mut counts = vec![[0, 0]; examples];
         let bounds = BatchBounds {
             rows: together,
@@ -279,24 +257,28 @@ mod tests {
         };
         let runs = plan(&by_width, bounds, |at| at, effort);
         for run in &runs {
-            for &at in run.places {
-                counts[at][usize::from(run.kind == Kind::Together)] += 1;
+            for &at in *run {
+                counts[at][usize::from(run.len() > 1)] += 1;
             }
         }
-        (counts, runs.iter().map(|run| run.places.len()).collect())
+        (counts, runs.iter().map(|run| run.len()).collect())
     }
 
     #[test]
     fn each_example_runs_alone_and_together_or_once_if_that_must_do() {
         for (examples, together) in [(1, 8), (2, 8), (3, 8), (10, 8), (25, 8), (25, 1), (153, 8)] {
-            let (counts, _) = planned(examples, together, Effort::Full);
-            assert!(counts.iter().all(|count| *count == [1, 1]), "{examples}");
+            let (counts, sizes) = planned(examples, together, Effort::Full);
+            assert!(
+                counts.iter().all(|[alone, others]| *alone == 1 && *others <= 1),
+                "{examples}"
+            );
+            assert!(sizes.iter().all(|size| (1..=together).contains(size)), "{examples}");
             let (counts, sizes) = planned(examples, together, Effort::Short);
             assert!(counts.iter().all(|[alone, others]| alone + others == 1), "{examples}");
             assert!(sizes.iter().all(|size| (1..=together).contains(size)), "{examples}");
-            let alone = counts.iter().filter(|count| count[0] == 1).count();
-            assert!(alone * 9 >= examples, "{alone} of {examples} alone");
+            assert_eq!(counts[examples - 1], [1, 0], "the widest runs alone");
         }
-        assert_eq!(planned(12, 8, Effort::Short).1, [1, 8, 1, 2]);
+        assert_eq!(planned(12, 8, Effort::Full).1[12..], [8, 4]);
+        assert_eq!(planned(12, 8, Effort::Short).1, [8, 1, 2, 1]);
     }
 }

@@ -17,6 +17,9 @@ use crate::model::sample::{self, Sample};
 use crate::model::warm_up::{PATIENCE_WITH_POSITIONS, tokens_taken};
 use crate::model::{side_by_side, table};
 
+/// The largest ONNX file, with the files of its weights, of which two sessions are opened at once, in bytes.
+const MOST_FOR_TWO: usize = 256 << 20;
+
 /// A preprocessor, a sample of its rows, and the time that both took.
 type Prepared = (Arc<Preprocessor>, Sample, Duration);
 
@@ -33,18 +36,20 @@ impl Load<'_> {
         };
         match self.around {
             Around::Quiet => side_by_side::both(prepare, || self.open_all()),
-            Around::Busy => (prepare(), self.open_all()),
+            Around::Busy => match prepare() {
+                Ok(prepared) => (Ok(prepared), self.open_all()),
+                Err(problem) => (Err(problem), Ok(Vec::new())),
+            },
         }
     }
 
-    /// The instances, all opened at once if the machine has nothing else to do.
+    /// The instances; two are opened at once, if the machine has nothing else to do and memory for two copies of the file
+    /// that ONNX Runtime makes meanwhile.
     fn open_all(&self) -> Result<Vec<OnnxRunner>, ModelError> {
         let one = || self.open(0, self.settings.intra_threads, self.limit);
-        let count = self.settings.count.max(1);
-        match self.around {
-            Around::Quiet => side_by_side::make(count, one),
-            Around::Busy => (0..count).map(|_| one()).collect(),
-        }
+        let small = self.bytes.size() <= MOST_FOR_TWO;
+        let at_once = if self.around == Around::Quiet && small { 2 } else { 1 };
+        side_by_side::make(self.settings.count.max(1), at_once, one)
     }
 
     pub(super) fn open(&self, pad_id: u32, intra_threads: usize, limit: &RunLimit) -> Result<OnnxRunner, ModelError> {

@@ -36,6 +36,11 @@ impl OnnxBytes {
         self.external.is_empty().then_some(&self.model)
     }
 
+    /// How many bytes there are in all files.
+    pub fn size(&self) -> usize {
+        self.model.len() + self.external.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
+    }
+
     /// The bytes of a file, by the name that the ONNX file uses.
     pub(super) fn beside(&self, location: &str) -> Option<&[u8]> {
         let found = self.external.iter().find(|(name, _)| name == location);

@@ -1,6 +1,6 @@
 //! The wide session: a second session with more threads, for a batch that has the machine to itself.
 //!
-//! It is opened when the model serves already, and one session stands by for all instances. Whether more threads make a
+//! It is opened when the server is ready, and one session stands by for all instances. Whether more threads make a
 //! run shorter depends on the model, on the size of the batch, and on what else the machine does just then. So it is
 //! measured on the batches that come: for each size both sessions take turns at first, then the better one runs, and
 //! the other is tried again once in a while.
@@ -64,11 +64,17 @@ impl Runner for WideRunner {
     }
 
     fn reopen(&self) -> Result<Box<dyn Runner>, RunError> {
-        // Nobody knows which of both failed.
-        if let Some(wide) = self.wide.0.lock().as_mut() {
-            wide.runner = wide.runner.reopen()?;
+        let narrow = self.narrow.reopen()?;
+        // Nobody knows which of both failed, unless another instance runs the wide one just now.
+        if let Some(mut slot) = self.wide.0.try_lock()
+            && let Some(wide) = slot.as_mut()
+        {
+            match wide.runner.reopen() {
+                Ok(runner) => wide.runner = runner,
+                Err(_) => *slot = None,
+            }
         }
-        Ok(Box::new(Self::new(self.narrow.reopen()?, self.wide.clone())))
+        Ok(Box::new(Self::new(narrow, self.wide.clone())))
     }
 
     fn run_alone(&mut self, inputs: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
@@ -87,9 +93,14 @@ impl Runner for WideRunner {
         let outputs = match session {
             Session::Narrow => self.narrow.run(inputs),
             Session::Wide => wide.runner.run(inputs),
-        }?;
+        };
+        if session == Session::Wide && outputs.is_err() {
+            // It has failed where the narrow one may not: that one decides, from now on alone.
+            *slot = None;
+            return self.narrow.run(inputs);
+        }
         turns.took(session, cells, started.elapsed());
-        Ok(outputs)
+        outputs
     }
 }
 
@@ -241,6 +252,28 @@ mod tests {
             runner.run(&[&row])
         };
         outputs.expect("it runs")[[0, 0]]
+    }
+
+    /// Fails whatever it is given.
+    struct Broken;
+
+    impl Runner for Broken {
+        fn run(&mut self, _: &[&ModelInput]) -> Result<Array2<f32>, RunError> {
+            Err(RunError("no memory".into()))
+        }
+    }
+
+    #[test]
+    fn a_wide_session_that_fails_or_can_not_be_opened_again_is_not_used_again() {
+        let slot = WideSlot::default();
+        let mut runner = WideRunner::new(Box::new(Named(1.0)), slot.clone());
+        slot.put(Box::new(Broken));
+        assert!((0..8).all(|_| ran(&mut runner, true) == 1.0));
+        assert!(slot.0.lock().is_none());
+        slot.put(Box::new(Broken));
+        let mut anew = runner.reopen().expect("the narrow one can be");
+        assert_eq!(ran(anew.as_mut(), true), 11.0);
+        assert!(slot.0.lock().is_none());
     }
 
     #[test]

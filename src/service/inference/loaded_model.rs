@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use super::answer_cache::AnswerCache;
 use super::core_share::CoreShare;
 use super::errors::inference_failed;
@@ -20,6 +22,7 @@ use crate::error::{Error, Reason};
 use crate::model::linear::NativeRunner;
 use crate::model::loaded::Model;
 use crate::model::loading::Initialized;
+use crate::model::loading::wide_trial::WideTrial;
 use crate::model::manifest::Batch;
 use crate::model::postprocess::Classification;
 use crate::model::{ModelInput, memory};
@@ -39,6 +42,8 @@ pub struct LoadedModel {
     pub cache: Option<Arc<AnswerCache>>,
     /// Sends copies of its requests while another version is compared with it.
     pub mirror: RequestMirror,
+    /// The session with more threads for quiet moments, until it is opened; `None` afterwards, or where none is wanted.
+    wide: Mutex<Option<WideTrial>>,
     /// Counts its expected RAM for as long as it is loaded.
     _counted: LoadedBytes,
 }
@@ -98,13 +103,6 @@ impl LoadedModel {
         };
         let name = &model.manifest.name;
         let scheduler = Scheduler::start(name, runners, on_arrival(native)?, &costs, settings, metrics.clone())?;
-        if let Some(wide) = wide {
-            scheduler.start_beside(&format!("{name}-wide"), move |is_over| {
-                wide.run(is_over);
-                // What the session was made from is freed.
-                memory::give_back();
-            })?;
-        }
         Ok(Self {
             preparation: Preparation::new(Arc::clone(&model), workers),
             scheduler,
@@ -113,8 +111,24 @@ impl LoadedModel {
             metrics,
             cache,
             mirror: RequestMirror::default(),
+            wide: Mutex::new(wide),
             _counted: counted,
         })
+    }
+
+    /// Begins to open the session with more threads for quiet moments, unless that was begun before. Returns at once; a
+    /// thread beside the instances does it, and ends with it.
+    pub fn open_wide(&self) {
+        let Some(wide) = self.wide.lock().take() else { return };
+        let name = &self.model.manifest.name;
+        let started = self.scheduler.start_beside(&format!("{name}-wide"), move |is_over| {
+            wide.run(is_over);
+            // What the session was made from is freed.
+            memory::give_back();
+        });
+        if let Err(error) = started {
+            tracing::warn!(model = name, %error, "there is no thread to open a session of more threads");
+        }
     }
 
     /// Lets as many instances run at once as there are cores for, of those that were opened at the load.

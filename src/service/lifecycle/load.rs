@@ -22,7 +22,7 @@ use crate::service::catalog::refusal::{Refusal, Stage};
 use crate::service::inference::answer_cache::AnswerCache;
 use crate::service::inference::core_share::CoreShare;
 use crate::service::inference::loaded_model::{LoadedModel, Surroundings};
-use crate::service::inference::memory_budget::MemoryBudget;
+use crate::service::inference::memory_budget::{LoadedBytes, MemoryBudget};
 use crate::telemetry::metrics::Metrics;
 
 /// The longest that preprocessing one text may take; after that the model has failed. A sound tokenizer takes some
@@ -84,6 +84,7 @@ pub struct Loader {
     metrics: Metrics,
     shared: Shared,
     budget: MemoryBudget,
+    asking: Mutex<()>,
 }
 
 impl Loader {
@@ -95,6 +96,7 @@ impl Loader {
             metrics,
             shared,
             budget: MemoryBudget::default(),
+            asking: Mutex::default(),
         }
     }
 
@@ -140,7 +142,7 @@ impl Loader {
         let share = CoreShare::at_load(manifest.tier, &self.settings, cores::usable());
         let instances = share.instances;
         let expected = Expected::of(&version.verified, instances);
-        self.check_memory(expected)?;
+        let counted = self.take_memory(expected)?;
         let started = Instant::now();
         let initialized = self.initialize(version, instances, around)?;
         let (took, max_tokens) = (started.elapsed(), self.settings.configured_max_tokens());
@@ -157,7 +159,7 @@ impl Loader {
             max_cells: manifest.tier.max_cells(),
             metrics: self.metrics.for_model(&manifest.name, manifest.tier.name()),
             cache: self.shared.cache.clone(),
-            counted: self.budget.count(expected.bytes()),
+            counted,
         };
         let loaded = LoadedModel::start(initialized, surroundings).map_err(no_threads);
         // What the load needed besides, and has freed.
@@ -199,8 +201,11 @@ impl Loader {
         initialized.map_err(|error| Refusal::load(&error, &version.verified.folder))
     }
 
-    /// Refuses a version that would not fit into RAM next to what is loaded. The refusal says how it would fit.
-    fn check_memory(&self, expected: Expected) -> Result<(), Refusal> {
+    /// Counts a version from now on, or refuses one that would not fit into RAM next to what is loaded and what is being
+    /// loaded. The refusal says how it would fit.
+    fn take_memory(&self, expected: Expected) -> Result<LoadedBytes, Refusal> {
+        // Two loads may ask at once.
+        let _one = self.asking.lock();
         let configured = (self.settings.max_model_memory > 0).then(|| Usage {
             used: self.budget.expected_bytes(),
             limit: self.settings.max_model_memory,
@@ -208,7 +213,10 @@ impl Loader {
         let problem = configured
             .and_then(|usage| expected.too_much(usage, "max_model_memory's"))
             .or_else(|| expected.too_much(memory::of_cgroup()?, "the control group's"));
-        problem.map_or(Ok(()), |problem| Err(Refusal::new(Stage::Memory, problem)))
+        match problem {
+            Some(problem) => Err(Refusal::new(Stage::Memory, problem)),
+            None => Ok(self.budget.count(expected.bytes())),
+        }
     }
 
     /// Sets the state of a version, also in the metrics, and wakes those who watch.

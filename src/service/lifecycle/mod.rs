@@ -163,14 +163,18 @@ impl Lifecycle {
         self.stop.cancel();
         // So that the pins file is written before the process ends.
         let _ = self.ended.lock().recv_timeout(LONGEST_END);
-        for version in self.catalog.load().versions() {
-            let Some(loaded) = version.loaded() else { continue };
+        let catalog = self.catalog.load();
+        // All at once, so that none begins something new while another is waited for.
+        for loaded in catalog.versions().filter_map(|version| version.loaded()) {
             loaded.scheduler.close();
+        }
+        for version in catalog.versions() {
+            let Some(loaded) = version.loaded() else { continue };
             // Runs that last longer are ended. A thread that outlasts that too ends with the process.
             if !loaded.scheduler.join(LONGEST_END) {
                 loaded.model.end_runs();
                 if !loaded.scheduler.join(LONGEST_END) {
-                    tracing::error!(model = version.name(), "an instance does not end, it is left behind");
+                    tracing::error!(model = version.name(), "a thread of it does not end, it is left behind");
                 }
             }
         }

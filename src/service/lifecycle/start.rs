@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::load::Loader;
 use super::owner::Owner;
@@ -87,37 +88,57 @@ fn with_canaries(mut catalog: Catalog, pins: &Pins, settings: &Settings) -> Cata
 }
 
 /// Loads every model, or one version alone. Those of the fast tier are loaded while the others are: they take little.
-/// In each tier it is one after the other, until the server stops.
+/// In each tier it is one after the other. Ends at the first failure, or when the server stops.
 pub fn load(owner: &mut Owner, only: Option<Arc<ModelVersion>>) -> Result<(), ModelError> {
     if let Some(version) = only {
         return owner.loader.load_first(&version);
     }
     let catalog = owner.catalog();
-    let (fast, others): (Vec<_>, Vec<_>) = catalog
-        .versions()
-        .partition(|version| version.verified.manifest.tier == Tier::Fast);
-    let loader = &owner.loader;
-    let (of_others, of_fast) = side_by_side::both(|| load_each(loader, &others), || load_each(loader, &fast));
-    for (version, error) in of_others.into_iter().chain(of_fast) {
-        match canary_of(&owner.catalog(), version) {
-            // A canary that fails to load does not fail the start.
-            Some(canary) => {
-                canary.watch.end();
-                let (model, version) = (&canary.watch.model, &canary.watch.version);
-                tracing::error!(model, version, %error, "the canary could not be loaded, the stable version serves alone");
+    let of_tier = |tier: Tier| -> Vec<&Arc<ModelVersion>> {
+        let versions = catalog.versions();
+        versions
+            .filter(|version| version.verified.manifest.tier == tier)
+            .collect()
+    };
+    let (mut fast, mut deep) = (of_tier(Tier::Fast).into_iter(), of_tier(Tier::Deep).into_iter());
+    while !owner.is_stopping() {
+        let (loader, failed) = (&owner.loader, AtomicBool::new(false));
+        let (of_deep, of_fast) = side_by_side::both(
+            || first_failure(loader, &mut deep, &failed),
+            || first_failure(loader, &mut fast, &failed),
+        );
+        if of_deep.is_none() && of_fast.is_none() {
+            break;
+        }
+        for (version, error) in [of_deep, of_fast].into_iter().flatten() {
+            match canary_of(&owner.catalog(), version) {
+                // A canary that fails to load does not fail the start.
+                Some(canary) => {
+                    canary.watch.end();
+                    let (model, version) = (&canary.watch.model, &canary.watch.version);
+                    tracing::error!(model, version, %error, "the canary could not be loaded, the stable version serves alone");
+                }
+                None => fall_back(owner, version, error)?,
             }
-            None => fall_back(owner, version, error)?,
         }
     }
     Ok(())
 }
 
-/// Loads versions until the server stops, and gives those that could not be loaded.
-fn load_each<'a>(loader: &Loader, versions: &[&'a Arc<ModelVersion>]) -> Vec<(&'a Arc<ModelVersion>, ModelError)> {
-    let wanted = versions.iter().take_while(|_| !loader.is_stopping());
-    wanted
-        .filter_map(|&version| Some((version, loader.load_first(version).err()?)))
-        .collect()
+/// Loads versions until one fails, here or elsewhere, or the server stops. Gives the one that failed here.
+fn first_failure<'a>(
+    loader: &Loader,
+    versions: &mut impl Iterator<Item = &'a Arc<ModelVersion>>,
+    failed: &AtomicBool,
+) -> Option<(&'a Arc<ModelVersion>, ModelError)> {
+    while !loader.is_stopping() && !failed.load(Ordering::Relaxed) {
+        let version = versions.next()?;
+        if let Err(error) = loader.load_first(version) {
+            failed.store(true, Ordering::Relaxed);
+            return Some((version, error));
+        }
+    }
+    None
 }
 
 /// Lets an older version serve where the newest could not be loaded, as at a reload; returns the error where there is
