@@ -47,8 +47,8 @@ pub trait CallProtocol: Send + Sync + 'static {
     /// What the protocol knows of a method.
     type Method: CallMethod;
 
-    /// The method at a path; for an unknown path, a method that stands for none.
-    fn method(&self, path: &str) -> Self::Method;
+    /// The method that a request is for; for an unknown one, a method that stands for none.
+    fn method(&self, request: &Request) -> Self::Method;
 
     /// The time that the caller allows, if the headers say so.
     fn timeout(&self, headers: &HeaderMap) -> Result<Option<Duration>, Error>;
@@ -63,10 +63,15 @@ pub trait CallProtocol: Send + Sync + 'static {
     fn bound_body(&self, request: Request, call: &Call, method: &Self::Method) -> Result<Request, Error>;
 
     /// The answer for a failure. Every failure of the layer goes through here.
-    fn failed(&self, error: &Error, call: &Call) -> Response;
+    fn failed(&self, error: &Error, call: &Call, method: &Self::Method) -> Response;
 
     /// A route's answer as the caller gets it, and the failure that it stands for, if any.
-    fn answered(&self, response: Response, call: &Call) -> impl Future<Output = (Response, Option<Error>)> + Send;
+    fn answered(
+        &self,
+        response: Response,
+        call: &Call,
+        method: &Self::Method,
+    ) -> impl Future<Output = (Response, Option<Error>)> + Send;
 }
 
 /// What a port answers with, inside the layer: every path, also those that nobody knows.
@@ -121,7 +126,7 @@ async fn around<P: CallProtocol>(layer: &CallLayer<P>, routes: &impl Routes, req
     let protocol = &layer.protocol;
     // 1. The call is known: its id, its arrival, its time, and by its key its caller. First, since every answer below
     //    names the call and counts its time from here, and since no bytes may be kept before it is known who holds them.
-    let method = protocol.method(request.uri().path());
+    let method = protocol.method(&request);
     let (call, checks) = layer.know(&request, &method);
     // 2. A client of another protocol is told where to go. Before anything can be refused, since it would not
     //    understand that.
@@ -135,8 +140,8 @@ async fn around<P: CallProtocol>(layer: &CallLayer<P>, routes: &impl Routes, req
     };
     // 6. A failure becomes an answer. After everything that can fail, and before the answer is counted.
     let (mut response, failure) = match outcome {
-        Ok(response) => protocol.answered(response, &call).await,
-        Err(error) => (protocol.failed(&error, &call), Some(error)),
+        Ok(response) => protocol.answered(response, &call, &method).await,
+        Err(error) => (protocol.failed(&error, &call, &method), Some(error)),
     };
     // 7. The call is counted and logged, unless its method has done that, which knows more.
     if let Some(error) = failure {

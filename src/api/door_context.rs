@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::body_budget::BodyBudget;
+use super::offers::Offers;
 use crate::config::Settings;
 use crate::config::bodies::{largest_json, largest_message};
 use crate::service::limits::RequestLimits;
@@ -19,6 +20,8 @@ pub struct DoorContext {
     pub max_json_bytes: usize,
     /// The header whose value tells clients apart; absent if connections do.
     pub client_header: Option<String>,
+    /// What the doors offer besides Tandem's own API.
+    pub offers: Offers,
     /// The bound on the bytes of bodies.
     pub bodies: BodyBudget,
     pub metrics: Metrics,
@@ -40,6 +43,7 @@ impl DoorContext {
             max_message_bytes: largest_message(max_texts, max_text_bytes),
             max_json_bytes: largest_json(max_texts, max_text_bytes),
             client_header: settings.client_header.clone(),
+            offers: Offers::new(settings),
             bodies: BodyBudget::new(settings.room_size(), metrics.inflight_body_bytes()),
             metrics,
         }

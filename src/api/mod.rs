@@ -3,7 +3,7 @@
 //!
 //! Shared by both: [`call_layer`] (around every call), [`call`] (what is known of a call before its message), [`door`]
 //! (what is done with its request), [`door_context`] (what that needs besides the service), [`body_budget`] (how many
-//! bytes bodies may hold), [`convert`], [`convert_models`] and [`convert_admin`] (wire types to the service's and
+//! bytes bodies may hold), [`offers`] (the protocols that are switched on), [`convert`], [`convert_models`] and [`convert_admin`] (wire types to the service's and
 //! back), [`json`] (proto3 JSON), [`schema`] (the types of methods), [`decoding`] and [`gzip`] (reading what is large),
 //! [`keys`] (who may call) and [`rate_limit`] (how often).
 
@@ -23,6 +23,7 @@ pub mod http;
 pub mod json;
 mod key_lines;
 pub mod keys;
+pub mod offers;
 pub mod rate_limit;
 pub mod schema;
 

@@ -89,6 +89,22 @@ settings! {
         /// Turn reflection off
         no_reflection: bool = flag().hardened(true);
     }
+    "Protocols" {
+        /// Turn Open Inference Protocol v2 off, over gRPC and HTTP
+        no_open_inference: bool = flag().link("doors.md");
+        /// Turn the API of text-embeddings-inference off, over gRPC and HTTP
+        no_tei: bool = flag().link("doors.md");
+        /// Turn the /classify of vLLM off
+        no_classify: bool = flag().link("doors.md");
+        /// Turn the /v1/models/NAME:predict of KServe off
+        no_kserve_v1: bool = flag().link("doors.md");
+        /// Turn gRPC-Web off
+        no_grpc_web: bool = flag().link("doors.md");
+        /// Turn Connect off
+        no_connect: bool = flag().link("doors.md");
+        /// Turn the page at / of the HTTP gateway off
+        no_page: bool = flag().hardened(true).link("doors.md");
+    }
     "Models" {
         /// The model repository: NAME/VERSION/manifest.toml
         ///

@@ -31,8 +31,8 @@ impl CallProtocol for GrpcProtocol {
 
     type Method = Method;
 
-    fn method(&self, path: &str) -> Method {
-        Method::at(path, &self.context)
+    fn method(&self, request: &Request) -> Method {
+        Method::at(request.uri().path(), &self.context)
     }
 
     fn timeout(&self, headers: &HeaderMap) -> Result<Option<Duration>, Error> {
@@ -77,7 +77,7 @@ impl CallProtocol for GrpcProtocol {
     }
 
     /// An HTTP status for HTTP clients, a gRPC status for others.
-    fn failed(&self, error: &Error, call: &Call) -> Response {
+    fn failed(&self, error: &Error, call: &Call, _: &Method) -> Response {
         let mut response = into_response(to_status(error, Some(&call.request_id)));
         if matches!(error.reason, Reason::UnsupportedMediaType | Reason::MethodNotAllowed) {
             let status = StatusCode::from_u16(error.reason.http_status());
@@ -92,7 +92,7 @@ impl CallProtocol for GrpcProtocol {
     }
 
     /// Replaces an error that tonic made before our code was reached by ours.
-    async fn answered(&self, response: Response, call: &Call) -> (Response, Option<Error>) {
+    async fn answered(&self, response: Response, call: &Call, _: &Method) -> (Response, Option<Error>) {
         let headers = response.headers();
         let code = headers.get(Status::GRPC_STATUS);
         let code = code.map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));

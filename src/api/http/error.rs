@@ -44,29 +44,37 @@ struct Violation<'a> {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        let Self { error, call } = self;
-        let status = StatusCode::from_u16(error.reason.http_status()).expect("a status of our own table");
-        let mut response = (status, Json(document(&error, &call))).into_response();
-        if let Some(pause) = error.retry_after {
-            // The header has whole seconds; the body has the exact pause.
-            let seconds = pause.as_millis().div_ceil(1000);
-            let value = HeaderValue::from_str(&seconds.to_string()).expect("digits");
-            response.headers_mut().insert(header::RETRY_AFTER, value);
-        }
-        if error.reason == Reason::UnsupportedEncoding {
-            response
-                .headers_mut()
-                .insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        }
-        if error.reason == Reason::Unauthenticated {
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        // For the call layer, which counts failures.
-        response.extensions_mut().insert(error);
-        response
+        own_form(&self.error, &self.call)
     }
+}
+
+/// How a protocol writes a failure: the body of the answer and its type.
+pub type ErrorForm = fn(&Error, &Call) -> Response;
+
+/// A failure in Tandem's own form.
+pub fn own_form(error: &Error, call: &Call) -> Response {
+    with_headers(error, Json(document(error, call)).into_response())
+}
+
+/// The answer for a failure in any form: its status, and what clients look for in headers.
+pub fn with_headers(error: &Error, mut response: Response) -> Response {
+    *response.status_mut() = StatusCode::from_u16(error.reason.http_status()).expect("a status of our own table");
+    let headers = response.headers_mut();
+    if let Some(pause) = error.retry_after {
+        // The header has whole seconds; the body has the exact pause.
+        let seconds = pause.as_millis().div_ceil(1000);
+        let value = HeaderValue::from_str(&seconds.to_string()).expect("digits");
+        headers.insert(header::RETRY_AFTER, value);
+    }
+    if error.reason == Reason::UnsupportedEncoding {
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    if error.reason == Reason::Unauthenticated {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    // For the call layer, which counts failures.
+    response.extensions_mut().insert(error.clone());
+    response
 }
 
 fn document(error: &Error, call: &Call) -> serde_json::Value {

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::BytesMut;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use http_body_util::BodyExt;
 
-use super::error::HttpError;
+use super::error;
 use super::routes::{self, Route};
 use crate::api::call::{Access, Call, media_type, only};
 use crate::api::call_layer::{CallMethod, CallProtocol, UNKNOWN_METHOD};
@@ -48,8 +48,8 @@ impl CallProtocol for HttpProtocol {
 
     type Method = HttpMethod;
 
-    fn method(&self, path: &str) -> HttpMethod {
-        HttpMethod(routes::find(path))
+    fn method(&self, request: &Request) -> HttpMethod {
+        HttpMethod(routes::find(request.method(), request.uri().path()))
     }
 
     fn timeout(&self, headers: &HeaderMap) -> Result<Option<Duration>, Error> {
@@ -91,14 +91,19 @@ impl CallProtocol for HttpProtocol {
         Err(Error::new(Reason::MethodNotFound, problem))
     }
 
-    fn failed(&self, error: &Error, call: &Call) -> Response {
-        let (error, call) = (error.clone(), call.clone());
-        HttpError { error, call }.into_response()
+    fn failed(&self, error: &Error, call: &Call, method: &HttpMethod) -> Response {
+        match method.0.and_then(|route| route.form) {
+            Some(form) => error::with_headers(error, form(error, call)),
+            None => error::own_form(error, call),
+        }
     }
 
-    async fn answered(&self, response: Response, _: &Call) -> (Response, Option<Error>) {
-        let failure = response.extensions().get::<Error>().cloned();
-        (packed(response).await, failure)
+    /// A handler's failure is told in the form of its protocol here, so that no handler needs to know one.
+    async fn answered(&self, response: Response, call: &Call, method: &HttpMethod) -> (Response, Option<Error>) {
+        let Some(error) = response.extensions().get::<Error>().cloned() else {
+            return (packed(response).await, None);
+        };
+        (self.failed(&error, call, method), Some(error))
     }
 }
 

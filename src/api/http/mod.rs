@@ -41,12 +41,16 @@ pub struct Surroundings {
 
 /// All paths of the gateway's port.
 pub fn gateway(door: Door, surroundings: Surroundings) -> DoorRouter {
-    finish(routes::router(|_| true), door, surroundings)
+    finish(routes::router(&door.context.offers, |_| true), door, surroundings)
 }
 
 /// The paths of the port for operators.
 pub fn operations(door: Door, surroundings: Surroundings) -> DoorRouter {
-    finish(routes::router(|route| route.for_operators), door, surroundings)
+    finish(
+        routes::router(&door.context.offers, |route| route.for_operators),
+        door,
+        surroundings,
+    )
 }
 
 fn finish(routes: Router<Door>, door: Door, Surroundings { keys, grpc }: Surroundings) -> DoorRouter {
