@@ -9,13 +9,74 @@ use super::convert::{count, model_ref, serving_state};
 use super::pb;
 use crate::model::manifest::{Manifest, Preprocess, Truncation};
 use crate::service::catalog::canary::verdict::Tally;
+use crate::service::catalog::cascade_calibration::{CascadeSetup, CertifiedShare, CurvePoint};
 use crate::service::catalog::versions::Canary;
-use crate::service::status::model_info::{ModelDetails, ModelPage, ModelVersions, Role};
+use crate::service::messages::Route;
+use crate::service::status::model_info::{ModelDetails, ModelPage, ModelVersions, Role, TaskDetails};
+
+/// The most points of a cascade's curve, and the most certificates, that are told.
+const MOST_POINTS: usize = 256;
 
 pub fn list_models_response(page: ModelPage) -> pb::ListModelsResponse {
     pb::ListModelsResponse {
         models: page.models.into_iter().map(model).collect(),
         next_page_token: page.next_page_token,
+        tasks: page.tasks.into_iter().map(task).collect(),
+    }
+}
+
+fn task(TaskDetails { name, is_default, task }: TaskDetails) -> pb::Task {
+    pb::Task {
+        name,
+        is_default,
+        default_route: match task.default_route {
+            Route::Default => pb::Route::Unspecified,
+            Route::Fast => pb::Route::Fast,
+            Route::Deep => pb::Route::Deep,
+            Route::Cascade => pb::Route::Cascade,
+        }
+        .into(),
+        allow_fallback: task.allow_fallback,
+        fast_model: task.fast.map(|version| model_ref(version.model_ref())),
+        deep_model: task.deep.map(|version| model_ref(version.model_ref())),
+        cascade: task.cascade.map(|setup| cascade(&setup)),
+    }
+}
+
+fn cascade(setup: &CascadeSetup) -> pb::Cascade {
+    let measured = setup.measured.as_deref();
+    let points = measured.into_iter().flat_map(|calibration| &calibration.curve);
+    let certified = measured.into_iter().flat_map(|calibration| &calibration.certificates);
+    pb::Cascade {
+        min_confidence: setup.min_confidence,
+        calibrated: setup.calibrated,
+        message: setup.unused.clone().unwrap_or_default(),
+        escalated_share: setup.escalation.map(|escalation| escalation.share),
+        curve: points.take(MOST_POINTS).map(cascade_point).collect(),
+        against_deep: measured.is_some_and(|calibration| calibration.data.against_deep),
+        measured_text_count: measured.map_or(0, |calibration| large_count(calibration.data.measured_on as u64)),
+        certificates: certified.take(MOST_POINTS).map(certificate).collect(),
+    }
+}
+
+fn cascade_point(point: &CurvePoint) -> pb::CascadePoint {
+    pb::CascadePoint {
+        min_confidence: point.min_confidence,
+        escalated_share: point.escalated,
+        cost: point.cost,
+        accuracy: point.accuracy,
+        accuracy_low: point.accuracy_low,
+        accuracy_high: point.accuracy_high,
+    }
+}
+
+fn certificate(certified: &CertifiedShare) -> pb::CascadeCertificate {
+    pb::CascadeCertificate {
+        measure: certified.of.clone(),
+        at_least: certified.at_least,
+        confidence: certified.confidence,
+        min_confidence: certified.min_confidence,
+        text_count: large_count(certified.texts as u64),
     }
 }
 

@@ -2,10 +2,11 @@
 
 use tandem::api::pb;
 use tandem::api::pb::model_service_client::ModelServiceClient;
+use tandem::service::catalog::cascade_calibration::{Calibration, CurvePoint};
 use tonic::transport::Channel;
 use tonic::{Code, Request};
 
-use crate::support::{Refusal, TestServer};
+use crate::support::{Refusal, TestServer, shipped_models};
 
 async fn client(server: &TestServer) -> ModelServiceClient<Channel> {
     ModelServiceClient::new(server.channel().await)
@@ -43,6 +44,53 @@ async fn models_are_listed_in_order_page_by_page() {
     let second = client.list_models(rest).await.expect("an answer").into_inner();
     assert_eq!(names(&second), names(&all)[1..]);
     assert_eq!(second.next_page_token, "");
+}
+
+#[tokio::test]
+async fn tasks_are_told_on_the_first_page_with_the_curve_of_their_cascade() {
+    let mut client = client(TestServer::shared().await).await;
+    let first = client.list_models(page(1, "")).await.expect("an answer").into_inner();
+    let rest = client.list_models(page(1, &first.next_page_token)).await;
+    assert_eq!(rest.expect("an answer").get_ref().tasks, []);
+    let [task] = &first.tasks[..] else {
+        panic!("one task: {:?}", first.tasks);
+    };
+    assert_eq!((task.name.as_str(), task.is_default), ("sentiment", true));
+    assert_eq!(task.default_route(), pb::Route::Deep);
+    let name = |model: &Option<pb::ModelRef>| model.as_ref().map(|model| model.name.clone());
+    assert_eq!(name(&task.fast_model).as_deref(), Some("sentiment-fast"));
+    assert_eq!(name(&task.deep_model).as_deref(), Some("sentiment-deep"));
+    // What the shipped file says.
+    let file = shipped_models().join("sentiment.cascade.toml");
+    let file = Calibration::read(&file).expect("it is whole");
+    let cascade = task.cascade.as_ref().expect("both tiers");
+    assert!(cascade.calibrated && cascade.message.is_empty() && !cascade.against_deep);
+    assert_eq!(cascade.min_confidence, Some(file.min_confidence));
+    assert_eq!(cascade.escalated_share, Some(file.escalation.share));
+    assert_eq!(cascade.measured_text_count, file.data.measured_on as i64);
+    let told = |point: &pb::CascadePoint| (point.min_confidence, point.escalated_share, point.cost, point.accuracy);
+    let known = |point: &CurvePoint| (point.min_confidence, point.escalated, point.cost, point.accuracy);
+    let curve: Vec<_> = cascade.curve.iter().map(told).collect();
+    assert!(!curve.is_empty());
+    assert_eq!(curve, file.curve.iter().map(known).collect::<Vec<_>>());
+    let certified: Vec<_> = cascade
+        .certificates
+        .iter()
+        .map(|certified| (certified.measure.clone(), certified.at_least))
+        .collect();
+    let known = file
+        .certificates
+        .iter()
+        .map(|certified| (certified.of.clone(), certified.at_least));
+    assert_eq!(certified, known.collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_task_without_a_cascade_tells_none() {
+    let server = TestServer::builder().fast_only().start().await;
+    let answer = client(&server).await.list_models(page(0, "")).await;
+    let task = answer.expect("an answer").into_inner().tasks.remove(0);
+    assert_eq!((task.deep_model, task.cascade), (None, None));
 }
 
 #[tokio::test]

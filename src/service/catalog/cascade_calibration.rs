@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -243,6 +244,8 @@ pub struct CascadeSetup {
     pub escalation: Option<EscalationRange>,
     /// Whether these values come from a calibration.
     pub calibrated: bool,
+    /// The calibration, as it was read; absent where none is used.
+    pub measured: Option<Arc<Calibration>>,
     /// Why the calibration that was found is not used; absent if it is used, or if there is none.
     pub unused: Option<String>,
 }
@@ -290,6 +293,7 @@ impl CascadeSetup {
                 fast_of_deep,
                 escalation: None,
                 calibrated: false,
+                measured: None,
                 unused: None,
             });
         };
@@ -309,6 +313,7 @@ impl CascadeSetup {
             fast_of_deep,
             escalation,
             calibrated: true,
+            measured: Some(Arc::new(calibration.clone())),
             unused: None,
         })
     }

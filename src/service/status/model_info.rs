@@ -11,6 +11,7 @@ use crate::service::catalog::Catalog;
 use crate::service::catalog::model_version::ModelVersion;
 use crate::service::catalog::pins::ModelPins;
 use crate::service::catalog::refusal::RefusedVersion;
+use crate::service::catalog::task::Task;
 use crate::service::catalog::versions::{Canary, Versions};
 use crate::service::lifecycle::Lifecycle;
 use crate::service::lifecycle::rollout::operations::previous_version;
@@ -52,9 +53,19 @@ pub struct ModelDetails {
     pub role: Role,
 }
 
+/// A task, by its name.
+pub struct TaskDetails {
+    pub name: String,
+    /// Whether requests that name no task get it.
+    pub is_default: bool,
+    pub task: Task,
+}
+
 /// A part of all loaded versions.
 pub struct ModelPage {
     pub models: Vec<ModelDetails>,
+    /// All tasks, on the first page; none on others.
+    pub tasks: Vec<TaskDetails>,
     /// The token of the next page; empty on the last one.
     pub next_page_token: String,
 }
@@ -107,8 +118,19 @@ impl Inventory<'_> {
         };
         Ok(ModelPage {
             models,
+            tasks: if after.is_none() { self.tasks() } else { Vec::new() },
             next_page_token,
         })
+    }
+
+    fn tasks(&self) -> Vec<TaskDetails> {
+        let default = self.catalog.task_name("");
+        let tasks = self.catalog.tasks().iter().map(|(name, task)| TaskDetails {
+            name: name.clone(),
+            is_default: default == Some(name),
+            task: task.clone(),
+        });
+        tasks.collect()
     }
 
     /// One version of a model, and all of them.
