@@ -48,7 +48,8 @@ impl IntoResponse for HttpError {
     }
 }
 
-/// How a protocol writes a failure: the body of the answer and its type.
+/// How a protocol writes a failure: the body of the answer and its type, and its status where the protocol has one of
+/// its own for it. A handler that answers in another form than its path's adds it to the answer's extensions.
 pub type ErrorForm = fn(&Error, &Call) -> Response;
 
 /// A failure in Tandem's own form.
@@ -56,9 +57,11 @@ pub fn own_form(error: &Error, call: &Call) -> Response {
     with_headers(error, Json(document(error, call)).into_response())
 }
 
-/// The answer for a failure in any form: its status, and what clients look for in headers.
+/// The answer for a failure in any form: its status, unless the form has set one, and what clients look for in headers.
 pub fn with_headers(error: &Error, mut response: Response) -> Response {
-    *response.status_mut() = StatusCode::from_u16(error.reason.http_status()).expect("a status of our own table");
+    if response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::from_u16(error.reason.http_status()).expect("a status of our own table");
+    }
     let headers = response.headers_mut();
     if let Some(pause) = error.retry_after {
         // The header has whole seconds; the body has the exact pause.

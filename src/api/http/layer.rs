@@ -11,8 +11,9 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use http_body_util::BodyExt;
 
-use super::error;
-use super::routes::{self, Route};
+use super::error::{self, ErrorForm};
+use super::route::Route;
+use super::routes;
 use crate::api::call::{Access, Call, media_type, only};
 use crate::api::call_layer::{CallMethod, CallProtocol, UNKNOWN_METHOD};
 use crate::api::grpc::status::to_status;
@@ -92,10 +93,7 @@ impl CallProtocol for HttpProtocol {
     }
 
     fn failed(&self, error: &Error, call: &Call, method: &HttpMethod) -> Response {
-        match method.0.and_then(|route| route.form) {
-            Some(form) => error::with_headers(error, form(error, call)),
-            None => error::own_form(error, call),
-        }
+        in_form(method.0.and_then(|route| route.form), error, call)
     }
 
     /// A handler's failure is told in the form of its protocol here, so that no handler needs to know one.
@@ -103,7 +101,16 @@ impl CallProtocol for HttpProtocol {
         let Some(error) = response.extensions().get::<Error>().cloned() else {
             return (packed(response).await, None);
         };
-        (self.failed(&error, call, method), Some(error))
+        let of_handler = response.extensions().get::<ErrorForm>().copied();
+        let form = of_handler.or_else(|| method.0?.form);
+        (in_form(form, &error, call), Some(error))
+    }
+}
+
+fn in_form(form: Option<ErrorForm>, error: &Error, call: &Call) -> Response {
+    match form {
+        Some(form) => error::with_headers(error, form(error, call)),
+        None => error::own_form(error, call),
     }
 }
 

@@ -1,9 +1,9 @@
 //! The HTTP door: `POST /predict` in the form of the tutorial, `POST /v1/predict` in proto3 JSON, an OpenAPI document,
 //! and paths for probes and dashboards.
 //!
-//! In reading order: [`layer`] (HTTP's own part of the call layer) → [`mod@routes`] (the table of paths) → [`body`]
-//! (reads a bounded body) → [`simple_predict`] → [`predict`] → [`mod@explain`] → [`models`] → [`mod@operations`] →
-//! [`answer`] and [`error`].
+//! In reading order: [`layer`] (HTTP's own part of the call layer) → [`mod@route`] (one path) → [`mod@routes`] (the
+//! table of paths) → [`body`] (reads a bounded body) → [`simple_predict`] → [`predict`] → [`mod@explain`] →
+//! [`models`] → [`mod@operations`] → [`answer`] and [`error`].
 
 pub mod answer;
 pub mod body;
@@ -13,6 +13,7 @@ pub mod layer;
 pub mod models;
 pub mod operations;
 pub mod predict;
+pub mod route;
 pub mod routes;
 pub mod simple_predict;
 
