@@ -45,17 +45,25 @@ def memory_mb(key):
 
 
 def wait_for_ready():
-    """The port of the gateway, once every model serves."""
+    """The port of the gateway, once every model serves and the session for quiet moments is open, if there is to be one."""
     port = None
     for line in server.stderr:
         entry = json.loads(line)
         if entry.get("message") == "listening":
             port = int(entry["http"].rsplit(":", 1)[1])
         if entry.get("message") == "ready":
+            opened = threading.Event()
             # Somebody has to read on, or the server would wait for room in the pipe.
-            threading.Thread(target=server.stderr.read, daemon=True).start()
+            threading.Thread(target=read_on, args=(opened,), daemon=True).start()
+            opened.wait(15)
             return port
     sys.exit("the server did not start")
+
+
+def read_on(opened):
+    for line in server.stderr:
+        if json.loads(line).get("message", "").startswith("a session of more threads was tried"):
+            opened.set()
 
 
 def call(port, seed, counts, until):

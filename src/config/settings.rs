@@ -222,7 +222,7 @@ settings! {
         fast_path: FastPath = choice("WHAT", FastPath::Native);
         /// Threads inside a deep run while nothing else runs or waits; 0 takes all processors where that is faster, 1 is off
         ///
-        /// Faster is a run at least 1.2 times shorter, which is measured on what comes. There are never more than there
+        /// Faster is a run at least 1.2 times shorter, which is measured on the requests that arrive. There are never more than there
         /// are processors for this server
         idle_threads: usize = count(0).from(0, 256);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::batching::BatchLimits;
+use crate::model::input::{BatchBounds, batches};
 use crate::model::loaded::Model;
 use crate::model::loading::{FastPath, Initialized, InstanceSettings, initialize};
 use crate::model::manifest::{Batch, ProblemType};
@@ -82,7 +83,13 @@ impl LocalModel {
         done(texts.len() - order.len());
         order.sort_by_key(|&at| width(at));
         let mut outputs: Vec<Option<Output>> = vec![None; texts.len()];
-        for places in batches(&order, width, self.limits) {
+        let most = BatchBounds {
+            rows: self.limits.max_rows,
+            cells: self.limits.max_cells,
+        };
+        let cut = batches(&order, most, |&at| width(at)).into_iter();
+        let like = |a: &usize, b: &usize| !self.limits.same_width || width(*a) == width(*b);
+        for places in cut.flat_map(|batch| batch.chunk_by(like)) {
             let inputs: Vec<&ModelInput> = places.iter().filter_map(|&at| input(at)).collect();
             let started = Instant::now();
             let mut rows: Vec<Option<Vec<f32>>> = match self.runner.run(&inputs) {
@@ -116,22 +123,4 @@ fn kept(logits: &[f32], each: bool) -> Vec<f64> {
     let top = logits.iter().copied().fold(f32::MIN, f32::max);
     let lowest = if each { f32::MIN } else { top - LOWEST };
     logits.iter().map(|logit| f64::from(logit.max(lowest))).collect()
-}
-
-/// Splits places that are sorted by width into batches within the bounds.
-fn batches(order: &[usize], width: impl Fn(usize) -> usize, limits: BatchLimits) -> Vec<&[usize]> {
-    let mut batches = Vec::new();
-    let mut rest = order;
-    while !rest.is_empty() {
-        let fits = |rows: usize| {
-            let width_of_last = width(rest[rows - 1]);
-            let like = !limits.same_width || width_of_last == width(rest[0]);
-            rows <= limits.max_rows && rows * width_of_last <= limits.max_cells && like
-        };
-        let rows = (1..=rest.len()).take_while(|&rows| rows == 1 || fits(rows)).count();
-        let (batch, others) = rest.split_at(rows);
-        batches.push(batch);
-        rest = others;
-    }
-    batches
 }

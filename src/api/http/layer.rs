@@ -93,24 +93,26 @@ impl CallProtocol for HttpProtocol {
     }
 
     fn failed(&self, error: &Error, call: &Call, method: &HttpMethod) -> Response {
-        in_form(method.0.and_then(|route| route.form), error, call)
+        match method.0.and_then(|route| route.form) {
+            Some(form) => error::with_headers(error, form(error, call)),
+            None => error::own_form(error, call),
+        }
     }
 
     /// A handler's failure is told in the form of its protocol here, so that no handler needs to know one.
     async fn answered(&self, response: Response, call: &Call, method: &HttpMethod) -> (Response, Option<Error>) {
-        let Some(error) = response.extensions().get::<Error>().cloned() else {
-            return (packed(response).await, None);
-        };
+        let failure = response.extensions().get::<Error>().cloned();
         let of_handler = response.extensions().get::<ErrorForm>().copied();
-        let form = of_handler.or_else(|| method.0?.form);
-        (in_form(form, &error, call), Some(error))
-    }
-}
-
-fn in_form(form: Option<ErrorForm>, error: &Error, call: &Call) -> Response {
-    match form {
-        Some(form) => error::with_headers(error, form(error, call)),
-        None => error::own_form(error, call),
+        let foreign = of_handler.or_else(|| method.0?.form);
+        let (Some(error), Some(form)) = (&failure, foreign) else {
+            return (packed(response).await, failure);
+        };
+        let mut told = error::with_headers(error, form(error, call));
+        // Which methods a path takes.
+        if let Some(methods) = response.headers().get(header::ALLOW) {
+            told.headers_mut().insert(header::ALLOW, methods.clone());
+        }
+        (told, failure)
     }
 }
 

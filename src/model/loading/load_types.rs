@@ -71,7 +71,7 @@ pub struct InstanceSettings {
 /// What the machine does while a model is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Around {
-    /// It is idle: times by the clock are right, and all cores may be used.
+    /// It serves nobody yet: times by the clock are right, and all cores may be used.
     Quiet,
     /// It serves requests. Costs are measured in processor time, since the clock counts other runs too.
     Busy,
