@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline deploy-check scoreboard fuzz dist tools ci clean-dist
+.PHONY: bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code deploy-check scoreboard fuzz dist tools ci clean-dist
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ proto-check: ## style of the protocol files, and that none breaks a client
 proto-baseline: ## takes the protocol files as they are for the new baseline of proto-check: for a release
 	tools/proto-check.sh baseline
 
+generated-code: ## makes clients for six languages into gen/, as buf.gen.yaml says; docs/generated-code.md names what that wants
+	BUF_CACHE_DIR=$(CURDIR)/target/tools/buf-cache $$(tools/test-tools.sh buf) generate
+
 deploy-check: ## lints the Dockerfile and the Compose file
 	tools/deploy-check.sh
 
@@ -57,7 +60,7 @@ scoreboard: ## attacks and drains of the release build, with their figures; long
 fuzz: ## arbitrary and mutated input for everything that reads what others wrote, FUZZ_SECONDS each (600)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} cargo test --release --locked --test it -- fuzz --nocapture
 
-dist: ## makes dist/tandem-<version>-<arch>/, which runs wherever it is moved to
+dist: ## makes dist/tandem-<version>-<arch>/, which runs wherever it is moved to; the compiled contract is in it, as tandem.binpb
 	tools/dist.sh
 
 clean-dist: ## removes dist/

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes dist/tandem-<version>-<arch>/: the program, ONNX Runtime beside it, the models and the licences. The folder runs
-# wherever it is moved to.
+# Makes dist/tandem-<version>-<arch>/: the program, ONNX Runtime beside it, the models, the contract and the licences. The
+# folder runs wherever it is moved to. The contract is proto/ and, for proxies and tools that want it compiled,
+# tandem.binpb: a google.protobuf.FileDescriptorSet with all that the files import, and with their comments.
 #
 #   --tar            makes a compressed archive beside it too
 #   --binary PATH    takes that program instead of building one
@@ -56,6 +57,11 @@ install -m 644 LICENSE-* "$folder/licenses/"
 install -m 644 README*.md "$folder/"
 [ ! -f THIRD-PARTY.md ] || install -m 644 THIRD-PARTY.md "$folder/licenses/"
 cp -R models "$folder/"
+mkdir "$folder/proto"
+cp -R proto/tandem proto/google "$folder/proto/"
+buf=$(tools/test-tools.sh buf)
+# buf has nothing to fetch, and must not write into anybody's home folder.
+BUF_CACHE_DIR=$target/tools/buf-cache "$buf" build --as-file-descriptor-set --output "$folder/tandem.binpb"
 
 # Of every file, in a fixed order: `sha256sum --check SHA256SUMS` inside the folder.
 (

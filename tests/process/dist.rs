@@ -4,6 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use prost::Message;
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use tandem::api::DESCRIPTOR_SET;
+
 use crate::support::command::{curl_get, finish};
 use crate::support::server::free_ports;
 use crate::support::{RunningServer, curl, root};
@@ -20,6 +24,17 @@ fn moved_distribution(folder: &Path) -> PathBuf {
     moved
 }
 
+/// The files of a descriptor set by name, without their comments, which all but those of Protobuf itself must have.
+fn files_of(set: &[u8]) -> Vec<FileDescriptorProto> {
+    let mut files = FileDescriptorSet::decode(set).expect("a descriptor set").file;
+    for file in &mut files {
+        let comments = file.source_code_info.take().is_some();
+        assert!(comments || file.package() == "google.protobuf", "{}", file.name());
+    }
+    files.sort_by(|one, other| one.name().cmp(other.name()));
+    files
+}
+
 #[test]
 fn a_distribution_that_was_moved_answers_with_its_own_library_and_models() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -34,6 +49,17 @@ fn a_distribution_that_was_moved_answers_with_its_own_library_and_models() {
     assert!(sums.status.success(), "{}", String::from_utf8_lossy(&sums.stdout));
     for licence in ["LICENSE-MIT", "LICENSE-APACHE", "onnxruntime/LICENSE"] {
         assert!(distribution.join("licenses").join(licence).is_file(), "{licence}");
+    }
+
+    let contract = fs::read(distribution.join("tandem.binpb")).expect("the compiled contract");
+    assert_eq!(files_of(&contract), files_of(DESCRIPTOR_SET), "what reflection serves");
+    for file in files_of(&contract) {
+        let google = file.package() == "google.protobuf";
+        assert!(
+            google || distribution.join("proto").join(file.name()).is_file(),
+            "{}",
+            file.name()
+        );
     }
 
     let program = fs::canonicalize(distribution.join("tandem")).expect("the program");

@@ -18,6 +18,7 @@ mod distill_each;
 mod evaluate;
 mod evaluate_each;
 mod folders;
+mod generated_code;
 mod logs;
 mod models;
 mod namespaces;
