@@ -5,19 +5,21 @@ use std::{env, error::Error, path::PathBuf};
 
 use prost::Message;
 
-/// The files of our own API. What they import is found under the same root; google.protobuf comes with protox.
+/// The files of our own API, and of the protocols of others that we speak. What they import is found under the same root; google.protobuf comes with protox.
 const FILES: &[&str] = &[
     "tandem/v1/prediction.proto",
     "tandem/v1/model_service.proto",
     "tandem/v1/admin_service.proto",
     // Nothing imports it: whoever has our descriptors can read the details of errors, a transcoding proxy say.
     "google/rpc/error_details.proto",
+    "tei/v1/tei.proto",
 ];
 const ROOT: &str = "proto";
 
 pub fn compile() -> Result<(), String> {
     println!("cargo:rerun-if-changed={ROOT}/tandem");
     println!("cargo:rerun-if-changed={ROOT}/google");
+    println!("cargo:rerun-if-changed={ROOT}/tei");
     generate().map_err(|error| format!("could not compile the files under {ROOT}/: {error}"))
 }
 

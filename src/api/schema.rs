@@ -47,6 +47,8 @@ pub fn method(path: &str) -> Option<&'static MethodDescriptor> {
 pub fn max_items(message: &MessageDescriptor, limits: RequestLimits) -> usize {
     match message.full_name() {
         "tandem.v1.ExplainRequest" => limits.max_texts.min(MAX_EXPLAINED_TEXTS),
+        // A text and its pair.
+        "tei.v1.PredictPairRequest" => 2,
         _ => limits.max_texts,
     }
 }
@@ -61,6 +63,8 @@ mod tests {
             ("/tandem.v1.PredictionService/Predict", false),
             ("/tandem.v1.PredictionService/PredictStream", true),
             ("/tandem.v1.AdminService/SetCanary", false),
+            ("/tei.v1.Predict/PredictPair", false),
+            ("/tei.v1.Predict/PredictPairStream", true),
             ("/grpc.health.v1.Health/Watch", false),
             ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", true),
             ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", true),

@@ -73,6 +73,20 @@ impl TargetName {
         }
     }
 
+    /// Its own name. The default task's is found out.
+    pub fn name(&self, catalog: &Catalog) -> String {
+        match self {
+            Self::Model(model) => model.clone(),
+            Self::Task { name, route } => {
+                let name = catalog.task_name(name).unwrap_or_default();
+                match ROUTES.iter().find(|(_, known)| known == route) {
+                    Some((route, _)) if *route != "default" => format!("{name}:{route}"),
+                    _ => name.to_owned(),
+                }
+            }
+        }
+    }
+
     /// The labels in the order of the model that it names; of a task in the order of its deep model, or else its fast
     /// one. Both tiers of a task have the same labels, but each may have them in an order of its own. Empty if there is
     /// no such thing any more.

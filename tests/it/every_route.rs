@@ -30,9 +30,10 @@ const KEY: &str = "0123456789abcdef";
 const ONE_TEXT: &str = "one-text-0123456789";
 const OPERATOR: &str = "operator-0123456789";
 /// What may be asked without a key. Whoever adds to it should know why everybody may ask.
-const OPEN: [&str; 4] = [
+const OPEN: [&str; 5] = [
     "/grpc.health.v1.Health/Check",
     "/grpc.health.v1.Health/Watch",
+    "GET /health",
     "GET /healthz",
     "GET /readyz",
 ];
@@ -79,13 +80,20 @@ fn methods(server: &TestServer) -> Vec<GrpcMethod> {
             if name != "tandem.v1.AdminService" {
                 walked.push(at(server.grpc_addr(), KEY));
             }
-            if name != "tandem.v1.PredictionService" {
+            // The admin port has its own service, and those that tell of models and health.
+            let not_there = name == "tandem.v1.PredictionService" || !is_own(&name);
+            if !not_there {
                 walked.push(at(server.admin_addr(), OPERATOR));
             }
         }
     }
     assert!(walked.len() >= 20, "{} methods", walked.len());
     walked
+}
+
+/// Whether a service is no protocol's of others.
+fn is_own(service: &str) -> bool {
+    service.starts_with("tandem.v1.") || service.starts_with("grpc.")
 }
 
 /// A path of the gateway.
@@ -113,9 +121,13 @@ async fn paths(server: &TestServer) -> Vec<HttpPath> {
     for (path, methods) in document["paths"].as_object().expect("paths") {
         for (method, described) in methods.as_object().expect("methods") {
             let schema = &described["requestBody"]["content"]["application/json"]["schema"];
-            let named = schema["$ref"].as_str().and_then(|name| name.rsplit('/').next());
-            let schema = named.map_or(schema, |name| &document["components"]["schemas"][name]);
-            let fields = schema["properties"].as_object().into_iter().flatten();
+            let one = std::slice::from_ref(schema);
+            let any = schema["oneOf"].as_array().map_or(one, Vec::as_slice);
+            let fields = any.iter().flat_map(|schema| {
+                let named = schema["$ref"].as_str().and_then(|name| name.rsplit('/').next());
+                let schema = named.map_or(schema, |name| &document["components"]["schemas"][name]);
+                schema["properties"].as_object().into_iter().flatten()
+            });
             walked.push(HttpPath {
                 method: method.to_uppercase().parse().expect("a method"),
                 path: path.clone(),
@@ -123,7 +135,7 @@ async fn paths(server: &TestServer) -> Vec<HttpPath> {
             });
         }
     }
-    assert!(walked.len() >= 9, "{} paths", walked.len());
+    assert!(walked.len() >= 15, "{} paths", walked.len());
     walked
 }
 
@@ -141,7 +153,12 @@ impl Answer {
         let json = || serde_json::from_slice::<serde_json::Value>(&self.body).unwrap_or_default();
         match self.status() {
             Some(status) => Refusal::of(&status).reason,
-            None => json()["error"]["reason"].as_str().unwrap_or_default().to_owned(),
+            None => {
+                // Some protocols have a sentence for the error, and the reason beside it.
+                let json = json();
+                let reason = json["error"]["reason"].as_str().or(json["reason"].as_str());
+                reason.unwrap_or_default().to_owned()
+            }
         }
     }
 
@@ -241,7 +258,9 @@ async fn whoever_has_no_key_is_refused_unless_the_route_is_declared_open() {
         match send(method.address, true, request, false).await.status() {
             Some(status) => {
                 assert_eq!(Refusal::of(&status).reason, "UNAUTHENTICATED", "{}", method.path);
-                refused.push(("grpc", method.descriptor.name().to_owned()));
+                let own = is_own(method.descriptor.parent_service().full_name());
+                let of = &method.descriptor;
+                refused.push(("grpc", if own { of.name() } else { of.full_name() }.to_owned()));
             }
             None => drop(open.insert(method.path)),
         }
@@ -298,6 +317,32 @@ fn two_texts(of: &MessageDescriptor) -> Option<DynamicMessage> {
     Some(message)
 }
 
+/// A message of a protocol whose messages hold one text, or one pair.
+fn one_text(of: &MessageDescriptor) -> Option<DynamicMessage> {
+    let inputs = of.get_field_by_name("inputs")?;
+    let mut message = DynamicMessage::new(of.clone());
+    let text = Value::String("a".into());
+    message.set_field(
+        &inputs,
+        if inputs.is_list() {
+            Value::List(vec![text; 2])
+        } else {
+            text
+        },
+    );
+    Some(message)
+}
+
+/// The reason with which the answer to a request of a stream was refused, where each has an answer of its own.
+fn reason_in_stream(method: &GrpcMethod, answer: &Answer) -> String {
+    let message = DynamicMessage::decode(method.descriptor.output(), &answer.body[5..]).expect("an answer");
+    let status = message.get_field_by_name("status").expect("it may fail").into_owned();
+    let status = status.as_message().expect("a status").encode_to_vec();
+    let status = tonic_types::Status::decode(&*status).expect("a google.rpc.Status");
+    let details = status.encode_to_vec().into();
+    Refusal::of(&Status::with_details(status.code.into(), status.message, details)).reason
+}
+
 #[tokio::test]
 async fn texts_count_against_the_rate_of_the_key_wherever_they_come_in() {
     let server = server().await;
@@ -309,13 +354,7 @@ async fn texts_count_against_the_rate_of_the_key_wherever_they_come_in() {
         let request = method.request(Some(ONE_TEXT), None, whole(frame(false, &message.encode_to_vec())));
         let answer = send(method.address, true, request, true).await;
         let reason = if method.descriptor.is_server_streaming() {
-            // Each request of a stream has an answer of its own.
-            let message = DynamicMessage::decode(method.descriptor.output(), &answer.body[5..]).expect("an answer");
-            let status = message.get_field_by_name("status").expect("it may fail").into_owned();
-            let status = status.as_message().expect("a status").encode_to_vec();
-            let status = tonic_types::Status::decode(&*status).expect("a google.rpc.Status");
-            let details = status.encode_to_vec().into();
-            Refusal::of(&Status::with_details(status.code.into(), status.message, details)).reason
+            reason_in_stream(&method, &answer)
         } else {
             answer.reason()
         };
@@ -323,26 +362,47 @@ async fn texts_count_against_the_rate_of_the_key_wherever_they_come_in() {
         walked += 1;
     }
     assert_eq!(walked, 3, "Predict, PredictStream and Explain");
-    for path in paths(&server).await {
-        let Some(field) = path
-            .fields
-            .iter()
-            .find(|field| ["text", "texts"].contains(&field.as_str()))
-        else {
+    for method in methods(&server) {
+        let Some(message) = one_text(&method.descriptor.input()) else {
             continue;
         };
-        let body = serde_json::json!({ field.as_str(): ["a", "b"] }).to_string();
-        let request = path.request(Some(ONE_TEXT), None, whole(body));
-        let answer = send(server.http_addr(), false, request, true).await;
-        assert_eq!(
-            (answer.head.as_u16(), answer.reason().as_str()),
-            (429, "RATE_LIMITED"),
-            "{}",
-            path.path
-        );
+        // One text passes; of many, one after the other, one comes too early.
+        let message = frame(false, &message.encode_to_vec());
+        let at_once = if method.descriptor.is_client_streaming() { 50 } else { 1 };
+        let mut reasons = BTreeSet::new();
+        for _ in 0..50 {
+            let request = method.request(Some(ONE_TEXT), None, whole(message.repeat(at_once)));
+            reasons.insert(send(method.address, true, request, true).await.reason());
+            if reasons.contains("RATE_LIMITED") {
+                break;
+            }
+        }
+        assert!(reasons.contains("RATE_LIMITED"), "{}: {reasons:?}", method.path);
         walked += 1;
     }
-    assert_eq!(walked, 6, "and three paths");
+    assert_eq!(walked, 7, "and four of text-embeddings-inference");
+    for path in paths(&server).await {
+        for field in &path.fields {
+            let texts = match (field.as_str(), path.path.as_str()) {
+                ("text" | "texts" | "input" | "instances", _) | ("inputs", "/classify" | "/v1/classify") => {
+                    serde_json::json!(["a", "b"])
+                }
+                ("inputs", _) => serde_json::json!([["a"], ["b"]]),
+                _ => continue,
+            };
+            let body = serde_json::json!({ field.as_str(): texts }).to_string();
+            let request = path.request(Some(ONE_TEXT), None, whole(body));
+            let answer = send(server.http_addr(), false, request, true).await;
+            assert_eq!(
+                (answer.head.as_u16(), answer.reason().as_str()),
+                (429, "RATE_LIMITED"),
+                "{} {field}",
+                path.path
+            );
+            walked += 1;
+        }
+    }
+    assert_eq!(walked, 17, "and ten bodies of HTTP");
 }
 
 #[tokio::test]

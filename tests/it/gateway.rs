@@ -262,7 +262,7 @@ async fn every_path_of_the_openapi_document_is_there() {
     let document = http.get("/openapi.json").await.json();
     assert!(document["openapi"].as_str().expect("a version").starts_with("3."));
     let paths = document["paths"].as_object().expect("paths");
-    assert_eq!(paths.len(), 9);
+    assert!(paths.len() >= 15, "{}", paths.len());
     for (path, methods) in paths {
         for method in methods.as_object().expect("methods").keys() {
             let method: Method = method.to_uppercase().parse().expect("a method");

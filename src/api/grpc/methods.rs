@@ -14,11 +14,18 @@ use crate::api::schema;
 const OPEN_TO_ALL: &str = "/grpc.health.v1.Health/";
 
 /// The methods whose messages hold texts.
-const OF_TEXTS: [&str; 3] = [
+const OF_TEXTS: [&str; 7] = [
     "/tandem.v1.PredictionService/Predict",
     "/tandem.v1.PredictionService/PredictStream",
     "/tandem.v1.PredictionService/Explain",
+    "/tei.v1.Predict/Predict",
+    "/tei.v1.Predict/PredictPair",
+    "/tei.v1.Predict/PredictStream",
+    "/tei.v1.Predict/PredictPairStream",
 ];
+
+/// How the services begin whose methods have names of their own.
+const OWN_PACKAGES: [&str; 2] = ["tandem.v1.", "grpc."];
 
 /// The methods of operators, which may take as long as loading a model.
 const ADMIN: &str = "/tandem.v1.AdminService/";
@@ -79,8 +86,16 @@ impl Method {
 }
 
 impl CallMethod for Method {
+    /// Its own name, or with its service where that is a protocol's of others: these have methods of the same names.
     fn name(&self) -> &'static str {
-        self.descriptor.map_or(UNKNOWN_METHOD, MethodDescriptor::name)
+        self.descriptor.map_or(UNKNOWN_METHOD, |method| {
+            let service = method.parent_service().full_name();
+            if OWN_PACKAGES.iter().any(|package| service.starts_with(package)) {
+                method.name()
+            } else {
+                method.full_name()
+            }
+        })
     }
 
     fn access(&self) -> Access {

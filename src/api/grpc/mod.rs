@@ -38,12 +38,16 @@ use super::DESCRIPTOR_SET;
 use super::call_layer::{self, DoorRouter};
 use super::door::Door;
 use super::keys::Keys;
+use super::offers::Offer;
 use super::pb::admin_service_server::AdminServiceServer;
 use super::pb::model_service_server::ModelServiceServer;
 use super::pb::prediction_service_server::PredictionServiceServer;
+use super::tei;
+use super::tei::pb::info_server::InfoServer;
+use super::tei::pb::predict_server::PredictServer;
 use layer::GrpcProtocol;
 
-/// The services that reflection lists at the public port.
+/// The services that reflection lists at the public port, besides those of protocols of others.
 const PUBLIC_SERVICES: [&str; 3] = [
     "tandem.v1.PredictionService",
     "tandem.v1.ModelService",
@@ -81,9 +85,24 @@ pub fn router(door: Door, surroundings: Surroundings) -> DoorRouter {
         .max_encoding_message_size(usize::MAX);
     let health = HealthServer::new(health::HealthApi::new(service.clone(), drain));
     let models = ModelServiceServer::new(models::ModelApi::new(service));
-    let others = Routes::new(models).add_service(health);
-    let others = with_surroundings(others, &PUBLIC_SERVICES, &surroundings);
+    let mut others = Routes::new(models).add_service(health);
+    let mut services = PUBLIC_SERVICES.to_vec();
+    if door.context.offers.has(Offer::TextEmbeddingsInference) {
+        others = with_tei(others, &door, &surroundings);
+        services.extend(tei::grpc::SERVICES);
+    }
+    let others = with_surroundings(others, &services, &surroundings);
     finish(PublicRoutes { prediction, others }, door, surroundings)
+}
+
+/// Adds the services of text-embeddings-inference.
+fn with_tei(routes: Routes, door: &Door, surroundings: &Surroundings) -> Routes {
+    let (drain, tasks) = (surroundings.drain.clone(), surroundings.tasks.clone());
+    let api = tei::grpc::TeiApi::new(door.clone(), tasks, drain);
+    let predict = PredictServer::new(api.clone())
+        .max_decoding_message_size(door.context.max_message_bytes)
+        .max_encoding_message_size(usize::MAX);
+    routes.add_service(predict).add_service(InfoServer::new(api))
 }
 
 /// The services of the public port.

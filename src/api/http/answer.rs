@@ -2,10 +2,11 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, header};
+use serde::Serialize;
 
 use super::error::HttpError;
 use crate::api::call::{CACHE_HITS_HEADER, Call};
-use crate::error::Error;
+use crate::error::{Error, Reason};
 
 /// Does the work of a call of `method`, records how it ended, and returns the answer.
 pub async fn respond(
@@ -18,6 +19,13 @@ pub async fn respond(
         let call = call.clone();
         HttpError { error, call }.into_response()
     })
+}
+
+/// An answer that is no message of ours, as JSON.
+pub fn written(answer: &impl Serialize) -> Result<Response, Error> {
+    let document = serde_json::to_vec(answer);
+    let document = document.map_err(|_| Error::new(Reason::Internal, "the answer can't be written"))?;
+    Ok(json(document))
 }
 
 pub fn json(document: Vec<u8>) -> Response {

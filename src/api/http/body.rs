@@ -1,5 +1,7 @@
 //! Request body over HTTP: its content type, its compression, its size, the time it may take, and its decoding.
 
+use std::marker::PhantomData;
+
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
@@ -42,12 +44,42 @@ impl<T: prost::Message + prost::Name + Default> Decoding<T> {
     }
 }
 
+impl<T> Decoding<T> {
+    /// For a document of another protocol with these fields, whose lists hold texts.
+    pub fn of_texts(
+        names: &'static [&'static str],
+        limits: RequestLimits,
+        build: fn(&[u8]) -> Result<T, Refused>,
+    ) -> Self {
+        Self {
+            fields: Fields::Nested(names),
+            items: limits.max_texts,
+            build,
+        }
+    }
+}
+
+/// Decodes a document of another protocol, which was measured.
+pub fn build<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T, Refused> {
+    json::with_path(json, PhantomData).map_err(Refused::Malformed)
+}
+
 /// Reads and decodes the JSON body of a request, within the limits on messages and the call's deadline.
 pub async fn read_json<T: Send + 'static>(
     context: &DoorContext,
     call: &Call,
     request: Request,
     decoding: Decoding<T>,
+) -> Result<T, Error> {
+    read_json_by(context, call, request, move |_| decoding).await
+}
+
+/// The same where the document itself tells how it is decoded.
+pub async fn read_json_by<T: Send + 'static>(
+    context: &DoorContext,
+    call: &Call,
+    request: Request,
+    decoding: impl FnOnce(&[u8]) -> Decoding<T> + Send + 'static,
 ) -> Result<T, Error> {
     check_type(request.headers())?;
     let packed = is_packed(request.headers())?;
@@ -63,29 +95,26 @@ pub async fn read_json<T: Send + 'static>(
         return Err(Error::message_too_large(limit));
     }
     let deadline = call.deadline();
-    let bounds = Bounds {
-        items: decoding.items,
-        bytes: context.max_message_bytes,
-    };
+    let most_bytes = context.max_message_bytes;
     let work = async {
         let body = read(request.into_body(), &call.body, limit).await?;
         if !packed && body.len() <= ON_THE_SPOT_BYTES {
-            return decode(&body, bounds, &call.body, &decoding);
+            return decode(&body, most_bytes, &call.body, decoding);
         }
         if packed && let Some(small) = unpack_small(&body, limit, &call.body) {
-            return decode(&small?, bounds, &call.body, &decoding);
+            return decode(&small?, most_bytes, &call.body, decoding);
         }
         let call = call.clone();
         elsewhere(move |cancelled: &CancellationToken| {
             if packed {
                 decode(
                     &unpack(&body, limit, &call.body, cancelled)?,
-                    bounds,
+                    most_bytes,
                     &call.body,
-                    &decoding,
+                    decoding,
                 )
             } else {
-                decode(&body, bounds, &call.body, &decoding)
+                decode(&body, most_bytes, &call.body, decoding)
             }
         })
         .await
@@ -96,10 +125,20 @@ pub async fn read_json<T: Send + 'static>(
 }
 
 /// Decodes a document. What it is decoded to is counted first.
-fn decode<T>(json: &[u8], bounds: Bounds, held: &HeldBody, decoding: &Decoding<T>) -> Result<T, Error> {
+fn decode<T>(
+    json: &[u8],
+    most_bytes: usize,
+    held: &HeldBody,
+    decoding: impl FnOnce(&[u8]) -> Decoding<T>,
+) -> Result<T, Error> {
     // Some clients write a byte order mark first; RFC 8259 allows us to skip it.
     let json = json.strip_prefix("\u{feff}".as_bytes()).unwrap_or(json);
-    let size = measure(json, decoding.fields.clone(), bounds).map_err(malformed)?;
+    let decoding = decoding(json);
+    let bounds = Bounds {
+        items: decoding.items,
+        bytes: most_bytes,
+    };
+    let size = measure(json, decoding.fields, bounds).map_err(malformed)?;
     held.grow_to(held_bytes(size.items, size.bytes))?;
     (decoding.build)(json).map_err(malformed)
 }

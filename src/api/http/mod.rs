@@ -2,7 +2,8 @@
 //! and paths for probes and dashboards.
 //!
 //! In reading order: [`layer`] (HTTP's own part of the call layer) → [`mod@route`] (one path) → [`mod@routes`] (the
-//! table of paths) → [`body`] (reads a bounded body) → [`simple_predict`] → [`predict`] → [`mod@explain`] →
+//! table of paths) → [`body`] (reads a bounded body; [`peek`]: of which
+//! form; [`texts`]: lists of texts in it) → [`simple_predict`] → [`predict`] → [`mod@explain`] →
 //! [`models`] → [`mod@operations`] → [`answer`] and [`error`].
 
 pub mod answer;
@@ -12,10 +13,12 @@ pub mod explain;
 pub mod layer;
 pub mod models;
 pub mod operations;
+pub mod peek;
 pub mod predict;
 pub mod route;
 pub mod routes;
 pub mod simple_predict;
+pub mod texts;
 
 use std::sync::Arc;
 

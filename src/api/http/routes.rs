@@ -13,6 +13,7 @@ use super::{explain, models, operations, predict, simple_predict};
 use crate::api::call::Call;
 use crate::api::door::Door;
 use crate::api::offers::Offers;
+use crate::api::{classify, kserve_v1, tei};
 use crate::error::{Error, Reason};
 
 static OWN: [Route; 9] = [
@@ -32,7 +33,7 @@ static OWN: [Route; 9] = [
 ];
 
 /// The tables of all that the HTTP port offers. Where two templates fit a path, the earlier one counts.
-static TABLES: [&[Route]; 1] = [&OWN];
+static TABLES: [&[Route]; 4] = [&OWN, &tei::http::TABLE, &classify::routes::TABLE, &kserve_v1::TABLE];
 
 /// All routes, whether they are switched on or not.
 pub fn all() -> impl Iterator<Item = &'static Route> {

@@ -1,22 +1,27 @@
 //! `POST /predict`: texts in the simplest form, that of the tutorial, for clients that were written for it.
 //!
 //! `{"text": ["…", …] or "…", "do_fast": true}` → `{"0": {"text": …, "label": …, "confidence": …}, "1": …}`, keys in
-//! numeric order.
+//! numeric order. A body with `inputs` is one of text-embeddings-inference, which has the same path (`api/tei/`).
 
-use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::Json;
 use axum::extract::{Extension, Request, State};
-use axum::response::{IntoResponse, Response};
-use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use axum::response::Response;
+use serde::{Deserialize, Serialize, Serializer};
 
-use super::answer::{respond, with_cache_hits};
-use super::body::{Decoding, read_json};
+use super::answer::{respond, with_cache_hits, written};
+use super::body::{Decoding, build, read_json_by};
+use super::error::ErrorForm;
+use super::peek::first_field;
+use super::texts::Texts;
 use crate::api::call::Call;
 use crate::api::door::Door;
-use crate::api::json::{self, Fields, Refused};
-use crate::error::{Error, Reason};
+use crate::api::field_names::renamed;
+use crate::api::offers::Offer;
+use crate::api::tei;
+use crate::api::tei::request::TeiRequest;
+use crate::error::Error;
 use crate::service::messages::{PredictInput, Prediction, Route};
 
 #[derive(Deserialize)]
@@ -25,36 +30,6 @@ struct SimpleRequest {
     text: Texts,
     #[serde(default)]
     do_fast: bool,
-}
-
-struct Texts(Vec<String>);
-
-impl<'de> Deserialize<'de> for Texts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(OneOrMany)
-    }
-}
-
-struct OneOrMany;
-
-impl<'de> Visitor<'de> for OneOrMany {
-    type Value = Texts;
-
-    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("a text or a list of texts")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Texts, E> {
-        Ok(Texts(vec![text.to_owned()]))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Texts, A::Error> {
-        let mut texts = Vec::new();
-        while let Some(text) = items.next_element()? {
-            texts.push(text);
-        }
-        Ok(Texts(texts))
-    }
 }
 
 #[derive(Serialize)]
@@ -83,44 +58,51 @@ impl Serialize for SimplePredictions<'_> {
     }
 }
 
-/// Answers one call.
-pub async fn predict(State(door): State<Door>, Extension(call): Extension<Call>, request: Request) -> Response {
-    respond(&call, "/predict", answer(&door, &call, request)).await
+/// A body of this path, by its key.
+enum Body {
+    Simple(SimpleRequest),
+    Tei(TeiRequest),
 }
 
-async fn answer(door: &Door, call: &Call, request: Request) -> Result<Response, Error> {
-    let decoding = Decoding {
-        fields: Fields::Named(&["text", "do_fast"]),
-        items: door.context.limits.max_texts,
-        build: |json| json::with_path(json, PhantomData).map_err(Refused::Malformed),
+/// Answers one call: of the tutorial, or, where its body has `inputs`, of text-embeddings-inference.
+pub async fn predict(State(door): State<Door>, Extension(call): Extension<Call>, request: Request) -> Response {
+    let limits = door.context.limits;
+    let knows_tei = door.context.offers.has(Offer::TextEmbeddingsInference);
+    let is_tei = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&is_tei);
+    let decoding = move |json: &[u8]| {
+        if knows_tei && first_field(json, &["text", "inputs"]) == Some("inputs") {
+            told.store(true, Ordering::Relaxed);
+            return Decoding::of_texts(TeiRequest::FIELDS, limits, |json| build(json).map(Body::Tei));
+        }
+        Decoding::of_texts(&["text", "do_fast"], limits, |json| build(json).map(Body::Simple))
     };
-    let request: SimpleRequest = read_json(&door.context, call, request, decoding).await?;
+    let work = async {
+        match read_json_by(&door.context, &call, request, decoding).await? {
+            Body::Simple(request) => answer(&door, &call, request).await,
+            Body::Tei(request) => tei::http::answer(&door, &call, request).await,
+        }
+    };
+    let mut response = respond(&call, "/predict", work).await;
+    if is_tei.load(Ordering::Relaxed) {
+        response.extensions_mut().insert::<ErrorForm>(tei::error::form);
+    }
+    response
+}
+
+async fn answer(door: &Door, call: &Call, request: SimpleRequest) -> Result<Response, Error> {
     let texts = request.text.0;
     let input = PredictInput {
         texts: texts.clone(),
         route: if request.do_fast { Route::Fast } else { Route::Deep },
         ..PredictInput::default()
     };
-    let output = door.answer(call, call.time(), input).await.map_err(in_simple_words)?;
+    let output = door.answer(call, call.time(), input).await;
+    let output = output.map_err(|error| renamed(error, &[("texts", "text")]))?;
     let hits = output.cache_hits;
     let answers = SimplePredictions {
         texts: &texts,
         predictions: &output.predictions,
     };
-    let answers = serde_json::value::to_raw_value(&answers)
-        .map_err(|_| Error::new(Reason::Internal, "the answer can't be written"))?;
-    Ok(with_cache_hits(Json(answers).into_response(), hits))
-}
-
-/// Renames the fields of an error to the body's: `text`, and no list for a lone text.
-fn in_simple_words(mut error: Error) -> Error {
-    for violation in &mut error.violations {
-        if let Some(rest) = violation.field.strip_prefix("texts") {
-            violation.field = format!("text{rest}");
-        }
-    }
-    if error.violations.is_empty() {
-        return error;
-    }
-    Error::invalid_fields(error.violations)
+    Ok(with_cache_hits(written(&answers)?, hits))
 }
