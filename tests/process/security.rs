@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use crate::support::command::{Finished, finish, tandem};
 use crate::support::models::{FAST_ONLY, FastModelCopy};
@@ -15,6 +15,8 @@ const TOKEN: &str = "canary-0123456789-canary";
 pub fn write_certificates(folder: &Path, more_names: &[&str]) {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Not the name that both have by default: BoringSSL, in grpcio, takes a certificate in its issuer's name for its own.
+    params.distinguished_name.push(DnType::CommonName, "authority");
     let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed");
     let key = KeyPair::generate().expect("a key");
     let names = ["localhost", "127.0.0.1"].iter().chain(more_names);

@@ -45,7 +45,8 @@ class AsyncClient:
     >>> asyncio.run(main())
     [('positive', 'fast'), ('negative', 'deep')]
 
-    Make it in the event loop that uses it.
+    Make it in the event loop that uses it, and use one loop a process: gRPC's part for asyncio does not do well with
+    several after each other.
     """
 
     def __init__(

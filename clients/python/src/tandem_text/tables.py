@@ -28,7 +28,8 @@ def to_pandas(answers: Predictions, index: Any = None) -> pandas.DataFrame:
     """A row for each text. `scores` is a dict by label."""
     import pandas
 
-    return pandas.DataFrame(_values(answers), index=index)
+    frame: pandas.DataFrame = pandas.DataFrame(_values(answers), index=index)
+    return frame
 
 
 def to_arrow(answers: Predictions) -> pyarrow.Table:

@@ -14,17 +14,17 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message_factory import GetMessageClass
 
-_POOL = DescriptorPool()
+_POOL: Any = DescriptorPool()
 for _known in (any_pb2, duration_pb2, struct_pb2):
     _POOL.AddSerializedFile(_known.DESCRIPTOR.serialized_pb)
 
 
 def add(module: dict[str, Any], data: bytes) -> FileDescriptor:
     """Adds a serialized file, and puts its messages and enums into a module as protoc's code does."""
-    added: Any = _POOL.AddSerializedFile(data)
+    added = _POOL.AddSerializedFile(data)
     # Older runtimes return nothing.
     name = added.name if added is not None else _name_of(data)
-    file = _POOL.FindFileByName(name)
+    file: FileDescriptor = _POOL.FindFileByName(name)
     for message in file.message_types_by_name.values():
         module[message.name] = GetMessageClass(message)
     for enum in file.enum_types_by_name.values():
