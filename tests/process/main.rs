@@ -19,6 +19,7 @@ mod evaluate;
 mod evaluate_each;
 mod folders;
 mod generated_code;
+mod hugging_face;
 mod logs;
 mod models;
 mod namespaces;

@@ -37,6 +37,21 @@ pub fn python(script: &str) -> Command {
     command
 }
 
+/// `python3` with Hugging Face's client, on a script of ours.
+pub fn python_with_hugging_face(script: &str) -> Command {
+    let mut command = clean("python3");
+    command
+        .env("PYTHONPATH", tool("huggingface"))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    // Nothing of the one who runs the tests: neither their key nor their cache.
+    command
+        .env("HF_HOME", scratch().join("huggingface"))
+        .env("HF_HUB_DISABLE_TELEMETRY", "1");
+    command.env_remove("HF_TOKEN");
+    command.arg(root().join("tests/process/clients").join(script));
+    command
+}
+
 /// Where a tool may keep what it likes.
 pub fn scratch() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
