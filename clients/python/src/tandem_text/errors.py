@@ -117,7 +117,16 @@ class InvalidArgument(TandemError, ValueError):
 
 
 class NotFound(TandemError, LookupError):
-    """There is no such task, model, version or service."""
+    """There is no such task, model, version or service.
+
+    >>> from tandem_text import Client, NotFound
+    >>> with Client("localhost:50051") as client:
+    ...     try:
+    ...         client.predict("영화", task="none")
+    ...     except NotFound as error:
+    ...         print(error.reason)
+    TASK_NOT_FOUND
+    """
 
 
 class FailedPrecondition(TandemError):
@@ -130,11 +139,29 @@ class ResourceExhausted(TandemError):
 
 
 class DeadlineExceeded(TandemError, TimeoutError):
-    """The time for the call was over, or was sure to be over, before the answer."""
+    """The time for the call was over, or was sure to be over, before the answer.
+
+    >>> from tandem_text import Client, DeadlineExceeded
+    >>> with Client("localhost:50051") as client:
+    ...     try:
+    ...         client.predict("영화", timeout=0.000001)
+    ...     except DeadlineExceeded as error:
+    ...         print(isinstance(error, TimeoutError))
+    True
+    """
 
 
 class Unavailable(TandemError, ConnectionError):
-    """No server could be reached, or the one that was reached is loading its models or about to end."""
+    """No server could be reached, or the one that was reached is loading its models or about to end.
+
+    >>> from tandem_text import Client, Unavailable
+    >>> with Client("localhost:1", retries=0) as client:
+    ...     try:
+    ...         client.predict("영화")
+    ...     except Unavailable as error:
+    ...         print(error.code.name, isinstance(error, ConnectionError))
+    UNAVAILABLE True
+    """
 
 
 class Unauthenticated(TandemError):
@@ -146,7 +173,16 @@ class PermissionDenied(TandemError):
 
 
 class Unimplemented(TandemError):
-    """The server, or the model, can't do that: an explanation of a deep model, for instance."""
+    """The server, or the model, can't do that: an explanation of a deep model, for instance.
+
+    >>> from tandem_text import Client, Unimplemented
+    >>> with Client("localhost:50051") as client:
+    ...     try:
+    ...         client.explain("영화", route="deep")
+    ...     except Unimplemented as error:
+    ...         print(error.reason)
+    NOT_EXPLAINABLE
+    """
 
 
 class Cancelled(TandemError):

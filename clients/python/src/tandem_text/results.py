@@ -56,7 +56,14 @@ class ModelRef:
 
 @dataclass(frozen=True)
 class Score:
-    """A label and its score."""
+    """A label and its score.
+
+    >>> from tandem_text import Client
+    >>> with Client("localhost:50051") as client:
+    ...     best = client.predict("정말 재미있게 봤어요", top_k=2).scores[0]
+    >>> best.label, best.selected
+    ('positive', True)
+    """
 
     label: str
     #: A probability in [0, 1], or the model's raw output, as asked by `score_kind`.
@@ -227,7 +234,16 @@ class Span:
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one feature adds to the logit of a label."""
+    """What one feature adds to the logit of a label.
+
+    >>> from tandem_text import Client
+    >>> with Client("localhost:50051") as client:
+    ...     why = client.explain("시간이 아까운 영화")
+    >>> first = why.labels[0].supporting[0]
+    >>> span = first.spans[0]
+    >>> why.text[span.start:span.end] in first.ngrams
+    True
+    """
 
     #: How much it adds.
     contribution: float
@@ -241,7 +257,15 @@ class Contribution:
 
 @dataclass(frozen=True)
 class LabelExplanation:
-    """What makes up the logit of one label: the bias, the listed contributions and the rest add up to it."""
+    """What makes up the logit of one label: the bias, the listed contributions and the rest add up to it.
+
+    >>> from tandem_text import Client
+    >>> with Client("localhost:50051") as client:
+    ...     label = client.explain("시간이 아까운 영화").labels[0]
+    >>> listed = sum(one.contribution for one in label.supporting + label.opposing)
+    >>> abs(label.bias + listed + label.other_contribution - label.logit) < 0.001
+    True
+    """
 
     label: str
     #: The model's raw output for it.
@@ -288,7 +312,14 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Model:
-    """One loaded version of a model."""
+    """One loaded version of a model.
+
+    >>> from tandem_text import Client
+    >>> with Client("localhost:50051") as client:
+    ...     model = client.model("sentiment-fast")
+    >>> model.state, model.role, model.labels, model.verified
+    ('serving', 'stable', ('negative', 'positive'), True)
+    """
 
     model: ModelRef
     #: Which requests it gets.
@@ -367,7 +398,15 @@ class CascadeCertificate:
 
 @dataclass(frozen=True)
 class Cascade:
-    """How a task's cascade is set up, and what was measured of it."""
+    """How a task's cascade is set up, and what was measured of it.
+
+    >>> from tandem_text import Client
+    >>> with Client("localhost:50051") as client:
+    ...     cascade = client.tasks()[0].cascade
+    >>> best = max(cascade.curve, key=lambda point: point.accuracy)
+    >>> 0 < best.cost, 0.8 < best.accuracy < 1
+    (True, True)
+    """
 
     #: The confidence from which on the fast answer stands; None if a call must name it.
     min_confidence: Optional[float]
@@ -388,7 +427,14 @@ class Cascade:
 
 @dataclass(frozen=True)
 class Task:
-    """Something that the server decides, and the models that do."""
+    """Something that the server decides, and the models that do.
+
+    >>> from tandem_text import Client
+    >>> with Client("localhost:50051") as client:
+    ...     for task in client.tasks():
+    ...         print(task.name, task.fast_model, task.deep_model)
+    sentiment sentiment-fast@1 sentiment-deep@1
+    """
 
     name: str
     #: Whether calls that name no task get it.
@@ -406,7 +452,13 @@ class Task:
 
 @dataclass(frozen=True)
 class ModelHealth:
-    """The state of one model version."""
+    """The state of one model version.
+
+    >>> from tandem_text import Client
+    >>> with Client("localhost:50051") as client:
+    ...     {model.model.tier: model.state for model in client.health().models}
+    {'deep': 'serving', 'fast': 'serving'}
+    """
 
     model: ModelRef
     state: State
@@ -422,7 +474,13 @@ class ModelHealth:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may hold. A call may have more texts: it is split."""
+    """What one request may hold. A call may have more texts: it is split.
+
+    >>> from tandem_text import Client
+    >>> with Client("localhost:50051") as client:
+    ...     client.limits()
+    Limits(max_texts=128, max_text_bytes=16384)
+    """
 
     max_texts: int
     #: The longest text, in bytes of UTF-8.
