@@ -30,25 +30,18 @@ from .errors import (
 from .messages import Options, Texts
 from .names import Decision, Priority, Role, Route, ScoreKind, ServingStatus, State, Tier, Truncation
 from .results import (
-    Cascade,
-    CascadeCertificate,
-    CascadePoint,
     Contribution,
     Explanation,
-    Health,
     LabelExplanation,
-    Limits,
-    Model,
-    ModelHealth,
     ModelRef,
     Prediction,
     Predictions,
     Score,
     Span,
-    Task,
     TierTiming,
     Timing,
 )
+from .server import Cascade, CascadeCertificate, CascadePoint, Health, Limits, Model, ModelHealth, Task
 
 __version__ = "0.1.0"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Optional
 
 from .errors import TandemError
-from .results import Limits
+from .server import Limits
 
 #: What a server takes unless it is set up otherwise: so many texts are tried without asking it first.
 USUAL = 128

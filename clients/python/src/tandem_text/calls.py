@@ -17,8 +17,8 @@ from ._stubs import prediction_pb2
 from .batch_size import BatchSize, is_about_count
 from .connection import Connection, Deadline, Method
 from .errors import TandemError, counted_from, from_rpc_error
-from .results import Limits
 from .retry import pause
+from .server import Limits
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")

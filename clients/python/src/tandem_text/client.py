@@ -19,7 +19,8 @@ from .errors import TandemError, Unavailable, from_rpc_error
 from .flow import Flow
 from .messages import Options, Texts
 from .names import STATUSES, Route, ServingStatus, Truncation
-from .results import Explanation, Health, Limits, Model, Prediction, Predictions, Task
+from .results import Explanation, Prediction, Predictions
+from .server import Health, Limits, Model, Task
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, TypedDict
 
 from google.protobuf.json_format import MessageToDict
 
-from . import names, results
+from . import names, results, server
 from ._stubs import model_service_pb2, prediction_pb2
 from .names import Priority, Route, ScoreKind, Truncation
 
@@ -273,9 +273,9 @@ def _explanation(text: str, one: prediction_pb2.Explanation, model: results.Mode
     return results.Explanation(text, one.label, one.confidence, tuple(labels), one.feature_count, one.truncated, model)
 
 
-def model(one: model_service_pb2.Model) -> results.Model:
+def model(one: model_service_pb2.Model) -> server.Model:
     """One loaded version of a model."""
-    return results.Model(
+    return server.Model(
         model=_model_ref(one.model),
         role=names.ROLES.get(one.role, "unknown"),
         state=names.STATES.get(one.state, "unknown"),
@@ -297,9 +297,9 @@ def model(one: model_service_pb2.Model) -> results.Model:
     )
 
 
-def task(one: model_service_pb2.Task) -> results.Task:
+def task(one: model_service_pb2.Task) -> server.Task:
     """Something that the server decides."""
-    return results.Task(
+    return server.Task(
         name=one.name,
         is_default=one.is_default,
         default_route=names.DEFAULT_ROUTES.get(one.default_route, "unknown"),
@@ -310,20 +310,20 @@ def task(one: model_service_pb2.Task) -> results.Task:
     )
 
 
-def _cascade(one: model_service_pb2.Cascade) -> results.Cascade:
+def _cascade(one: model_service_pb2.Cascade) -> server.Cascade:
     curve = (
-        results.CascadePoint(
+        server.CascadePoint(
             at.min_confidence, at.escalated_share, at.cost, at.accuracy, at.accuracy_low, at.accuracy_high
         )
         for at in one.curve
     )
     certificates = (
-        results.CascadeCertificate(
+        server.CascadeCertificate(
             found.measure, found.at_least, found.confidence, found.min_confidence, found.text_count
         )
         for found in one.certificates
     )
-    return results.Cascade(
+    return server.Cascade(
         min_confidence=one.min_confidence if one.HasField("min_confidence") else None,
         calibrated=one.calibrated,
         message=one.message,
@@ -335,10 +335,10 @@ def _cascade(one: model_service_pb2.Cascade) -> results.Cascade:
     )
 
 
-def health(answer: prediction_pb2.HealthResponse) -> results.Health:
+def health(answer: prediction_pb2.HealthResponse) -> server.Health:
     """The state of a server."""
     models = (
-        results.ModelHealth(
+        server.ModelHealth(
             model=_model_ref(one.model),
             state=names.STATES.get(one.state, "unknown"),
             message=one.message,
@@ -350,10 +350,10 @@ def health(answer: prediction_pb2.HealthResponse) -> results.Health:
         )
         for one in answer.models
     )
-    return results.Health(
+    return server.Health(
         state=names.STATES.get(answer.state, "unknown"),
         version=answer.version,
         uptime=_seconds(answer.uptime_duration),
         models=tuple(models),
-        limits=results.Limits(answer.max_text_count, answer.max_text_size_bytes),
+        limits=server.Limits(answer.max_text_count, answer.max_text_size_bytes),
     )
