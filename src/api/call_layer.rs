@@ -4,8 +4,10 @@
 //! A protocol adds what is its own by [`CallProtocol`], which has no defaults. A port takes its routes only as a
 //! [`DoorRouter`], and only this file makes one: a door without the layer does not compile.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -14,7 +16,7 @@ use axum::response::Response;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Either};
 use http::HeaderMap;
-use tower::Service;
+use tower::{Layer, Service, ServiceExt};
 
 use super::call::{Access, Call, check_headers};
 use super::door_context::DoorContext;
@@ -112,6 +114,47 @@ impl DoorRouter {
 
     pub fn answer(&self, request: Request) -> impl Future<Output = Response> + Send + use<> {
         (self.0)(request)
+    }
+
+    /// Both routers at one port: `other` answers the requests that `picks` picks.
+    #[must_use]
+    pub fn or_where(self, picks: fn(&Request) -> bool, other: Self) -> Self {
+        Self(Arc::new(move |request| {
+            let router = if picks(&request) { &other } else { &self };
+            (router.0)(request)
+        }))
+    }
+
+    /// This router with `layer` around whole calls, outside of all that is done around a call.
+    #[must_use]
+    pub fn within<L>(self, layer: &L) -> Self
+    where
+        L: Layer<Self>,
+        L::Service: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Future: Send,
+    {
+        let service = layer.layer(self);
+        Self(Arc::new(move |request| {
+            let answer = service.clone().oneshot(request);
+            Box::pin(answer.map(|answer| match answer {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }))
+        }))
+    }
+}
+
+impl Service<Request> for DoorRouter {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        Box::pin((self.0)(request).map(Ok))
     }
 }
 

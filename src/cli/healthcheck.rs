@@ -40,7 +40,10 @@ pub fn run(args: &HealthcheckArgs) -> Exit {
         Ok(settings) => settings,
         Err(error) => return fail(&error, Exit::Usage),
     };
-    let address = args.addr.clone().unwrap_or_else(|| settings.grpc_addr.clone().into());
+    let address = args
+        .addr
+        .clone()
+        .unwrap_or_else(|| settings.grpc_address().clone().into());
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let answer = match tokio {
         Ok(tokio) => tokio.block_on(async {

@@ -13,8 +13,9 @@ use crate::config::{Address, Settings};
 use crate::cores;
 use crate::model::ModelError;
 use crate::model::onnx::Runtime;
+use crate::server::Server;
+use crate::server::ports::Addresses;
 use crate::server::security::{Security, Tokens};
-use crate::server::{Addresses, Server};
 use crate::service::Service;
 use crate::service::catalog::Catalog;
 use crate::service::catalog::model_version::ModelVersion;
@@ -218,9 +219,13 @@ fn load(
 
 fn announce(addresses: Addresses) {
     let show = |address: Option<Address>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());
+    let list = |addresses: &[Address]| match addresses {
+        [] => "off".to_owned(),
+        some => some.iter().map(Address::to_string).collect::<Vec<_>>().join(","),
+    };
     tracing::info!(
-        grpc = %addresses.grpc,
-        http = show(addresses.http),
+        grpc = list(&addresses.grpc),
+        http = list(&addresses.http),
         metrics = show(addresses.metrics),
         admin = show(addresses.admin),
         "listening"

@@ -162,10 +162,15 @@ impl fmt::Display for Address {
             Self::Ip(address) => address.fmt(formatter),
             Self::Name(host, port) => write!(formatter, "{host}:{port}"),
             Self::Any(port) => write!(formatter, ":{port}"),
-            Self::Unix(path) => write!(formatter, "unix:{}", path.display().to_string().replace('%', "%25")),
-            Self::UnixAbstract(name) => write!(formatter, "unix-abstract:{}", name.replace('%', "%25")),
+            Self::Unix(path) => write!(formatter, "unix:{}", escaped(&path.display().to_string())),
+            Self::UnixAbstract(name) => write!(formatter, "unix-abstract:{}", escaped(name)),
         }
     }
+}
+
+/// A name as it is read again, also in a list.
+fn escaped(name: &str) -> String {
+    name.replace('%', "%25").replace(',', "%2C")
 }
 
 impl Serialize for Address {

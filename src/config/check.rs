@@ -1,6 +1,7 @@
 //! Checks of settings: each value alone by its declared bounds, then values that must fit each other.
 
 use super::address::Address;
+use super::addresses::AddressList;
 use super::bodies::largest_json;
 use super::settings::Settings;
 
@@ -8,6 +9,11 @@ use super::settings::Settings;
 const MOST_BYTES_OF_A_REQUEST: usize = 256 << 20;
 
 impl Settings {
+    /// Where a client on this host finds gRPC.
+    pub fn grpc_address(&self) -> &Address {
+        self.shared_addr.as_ref().unwrap_or(&self.grpc_addr).first()
+    }
+
     /// Checks each value, and values that must fit each other. The error names the setting and the limit.
     pub fn check(&self) -> Result<(), String> {
         self.check_bounds()?;
@@ -16,6 +22,7 @@ impl Settings {
         check_tasks(self)?;
         check_timeouts(self)?;
         check_bodies(self)?;
+        check_doors(self)?;
         check_tls(self)?;
         check_plaintext(self)
     }
@@ -74,6 +81,17 @@ fn check_timeouts(settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
+/// One port for both doors can't be without one of them.
+fn check_doors(settings: &Settings) -> Result<(), String> {
+    if settings.shared_addr.is_some() && settings.no_http {
+        return Err(
+            "shared_addr is for gRPC and HTTP together, so no_http can't stand beside it; grpc_addr is for gRPC alone"
+                .into(),
+        );
+    }
+    Ok(())
+}
+
 /// The largest valid request must fit into the room for bodies.
 fn check_bodies(settings: &Settings) -> Result<(), String> {
     let bytes = settings.max_inflight_body_bytes;
@@ -104,15 +122,23 @@ fn check_plaintext(settings: &Settings) -> Result<(), String> {
     if settings.tls_cert.is_some() || settings.allow_plaintext {
         return Ok(());
     }
-    let addresses: [(&str, Option<&Address>); 4] = [
-        ("grpc_addr", Some(&settings.grpc_addr)),
-        ("http_addr", (!settings.no_http).then_some(&settings.http_addr)),
-        ("metrics_addr", settings.metrics_addr.as_ref()),
-        ("admin_addr", settings.admin_addr.as_ref()),
+    let apart = settings.shared_addr.is_none();
+    let doors: [(&str, Option<&AddressList>); 3] = [
+        ("shared_addr", settings.shared_addr.as_ref()),
+        ("grpc_addr", Some(&settings.grpc_addr).filter(|_| apart)),
+        (
+            "http_addr",
+            Some(&settings.http_addr).filter(|_| apart && !settings.no_http),
+        ),
     ];
-    let open = addresses
-        .into_iter()
-        .find_map(|(key, address)| Some((key, address.filter(|address| !address.is_local())?)));
+    let of_doors = doors.into_iter().filter_map(|(key, list)| Some((key, list?)));
+    let of_doors = of_doors.flat_map(|(key, list)| list.all().iter().map(move |address| (key, address)));
+    let metrics = settings.metrics_addr.iter().map(|address| ("metrics_addr", address));
+    let admin = settings.admin_addr.iter().map(|address| ("admin_addr", address));
+    let open = of_doors
+        .chain(metrics)
+        .chain(admin)
+        .find(|(_, address)| !address.is_local());
     match open {
         None => Ok(()),
         Some((key, address)) => Err(format!(
@@ -217,7 +243,9 @@ mod tests {
         assert!(problem(|settings| settings.tls_key = Some("a".into())).starts_with("tls_key needs tls_cert"));
         assert!(problem(|settings| settings.tls_client_ca = Some("a".into())).starts_with("tls_client_ca needs"));
         let everywhere: Address = "0.0.0.0:1".parse().expect("an address");
-        assert!(problem(|settings| settings.grpc_addr = everywhere.clone()).starts_with("grpc_addr is 0.0.0.0:1"));
+        assert!(
+            problem(|settings| settings.grpc_addr = everywhere.clone().into()).starts_with("grpc_addr is 0.0.0.0:1")
+        );
         assert!(problem(|settings| settings.metrics_addr = Some(everywhere.clone())).starts_with("metrics_addr is"));
         assert!(problem(|settings| settings.admin_addr = Some(everywhere)).starts_with("admin_addr is"));
     }
@@ -225,7 +253,7 @@ mod tests {
     #[test]
     fn plaintext_beyond_loopback_needs_a_word() {
         let settings = Settings {
-            grpc_addr: "0.0.0.0:1".parse().expect("an address"),
+            grpc_addr: "0.0.0.0:1,[::1]:1".parse().expect("an address"),
             allow_plaintext: true,
             ..Settings::default()
         };

@@ -5,11 +5,14 @@
 //! that names the most similar one.
 
 pub mod address;
+pub mod addresses;
 pub mod bodies;
 mod check;
+pub mod connection_threads;
 pub mod duration;
 pub mod given;
 pub mod listen;
+pub mod origins;
 pub mod profile;
 pub mod resolve;
 pub mod setting;
@@ -17,6 +20,8 @@ pub mod settings;
 mod tasks;
 
 pub use address::Address;
+pub use addresses::AddressList;
+pub use connection_threads::ConnectionThreads;
 pub use duration::HumanDuration;
 pub use listen::Listen;
 pub use resolve::{ConfigError, resolve};

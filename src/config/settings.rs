@@ -7,8 +7,11 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use super::address::Address;
+use super::addresses::AddressList;
+use super::connection_threads::ConnectionThreads;
 use super::duration::HumanDuration;
 use super::listen::Listen;
+use super::origins::Origins;
 use super::profile::Profile;
 use super::setting::{Setting, absent, bytes, choice, count, flag, seconds, settings, value};
 pub use super::tasks::{CascadeSettings, RouteSetting, TaskSettings};
@@ -20,8 +23,8 @@ const SECOND: HumanDuration = HumanDuration::seconds(1);
 const HOUR: HumanDuration = HumanDuration::seconds(3600);
 const DAY: HumanDuration = HumanDuration::seconds(24 * 3600);
 
-fn local(port: u16) -> Address {
-    Address::Ip(([127, 0, 0, 1], port).into())
+fn local(port: u16) -> AddressList {
+    Address::Ip(([127, 0, 0, 1], port).into()).into()
 }
 
 // In the order of `--print-config`, so a heading may appear twice.
@@ -33,16 +36,20 @@ settings! {
     "Listeners" {
         /// Where gRPC listens
         ///
-        /// `127.0.0.1:50051`, `localhost:50051`, `:50051` for all addresses of the host, or `unix:/run/tandem.sock`. Port 0 takes a
-        /// free one, which the log names. The other addresses are written so too
-        grpc_addr: Address = value("ADDRESS", local(50051)).link("#addresses");
+        /// `127.0.0.1:50051`, `localhost:50051`, `:50051` for all addresses of the host, or `unix:/run/tandem.sock`; several with
+        /// commas between. Port 0 takes a free one, which the log names. The other addresses are written so too
+        grpc_addr: AddressList = value("ADDRESS", local(50051)).link("#addresses");
         /// When the gRPC port takes connections: once every model serves, or from the start
         ///
         /// `when-ready`: a balancer that asks no health sends no call to a server that is loading. `at-start`: calls are answered
         /// with UNAVAILABLE until every model serves. The other ports take connections from the start
         listen: Listen = choice("WHEN", Listen::WhenReady).link("#starting-and-balancers");
         /// Where the HTTP gateway listens
-        http_addr: Address = value("ADDRESS", local(5000)).link("#addresses");
+        http_addr: AddressList = value("ADDRESS", local(5000)).link("#addresses");
+        /// Where gRPC and the HTTP gateway listen together, in place of grpc_addr and http_addr
+        ///
+        /// One port for both, which are told apart by the content type of each call. It takes connections from the start
+        shared_addr: AddressList or None = absent("ADDRESS").sample("127.0.0.1:50051").link("#addresses");
         /// Turn the HTTP gateway off
         no_http: bool = flag();
         /// Serve /metrics, /healthz and /readyz on an address of their own too
@@ -102,6 +109,11 @@ settings! {
         no_grpc_web: bool = flag().link("doors.md");
         /// Turn Connect off
         no_connect: bool = flag().link("doors.md");
+        /// The origins of other web pages that may call the gateway from browsers (CORS), or *
+        ///
+        /// Several with commas between. Without it no other page may
+        cors_origins: Origins or None =
+            absent("ORIGINS").default_words("none").sample("https://app.example.com").link("doors.md#browsers");
         /// Turn the page at / of the HTTP gateway off
         no_page: bool = flag().hardened(true).link("doors.md");
     }
@@ -225,6 +237,13 @@ settings! {
         /// Faster is a run at least 1.2 times shorter, which is measured on the requests that arrive. There are never more than there
         /// are processors for this server
         idle_threads: usize = count(0).from(0, 256);
+    }
+    "Inference" {
+        /// Which threads serve connections: `own` gives each connection to one thread, `shared` shares the work of all
+        ///
+        /// `own` costs less for each call: no work goes from thread to thread. `shared` lets one connection use many cores. `auto` is
+        /// `own` on up to 4 cores, else `shared`
+        connection_threads: ConnectionThreads = choice("WHICH", ConnectionThreads::Auto).link("performance.md#threads-and-connections");
     }
     "Limits" {
         /// The most open connections, at each door

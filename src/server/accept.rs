@@ -15,9 +15,10 @@ use tokio_util::task::TaskTracker;
 
 use super::activity::Activity;
 use super::connection::{Connection, ConnectionLimits};
+use super::connection_threads::ConnectionThreads;
 use super::places::{Peer, Places};
 use super::protocol::Protocol;
-use super::socket::{Socket, Stream};
+use super::socket::{MovingStream, Socket, Stream};
 use super::tls::Tls;
 use crate::api::call::{ConnectionId, Standing};
 use crate::api::call_layer::DoorRouter;
@@ -36,6 +37,8 @@ pub struct Listener {
     /// What the port speaks.
     pub protocol: Protocol,
     pub limits: ConnectionLimits,
+    /// Threads with connections of their own; absent where all threads share them.
+    pub threads: Option<Arc<ConnectionThreads>>,
     /// The certificates; absent without TLS.
     pub tls: Option<Arc<Tls>>,
     pub metrics: Metrics,
@@ -107,12 +110,28 @@ impl Listener {
             tasks: self.tasks.clone(),
         };
         let cut = self.cut.clone();
-        self.tasks.spawn(async move {
+        let serve = async move |stream: Stream| {
             tokio::select! {
                 () = connection.serve(stream) => {}
                 () = cut.cancelled() => {}
             }
             drop(counted);
-        });
+        };
+        let Some(threads) = &self.threads else {
+            self.tasks.spawn(serve(stream));
+            return;
+        };
+        let (thread, given) = threads.give();
+        let moving = MovingStream::take(stream);
+        let door = self.protocol.name();
+        let served = async move {
+            // On its thread, whose system calls tell it of the stream from now on.
+            match moving.and_then(MovingStream::land) {
+                Ok(stream) => serve(stream).await,
+                Err(error) => tracing::debug!(door, %error, "a connection can't be given to its thread"),
+            }
+            drop(given);
+        };
+        self.tasks.spawn_on(served, thread);
     }
 }

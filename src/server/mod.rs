@@ -1,6 +1,6 @@
 //! The server: its listeners, its connections, its start and its end.
 //!
-//! In reading order: [`Server::bind`] opens the ports, [`Server::run`] serves until told to stop, [`accept`] is the life
+//! In reading order: [`Server::bind`] opens the [`ports`], [`Server::run`] serves until told to stop, [`accept`] is the life
 //! of a listener, which speaks a [`protocol`], [`connection`] that of a connection, with [`places`], [`activity`], and what tells it of
 //! bytes ([`metered_io`]) and calls ([`call_body`]); `memory` gives it back; [`security`] holds keys and certificates ([`tls`]).
 
@@ -9,12 +9,15 @@ pub mod activity;
 mod authority;
 pub mod call_body;
 pub mod connection;
+mod connection_threads;
 mod memory;
 pub mod metered_io;
 mod model_reload;
 mod packed;
 pub mod places;
+pub mod ports;
 pub mod protocol;
+mod routers;
 pub mod security;
 pub mod socket;
 pub mod tls;
@@ -29,23 +32,20 @@ use tokio_util::task::TaskTracker;
 use crate::api::body_budget::BodyBudget;
 use crate::api::call_layer::DoorRouter;
 use crate::api::door::Door;
-use crate::api::{grpc, http};
-use crate::config::{Address, Listen, Settings};
+use crate::api::{grpc, web};
+use crate::config::Settings;
+use crate::config::origins::Origins;
+use crate::cores;
 use crate::service::Service;
+use crate::telemetry::metrics::Metrics;
 use accept::Listener;
 use connection::ConnectionLimits;
+use connection_threads::ConnectionThreads;
+use ports::{Addresses, BindError, GRPC, GrpcSocket, Sockets, listen};
 use protocol::Protocol;
 use security::Security;
-use socket::{Socket, Taken};
-
-/// An address that can't be opened, in one line.
-#[derive(Debug, thiserror::Error)]
-#[error("can't listen on {address} ({key}): {problem}")]
-pub struct BindError {
-    key: &'static str,
-    address: Address,
-    problem: std::io::Error,
-}
+use socket::Socket;
+use tls::Tls;
 
 /// A server whose ports are its own and not yet served.
 pub struct Server {
@@ -53,79 +53,43 @@ pub struct Server {
     security: Security,
     sockets: Sockets,
     reflection: bool,
+    /// The pages of other origins that may call the gateway.
+    cors_origins: Option<Origins>,
     reload_interval: Duration,
     limits: ConnectionLimits,
+    /// Threads with connections of their own; absent where all threads share them.
+    threads: Option<Arc<ConnectionThreads>>,
     pause: Duration,
     grace: Duration,
     listening: CancellationToken,
 }
 
-struct Sockets {
-    grpc: GrpcSocket,
-    http: Option<Socket>,
-    metrics: Option<Socket>,
-    admin: Option<Socket>,
-}
-
-/// The gRPC port.
-enum GrpcSocket {
-    /// Takes connections.
-    Listening(Socket),
-    /// Refuses connections until it listens.
-    Bound(Address, Taken),
-}
-
-impl GrpcSocket {
-    /// Where it listens or will.
-    fn address(&self) -> std::io::Result<Address> {
-        match self {
-            Self::Listening(socket) => Ok(socket.address().clone()),
-            Self::Bound(_, taken) => taken.address(),
-        }
-    }
-}
-
-/// Where a server listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Addresses {
-    /// gRPC.
-    pub grpc: Address,
-    /// The HTTP gateway, unless it is off.
-    pub http: Option<Address>,
-    /// Metrics and probes on a port of their own, if asked for.
-    pub metrics: Option<Address>,
-    /// The admin API, if asked for.
-    pub admin: Option<Address>,
-}
-
 impl Server {
     /// Takes every port, or none. Each takes connections from now on, but for the gRPC port, for which the settings say when.
     pub async fn bind(settings: &Settings, security: Security, service: Service) -> Result<Self, BindError> {
-        let address = &settings.grpc_addr;
-        let grpc = take(GRPC, address).await?;
-        let grpc = match settings.listen {
-            Listen::AtStart => GrpcSocket::Listening(listen(GRPC, address, grpc)?),
-            Listen::WhenReady => {
-                service.close();
-                GrpcSocket::Bound(address.clone(), grpc)
-            }
+        let sockets = Sockets::open(settings).await?;
+        if sockets.waits() {
+            service.close();
+        }
+        let threads = match settings.connection_threads.own(cores::usable()) {
+            0 => None,
+            count => Some(Arc::new(ConnectionThreads::start(count).map_err(|problem| {
+                BindError {
+                    key: GRPC,
+                    address: settings.grpc_address().clone(),
+                    problem,
+                }
+            })?)),
         };
-        let http = Some(&settings.http_addr).filter(|_| !settings.no_http);
-        let http = open("http_addr", http).await?;
-        let metrics = open("metrics_addr", settings.metrics_addr.as_ref()).await?;
-        let admin = open("admin_addr", settings.admin_addr.as_ref()).await?;
         Ok(Self {
             door: Door::new(settings, service),
             security,
-            sockets: Sockets {
-                grpc,
-                http,
-                metrics,
-                admin,
-            },
+            sockets,
             reflection: !settings.no_reflection,
+            cors_origins: settings.cors_origins.clone(),
             reload_interval: settings.reload_interval.0,
             limits: settings.into(),
+            threads,
             pause: settings.drain_pause.0,
             grace: settings.drain_grace.0,
             listening: CancellationToken::new(),
@@ -134,13 +98,7 @@ impl Server {
 
     /// Where it listens, with the ports that were chosen for port 0.
     pub fn addresses(&self) -> std::io::Result<Addresses> {
-        let of = |socket: &Option<Socket>| socket.as_ref().map(|socket| socket.address().clone());
-        Ok(Addresses {
-            grpc: self.sockets.grpc.address()?,
-            http: of(&self.sockets.http),
-            metrics: of(&self.sockets.metrics),
-            admin: of(&self.sockets.admin),
-        })
+        self.sockets.addresses()
     }
 
     /// The bound on the bytes of bodies, of all doors together.
@@ -171,6 +129,8 @@ impl Server {
         let drain = CancellationToken::new();
         let cut = CancellationToken::new();
         let tasks = TaskTracker::new();
+        // What is on them must end before they do.
+        let _threads = self.threads.clone();
         let grpc = self.listen(&hang_up, &drain, &cut, &tasks);
         let mut outcome = Ok(());
         tokio::select! {
@@ -216,7 +176,7 @@ impl Server {
     }
 
     /// Starts a listener for each port, and the watches over the files of keys and certificates, and of models. What it returns
-    /// ends only if the gRPC port can't be listened on.
+    /// ends only if a gRPC port can't be listened on.
     fn listen(
         self,
         hang_up: &watch::Receiver<u64>,
@@ -225,69 +185,68 @@ impl Server {
         tasks: &TaskTracker,
     ) -> impl Future<Output = BindError> {
         let flood_ended = self.watch(hang_up, drain, tasks);
+        let addresses = self.addresses().ok();
         let Self {
             door,
             security,
             sockets,
             limits,
+            reflection,
+            cors_origins,
+            threads,
+            listening,
             ..
         } = self;
         let service = door.service.clone();
-        let serve = {
-            let (tls, metrics) = (security.tls.clone(), service.metrics().clone());
-            let (drain, cut, tasks) = (drain.clone(), cut.clone(), tasks.clone());
-            move |socket, router: DoorRouter, protocol| {
-                let listener = Listener {
-                    socket,
-                    router,
-                    protocol,
-                    limits,
-                    tls: tls.clone(),
-                    metrics: metrics.clone(),
-                    flood_ended: flood_ended.clone(),
-                    drain: drain.clone(),
-                    cut: cut.clone(),
-                    tasks: tasks.clone(),
-                };
-                tasks.spawn(listener.serve());
-            }
-        };
-        let keys = &security.keys;
-        let at_http = told(sockets.http.as_ref().map(Socket::address));
-        let over_http = http::Surroundings {
-            keys: keys.clone(),
-            grpc: told(sockets.grpc.address().ok().as_ref()),
-        };
-        let surroundings = |keys| grpc::Surroundings {
-            keys,
-            http: at_http.clone(),
-            reflection: self.reflection,
+        let listeners = Listeners {
+            limits,
+            threads,
+            tls: security.tls.clone(),
+            metrics: service.metrics().clone(),
+            flood_ended,
             drain: drain.clone(),
+            cut: cut.clone(),
             tasks: tasks.clone(),
         };
+        let routers = routers::routers(
+            door,
+            &security,
+            addresses.as_ref(),
+            cors_origins.as_ref(),
+            &|keys, http| grpc::Surroundings {
+                keys,
+                http,
+                reflection,
+                drain: drain.clone(),
+                tasks: tasks.clone(),
+            },
+        );
         if let Some(socket) = sockets.admin {
-            let router = grpc::admin_router(door.clone(), surroundings(security.admin_keys.clone()));
-            serve(socket, router, Protocol::Admin);
-        }
-        if let Some(socket) = sockets.http {
-            serve(socket, http::gateway(door.clone(), over_http.clone()), Protocol::Http);
+            listeners.serve(socket, routers.admin, Protocol::Admin);
         }
         if let Some(socket) = sockets.metrics {
-            serve(socket, http::operations(door.clone(), over_http), Protocol::Operations);
+            listeners.serve(socket, routers.operations, Protocol::Operations);
         }
-        let router = grpc::router(door, surroundings(keys.clone()));
-        let listening = self.listening;
+        for socket in sockets.http {
+            listeners.serve(socket, routers.http.clone(), Protocol::Http);
+        }
+        for socket in sockets.both {
+            let router = routers.http.clone().or_where(web::is_grpc, routers.grpc.clone());
+            listeners.serve(socket, router, Protocol::Both);
+        }
         async move {
-            let socket = match sockets.grpc {
-                GrpcSocket::Listening(socket) => Ok(socket),
-                GrpcSocket::Bound(address, taken) => {
-                    service.until_loaded().await;
-                    listen(GRPC, &address, taken)
+            for socket in sockets.grpc {
+                let socket = match socket {
+                    GrpcSocket::Listening(socket) => Ok(socket),
+                    GrpcSocket::Bound(address, taken) => {
+                        service.until_loaded().await;
+                        listen(GRPC, &address, taken)
+                    }
+                };
+                match socket {
+                    Ok(socket) => listeners.serve(socket, routers.grpc.clone(), Protocol::Grpc),
+                    Err(error) => return error,
                 }
-            };
-            match socket {
-                Ok(socket) => serve(socket, router, Protocol::Grpc),
-                Err(error) => return error,
             }
             // Only now, so that whoever reads "ready" can connect.
             service.open();
@@ -297,40 +256,34 @@ impl Server {
     }
 }
 
-/// Where a door is, as callers of another are told.
-fn told(address: Option<&Address>) -> Arc<str> {
-    match address {
-        Some(Address::Ip(address)) => format!("port {}", address.port()).into(),
-        Some(_) => "a Unix socket".into(),
-        None => "no port of this server".into(),
-    }
+/// What the listeners of a server share.
+struct Listeners {
+    limits: ConnectionLimits,
+    threads: Option<Arc<ConnectionThreads>>,
+    tls: Option<Arc<Tls>>,
+    metrics: Metrics,
+    flood_ended: Arc<Notify>,
+    drain: CancellationToken,
+    cut: CancellationToken,
+    tasks: TaskTracker,
 }
 
-/// The key of the gRPC port's address.
-const GRPC: &str = "grpc_addr";
-
-/// Takes an address. Connections are refused until it listens.
-async fn take(key: &'static str, address: &Address) -> Result<Taken, BindError> {
-    Taken::take(address).await.map_err(|problem| BindError {
-        key,
-        address: address.clone(),
-        problem,
-    })
-}
-
-/// Begins to take connections at `address`.
-fn listen(key: &'static str, address: &Address, taken: Taken) -> Result<Socket, BindError> {
-    taken.listen().map_err(|problem| BindError {
-        key,
-        address: address.clone(),
-        problem,
-    })
-}
-
-/// Takes the address of a door that is not off, and begins to take connections.
-async fn open(key: &'static str, address: Option<&Address>) -> Result<Option<Socket>, BindError> {
-    match address {
-        Some(address) => listen(key, address, take(key, address).await?).map(Some),
-        None => Ok(None),
+impl Listeners {
+    /// Starts one.
+    fn serve(&self, socket: Socket, router: DoorRouter, protocol: Protocol) {
+        let listener = Listener {
+            socket,
+            router,
+            protocol,
+            limits: self.limits,
+            threads: self.threads.clone(),
+            tls: self.tls.clone(),
+            metrics: self.metrics.clone(),
+            flood_ended: self.flood_ended.clone(),
+            drain: self.drain.clone(),
+            cut: self.cut.clone(),
+            tasks: self.tasks.clone(),
+        };
+        self.tasks.spawn(listener.serve());
     }
 }

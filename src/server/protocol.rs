@@ -7,6 +7,8 @@ pub enum Protocol {
     Grpc,
     /// The gateway: HTTP/1.1 and HTTP/2.
     Http,
+    /// gRPC and the gateway: HTTP/1.1 and HTTP/2.
+    Both,
     /// Metrics and probes: HTTP/1.1 and HTTP/2.
     Operations,
     /// The admin API: gRPC, HTTP/2 only.
@@ -19,13 +21,14 @@ impl Protocol {
         match self {
             Protocol::Grpc => "grpc",
             Protocol::Http => "http",
+            Protocol::Both => "both",
             Protocol::Operations => "operations",
             Protocol::Admin => "admin",
         }
     }
 
-    /// Whether every call is gRPC.
+    /// Whether calls may be gRPC.
     pub fn is_grpc(self) -> bool {
-        matches!(self, Protocol::Grpc | Protocol::Admin)
+        matches!(self, Protocol::Grpc | Protocol::Admin | Protocol::Both)
     }
 }

@@ -28,6 +28,27 @@ const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
 /// A connection that was accepted.
 pub type Stream = Either<TcpStream, UnixStream>;
 
+/// A connection on its way from one runtime to another.
+pub struct MovingStream(Either<std::net::TcpStream, std::os::unix::net::UnixStream>);
+
+impl MovingStream {
+    /// Takes a connection out of the runtime that accepted it.
+    pub fn take(stream: Stream) -> io::Result<Self> {
+        Ok(Self(match stream {
+            Either::Left(stream) => Either::Left(stream.into_std()?),
+            Either::Right(stream) => Either::Right(stream.into_std()?),
+        }))
+    }
+
+    /// Gives it to the runtime of the calling task.
+    pub fn land(self) -> io::Result<Stream> {
+        Ok(match self.0 {
+            Either::Left(stream) => Either::Left(TcpStream::from_std(stream)?),
+            Either::Right(stream) => Either::Right(UnixStream::from_std(stream)?),
+        })
+    }
+}
+
 /// An address that is taken but does not accept connections yet: over TCP they are refused until it listens.
 pub enum Taken {
     /// A port.

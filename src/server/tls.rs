@@ -86,7 +86,7 @@ impl Tls {
         let used = self.used.load();
         match protocol {
             Protocol::Grpc | Protocol::Admin => used.grpc.clone(),
-            Protocol::Http => used.http.clone(),
+            Protocol::Http | Protocol::Both => used.http.clone(),
             Protocol::Operations => used.operations.clone(),
         }
     }

@@ -73,7 +73,7 @@ async fn the_server_is_ready_only_once_the_grpc_port_takes_connections() {
     copy_folder(&shipped_models().join(name), &repository.path().join(name));
     let any_port = Address::from(SocketAddr::from(([127, 0, 0, 1], 0)));
     let settings = Settings {
-        grpc_addr: any_port,
+        grpc_addr: any_port.into(),
         no_http: true,
         models: repository.path().to_owned(),
         default_route: RouteSetting::Fast,
@@ -88,7 +88,7 @@ async fn the_server_is_ready_only_once_the_grpc_port_takes_connections() {
     // The models serve, and the port is still closed: it opens once the server runs.
     assert_eq!(service.state(), ServingState::Loading);
     assert_eq!(service.state_of_service(""), Some(ServingState::Loading));
-    let grpc = server.addresses().expect("addresses").grpc.ip().expect("a port");
+    let grpc = server.addresses().expect("addresses").grpc[0].ip().expect("a port");
     let mut changes = service.watch_health();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let shutdown = async {

@@ -85,7 +85,7 @@ fn on_many_threads() -> bool {
 }
 
 /// prost's error in our words. prost names messages and fields, but never quotes their values.
-fn decode_error(error: &prost::DecodeError) -> Error {
+pub fn decode_error(error: &prost::DecodeError) -> Error {
     let problem = error.to_string();
     let problem = problem.strip_prefix(PROST_OPENING).unwrap_or(&problem);
     let Some(place) = problem.strip_suffix(PROST_NOT_UTF8) else {

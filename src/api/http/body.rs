@@ -82,11 +82,26 @@ pub async fn read_json_by<T: Send + 'static>(
     decoding: impl FnOnce(&[u8]) -> Decoding<T> + Send + 'static,
 ) -> Result<T, Error> {
     check_type(request.headers())?;
+    let most_bytes = context.max_message_bytes;
+    read_whole(call, request, context.max_json_bytes, move |json, held| {
+        decode(json, most_bytes, held, decoding)
+    })
+    .await
+}
+
+/// Reads the body of a request, unpacked, and makes something of it, within the call's deadline. The body has at most
+/// `limit` bytes, packed or not; its bytes are counted before they are kept. A large one is unpacked and decoded on
+/// another thread.
+pub async fn read_whole<T: Send + 'static>(
+    call: &Call,
+    request: Request,
+    limit: usize,
+    decode: impl FnOnce(&[u8], &HeldBody) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     let packed = is_packed(request.headers())?;
     // A declared length is enough to refuse the body. A compressed body only becomes larger.
     let declared = request.body().size_hint().lower();
     let declared = usize::try_from(declared).unwrap_or(usize::MAX);
-    let limit = context.max_json_bytes;
     if declared <= limit {
         call.body.check(declared)?;
     } else if request.headers().contains_key(header::EXPECT) {
@@ -95,26 +110,20 @@ pub async fn read_json_by<T: Send + 'static>(
         return Err(Error::message_too_large(limit));
     }
     let deadline = call.deadline();
-    let most_bytes = context.max_message_bytes;
     let work = async {
         let body = read(request.into_body(), &call.body, limit).await?;
         if !packed && body.len() <= ON_THE_SPOT_BYTES {
-            return decode(&body, most_bytes, &call.body, decoding);
+            return decode(&body, &call.body);
         }
         if packed && let Some(small) = unpack_small(&body, limit, &call.body) {
-            return decode(&small?, most_bytes, &call.body, decoding);
+            return decode(&small?, &call.body);
         }
         let call = call.clone();
         elsewhere(move |cancelled: &CancellationToken| {
             if packed {
-                decode(
-                    &unpack(&body, limit, &call.body, cancelled)?,
-                    most_bytes,
-                    &call.body,
-                    decoding,
-                )
+                decode(&unpack(&body, limit, &call.body, cancelled)?, &call.body)
             } else {
-                decode(&body, most_bytes, &call.body, decoding)
+                decode(&body, &call.body)
             }
         })
         .await

@@ -22,6 +22,9 @@ use crate::error::{Error, Reason};
 /// The header with the time that an HTTP caller allows a request, in milliseconds.
 pub static TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 
+/// The same header as Connect has it.
+pub static CONNECT_TIMEOUT_HEADER: HeaderName = HeaderName::from_static("connect-timeout-ms");
+
 pub struct HttpProtocol {
     /// Where gRPC is, such as `port 50051`, for a gRPC client that looks for it here.
     pub grpc: Arc<str>,
@@ -54,13 +57,16 @@ impl CallProtocol for HttpProtocol {
     }
 
     fn timeout(&self, headers: &HeaderMap) -> Result<Option<Duration>, Error> {
-        let Some(value) = only(headers, &TIMEOUT_HEADER)? else {
-            return Ok(None);
-        };
-        let millis = value.to_str().ok().and_then(|value| value.parse().ok());
-        millis
-            .map(|millis| Some(Duration::from_millis(millis)))
-            .ok_or_else(|| Error::invalid_field(TIMEOUT_HEADER.as_str(), "must be a whole number of milliseconds"))
+        for name in [&TIMEOUT_HEADER, &CONNECT_TIMEOUT_HEADER] {
+            if let Some(value) = only(headers, name)? {
+                let millis = value.to_str().ok().and_then(|value| value.parse().ok());
+                let must = || Error::invalid_field(name.as_str(), "must be a whole number of milliseconds");
+                return millis
+                    .map(|millis| Some(Duration::from_millis(millis)))
+                    .ok_or_else(must);
+            }
+        }
+        Ok(None)
     }
 
     /// Tells a gRPC client, in gRPC, that this is the wrong port.
@@ -80,13 +86,13 @@ impl CallProtocol for HttpProtocol {
     }
 
     /// Leaves bodies alone: paths that take one read it themselves, counted, and within the call's time (`body.rs`). A
-    /// call of Connect or gRPC-Web, which comes to a path of gRPC, is told where to go.
+    /// call to another method of gRPC is told where to go.
     fn bound_body(&self, request: Request, _: &Call, method: &HttpMethod) -> Result<Request, Error> {
         if method.0.is_some() || !names_a_service(request.uri().path()) {
             return Ok(request);
         }
         let problem = format!(
-            "this is a port for HTTP with JSON, such as POST /v1/predict; gRPC is at {}; Connect and gRPC-Web are not spoken",
+            "there is no such method of Connect here; HTTP with JSON is POST /v1/predict, say, and gRPC is at {}",
             self.grpc
         );
         Err(Error::new(Reason::MethodNotFound, problem))
@@ -117,7 +123,7 @@ impl CallProtocol for HttpProtocol {
 }
 
 /// Whether a client speaks gRPC itself, not gRPC-Web.
-fn is_grpc(headers: &HeaderMap) -> bool {
+pub fn is_grpc(headers: &HeaderMap) -> bool {
     let media_type = media_type(headers).to_ascii_lowercase();
     media_type == "application/grpc" || media_type.starts_with("application/grpc+")
 }

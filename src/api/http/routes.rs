@@ -13,7 +13,7 @@ use super::{explain, models, operations, predict, simple_predict};
 use crate::api::call::Call;
 use crate::api::door::Door;
 use crate::api::offers::Offers;
-use crate::api::{classify, kserve_v1, tei};
+use crate::api::{classify, connect, kserve_v1, tei};
 use crate::error::{Error, Reason};
 
 static OWN: [Route; 9] = [
@@ -33,7 +33,13 @@ static OWN: [Route; 9] = [
 ];
 
 /// The tables of all that the HTTP port offers. Where two templates fit a path, the earlier one counts.
-static TABLES: [&[Route]; 4] = [&OWN, &tei::http::TABLE, &classify::routes::TABLE, &kserve_v1::TABLE];
+static TABLES: [&[Route]; 5] = [
+    &OWN,
+    &tei::http::TABLE,
+    &classify::routes::TABLE,
+    &kserve_v1::TABLE,
+    &connect::ROUTES,
+];
 
 /// All routes, whether they are switched on or not.
 pub fn all() -> impl Iterator<Item = &'static Route> {
@@ -71,7 +77,7 @@ async fn no_such_path(Extension(call): Extension<Call>) -> Response {
 
 async fn method_not_allowed(method: Method, Extension(call): Extension<Call>) -> Response {
     let problem = if method == Method::OPTIONS {
-        "this path does not take OPTIONS: requests of browsers from other origins (CORS) need a proxy in front that answers it"
+        "this path does not take OPTIONS: pages of other origins may call only where cors_origins names them"
     } else {
         "this path does not take this method; see /openapi.json"
     };

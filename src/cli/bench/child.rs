@@ -79,7 +79,7 @@ fn settings(config: &ConfigArgs) -> Vec<String> {
         Some(asked) => format!("{asked},{ANNOUNCEMENTS}"),
         None => format!("warn,{ANNOUNCEMENTS}"),
     };
-    let any_port = Some(Address::Ip(([127, 0, 0, 1], 0).into()));
+    let any_port = Some(Address::Ip(([127, 0, 0, 1], 0).into()).into());
     let options = Options {
         grpc_addr: any_port.clone(),
         http_addr: any_port,

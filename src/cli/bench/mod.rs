@@ -82,7 +82,7 @@ async fn bench(args: &BenchArgs, settings: &Settings) -> Result<Report, String> 
     let address = match (&child, &args.server) {
         (Some(child), _) => ServerAddress::Plain(child.grpc.into()),
         (None, Some(address)) => address.clone(),
-        (None, None) => settings.grpc_addr.clone().into(),
+        (None, None) => settings.grpc_address().clone().into(),
     };
     let reached = Server {
         address: address.clone(),

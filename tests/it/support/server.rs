@@ -9,10 +9,11 @@ use tandem::api::body_budget::BodyBudget;
 use tandem::config::bodies::{largest_json, largest_message};
 use tandem::config::duration::HumanDuration;
 use tandem::config::settings::RouteSetting;
-use tandem::config::{Address, Listen, Settings, TaskSettings};
+use tandem::config::{Address, AddressList, Listen, Settings, TaskSettings};
 use tandem::model::onnx::Runtime;
+use tandem::server::Server;
+use tandem::server::ports::Addresses;
 use tandem::server::security::{Security, Tokens};
-use tandem::server::{Addresses, Server};
 use tandem::service::Service;
 use tandem::service::catalog::health::ServingState;
 use tandem::service::lifecycle::start::open_catalog;
@@ -43,7 +44,7 @@ pub struct TestServer {
     pub service: Service,
     /// The bound on the bytes of its bodies.
     pub bodies: BodyBudget,
-    addresses: Addresses,
+    pub addresses: Addresses,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
     /// Keeps a repository of its own.
@@ -61,7 +62,7 @@ pub struct Builder {
 impl TestServer {
     /// A server of the shipped models, with default limits.
     pub fn builder() -> Builder {
-        let any_port = Address::from(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let any_port = AddressList::from(Address::from(SocketAddr::from(([127, 0, 0, 1], 0))));
         Builder {
             settings: Settings {
                 grpc_addr: any_port.clone(),
@@ -85,7 +86,7 @@ impl TestServer {
 
     /// A new connection to the gRPC port.
     pub async fn channel(&self) -> Channel {
-        Endpoint::from_shared(format!("http://{}", self.addresses.grpc))
+        Endpoint::from_shared(format!("http://{}", self.addresses.grpc[0]))
             .expect("an address")
             .connect()
             .await
@@ -135,12 +136,12 @@ impl TestServer {
 
     /// Where gRPC listens.
     pub fn grpc_addr(&self) -> SocketAddr {
-        self.addresses.grpc.ip().expect("a port")
+        self.addresses.grpc[0].ip().expect("a port")
     }
 
     /// Where the gateway listens.
     pub fn http_addr(&self) -> SocketAddr {
-        let http = self.addresses.http.as_ref().expect("the gateway is on");
+        let http = self.addresses.http.first().expect("the gateway is on");
         http.ip().expect("a port")
     }
 

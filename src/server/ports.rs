@@ -1,0 +1,140 @@
+//! Ports: the sockets of the doors, as the settings want them.
+
+use super::socket::{Socket, Taken};
+use crate::config::{Address, AddressList, Listen, Settings};
+
+/// An address that can't be opened, in one line.
+#[derive(Debug, thiserror::Error)]
+#[error("can't listen on {address} ({key}): {problem}")]
+pub struct BindError {
+    pub key: &'static str,
+    pub address: Address,
+    pub problem: std::io::Error,
+}
+
+/// The sockets of the doors.
+pub struct Sockets {
+    pub grpc: Vec<GrpcSocket>,
+    pub http: Vec<Socket>,
+    /// gRPC and HTTP at one port.
+    pub both: Vec<Socket>,
+    pub metrics: Option<Socket>,
+    pub admin: Option<Socket>,
+}
+
+/// A gRPC port.
+pub enum GrpcSocket {
+    /// Takes connections.
+    Listening(Socket),
+    /// Refuses connections until it listens.
+    Bound(Address, Taken),
+}
+
+impl GrpcSocket {
+    /// Where it listens or will.
+    fn address(&self) -> std::io::Result<Address> {
+        match self {
+            Self::Listening(socket) => Ok(socket.address().clone()),
+            Self::Bound(_, taken) => taken.address(),
+        }
+    }
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// gRPC.
+    pub grpc: Vec<Address>,
+    /// The HTTP gateway; none if it is off.
+    pub http: Vec<Address>,
+    /// Metrics and probes on a port of their own, if asked for.
+    pub metrics: Option<Address>,
+    /// The admin API, if asked for.
+    pub admin: Option<Address>,
+}
+
+impl Sockets {
+    /// Takes every port, or none. Each takes connections from now on, but for a gRPC port, for which the settings say when.
+    pub async fn open(settings: &Settings) -> Result<Self, BindError> {
+        let (mut grpc, mut http, mut both) = (Vec::new(), Vec::new(), Vec::new());
+        for address in settings.shared_addr.iter().flat_map(AddressList::all) {
+            both.push(open("shared_addr", address).await?);
+        }
+        for address in settings.grpc_addr.all().iter().filter(|_| both.is_empty()) {
+            let taken = take(GRPC, address).await?;
+            grpc.push(match settings.listen {
+                Listen::AtStart => GrpcSocket::Listening(listen(GRPC, address, taken)?),
+                Listen::WhenReady => GrpcSocket::Bound(address.clone(), taken),
+            });
+        }
+        let has_http = both.is_empty() && !settings.no_http;
+        for address in settings.http_addr.all().iter().filter(|_| has_http) {
+            http.push(open("http_addr", address).await?);
+        }
+        let (mut metrics, mut admin) = (None, None);
+        if let Some(address) = &settings.metrics_addr {
+            metrics = Some(open("metrics_addr", address).await?);
+        }
+        if let Some(address) = &settings.admin_addr {
+            admin = Some(open("admin_addr", address).await?);
+        }
+        Ok(Self {
+            grpc,
+            http,
+            both,
+            metrics,
+            admin,
+        })
+    }
+
+    /// Whether a gRPC port does not take connections yet.
+    pub fn waits(&self) -> bool {
+        self.grpc.iter().any(|socket| matches!(socket, GrpcSocket::Bound(..)))
+    }
+
+    /// Where it listens, with the ports that were chosen for port 0.
+    pub fn addresses(&self) -> std::io::Result<Addresses> {
+        let of = |socket: &Socket| socket.address().clone();
+        let Sockets {
+            grpc,
+            http,
+            both,
+            metrics,
+            admin,
+        } = self;
+        let shared = || both.iter().map(of);
+        let grpc: std::io::Result<Vec<Address>> = grpc.iter().map(GrpcSocket::address).collect();
+        Ok(Addresses {
+            grpc: shared().chain(grpc?).collect(),
+            http: shared().chain(http.iter().map(of)).collect(),
+            metrics: metrics.as_ref().map(of),
+            admin: admin.as_ref().map(of),
+        })
+    }
+}
+
+/// The key of the gRPC port's address.
+pub const GRPC: &str = "grpc_addr";
+
+/// Takes an address. Connections are refused until it listens.
+async fn take(key: &'static str, address: &Address) -> Result<Taken, BindError> {
+    Taken::take(address).await.map_err(|problem| BindError {
+        key,
+        address: address.clone(),
+        problem,
+    })
+}
+
+/// Begins to take connections at `address`.
+pub fn listen(key: &'static str, address: &Address, taken: Taken) -> Result<Socket, BindError> {
+    taken.listen().map_err(|problem| BindError {
+        key,
+        address: address.clone(),
+        problem,
+    })
+}
+
+/// Takes an address, and begins to take connections.
+async fn open(key: &'static str, address: &Address) -> Result<Socket, BindError> {
+    listen(key, address, take(key, address).await?)
+}
