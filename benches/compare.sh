@@ -50,12 +50,14 @@ row deep-8x32 "${deep[@]}" --reference onnx --concurrency 8 --batch-size 32
 row deep-64x1 "${deep[@]}" --reference onnx --concurrency 64 --batch-size 1
 row deep-1x1 "${deep[@]}" --reference onnx --concurrency 1 --batch-size 1
 row fast-64x1 "${fast[@]}" --reference echo --concurrency 64 --batch-size 1
+row fast-1x1 "${fast[@]}" --reference echo --concurrency 1 --batch-size 1
 row fast-8x32 "${fast[@]}" --reference onnx --concurrency 8 --batch-size 32
 if [ "$minilm" != off ]; then
     make_minilm
     small=(--models "$minilm" --route deep "${timed[@]}")
     row minilm-8x32 "${small[@]}" --reference onnx --concurrency 8 --batch-size 32
     row minilm-64x1 "${small[@]}" --reference onnx --concurrency 64 --batch-size 1
+    row minilm-1x1 "${small[@]}" --reference onnx --concurrency 1 --batch-size 1
 fi
 row overload "${deep[@]}" --capacity-factor 10 --concurrency 8 --batch-size 32 --timeout 1s --connections 4
 row health "${deep[@]}" --concurrency 16 --batch-size 32 --probe-health

@@ -6,13 +6,15 @@ from pathlib import Path
 
 # Row, what it is, and the target of each figure that it has.
 ROWS = [
-    ("deep-8x32", "deep, 8 callers × 32 texts", {"cpu": "≥ 0.95"}),
-    ("deep-64x1", "deep, 64 callers × 1 text", {"cpu": "≥ 0.90"}),
+    ("deep-8x32", "deep, 8 callers × 32 texts", {"cpu": "≥ 0.98"}),
+    ("deep-64x1", "deep, 64 callers × 1 text", {"cpu": "≥ 0.95"}),
     ("minilm-8x32", "MiniLM's size, 8 callers × 32 texts", {"cpu": "≥ 0.97"}),
     ("minilm-64x1", "MiniLM's size, 64 callers × 1 text", {"cpu": "≥ 0.95"}),
+    ("minilm-1x1", "MiniLM's size, 1 caller × 1 text", {"added": "≤ 0.3 ms"}),
     ("deep-1x1", "deep, 1 caller × 1 text", {"added": "≤ 0.3 ms"}),
-    ("fast-64x1", "fast, 64 callers × 1 text", {"cpu": "≥ 0.70"}),
-    ("fast-8x32", "fast, 8 callers × 32 texts", {"wall": "≥ 0.70"}),
+    ("fast-64x1", "fast, 64 callers × 1 text", {"cpu": "≥ 0.75"}),
+    ("fast-1x1", "fast, 1 caller × 1 text", {"added": "≤ 0.03 ms"}),
+    ("fast-8x32", "fast, 8 callers × 32 texts", {"wall": "≥ 0.75"}),
 ]
 
 
@@ -50,7 +52,7 @@ def behaviours(folder: Path) -> None:
     if run := load("overload"):
         refusals = run["overload"]["overloaded"]["refusals"]
         late = run["overload"]["overloaded"]["sent_late"]
-        print(f"| overload × 10: answers in time by the best without | {run['overload']['kept']:.2f} | ≥ 0.9 |")
+        print(f"| overload × 10: answers in time by the best without | {run['overload']['kept']:.2f} | ≥ 0.92 |")
         if refusals:
             print(f"| overload × 10: refusals at p99, of which this client sent late | {refusals['p99_ms']:.2f} ms, {late['p99_ms']:.2f} ms | ≤ 5 ms |")
     if run := load("health"):

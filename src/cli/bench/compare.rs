@@ -72,7 +72,7 @@ pub struct Ratios {
     /// Processor time for each text: the reference's divided by the server's.
     pub cpu: Option<f64>,
     /// What the server adds to one call, in milliseconds: the median call, minus the median run of a bare session and
-    /// the median preprocessing.
+    /// the median preprocessing; or minus the median call to a server that does nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub added_p50_ms: Option<f64>,
 }
@@ -215,7 +215,9 @@ fn ratios(ours: &[Measured], theirs: &[ReferenceRound]) -> Ratios {
     let their = |figure: fn(&Rates) -> Option<f64>| median(theirs.iter().filter_map(|round| figure(&round.rates)));
     let wall: fn(&Rates) -> Option<f64> = |rates| Some(rates.texts_per_second);
     let cpu: fn(&Rates) -> Option<f64> = |rates| rates.cpu_us_per_text;
-    let call = median(ours.iter().filter_map(|round| Some(round.latency.as_ref()?.p50_ms)));
+    let p50 = |measured: &Measured| Some(measured.latency.as_ref()?.p50_ms);
+    let call = median(ours.iter().filter_map(p50));
+    let idle_call = median(theirs.iter().filter_map(|round| p50(round.measured.as_ref()?)));
     let run = median(theirs.iter().filter_map(|round| Some(round.single?.run_ms())));
     let preprocess = median(theirs.iter().filter_map(|round| Some(round.single?.preprocess_p50_ms)));
     Ratios {
@@ -224,7 +226,8 @@ fn ratios(ours: &[Measured], theirs: &[ReferenceRound]) -> Ratios {
         added_p50_ms: call
             .zip(run)
             .zip(preprocess)
-            .map(|((call, run), preprocess)| call - run - preprocess),
+            .map(|((call, run), preprocess)| call - run - preprocess)
+            .or_else(|| Some(call? - idle_call?)),
     }
 }
 

@@ -280,6 +280,10 @@ fn comparison_table(comparison: &Comparison) -> Painted {
     }
     out.append(&table.painted());
     if let Some(added) = comparison.ratios.added_p50_ms {
+        if comparison.reference_rounds.iter().all(|round| round.single.is_none()) {
+            out.push_line(&format!("added to a call that does nothing: {added:.3} ms at p50"));
+            return out;
+        }
         let singles = || comparison.reference_rounds.iter().filter_map(|round| round.single);
         let middle = |figure: fn(&Single) -> f64| median(singles().map(|single| figure(&single))).unwrap_or_default();
         out.push_line(&format!(
