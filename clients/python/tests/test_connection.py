@@ -3,7 +3,7 @@
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
-from support import ROOT, Server, certificates, keys, run, scratch, shared
+from support import BOUND_S, ROOT, Server, certificates, keys, run, scratch, shared
 
 import tandem_text
 from tandem_text import AsyncClient, Client
@@ -107,7 +107,7 @@ class Servers(unittest.TestCase):
         servers = [shared("--max-texts", "4"), shared()]
         before = [server.texts() for server in servers]
         with Client([server.address for server in servers]) as client:
-            client.wait_until_serving(timeout=30)
+            client.wait_until_serving(timeout=BOUND_S)
             # The first calls go to the one that was reached first.
             for _ in range(1000):
                 client.predict(GOOD, route="fast")
@@ -124,7 +124,7 @@ class Servers(unittest.TestCase):
                 client.wait_until_serving(timeout=0.3)
             with ThreadPoolExecutor() as pool, Client(str(path), retries=1000) as patient:
                 waiting = pool.submit(client.wait_until_serving)
-                answer = pool.submit(patient.predict, GOOD, route="fast", timeout=60)
+                answer = pool.submit(patient.predict, GOOD, route="fast", timeout=BOUND_S)
                 server = Server("--drain-pause", "1s", address=f"unix:{path}", ready=False)
                 self.assertIsNone(waiting.result())
                 self.assertEqual(answer.result().label, "positive")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import unittest
 
-from support import ROOT, Server, certificates, keys, run, scratch, shared
+from support import ROOT, Server, certificates, keys, patient, run, scratch, shared
 
 TOKEN = "known-0123456789-0123456789"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -56,8 +56,7 @@ class Docs(unittest.TestCase):
                 continue
             for written, meant in self.addresses.items():
                 script = script.replace(written, meant)
-            # One event loop for all: gRPC's part for asyncio does not do well with several after each other.
-            script = script.replace("asyncio.run(", "run(")
+            script = patient(script)
             out = io.StringIO()
             with contextlib.redirect_stdout(out), self.subTest(page=name, script=script):
                 exec(compile(script, name, "exec"), {"__name__": "__main__", "run": run})

@@ -5,7 +5,7 @@ import importlib
 import pkgutil
 import unittest
 
-from support import run, shared
+from support import patient, run, shared
 
 import tandem_text
 
@@ -21,9 +21,7 @@ class Docstrings(unittest.TestCase):
         for module in modules:
             for test in doctest.DocTestFinder().find(module):
                 for example in test.examples:
-                    example.source = example.source.replace("localhost:50051", address)
-                    # One event loop for all: gRPC's part for asyncio does not do well with several after each other.
-                    example.source = example.source.replace("asyncio.run(", "run(")
+                    example.source = patient(example.source.replace("localhost:50051", address))
                 test.globs["run"] = run
                 runner.run(test)
         results = runner.summarize(verbose=False)

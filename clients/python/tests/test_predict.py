@@ -4,7 +4,7 @@ import pickle
 import unittest
 
 import grpc
-from support import keys, run, shared
+from support import BOUND_S, keys, run, shared
 
 import tandem_text
 from tandem_text import Client, InvalidArgument, NotFound, names
@@ -168,17 +168,17 @@ class Pauses(unittest.TestCase):
         self.server = shared("--tokens-file", TOKENS())
 
     def test_a_refused_request_goes_again_after_the_pause_that_the_server_tells(self):
-        with Client(self.server.address, token=f"{SLOW}\n", retries=20) as client:
-            answers = client.predict([GOOD] * 12, route="fast", timeout=30)
+        with Client(self.server.address, token=f"{SLOW}\n", retries=100) as client:
+            answers = client.predict([GOOD] * 12, route="fast", timeout=BOUND_S)
         self.assertEqual(answers.labels, ["positive"] * 12)
         # The refusal says that four is the most.
         self.assertEqual(len(answers.timings), 3)
 
     def test_a_request_of_many_bytes_goes_again_too(self):
-        with Client(self.server.address, token=SLOW, retries=20, concurrency=1) as client:
-            answers = client.predict(["x" * 16_000] * 12, route="fast", timeout=30)
+        with Client(self.server.address, token=SLOW, retries=100, concurrency=1) as client:
+            answers = client.predict(["x" * 16_000] * 12, route="fast", timeout=BOUND_S)
             self.assertEqual(len(answers), 12)
-            outcomes = list(client.predict_stream(["x" * 16_000] * 12, route="fast", timeout=30))
+            outcomes = list(client.predict_stream(["x" * 16_000] * 12, route="fast", timeout=BOUND_S))
             self.assertEqual(len(outcomes), 12)
 
     def test_a_pause_that_is_longer_than_the_time_is_not_waited_for(self):
