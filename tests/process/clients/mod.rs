@@ -7,7 +7,7 @@ use crate::support::models::{FAST_ONLY, FastModelCopy};
 use crate::support::reviews::reviews;
 use crate::support::server::free_ports;
 use crate::support::tools::{python, tool};
-use crate::support::{Finished, RunningServer, curl};
+use crate::support::{Finished, RunningServer, curl, root};
 
 const SERVICE: &str = "tandem.v1.PredictionService";
 const ROUTES: [(&str, &str); 2] = [("ROUTE_FAST", "sentiment-fast"), ("ROUTE_DEEP", "sentiment-deep")];
@@ -36,6 +36,33 @@ fn buf_curl(server: &RunningServer, method: &str, message: &Value) -> Finished {
     command.args(["--reflect-protocol", "grpc-v1", "--data", "@-"]);
     command.arg(format!("http://{}/{method}", server.grpc));
     finish(&mut command, message.to_string().as_bytes())
+}
+
+/// `buf curl` at the HTTP port, with the protocol files in place of reflection, which neither protocol has.
+fn buf_curl_over_http(server: &RunningServer, protocol: &str, message: &Value) -> Finished {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut command = clean(&tool("buf"));
+    command.current_dir(folder.path()).env("BUF_CACHE_DIR", folder.path());
+    command.args(["curl", "--protocol", protocol, "--data", "@-", "--schema"]);
+    command.arg(root().join("proto"));
+    command.arg(format!(
+        "http://{}/{SERVICE}/Predict",
+        server.http.expect("the gateway is on")
+    ));
+    finish(&mut command, message.to_string().as_bytes())
+}
+
+#[test]
+fn buf_curl_asks_the_http_port_by_connect_and_by_grpc_web() {
+    let server = RunningServer::start(&[]);
+    for protocol in ["connect", "grpcweb"] {
+        let answer = buf_curl_over_http(&server, protocol, &two_texts("ROUTE_FAST")).json();
+        assert_eq!(labels(&answer), ["positive", "negative"], "{protocol}: {answer}");
+        let refused = buf_curl_over_http(&server, protocol, &json!({"texts": []}));
+        for part in ["invalid_argument", "texts: holds no text", "BadRequest"] {
+            assert!(refused.stderr.contains(part), "{protocol}: {refused:?}");
+        }
+    }
 }
 
 fn labels(answer: &Value) -> Vec<&str> {
