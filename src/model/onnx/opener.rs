@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ort::environment::Environment;
+use ort::ep::CPU;
 use ort::logging::LogLevel;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{RunOptions, Session, SessionInputs, SessionOutputs};
@@ -103,6 +104,10 @@ impl Opener {
             // a form of its own.
             .with_log_level(LogLevel::Fatal)?
             .with_config_entry("session.use_env_allocators", "0")?;
+        if self.settings.spinning {
+            // It runs seldom: what a run takes goes back after it.
+            builder = builder.with_execution_providers([CPU::default().with_arena_allocator(false).build()])?;
+        }
         if let Some(weights) = &self.weights {
             builder = weights.lend_to(builder)?;
         }
