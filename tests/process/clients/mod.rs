@@ -1,5 +1,7 @@
 //! Clients that others wrote: each finds the services, classifies, and understands a refusal; and all get one answer.
 
+mod node;
+
 use serde_json::{Value, json};
 
 use crate::support::command::{clean, finish, tandem};

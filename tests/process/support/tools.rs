@@ -15,6 +15,14 @@ pub fn tool(name: &str) -> String {
     path.trim_end().to_owned()
 }
 
+/// The folder of packages that `package-lock.json` in a folder of the repository pins, installed at its first use.
+pub fn npm_packages(folder: &str) -> PathBuf {
+    // Not `clean`: npm may need the proxies.
+    let mut script = Command::new(root().join("tools/test-tools.sh"));
+    let path = finish(script.current_dir(root()).args(["npm", folder]), b"").success();
+    PathBuf::from(path.trim_end())
+}
+
 /// `python3` with grpcio and with stubs that its compiler made of our protocol files, on a script of ours.
 pub fn python(script: &str) -> Command {
     static PATH: OnceLock<String> = OnceLock::new();

@@ -1,0 +1,106 @@
+"use strict";
+
+// The protocol's answers as the objects that callers get.
+
+const { Tier, Decision, ServingState } = require("./enums.js");
+
+/** @param {any} model of `ModelRef` @returns {import("../index").Model | undefined} */
+function modelOf(model) {
+  if (!model) return undefined;
+  const { name, version, fingerprint, tier } = model;
+  return { name, version, fingerprint, tier: /** @type {import("../index").Tier} */ (Tier.nameOf(tier)) };
+}
+
+/** @param {any} response of `PredictResponse` @returns {import("../index").Prediction[]} */
+function predictionsOf(response) {
+  const models = new Map(response.models.map((/** @type {any} */ model) => [model.tier, modelOf(model)]));
+  return response.predictions.map((/** @type {any} */ one) => ({
+    label: one.label,
+    confidence: one.confidence,
+    tier: Tier.nameOf(one.tier),
+    decision: Decision.nameOf(one.decision),
+    model: models.get(one.tier),
+    scores: one.scores.map((/** @type {any} */ { label, score, selected }) => ({ label, score, selected })),
+    tokenCount: one.tokenCount,
+    truncated: one.truncated,
+    value: one.value ?? undefined,
+  }));
+}
+
+/** @param {number} number */
+const stateOf = (number) => /** @type {import("../index").ServingState} */ (ServingState.nameOf(number));
+
+/** @param {any} response of `HealthResponse` @returns {import("../index").Health} */
+function healthOf(response) {
+  const uptime = response.uptimeDuration ?? { seconds: 0, nanos: 0 };
+  return {
+    state: stateOf(response.state),
+    version: response.version,
+    uptimeMs: uptime.seconds * 1000 + uptime.nanos / 1e6,
+    models: response.models.map((/** @type {any} */ one) => ({
+      model: modelOf(one.model),
+      state: stateOf(one.state),
+      message: one.message,
+      queuedTextCount: one.queuedTextCount,
+      labels: one.labels,
+      maxTokenCount: one.maxTokenCount,
+      tasks: one.tasks,
+      verified: one.verified,
+    })),
+    maxTextCount: response.maxTextCount,
+    maxTextSizeBytes: response.maxTextSizeBytes,
+  };
+}
+
+/**
+ * Where each byte of a text's UTF-8 stands in the string.
+ * @param {string} text
+ */
+function placesOf(text) {
+  const places = [];
+  let at = 0;
+  for (const character of text) {
+    for (let bytes = Buffer.byteLength(character); bytes > 0; bytes--) places.push(at);
+    at += character.length;
+  }
+  places.push(at);
+  return places;
+}
+
+/**
+ * @param {string[]} texts
+ * @param {any} response of `ExplainResponse`
+ * @returns {import("../index").Explanation[]}
+ */
+function explanationsOf(texts, response) {
+  const model = modelOf(response.model);
+  return response.explanations.map((/** @type {any} */ one, /** @type {number} */ index) => {
+    const text = texts[index];
+    const places = placesOf(text);
+    const contributionOf = (/** @type {any} */ { contribution, spans, spanCount }) => ({
+      contribution,
+      spanCount,
+      spans: spans.map((/** @type {any} */ { startByte, endByte }) => {
+        const [start, end] = [places[startByte] ?? text.length, places[endByte] ?? text.length];
+        return { start, end, text: text.slice(start, end) };
+      }),
+    });
+    return {
+      label: one.label,
+      confidence: one.confidence,
+      labels: one.labels.map((/** @type {any} */ label) => ({
+        label: label.label,
+        logit: label.logit,
+        bias: label.bias,
+        otherContribution: label.otherContribution,
+        supporting: label.supporting.map(contributionOf),
+        opposing: label.opposing.map(contributionOf),
+      })),
+      featureCount: one.featureCount,
+      truncated: one.truncated,
+      model,
+    };
+  });
+}
+
+module.exports = { predictionsOf, healthOf, explanationsOf };

@@ -1,0 +1,30 @@
+// Never run: it has to compile, and what is wrong has to be an error.
+import { Client, InvalidArgumentError, TandemError, type Decision, type Prediction, type StreamItem } from "../index.mjs";
+
+const client: Client = new Client("localhost:50051", { tls: { ca: "…" }, token: "…", channelOptions: { "grpc.keepalive_time_ms": 1 } });
+const many: Prediction[] = await client.predict(["a", "b"] as const, { route: "cascade", signal: AbortSignal.timeout(1) });
+const one: Prediction = await client.predict("a", { topK: 2 });
+const decision: Decision = one.decision;
+const label: string | undefined = many[0]?.label;
+
+function told(item: StreamItem): string {
+  return item.error ? item.error.code : item.prediction.label;
+}
+for await (const item of client.predictStream(["a"], { batchSize: 1 })) told(item);
+
+try {
+  await client.explain("a");
+} catch (error) {
+  if (error instanceof InvalidArgumentError) error.violations.map(({ field, description }) => `${field}: ${description}`);
+  if (error instanceof TandemError && error.retryAfterMs !== undefined) error.retryAfterMs.toFixed();
+}
+
+// @ts-expect-error no such route
+await client.predict(["a"], { route: "casacde" });
+// @ts-expect-error no such option
+await client.predict(["a"], { rout: "fast" });
+// @ts-expect-error no numbers
+await client.predict([1]);
+// @ts-expect-error pairs are for predict
+client.predictStream(["a"], { textPairs: ["b"] });
+export { decision, label };
