@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code deploy-check scoreboard fuzz dist tools ci clean-dist
+.PHONY: bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check scoreboard fuzz dist tools ci clean-dist
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ proto-baseline: ## takes the protocol files as they are for the new baseline of 
 
 generated-code: ## makes clients for six languages into gen/, as buf.gen.yaml says; docs/generated-code.md names what that wants
 	BUF_CACHE_DIR=$(CURDIR)/target/tools/buf-cache $$(tools/test-tools.sh buf) generate
+
+example-clients: ## runs the clients of examples/clients/ and clients/node against a server, and says which can't run here
+	cargo test --locked --test process -- example_clients:: clients::node --nocapture
 
 deploy-check: ## lints the Dockerfile and the Compose file
 	tools/deploy-check.sh

@@ -1,9 +1,14 @@
 //! Compiles proto/ into OUT_DIR: Rust types, gRPC server and client, and the descriptor set, with its comments, that
 //! reflection and the JSON gateway read. Uses protox, so that nobody needs protoc; must not write outside OUT_DIR.
 
-use std::{env, error::Error, path::PathBuf};
+use std::{
+    env,
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 use prost::Message;
+use prost_types::FileDescriptorSet;
 
 /// The files of our own API, and of the protocols of others that we speak. What they import is found under the same root; google.protobuf comes with protox.
 const FILES: &[&str] = &[
@@ -33,6 +38,8 @@ fn generate() -> Result<(), Box<dyn Error>> {
         .file_descriptor_set();
     std::fs::write(out.join("tandem_descriptor.bin"), files.encode_to_vec())?;
 
+    client_example(&out, files.clone())?;
+
     let mut config = tonic_prost_build::Config::new();
     // `prost::Name` is how the JSON gateway finds a type in the descriptor set.
     config.enable_type_names();
@@ -42,5 +49,17 @@ fn generate() -> Result<(), Box<dyn Error>> {
         // One type for a status, on the stream and in the trailers.
         .extern_path(".google.rpc.Status", "::tonic_types::Status")
         .compile_fds_with_config(files, config)?;
+    Ok(())
+}
+
+/// The code of a plain client, as the build script of `examples/clients/rust` makes it: the tests compile that example too.
+fn client_example(out: &Path, files: FileDescriptorSet) -> Result<(), Box<dyn Error>> {
+    let folder = out.join("client");
+    std::fs::create_dir_all(&folder)?;
+    tonic_prost_build::configure()
+        .build_server(false)
+        .extern_path(".google.rpc.Status", "::tonic_types::Status")
+        .out_dir(folder)
+        .compile_fds(files)?;
     Ok(())
 }

@@ -5,7 +5,7 @@
 #   tools/test-tools.sh buf          installs one and prints its path alone
 #   tools/test-tools.sh npm FOLDER   installs what FOLDER/package-lock.json pins, and prints where: a folder of node_modules
 #
-# buf, envoy, grpcurl, hadolint, protoc: the path of the program. node: a folder for PATH. The others: a folder for PYTHONPATH.
+# buf, envoy, grpcurl, hadolint, protoc: the path of the program. node: a folder for PATH. The others: one for PYTHONPATH.
 # Needs python3 with pip, no venv. Safe to call from several tests at once.
 set -eu
 

@@ -17,6 +17,7 @@ mod distill;
 mod distill_each;
 mod evaluate;
 mod evaluate_each;
+mod example_clients;
 mod folders;
 mod generated_code;
 mod hugging_face;

@@ -5,11 +5,13 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::{answers, assert_equal, by_v1_predict};
 use crate::security::write_certificates;
 use crate::support::command::{clean, finish, finish_within};
+use crate::support::reviews::reviews;
 use crate::support::tools::{npm_packages, tool};
 use crate::support::{LIMIT, RunningServer, root};
 
@@ -93,4 +95,42 @@ fn the_client_for_node_has_the_types_that_it_says_and_the_code_of_the_protocol_f
         same,
         "the protocol files have changed: in clients/node, npm ci && npm run generate"
     );
+}
+
+/// Reads texts and a route, and writes what the package answers.
+const CLASSIFY: &str = r#"
+const { Client } = require("./index.js");
+const { texts, route } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
+const client = new Client(process.argv[1], { timeoutMs: 60_000 });
+const streamed = async () => {
+  const found = [];
+  for await (const { prediction } of client.predictStream(texts, { route })) found.push(prediction);
+  return found;
+};
+Promise.all([client.predict(texts, { route }), streamed()]).then((both) => {
+  process.stdout.write(JSON.stringify(both));
+  client.close();
+});
+"#;
+
+#[test]
+fn two_hundred_reviews_get_the_answers_of_the_http_door_by_calls_and_by_a_stream() {
+    let server = RunningServer::start(&[]);
+    let package = Package::copy();
+    let texts = reviews(200);
+    for (route, name) in [
+        ("ROUTE_FAST", "fast"),
+        ("ROUTE_DEEP", "deep"),
+        ("ROUTE_CASCADE", "cascade"),
+    ] {
+        let expected = by_v1_predict(&server, route, &texts);
+        let mut node = package.run(Path::new("node"));
+        node.args(["--eval", CLASSIFY, "--", &server.grpc.to_string()]);
+        let asked = json!({"texts": texts, "route": name}).to_string();
+        let both = finish(&mut node, asked.as_bytes()).json();
+        for (how, found) in ["predict", "predictStream"].iter().zip(both.as_array().expect("both")) {
+            let found = answers(found.as_array().expect("a list"));
+            assert_equal(&format!("Node's {how}, {name}"), &found, &expected);
+        }
+    }
 }
