@@ -29,7 +29,11 @@ impl AddressList {
 
     fn new(addresses: Vec<Address>) -> Result<Self, String> {
         // Port 0 takes another port each time.
-        let free = |address: &Address| address.to_string().ends_with(":0");
+        let free = |address: &Address| match address {
+            Address::Ip(address) => address.port() == 0,
+            Address::Name(_, port) | Address::Any(port) => *port == 0,
+            Address::Unix(_) | Address::UnixAbstract(_) => false,
+        };
         let twice = |(at, address): (usize, &Address)| !free(address) && addresses[..at].contains(address);
         match addresses.len() {
             0 => Err("an address is missing".into()),
@@ -137,6 +141,7 @@ mod tests {
             ("127.0.0.1:1,", "`` is no address"),
             ("127.0.0.1:1,127.0.0.1:1", "127.0.0.1:1 is there twice"),
             ("127.0.0.1:1,::1", "write [::1]:PORT"),
+            ("unix:/run/a:0,unix:/run/a:0", "unix:/run/a:0 is there twice"),
         ] {
             let problem = text.parse::<AddressList>().expect_err(text);
             assert!(problem.contains(part), "{text}: {problem}");

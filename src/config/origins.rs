@@ -49,17 +49,21 @@ fn origin(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     let known = text.parse::<Uri>().ok().filter(|uri| {
-        let scheme = uri
-            .scheme_str()
-            .is_some_and(|scheme| scheme == "http" || scheme == "https");
-        let host = uri.host().is_some_and(|host| !host.is_empty());
-        let bare = uri.path() == "/" && uri.query().is_none() && !text.ends_with('/') && !text.contains('@');
-        scheme && host && bare
+        let (Some(scheme @ ("http" | "https")), Some(host)) = (uri.scheme_str(), uri.host()) else {
+            return false;
+        };
+        // Browsers leave the usual port out, so an origin with it would never match.
+        let usual = if scheme == "https" { 443 } else { 80 };
+        let written = match uri.port_u16() {
+            Some(port) => format!("{scheme}://{host}:{port}"),
+            None => format!("{scheme}://{host}"),
+        };
+        !host.is_empty() && uri.port_u16() != Some(usual) && written.eq_ignore_ascii_case(text)
     });
     match known {
         Some(_) => Ok(text.to_ascii_lowercase()),
         None => Err(format!(
-            "`{}` is no origin: write https://host or http://host:port, without a path",
+            "`{}` is no origin: write https://host or http://host:port, without a path and without the usual port",
             text.escape_debug()
         )),
     }
@@ -116,6 +120,10 @@ mod tests {
             "ftp://a.example",
             "null",
             "https://a.example,",
+            "https://a.example:443",
+            "http://a.example:80",
+            "https://a.example:",
+            "https://a.example:x",
         ] {
             let problem = text.parse::<Origins>().expect_err(text);
             assert!(

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -37,13 +37,13 @@ pub struct Listener {
     /// What the port speaks.
     pub protocol: Protocol,
     pub limits: ConnectionLimits,
+    /// The places of its door, which has other addresses too.
+    pub places: Places,
     /// Threads with connections of their own; absent where all threads share them.
     pub threads: Option<Arc<ConnectionThreads>>,
     /// The certificates; absent without TLS.
     pub tls: Option<Arc<Tls>>,
     pub metrics: Metrics,
-    /// Told when few are left of many connections.
-    pub flood_ended: Arc<Notify>,
     /// Cancelled when accepted calls should finish and no others start.
     pub drain: CancellationToken,
     /// Cancelled when everything should end now.
@@ -56,13 +56,13 @@ impl Listener {
     /// Accepts connections until the drain, and then those that wait already: when a port closes, the system resets the
     /// ones that wait, together with the calls sent on them.
     pub async fn serve(self) {
-        let places = Places::new(self.limits.max_connections, self.flood_ended.clone());
+        let places = &self.places;
         tokio::select! {
-            () = self.accept_all(&places) => {}
+            () = self.accept_all(places) => {}
             () = self.drain.cancelled() => {}
         }
         while let (Some(permit), Some(Ok((stream, from)))) = (places.free(), self.socket.accept().now_or_never()) {
-            self.start(stream, from, permit, &places);
+            self.start(stream, from, permit, places);
         }
     }
 

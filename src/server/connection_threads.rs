@@ -26,6 +26,8 @@ impl ConnectionThreads {
     /// Starts so many threads, at least one.
     pub fn start(count: usize) -> io::Result<Self> {
         let ended = CancellationToken::new();
+        // Also where a later thread can't be started.
+        let guard = ended.clone().drop_guard();
         let mut threads = Vec::new();
         for at in 0..count.max(1) {
             let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -38,10 +40,7 @@ impl ConnectionThreads {
                 .name(format!("connections-{at}"))
                 .spawn(move || runtime.block_on(ended.cancelled()))?;
         }
-        Ok(Self {
-            threads,
-            _ended: ended.drop_guard(),
-        })
+        Ok(Self { threads, _ended: guard })
     }
 
     /// The thread for the next connection, which counts as its own from now on.

@@ -76,9 +76,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for MeteredIo<S> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         let found = buffer.filled().len() - before;
-        if let Some(filter) = &mut self.authorities {
-            filter.pass(&mut buffer.filled_mut()[before..]);
-        }
         self.read_in_turn = if polled.is_ready() {
             self.read_in_turn + found
         } else {
@@ -91,6 +88,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for MeteredIo<S> {
             if self.read == PREFACE.len() && !self.preface {
                 self.activity.heard();
             }
+        }
+        if !self.preface {
+            // What is not HTTP/2 has no frames: its bytes stay as they are.
+            self.authorities = None;
+        }
+        if let Some(filter) = &mut self.authorities {
+            filter.pass(&mut buffer.filled_mut()[before..]);
         }
         polled
     }

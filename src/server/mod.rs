@@ -41,6 +41,7 @@ use crate::telemetry::metrics::Metrics;
 use accept::Listener;
 use connection::ConnectionLimits;
 use connection_threads::ConnectionThreads;
+use places::Places;
 use ports::{Addresses, BindError, GRPC, GrpcSocket, Sockets, listen};
 use protocol::Protocol;
 use security::Security;
@@ -73,13 +74,7 @@ impl Server {
         }
         let threads = match settings.connection_threads.own(cores::usable()) {
             0 => None,
-            count => Some(Arc::new(ConnectionThreads::start(count).map_err(|problem| {
-                BindError {
-                    key: GRPC,
-                    address: settings.grpc_address().clone(),
-                    problem,
-                }
-            })?)),
+            count => Some(Arc::new(ConnectionThreads::start(count).map_err(BindError::Threads)?)),
         };
         Ok(Self {
             door: Door::new(settings, service),
@@ -222,18 +217,20 @@ impl Server {
             },
         );
         if let Some(socket) = sockets.admin {
-            listeners.serve(socket, routers.admin, Protocol::Admin);
+            listeners.serve(socket, routers.admin, Protocol::Admin, &listeners.places());
         }
         if let Some(socket) = sockets.metrics {
-            listeners.serve(socket, routers.operations, Protocol::Operations);
+            listeners.serve(socket, routers.operations, Protocol::Operations, &listeners.places());
         }
+        let places = listeners.places();
         for socket in sockets.http {
-            listeners.serve(socket, routers.http.clone(), Protocol::Http);
+            listeners.serve(socket, routers.http.clone(), Protocol::Http, &places);
         }
         for socket in sockets.both {
             let router = routers.http.clone().or_where(web::is_grpc, routers.grpc.clone());
-            listeners.serve(socket, router, Protocol::Both);
+            listeners.serve(socket, router, Protocol::Both, &places);
         }
+        let places = listeners.places();
         async move {
             for socket in sockets.grpc {
                 let socket = match socket {
@@ -244,7 +241,7 @@ impl Server {
                     }
                 };
                 match socket {
-                    Ok(socket) => listeners.serve(socket, routers.grpc.clone(), Protocol::Grpc),
+                    Ok(socket) => listeners.serve(socket, routers.grpc.clone(), Protocol::Grpc, &places),
                     Err(error) => return error,
                 }
             }
@@ -269,17 +266,22 @@ struct Listeners {
 }
 
 impl Listeners {
+    /// The places of one door, for all of its addresses.
+    fn places(&self) -> Places {
+        Places::new(self.limits.max_connections, self.flood_ended.clone())
+    }
+
     /// Starts one.
-    fn serve(&self, socket: Socket, router: DoorRouter, protocol: Protocol) {
+    fn serve(&self, socket: Socket, router: DoorRouter, protocol: Protocol, places: &Places) {
         let listener = Listener {
             socket,
             router,
             protocol,
             limits: self.limits,
+            places: places.clone(),
             threads: self.threads.clone(),
             tls: self.tls.clone(),
             metrics: self.metrics.clone(),
-            flood_ended: self.flood_ended.clone(),
             drain: self.drain.clone(),
             cut: self.cut.clone(),
             tasks: self.tasks.clone(),

@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// This many connections are many; half of them are few.
 const MANY: usize = 8;
 
-/// The places of one listener; cheap to clone.
+/// The places of one door; cheap to clone.
 #[derive(Clone)]
 pub struct Places {
     room: Arc<Semaphore>,

@@ -3,13 +3,19 @@
 use super::socket::{Socket, Taken};
 use crate::config::{Address, AddressList, Listen, Settings};
 
-/// An address that can't be opened, in one line.
+/// Why a server can't begin, in one line.
 #[derive(Debug, thiserror::Error)]
-#[error("can't listen on {address} ({key}): {problem}")]
-pub struct BindError {
-    pub key: &'static str,
-    pub address: Address,
-    pub problem: std::io::Error,
+pub enum BindError {
+    /// An address can't be opened.
+    #[error("can't listen on {address} ({key}): {problem}")]
+    Address {
+        key: &'static str,
+        address: Address,
+        problem: std::io::Error,
+    },
+    /// There are no threads for connections.
+    #[error("can't start the threads of connections: {0}")]
+    Threads(std::io::Error),
 }
 
 /// The sockets of the doors.
@@ -118,7 +124,7 @@ pub const GRPC: &str = "grpc_addr";
 
 /// Takes an address. Connections are refused until it listens.
 async fn take(key: &'static str, address: &Address) -> Result<Taken, BindError> {
-    Taken::take(address).await.map_err(|problem| BindError {
+    Taken::take(address).await.map_err(|problem| BindError::Address {
         key,
         address: address.clone(),
         problem,
@@ -127,7 +133,7 @@ async fn take(key: &'static str, address: &Address) -> Result<Taken, BindError> 
 
 /// Begins to take connections at `address`.
 pub fn listen(key: &'static str, address: &Address, taken: Taken) -> Result<Socket, BindError> {
-    taken.listen().map_err(|problem| BindError {
+    taken.listen().map_err(|problem| BindError::Address {
         key,
         address: address.clone(),
         problem,

@@ -100,9 +100,19 @@ async fn a_fault_over_grpc_web_is_a_grpc_status() {
     let (_, trailers) = taken_apart(&cut.body);
     let status = format!("grpc-status:{}\n{trailers}", cut.header("grpc-status"));
     assert!(status.contains("grpc-status:3"), "{status}");
-    let no_base64 = call(server, "application/grpc-web-text", b"????".to_vec()).await;
-    let (message, trailers) = taken_apart(&no_base64.body);
-    assert_eq!(message, None, "{trailers}");
+    for body in [&b"????"[..], b"AAA", b"!!!!"] {
+        let answer = call(server, "application/grpc-web-text", body.to_vec()).await;
+        let (message, trailers) = taken_apart(&STANDARD.decode(&answer.body).unwrap_or_default());
+        assert_eq!(message, None);
+        let status = format!("grpc-status:{}\n{trailers}", answer.header("grpc-status"));
+        assert!(status.contains("grpc-status:3"), "{body:?}: {status}");
+    }
+    // Spelled otherwise, and what is not gRPC-Web.
+    let message = framed(&request(&["a"]));
+    let spelled = call(server, "Application/Grpc-Web+proto; charset=utf-8", message.clone()).await;
+    assert!(taken_apart(&spelled.body).0.is_some());
+    let unknown = call(server, "application/grpc-web+json", message).await;
+    assert_eq!(unknown.status.as_u16(), 415, "{}", unknown.text());
 }
 
 #[tokio::test]

@@ -135,6 +135,12 @@ async fn a_fault_in_a_message_is_named_with_its_limit_in_either_format() {
         reason(&large),
         ("resource_exhausted".into(), "MESSAGE_TOO_LARGE".into())
     );
+    let long = json!({"name": "a".repeat(6 * 4096)}).to_string();
+    let small = http.post("/tandem.v1.ModelService/GetModel", long).await;
+    assert_eq!(
+        reason(&small),
+        ("resource_exhausted".into(), "MESSAGE_TOO_LARGE".into())
+    );
     let small = http
         .send(Method::POST, "/tandem.v1.ModelService/GetModel", &PROTO, vec![0; 4097])
         .await;

@@ -26,6 +26,14 @@ struct Detail {
     value: String,
 }
 
+/// A code as Connect spells it.
+fn code(grpc: &str) -> String {
+    match grpc {
+        "CANCELLED" => "canceled".into(),
+        other => other.to_ascii_lowercase(),
+    }
+}
+
 pub fn form(error: &Error, call: &Call) -> Response {
     let status = to_status(error, Some(&call.request_id));
     let details =
@@ -35,7 +43,7 @@ pub fn form(error: &Error, call: &Call) -> Response {
         value: STANDARD_NO_PAD.encode(&any.value),
     };
     let failure = Failure {
-        code: error.reason.grpc_name().to_ascii_lowercase(),
+        code: code(error.reason.grpc_name()),
         message: &error.message,
         details: details.into_iter().map(detail).collect(),
     };

@@ -11,7 +11,7 @@ use crate::api::grpc::codec::decode_error;
 use crate::api::grpc::methods::SMALL_MESSAGE_BYTES;
 use crate::api::grpc::wire::decodable;
 use crate::api::http::answer::{json, respond};
-use crate::api::http::body::{Decoding, read_json, read_whole};
+use crate::api::http::body::{Decoding, read_json, read_small_json, read_whole};
 use crate::api::json::encode;
 use crate::api::schema;
 use crate::error::{Error, Reason};
@@ -98,6 +98,9 @@ async fn read<T: Message + Name + Default + 'static>(
     let format = Format::of(request.headers())?;
     let limits = door.context.limits;
     let message = match format {
+        Format::Json if largest == SMALL_MESSAGE_BYTES => {
+            read_small_json(call, request, Decoding::of_message(limits), largest).await?
+        }
         Format::Json => read_json(&door.context, call, request, Decoding::of_message(limits)).await?,
         Format::Proto => {
             read_whole(call, request, largest, move |bytes, body| {

@@ -74,6 +74,21 @@ pub async fn read_json<T: Send + 'static>(
     read_json_by(context, call, request, move |_| decoding).await
 }
 
+/// The same for a message of names and numbers, which has at most `most` bytes in Protobuf.
+pub async fn read_small_json<T: Send + 'static>(
+    call: &Call,
+    request: Request,
+    decoding: Decoding<T>,
+    most: usize,
+) -> Result<T, Error> {
+    check_type(request.headers())?;
+    // Each byte of a text may take six in JSON.
+    read_whole(call, request, 6 * most, move |json, held| {
+        decode(json, most, held, move |_| decoding)
+    })
+    .await
+}
+
 /// The same where the document itself tells how it is decoded.
 pub async fn read_json_by<T: Send + 'static>(
     context: &DoorContext,

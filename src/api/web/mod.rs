@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, Method, Version, header};
+use http_body_util::BodyExt;
 use tonic_web::GrpcWebLayer;
 use tower::{Layer, ServiceBuilder};
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -12,9 +13,11 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::api::call::{CACHE_HITS_HEADER, media_type};
 use crate::api::call_layer::DoorRouter;
 use crate::api::door::Door;
+use crate::api::grpc::status::to_status;
 use crate::api::http::layer::TIMEOUT_HEADER;
 use crate::api::offers::Offer;
 use crate::config::origins::Origins;
+use crate::error::Error;
 use crate::telemetry::request_id::REQUEST_ID_HEADER;
 
 /// How long a browser may keep the answer to its question whether a page may call.
@@ -25,10 +28,26 @@ pub fn is_grpc(request: &Request) -> bool {
     crate::api::http::layer::is_grpc(request.headers())
 }
 
-/// Whether a call is gRPC-Web.
+/// The content types of gRPC-Web, as they are spelled.
+const GRPC_WEB: [&str; 4] = [
+    "application/grpc-web",
+    "application/grpc-web+proto",
+    "application/grpc-web-text",
+    "application/grpc-web-text+proto",
+];
+
+/// The content type of a call of gRPC-Web; absent for others.
+fn grpc_web(request: &Request) -> Option<&'static str> {
+    let given = media_type(request.headers());
+    let posted = request.method() == Method::POST;
+    GRPC_WEB
+        .into_iter()
+        .find(|known| posted && known.eq_ignore_ascii_case(given))
+}
+
+/// Whether a call is gRPC-Web. What only looks like it is left to the gateway, which says what is wrong.
 fn is_grpc_web(request: &Request) -> bool {
-    let media_type = media_type(request.headers()).to_ascii_lowercase();
-    media_type.starts_with("application/grpc-web")
+    grpc_web(request).is_some()
 }
 
 /// The gateway as browsers may use it: with gRPC-Web, unless that is off, and for the pages of these origins.
@@ -53,15 +72,31 @@ impl Layer<DoorRouter> for Translated {
         // The translated call is one of gRPC in all but the connection that it came on.
         let of_ours = |mut request: http::Request<tonic::body::Body>| {
             *request.version_mut() = Version::HTTP_2;
-            request.map(Body::new)
+            request.map(|body| Body::new(body.map_err(blamed)))
         };
         let grpc = ServiceBuilder::new().map_request(of_ours).service(grpc);
         let service = GrpcWebLayer::new().layer(grpc);
         let service = ServiceBuilder::new()
+            .map_request(|mut request: Request| {
+                // The translation knows one spelling, without parameters.
+                if let Some(known) = grpc_web(&request) {
+                    let known = HeaderValue::from_static(known);
+                    request.headers_mut().insert(header::CONTENT_TYPE, known);
+                }
+                request
+            })
             .map_response(|response: http::Response<tonic::body::Body>| response.map(Body::new))
             .service(service);
         tower::util::BoxCloneSyncService::new(service)
     }
+}
+
+/// A body that can't be translated, as the caller's mistake: the translation takes every failure for the server's.
+fn blamed(status: tonic::Status) -> tonic::Status {
+    if status.message().starts_with("tonic-web: ") {
+        return to_status(&Error::unreadable("it is not one of gRPC-Web"), None);
+    }
+    status
 }
 
 /// The answers to browsers that ask which pages may call. They have no key, so they come before keys are asked for.

@@ -79,8 +79,12 @@ fn settings(config: &ConfigArgs) -> Vec<String> {
         Some(asked) => format!("{asked},{ANNOUNCEMENTS}"),
         None => format!("warn,{ANNOUNCEMENTS}"),
     };
+    // What can't be resolved the child tells.
+    let shared = config.resolve().ok().and_then(|settings| settings.shared_addr);
     let any_port = Some(Address::Ip(([127, 0, 0, 1], 0).into()).into());
     let options = Options {
+        // In place of the one for both, if the settings have it.
+        shared_addr: shared.and(any_port.clone()),
         grpc_addr: any_port.clone(),
         http_addr: any_port,
         log_format: Some(crate::telemetry::logs::LogFormat::Json),

@@ -71,7 +71,10 @@ impl Runner for WideRunner {
         {
             match wide.runner.reopen() {
                 Ok(runner) => wide.runner = runner,
-                Err(_) => *slot = None,
+                Err(error) => {
+                    tracing::warn!(%error, "the session for quiet moments can't be opened again");
+                    *slot = None;
+                }
             }
         }
         Ok(Box::new(Self::new(narrow, self.wide.clone())))
@@ -96,6 +99,7 @@ impl Runner for WideRunner {
         };
         if session == Session::Wide && outputs.is_err() {
             // It has failed where the narrow one may not: that one decides, from now on alone.
+            tracing::warn!("a run failed in the session for quiet moments, which is not used any more");
             *slot = None;
             return self.narrow.run(inputs);
         }
