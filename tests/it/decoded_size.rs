@@ -60,6 +60,39 @@ async fn very_many_empty_texts_are_refused_over_http_at_the_first_that_is_too_ma
 }
 
 #[tokio::test]
+async fn other_protocols_refuse_very_many_texts_too_however_they_are_nested() {
+    let http = TestServer::shared().await.http();
+    let of = |item: &str| format!("[{}{item}]", format!("{item},").repeat(MANY));
+    let kserve = "/v1/models/sentiment-fast:predict";
+    let inner = "holds more than 8 values";
+    for (path, status, field, list, told) in [
+        ("/predict", 422, "inputs", of(r#""""#), TOO_MANY),
+        ("/predict", 422, "inputs", of(r#"[""]"#), TOO_MANY),
+        ("/", 422, "inputs", of(r#"["",""]"#), TOO_MANY),
+        ("/", 422, "inputs", format!("[{}]", of(r#""""#)), inner),
+        ("/classify", 400, "input", of(r#""""#), TOO_MANY),
+        ("/v1/classify", 400, "inputs", of(r#""""#), TOO_MANY),
+        (kserve, 400, "instances", of(r#""""#), TOO_MANY),
+        (kserve, 400, "instances", of(r#"{"text":""}"#), TOO_MANY),
+        (
+            kserve,
+            400,
+            "instances",
+            format!("[{{{}}}]", vec![r#""text":"""#; MANY].join(",")),
+            inner,
+        ),
+    ] {
+        let whole = format!(r#"{{"{field}": {list}}}"#);
+        let cut = whole[..whole.len() - 100].to_owned();
+        for body in [whole, cut] {
+            let answer = http.post(path, body).await;
+            assert_eq!(answer.status.as_u16(), status, "{path} {told}: {}", answer.text());
+            assert!(answer.text().contains(told), "{path}: {}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
 async fn very_many_empty_texts_are_refused_over_grpc_at_the_first_that_is_too_many() {
     let server = TestServer::shared().await;
     let texts = b"\x0a\x00".repeat(MANY);
@@ -79,6 +112,16 @@ async fn very_many_empty_texts_are_refused_over_grpc_at_the_first_that_is_too_ma
     refused_for(
         &Refusal::of(&RawCall::predict(&broken).send(server.grpc_addr()).await.status),
         "texts",
+    );
+    let pair = RawCall {
+        path: "/tei.v1.Predict/PredictPair".into(),
+        ..RawCall::predict(&texts)
+    };
+    let refusal = Refusal::of(&pair.send(server.grpc_addr()).await.status);
+    assert_eq!(refusal.fields, ["inputs"]);
+    assert!(
+        refusal.message.contains("holds 3 texts"),
+        "what follows is not built: {refusal:?}"
     );
     let explain = pb::ExplainRequest {
         texts: vec![String::new(); MANY],

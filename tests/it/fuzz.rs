@@ -12,7 +12,11 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use prost::Message;
+use tandem::api::classify::request::{PipelineRequest, VllmRequest};
+use tandem::api::http::body::build;
 use tandem::api::http::error::malformed;
+use tandem::api::json::Refused;
+use tandem::api::tei::request::TeiRequest;
 use tandem::api::{convert, json, pb};
 use tandem::config::{Options, resolve};
 use tandem::error::Reason;
@@ -182,6 +186,45 @@ fn json_bodies_are_read_or_refused() {
                 prop_assert_eq!(json::encode(&again), written);
             }
             Err(error) => one_line(&malformed(error).message)?,
+        }
+        Ok(())
+    });
+}
+
+/// Measures a document of another protocol and builds it, as the door does.
+fn read<T: serde::de::DeserializeOwned>(bytes: &[u8], fields: &'static [&'static str]) -> Result<(T, usize), Refused> {
+    let bounds = json::Bounds { items: 4, bytes: 4096 };
+    let size = json::measure(bytes, json::Fields::Nested(fields), bounds)?;
+    build(bytes).map(|built| (built, size.items))
+}
+
+#[test]
+fn bodies_of_other_protocols_are_read_or_refused_and_measured_rightly() {
+    let good = [
+        r#"{"inputs": [["좋다", "a"], ["b", "c"]], "truncate": true, "truncation_direction": "Left", "raw_scores": null}"#,
+        r#"{"inputs": ["a", "b"], "parameters": {"top_k": 1, "function_to_apply": "none"}}"#,
+        r#"{"inputs": [["a"], ["b"], ["c"], ["d"]]}"#,
+        r#"{"model": "a", "input": ["a", "b"], "user": "u", "truncate_prompt_tokens": -1, "use_activation": false}"#,
+        r#"{"inputs": "a", "model": null}"#,
+    ];
+    let good = good.iter().map(|document| document.as_bytes().to_vec()).collect();
+    check(3000, near(good), |bytes| {
+        match read::<TeiRequest>(&bytes, TeiRequest::FIELDS) {
+            Ok((request, items)) => {
+                let single = usize::from(request.is_single());
+                if let Ok(input) = request.ask() {
+                    let built = input.texts.len() + input.text_pairs.len();
+                    // A text that is no list's is counted by its bytes alone.
+                    prop_assert!(built <= items + single && built <= 8, "{built} of {items}");
+                }
+            }
+            Err(error) => one_line(&malformed(error).message)?,
+        }
+        for refused in [
+            read::<VllmRequest>(&bytes, VllmRequest::FIELDS).err(),
+            read::<PipelineRequest>(&bytes, PipelineRequest::FIELDS).err(),
+        ] {
+            refused.map_or(Ok(()), |error| one_line(&malformed(error).message))?;
         }
         Ok(())
     });

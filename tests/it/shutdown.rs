@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tandem::api::pb;
+use tandem::api::tei::pb as tei;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -148,4 +149,23 @@ async fn after_the_drain_started_no_connection_is_taken() {
     for address in [grpc, http] {
         assert!(TcpStream::connect(address).await.is_err());
     }
+}
+
+#[tokio::test]
+async fn an_idle_stream_of_another_protocol_is_ended_in_peace_too() {
+    let mut server = server(ENDLESS).await;
+    let mut client = tei::predict_client::PredictClient::new(server.channel().await);
+    let (requests, receiver) = mpsc::channel(1);
+    let call = client.predict_stream(ReceiverStream::new(receiver)).await;
+    let mut answers = call.expect("a stream").into_inner();
+    let request = tei::PredictRequest {
+        inputs: "좋다".into(),
+        ..tei::PredictRequest::default()
+    };
+    requests.send(request).await.expect("open");
+    answers.message().await.expect("open").expect("an answer");
+    server.start_shutdown().await;
+    assert!(answers.message().await.expect("a good end").is_none());
+    server.stopped().await;
+    drop(requests);
 }

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use prost::Message;
+use tandem::api::grpc::stream::MAX_OPEN_REQUESTS;
 use tandem::api::pb;
+use tandem::api::tei::pb as tei;
 use tandem::batching::shares::Amount;
 use tandem::service::catalog::ModelState;
 use tokio::io::AsyncWriteExt;
@@ -29,10 +31,22 @@ fn asked(id: usize, request: pb::PredictRequest) -> Vec<u8> {
 
 /// A connection of one stream, whose window for answers is `window` bytes and stays so. Its requests come one by one.
 async fn open(server: &TestServer, window: u32, timeout: Option<&str>, requests: &[Vec<u8>]) -> TcpStream {
+    let path = "/tandem.v1.PredictionService/PredictStream";
+    open_at(path, server, window, timeout, requests).await
+}
+
+/// The same at another path.
+async fn open_at(
+    path: &str,
+    server: &TestServer,
+    window: u32,
+    timeout: Option<&str>,
+    requests: &[Vec<u8>],
+) -> TcpStream {
     let mut headers = [
         field(":method", "POST"),
         field(":scheme", "http"),
-        field(":path", "/tandem.v1.PredictionService/PredictStream"),
+        field(":path", path),
         field(":authority", "localhost"),
         field("content-type", "application/grpc"),
         field("te", "trailers"),
@@ -104,6 +118,29 @@ async fn requests_of_a_reader_that_stopped_are_done_and_hold_nothing() {
         let mut other = server.client().await;
         other.predict(fast(&texts)).await.expect("all room is there for others");
     }
+}
+
+#[tokio::test]
+async fn a_stream_of_another_protocol_reads_no_more_than_it_may_while_nobody_reads_its_answers() {
+    const REQUESTS: usize = 500;
+    let server = TestServer::builder().fast_only().max_queue_texts(128).start().await;
+    let request = tei::PredictRequest {
+        inputs: "좋다".into(),
+        ..tei::PredictRequest::default()
+    };
+    let requests = vec![grpc_message(false, &request.encode_to_vec()).to_vec(); REQUESTS];
+    let path = "/tei.v1.Predict/PredictStream";
+    let connection = open_at(path, &server, 0, None, &requests).await;
+    let answered = || count(&server, r#"method="tei.v1.Predict.PredictStream.request""#);
+    until("some are answered", || answered() > 8).await;
+    until("nothing is held", || held(&server) == Amount::default()).await;
+    let texts = vec!["좋다"; 128];
+    let mut other = server.client().await;
+    other.predict(fast(&texts)).await.expect("all room is there for others");
+    // Those that may be open at a time, and the one that the connection took.
+    assert!(answered() <= MAX_OPEN_REQUESTS + 1, "{}", answered());
+    drop(connection);
+    server.until_no_body_is_held().await;
 }
 
 #[tokio::test]

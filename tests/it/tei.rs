@@ -11,6 +11,9 @@ use tei::info_client::InfoClient;
 use tei::predict_client::PredictClient;
 use tokio_stream::iter;
 use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::support::http::Answer;
 use crate::support::{Refusal, TestServer, deep, reviews, root};
@@ -257,6 +260,12 @@ async fn the_server_tells_what_it_is() {
     ] {
         assert_eq!(info[told], here, "{told}");
         assert!(here > 0, "{told}");
+    }
+    let mut health = HealthClient::new(server.channel().await);
+    for service in ["tei.v1.Predict", "tei.v1.Info"] {
+        let service = service.to_owned();
+        let status = health.check(HealthCheckRequest { service }).await.expect("it is known");
+        assert_eq!(status.get_ref().status(), ServingStatus::Serving);
     }
     let health = server.http().get("/health").await;
     assert_eq!((health.status, health.body.len()), (StatusCode::OK, 0));

@@ -3,6 +3,7 @@
 //! Watch on an unknown name answers SERVICE_UNKNOWN and stays open. Every Watch hears of a drain, then ends.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures::Stream;
@@ -24,8 +25,8 @@ const MAX_NAME_BYTES: usize = 63;
 pub struct HealthApi {
     service: Service,
     drain: CancellationToken,
-    /// A further service, which only this port has. Its state is the server's.
-    also: Option<&'static str>,
+    /// Further services, which only this port has. Their state is the server's.
+    also: Arc<[&'static str]>,
 }
 
 impl HealthApi {
@@ -34,21 +35,21 @@ impl HealthApi {
         Self {
             service,
             drain,
-            also: None,
+            also: Arc::default(),
         }
     }
 
-    /// Adds a service that only this port has.
-    pub fn and(self, service: &'static str) -> Self {
+    /// Adds services that only this port has.
+    pub fn and(self, services: &[&'static str]) -> Self {
         Self {
-            also: Some(service),
+            also: services.into(),
             ..self
         }
     }
 }
 
-fn status_of(service: &Service, name: &str, also: Option<&str>) -> Option<ServingStatus> {
-    let name = if also == Some(name) { "" } else { name };
+fn status_of(service: &Service, name: &str, also: &[&str]) -> Option<ServingStatus> {
+    let name = if also.contains(&name) { "" } else { name };
     service.state_of_service(name).map(|state| match state {
         ServingState::Serving => ServingStatus::Serving,
         ServingState::Loading | ServingState::Draining | ServingState::Failed => ServingStatus::NotServing,
@@ -60,7 +61,7 @@ impl Health for HealthApi {
     async fn check(&self, request: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
         let (call, HealthCheckRequest { service }) = take_call(request);
         let work = async {
-            let status = status_of(&self.service, &service, self.also)
+            let status = status_of(&self.service, &service, &self.also)
                 .ok_or_else(|| Error::new(Reason::ModelNotFound, "service: no service or model of that name"))?;
             Ok(HealthCheckResponse { status: status.into() })
         };
@@ -75,7 +76,7 @@ impl Health for HealthApi {
             service: self.service.clone(),
             drain: self.drain.clone(),
             changes: self.service.watch_health(),
-            also: self.also,
+            also: Arc::clone(&self.also),
             // A name that is too long to exist is answered as unknown and not kept.
             name: (name.len() <= MAX_NAME_BYTES).then_some(name),
             last: None,
@@ -94,7 +95,7 @@ struct Watch {
     changes: tokio::sync::watch::Receiver<bool>,
     /// Absent if nothing can have this name.
     name: Option<String>,
-    also: Option<&'static str>,
+    also: Arc<[&'static str]>,
     last: Option<ServingStatus>,
 }
 
@@ -104,7 +105,7 @@ impl Watch {
         loop {
             self.changes.borrow_and_update();
             let known = self.name.as_deref();
-            let status = known.and_then(|name| status_of(&self.service, name, self.also));
+            let status = known.and_then(|name| status_of(&self.service, name, &self.also));
             let status = status.unwrap_or(ServingStatus::ServiceUnknown);
             if self.last != Some(status) {
                 self.last = Some(status);

@@ -83,14 +83,16 @@ pub fn router(door: Door, surroundings: Surroundings) -> DoorRouter {
     let prediction = PredictionServiceServer::new(prediction::PredictionApi::new(door.clone(), tasks, drain.clone()))
         .max_decoding_message_size(door.context.max_message_bytes)
         .max_encoding_message_size(usize::MAX);
-    let health = HealthServer::new(health::HealthApi::new(service.clone(), drain));
+    let health = health::HealthApi::new(service.clone(), drain);
     let models = ModelServiceServer::new(models::ModelApi::new(service));
-    let mut others = Routes::new(models).add_service(health);
+    let mut others = Routes::new(models);
     let mut services = PUBLIC_SERVICES.to_vec();
     if door.context.offers.has(Offer::TextEmbeddingsInference) {
         others = with_tei(others, &door, &surroundings);
         services.extend(tei::grpc::SERVICES);
     }
+    let health = health.and(&services[PUBLIC_SERVICES.len()..]);
+    let others = others.add_service(HealthServer::new(health));
     let others = with_surroundings(others, &services, &surroundings);
     finish(PublicRoutes { prediction, others }, door, surroundings)
 }
@@ -128,7 +130,7 @@ impl call_layer::Routes for PublicRoutes {
 /// All services of the admin port.
 pub fn admin_router(door: Door, surroundings: Surroundings) -> DoorRouter {
     let service = door.service.clone();
-    let health = health::HealthApi::new(service.clone(), surroundings.drain.clone()).and(ADMIN_SERVICES[0]);
+    let health = health::HealthApi::new(service.clone(), surroundings.drain.clone()).and(&ADMIN_SERVICES[..1]);
     let models = ModelServiceServer::new(models::ModelApi::new(service.clone()));
     let routes = Routes::new(AdminServiceServer::new(admin::AdminApi::new(service)))
         .add_service(models)
