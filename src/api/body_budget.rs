@@ -89,6 +89,10 @@ impl BodyBudget {
     }
 }
 
+/// Marks an answer whose bytes are a part of the program, whoever reads them: they take no room.
+#[derive(Clone, Copy, Debug)]
+pub struct PartOfProgram;
+
 /// The bytes of one body, given back when this is dropped.
 #[derive(Debug)]
 pub struct HeldBody {

@@ -18,6 +18,7 @@ use futures::future::{BoxFuture, Either};
 use http::HeaderMap;
 use tower::{Layer, Service, ServiceExt};
 
+use super::body_budget::PartOfProgram;
 use super::call::{Access, Call, check_headers};
 use super::door_context::DoorContext;
 use super::keys::Keys;
@@ -191,8 +192,10 @@ async fn around<P: CallProtocol>(layer: &CallLayer<P>, routes: &impl Routes, req
         call.finish(method.name(), Err(&error));
     }
     // 8. The answer gets the call's id and its holder. Last, so that no answer goes without them. The connection
-    //    counts the bytes that wait to be read.
-    response.extensions_mut().insert(call.body.holder().clone());
+    //    counts the bytes that wait to be read, but for those that are there in any case.
+    if response.extensions().get::<PartOfProgram>().is_none() {
+        response.extensions_mut().insert(call.body.holder().clone());
+    }
     let name = REQUEST_ID_HEADER.clone();
     response.headers_mut().insert(name, call.request_id.header_value());
     response
@@ -300,15 +303,16 @@ mod tests {
         let over_http = Request::post("/v1/predict")
             .header("host", "a")
             .header(&TIMEOUT_HEADER, "0");
+        let over = HttpProtocol {
+            grpc: there,
+            offers: context().offers,
+        };
         [
             (
                 DoorRouter::new(routes.clone(), grpc, context(), keys.clone()),
                 over_grpc,
             ),
-            (
-                DoorRouter::new(routes.clone(), HttpProtocol { grpc: there }, context(), keys),
-                over_http,
-            ),
+            (DoorRouter::new(routes.clone(), over, context(), keys), over_http),
         ]
     }
 

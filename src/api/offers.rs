@@ -55,6 +55,11 @@ impl Offers {
         Self(Offer::ALL.map(|offer| offer.is_on(settings)))
     }
 
+    /// Nothing besides Tandem's own API: the port for operators.
+    pub fn none() -> Self {
+        Self([false; Offer::ALL.len()])
+    }
+
     pub fn has(&self, offer: Offer) -> bool {
         let at = Offer::ALL.iter().position(|&known| known == offer);
         at.is_some_and(|at| self.0[at])

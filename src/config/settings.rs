@@ -115,7 +115,7 @@ settings! {
         cors_origins: Origins or None =
             absent("ORIGINS").default_words("none").sample("https://app.example.com").link("doors.md#browsers");
         /// Turn the page at / of the HTTP gateway off
-        no_page: bool = flag().hardened(true).link("doors.md");
+        no_page: bool = flag().hardened(true).link("page.md");
     }
     "Models" {
         /// The model repository: NAME/VERSION/manifest.toml

@@ -50,6 +50,7 @@ mod nan;
 mod neighbours;
 mod ngrams;
 mod one_port;
+mod page;
 mod path_safety;
 mod pipelining;
 mod poisoned;

@@ -209,7 +209,7 @@ fn is_packed(headers: &HeaderMap) -> Result<bool, Error> {
 }
 
 /// Reads a whole body. Its bytes are counted before they are kept.
-async fn read(body: Body, held: &HeldBody, limit: usize) -> Result<Bytes, Error> {
+pub async fn read(body: Body, held: &HeldBody, limit: usize) -> Result<Bytes, Error> {
     let mut body = Limited::new(body, limit);
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {

@@ -14,9 +14,11 @@ use http_body_util::BodyExt;
 use super::error::{self, ErrorForm};
 use super::route::Route;
 use super::routes;
+use crate::api::body_budget::PartOfProgram;
 use crate::api::call::{Access, Call, media_type, only};
 use crate::api::call_layer::{CallMethod, CallProtocol, UNKNOWN_METHOD};
 use crate::api::grpc::status::to_status;
+use crate::api::offers::Offers;
 use crate::error::{Error, Reason};
 
 /// The header with the time that an HTTP caller allows a request, in milliseconds.
@@ -28,6 +30,8 @@ pub static CONNECT_TIMEOUT_HEADER: HeaderName = HeaderName::from_static("connect
 pub struct HttpProtocol {
     /// Where gRPC is, such as `port 50051`, for a gRPC client that looks for it here.
     pub grpc: Arc<str>,
+    /// What is switched on: a path of anything else is not there, and not open to all either.
+    pub offers: Offers,
 }
 
 /// A known path, or `None` for an unknown one.
@@ -53,7 +57,8 @@ impl CallProtocol for HttpProtocol {
     type Method = HttpMethod;
 
     fn method(&self, request: &Request) -> HttpMethod {
-        HttpMethod(routes::find(request.method(), request.uri().path()))
+        let route = routes::find(request.method(), request.uri().path());
+        HttpMethod(route.filter(|route| route.is_offered(&self.offers)))
     }
 
     fn timeout(&self, headers: &HeaderMap) -> Result<Option<Duration>, Error> {
@@ -156,7 +161,8 @@ fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Error> {
 
 /// Compresses an answer here and now if it is to be compressed, so that its size in bytes is known.
 async fn packed(response: Response) -> Response {
-    if !response.headers().contains_key(header::CONTENT_ENCODING) {
+    let is_there = response.extensions().get::<PartOfProgram>().is_some();
+    if is_there || !response.headers().contains_key(header::CONTENT_ENCODING) {
         return response;
     }
     let (head, mut body) = response.into_parts();

@@ -13,6 +13,7 @@ pub mod explain;
 pub mod layer;
 pub mod models;
 pub mod operations;
+pub mod page;
 pub mod peek;
 pub mod predict;
 pub mod route;
@@ -22,14 +23,16 @@ pub mod texts;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Extension, Router};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
 use super::call_layer::DoorRouter;
 use super::door::Door;
 use super::keys::Keys;
+use super::offers::Offers;
 use layer::HttpProtocol;
+use page::PageFacts;
 
 /// Answers of at least this size are compressed for clients that accept it.
 const COMPRESS_FROM_BYTES: u64 = 1024;
@@ -45,22 +48,27 @@ pub struct Surroundings {
 
 /// All paths of the gateway's port.
 pub fn gateway(door: Door, surroundings: Surroundings) -> DoorRouter {
-    finish(routes::router(&door.context.offers, |_| true), door, surroundings)
+    let offers = door.context.offers;
+    finish(routes::router(&offers, |_| true), offers, door, surroundings)
 }
 
 /// The paths of the port for operators.
 pub fn operations(door: Door, surroundings: Surroundings) -> DoorRouter {
-    finish(
-        routes::router(&door.context.offers, |route| route.for_operators),
-        door,
-        surroundings,
-    )
+    let offers = Offers::none();
+    let routes = routes::router(&offers, |route| route.for_operators);
+    finish(routes, offers, door, surroundings)
 }
 
-fn finish(routes: Router<Door>, door: Door, Surroundings { keys, grpc }: Surroundings) -> DoorRouter {
+fn finish(routes: Router<Door>, offers: Offers, door: Door, surroundings: Surroundings) -> DoorRouter {
+    let Surroundings { keys, grpc } = surroundings;
     let context = Arc::clone(&door.context);
+    let facts = PageFacts {
+        keys: Arc::clone(&keys),
+        grpc: Arc::clone(&grpc),
+    };
     let routes = routes
+        .layer(Extension(facts))
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_FROM_BYTES)))
         .with_state(door);
-    DoorRouter::new(routes, HttpProtocol { grpc }, context, keys)
+    DoorRouter::new(routes, HttpProtocol { grpc, offers }, context, keys)
 }

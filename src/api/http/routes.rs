@@ -9,7 +9,7 @@ use http::Method;
 
 use super::error::HttpError;
 use super::route::Route;
-use super::{explain, models, operations, predict, simple_predict};
+use super::{explain, models, operations, page, predict, simple_predict};
 use crate::api::call::Call;
 use crate::api::door::Door;
 use crate::api::offers::Offers;
@@ -33,12 +33,13 @@ static OWN: [Route; 9] = [
 ];
 
 /// The tables of all that the HTTP port offers. Where two templates fit a path, the earlier one counts.
-static TABLES: [&[Route]; 5] = [
+static TABLES: [&[Route]; 6] = [
     &OWN,
     &tei::http::TABLE,
     &classify::routes::TABLE,
     &kserve_v1::TABLE,
     &connect::ROUTES,
+    &page::TABLE,
 ];
 
 /// All routes, whether they are switched on or not.
