@@ -26,6 +26,7 @@ mod models;
 mod namespaces;
 mod onnxruntime;
 mod output;
+mod page;
 mod pipes;
 mod predict;
 mod python_package;
