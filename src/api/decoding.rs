@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::gzip::unpack;
+use super::gzip::{Packing, unpack};
 use crate::api::body_budget::HeldBody;
 use crate::cores;
 use crate::error::{Error, Reason};
@@ -38,12 +38,12 @@ pub async fn elsewhere<T: Send + 'static>(
 }
 
 /// Unpacks a body right away if it is small, packed and unpacked; `None` if not.
-pub fn unpack_small(packed: &[u8], limit: usize, held: &HeldBody) -> Option<Result<Vec<u8>, Error>> {
+pub fn unpack_small(packing: Packing, packed: &[u8], limit: usize, held: &HeldBody) -> Option<Result<Vec<u8>, Error>> {
     if packed.len() > ON_THE_SPOT_BYTES {
         return None;
     }
     let small = limit.min(ON_THE_SPOT_BYTES);
-    match unpack(packed, small, held, &CancellationToken::new()) {
+    match unpack(packing, packed, small, held, &CancellationToken::new()) {
         Err(error) if error.reason == Reason::MessageTooLarge && small < limit => None,
         outcome => Some(outcome),
     }

@@ -1,9 +1,9 @@
-//! Unpacking gzip (RFC 1952). A few bytes can become megabytes, so what comes out is bounded, and counted before it is
-//! kept.
+//! Unpacking gzip (RFC 1952), and zlib (RFC 1950), which HTTP calls deflate. A few bytes can become megabytes, so what
+//! comes out is bounded, and counted before it is kept.
 
 use std::io::Read;
 
-use flate2::bufread::GzDecoder;
+use flate2::bufread::{GzDecoder, ZlibDecoder};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::body_budget::HeldBody;
@@ -16,28 +16,54 @@ const PIECE_BYTES: usize = 16 * 1024;
 /// The first allocation, in bytes; it doubles from there.
 const FIRST_BYTES: usize = 1024;
 
-/// Unpacks every member of `packed`, one after the other.
+/// How bytes are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    Gzip,
+    /// As HTTP's `deflate`: in one piece.
+    Zlib,
+}
+
+/// Unpacks `packed`; of gzip every member, one after the other.
 ///
 /// Fails if the result is larger than `limit` bytes, if `held` has no room for it, or if anything between the first
-/// byte and the last is not gzip. Ends early, with any error, once `cancelled` says that nobody waits.
-pub fn unpack(packed: &[u8], limit: usize, held: &HeldBody, cancelled: &CancellationToken) -> Result<Vec<u8>, Error> {
+/// byte and the last is not packed so. Ends early, with any error, once `cancelled` says that nobody waits.
+pub fn unpack(
+    packing: Packing,
+    packed: &[u8],
+    limit: usize,
+    held: &HeldBody,
+    cancelled: &CancellationToken,
+) -> Result<Vec<u8>, Error> {
     let mut rest = packed;
     let mut whole = Vec::new();
     let mut piece = vec![0; PIECE_BYTES];
-    let mut members = 0;
-    while members == 0 || !rest.is_empty() {
-        members += 1;
-        if members > MAX_MEMBERS {
-            return Err(broken());
-        }
-        let mut member = GzDecoder::new(&mut rest);
+    let mut take = |member: &mut dyn Read| {
         loop {
             if cancelled.is_cancelled() {
                 return Err(Error::new(Reason::Cancelled, "nobody waits for the answer any more"));
             }
             match member.read(&mut piece).map_err(|_| broken())? {
-                0 => break,
+                0 => return Ok(()),
                 more => append(&mut whole, &piece[..more], limit, held)?,
+            }
+        }
+    };
+    match packing {
+        Packing::Gzip => {
+            let mut members = 0;
+            while members == 0 || !rest.is_empty() {
+                members += 1;
+                if members > MAX_MEMBERS {
+                    return Err(broken());
+                }
+                take(&mut GzDecoder::new(&mut rest))?;
+            }
+        }
+        Packing::Zlib => {
+            take(&mut ZlibDecoder::new(&mut rest))?;
+            if !rest.is_empty() {
+                return Err(broken());
             }
         }
     }
@@ -95,7 +121,7 @@ mod tests {
 
     fn unpacked(packed: &[u8], limit: usize, room: usize) -> Result<Vec<u8>, Reason> {
         let held = body(room);
-        unpack(packed, limit, &held, &CancellationToken::new()).map_err(|error| error.reason)
+        unpack(Packing::Gzip, packed, limit, &held, &CancellationToken::new()).map_err(|error| error.reason)
     }
 
     #[test]
@@ -117,6 +143,25 @@ mod tests {
     }
 
     #[test]
+    fn zlib_is_one_piece() {
+        let packed = |bytes: &[u8]| {
+            let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), Compression::best());
+            packed.write_all(bytes).expect("a Vec takes every write");
+            packed.finish().expect("a Vec takes every write")
+        };
+        let unpacked = |packed: &[u8], limit| {
+            let unpacked = unpack(Packing::Zlib, packed, limit, &body(1 << 20), &CancellationToken::new());
+            unpacked.map_err(|error| error.reason)
+        };
+        let one = packed(b"a text");
+        assert_eq!(unpacked(&one, 6), Ok(b"a text".to_vec()));
+        assert_eq!(unpacked(&one, 5), Err(Reason::MessageTooLarge));
+        for broken in [&b""[..], &one[..one.len() - 1], &[&one[..], &one].concat(), b"a text"] {
+            assert_eq!(unpacked(broken, 100), Err(Reason::MalformedMessage));
+        }
+    }
+
+    #[test]
     fn what_comes_out_is_counted_before_it_is_kept() {
         let bomb = packed(&vec![0; 1 << 20]);
         assert!(bomb.len() < 2000);
@@ -130,7 +175,7 @@ mod tests {
         let cancelled = CancellationToken::new();
         cancelled.cancel();
         let held = body(100);
-        let error = unpack(&packed(b"a"), 100, &held, &cancelled).expect_err("it ended");
+        let error = unpack(Packing::Gzip, &packed(b"a"), 100, &held, &cancelled).expect_err("it ended");
         assert_eq!(error.reason, Reason::Cancelled);
     }
 }

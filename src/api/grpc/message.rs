@@ -19,7 +19,7 @@ use super::status::to_status;
 use super::wire::decodable;
 use crate::api::call::Call;
 use crate::api::decoding::{elsewhere, unpack_small};
-use crate::api::gzip::unpack;
+use crate::api::gzip::{Packing, unpack};
 use crate::error::{Error, Reason};
 use crate::service::limits::RequestLimits;
 
@@ -143,13 +143,15 @@ impl<B> Messages<B> {
             }
             return Ok(true);
         }
-        match unpack_small(&message, self.rules.largest, &self.call.body) {
+        match unpack_small(Packing::Gzip, &message, self.rules.largest, &self.call.body) {
             Some(unpacked) => self
                 .ready
                 .extend(self.rules.framed(self.rules.part(&unpacked?.into())?)?),
             None => {
                 let (call, largest) = (self.call.clone(), self.rules.largest);
-                let work = move |cancelled: &CancellationToken| unpack(&message, largest, &call.body, cancelled);
+                let work = move |cancelled: &CancellationToken| {
+                    unpack(Packing::Gzip, &message, largest, &call.body, cancelled)
+                };
                 self.unpacking = Some(Box::pin(elsewhere(work)));
             }
         }

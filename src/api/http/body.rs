@@ -16,7 +16,7 @@ use crate::api::call::{Call, media_type};
 use crate::api::convert::held_bytes;
 use crate::api::decoding::{ON_THE_SPOT_BYTES, elsewhere, unpack_small};
 use crate::api::door_context::DoorContext;
-use crate::api::gzip::unpack;
+use crate::api::gzip::{Packing, unpack};
 use crate::api::json::{self, Bounds, Fields, Refused, measure};
 use crate::api::schema;
 use crate::error::{Error, Reason};
@@ -113,7 +113,19 @@ pub async fn read_whole<T: Send + 'static>(
     limit: usize,
     decode: impl FnOnce(&[u8], &HeldBody) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let packed = is_packed(request.headers())?;
+    let packing = packing(request.headers(), &[Packing::Gzip])?;
+    let decode = move |body: Bytes, held: &HeldBody| decode(&body, held);
+    read_as(limit, packing, call, request, decode).await
+}
+
+/// The same for a body that is packed in another way.
+pub async fn read_as<T: Send + 'static>(
+    limit: usize,
+    packing: Option<Packing>,
+    call: &Call,
+    request: Request,
+    decode: impl FnOnce(Bytes, &HeldBody) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     // A declared length is enough to refuse the body. A compressed body only becomes larger.
     let declared = request.body().size_hint().lower();
     let declared = usize::try_from(declared).unwrap_or(usize::MAX);
@@ -124,26 +136,28 @@ pub async fn read_whole<T: Send + 'static>(
         // see an answer that comes before they have finished.
         return Err(Error::message_too_large(limit));
     }
-    let deadline = call.deadline();
     let work = async {
         let body = read(request.into_body(), &call.body, limit).await?;
-        if !packed && body.len() <= ON_THE_SPOT_BYTES {
-            return decode(&body, &call.body);
-        }
-        if packed && let Some(small) = unpack_small(&body, limit, &call.body) {
-            return decode(&small?, &call.body);
+        match packing {
+            None if body.len() <= ON_THE_SPOT_BYTES => return decode(body, &call.body),
+            Some(packing) => {
+                if let Some(small) = unpack_small(packing, &body, limit, &call.body) {
+                    return decode(small?.into(), &call.body);
+                }
+            }
+            None => {}
         }
         let call = call.clone();
         elsewhere(move |cancelled: &CancellationToken| {
-            if packed {
-                decode(&unpack(&body, limit, &call.body, cancelled)?, &call.body)
-            } else {
-                decode(&body, &call.body)
-            }
+            let body = match packing {
+                Some(packing) => unpack(packing, &body, limit, &call.body, cancelled)?.into(),
+                None => body,
+            };
+            decode(body, &call.body)
         })
         .await
     };
-    tokio::time::timeout_at(deadline.into(), work)
+    tokio::time::timeout_at(call.deadline().into(), work)
         .await
         .map_err(|_| Error::deadline_exceeded())?
 }
@@ -187,25 +201,34 @@ fn check_type(headers: &HeaderMap) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether the body is compressed. `x-gzip` is another name for gzip. Compressing twice is refused.
-fn is_packed(headers: &HeaderMap) -> Result<bool, Error> {
-    let mut packed = 0;
+/// How the body is packed, by the headers, if it is: in one of the ways that are `taken`. `x-gzip` is another name for
+/// gzip. Packing twice is refused.
+pub fn packing(headers: &HeaderMap, taken: &[Packing]) -> Result<Option<Packing>, Error> {
+    let mut found = None;
     for value in headers.get_all(header::CONTENT_ENCODING) {
         for coding in value.as_bytes().split(|&byte| byte == b',') {
-            match coding.trim_ascii().to_ascii_lowercase().as_slice() {
-                b"" | b"identity" => {}
-                b"gzip" | b"x-gzip" => packed += 1,
-                _ => packed = usize::MAX,
-            }
-            if packed > 1 {
+            let packing = match coding.trim_ascii().to_ascii_lowercase().as_slice() {
+                b"" | b"identity" => continue,
+                b"gzip" | b"x-gzip" => Some(Packing::Gzip),
+                b"deflate" => Some(Packing::Zlib),
+                _ => None,
+            };
+            let packing = packing.filter(|packing| taken.contains(packing));
+            if packing.is_none() || found.is_some() {
+                let also = if taken.contains(&Packing::Zlib) {
+                    " or deflate"
+                } else {
+                    ""
+                };
                 return Err(Error::new(
                     Reason::UnsupportedEncoding,
-                    "the content encoding must be gzip, once, or identity",
+                    format!("the content encoding must be gzip{also}, once, or identity"),
                 ));
             }
+            found = packing;
         }
     }
-    Ok(packed == 1)
+    Ok(found)
 }
 
 /// Reads a whole body. Its bytes are counted before they are kept.
