@@ -10,7 +10,8 @@ use std::{
 use prost::Message;
 use prost_types::FileDescriptorSet;
 
-/// The files of our own API, and of the protocols of others that we speak. What they import is found under the same root; google.protobuf comes with protox.
+/// The files of our own API, and of the protocols of others that we speak. What they import is found under the same
+/// root; google.protobuf comes with protox.
 const FILES: &[&str] = &[
     "tandem/v1/prediction.proto",
     "tandem/v1/model_service.proto",
@@ -18,6 +19,7 @@ const FILES: &[&str] = &[
     // Nothing imports it: whoever has our descriptors can read the details of errors, a transcoding proxy say.
     "google/rpc/error_details.proto",
     "tei/v1/tei.proto",
+    "inference/grpc_service.proto",
 ];
 const ROOT: &str = "proto";
 
@@ -25,6 +27,7 @@ pub fn compile() -> Result<(), String> {
     println!("cargo:rerun-if-changed={ROOT}/tandem");
     println!("cargo:rerun-if-changed={ROOT}/google");
     println!("cargo:rerun-if-changed={ROOT}/tei");
+    println!("cargo:rerun-if-changed={ROOT}/inference");
     generate().map_err(|error| format!("could not compile the files under {ROOT}/: {error}"))
 }
 
@@ -43,6 +46,8 @@ fn generate() -> Result<(), Box<dyn Error>> {
     let mut config = tonic_prost_build::Config::new();
     // `prost::Name` is how the JSON gateway finds a type in the descriptor set.
     config.enable_type_names();
+    // Tensors as one piece of bytes are not copied out of the message.
+    config.bytes([".inference.ModelInferRequest.raw_input_contents"]);
     tonic_prost_build::configure()
         // Decoding failures are the callers': our codec says so, the stock one calls them internal errors.
         .codec_path("crate::api::grpc::codec::ApiCodec")

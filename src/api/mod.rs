@@ -7,10 +7,9 @@
 //! [`json`] (proto3 JSON) and [`json_measure`] (its size), [`schema`] (the types of methods), [`decoding`] and [`gzip`]
 //! (reading what is large), [`keys`] (who may call) and [`rate_limit`] (how often).
 //!
-//! Protocols of others have a folder each: [`classify`], [`connect`], [`kserve_v1`], [`tei`]; [`web`] lets pages of
-//! browsers in. For these: [`offers`] (which are
-//! switched on), [`target_name`] (what their names of models mean), [`scores`] (every label's score in their orders),
-//! [`field_names`] (errors with their fields).
+//! Protocols of others have a folder each: [`classify`], [`connect`], [`kserve_v1`], [`open_inference`], [`tei`];
+//! [`web`] lets pages of browsers in. For these: [`offers`] (which are switched on), [`target_name`] (what their names
+//! of models mean), [`scores`] (every label's score in their orders), [`field_names`] (errors with their fields).
 
 pub mod body_budget;
 mod body_room;
@@ -34,6 +33,7 @@ mod key_lines;
 pub mod keys;
 pub mod kserve_v1;
 pub mod offers;
+pub mod open_inference;
 pub mod rate_limit;
 pub mod schema;
 pub mod scores;
@@ -47,5 +47,5 @@ pub mod pb {
     tonic::include_proto!("tandem.v1");
 }
 
-/// The descriptor set of `proto/tandem/v1`, with comments, for reflection.
+/// The descriptor set of `proto/`, with comments, for reflection.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tandem_descriptor.bin"));

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use prost_reflect::{DescriptorPool, MessageDescriptor, MethodDescriptor};
 
+use crate::api::open_inference::request::MAX_TENSORS;
 use crate::service::limits::RequestLimits;
 use crate::service::pipeline::validate::MAX_EXPLAINED_TEXTS;
 
@@ -47,6 +48,9 @@ pub fn method(path: &str) -> Option<&'static MethodDescriptor> {
 pub fn max_items(message: &MessageDescriptor, limits: RequestLimits) -> usize {
     match message.full_name() {
         "tandem.v1.ExplainRequest" => limits.max_texts.min(MAX_EXPLAINED_TEXTS),
+        // Tensors, their dimensions, and their elements: the texts and their pairs count together.
+        "inference.ModelInferRequest" | "inference.ModelInferRequest.InferInputTensor" => MAX_TENSORS,
+        "inference.InferTensorContents" => 2 * limits.max_texts,
         // A text and its pair.
         "tei.v1.PredictPairRequest" => 2,
         _ => limits.max_texts,

@@ -17,6 +17,10 @@ use tandem::api::http::body::build;
 use tandem::api::http::error::malformed;
 use tandem::api::json::Refused;
 use tandem::api::tei::request::TeiRequest;
+use tandem::api::open_inference::grpc_messages::request_of;
+use tandem::api::open_inference::pb::model_infer_request::InferInputTensor;
+use tandem::api::open_inference::pb::{InferTensorContents, ModelInferRequest};
+use tandem::api::open_inference::{rest_request, tensors};
 use tandem::api::{convert, json, pb};
 use tandem::config::{Options, resolve};
 use tandem::error::Reason;
@@ -225,6 +229,62 @@ fn bodies_of_other_protocols_are_read_or_refused_and_measured_rightly() {
             read::<PipelineRequest>(&bytes, PipelineRequest::FIELDS).err(),
         ] {
             refused.map_or(Ok(()), |error| one_line(&malformed(error).message))?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn tensors_are_read_or_refused_in_one_line() {
+    const MAX_TEXTS: usize = 4;
+    let piece = b"\x06\0\0\0\xec\xa2\x8b\xeb\x8b\xa4\x01\0\0\0b";
+    let tensor = InferInputTensor {
+        name: "text".into(),
+        datatype: "BYTES".into(),
+        shape: vec![2, 1],
+        ..InferInputTensor::default()
+    };
+    let raw = ModelInferRequest {
+        model_name: "sentiment:fast".into(),
+        inputs: vec![tensor.clone()],
+        raw_input_contents: vec![piece[..].into()],
+        ..ModelInferRequest::default()
+    };
+    let typed = ModelInferRequest {
+        inputs: vec![InferInputTensor {
+            contents: Some(InferTensorContents {
+                bytes_contents: vec!["좋다".into(), "b".into()],
+                ..InferTensorContents::default()
+            }),
+            ..tensor
+        }],
+        raw_input_contents: Vec::new(),
+        ..raw.clone()
+    };
+    let fields = br#"{"name": "text", "datatype": "BYTES", "shape": [2, 1]"#;
+    let json = [br#"{"inputs": ["#, &fields[..], br#", "data": [["a"], "\u00e9"]}]}"#].concat();
+    let head = [
+        br#"{"inputs": ["#,
+        &fields[..],
+        br#", "parameters": {"binary_data_size": 15}}]}"#,
+    ]
+    .concat();
+    let header_length = head.len();
+    let good = vec![
+        raw.encode_to_vec(),
+        typed.encode_to_vec(),
+        json,
+        [&head[..], piece].concat(),
+    ];
+    check(1000, near(good), |bytes| {
+        let over_grpc = ModelInferRequest::decode(&bytes[..]).ok().map(request_of);
+        let body = Bytes::from(bytes);
+        let over_rest = [None, Some(header_length)].map(|length| rest_request::read(&body, length, MAX_TEXTS));
+        for request in over_grpc.into_iter().chain(over_rest) {
+            match request.and_then(|request| tensors::texts(request.inputs, MAX_TEXTS)) {
+                Ok((texts, pairs)) => prop_assert!(texts.len() <= MAX_TEXTS && pairs.len() <= MAX_TEXTS),
+                Err(error) => one_line(&error.message)?,
+            }
         }
         Ok(())
     });

@@ -263,10 +263,20 @@ async fn every_path_of_the_openapi_document_is_there() {
     assert!(document["openapi"].as_str().expect("a version").starts_with("3."));
     let paths = document["paths"].as_object().expect("paths");
     assert!(paths.len() >= 15, "{}", paths.len());
-    for (path, methods) in paths {
+    // What is there to say where else it is.
+    let elsewhere = [
+        "/v2/repository/models/{name}/load",
+        "/v2/repository/models/{name}/unload",
+    ];
+    for (path, methods) in paths.iter().filter(|(path, _)| !elsewhere.contains(&path.as_str())) {
+        let path = if path.starts_with("/v2/") {
+            path.replace("{name}", "sentiment-fast").replace("{version}", "1")
+        } else {
+            path.clone()
+        };
         for method in methods.as_object().expect("methods").keys() {
             let method: Method = method.to_uppercase().parse().expect("a method");
-            let answer = http.send(method.clone(), path, &[], "").await;
+            let answer = http.send(method.clone(), &path, &[], "").await;
             assert_ne!(answer.status, StatusCode::NOT_FOUND, "{path}");
             assert_ne!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
         }

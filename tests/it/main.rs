@@ -50,6 +50,7 @@ mod nan;
 mod neighbours;
 mod ngrams;
 mod one_port;
+mod open_inference;
 mod page;
 mod path_safety;
 mod pipelining;

@@ -4,8 +4,9 @@ use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::support::TestServer;
 
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
     "grpc.health.v1.Health",
+    "inference.GRPCInferenceService",
     "tandem.v1.ModelService",
     "tandem.v1.PredictionService",
     "grpc.reflection.",

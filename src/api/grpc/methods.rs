@@ -10,14 +10,19 @@ use crate::api::call_layer::{CallMethod, UNKNOWN_METHOD};
 use crate::api::door_context::DoorContext;
 use crate::api::schema;
 
-/// What may be asked without a key: load balancers have none.
-const OPEN_TO_ALL: &str = "/grpc.health.v1.Health/";
+/// What may be asked without a key, by how paths begin: load balancers have none.
+const OPEN_TO_ALL: [&str; 3] = [
+    "/grpc.health.v1.Health/",
+    "/inference.GRPCInferenceService/ServerLive",
+    "/inference.GRPCInferenceService/ServerReady",
+];
 
 /// The methods whose messages hold texts.
-const OF_TEXTS: [&str; 7] = [
+const OF_TEXTS: [&str; 8] = [
     "/tandem.v1.PredictionService/Predict",
     "/tandem.v1.PredictionService/PredictStream",
     "/tandem.v1.PredictionService/Explain",
+    "/inference.GRPCInferenceService/ModelInfer",
     "/tei.v1.Predict/Predict",
     "/tei.v1.Predict/PredictPair",
     "/tei.v1.Predict/PredictStream",
@@ -27,8 +32,12 @@ const OF_TEXTS: [&str; 7] = [
 /// How the services begin whose methods have names of their own.
 const OWN_PACKAGES: [&str; 2] = ["tandem.v1.", "grpc."];
 
-/// The methods of operators, which may take as long as loading a model.
-const ADMIN: &str = "/tandem.v1.AdminService/";
+/// The methods of operators, which may take as long as loading a model, by how their paths begin.
+const OF_OPERATORS: [&str; 3] = [
+    "/tandem.v1.AdminService/",
+    "/inference.GRPCInferenceService/RepositoryModelLoad",
+    "/inference.GRPCInferenceService/RepositoryModelUnload",
+];
 
 /// How long a call of operators may take that does not say.
 const DEFAULT_OPERATION: Duration = Duration::from_mins(10);
@@ -69,7 +78,7 @@ impl Method {
         } else {
             SMALL_MESSAGE_BYTES
         };
-        let access = if path.starts_with(OPEN_TO_ALL) {
+        let access = if OPEN_TO_ALL.iter().any(|begin| path.starts_with(begin)) {
             Access::Open
         } else {
             Access::Keyed
@@ -80,7 +89,7 @@ impl Method {
             gives_stream: descriptor.is_some_and(MethodDescriptor::is_server_streaming),
             largest,
             access,
-            of_operators: path.starts_with(ADMIN),
+            of_operators: OF_OPERATORS.iter().any(|begin| path.starts_with(begin)),
         }
     }
 }

@@ -39,6 +39,7 @@ use super::call_layer::{self, DoorRouter};
 use super::door::Door;
 use super::keys::Keys;
 use super::offers::Offer;
+use super::open_inference::grpc as inference;
 use super::pb::admin_service_server::AdminServiceServer;
 use super::pb::model_service_server::ModelServiceServer;
 use super::pb::prediction_service_server::PredictionServiceServer;
@@ -91,6 +92,10 @@ pub fn router(door: Door, surroundings: Surroundings) -> DoorRouter {
         others = with_tei(others, &door, &surroundings);
         services.extend(tei::grpc::SERVICES);
     }
+    if door.context.offers.has(Offer::OpenInference) {
+        others = others.add_service(inference::server(door.clone(), inference::Port::Public));
+        services.push(inference::SERVICE);
+    }
     let health = health.and(&services[PUBLIC_SERVICES.len()..]);
     let others = others.add_service(HealthServer::new(health));
     let others = with_surroundings(others, &services, &surroundings);
@@ -132,10 +137,15 @@ pub fn admin_router(door: Door, surroundings: Surroundings) -> DoorRouter {
     let service = door.service.clone();
     let health = health::HealthApi::new(service.clone(), surroundings.drain.clone()).and(&ADMIN_SERVICES[..1]);
     let models = ModelServiceServer::new(models::ModelApi::new(service.clone()));
-    let routes = Routes::new(AdminServiceServer::new(admin::AdminApi::new(service)))
+    let mut routes = Routes::new(AdminServiceServer::new(admin::AdminApi::new(service)))
         .add_service(models)
         .add_service(HealthServer::new(health));
-    let routes = with_surroundings(routes, &ADMIN_SERVICES, &surroundings);
+    let mut services = ADMIN_SERVICES.to_vec();
+    if door.context.offers.has(Offer::OpenInference) {
+        routes = routes.add_service(inference::server(door.clone(), inference::Port::Admin));
+        services.push(inference::SERVICE);
+    }
+    let routes = with_surroundings(routes, &services, &surroundings);
     finish(routes, door, surroundings)
 }
 

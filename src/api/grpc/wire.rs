@@ -13,9 +13,14 @@ use crate::service::limits::RequestLimits;
 /// The most fields of a message, without the items of lists: each costs time, even an unknown one.
 const MAX_FIELDS: usize = 1024;
 
+/// The longest piece of a packed list of numbers, in bytes: a byte can become a number of eight. No list of numbers
+/// here needs as much.
+const MAX_PACKED_BYTES: usize = 1024;
+
 /// The part of a message that should be decoded. A list over the limit is cut after the first item past it, and what
 /// follows in its message is left out. So just enough is built to see that it is too much;
-/// `service/pipeline/validate.rs` refuses it. What can't be read is left for the decoder to refuse.
+/// `service/pipeline/validate.rs` refuses it. A long packed list of numbers is left out with what follows it. What can't
+/// be read is left for the decoder to refuse.
 pub fn decodable<'a>(message: &'a [u8], of: &MessageDescriptor, limits: RequestLimits) -> Result<Cow<'a, [u8]>, Error> {
     Look {
         limits,
@@ -58,22 +63,22 @@ impl Look {
             };
             // A field within a group is unknown.
             let field = of.get_field(number).filter(|_| groups == 0);
+            let inner = field.as_ref().map(FieldDescriptor::kind);
             match field {
                 Some(field) if field.is_list() => {
-                    if self.item(field) > max_items(of, self.limits) + 1 {
+                    let packed = !matches!(inner, Some(Kind::Message(_) | Kind::String | Kind::Bytes));
+                    let long = packed && payload.len() > MAX_PACKED_BYTES;
+                    if long || self.item(field) > max_items(of, self.limits) + 1 {
                         return Ok(kept.until(start));
                     }
                 }
-                Some(field) if wire_type == WireType::LengthDelimited => {
-                    self.field()?;
-                    if let Kind::Message(inner) = field.kind() {
-                        let part = self.part(payload, &inner)?;
-                        if part.len() < payload.len() {
-                            kept.replace(start..message.len() - rest.len(), number, &part);
-                        }
-                    }
-                }
                 _ => self.field()?,
+            }
+            if let (Some(Kind::Message(inner)), WireType::LengthDelimited) = (inner, wire_type) {
+                let part = self.part(payload, &inner)?;
+                if part.len() < payload.len() {
+                    kept.replace(start..message.len() - rest.len(), number, &part);
+                }
             }
         }
         Ok(kept.until(message.len()))
@@ -151,6 +156,7 @@ mod tests {
     use prost::Message;
 
     use super::*;
+    use crate::api::open_inference::pb as inference;
     use crate::api::{pb, schema};
 
     const LIMITS: RequestLimits = RequestLimits {
@@ -204,6 +210,41 @@ mod tests {
             .concat();
         let seen: pb::PredictStreamRequest = seen(&pieces).expect("a part of it");
         assert_eq!((seen.id.as_str(), seen.request.expect("it").texts.len()), ("it", 3));
+    }
+
+    #[test]
+    fn lists_within_the_items_of_a_list_are_cut_too() {
+        use inference::model_infer_request::InferInputTensor;
+        let tensor = |texts: usize, shape: usize| InferInputTensor {
+            shape: vec![1; shape],
+            contents: Some(inference::InferTensorContents {
+                bytes_contents: vec![Vec::new(); texts],
+                ..inference::InferTensorContents::default()
+            }),
+            ..InferInputTensor::default()
+        };
+        let seen = |inputs: Vec<InferInputTensor>| {
+            let request = inference::ModelInferRequest {
+                inputs,
+                ..inference::ModelInferRequest::default()
+            };
+            let seen: inference::ModelInferRequest = seen(&request.encode_to_vec()).expect("a part of it");
+            seen.inputs
+        };
+        // The texts of both tensors count together: twice two, and one that is too much.
+        let whole = vec![tensor(2, 1), tensor(2, 1)];
+        assert_eq!(seen(whole.clone()), whole);
+        assert_eq!(seen(vec![tensor(1_000_000, 1)]), [tensor(5, 1)]);
+        assert_eq!(
+            seen(vec![tensor(3, 1), tensor(1_000_000, 1)]),
+            [tensor(3, 1), tensor(2, 1)]
+        );
+        assert_eq!(seen(vec![tensor(0, 1); 1000]).len(), 17);
+        // A long list of numbers is left out, and what comes behind it.
+        let [long] = &seen(vec![tensor(1, 1_000_000)])[..] else {
+            panic!("one tensor")
+        };
+        assert_eq!((long.shape.len(), long.contents.as_ref()), (0, None));
     }
 
     #[test]

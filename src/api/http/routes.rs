@@ -13,6 +13,7 @@ use super::{explain, models, operations, page, predict, simple_predict};
 use crate::api::call::Call;
 use crate::api::door::Door;
 use crate::api::offers::Offers;
+use crate::api::open_inference::rest;
 use crate::api::{classify, connect, kserve_v1, tei};
 use crate::error::{Error, Reason};
 
@@ -35,6 +36,7 @@ static OWN: [Route; 9] = [
 /// The tables of all that the HTTP port offers. Where two templates fit a path, the earlier one counts.
 static TABLES: [&[Route]; 6] = [
     &OWN,
+    &rest::ROUTES,
     &tei::http::TABLE,
     &classify::routes::TABLE,
     &kserve_v1::TABLE,
