@@ -1,6 +1,7 @@
 //! Clients that others wrote: each finds the services, classifies, and understands a refusal; and all get one answer.
 
 mod node;
+mod triton;
 
 use serde_json::{Value, json};
 
