@@ -34,7 +34,7 @@ static OWN: [Route; 9] = [
 ];
 
 /// The tables of all that the HTTP port offers. Where two templates fit a path, the earlier one counts.
-static TABLES: [&[Route]; 6] = [
+static TABLES: [&[Route]; 7] = [
     &OWN,
     &rest::ROUTES,
     &tei::http::TABLE,
