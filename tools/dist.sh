@@ -58,7 +58,7 @@ install -m 644 README*.md "$folder/"
 [ ! -f THIRD-PARTY.md ] || install -m 644 THIRD-PARTY.md "$folder/licenses/"
 cp -R models "$folder/"
 mkdir "$folder/proto"
-cp -R proto/tandem proto/google "$folder/proto/"
+cp -R proto/*/ "$folder/proto/"
 buf=$(tools/test-tools.sh buf)
 # buf has nothing to fetch, and must not write into anybody's home folder.
 BUF_CACHE_DIR=$target/tools/buf-cache "$buf" build --as-file-descriptor-set --output "$folder/tandem.binpb"

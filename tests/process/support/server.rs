@@ -100,6 +100,7 @@ impl RunningServer {
             "run-watch",
             "lifecycle",
             "model-load",
+            "connections-",
         ];
         let mut threads = self.threads();
         threads.retain(|name| !ours.iter().any(|ours| name.starts_with(ours)));
