@@ -44,7 +44,7 @@ impl TargetName {
         };
         let is_model = || ModelName::parse(name).is_some_and(|model| model_version(&model, catalog).is_some());
         let task = |route| {
-            let found = stem.is_empty() || catalog.tasks().contains_key(stem);
+            let found = name.is_empty() || catalog.tasks().contains_key(stem);
             found.then(|| Self::Task {
                 name: stem.to_owned(),
                 route,

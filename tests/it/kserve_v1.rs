@@ -130,6 +130,10 @@ async fn bad_input_is_refused_in_its_form_and_names_the_field() {
         (nobody.status.as_u16(), nobody.json()["reason"].as_str()),
         (404, Some("MODEL_NOT_FOUND"))
     );
+    for (path, status) in [("/v1/models/:predict", 400), ("/v1/models/:fast:predict", 404)] {
+        let nameless = http.post(path, body.clone()).await;
+        assert_eq!(nameless.status.as_u16(), status, "{path}: {}", nameless.text());
+    }
     for path in ["/v1/models/sentiment-fast", "/v1/models/sentiment-fast:explain"] {
         let refused = http.post(path, body.clone()).await;
         assert_eq!(

@@ -168,7 +168,7 @@ async fn bad_input_is_refused_in_its_form_and_names_the_field() {
         ),
         (
             json!({"inputs": "a", "truncation_direction": "up"}),
-            "truncation_direction: unknown variant",
+            "truncation_direction: must be Left or Right",
         ),
         (json!({"inputs": "a", "truncate": "yes"}), "truncate: invalid type"),
         (

@@ -154,6 +154,12 @@ async fn predict(
         })?;
         let decoding = Decoding::of_texts(FIELDS, door.context.limits, build);
         let body: PredictBody = read_json(&door.context, &call, request, decoding).await?;
+        if name.is_empty() {
+            return Err(Error::invalid_field(
+                "name",
+                "is missing: write /v1/models/NAME:predict",
+            ));
+        }
         let target = TargetName::find(name, &door.service.catalog())?;
         let output = door.answer(&call, call.time(), body.ask(target)?).await;
         let output = output.map_err(|error| {

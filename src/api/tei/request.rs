@@ -39,13 +39,22 @@ pub struct TeiRequest {
 }
 
 /// Which end of a text is cut.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default)]
 pub enum Direction {
-    #[serde(alias = "left")]
     Left,
     #[default]
-    #[serde(alias = "right")]
     Right,
+}
+
+impl<'de> Deserialize<'de> for Direction {
+    // By hand: the derived one quotes what it does not know, which may be a caller's text.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "Left" | "left" => Ok(Self::Left),
+            "Right" | "right" => Ok(Self::Right),
+            _ => Err(D::Error::custom("must be Left or Right")),
+        }
+    }
 }
 
 impl Direction {

@@ -129,8 +129,13 @@ impl<F> StreamServer<F> {
                 message = requests.message(), if reading && self.has_room() => match message {
                     Ok(Some(request)) => {
                         // The RAM for the largest message so far stays with the stream.
-                        self.call.body.grow_to(request.encoded_len())?;
-                        self.start(request);
+                        match self.call.body.grow_to(request.encoded_len()) {
+                            Ok(()) => self.start(request),
+                            Err(error) => {
+                                reading = false;
+                                end = Err(error);
+                            }
+                        }
                     }
                     Ok(None) => reading = false,
                     // After a message that can't be read, the next one can't be found.
