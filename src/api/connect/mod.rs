@@ -1,7 +1,7 @@
 //! Connect, at the HTTP port: calls with one message and one answer, in proto3 JSON or in Protobuf, for clients that
 //! connect-web, connect-go and others generate, and for `buf curl`. Streams of Connect are not offered.
 //!
-//! In reading order: this table of methods → [`unary`] (reads a message, writes an answer) → [`form`] (how failures are
+//! In reading order: this table of methods → `unary` (reads a message, writes an answer) → `form` (how failures are
 //! told).
 
 mod form;

@@ -1,5 +1,5 @@
 //! Routes of the HTTP doors: one table, by which requests are routed, named in metrics, and admitted. A protocol of
-//! others has a table of its own in its folder, which [`TABLES`] names.
+//! others has a table of its own in its folder, which `TABLES` names.
 
 use axum::Router;
 use axum::extract::Extension;

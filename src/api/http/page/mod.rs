@@ -1,8 +1,8 @@
 //! The page for people: `GET /`, what it is made of under `/page/`, and `POST /page`, its form without JavaScript. (What
 //! is posted to `/` is another protocol's.)
 //!
-//! In reading order: [`asset`] (what never changes: bytes, tags, headers) → [`form`] (what the form says) → [`render`]
-//! (the page as HTML) → [`posted`] (answers the form). `web/` holds the scripts and the style sheet as browsers get them;
+//! In reading order: `asset` (what never changes: bytes, tags, headers) → `form` (what the form says) → `render`
+//! (the page as HTML) → `posted` (answers the form). `web/` holds the scripts and the style sheet as browsers get them;
 //! nothing is built.
 //!
 //! Everybody may read the page, and the few facts of `server.json`; what it asks for needs a key where there are keys.
