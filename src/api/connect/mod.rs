@@ -13,11 +13,11 @@ use axum::routing::post;
 
 use super::call::Call;
 use super::door::Door;
-use super::http::answer::with_cache_hits;
+use super::http::answer::{respond, with_cache_hits};
 use super::http::route::Route;
 use super::offers::Offer;
 use super::{convert, convert_models, pb};
-use unary::{answer, small, texts};
+use unary::{small, texts};
 
 const PREDICT: &str = "/tandem.v1.PredictionService/Predict";
 const EXPLAIN: &str = "/tandem.v1.PredictionService/Explain";
@@ -39,76 +39,51 @@ pub static ROUTES: [Route; 5] = [
 ];
 
 async fn predict(State(door): State<Door>, Extension(call): Extension<Call>, request: Request) -> Response {
-    answer(
-        &call,
-        PREDICT,
-        async |door: &Door, call: &Call| {
-            let (message, format) = texts(door, call, request, convert::held_by).await?;
-            let predicted = door.predict(call, call.time(), message).await?;
-            Ok(with_cache_hits(
-                format.answer(&predicted.response),
-                predicted.cache_hits,
-            ))
-        },
-        &door,
-    )
-    .await
+    let work = async {
+        let (message, format) = texts(&door, &call, request, convert::held_by).await?;
+        let predicted = door.predict(&call, call.time(), message).await?;
+        Ok(with_cache_hits(
+            format.answer(&predicted.response),
+            predicted.cache_hits,
+        ))
+    };
+    respond(&call, PREDICT, work).await
 }
 
 async fn explain(State(door): State<Door>, Extension(call): Extension<Call>, request: Request) -> Response {
-    answer(
-        &call,
-        EXPLAIN,
-        async |door: &Door, call: &Call| {
-            let held = |message: &pb::ExplainRequest| {
-                let bytes = message.texts.iter().map(String::capacity).sum();
-                convert::held_bytes(message.texts.len(), bytes)
-            };
-            let (message, format) = texts(door, call, request, held).await?;
-            Ok(format.answer(&door.explain(call, message).await?))
-        },
-        &door,
-    )
-    .await
+    let work = async {
+        let held = |message: &pb::ExplainRequest| {
+            let bytes = message.texts.iter().map(String::capacity).sum();
+            convert::held_bytes(message.texts.len(), bytes)
+        };
+        let (message, format) = texts(&door, &call, request, held).await?;
+        Ok(format.answer(&door.explain(&call, message).await?))
+    };
+    respond(&call, EXPLAIN, work).await
 }
 
 async fn health(State(door): State<Door>, Extension(call): Extension<Call>, request: Request) -> Response {
-    answer(
-        &call,
-        HEALTH,
-        async |door: &Door, call: &Call| {
-            let (_, format) = small::<pb::HealthRequest>(door, call, request).await?;
-            Ok(format.answer(&convert::health_response(&door.service)))
-        },
-        &door,
-    )
-    .await
+    let work = async {
+        let (_, format) = small::<pb::HealthRequest>(&door, &call, request).await?;
+        Ok(format.answer(&convert::health_response(&door.service)))
+    };
+    respond(&call, HEALTH, work).await
 }
 
 async fn list_models(State(door): State<Door>, Extension(call): Extension<Call>, request: Request) -> Response {
-    answer(
-        &call,
-        LIST_MODELS,
-        async |door: &Door, call: &Call| {
-            let (message, format) = small::<pb::ListModelsRequest>(door, call, request).await?;
-            let page = door.service.list_models(message.page_size, &message.page_token)?;
-            Ok(format.answer(&convert_models::list_models_response(page)))
-        },
-        &door,
-    )
-    .await
+    let work = async {
+        let (message, format) = small::<pb::ListModelsRequest>(&door, &call, request).await?;
+        let page = door.service.list_models(message.page_size, &message.page_token)?;
+        Ok(format.answer(&convert_models::list_models_response(page)))
+    };
+    respond(&call, LIST_MODELS, work).await
 }
 
 async fn get_model(State(door): State<Door>, Extension(call): Extension<Call>, request: Request) -> Response {
-    answer(
-        &call,
-        GET_MODEL,
-        async |door: &Door, call: &Call| {
-            let (message, format) = small::<pb::GetModelRequest>(door, call, request).await?;
-            let found = door.service.get_model(&message.name)?;
-            Ok(format.answer(&convert_models::get_model_response(found)))
-        },
-        &door,
-    )
-    .await
+    let work = async {
+        let (message, format) = small::<pb::GetModelRequest>(&door, &call, request).await?;
+        let found = door.service.get_model(&message.name)?;
+        Ok(format.answer(&convert_models::get_model_response(found)))
+    };
+    respond(&call, GET_MODEL, work).await
 }

@@ -10,8 +10,8 @@ use crate::api::door::Door;
 use crate::api::grpc::codec::decode_error;
 use crate::api::grpc::methods::SMALL_MESSAGE_BYTES;
 use crate::api::grpc::wire::decodable;
-use crate::api::http::answer::{json, respond};
-use crate::api::http::body::{Decoding, read_json, read_small_json, read_whole};
+use crate::api::http::answer::json;
+use crate::api::http::body::{Decoding, MostBytes, read_json_within, read_whole};
 use crate::api::json::encode;
 use crate::api::schema;
 use crate::error::{Error, Reason};
@@ -59,16 +59,6 @@ impl Format {
     }
 }
 
-/// Answers a call of a method by `work`.
-pub async fn answer(
-    call: &Call,
-    method: &'static str,
-    work: impl AsyncFnOnce(&Door, &Call) -> Result<Response, Error>,
-    door: &Door,
-) -> Response {
-    respond(call, method, work(door, call)).await
-}
-
 /// Reads a message that holds texts. `held` tells the RAM that these take, in bytes.
 pub async fn texts<T: Message + Name + Default + 'static>(
     door: &Door,
@@ -76,7 +66,11 @@ pub async fn texts<T: Message + Name + Default + 'static>(
     request: Request,
     held: impl Fn(&T) -> usize + Send + 'static,
 ) -> Result<(T, Format), Error> {
-    read(door, call, request, door.context.max_message_bytes, held).await
+    let most = MostBytes {
+        json: door.context.max_json_bytes,
+        message: door.context.max_message_bytes,
+    };
+    read(door, call, request, most, held).await
 }
 
 /// Reads a message of names and numbers.
@@ -85,25 +79,27 @@ pub async fn small<T: Message + Name + Default + 'static>(
     call: &Call,
     request: Request,
 ) -> Result<(T, Format), Error> {
-    read(door, call, request, SMALL_MESSAGE_BYTES, |_| 0).await
+    let most = MostBytes {
+        // Each byte of a text may take six in JSON.
+        json: 6 * SMALL_MESSAGE_BYTES,
+        message: SMALL_MESSAGE_BYTES,
+    };
+    read(door, call, request, most, |_| 0).await
 }
 
 async fn read<T: Message + Name + Default + 'static>(
     door: &Door,
     call: &Call,
     request: Request,
-    largest: usize,
+    most: MostBytes,
     held: impl Fn(&T) -> usize + Send + 'static,
 ) -> Result<(T, Format), Error> {
     let format = Format::of(request.headers())?;
     let limits = door.context.limits;
     let message = match format {
-        Format::Json if largest == SMALL_MESSAGE_BYTES => {
-            read_small_json(call, request, Decoding::of_message(limits), largest).await?
-        }
-        Format::Json => read_json(&door.context, call, request, Decoding::of_message(limits)).await?,
+        Format::Json => read_json_within(call, request, most, move |_| Decoding::of_message(limits)).await?,
         Format::Proto => {
-            read_whole(call, request, largest, move |bytes, body| {
+            read_whole(call, request, most.message, move |bytes, body| {
                 let part = decodable(bytes, &schema::message::<T>(), limits)?;
                 let message = T::decode(&*part).map_err(|error| decode_error(&error))?;
                 body.grow_to(held(&message))?;

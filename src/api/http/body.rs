@@ -74,21 +74,6 @@ pub async fn read_json<T: Send + 'static>(
     read_json_by(context, call, request, move |_| decoding).await
 }
 
-/// The same for a message of names and numbers, which has at most `most` bytes in Protobuf.
-pub async fn read_small_json<T: Send + 'static>(
-    call: &Call,
-    request: Request,
-    decoding: Decoding<T>,
-    most: usize,
-) -> Result<T, Error> {
-    check_type(request.headers())?;
-    // Each byte of a text may take six in JSON.
-    read_whole(call, request, 6 * most, move |json, held| {
-        decode(json, most, held, move |_| decoding)
-    })
-    .await
-}
-
 /// The same where the document itself tells how it is decoded.
 pub async fn read_json_by<T: Send + 'static>(
     context: &DoorContext,
@@ -96,10 +81,32 @@ pub async fn read_json_by<T: Send + 'static>(
     request: Request,
     decoding: impl FnOnce(&[u8]) -> Decoding<T> + Send + 'static,
 ) -> Result<T, Error> {
+    let most = MostBytes {
+        json: context.max_json_bytes,
+        message: context.max_message_bytes,
+    };
+    read_json_within(call, request, most, decoding).await
+}
+
+/// The most bytes of a message.
+#[derive(Clone, Copy)]
+pub struct MostBytes {
+    /// As a JSON document.
+    pub json: usize,
+    /// Of what is read of that, as Protobuf would have it.
+    pub message: usize,
+}
+
+/// The same within other limits than those of messages that hold texts.
+pub async fn read_json_within<T: Send + 'static>(
+    call: &Call,
+    request: Request,
+    most: MostBytes,
+    decoding: impl FnOnce(&[u8]) -> Decoding<T> + Send + 'static,
+) -> Result<T, Error> {
     check_type(request.headers())?;
-    let most_bytes = context.max_message_bytes;
-    read_whole(call, request, context.max_json_bytes, move |json, held| {
-        decode(json, most_bytes, held, decoding)
+    read_whole(call, request, most.json, move |json, held| {
+        decode(json, most.message, held, decoding)
     })
     .await
 }
