@@ -18,6 +18,7 @@ const FILES: &[&str] = &[
     "tandem/v1/admin_service.proto",
     // Nothing imports it: whoever has our descriptors can read the details of errors, a transcoding proxy say.
     "google/rpc/error_details.proto",
+    "grpc/health/v1/health.proto",
     "tei/v1/tei.proto",
     "inference/grpc_service.proto",
 ];
@@ -26,6 +27,7 @@ const ROOT: &str = "proto";
 pub fn compile() -> Result<(), String> {
     println!("cargo:rerun-if-changed={ROOT}/tandem");
     println!("cargo:rerun-if-changed={ROOT}/google");
+    println!("cargo:rerun-if-changed={ROOT}/grpc");
     println!("cargo:rerun-if-changed={ROOT}/tei");
     println!("cargo:rerun-if-changed={ROOT}/inference");
     generate().map_err(|error| format!("could not compile the files under {ROOT}/: {error}"))

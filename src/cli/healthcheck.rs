@@ -5,14 +5,13 @@
 
 use std::time::Duration;
 
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
-
 use super::client::{Connection, CredentialArgs, ServerAddress, connect_as, connect_to_own, describe};
 use super::config_args::ConfigArgs;
 use super::exit::Exit;
 use super::output::{complain, fail, outln};
+use crate::api::grpc::health::pb::HealthCheckRequest;
+use crate::api::grpc::health::pb::health_check_response::ServingStatus;
+use crate::api::grpc::health::pb::health_client::HealthClient;
 use crate::config::Settings;
 
 /// The arguments of `tandem healthcheck`.

@@ -203,6 +203,11 @@ impl Service {
     pub fn state_of_service(&self, name: &str) -> Option<ServingState> {
         self.parts.health.state_of_service(name)
     }
+
+    /// What [`Self::state_of_service`] answers for every name that it knows.
+    pub fn states_of_services(&self) -> Vec<(String, ServingState)> {
+        self.parts.health.states_of_services()
+    }
 }
 
 /// Reports on the models.

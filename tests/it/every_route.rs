@@ -32,8 +32,10 @@ const KEY: &str = "0123456789abcdef";
 const ONE_TEXT: &str = "one-text-0123456789";
 const OPERATOR: &str = "operator-0123456789";
 /// What may be asked without a key. Whoever adds to it should know why everybody may ask.
-const OPEN: [&str; 9] = [
+const OPEN: [&str; 10] = [
     "/grpc.health.v1.Health/Check",
+    // What it lists is what `GET /readyz` tells.
+    "/grpc.health.v1.Health/List",
     "/grpc.health.v1.Health/Watch",
     // The same questions in the words of the Open Inference Protocol.
     "/inference.GRPCInferenceService/ServerLive",
@@ -68,7 +70,6 @@ fn methods(server: &TestServer) -> Vec<GrpcMethod> {
     let mut pool = DescriptorPool::new();
     for described in [
         DESCRIPTOR_SET,
-        tonic_health::pb::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
     ] {

@@ -1,7 +1,9 @@
-//! grpc.health.v1: Check and Watch, by server, service and model.
+//! grpc.health.v1: Check and Watch, by server, service and model, and List of them all.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use tandem::api::grpc::health::pb;
 use tandem::service::catalog::ModelState;
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
@@ -40,6 +42,62 @@ async fn check_knows_the_server_the_service_and_each_model() {
     }
     let status = health.check(about("no-such")).await.expect_err("unknown");
     assert_eq!(Refusal::of(&status).code, Code::NotFound);
+}
+
+/// What List answers, by name.
+async fn listed(channel: tonic::transport::Channel) -> BTreeMap<String, &'static str> {
+    let mut health = pb::health_client::HealthClient::new(channel);
+    let answer = health.list(pb::HealthListRequest {}).await.expect("an answer");
+    let statuses = answer.into_inner().statuses.into_iter();
+    statuses
+        .map(|(name, answer)| (name, answer.status().as_str_name()))
+        .collect()
+}
+
+#[tokio::test]
+async fn list_has_all_that_check_knows_with_the_states_that_check_tells() {
+    let mut server = TestServer::builder().admin_port().start().await;
+    for (channel, own) in [
+        (server.channel().await, "inference.GRPCInferenceService"),
+        (server.admin_channel().await, "tandem.v1.AdminService"),
+    ] {
+        let listed = listed(channel.clone()).await;
+        for name in [
+            "",
+            "tandem.v1.PredictionService",
+            "sentiment-fast",
+            "sentiment-deep",
+            own,
+        ] {
+            assert!(listed.contains_key(name), "{name} in {listed:?}");
+        }
+        let mut health = HealthClient::new(channel);
+        for (name, status) in listed {
+            let answer = health.check(about(&name)).await.expect("an answer").into_inner();
+            assert_eq!(
+                (answer.status().as_str_name(), status),
+                ("SERVING", "SERVING"),
+                "{name}"
+            );
+        }
+    }
+    break_model(&server, "sentiment-fast");
+    let version = server.service.catalog().stable("sentiment-fast").expect("it is there");
+    for _ in 0..5 {
+        server.service.health().failed(&version, Instant::now());
+    }
+    let told = listed(server.channel().await).await;
+    assert_eq!(
+        (told["sentiment-fast"], told["sentiment-deep"]),
+        ("NOT_SERVING", "SERVING")
+    );
+    assert_eq!(told[""], "NOT_SERVING");
+    let channel = server.channel().await;
+    assert_eq!(listed(channel.clone()).await["sentiment-deep"], "SERVING");
+    server.service.start_draining();
+    assert!(listed(channel).await.values().all(|status| *status == "NOT_SERVING"));
+    server.start_shutdown().await;
+    server.stopped().await;
 }
 
 #[tokio::test]

@@ -31,7 +31,6 @@ use axum::response::Response;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
-use tonic_health::pb::health_server::HealthServer;
 use tower::Service;
 
 use super::DESCRIPTOR_SET;
@@ -46,6 +45,7 @@ use super::pb::prediction_service_server::PredictionServiceServer;
 use super::tei;
 use super::tei::pb::info_server::InfoServer;
 use super::tei::pb::predict_server::PredictServer;
+use health::pb::health_server::HealthServer;
 use layer::GrpcProtocol;
 
 /// The services that reflection lists at the public port, besides those of protocols of others.
@@ -186,5 +186,4 @@ fn reflection(services: &[&'static str]) -> tonic_reflection::server::Builder<'s
     listed
         .fold(builder, |builder, &name| builder.with_service_name(name))
         .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_client::HealthClient;
 
 use super::load::Client;
 use super::recorder::{Latencies, LatencySummary};
+use crate::api::grpc::health::pb::HealthCheckRequest;
+use crate::api::grpc::health::pb::health_client::HealthClient;
 use crate::api::pb;
 use crate::cli::client::{Server, describe};
 

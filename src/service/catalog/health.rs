@@ -175,6 +175,17 @@ impl Health {
         }
     }
 
+    /// What [`Self::state_of_service`] answers for every name that it knows.
+    pub fn states_of_services(&self) -> Vec<(String, ServingState)> {
+        let server = self.state();
+        let services = [""].into_iter().chain(SERVICES);
+        let services = services.map(|name| (name.to_owned(), server));
+        let catalog = self.catalog.load();
+        let models = catalog.models().iter();
+        let models = models.map(|(name, versions)| (name.clone(), self.state_of(&versions.stable)));
+        services.chain(models).collect()
+    }
+
     /// The state of a service of `grpc.health.v1`: the server for `""`, one of [`SERVICES`], or a model. `None` for any
     /// other name.
     pub fn state_of_service(&self, name: &str) -> Option<ServingState> {

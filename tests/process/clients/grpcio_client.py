@@ -117,19 +117,28 @@ def health(channel):
     watch.cancel()
 
 
+def listed_health(channel):
+    statuses = health_pb2_grpc.HealthStub(channel).List(health_pb2.HealthListRequest(), timeout=BOUND_S).statuses
+    assert {"", "tandem.v1.PredictionService", "sentiment-fast", "sentiment-deep"} <= set(statuses), statuses
+    assert {one.status for one in statuses.values()} == {health_pb2.HealthCheckResponse.SERVING}, statuses
+
+
 def reflection(channel):
     database = ProtoReflectionDescriptorDatabase(channel)
     assert {"tandem.v1.PredictionService", "grpc.health.v1.Health"} <= set(database.get_services())
     service = DescriptorPool(database).FindServiceByName("tandem.v1.PredictionService")
     ours = pb.DESCRIPTOR.services_by_name["PredictionService"]
     assert [method.name for method in service.methods] == [method.name for method in ours.methods]
+    service = DescriptorPool(database).FindServiceByName("grpc.health.v1.Health")
+    theirs = health_pb2.DESCRIPTOR.services_by_name["Health"]
+    assert {method.name for method in service.methods} == {method.name for method in theirs.methods}
 
 
 def manners(channel):
     stub = pb_grpc.PredictionServiceStub(channel)
     for check in (unary, compressed, deadline, error_details, stream):
         check(stub)
-    for check in (health, reflection):
+    for check in (health, listed_health, reflection):
         check(channel)
 
 

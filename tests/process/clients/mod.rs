@@ -96,6 +96,12 @@ fn grpcurl_lists_describes_and_classifies_by_both_routes() {
     }
     let health = grpcurl(&server, &["grpc.health.v1.Health/Check"], &json!({})).json();
     assert_eq!(health, json!({"status": "SERVING"}));
+    let listed = grpcurl(&server, &["grpc.health.v1.Health/List"], &json!({})).json();
+    assert_eq!(
+        listed["statuses"]["sentiment-deep"],
+        json!({"status": "SERVING"}),
+        "{listed}"
+    );
 }
 
 #[cfg(target_arch = "x86_64")]
