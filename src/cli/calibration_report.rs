@@ -266,7 +266,10 @@ impl Report<'_> {
                 measured_on: self.calibrated.measured_on,
                 seed: self.seed,
                 against_deep: self.against_deep,
+                measured_at: None,
             },
+            abstain: None,
+            answered: Vec::new(),
             curve: self.calibrated.curve.iter().map(point).collect(),
         }
     }
@@ -308,10 +311,12 @@ fn certificate(certificate: &Certificate) -> CertifiedShare {
             Certified::Agreement => "agreement".to_owned(),
             Certified::Accuracy => "accuracy".to_owned(),
         },
+        label: None,
         // Down: no more than was certified.
         at_least: (certificate.at_least * 1e5 + 1e-6).floor() / 1e5,
         confidence: certificate.confidence,
         min_confidence: certificate.min_confidence,
+        answers_from: None,
         texts: certificate.seen.texts,
         errors: certificate.seen.errors,
     }

@@ -8,7 +8,7 @@ use tandem::config::TaskSettings;
 use tandem::config::settings::{CascadeSettings, RouteSetting};
 use tandem::model::repository::{self, VerifiedModel};
 use tandem::service::catalog::cascade_calibration::{
-    BlendWeights, CalibratedModel, Calibration, DataFacts, EscalationRange, SCHEMA_VERSION,
+    AbstainRule, BlendWeights, CalibratedModel, Calibration, DataFacts, EscalationRange, SCHEMA_VERSION,
 };
 use tonic::Code;
 
@@ -67,7 +67,10 @@ fn odd_calibration() -> Calibration {
             measured_on: 1,
             seed: 0,
             against_deep: false,
+            measured_at: None,
         },
+        abstain: None,
+        answered: Vec::new(),
         curve: Vec::new(),
     }
 }
@@ -383,6 +386,11 @@ fn a_broken_calibration_stops_the_start_and_is_named() {
         ..whole.clone()
     };
     assert!(start(&no_share.to_toml()).ends_with("min_confidence must be from 0 to 1"));
+    let odd = Calibration {
+        abstain: Some(AbstainRule { min_confidence: -0.1 }),
+        ..whole.clone()
+    };
+    assert!(start(&odd.to_toml()).ends_with("abstain.min_confidence must be from 0 to 1"));
     let later = Calibration {
         schema_version: 9,
         ..whole.clone()

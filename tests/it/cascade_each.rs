@@ -247,7 +247,10 @@ fn calibration(repository: &Path) -> Calibration {
             measured_on: 1,
             seed: 0,
             against_deep: true,
+            measured_at: None,
         },
+        abstain: None,
+        answered: Vec::new(),
         curve: Vec::new(),
     }
 }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::cascade_tables;
+pub use super::cascade_tables::{AbstainRule, AnsweredPoint, CertifiedShare, CurvePoint, DataFacts};
 use crate::config::Settings;
 use crate::model::blend::Blend;
 use crate::model::files;
@@ -47,6 +49,12 @@ pub struct Calibration {
     /// What is certified of the cascade. Older files lack it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<CertifiedShare>,
+    /// How sure a final answer must be to be given. Written where a precision was asked for and certified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abstain: Option<AbstainRule>,
+    /// What is answered, and how rightly, by the confidence of final answers. Written where labels are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answered: Vec<AnsweredPoint>,
     /// The curve, starting with the fast model alone. Measured on texts that nothing was fitted to.
     #[serde(default)]
     pub curve: Vec<CurvePoint>,
@@ -98,68 +106,6 @@ impl EscalationRange {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataFacts {
-    /// The labelled file's name, without its folder.
-    pub file: String,
-    /// The number of texts that temperatures, weights and threshold were fitted to.
-    pub fitted_on: usize,
-    /// The number of other texts, which the curve was measured on.
-    pub measured_on: usize,
-    /// The seed of the random split of the texts.
-    pub seed: u64,
-    /// Whether the deep model's answers stood for labels: what is called accuracy is then agreement with them. Older
-    /// files lack it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub against_deep: bool,
-}
-
-/// A share of texts on which the cascade does well, with a bound on the chance that it is less.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CertifiedShare {
-    /// What doing well is: `agreement` with the deep model, or `accuracy`.
-    pub of: String,
-    /// The least share.
-    pub at_least: f64,
-    /// One minus the greatest chance that the share is less.
-    pub confidence: f64,
-    /// The threshold that it is for.
-    pub min_confidence: f32,
-    /// The number of held-out texts that vouch for it, each counted once.
-    pub texts: usize,
-    /// How many of them did not do well.
-    pub errors: usize,
-}
-
-/// One point of the curve.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CurvePoint {
-    pub min_confidence: f32,
-    /// The share of texts that it escalates.
-    pub escalated: f64,
-    /// The cost relative to the deep model alone, which is 1.
-    pub cost: f64,
-    /// The lowest cost of the measured rounds; `cost` is their median. Older files lack it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cost_low: Option<f64>,
-    /// The highest cost of the measured rounds. Older files lack it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cost_high: Option<f64>,
-    /// The share of right answers.
-    pub accuracy: f64,
-    /// The lower end of its 95% interval.
-    pub accuracy_low: f64,
-    /// The upper end.
-    pub accuracy_high: f64,
-    /// Macro-F1.
-    pub macro_f1: f64,
-    /// Expected calibration error, 15 bins.
-    pub ece: f64,
-}
-
 impl Calibration {
     /// Reads and checks a file. The error is one line, without the path.
     pub fn read(path: &Path) -> Result<Self, String> {
@@ -209,7 +155,7 @@ impl Calibration {
         if !(low >= 0.0 && low <= high && high <= 1.0) {
             return Err("escalation.low and high must satisfy 0 <= low <= high <= 1".into());
         }
-        Ok(())
+        cascade_tables::check(self.abstain.as_ref(), &self.answered)
     }
 
     /// The share of texts that a threshold is expected to escalate, by the curve; `None` if there is no curve.

@@ -2,12 +2,13 @@
 //! request keeps the one that routed it, so that a cascade's models, threshold and names belong together.
 //!
 //! In reading order: [`model_version`] (one version, with its [`circuit_breaker`]) → [`versions`] (all versions of one
-//! model, with its [`canary`]) → [`task`] (the models of one task, with their [`cascade_calibration`] and its
-//! [`escalation_drift`]) → [`store`] (the catalog that serves now) → [`health`] (the states of its versions). Where
+//! model, with its [`canary`]) → [`task`] (the models of one task, with their [`cascade_calibration`], its
+//! [`cascade_tables`] and its [`escalation_drift`]) → [`store`] (the catalog that serves now) → [`health`] (the states of its versions). Where
 //! versions come from: [`sources`] (folders), [`pins`] (what operators chose), [`refusal`] (why one does not serve).
 
 pub mod canary;
 pub mod cascade_calibration;
+pub mod cascade_tables;
 pub mod circuit_breaker;
 pub mod escalation_drift;
 pub mod health;
