@@ -83,11 +83,10 @@ impl Model {
         self.text_cost
     }
 
-    /// Whether the cost of preprocessing is known for every text. A tokenizer.json may hold patterns and replacements
-    /// that are slow on some text which nobody thought of.
+    /// Whether the cost of preprocessing is known for every text.
     pub fn preprocesses_predictably(&self) -> bool {
-        match *self.preprocessor {
-            Preprocessor::Tokenizer(_) => false,
+        match &*self.preprocessor {
+            Preprocessor::Tokenizer(tokenizer) => tokenizer.is_predictable(),
             Preprocessor::Ngrams(_) | Preprocessor::Text { .. } => true,
         }
     }

@@ -5,7 +5,7 @@
 //!
 //! In reading order: [`cut`] (texts that are too long) → [`ngrams`] (for the fast model) → [`tokenizer`] (for
 //! transformers) → [`wordpiece`] (a tokenizer's vocabulary) → `stand_ins.rs` (tokens in place of others) → `growth.rs`
-//! (tokenizers that make texts too long) → `expressions.rs`, `oniguruma.rs` and `oniguruma_classes.rs` (their regular
+//! (tokenizers that make texts too long) → `predictable.rs` (those of known cost) → `expressions.rs`, `oniguruma.rs` and `oniguruma_classes.rs` (their regular
 //! expressions).
 
 pub mod cut;
@@ -16,6 +16,7 @@ mod growth;
 pub mod ngrams;
 mod oniguruma;
 mod oniguruma_classes;
+mod predictable;
 mod stand_ins;
 pub mod tokenizer;
 pub mod wordpiece;

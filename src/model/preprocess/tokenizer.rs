@@ -16,7 +16,7 @@ use tokenizers::{
 use super::cut::cut_bytes;
 use super::stand_ins::StandIns;
 use super::wordpiece::WordPieces;
-use super::{expressions, growth};
+use super::{expressions, growth, predictable};
 use crate::model::files;
 use crate::model::input::{EncodeError, Encoding, ModelInput};
 use crate::model::manifest::{TokenizerOverrides, TokenizerSettings, Truncation};
@@ -147,6 +147,11 @@ impl TextTokenizer {
     /// The id that fills padded rows.
     pub fn pad_id(&self) -> u32 {
         self.pad_id
+    }
+
+    /// Whether its cost is known for every text. Only our own WordPiece is: its words have a longest length.
+    pub fn is_predictable(&self) -> bool {
+        self.word_pieces.is_some() && predictable::are_steps(&self.tokenizer)
     }
 
     /// Whether the model takes pairs of texts.
