@@ -49,6 +49,7 @@ pub fn predict_input(request: pb::PredictRequest) -> Result<PredictInput, Error>
         min_confidence: request.min_confidence,
         allow_fallback: request.allow_fallback,
         priority,
+        include_windows: request.include_windows,
     })
 }
 
@@ -79,6 +80,7 @@ fn truncation(value: i32) -> Result<Option<Truncation>, Error> {
         pb::Truncation::End => Some(Truncation::End),
         pb::Truncation::Start => Some(Truncation::Start),
         pb::Truncation::Reject => Some(Truncation::Reject),
+        pb::Truncation::Windows => Some(Truncation::Windows),
     })
 }
 
@@ -97,21 +99,41 @@ pub fn predict_response(output: PredictOutput) -> pb::PredictResponse {
 }
 
 fn prediction(prediction: messages::Prediction) -> pb::Prediction {
-    let scores = prediction.scores.into_iter().map(|score| pb::LabelScore {
-        label: score.label,
-        score: score.score,
-        selected: score.selected,
-    });
+    let windows = prediction.windows.into_iter().map(window);
     pb::Prediction {
         label: prediction.label,
         confidence: prediction.confidence,
         tier: tier(prediction.tier).into(),
         decision: decision(prediction.decision).into(),
-        scores: scores.collect(),
+        scores: scores(prediction.scores),
         token_count: count(prediction.token_count),
         truncated: prediction.truncated,
         value: prediction.value,
+        windows: windows.collect(),
+        read_size_bytes: count(prediction.read_bytes),
     }
+}
+
+fn window(window: messages::Window) -> pb::Window {
+    pb::Window {
+        start_byte: count(window.bytes.start),
+        end_byte: count(window.bytes.end),
+        label: window.label,
+        confidence: window.confidence,
+        tier: tier(window.tier).into(),
+        scores: scores(window.scores),
+        token_count: count(window.token_count),
+        value: window.value,
+    }
+}
+
+fn scores(scores: Vec<messages::LabelScore>) -> Vec<pb::LabelScore> {
+    let scores = scores.into_iter().map(|score| pb::LabelScore {
+        label: score.label,
+        score: score.score,
+        selected: score.selected,
+    });
+    scores.collect()
 }
 
 fn decision(decision: messages::Decision) -> pb::Decision {

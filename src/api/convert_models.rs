@@ -223,6 +223,7 @@ fn truncation(truncation: Truncation) -> pb::Truncation {
         Truncation::End => pb::Truncation::End,
         Truncation::Start => pb::Truncation::Start,
         Truncation::Reject => pb::Truncation::Reject,
+        Truncation::Windows => pb::Truncation::Windows,
     }
 }
 

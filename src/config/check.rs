@@ -3,10 +3,15 @@
 use super::address::Address;
 use super::addresses::AddressList;
 use super::bodies::largest_json;
-use super::settings::Settings;
+use super::settings::{Settings, WindowSettings};
+use crate::model::manifest::MOST_TOKENS;
 
 /// The most bytes of text in one request.
 const MOST_BYTES_OF_A_REQUEST: usize = 256 << 20;
+/// The fewest tokens of a window: with fewer, special tokens are most of what a model reads.
+const LEAST_WIDTH: usize = 16;
+/// The shortest way from one window to the next, as a part of a window: a text is read ten times over.
+const LEAST_STRIDE: f64 = 0.1;
 
 impl Settings {
     /// Where a client on this host finds gRPC.
@@ -67,6 +72,28 @@ fn check_tasks(settings: &Settings) -> Result<(), String> {
                 "tasks.{name}.cascade.min_confidence is {confidence}, it must be from 0 to 1"
             ));
         }
+        check_windows(&task.windows).map_err(|problem| format!("tasks.{name}.windows.{problem}"))?;
+    }
+    Ok(())
+}
+
+fn check_windows(windows: &WindowSettings) -> Result<(), String> {
+    let WindowSettings {
+        width,
+        stride,
+        min_confidence,
+        ..
+    } = windows;
+    if let Some(width) = width.filter(|width| !(LEAST_WIDTH..=MOST_TOKENS).contains(width)) {
+        return Err(format!(
+            "width is {width}, it must be from {LEAST_WIDTH} to {MOST_TOKENS}"
+        ));
+    }
+    if !(LEAST_STRIDE..=1.0).contains(stride) {
+        return Err(format!("stride is {stride}, it must be from {LEAST_STRIDE} to 1"));
+    }
+    if !(0.0..=1.0).contains(min_confidence) {
+        return Err(format!("min_confidence is {min_confidence}, it must be from 0 to 1"));
     }
     Ok(())
 }

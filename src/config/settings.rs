@@ -14,7 +14,7 @@ use super::listen::Listen;
 use super::origins::Origins;
 use super::profile::Profile;
 use super::setting::{Setting, absent, bytes, choice, count, flag, seconds, settings, value};
-pub use super::tasks::{CascadeSettings, RouteSetting, TaskSettings};
+pub use super::tasks::{CascadeSettings, RouteSetting, TaskSettings, WindowSettings};
 use crate::model::loading::FastPath;
 use crate::model::manifest::{LEAST_TOKENS, MOST_TOKENS};
 use crate::telemetry::logs::LogFormat;
@@ -187,6 +187,10 @@ settings! {
         ///
         /// max_texts times max_text_bytes is at most 256 MiB
         max_text_bytes: usize = bytes(16 << 10).from(1, 16 << 20);
+        /// The most windows of a text that is read in windows
+        ///
+        /// The rest of the text is not read, and the answer says so. Never more than max_queue_texts
+        max_windows: usize = count(32).from(1, 1024).link("windows.md");
         /// The time that a request without a deadline may take
         ///
         /// At most max_timeout

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::manifest::Truncation;
+use crate::model::pooling::Pooling;
+
 /// The models of one task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +23,12 @@ pub struct TaskSettings {
     /// Whether the fast model may answer where the deep one can't. A request may override it.
     #[serde(default)]
     pub allow_fallback: bool,
+    /// What happens to texts that are too long where a request does not say; absent for each model's own setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truncation: Option<Truncation>,
+    /// How its texts are read in windows.
+    #[serde(default, skip_serializing_if = "WindowSettings::is_default")]
+    pub windows: WindowSettings,
     /// Its cascade.
     #[serde(default)]
     pub cascade: CascadeSettings,
@@ -29,6 +38,39 @@ impl TaskSettings {
     /// Whether it names its models. If not, the models' manifests decide.
     pub fn names_models(&self) -> bool {
         self.fast.is_some() || self.deep.is_some()
+    }
+}
+
+/// How the texts of one task are read in windows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WindowSettings {
+    /// The most tokens of a window, special ones included; absent for what the model reads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
+    /// How far the next window begins after the one before it, as a part of its width.
+    pub stride: f64,
+    /// How the answers of windows become the text's; absent for what suits the kind of model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
+    /// For `first-confident`: how sure a window's answer must be, from 0 to 1.
+    pub min_confidence: f32,
+}
+
+impl WindowSettings {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for WindowSettings {
+    fn default() -> Self {
+        Self {
+            width: None,
+            stride: 0.75,
+            pooling: None,
+            min_confidence: 0.9,
+        }
     }
 }
 

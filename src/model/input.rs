@@ -67,6 +67,14 @@ pub enum EncodeError {
         /// The limit, with its unit.
         limit: String,
     },
+    /// The second text of a pair leaves too little of a window for the first.
+    #[error("the second text is too long to stand in each window: {found}, the limit is {limit}")]
+    PairTooLong {
+        /// How long it is, with the unit.
+        found: String,
+        /// The limit, with its unit.
+        limit: String,
+    },
     /// The text is a pair, and the model takes single texts only.
     #[error("the model does not classify pairs of texts")]
     NoPairs,

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::discover::Note;
 use super::input::{EncodeError, Encoding};
-use super::manifest::{Manifest, Tier, Truncation};
+use super::manifest::{Manifest, OutputKind, Tier, Truncation};
 use super::neighbours::Neighbours;
 use super::onnx::RunLimit;
 use super::postprocess::{Classification, NotFinite, Postprocessor};
 use super::preprocess::Preprocessor;
 use super::preprocess::ngrams::NgramSpan;
 use super::preprocess::tokenizer::Beyond;
+use super::preprocess::windows::{self, WindowSize, Windows};
 use super::text_cost::TextCost;
 
 /// A loaded model: all of its steps but inference, which the scheduler runs.
@@ -91,6 +92,21 @@ impl Model {
         }
     }
 
+    /// Cuts a text, or the first of a pair, into windows that this model and another read whole.
+    pub fn windows(
+        &self,
+        other: Option<&Model>,
+        text: &str,
+        pair: Option<&str>,
+        size: &WindowSize,
+    ) -> Result<Windows, EncodeError> {
+        #[cfg(feature = "fault-injection")]
+        super::runtime::faults::before_preprocessing(text);
+        let mut readers = vec![&*self.preprocessor];
+        readers.extend(other.map(|other| &*other.preprocessor));
+        windows::cut(&readers, text, pair, size)
+    }
+
     /// Every n-gram of the text that the model reads, with its bucket and its place, and whether they come from only a
     /// part of the text. `None` for a model that does not read n-grams.
     pub fn spans(
@@ -112,6 +128,17 @@ impl Model {
     /// The probability from which on each label is part of an answer, where each is by itself; 0.5 where none are listed.
     pub fn thresholds(&self) -> &[f32] {
         &self.postprocessor.thresholds
+    }
+
+    /// The answer by probabilities that come from several texts, in the order of the labels; for a regression, by its
+    /// value.
+    pub fn of_probabilities(&self, probabilities: &[f32]) -> Result<Classification, NotFinite> {
+        let post = Postprocessor {
+            output_kind: OutputKind::Probabilities,
+            names_winner: false,
+            ..self.postprocessor.clone()
+        };
+        post.classify_at(probabilities, 1.0)
     }
 
     /// Turns a row of raw outputs into an answer. `temperature` overrides the manifest's.

@@ -7,7 +7,7 @@
 //!   is loaded) → [`listed_files`] → [`discover`] (a folder without a manifest) → [`repository`] → [`model_name`]
 //!   (`name@version`) → `max_tokens.rs`.
 //! - One text: [`input`] → [`preprocess`] → [`runner`] → [`onnx`] and [`runtime`] → [`postprocess`] → [`blend`] and
-//!   [`agreement`] (two models' answers).
+//!   [`agreement`] (two models' answers), [`pooling`] (the answers to a long text's windows).
 //! - A load: [`memory`] and `run_memory.rs` (does it fit?) → [`loading`] → [`sample`] (a long row) → [`table`] (the ids
 //!   that the graph knows) → `warm_up.rs` → [`neighbours`] (which rows may share a batch) → [`text_cost`] →
 //!   [`own_texts`] → [`loaded`].
@@ -34,6 +34,7 @@ pub mod onnx;
 mod onnx_types;
 pub mod own_texts;
 pub mod paths;
+pub mod pooling;
 pub mod postprocess;
 pub mod preprocess;
 pub mod repository;

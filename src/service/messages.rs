@@ -55,6 +55,8 @@ pub struct PredictInput {
     pub allow_fallback: Option<bool>,
     /// Requests of higher priority go first.
     pub priority: Priority,
+    /// Whether the answers list windows.
+    pub include_windows: bool,
 }
 
 /// A request for explanations as it came through a door: its enumerations are known, nothing else is checked.
@@ -180,6 +182,23 @@ pub struct Prediction {
     /// Whether the model saw only a part of the text.
     pub truncated: bool,
     /// The output of a regression model; absent for a classifier.
+    pub value: Option<f32>,
+    /// The windows of a text that was read in windows, where they were asked for.
+    pub windows: Vec<Window>,
+    /// How many bytes of the text were read in windows; 0 where it was not.
+    pub read_bytes: usize,
+}
+
+/// A part of a text that was read in windows, and its own answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Window {
+    /// Its place in the text.
+    pub bytes: Range<usize>,
+    pub label: String,
+    pub confidence: f32,
+    pub tier: Tier,
+    pub scores: Vec<LabelScore>,
+    pub token_count: usize,
     pub value: Option<f32>,
 }
 

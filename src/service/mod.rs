@@ -36,7 +36,7 @@ use lifecycle::commands::{Operation, Warning};
 use lifecycle::owner::Handles;
 use lifecycle::report::ReloadReport;
 use lifecycle::start::{OpenedCatalog, StartError};
-use limits::RequestLimits;
+use limits::{RequestLimits, WindowLimits};
 use messages::{CallTimes, ExplainInput, ExplainOutput, PredictInput, PredictOutput};
 use pipeline::Pipeline;
 use status::Status;
@@ -71,6 +71,11 @@ impl Service {
             max_texts: settings.max_texts,
             max_text_bytes: settings.max_text_bytes,
         };
+        let windows = WindowLimits {
+            of_text: settings.max_windows.min(settings.max_queue_texts),
+            of_request: settings.max_queue_texts,
+            bytes: settings.max_queue_bytes,
+        };
         let OpenedCatalog { catalog, pins, refused } = opened;
         let catalog = CatalogStore::new(catalog);
         let health = Health::new(catalog.clone());
@@ -88,7 +93,7 @@ impl Service {
             handles,
         )?);
         let parts = Parts {
-            pipeline: Pipeline::new(catalog.clone(), health.clone(), limits, metrics.clone()),
+            pipeline: Pipeline::new(catalog.clone(), health.clone(), limits, windows, metrics.clone()),
             status: Status::new(
                 catalog.clone(),
                 health.clone(),

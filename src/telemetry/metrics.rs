@@ -79,6 +79,7 @@ struct ModelFamilies {
     preprocess_duration: HistogramFamily<ModelLabels>,
     inference_duration: HistogramFamily<ModelLabels>,
     batch_rows: HistogramFamily<ModelLabels>,
+    windows: HistogramFamily<ModelLabels>,
 }
 
 impl Metrics {
@@ -129,6 +130,7 @@ impl Metrics {
             preprocess_duration: Family::new_with_constructor(Buckets(&DURATION_BUCKETS)),
             inference_duration: Family::new_with_constructor(Buckets(&DURATION_BUCKETS)),
             batch_rows: Family::new_with_constructor(Buckets(&BATCH_BUCKETS)),
+            windows: Family::new_with_constructor(Buckets(&BATCH_BUCKETS)),
         };
         model.register(&mut registry);
         let cascade = CascadeMetrics::register(&mut registry);
@@ -218,6 +220,7 @@ impl Metrics {
             preprocess_duration: families.preprocess_duration.get_or_create_owned(&labels),
             inference_duration: families.inference_duration.get_or_create_owned(&labels),
             batch_rows: families.batch_rows.get_or_create_owned(&labels),
+            windows: families.windows.get_or_create_owned(&labels),
         };
         ModelMetrics { of: Arc::new(of) }
     }
@@ -243,6 +246,11 @@ impl ModelFamilies {
             self.cache_misses.clone(),
         );
         registry.register("batch_texts", "Texts in a batch", self.batch_rows.clone());
+        registry.register(
+            "text_windows",
+            "Windows of a text that was read in windows, by the model whose tokens count",
+            self.windows.clone(),
+        );
         for (name, help, family) in [
             (
                 "queue_duration",
@@ -288,6 +296,7 @@ struct OfModel {
     preprocess_duration: Histogram,
     inference_duration: Histogram,
     batch_rows: Histogram,
+    windows: Histogram,
 }
 
 impl ModelMetrics {
@@ -326,6 +335,11 @@ impl ModelMetrics {
     pub fn ran(&self, rows: usize, took: Duration) {
         self.of.batch_rows.observe(rows as f64);
         self.of.inference_duration.observe(took.as_secs_f64());
+    }
+
+    /// Adds in how many windows a text was read.
+    pub fn windows(&self, windows: usize) {
+        self.of.windows.observe(windows as f64);
     }
 
     /// Counts answered texts.

@@ -129,10 +129,11 @@ fn good_requests() -> Vec<pb::PredictRequest> {
         model: "sentiment-fast@1".into(),
         top_k: 2,
         score_kind: 2,
-        truncation: 3,
+        truncation: 4,
         min_confidence: Some(0.75),
         allow_fallback: Some(true),
         priority: 3,
+        include_windows: true,
         route: 3,
     };
     vec![fast(&["좋다"]), full]

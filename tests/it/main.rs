@@ -80,4 +80,5 @@ mod tokenizing;
 mod tokens;
 mod unicode;
 mod unread_answers;
+mod windows;
 mod wire;

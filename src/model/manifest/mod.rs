@@ -331,6 +331,14 @@ impl Manifest {
         }
     }
 
+    /// What happens to a text that is too long, if the manifest can say it.
+    pub fn truncation(&self) -> Option<Truncation> {
+        match &self.preprocess {
+            Preprocess::Tokenizer(settings) => Some(settings.truncation),
+            Preprocess::HashedNgrams(_) | Preprocess::String { .. } => None,
+        }
+    }
+
     /// The most bytes of a text that preprocessing looks at.
     pub fn max_text_bytes(&self) -> usize {
         match &self.preprocess {

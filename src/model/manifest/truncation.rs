@@ -18,4 +18,7 @@ pub enum Truncation {
     Start,
     /// The request is refused.
     Reject,
+    /// The text is read in windows that overlap, and the answers are made one. Where one text is encoded by itself, as
+    /// [`Truncation::End`].
+    Windows,
 }

@@ -9,7 +9,7 @@ pub fn cut_bytes(text: &str, max_bytes: usize, truncation: Truncation) -> Result
         return Ok((text, false));
     }
     match truncation {
-        Truncation::End => Ok((&text[..text.floor_char_boundary(max_bytes)], true)),
+        Truncation::End | Truncation::Windows => Ok((&text[..text.floor_char_boundary(max_bytes)], true)),
         Truncation::Start => Ok((&text[text.ceil_char_boundary(text.len() - max_bytes)..], true)),
         Truncation::Reject => Err(EncodeError::TooLong {
             found: format!("{} bytes", text.len()),

@@ -5,25 +5,29 @@
 //!
 //! In reading order: [`cut`] (texts that are too long) → [`ngrams`] (for the fast model) → [`tokenizer`] (for
 //! transformers) → [`wordpiece`] (a tokenizer's vocabulary) → `stand_ins.rs` (tokens in place of others) → `growth.rs`
-//! (tokenizers that make texts too long) → `predictable.rs` (those of known cost) → `expressions.rs`, `oniguruma.rs` and `oniguruma_classes.rs` (their regular
-//! expressions).
+//! (tokenizers that make texts too long) → `predictable.rs` (those of known cost) → `expressions.rs`, `oniguruma.rs` and
+//! `oniguruma_classes.rs` (their regular expressions). Besides: [`marks`] and [`windows`]
+//! (a long text in parts).
 
 pub mod cut;
 mod distinct;
 mod expressions;
 mod folding;
 mod growth;
+pub mod marks;
 pub mod ngrams;
 mod oniguruma;
 mod oniguruma_classes;
 mod predictable;
 mod stand_ins;
 pub mod tokenizer;
+pub mod windows;
 pub mod wordpiece;
 
 use std::path::Path;
 
 use self::cut::cut_bytes;
+use self::marks::Marks;
 use super::files;
 use super::input::{EncodeError, Encoding, ModelInput};
 use super::listed_files::read_listed;
@@ -82,6 +86,26 @@ impl Preprocessor {
                     token_count: kept.len(),
                     truncated,
                 })
+            }
+        }
+    }
+
+    /// How a text, or the first of a pair, may be cut into at most `most` windows of at most `width` tokens; `width` is
+    /// for tokenizers, the others read as much as they can.
+    pub fn marks(
+        &self,
+        text: &str,
+        pair: Option<&str>,
+        width: Option<usize>,
+        most: usize,
+    ) -> Result<Marks, EncodeError> {
+        match self {
+            Self::Ngrams(extractor) => Ok(extractor.marks(text, most)),
+            Self::Tokenizer(tokenizer) => tokenizer.marks(text, pair, width, most),
+            Self::Text { max_bytes } => {
+                let (kept, cut) = cut_bytes(text, most.saturating_mul(*max_bytes), Truncation::End)?;
+                let units = kept.char_indices().map(|(at, letter)| at..at + letter.len_utf8());
+                Ok(Marks::new(text, units.collect(), !cut, usize::MAX, *max_bytes))
             }
         }
     }

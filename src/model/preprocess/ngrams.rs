@@ -10,6 +10,7 @@ use crate::model::input::{EncodeError, Encoding, ModelInput};
 use crate::model::manifest::{HashedNgrams, Truncation};
 use crate::model::preprocess::distinct::DistinctIds;
 use crate::model::preprocess::folding::{FoldedChar, Place, fold_end, fold_start};
+use crate::model::preprocess::marks::Marks;
 
 thread_local! {
     /// What each thread collects the features of a text in.
@@ -71,6 +72,16 @@ impl NgramExtractor {
         Ok((spans, truncated))
     }
 
+    /// How a text may be cut into at most `most` windows.
+    pub fn marks(&self, text: &str, most: usize) -> Marks {
+        let capacity = self.settings.max_code_points;
+        let enough = most.saturating_mul(capacity).saturating_add(1);
+        let folded: Vec<FoldedChar<Range<usize>>> = fold_start(text, enough);
+        let whole = folded.len() < enough;
+        let units = folded.into_iter().map(|folded| folded.place).collect();
+        Marks::new(text, units, whole, capacity, usize::MAX)
+    }
+
     fn fold_and_cut<P: Place>(
         &self,
         text: &str,
@@ -78,13 +89,13 @@ impl NgramExtractor {
     ) -> Result<(Vec<FoldedChar<P>>, bool), EncodeError> {
         let limit = self.settings.max_code_points;
         let mut folded: Vec<FoldedChar<P>> = match truncation {
-            Truncation::End | Truncation::Reject => fold_start(text, limit + 1),
+            Truncation::End | Truncation::Reject | Truncation::Windows => fold_start(text, limit + 1),
             Truncation::Start => fold_end(text, limit + 1),
         };
         let truncated = folded.len() > limit;
         if truncated {
             match truncation {
-                Truncation::End => folded.truncate(limit),
+                Truncation::End | Truncation::Windows => folded.truncate(limit),
                 Truncation::Start => drop(folded.drain(..folded.len() - limit)),
                 Truncation::Reject => {
                     return Err(EncodeError::TooLong {

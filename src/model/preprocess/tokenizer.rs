@@ -14,6 +14,7 @@ use tokenizers::{
 };
 
 use super::cut::cut_bytes;
+use super::marks::Marks;
 use super::stand_ins::StandIns;
 use super::wordpiece::WordPieces;
 use super::{expressions, growth, predictable};
@@ -168,7 +169,7 @@ impl TextTokenizer {
     ) -> Result<Encoding, EncodeError> {
         let truncation = truncation.unwrap_or(self.settings.truncation);
         let direction = match truncation {
-            Truncation::End | Truncation::Reject => TruncationDirection::Right,
+            Truncation::End | Truncation::Reject | Truncation::Windows => TruncationDirection::Right,
             Truncation::Start => TruncationDirection::Left,
         };
         let most = if pair.is_some() {
@@ -180,7 +181,7 @@ impl TextTokenizer {
         let enough = (pair.is_none() && truncation != Truncation::Reject).then_some(most + 1);
         let tokens = |text: &str| {
             let (kept, cut) = cut_bytes(text, self.settings.max_bytes, truncation)?;
-            Ok((self.tokens(kept, enough, direction)?, cut))
+            Ok((self.tokens(kept, enough, direction, OffsetType::None)?, cut))
         };
         let (mut encoded, mut cut) = tokens(text)?;
         let mut second = None;
@@ -232,6 +233,52 @@ impl TextTokenizer {
         })
     }
 
+    /// How a text, or the first of a pair, may be cut into at most `most` windows. A window has at most `width` tokens,
+    /// special ones and those of the second text included; without `width`, what the model reads.
+    pub fn marks(
+        &self,
+        text: &str,
+        pair: Option<&str>,
+        width: Option<usize>,
+        most: usize,
+    ) -> Result<Marks, EncodeError> {
+        let tokens = |text, enough, places| self.tokens(text, enough, TruncationDirection::Right, places);
+        let mut room = if pair.is_some() {
+            self.max_pair_tokens
+        } else {
+            self.max_text_tokens
+        };
+        let special = self.settings.max_tokens - room;
+        room = room.min(width.unwrap_or(usize::MAX).saturating_sub(special)).max(1);
+        let mut capacity = room;
+        if let Some(pair) = pair {
+            let (pair, cut) = cut_bytes(pair, self.settings.max_bytes, Truncation::End)?;
+            let found = tokens(pair, None, OffsetType::None)?.len();
+            if cut || found > room / 2 {
+                return Err(EncodeError::PairTooLong {
+                    found: if cut {
+                        "more than".to_owned() + &format!(" {} bytes", pair.len())
+                    } else {
+                        format!("{found} tokens")
+                    },
+                    limit: format!("{} tokens", room / 2),
+                });
+            }
+            capacity = room - found;
+        }
+        let most_bytes = most.saturating_mul(self.settings.max_bytes);
+        let (kept, cut) = cut_bytes(text, most_bytes, Truncation::End)?;
+        let enough = most.saturating_mul(capacity).saturating_add(1);
+        let encoded = tokens(kept, Some(enough), OffsetType::Byte)?;
+        let units = encoded
+            .get_offsets()
+            .iter()
+            .map(|&(start, end)| start..end)
+            .collect::<Vec<_>>();
+        let whole = !cut && units.len() < enough;
+        Ok(Marks::new(text, units, whole, capacity, self.settings.max_bytes))
+    }
+
     /// The largest id that it knows, added tokens included.
     pub fn greatest_id(&self) -> Option<u32> {
         self.tokenizer.get_vocab(true).into_values().max()
@@ -275,6 +322,7 @@ impl TextTokenizer {
         text: &str,
         enough: Option<usize>,
         direction: TruncationDirection,
+        places: OffsetType,
     ) -> Result<tokenizers::Encoding, EncodeError> {
         let tokenizer = &self.tokenizer;
         let normalizer = tokenizer.get_normalizer();
@@ -291,7 +339,7 @@ impl TextTokenizer {
         let enough = enough.unwrap_or(usize::MAX);
         words
             .tokenize_with_limit(|word| of_word(word.get()), enough, direction)
-            .and_then(|()| words.into_encoding(None, 0, OffsetType::None))
+            .and_then(|()| words.into_encoding(None, 0, places))
             .map_err(|_| EncodeError::Untokenizable)
     }
 

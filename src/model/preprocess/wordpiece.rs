@@ -1,7 +1,7 @@
 //! WordPiece, greedy longest match first, in time linear in a word's length. The tokenizers crate tries every end of a
 //! word for each of its tokens, which takes quadratic time: a text of hostile words took it tens of milliseconds.
 //!
-//! Must give the same ids as the crate, for every word.
+//! Must give the same ids at the same bytes as the crate, for every word.
 
 use std::collections::HashMap;
 
@@ -59,16 +59,17 @@ impl WordPieces {
     /// The tokens of a word: the unknown token if the word is too long, or a part of it is no token. `None` if the
     /// vocabulary has no unknown token.
     pub fn tokenize(&self, word: &str) -> Option<Vec<Token>> {
+        let unknown = || Some(vec![token(self.unknown?, (0, word.len()))]);
         if word.chars().nth(self.max_chars).is_some() {
-            return Some(vec![token(self.unknown?)]);
+            return unknown();
         }
-        let (mut tokens, mut rest, mut start) = (Vec::new(), word, FIRST);
-        while !rest.is_empty() {
-            let Some((length, id)) = self.longest(start, rest) else {
-                return Some(vec![token(self.unknown?)]);
+        let (mut tokens, mut at, mut start) = (Vec::new(), 0, FIRST);
+        while at < word.len() {
+            let Some((length, id)) = self.longest(start, &word[at..]) else {
+                return unknown();
             };
-            tokens.push(token(id));
-            (rest, start) = (&rest[length..], CONTINUING);
+            tokens.push(token(id, (at, at + length)));
+            (at, start) = (at + length, CONTINUING);
         }
         Some(tokens)
     }
@@ -89,9 +90,9 @@ impl WordPieces {
     }
 }
 
-/// A token of which only the id is read.
-fn token(id: u32) -> Token {
-    Token::new(id, String::new(), (0, 0))
+/// A token of which only the id and its bytes in the word are read.
+fn token(id: u32, bytes: (usize, usize)) -> Token {
+    Token::new(id, String::new(), bytes)
 }
 
 #[cfg(test)]
@@ -133,9 +134,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_ids_are_those_of_the_crate(word in "[abc#가나]{0,14}", prefix in "(##|)", max_chars in 8_usize..12) {
+        fn the_ids_and_their_bytes_are_those_of_the_crate(word in "[abc#가나]{0,14}", prefix in "(##|)", max_chars in 8_usize..12) {
             let model = model(TOKENS, &prefix, max_chars);
-            let ids = |tokens: Vec<Token>| tokens.iter().map(|token| token.id).collect::<Vec<_>>();
+            let ids = |tokens: Vec<Token>| tokens.iter().map(|token| (token.id, token.offsets)).collect::<Vec<_>>();
             let expected = model.tokenize(&word).expect("it has a token for the unknown");
             prop_assert_eq!(WordPieces::new(&model).tokenize(&word).map(ids), Some(ids(expected)));
         }

@@ -10,8 +10,10 @@ use super::cascade_calibration::CascadeSetup;
 use super::escalation_drift::CascadeWatch;
 use super::model_version::ModelVersion;
 use super::versions::{Canary, Versions};
-use crate::config::settings::{RouteSetting, Settings, TaskSettings};
+use crate::config::settings::{RouteSetting, Settings, TaskSettings, WindowSettings};
 use crate::model::Tier;
+use crate::model::manifest::{ProblemType, Truncation};
+use crate::model::pooling::Pooling;
 use crate::service::messages::{ClientKey, Route};
 
 /// A task, with the models that answer for it.
@@ -23,6 +25,10 @@ pub struct Task {
     pub default_route: Route,
     /// Whether the fast model may answer where the deep one can't. A request may override it.
     pub allow_fallback: bool,
+    /// What happens to texts that are too long; absent for each model's own setting. A request may override it.
+    pub truncation: Option<Truncation>,
+    /// How its texts are read in windows.
+    pub windows: WindowSettings,
     /// The values of its cascade; present exactly where it has both tiers.
     pub cascade: Option<Arc<CascadeSetup>>,
     /// The counts of its cascade.
@@ -125,6 +131,8 @@ fn configured_task(
 ) -> Result<Task, String> {
     let mut task = Task {
         allow_fallback: configured.allow_fallback,
+        truncation: configured.truncation,
+        windows: configured.windows,
         ..Task::empty(configured.default_route.unwrap_or(settings.default_route))
     };
     for (tier, model) in [(Tier::Fast, &configured.fast), (Tier::Deep, &configured.deep)] {
@@ -159,6 +167,8 @@ impl Task {
             deep: None,
             default_route,
             allow_fallback: false,
+            truncation: None,
+            windows: WindowSettings::default(),
             cascade: None,
             watch: Arc::default(),
             trial: None,
@@ -175,6 +185,7 @@ impl Task {
             ));
         }
         self.check_labels().map_err(in_task)?;
+        self.check_pooling().map_err(in_task)?;
         if settings.tasks.get(name).is_none_or(|task| task.default_route.is_none()) {
             // A task with one tier: that tier answers requests that name no route.
             match (&self.fast, &self.deep) {
@@ -235,6 +246,18 @@ impl Task {
             _ => false,
         };
         same(&self.fast, &other.fast) && same(&self.deep, &other.deep) && self.cascade == other.cascade
+    }
+
+    /// A number is not surer than another.
+    fn check_pooling(&self) -> Result<(), String> {
+        let number = |model: &&Arc<ModelVersion>| model.verified.manifest.problem_type == ProblemType::Regression;
+        match self.models().find(number) {
+            Some(model) if self.windows.pooling == Some(Pooling::FirstConfident) => Err(format!(
+                "windows.pooling is first-confident, but the answers of `{}` are numbers, of which none is surer than another",
+                model.name()
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn check_labels(&self) -> Result<(), String> {

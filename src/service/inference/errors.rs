@@ -19,6 +19,10 @@ pub fn encode_error(place: usize, error: EncodeError) -> Error {
             format!("texts[{place}]"),
             format!("is longer than the model reads: it has {found}, the limit is {limit}"),
         ),
+        EncodeError::PairTooLong { found, limit } => Error::invalid_field(
+            format!("text_pairs[{place}]"),
+            format!("is too long to stand whole in each window: it has {found}, the limit is {limit}"),
+        ),
         EncodeError::Untokenizable => Error::invalid_field(
             format!("texts[{place}]"),
             "can't be cut into tokens: it holds what the model's vocabulary does not, and that has no token for the unknown",

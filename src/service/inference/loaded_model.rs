@@ -8,13 +8,14 @@ use parking_lot::Mutex;
 
 use super::answer_cache::AnswerCache;
 use super::core_share::CoreShare;
-use super::errors::inference_failed;
+use super::errors::{encode_error, inference_failed};
 use super::memory_budget::LoadedBytes;
 use super::mirror::RequestMirror;
 use super::outputs::{ModelOutputs, TextOutput};
 use super::preparation::Preparation;
 use super::texts::TextSubset;
 use crate::batching::on_arrival::{OnArrival, hand_over};
+use crate::batching::scheduler::Reservation;
 use crate::batching::shares::Amount;
 use crate::batching::workers::Workers;
 use crate::batching::{BatchLimits, BatchShape, Failure, RowOutput, Scheduler, SchedulerSettings, SubmitOptions};
@@ -25,6 +26,7 @@ use crate::model::loading::Initialized;
 use crate::model::loading::wide_trial::WideTrial;
 use crate::model::manifest::Batch;
 use crate::model::postprocess::Classification;
+use crate::model::preprocess::windows::{WindowSize, Windows};
 use crate::model::{ModelInput, memory};
 use crate::telemetry::metrics::ModelMetrics;
 
@@ -34,6 +36,8 @@ pub struct LoadedModel {
     pub model: Arc<Model>,
     /// Turns its texts into inputs.
     pub preparation: Preparation,
+    /// Cuts long texts into windows.
+    windowing: Preparation,
     /// Its queue and instances.
     pub scheduler: Scheduler,
     share: CoreShare,
@@ -104,6 +108,7 @@ impl LoadedModel {
         let name = &model.manifest.name;
         let scheduler = Scheduler::start(name, runners, on_arrival(native)?, &costs, settings, metrics.clone())?;
         Ok(Self {
+            windowing: Preparation::of_windows(Arc::clone(&model), workers.clone()),
             preparation: Preparation::new(Arc::clone(&model), workers),
             scheduler,
             share,
@@ -160,6 +165,31 @@ impl LoadedModel {
         let outputs = self.run_unseen(texts, options).await?;
         self.mirror.send(copied);
         Ok(outputs)
+    }
+
+    /// Holds room in the queue for texts that are about to be cut into windows. Refuses at once where there is none, or
+    /// not enough time even for what one row of each takes.
+    pub fn hold(&self, texts: &TextSubset, options: SubmitOptions) -> Result<Reservation, Error> {
+        let ready_in = self.windowing.expected(texts.sizes(), &options);
+        let held = self.scheduler.reserve_ahead(options, texts.sizes(), ready_in);
+        held.map_err(|failure| self.to_error(&failure))
+    }
+
+    /// Cuts the texts into windows that this model and another read whole.
+    pub async fn windows(
+        &self,
+        other: Option<Arc<Model>>,
+        texts: TextSubset,
+        size: WindowSize,
+        options: SubmitOptions,
+    ) -> Result<Vec<Windows>, Error> {
+        let cut = move |model: &Model, texts: &TextSubset, at: usize| {
+            let windows = model.windows(other.as_deref(), &texts.texts[at], texts.pair(at), &size);
+            windows.map_err(|error| encode_error(at, error))
+        };
+        let (windows, took) = self.windowing.each(texts, options, cut).await?;
+        self.metrics.preprocessed(took);
+        Ok(windows)
     }
 
     /// Runs the texts without the cache, and sends no copy.

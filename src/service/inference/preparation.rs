@@ -21,6 +21,8 @@ use crate::model::text_cost::TextCost;
 const ON_THE_SPOT: Duration = Duration::from_micros(100);
 /// The longest that it may take there if the texts turn out to be the hardest ones.
 const AT_WORST: Duration = Duration::from_micros(400);
+/// How much more it takes to cut a hard text into windows than to encode it.
+const WINDOWING: f64 = 4.0;
 /// The weight of one request in the moving average of the cost of texts.
 const WEIGHT: f64 = 1.0 / 16.0;
 /// The bounds of that average, relative to the cost of hard texts when the model was loaded.
@@ -41,6 +43,22 @@ impl Preparation {
     /// The preprocessing of this model, by these workers.
     pub fn new(model: Arc<Model>, workers: Workers) -> Self {
         let cost = model.text_cost();
+        Self::at_cost(model, workers, cost)
+    }
+
+    /// What cuts this model's texts into windows: it reads them to the end, and each part of them again.
+    pub fn of_windows(model: Arc<Model>, workers: Workers) -> Self {
+        let cost = model.text_cost();
+        let cost = TextCost {
+            text_nanos: cost.text_nanos * WINDOWING,
+            byte_nanos: cost.byte_nanos * WINDOWING,
+            max_bytes: usize::MAX,
+            ..cost
+        };
+        Self::at_cost(model, workers, cost)
+    }
+
+    fn at_cost(model: Arc<Model>, workers: Workers, cost: TextCost) -> Self {
         Self {
             workers,
             owner: Owner::new(&model.manifest.name),

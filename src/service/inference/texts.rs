@@ -33,6 +33,14 @@ impl TextSubset {
         Self { places, ..self.clone() }
     }
 
+    /// The same texts, with another end for those that are too long.
+    pub fn with_truncation(self, truncation: Truncation) -> Self {
+        Self {
+            truncation: Some(truncation),
+            ..self
+        }
+    }
+
     /// The size of the subset's texts together, in bytes.
     pub fn bytes(&self) -> usize {
         self.sizes().sum()

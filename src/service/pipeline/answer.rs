@@ -1,5 +1,6 @@
 //! Answers to a request's texts, before they become messages.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,11 @@ pub struct Answers {
     pub parts: Vec<ModelPart>,
     /// The counts of a cascade; empty where one model answered.
     pub counts: CascadeCounts,
+    /// How each text was read in windows; empty where none was.
+    pub read: Vec<ReadText>,
 }
 
+#[derive(Clone)]
 pub struct TextAnswer {
     /// The model whose labels the answer uses.
     pub model: Arc<Model>,
@@ -27,6 +31,14 @@ pub struct TextAnswer {
     pub token_count: usize,
     /// Whether it saw only a part of the text.
     pub truncated: bool,
+}
+
+/// How a text was read in windows.
+pub struct ReadText {
+    /// The answer to each window, with its bytes in the text.
+    pub windows: Vec<(Range<usize>, TextAnswer)>,
+    /// How many bytes of the text were read.
+    pub bytes: usize,
 }
 
 pub struct ModelPart {

@@ -113,6 +113,7 @@ impl CascadePlan {
             texts: answers,
             parts,
             counts,
+            read: Vec::new(),
         })
     }
 

@@ -3,7 +3,7 @@
 //! In reading order: [`validate`] (what a request must satisfy whatever models there are) → [`route`] (which model
 //! answers) → [`predict`] (the flow of one request) → [`target`] (one model's part in it) → [`cascade`] (both models'
 //! parts) → [`escalation`] (which texts go to the deep model; pure) → [`answer`] (the answers) → [`cascade_metrics`]
-//! (their counts). Besides: [`explain`].
+//! (their counts). Besides: [`windows`] (long texts in parts, each of which goes that way), [`explain`].
 
 pub mod answer;
 pub mod cascade;
@@ -15,10 +15,11 @@ pub mod route;
 pub mod run_recorder;
 pub mod target;
 pub mod validate;
+pub mod windows;
 
 use super::catalog::health::Health;
 use super::catalog::store::CatalogStore;
-use super::limits::RequestLimits;
+use super::limits::{RequestLimits, WindowLimits};
 use super::messages::{CallTimes, ExplainInput, ExplainOutput, PredictInput, PredictOutput};
 use crate::error::Error;
 use crate::telemetry::metrics::Metrics;
@@ -27,23 +28,32 @@ pub struct Pipeline {
     catalog: CatalogStore,
     health: Health,
     limits: RequestLimits,
+    windows: WindowLimits,
     metrics: Metrics,
 }
 
 impl Pipeline {
     /// A pipeline over the models in a catalog.
-    pub fn new(catalog: CatalogStore, health: Health, limits: RequestLimits, metrics: Metrics) -> Self {
+    pub fn new(
+        catalog: CatalogStore,
+        health: Health,
+        limits: RequestLimits,
+        windows: WindowLimits,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             catalog,
             health,
             limits,
+            windows,
             metrics,
         }
     }
 
     pub async fn predict(&self, input: PredictInput, times: CallTimes) -> Result<PredictOutput, Error> {
         let recorder = run_recorder::RunRecorder::new(&self.health, &self.metrics, times.caller);
-        predict::predict(input, times, &self.catalog.load(), self.limits, &recorder).await
+        let limits = (self.limits, self.windows);
+        predict::predict(input, times, &self.catalog.load(), limits, &recorder).await
     }
 
     pub async fn explain(&self, input: ExplainInput, times: CallTimes) -> Result<ExplainOutput, Error> {

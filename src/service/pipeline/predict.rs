@@ -1,19 +1,22 @@
 //! The flow of one request: [`predict`] is all of it, each stage one line.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use super::answer::{Answers, TextAnswer};
 use super::cascade_metrics;
-use super::route::{Plan, plan};
+use super::route::{Chosen, Plan, plan};
 use super::run_recorder::RunRecorder;
 use super::validate::{AnswerOptions, validate};
+use super::windows;
 use crate::error::Error;
-use crate::model::manifest::LONGEST_LABEL;
+use crate::model::manifest::{LONGEST_LABEL, Truncation};
 use crate::service::catalog::Catalog;
 use crate::service::inference::texts::TextSubset;
-use crate::service::limits::RequestLimits;
-use crate::service::messages::{CallTimes, LabelScore, PredictInput, PredictOutput, Prediction, ScoreKind, Timing};
-use crate::telemetry::metrics::Metrics;
+use crate::service::limits::{RequestLimits, WindowLimits};
+use crate::service::messages::{
+    CallTimes, LabelScore, PredictInput, PredictOutput, Prediction, ScoreKind, SubmitOptions, Timing, Window,
+};
 
 /// The most bytes of an answer's scores, with their labels: a bound on what one caller can have the server build and
 /// hold until it is read.
@@ -22,39 +25,64 @@ const MOST_ANSWER_BYTES: usize = 16 << 20;
 const SCORE_BYTES: usize = 20;
 
 /// Answers one request: validate → route → preprocess → inference → postprocess. Preprocessing and inference run once
-/// for each model.
+/// for each model. Texts that are read in windows are cut before, and their answers made one after.
 pub async fn predict(
     input: PredictInput,
     times: CallTimes,
     catalog: &Catalog,
-    limits: RequestLimits,
+    (limits, window_limits): (RequestLimits, WindowLimits),
     recorder: &RunRecorder<'_>,
 ) -> Result<PredictOutput, Error> {
     let input = validate(input, limits)?;
-    let plan = plan(&input, catalog, times.client)?;
+    let Chosen { plan, rules } = plan(&input, catalog, times.client)?;
     let options = input.options;
-    for target in plan.targets() {
-        check_size(&target.loaded.model.manifest.labels, input.texts.len(), options.top_k)?;
-    }
-    let texts = TextSubset::all(input.texts, input.text_pairs, options.truncation);
+    check_sizes(&plan, input.texts.len(), options.top_k)?;
+    let truncation = options.truncation.or(rules.truncation).or_else(|| plan.truncation());
+    let texts = TextSubset::all(input.texts, input.text_pairs, truncation);
     let submit = times.submit_options(input.priority);
-    let answers = match &plan {
-        Plan::Single(target) => target.answer(texts, submit, recorder).await?,
-        Plan::Cascade(cascade) => cascade.answer(texts, submit, recorder).await?,
+    let answers = if truncation == Some(Truncation::Windows) {
+        let windows = windows::cut(&plan, &rules, texts, window_limits, submit).await?;
+        if options.include_windows {
+            check_sizes(&plan, windows.count(), options.top_k)?;
+        }
+        let answers = run(&plan, windows.texts.clone(), submit, recorder).await?;
+        windows.pool(answers, &rules)?
+    } else {
+        run(&plan, texts, submit, recorder).await?
     };
-    count(&plan, &answers, recorder.metrics());
+    count(&plan, &answers);
     Ok(finish(answers, options, times))
 }
 
-fn count(plan: &Plan, answers: &Answers, metrics: &Metrics) {
+/// Runs the texts, and counts what the cascade did with them.
+async fn run(
+    plan: &Plan,
+    texts: TextSubset,
+    options: SubmitOptions,
+    recorder: &RunRecorder<'_>,
+) -> Result<Answers, Error> {
+    match plan {
+        Plan::Single(target) => target.answer(texts, options, recorder).await,
+        Plan::Cascade(cascade) => {
+            let answers = cascade.answer(texts, options, recorder).await?;
+            cascade_metrics::record(cascade, &answers, recorder.metrics().cascade(), Instant::now());
+            Ok(answers)
+        }
+    }
+}
+
+fn count(plan: &Plan, answers: &Answers) {
     for target in plan.targets() {
         let tier = target.model.tier;
         let by_it = answers.texts.iter().filter(|answer| answer.model.tier() == tier);
         target.loaded.metrics.answered(by_it.count());
     }
-    if let Plan::Cascade(cascade) = plan {
-        cascade_metrics::record(cascade, answers, metrics.cascade(), Instant::now());
-    }
+}
+
+/// Refuses a request whose scores would take too many bytes together, whichever model answers.
+fn check_sizes(plan: &Plan, texts: usize, top_k: usize) -> Result<(), Error> {
+    let mut targets = plan.targets();
+    targets.try_for_each(|target| check_size(&target.loaded.model.manifest.labels, texts, top_k))
 }
 
 /// Refuses a request whose scores would take too many bytes together.
@@ -71,13 +99,24 @@ fn check_size(labels: &[String], texts: usize, top_k: usize) -> Result<(), Error
     Err(Error::invalid_field(
         "top_k",
         format!(
-            "asks for {scores} scores, which are more than {MOST_ANSWER_BYTES} bytes with their labels; with so many texts the most is {most}"
+            "asks for {scores} scores, which are more than {MOST_ANSWER_BYTES} bytes with their labels; with so many texts, or windows that are listed, the most is {most}"
         ),
     ))
 }
 
 fn finish(answers: Answers, options: AnswerOptions, times: CallTimes) -> PredictOutput {
-    let predictions = answers.texts.iter().map(|answer| postprocess(answer, options));
+    let mut read = answers.read.into_iter();
+    let predictions = answers.texts.iter().map(|answer| {
+        let mut prediction = postprocess(answer, options);
+        if let Some(read) = read.next() {
+            prediction.read_bytes = read.bytes;
+            if options.include_windows {
+                let windows = read.windows.iter();
+                prediction.windows = windows.map(|(bytes, answer)| window(bytes, answer, options)).collect();
+            }
+        }
+        prediction
+    });
     PredictOutput {
         predictions: predictions.collect(),
         cache_hits: answers
@@ -124,6 +163,29 @@ fn postprocess(text: &TextAnswer, options: AnswerOptions) -> Prediction {
         token_count: text.token_count,
         truncated: text.truncated,
         value: answer.value(),
+        windows: Vec::new(),
+        read_bytes: 0,
+    }
+}
+
+fn window(bytes: &Range<usize>, answer: &TextAnswer, options: AnswerOptions) -> Window {
+    let Prediction {
+        label,
+        confidence,
+        tier,
+        scores,
+        token_count,
+        value,
+        ..
+    } = postprocess(answer, options);
+    Window {
+        bytes: bytes.clone(),
+        label,
+        confidence,
+        tier,
+        scores,
+        token_count,
+        value,
     }
 }
 

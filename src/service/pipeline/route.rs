@@ -7,9 +7,10 @@ use std::sync::Arc;
 use super::cascade::{CascadePlan, Threshold};
 use super::target::ModelTarget;
 use super::validate::{Target, ValidExplain, ValidInput};
+use crate::config::settings::WindowSettings;
 use crate::error::{Error, Reason};
 use crate::model::Tier;
-use crate::model::manifest::ProblemType;
+use crate::model::manifest::{ProblemType, Truncation};
 use crate::service::catalog::Catalog;
 use crate::service::catalog::canary::Arm;
 use crate::service::catalog::canary::split::gets_canary;
@@ -30,7 +31,37 @@ pub enum Plan {
     Cascade(Box<CascadePlan>),
 }
 
+/// The models that answer a request, and what its task says of long texts.
+pub struct Chosen {
+    pub plan: Plan,
+    pub rules: WindowRules,
+}
+
+/// What the task of a request says of texts that are too long.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WindowRules {
+    /// What happens to them; absent for each model's own setting.
+    pub truncation: Option<Truncation>,
+    pub settings: WindowSettings,
+}
+
+impl WindowRules {
+    fn of(task: &Task) -> Self {
+        Self {
+            truncation: task.truncation,
+            settings: task.windows,
+        }
+    }
+}
+
 impl Plan {
+    /// What happens to texts that are too long, where the models do not decide it each for itself: windows, if one of them
+    /// has that as its own setting, since both must read the same.
+    pub fn truncation(&self) -> Option<Truncation> {
+        let in_windows = |target: &ModelTarget| target.loaded.model.manifest.truncation() == Some(Truncation::Windows);
+        self.targets().any(in_windows).then_some(Truncation::Windows)
+    }
+
     /// The models that may be asked, fast before deep.
     pub fn targets(&self) -> impl Iterator<Item = &ModelTarget> {
         let (first, second) = match self {
@@ -42,18 +73,26 @@ impl Plan {
 }
 
 /// Chooses which models answer a client's request.
-pub fn plan(input: &ValidInput, catalog: &Catalog, client: ClientKey) -> Result<Plan, Error> {
-    let plan = match &input.target {
+pub fn plan(input: &ValidInput, catalog: &Catalog, client: ClientKey) -> Result<Chosen, Error> {
+    let (plan, rules) = match &input.target {
         Target::Model { name, version } => {
             let (version, arm) = named(catalog, &input.task, name, version.as_deref(), client)?;
-            Plan::Single(target(&version, arm.as_ref())?)
+            // The task that the request names, or else the first that the model serves.
+            let task = Some(input.task.as_str()).filter(|task| !task.is_empty());
+            let task = task.or_else(|| catalog.tasks_of(&version).first().copied());
+            let rules = task.and_then(|task| catalog.task(task)).map(WindowRules::of);
+            (Plan::Single(target(&version, arm.as_ref())?), rules.unwrap_or_default())
         }
         Target::Route(route) => {
             let (task, arm) = task(catalog, &input.task)?.for_client(client);
-            by_route(catalog, task, arm.as_ref(), input, *route)?
+            (
+                by_route(catalog, task, arm.as_ref(), input, *route)?,
+                WindowRules::of(task),
+            )
         }
     };
-    check_pairs(plan, input)
+    let plan = check_pairs(plan, input)?;
+    Ok(Chosen { plan, rules })
 }
 
 /// Checks that every model that may be asked accepts pairs, if the texts are pairs.

@@ -48,6 +48,7 @@ impl ModelTarget {
                 .collect(),
             parts: vec![self.part(&outputs)],
             counts: CascadeCounts::default(),
+            read: Vec::new(),
         })
     }
 

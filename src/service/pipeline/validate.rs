@@ -73,8 +73,10 @@ pub struct AnswerOptions {
     pub top_k: usize,
     /// What the listed scores are.
     pub score_kind: ScoreKind,
-    /// What happens to a text that is too long; absent for the model's own setting.
+    /// What happens to a text that is too long; absent for the task's or the model's own setting.
     pub truncation: Option<Truncation>,
+    /// Whether the answers list windows.
+    pub include_windows: bool,
 }
 
 /// Options of the cascade and of fallback; absent for the task's own.
@@ -112,6 +114,7 @@ pub fn validate(input: PredictInput, limits: RequestLimits) -> Result<ValidInput
             top_k,
             score_kind: input.score_kind,
             truncation: input.truncation,
+            include_windows: input.include_windows,
         },
         cascade: CascadeOptions {
             min_confidence: input.min_confidence,
@@ -141,6 +144,9 @@ pub fn validate_explain(input: ExplainInput, limits: RequestLimits) -> Result<Va
     check_task(&input.task, &mut faults);
     if input.route == Route::Cascade {
         faults.add("route", "names two models: explain one of them");
+    }
+    if input.truncation == Some(Truncation::Windows) {
+        faults.add("truncation", "TRUNCATION_WINDOWS is for Predict only");
     }
     let target = target(input.route, &input.model, &mut faults);
     faults.into_result()?;

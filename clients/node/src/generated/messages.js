@@ -37,6 +37,7 @@ $root.tandem = (function() {
             PredictRequest.prototype.minConfidence = null;
             PredictRequest.prototype.allowFallback = null;
             PredictRequest.prototype.priority = 0;
+            PredictRequest.prototype.includeWindows = false;
 
             var $oneOfFields;
 
@@ -83,6 +84,8 @@ $root.tandem = (function() {
                     writer.uint32(80).bool(message.allowFallback);
                 if (message.priority != null && Object.hasOwnProperty.call(message, "priority"))
                     writer.uint32(88).int32(message.priority);
+                if (message.includeWindows != null && Object.hasOwnProperty.call(message, "includeWindows"))
+                    writer.uint32(104).bool(message.includeWindows);
                 return writer;
             };
 
@@ -155,6 +158,10 @@ $root.tandem = (function() {
                         }
                     case 11: {
                             message.priority = reader.int32();
+                            break;
+                        }
+                    case 13: {
+                            message.includeWindows = reader.bool();
                             break;
                         }
                     default:
@@ -432,6 +439,7 @@ $root.tandem = (function() {
 
             function Prediction(properties) {
                 this.scores = [];
+                this.windows = [];
                 if (properties)
                     for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -446,6 +454,8 @@ $root.tandem = (function() {
             Prediction.prototype.tokenCount = 0;
             Prediction.prototype.truncated = false;
             Prediction.prototype.value = null;
+            Prediction.prototype.windows = $util.emptyArray;
+            Prediction.prototype.readSizeBytes = 0;
 
             var $oneOfFields;
 
@@ -479,6 +489,11 @@ $root.tandem = (function() {
                     writer.uint32(56).bool(message.truncated);
                 if (message.value != null && Object.hasOwnProperty.call(message, "value"))
                     writer.uint32(69).float(message.value);
+                if (message.windows != null && message.windows.length)
+                    for (var i = 0; i < message.windows.length; ++i)
+                        $root.tandem.v1.Window.encode(message.windows[i], writer.uint32(74).fork(), q + 1).ldelim();
+                if (message.readSizeBytes != null && Object.hasOwnProperty.call(message, "readSizeBytes"))
+                    writer.uint32(80).int32(message.readSizeBytes);
                 return writer;
             };
 
@@ -539,6 +554,16 @@ $root.tandem = (function() {
                             message.value = reader.float();
                             break;
                         }
+                    case 9: {
+                            if (!(message.windows && message.windows.length))
+                                message.windows = [];
+                            message.windows.push($root.tandem.v1.Window.decode(reader, reader.uint32(), undefined, long + 1));
+                            break;
+                        }
+                    case 10: {
+                            message.readSizeBytes = reader.int32();
+                            break;
+                        }
                     default:
                         reader.skipType(tag & 7, long);
                         break;
@@ -553,6 +578,133 @@ $root.tandem = (function() {
             };
 
             return Prediction;
+        })();
+
+        v1.Window = (function() {
+
+            function Window(properties) {
+                this.scores = [];
+                if (properties)
+                    for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            }
+
+            Window.prototype.startByte = 0;
+            Window.prototype.endByte = 0;
+            Window.prototype.label = "";
+            Window.prototype.confidence = 0;
+            Window.prototype.tier = 0;
+            Window.prototype.scores = $util.emptyArray;
+            Window.prototype.tokenCount = 0;
+            Window.prototype.value = null;
+
+            var $oneOfFields;
+
+            // Virtual OneOf for proto3 optional field
+            Object.defineProperty(Window.prototype, "_value", {
+                get: $util.oneOfGetter($oneOfFields = ["value"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            Window.encode = function encode(message, writer, q) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (q === undefined)
+                    q = 0;
+                if (q > $util.recursionLimit)
+                    throw Error("max depth exceeded");
+                if (message.startByte != null && Object.hasOwnProperty.call(message, "startByte"))
+                    writer.uint32(8).int32(message.startByte);
+                if (message.endByte != null && Object.hasOwnProperty.call(message, "endByte"))
+                    writer.uint32(16).int32(message.endByte);
+                if (message.label != null && Object.hasOwnProperty.call(message, "label"))
+                    writer.uint32(26).string(message.label);
+                if (message.confidence != null && Object.hasOwnProperty.call(message, "confidence"))
+                    writer.uint32(37).float(message.confidence);
+                if (message.tier != null && Object.hasOwnProperty.call(message, "tier"))
+                    writer.uint32(40).int32(message.tier);
+                if (message.scores != null && message.scores.length)
+                    for (var i = 0; i < message.scores.length; ++i)
+                        $root.tandem.v1.LabelScore.encode(message.scores[i], writer.uint32(50).fork(), q + 1).ldelim();
+                if (message.tokenCount != null && Object.hasOwnProperty.call(message, "tokenCount"))
+                    writer.uint32(56).int32(message.tokenCount);
+                if (message.value != null && Object.hasOwnProperty.call(message, "value"))
+                    writer.uint32(69).float(message.value);
+                return writer;
+            };
+
+            Window.decode = function decode(reader, length, error, long) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (long === undefined)
+                    long = 0;
+                if (long > $Reader.recursionLimit)
+                    throw Error("maximum nesting depth exceeded");
+                var end, message;
+                if (length === undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = new $root.tandem.v1.Window();
+                while (reader.pos < end) {
+                    var tag = reader.uint32();
+                    if (tag === error)
+                        break;
+                    switch (tag >>> 3) {
+                    case 1: {
+                            message.startByte = reader.int32();
+                            break;
+                        }
+                    case 2: {
+                            message.endByte = reader.int32();
+                            break;
+                        }
+                    case 3: {
+                            message.label = reader.string();
+                            break;
+                        }
+                    case 4: {
+                            message.confidence = reader.float();
+                            break;
+                        }
+                    case 5: {
+                            message.tier = reader.int32();
+                            break;
+                        }
+                    case 6: {
+                            if (!(message.scores && message.scores.length))
+                                message.scores = [];
+                            message.scores.push($root.tandem.v1.LabelScore.decode(reader, reader.uint32(), undefined, long + 1));
+                            break;
+                        }
+                    case 7: {
+                            message.tokenCount = reader.int32();
+                            break;
+                        }
+                    case 8: {
+                            message.value = reader.float();
+                            break;
+                        }
+                    default:
+                        reader.skipType(tag & 7, long);
+                        break;
+                    }
+                }
+                if (length !== undefined) {
+                    if (reader.pos !== end)
+                        throw RangeError("index out of range");
+                    reader.len = length;
+                }
+                return message;
+            };
+
+            return Window;
         })();
 
         v1.LabelScore = (function() {
@@ -1788,6 +1940,7 @@ $root.tandem = (function() {
             values[valuesById[1] = "TRUNCATION_END"] = 1;
             values[valuesById[2] = "TRUNCATION_START"] = 2;
             values[valuesById[3] = "TRUNCATION_REJECT"] = 3;
+            values[valuesById[4] = "TRUNCATION_WINDOWS"] = 4;
             return values;
         })();
 
@@ -3375,6 +3528,161 @@ $root.grpc = (function() {
                 })();
 
                 return HealthCheckResponse;
+            })();
+
+            v1.HealthListRequest = (function() {
+
+                function HealthListRequest(properties) {
+                    if (properties)
+                        for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                }
+
+                HealthListRequest.encode = function encode(message, writer, q) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (q === undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw Error("max depth exceeded");
+                    return writer;
+                };
+
+                HealthListRequest.decode = function decode(reader, length, error, long) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (long === undefined)
+                        long = 0;
+                    if (long > $Reader.recursionLimit)
+                        throw Error("maximum nesting depth exceeded");
+                    var end, message;
+                    if (length === undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = new $root.grpc.health.v1.HealthListRequest();
+                    while (reader.pos < end) {
+                        var tag = reader.uint32();
+                        if (tag === error)
+                            break;
+                        switch (tag >>> 3) {
+                        default:
+                            reader.skipType(tag & 7, long);
+                            break;
+                        }
+                    }
+                    if (length !== undefined) {
+                        if (reader.pos !== end)
+                            throw RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    return message;
+                };
+
+                return HealthListRequest;
+            })();
+
+            v1.HealthListResponse = (function() {
+
+                function HealthListResponse(properties) {
+                    this.statuses = {};
+                    if (properties)
+                        for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                }
+
+                HealthListResponse.prototype.statuses = $util.emptyObject;
+
+                HealthListResponse.encode = function encode(message, writer, q) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (q === undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw Error("max depth exceeded");
+                    if (message.statuses != null && Object.hasOwnProperty.call(message, "statuses"))
+                        for (var keys = Object.keys(message.statuses), i = 0; i < keys.length; ++i) {
+                            writer.uint32(10).fork().uint32(10).string(keys[i]);
+                            $root.grpc.health.v1.HealthCheckResponse.encode(message.statuses[keys[i]], writer.uint32(18).fork(), q + 1).ldelim().ldelim();
+                        }
+                    return writer;
+                };
+
+                HealthListResponse.decode = function decode(reader, length, error, long) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (long === undefined)
+                        long = 0;
+                    if (long > $Reader.recursionLimit)
+                        throw Error("maximum nesting depth exceeded");
+                    var end, message, key, value;
+                    if (length === undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = new $root.grpc.health.v1.HealthListResponse();
+                    while (reader.pos < end) {
+                        var tag = reader.uint32();
+                        if (tag === error)
+                            break;
+                        switch (tag >>> 3) {
+                        case 1: {
+                                if (message.statuses === $util.emptyObject)
+                                    message.statuses = {};
+                                var end2 = reader.uint32() + reader.pos;
+                                if (end2 > reader.len)
+                                    throw RangeError("index out of range");
+                                reader.len = end2;
+                                key = "";
+                                value = null;
+                                while (reader.pos < end2) {
+                                    var tag2 = reader.uint32();
+                                    switch (tag2 >>> 3) {
+                                    case 1:
+                                        key = reader.string();
+                                        break;
+                                    case 2:
+                                        value = $root.grpc.health.v1.HealthCheckResponse.decode(reader, reader.uint32(), undefined, long + 1);
+                                        break;
+                                    default:
+                                        reader.skipType(tag2 & 7, long);
+                                        break;
+                                    }
+                                }
+                                if (reader.pos !== end2)
+                                    throw RangeError("index out of range");
+                                reader.len = end;
+                                if (key === "__proto__")
+                                    $util.makeProp(message.statuses, key);
+                                message.statuses[key] = value;
+                                break;
+                            }
+                        default:
+                            reader.skipType(tag & 7, long);
+                            break;
+                        }
+                    }
+                    if (length !== undefined) {
+                        if (reader.pos !== end)
+                            throw RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    return message;
+                };
+
+                return HealthListResponse;
             })();
 
             return v1;

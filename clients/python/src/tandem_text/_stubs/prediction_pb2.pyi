@@ -46,6 +46,7 @@ class Truncation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TRUNCATION_END: _ClassVar[Truncation]
     TRUNCATION_START: _ClassVar[Truncation]
     TRUNCATION_REJECT: _ClassVar[Truncation]
+    TRUNCATION_WINDOWS: _ClassVar[Truncation]
 
 class Priority(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -81,6 +82,7 @@ TRUNCATION_UNSPECIFIED: Truncation
 TRUNCATION_END: Truncation
 TRUNCATION_START: Truncation
 TRUNCATION_REJECT: Truncation
+TRUNCATION_WINDOWS: Truncation
 PRIORITY_UNSPECIFIED: Priority
 PRIORITY_INTERACTIVE: Priority
 PRIORITY_NORMAL: Priority
@@ -92,7 +94,7 @@ SERVING_STATE_DRAINING: ServingState
 SERVING_STATE_FAILED: ServingState
 
 class PredictRequest(_message.Message):
-    __slots__ = ("texts", "text_pairs", "task", "route", "model", "top_k", "score_kind", "truncation", "min_confidence", "allow_fallback", "priority")
+    __slots__ = ("texts", "text_pairs", "task", "route", "model", "top_k", "score_kind", "truncation", "min_confidence", "allow_fallback", "priority", "include_windows")
     TEXTS_FIELD_NUMBER: _ClassVar[int]
     TEXT_PAIRS_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
@@ -104,6 +106,7 @@ class PredictRequest(_message.Message):
     MIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     ALLOW_FALLBACK_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_WINDOWS_FIELD_NUMBER: _ClassVar[int]
     texts: _containers.RepeatedScalarFieldContainer[str]
     text_pairs: _containers.RepeatedScalarFieldContainer[str]
     task: str
@@ -115,7 +118,8 @@ class PredictRequest(_message.Message):
     min_confidence: float
     allow_fallback: bool
     priority: Priority
-    def __init__(self, texts: _Optional[_Iterable[str]] = ..., text_pairs: _Optional[_Iterable[str]] = ..., task: _Optional[str] = ..., route: _Optional[_Union[Route, str]] = ..., model: _Optional[str] = ..., top_k: _Optional[int] = ..., score_kind: _Optional[_Union[ScoreKind, str]] = ..., truncation: _Optional[_Union[Truncation, str]] = ..., min_confidence: _Optional[float] = ..., allow_fallback: _Optional[bool] = ..., priority: _Optional[_Union[Priority, str]] = ...) -> None: ...
+    include_windows: bool
+    def __init__(self, texts: _Optional[_Iterable[str]] = ..., text_pairs: _Optional[_Iterable[str]] = ..., task: _Optional[str] = ..., route: _Optional[_Union[Route, str]] = ..., model: _Optional[str] = ..., top_k: _Optional[int] = ..., score_kind: _Optional[_Union[ScoreKind, str]] = ..., truncation: _Optional[_Union[Truncation, str]] = ..., min_confidence: _Optional[float] = ..., allow_fallback: _Optional[bool] = ..., priority: _Optional[_Union[Priority, str]] = ..., include_windows: _Optional[bool] = ...) -> None: ...
 
 class PredictResponse(_message.Message):
     __slots__ = ("predictions", "models", "timing")
@@ -148,7 +152,7 @@ class PredictStreamResponse(_message.Message):
     def __init__(self, id: _Optional[str] = ..., response: _Optional[_Union[PredictResponse, _Mapping[str, object]]] = ..., status: _Optional[_Union[_status_pb2.Status, _Mapping[str, object]]] = ...) -> None: ...
 
 class Prediction(_message.Message):
-    __slots__ = ("label", "confidence", "tier", "decision", "scores", "token_count", "truncated", "value")
+    __slots__ = ("label", "confidence", "tier", "decision", "scores", "token_count", "truncated", "value", "windows", "read_size_bytes")
     LABEL_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
@@ -157,6 +161,8 @@ class Prediction(_message.Message):
     TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
+    WINDOWS_FIELD_NUMBER: _ClassVar[int]
+    READ_SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     label: str
     confidence: float
     tier: Tier
@@ -165,7 +171,29 @@ class Prediction(_message.Message):
     token_count: int
     truncated: bool
     value: float
-    def __init__(self, label: _Optional[str] = ..., confidence: _Optional[float] = ..., tier: _Optional[_Union[Tier, str]] = ..., decision: _Optional[_Union[Decision, str]] = ..., scores: _Optional[_Iterable[_Union[LabelScore, _Mapping[str, object]]]] = ..., token_count: _Optional[int] = ..., truncated: _Optional[bool] = ..., value: _Optional[float] = ...) -> None: ...
+    windows: _containers.RepeatedCompositeFieldContainer[Window]
+    read_size_bytes: int
+    def __init__(self, label: _Optional[str] = ..., confidence: _Optional[float] = ..., tier: _Optional[_Union[Tier, str]] = ..., decision: _Optional[_Union[Decision, str]] = ..., scores: _Optional[_Iterable[_Union[LabelScore, _Mapping[str, object]]]] = ..., token_count: _Optional[int] = ..., truncated: _Optional[bool] = ..., value: _Optional[float] = ..., windows: _Optional[_Iterable[_Union[Window, _Mapping[str, object]]]] = ..., read_size_bytes: _Optional[int] = ...) -> None: ...
+
+class Window(_message.Message):
+    __slots__ = ("start_byte", "end_byte", "label", "confidence", "tier", "scores", "token_count", "value")
+    START_BYTE_FIELD_NUMBER: _ClassVar[int]
+    END_BYTE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    start_byte: int
+    end_byte: int
+    label: str
+    confidence: float
+    tier: Tier
+    scores: _containers.RepeatedCompositeFieldContainer[LabelScore]
+    token_count: int
+    value: float
+    def __init__(self, start_byte: _Optional[int] = ..., end_byte: _Optional[int] = ..., label: _Optional[str] = ..., confidence: _Optional[float] = ..., tier: _Optional[_Union[Tier, str]] = ..., scores: _Optional[_Iterable[_Union[LabelScore, _Mapping[str, object]]]] = ..., token_count: _Optional[int] = ..., value: _Optional[float] = ...) -> None: ...
 
 class LabelScore(_message.Message):
     __slots__ = ("label", "score", "selected")
