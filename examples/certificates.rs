@@ -18,7 +18,7 @@ use tandem::model::repository;
 use tandem::offline::calibration::Sample;
 use tandem::offline::calibration::cascade::{Options, Reference};
 use tandem::offline::calibration::measure::{self, Said};
-use tandem::offline::calibration::simulation::{Kept, MadeUp, Population, Texts, simulate};
+use tandem::offline::calibration::simulation::{KINDS, Kept, MadeUp, Population, Texts, simulate};
 use tandem::offline::calibration::target::Wanted;
 use tandem::offline::dataset::{self, DatasetColumns, Labels};
 use tandem::offline::evaluation::tally;
@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         Some(path) => {
             let (samples, labels) = answered(&PathBuf::from(path))?;
-            let world = Texts(&samples);
+            let world = Texts(&samples, &labels);
             for case in [
                 case("the file", "agreement>=0.97", 0.95, 2000),
                 case("the file", "agreement>=0.95", 0.95, 2000),
@@ -94,7 +94,8 @@ fn tell(population: &impl Population, case: &Case, labels: &[String], reference:
     let delta = 1.0 - case.confidence;
     let error = (delta * (1.0 - delta) / DRAWS as f64).sqrt();
     let mut sound = true;
-    for (kind, Kept { certified, broken, .. }) in ["agreement", "accuracy"].into_iter().zip(kept) {
+    for (kind, Kept { certified, broken, .. }) in KINDS.into_iter().zip(kept) {
+        let kind = kind.name();
         if certified == 0 {
             continue;
         }

@@ -9,7 +9,7 @@ use super::convert::{count, model_ref, serving_state};
 use super::pb;
 use crate::model::manifest::{Manifest, Preprocess, Truncation};
 use crate::service::catalog::canary::verdict::Tally;
-use crate::service::catalog::cascade_calibration::{CascadeSetup, CertifiedShare, CurvePoint};
+use crate::service::catalog::cascade_calibration::{AnsweredPoint, CascadeSetup, CertifiedShare, CurvePoint};
 use crate::service::catalog::versions::Canary;
 use crate::service::messages::Route;
 use crate::service::status::model_info::{ModelDetails, ModelPage, ModelVersions, Role, TaskDetails};
@@ -47,6 +47,7 @@ fn cascade(setup: &CascadeSetup) -> pb::Cascade {
     let measured = setup.measured.as_deref();
     let points = measured.into_iter().flat_map(|calibration| &calibration.curve);
     let certified = measured.into_iter().flat_map(|calibration| &calibration.certificates);
+    let answered = measured.into_iter().flat_map(|calibration| &calibration.answered);
     pb::Cascade {
         min_confidence: setup.min_confidence,
         calibrated: setup.calibrated,
@@ -56,6 +57,20 @@ fn cascade(setup: &CascadeSetup) -> pb::Cascade {
         against_deep: measured.is_some_and(|calibration| calibration.data.against_deep),
         measured_text_count: measured.map_or(0, |calibration| large_count(calibration.data.measured_on as u64)),
         certificates: certified.take(MOST_POINTS).map(certificate).collect(),
+        answers_from: measured.and_then(|calibration| calibration.abstain.map(|rule| rule.min_confidence)),
+        answered: answered.take(MOST_POINTS).map(answered_point).collect(),
+        measured_at: measured
+            .and_then(|calibration| calibration.data.measured_at.clone())
+            .unwrap_or_default(),
+    }
+}
+
+fn answered_point(point: &AnsweredPoint) -> pb::AnsweredPoint {
+    pb::AnsweredPoint {
+        answers_from: point.min_confidence,
+        coverage: point.coverage,
+        precision: point.precision,
+        precision_low: point.precision_low,
     }
 }
 
@@ -77,6 +92,9 @@ fn certificate(certified: &CertifiedShare) -> pb::CascadeCertificate {
         confidence: certified.confidence,
         min_confidence: certified.min_confidence,
         text_count: large_count(certified.texts as u64),
+        label: certified.label.clone().unwrap_or_default(),
+        answers_from: certified.answers_from,
+        error_count: large_count(certified.errors as u64),
     }
 }
 

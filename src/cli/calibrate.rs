@@ -13,6 +13,7 @@ use super::config_args::ConfigArgs;
 use super::costs;
 use super::dataset_args::DatasetArgs;
 use super::exit::Exit;
+use super::moment;
 use super::out_place;
 use super::outcome::{Outcome, failure};
 use super::output::{complain, fail, outln};
@@ -118,6 +119,7 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
     let report = Report {
         task: &task,
         file: name_of(&args.file),
+        measured_at: moment::told(),
         seed: args.seed,
         micros_a_text: [micros(&samples, 0), micros(&samples, 1)],
         labels,

@@ -17,7 +17,7 @@ use crate::offline::report::origin::{self, Origin};
 use crate::offline::report::page::{Page, Section};
 use crate::offline::report::quality_curve::QualityCurve;
 use crate::offline::report::words::{cut, number, percent};
-use crate::offline::report::{classes as class_by_class, confusion, data_card, quality_curve, reliability};
+use crate::offline::report::{answered, classes as class_by_class, confusion, data_card, quality_curve, reliability};
 use crate::offline::timing::Timing;
 
 /// How many columns the text of an example may take.
@@ -83,7 +83,12 @@ pub fn page(measured: &Measured<'_>) -> Page {
     if let Some(warning) = &report.warning {
         curve_section = curve_section.note(warning.clone());
     }
-    let mut sections = vec![curve_section, class_by_class::section(report.labels, &classes)];
+    let answered = answered::section(&report.calibrated.answered, report.calibrated.abstention.as_ref());
+    let mut sections = vec![
+        curve_section,
+        answered,
+        class_by_class::section(report.labels, &classes),
+    ];
     if !report.each_label {
         sections.push(confusion::section(report.labels, &classes, &confusions(&known, &given)));
     }
@@ -192,6 +197,7 @@ fn made(measured: &Measured<'_>) -> Section {
     let report = measured.report;
     let [fast, deep] = report.temperatures.map(|temperature| number(temperature, 4));
     let facts = [
+        ("measured at".to_owned(), report.measured_at.clone()),
         ("temperatures".to_owned(), format!("fast {fast}, deep {deep}")),
         (
             "weights of an escalated answer".to_owned(),

@@ -8,15 +8,17 @@ use super::output::{self, complain, outln};
 use super::terminal::{Cell, Painted, Style, Table, fit, folded, width, wrap};
 use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::ROUNDS;
+use crate::offline::calibration::abstention::Answered;
 use crate::offline::calibration::cascade::{Calibrated, in_all};
-use crate::offline::calibration::certificate::{Certificate, Certified};
+use crate::offline::calibration::certificate::Certificate;
 use crate::offline::calibration::curve::{self, Point};
 use crate::offline::evaluation::interval::Interval;
 use crate::offline::report::draw;
 use crate::offline::report::quality_curve::{self, At, QualityCurve};
 use crate::offline::whole_files;
 use crate::service::catalog::cascade_calibration::{
-    BlendWeights, CalibratedModel, Calibration, CertifiedShare, CurvePoint, DataFacts, EscalationRange, SCHEMA_VERSION,
+    AbstainRule, AnsweredPoint, BlendWeights, CalibratedModel, Calibration, CertifiedShare, CurvePoint, DataFacts,
+    EscalationRange, SCHEMA_VERSION,
 };
 
 /// How many labels have their recall printed, and how many columns a label takes.
@@ -31,6 +33,8 @@ pub struct Report<'a> {
     pub task: &'a str,
     /// The labelled file's name, without its folder.
     pub file: String,
+    /// When it was measured, in UTC.
+    pub measured_at: String,
     /// The seed of the split into halves and of the intervals.
     pub seed: u64,
     /// The time of one text in the fast and in the deep model, on one core of this machine, in microseconds, by the
@@ -110,6 +114,10 @@ impl Report<'_> {
                 output::line(&line);
             }
         }
+        if self.calibrated.abstention.is_some() {
+            output::line("");
+            output::painted(&self.answered().painted());
+        }
         output::line("");
         output::painted(&self.recalls());
         for finding in &self.calibrated.findings {
@@ -172,6 +180,26 @@ impl Report<'_> {
                 format!("{:.2}", value * 100.0),
                 format!("{:.1} to {:.1}", low * 100.0, high * 100.0),
                 format!("{:.4}", point.macro_f1.value),
+            ];
+            table.row(cells.map(|cell| Cell::styled(cell, style)));
+        }
+        table
+    }
+
+    /// What is answered, and how rightly, if less sure answers are withheld.
+    fn answered(&self) -> Table {
+        let in_force = self.calibrated.abstention.as_ref().map(|rule| rule.min_confidence);
+        let header = ["answers from", "answered", "precision", "at least", ""];
+        let mut table = Table::new(header).right(0..4);
+        for point in &self.calibrated.answered {
+            let here = in_force == Some(point.min_confidence);
+            let style = if here { Style::Bold } else { Style::Plain };
+            let cells = [
+                format!("{:.4}", point.min_confidence),
+                format!("{:.1}%", point.coverage * 100.0),
+                format!("{:.2}", point.precision * 100.0),
+                format!("{:.2}", down(point.precision_low) * 100.0),
+                if here { "in force".to_owned() } else { String::new() },
             ];
             table.row(cells.map(|cell| Cell::styled(cell, style)));
         }
@@ -259,17 +287,19 @@ impl Report<'_> {
             fast: model(0),
             deep: model(1),
             blend: self.blend.clone(),
-            certificates: self.calibrated.certificates.iter().map(certificate).collect(),
+            certificates: self.calibrated.all_certificates().map(certificate).collect(),
             data: DataFacts {
                 file: self.file.clone(),
                 fitted_on: self.calibrated.fitted_on,
                 measured_on: self.calibrated.measured_on,
                 seed: self.seed,
                 against_deep: self.against_deep,
-                measured_at: None,
+                measured_at: Some(self.measured_at.clone()),
             },
-            abstain: None,
-            answered: Vec::new(),
+            abstain: self.calibrated.abstention.as_ref().map(|abstention| AbstainRule {
+                min_confidence: abstention.min_confidence,
+            }),
+            answered: self.calibrated.answered.iter().map(answered).collect(),
             curve: self.calibrated.curve.iter().map(point).collect(),
         }
     }
@@ -307,19 +337,29 @@ fn with_interval(figure: Interval, scale: f64, digits: usize) -> String {
 
 fn certificate(certificate: &Certificate) -> CertifiedShare {
     CertifiedShare {
-        of: match certificate.of {
-            Certified::Agreement => "agreement".to_owned(),
-            Certified::Accuracy => "accuracy".to_owned(),
-        },
-        label: None,
-        // Down: no more than was certified.
-        at_least: (certificate.at_least * 1e5 + 1e-6).floor() / 1e5,
+        of: certificate.of.name().to_owned(),
+        label: certificate.label.clone(),
+        at_least: down(certificate.at_least),
         confidence: certificate.confidence,
         min_confidence: certificate.min_confidence,
-        answers_from: None,
+        answers_from: certificate.answers_from,
         texts: certificate.seen.texts,
         errors: certificate.seen.errors,
     }
+}
+
+fn answered(point: &Answered) -> AnsweredPoint {
+    AnsweredPoint {
+        min_confidence: point.min_confidence,
+        coverage: rounded(point.coverage),
+        precision: rounded(point.precision),
+        precision_low: down(point.precision_low),
+    }
+}
+
+/// No more than was certified, in as many digits as other figures.
+fn down(share: f64) -> f64 {
+    (share * 1e5 + 1e-6).floor() / 1e5
 }
 
 fn rounded(value: f64) -> f64 {

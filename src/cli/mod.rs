@@ -15,6 +15,7 @@ pub mod evaluate;
 pub mod exit;
 pub mod healthcheck;
 pub mod models;
+pub mod moment;
 pub mod out_place;
 pub mod outcome;
 pub mod output;

@@ -9,7 +9,7 @@ const USUAL: Least = Least::Deep(-0.002);
 /// What an operator wants of a cascade.
 #[derive(clap::Args)]
 pub struct TargetArgs {
-    /// The cheapest point with FIGURE>=LEAST (accuracy, macro-f1, recall:LABEL, precision:LABEL, agreement; 0.9, 90%, deep-0.2pt), or the dearest with cost<=MOST; may be repeated [default: accuracy>=deep-0.2pt]
+    /// The cheapest point with FIGURE>=LEAST (accuracy, macro-f1, recall:LABEL; 0.9, 90%, deep-0.2pt), or the dearest with cost<=MOST; certified: agreement>=LEAST, risk<=MOST, and precision>=LEAST or precision:LABEL>=LEAST by withholding unsure answers; may be repeated [default: accuracy>=deep-0.2pt]
     #[arg(long, value_name = "TARGET", group = "wanted")]
     target: Vec<Target>,
     /// The same as --target accuracy>=ACCURACY
@@ -46,7 +46,7 @@ impl TargetArgs {
         }
         let short = [self.target_accuracy.map(accuracy), self.target_cost.clone()];
         let mut targets: Vec<Target> = self.target.iter().cloned().chain(short.into_iter().flatten()).collect();
-        if targets.is_empty() {
+        if targets.iter().all(Target::is_of_answers) {
             targets.push(accuracy(USUAL));
         }
         Ok(Wanted::Targets(targets))

@@ -8,7 +8,8 @@ use tandem::config::TaskSettings;
 use tandem::config::settings::{CascadeSettings, RouteSetting};
 use tandem::model::repository::{self, VerifiedModel};
 use tandem::service::catalog::cascade_calibration::{
-    AbstainRule, BlendWeights, CalibratedModel, Calibration, DataFacts, EscalationRange, SCHEMA_VERSION,
+    AbstainRule, AnsweredPoint, BlendWeights, CalibratedModel, Calibration, CertifiedShare, DataFacts, EscalationRange,
+    SCHEMA_VERSION,
 };
 use tonic::Code;
 
@@ -369,6 +370,54 @@ async fn a_task_with_one_tier_refuses_the_cascade() {
         (Code::FailedPrecondition, "TIER_NOT_CONFIGURED")
     );
     assert!(refusal.message.contains("no deep model"), "{}", refusal.message);
+}
+
+#[tokio::test]
+async fn what_a_calibration_says_of_answers_is_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut calibration = odd_calibration();
+    calibration.data.measured_at = Some("2026-11-29T17:08:29Z".into());
+    calibration.certificates.push(CertifiedShare {
+        of: "precision".into(),
+        label: Some("negative".into()),
+        at_least: 0.98,
+        confidence: 0.95,
+        min_confidence: 0.75,
+        answers_from: Some(0.625),
+        texts: 900,
+        errors: 9,
+    });
+    calibration.abstain = Some(AbstainRule { min_confidence: 0.625 });
+    calibration.answered.push(AnsweredPoint {
+        min_confidence: 0.625,
+        coverage: 0.9,
+        precision: 0.99,
+        precision_low: 0.98,
+    });
+    let server = server_with(&calibration, folder.path(), TaskSettings::default()).await;
+    let mut client = pb::model_service_client::ModelServiceClient::new(server.channel().await);
+    let answer = client
+        .list_models(pb::ListModelsRequest::default())
+        .await
+        .expect("an answer");
+    let cascade = answer.get_ref().tasks[0].cascade.clone().expect("both tiers");
+    assert_eq!(
+        (cascade.answers_from, cascade.measured_at.as_str()),
+        (Some(0.625), "2026-11-29T17:08:29Z")
+    );
+    let certified = &cascade.certificates[0];
+    assert_eq!(
+        (certified.measure.as_str(), certified.label.as_str()),
+        ("precision", "negative")
+    );
+    assert_eq!((certified.answers_from, certified.error_count), (Some(0.625), 9));
+    let [point] = cascade.answered[..] else {
+        panic!("one point: {:?}", cascade.answered)
+    };
+    assert_eq!(
+        (point.answers_from, point.coverage, point.precision_low),
+        (0.625, 0.9, 0.98)
+    );
 }
 
 #[test]

@@ -195,6 +195,77 @@ fn agreement_with_the_deep_model_is_certified_on_texts_that_took_no_part() {
 }
 
 #[test]
+fn a_precision_is_certified_by_withholding_answers_and_everything_says_so() {
+    let place = Workplace::new();
+    let reviews = place.reviews(1000);
+    let args = [
+        "calibrate",
+        &reviews,
+        "--target",
+        "precision>=0.9",
+        "--target",
+        "precision:positive>=0.85",
+        "--confidence",
+        "0.9",
+    ];
+    let set = ("SOURCE_DATE_EPOCH", "1796000909");
+    let finished = finish(
+        tandem().args(args).arg("--models").arg(place.path()).env(set.0, set.1),
+        b"",
+    );
+    let told = finished.success().replace('\n', " ");
+    for part in [
+        "certified: at least 90% of the answers are right if only those that are at least",
+        "certified: at least 85% of the answers `positive` are right",
+        "what is certified of answers is so of all of them at once",
+        "sure are withheld",
+        "in force",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    let written: toml::Table = toml::from_str(&place.read("sentiment.cascade.toml")).expect("TOML");
+    assert_eq!(written["data"]["measured_at"].as_str(), Some("2026-11-30T01:08:29Z"));
+    let from = &written["abstain"]["min_confidence"];
+    let certificates = written["certificates"].as_array().expect("a list");
+    let of = |at: usize| {
+        let one = &certificates[at];
+        (one["of"].as_str(), one.get("label").and_then(toml::Value::as_str))
+    };
+    assert_eq!(
+        [of(2), of(3)],
+        [(Some("precision"), None), (Some("precision"), Some("positive"))]
+    );
+    assert_eq!(
+        (&certificates[2]["answers_from"], &certificates[3]["answers_from"]),
+        (from, from)
+    );
+    let answered = written["answered"].as_array().expect("a list");
+    let in_force = answered
+        .iter()
+        .find(|point| &point["min_confidence"] == from)
+        .expect("it is there");
+    assert!(in_force["precision_low"].as_float() >= Some(0.9), "{in_force}");
+    assert_eq!(answered[0]["coverage"].as_float(), Some(1.0));
+    let page = place.read("sentiment.cascade.html");
+    assert!(page.contains("Answered and withheld") && page.contains("2026-11-30T01:08:29Z"));
+    place
+        .tandem(&["predict", "--route", "cascade", "그냥 그래요"])
+        .success();
+
+    let few = place.reviews(200);
+    let refused = place.tandem(&["calibrate", &few, "--target", "precision>=0.9999"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let why = "no confidence can be certified from which on at least 99.99%";
+    assert!(refused.stderr.contains(why), "{refused:?}");
+    let risk = place.tandem(&["calibrate", &few, "--target", "risk<=0.3", "--dry-run"]);
+    let told = risk.success().replace('\n', " ");
+    assert!(
+        told.contains("certified: it is right on at least 70% of texts like these"),
+        "{told}"
+    );
+}
+
+#[test]
 fn what_can_not_be_calibrated_is_refused_in_one_line() {
     let place = Workplace::new();
     let reviews = place.reviews(100);

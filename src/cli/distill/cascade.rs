@@ -5,6 +5,7 @@ use std::path::Path;
 use super::args::DistillArgs;
 use crate::cli::calibrate::{micros, weights};
 use crate::cli::calibration_report::{Report, warning};
+use crate::cli::moment;
 use crate::cli::outcome::{Outcome, failure};
 use crate::cli::output::outln;
 use crate::cli::terminal::{width, wrap};
@@ -119,6 +120,7 @@ impl<'a> Cascade<'a> {
         let report = Report {
             task: subject.task,
             file: name_of(&args.texts),
+            measured_at: moment::told(),
             seed: args.training.seed,
             micros_a_text: [micros(&samples, 0), micros(&samples, 1)],
             labels,

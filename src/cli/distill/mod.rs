@@ -139,6 +139,10 @@ fn open(args: &DistillArgs) -> Outcome<Opened> {
         .target
         .parse()
         .map_err(|problem| usage(format!("--target: {problem}")))?;
+    if target.needs_labels() {
+        let remedy = "labels are needed, since it is about right answers: ask `tandem calibrate` for it";
+        return Err(usage(format!("--target {target}: {remedy}")));
+    }
     let deep = deep::find(&args.deep, &place).map_err(usage)?;
     check_deep(&deep, options.task.as_deref()).map_err(usage)?;
     place.task.clone_from(&deep.manifest.task);
@@ -348,7 +352,7 @@ fn goal(target: &Target) -> Goal {
     match target {
         Target::Agreement(share) => Goal::Agreement(*share),
         Target::Cost(cost) => Goal::Escalated(cost.min(1.0)),
-        Target::AtLeast(..) => Goal::Agreement(USUAL_AGREEMENT),
+        Target::AtLeast(..) | Target::Risk(_) | Target::Precision(..) => Goal::Agreement(USUAL_AGREEMENT),
     }
 }
 

@@ -5,43 +5,16 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use super::certificate::{Certificate, Certified, Promise, Tested, certify, most_errors, percent};
+use super::abstention::{self, Abstention, Answered};
+use super::certificate::{Certificate, Tested};
 use super::curve::{Fitted, Judged, Point};
-use super::each::Each;
-use super::target::{Choice, Wanted};
+pub use super::options::{CERTIFYING, Options, Reference, in_all};
+use super::promises::{self, Next};
+use super::target::Choice;
 use super::{Sample, fit};
 use crate::model::blend::Blend;
 use crate::offline::dataset::fold_of;
 use crate::offline::evaluation::findings;
-
-/// What a text's right label is known from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Reference {
-    /// Labels that people gave.
-    Labels,
-    /// The deep model's answers: "right" means that the cascade agrees with the deep model.
-    Deep,
-}
-
-/// How to calibrate.
-#[derive(Clone, Copy, Debug)]
-pub struct Options<'a> {
-    pub wanted: &'a Wanted,
-    /// The labels, in the deep model's order.
-    pub labels: &'a [String],
-    /// How sure a certificate is: above 0 and below 1.
-    pub confidence: f64,
-    /// What the split into halves and the intervals are drawn with.
-    pub seed: u64,
-    pub reference: Reference,
-    /// The temperature of the deep model in its manifest. It is fitted anew where there are labels to fit to.
-    pub deep_temperature: f64,
-    /// The share of all texts on which is certified.
-    pub certifying: f64,
-    /// For models that give each label by itself: nothing is fitted to them.
-    pub each: Option<&'a Each>,
-}
 
 /// A calibrated cascade.
 #[derive(Clone, Debug, Serialize)]
@@ -64,33 +37,57 @@ pub struct Calibrated {
     /// The threshold at which the tests ended; absent if the target is not a certified one, or if the fast model alone
     /// meets it.
     pub next: Option<Next>,
-}
-
-/// The strictest threshold that could not be certified.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Next {
-    #[serde(flatten)]
-    pub tested: Tested,
-    /// About how many different held-out texts would certify it; `None` if it errs too often.
-    pub enough_texts: Option<usize>,
+    /// From which confidence on a final answer is given; absent unless a precision is asked for.
+    pub abstention: Option<Abstention>,
+    /// What is answered, and how rightly, by the confidence of final answers; empty without labels.
+    pub answered: Vec<Answered>,
 }
 
 impl Calibrated {
+    /// What is certified of the cascade, and of the answers that are given.
+    pub fn all_certificates(&self) -> impl Iterator<Item = &Certificate> {
+        let of_answers = self.abstention.iter().flat_map(|abstention| &abstention.certificates);
+        self.certificates.iter().chain(of_answers)
+    }
+
     /// What is certified, and what kept the next threshold from being so, in sentences.
     pub fn certified(&self) -> Vec<String> {
-        let sentences = self.certificates.iter().map(ToString::to_string);
-        let next = self.next.map(|next| {
-            let Tested { min_confidence, count } = next.tested;
-            let remedy = match next.enough_texts {
-                Some(texts) => format!("about {texts} held-out texts would certify it if as many differ"),
-                None => "too many for any number of texts".to_owned(),
-            };
-            format!(
-                "not certified: the next threshold, {min_confidence}, with {} of {} that differ: {remedy}",
-                count.errors, count.texts
+        let next = |next: Option<Next>, what: &str| {
+            next.map(
+                |Next {
+                     of,
+                     tested,
+                     enough_texts,
+                 }| {
+                    let Tested { min_confidence, count } = tested;
+                    let fault = of.fault();
+                    let remedy = match enough_texts {
+                        Some(texts) => format!("about {texts} held-out texts would certify it if as many {fault}"),
+                        None => "too many for any number of texts".to_owned(),
+                    };
+                    format!(
+                        "not certified: the next {what}, {min_confidence}, with {} of {} that {fault}: {remedy}",
+                        count.errors, count.texts
+                    )
+                },
             )
-        });
-        sentences.chain(next).collect()
+        };
+        let mut sentences: Vec<String> = self.certificates.iter().map(ToString::to_string).collect();
+        sentences.extend(next(self.next, "threshold"));
+        if let Some(abstention) = &self.abstention {
+            sentences.extend(abstention.certificates.iter().map(ToString::to_string));
+            if abstention.certificates.len() > 1 {
+                sentences
+                    .push("what is certified of answers is so of all of them at once, at that confidence".to_owned());
+            }
+            sentences.extend(next(abstention.next, "confidence to answer from"));
+            sentences.push(format!(
+                "answered: {}% of the held-out texts; answers less than {} sure are withheld",
+                (abstention.coverage * 1e3).round() / 10.0,
+                abstention.min_confidence
+            ));
+        }
+        sentences
     }
 }
 
@@ -108,6 +105,8 @@ pub fn calibrate(samples: &[Sample], options: &Options<'_>) -> Result<Calibrated
         min_confidence,
         certificates,
         next,
+        abstention,
+        answered,
     } = decide(&fitting, &held_out, options)?;
     let (fitted_on, measured_on) = (fitting.len(), held_out.len());
     let mut texts_of_labels = vec![0; options.labels.len()];
@@ -133,6 +132,8 @@ pub fn calibrate(samples: &[Sample], options: &Options<'_>) -> Result<Calibrated
         deep_alone,
         certificates,
         next,
+        abstention,
+        answered,
     })
 }
 
@@ -160,11 +161,17 @@ pub struct Decided {
     pub certificates: Vec<Certificate>,
     /// As in [`Calibrated`].
     pub next: Option<Next>,
+    pub abstention: Option<Abstention>,
+    pub answered: Vec<Answered>,
 }
 
 /// Fits, and settles which thresholds come into question, on the first texts; the others certify. Neither may be empty,
 /// and no text may be in both.
 pub fn decide(fitting: &[&Sample], held_out: &[&Sample], options: &Options<'_>) -> Result<Decided, String> {
+    let by_labels = options.reference == Reference::Labels;
+    if !by_labels && let Some(target) = options.wanted.of_labels() {
+        return Err(format!("{target}: labels are needed, since it is about right answers"));
+    }
     let fitted = fit_on(fitting, options);
     let fitting = Judged::new(fitting.to_vec(), &fitted);
     let suitable = options.wanted.suitable(&Choice {
@@ -173,15 +180,16 @@ pub fn decide(fitting: &[&Sample], held_out: &[&Sample], options: &Options<'_>) 
         labels: options.labels,
     })?;
     let once = Judged::new(once(held_out), &fitted);
-    let (min_confidence, certificates, next) = match options.wanted.agreement() {
-        Some(least) => agreeing(least, &suitable, &once, options)?,
-        None => (suitable[0], of_threshold(suitable[0], &once, options), None),
-    };
+    let chosen = promises::choose(&suitable, &fitting, &once, options)?;
+    let abstention = abstention::abstain(&chosen, &fitting, &once, options)?;
+    let answered = by_labels.then(|| abstention::curve(&chosen, abstention.as_ref(), &fitting, &once, options));
     Ok(Decided {
+        min_confidence: chosen.min_confidence,
+        certificates: chosen.certificates,
+        next: chosen.next,
+        answered: answered.unwrap_or_default(),
+        abstention,
         fitted,
-        min_confidence,
-        certificates,
-        next,
     })
 }
 
@@ -231,85 +239,6 @@ fn once<'a>(samples: &[&'a Sample]) -> Vec<&'a Sample> {
         .copied()
         .filter(|sample| seen.insert(sample.group))
         .collect()
-}
-
-/// The share of labelled texts on which is measured and certified: they are split into halves.
-pub const CERTIFYING: f64 = 0.5;
-
-/// How many texts there must be in all for so many to be a share of them, in round numbers.
-pub fn in_all(texts: f64, share: f64) -> u64 {
-    ((texts / share / 100.0).ceil() * 100.0) as u64
-}
-
-type Chosen = (f32, Vec<Certificate>, Option<Next>);
-
-/// The loosest threshold that is certified to agree with the deep model on `least` of all texts.
-fn agreeing(least: f64, candidates: &[f32], once: &Judged<'_>, options: &Options<'_>) -> Result<Chosen, String> {
-    let promise = Promise {
-        risk: 1.0 - least,
-        delta: 1.0 - options.confidence,
-    };
-    let strictest_first: Vec<f32> = candidates.iter().rev().copied().collect();
-    let outcome = certify(&strictest_first, promise, |threshold| once.differing(threshold));
-    let next = outcome.failed.map(|tested| Next {
-        tested,
-        enough_texts: promise.enough_texts(tested.count),
-    });
-    let Some(passed) = outcome.certified else {
-        let remedy = match next.and_then(|next| next.enough_texts) {
-            Some(texts) => format!(
-                "about {texts} different texts to test on would do, about {} in all",
-                in_all(texts as f64, options.certifying)
-            ),
-            None => "more texts would not help".to_owned(),
-        };
-        let seen = next.map_or_else(|| once.differing(1.0), |next| next.tested.count);
-        return Err(format!(
-            "no threshold can be certified to agree with the deep model on at least {}% of texts at a confidence of {}%: at the \
-             strictest {} of {} texts differ; {remedy}",
-            percent(least),
-            percent(options.confidence),
-            seen.errors,
-            seen.texts
-        ));
-    };
-    let mut certificates = vec![Certificate {
-        of: Certified::Agreement,
-        at_least: least,
-        confidence: options.confidence,
-        min_confidence: passed.min_confidence,
-        seen: passed.count,
-    }];
-    // The texts chose among all candidates, and each of these might have been chosen: the chance is divided among them.
-    certificates.extend(accuracy(passed.min_confidence, once, options, candidates.len()));
-    Ok((passed.min_confidence, certificates, next))
-}
-
-/// What holds of a threshold that was chosen without these texts.
-fn of_threshold(min_confidence: f32, once: &Judged<'_>, options: &Options<'_>) -> Vec<Certificate> {
-    let seen = once.differing(min_confidence);
-    let agreement = Certificate {
-        of: Certified::Agreement,
-        at_least: 1.0 - most_errors(seen, 1.0 - options.confidence),
-        confidence: options.confidence,
-        min_confidence,
-        seen,
-    };
-    let accuracy = accuracy(min_confidence, once, options, 1);
-    std::iter::once(agreement).chain(accuracy).collect()
-}
-
-/// The least accuracy of a threshold, where there are labels; chosen by these texts among so many candidates.
-fn accuracy(min_confidence: f32, once: &Judged<'_>, options: &Options<'_>, candidates: usize) -> Option<Certificate> {
-    let seen = once.wrong(min_confidence);
-    let delta = (1.0 - options.confidence) / candidates as f64;
-    (options.reference == Reference::Labels).then(|| Certificate {
-        of: Certified::Accuracy,
-        at_least: 1.0 - most_errors(seen, delta),
-        confidence: options.confidence,
-        min_confidence,
-        seen,
-    })
 }
 
 #[cfg(test)]

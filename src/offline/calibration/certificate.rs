@@ -8,7 +8,13 @@
 //! tested in an order that was fixed before, the strictest first, each at the full level, up to the first that fails:
 //! then the chance that any of those that passed breaks the promise is still at most delta (P. Bauer, "Multiple testing
 //! in clinical trials", 1991; A. Angelopoulos et al., "Learn then test: calibrating predictive algorithms to achieve risk
-//! control", 2021).
+//! control", 2021). Where several promises are to hold, a threshold passes if it passes for each of them, so those that
+//! passed are among those that each promise alone would have let pass: each certificate holds at its own delta, and all of
+//! them at once at the sum.
+//!
+//! Where only a part of the texts counts, such as those that are answered, how many these are is left to chance too. But
+//! given which texts they are, each of them still goes wrong independently of the others and with the same chance, so the
+//! bound is exact given their number, whatever it turned out to be, and therefore also before it is known.
 
 use std::fmt;
 
@@ -50,31 +56,49 @@ pub struct Tested {
 }
 
 /// How the thresholds did.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
-    /// The last that passed, which is the loosest one certified.
-    pub certified: Option<Tested>,
-    /// The one after it, at which the tests ended; `None` if all passed.
-    pub failed: Option<Tested>,
+    /// The last that passed, which is the loosest one certified, and its count for each promise.
+    pub certified: Option<(f32, Vec<Count>)>,
+    /// The one after it, at which the tests ended, and the place of the promise that it failed; `None` if all passed.
+    pub failed: Option<(Tested, usize)>,
 }
 
-/// Tests thresholds in their order, which must not depend on the texts that `count` counts, up to the first that fails.
-/// With a chance of at least 1 − delta the promise holds for each that passed.
-pub fn certify(thresholds: &[f32], promise: Promise, count: impl Fn(f32) -> Count) -> Outcome {
+/// Tests thresholds in their order, which must not depend on the texts that `count` counts, up to the first that fails one
+/// of the promises, of which `count` gets the place. For each promise the chance that it does not hold for one of those that
+/// passed is at most its delta.
+pub fn certify(thresholds: &[f32], promises: &[Promise], count: impl Fn(usize, f32) -> Count) -> Outcome {
     let mut outcome = Outcome::default();
     for &min_confidence in thresholds {
-        let tested = Tested {
-            min_confidence,
-            count: count(min_confidence),
-        };
-        if promise.is_kept(tested.count) {
-            outcome.certified = Some(tested);
-        } else {
-            outcome.failed = Some(tested);
+        let counts: Vec<Count> = (0..promises.len()).map(|place| count(place, min_confidence)).collect();
+        let broken = (promises.iter().zip(&counts)).position(|(promise, &count)| !promise.is_kept(count));
+        if let Some(place) = broken {
+            let count = counts[place];
+            outcome.failed = Some((Tested { min_confidence, count }, place));
             break;
         }
+        outcome.certified = Some((min_confidence, counts));
     }
     outcome
+}
+
+/// The thresholds from the one on that does best, the first of equals. What `count` counts must be other texts than those that
+/// will certify: where the tests begin is then fixed before, as their order is. Stricter thresholds are left out because they
+/// would fail, for too few answers or for a part of the texts that only looser ones get right, and end the tests.
+pub fn from_best<'a>(thresholds: &'a [f32], promises: &[Promise], count: impl Fn(usize, f32) -> Count) -> &'a [f32] {
+    let worst = |threshold: f32| {
+        let chances = promises.iter().enumerate();
+        let chances = chances.map(|(place, promise)| at_most(count(place, threshold), promise.risk));
+        chances.fold(0.0, f64::max)
+    };
+    let mut best = (0, f64::INFINITY);
+    for (place, &threshold) in thresholds.iter().enumerate() {
+        let chance = worst(threshold);
+        if chance < best.1 {
+            best = (place, chance);
+        }
+    }
+    &thresholds[best.0..]
 }
 
 impl Promise {
@@ -147,19 +171,44 @@ pub enum Certified {
     Agreement,
     /// The cascade's label is the right one.
     Accuracy,
+    /// An answer that is sure enough to be given is right.
+    Precision,
+}
+
+impl Certified {
+    /// What texts do that go wrong.
+    pub fn fault(self) -> &'static str {
+        match self {
+            Self::Agreement => "differ",
+            Self::Accuracy | Self::Precision => "are wrong",
+        }
+    }
+
+    /// How files tell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Agreement => "agreement",
+            Self::Accuracy => "accuracy",
+            Self::Precision => "precision",
+        }
+    }
 }
 
 /// What was certified of the cascade at one threshold: for texts like these, of which each counts once.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Certificate {
     pub of: Certified,
-    /// The least share of texts for which it holds.
+    /// The label that the answers of a precision give; `None` for all answers.
+    pub label: Option<String>,
+    /// The least share of texts for which it holds; for a precision, of those that are answered.
     pub at_least: f64,
     /// The chance, at least, that a certificate made in this way is true.
     pub confidence: f64,
     /// The threshold that it is for. One of agreement holds for every threshold above it too, if escalated texts get the
     /// deep model's answer alone.
     pub min_confidence: f32,
+    /// For a precision: how sure a final answer is at least that is given.
+    pub answers_from: Option<f32>,
     /// The errors seen, and the number of different texts on which they were counted.
     #[serde(flatten)]
     pub seen: Count,
@@ -167,18 +216,27 @@ pub struct Certificate {
 
 impl fmt::Display for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (does, did) = match self.of {
-            Certified::Agreement => ("agrees with the deep model on", "differ"),
-            Certified::Accuracy => ("is right on", "are wrong"),
-        };
         // Down: no more than was certified.
         let at_least = (self.at_least * 1e4 + 1e-6).floor() / 1e2;
+        let Count { errors, texts } = self.seen;
+        let (confidence, fault) = (percent(self.confidence), self.of.fault());
+        let does = match self.of {
+            Certified::Agreement => "agrees with the deep model on",
+            Certified::Accuracy => "is right on",
+            Certified::Precision => {
+                let from = self.answers_from.unwrap_or_default();
+                let of = self.label.as_ref().map_or(String::new(), |label| format!(" `{label}`"));
+                return write!(
+                    f,
+                    "certified: at least {at_least}% of the answers{of} are right if only those that are at least {from} sure \
+                     are given, at a confidence of {confidence}% ({errors} of {texts} such answers to held-out texts {fault})"
+                );
+            }
+        };
         write!(
             f,
-            "certified: it {does} at least {at_least}% of texts like these, at a confidence of {}% ({} of {} held-out texts {did})",
-            percent(self.confidence),
-            self.seen.errors,
-            self.seen.texts
+            "certified: it {does} at least {at_least}% of texts like these, at a confidence of {confidence}% \
+             ({errors} of {texts} held-out texts {fault})"
         )
     }
 }
@@ -244,18 +302,54 @@ mod tests {
             // It would pass, but is not asked.
             _ => 1,
         };
-        let outcome = certify(&[0.9, 0.8, 0.7, 0.6], promise, |threshold| {
+        let outcome = certify(&[0.9, 0.8, 0.7, 0.6], &[promise], |_, threshold| {
             count(errors(threshold), 150)
         });
-        let tested = |outcome: Option<Tested>| outcome.map(|tested| (tested.min_confidence, tested.count.errors));
+        let last = |outcome: &Outcome| {
+            outcome
+                .certified
+                .clone()
+                .map(|(threshold, counts)| (threshold, counts[0].errors))
+        };
+        let failed = |outcome: &Outcome| {
+            outcome
+                .failed
+                .map(|(tested, _)| (tested.min_confidence, tested.count.errors))
+        };
+        assert_eq!((last(&outcome), failed(&outcome)), (Some((0.8, 2)), Some((0.7, 9))));
+        let none = certify(&[0.9], &[promise], |_, _| count(0, 10));
+        assert_eq!((last(&none), failed(&none)), (None, Some((0.9, 0))));
+        let all = certify(&[0.9], &[promise], |_, _| count(0, 150));
+        assert_eq!((last(&all), failed(&all)), (Some((0.9, 0)), None));
+    }
+
+    #[test]
+    fn a_threshold_passes_if_it_keeps_every_promise() {
+        let promise = |risk| Promise { risk, delta: 0.05 };
+        let both = [promise(0.1), promise(0.02)];
+        let outcome = certify(&[0.9, 0.8, 0.7], &both, |place, threshold| {
+            count(if threshold < 0.75 && place == 1 { 20 } else { 1 }, 500)
+        });
+        assert_eq!(outcome.certified, Some((0.8, vec![count(1, 500); 2])));
         assert_eq!(
-            (tested(outcome.certified), tested(outcome.failed)),
-            (Some((0.8, 2)), Some((0.7, 9)))
+            outcome.failed.map(|(tested, place)| (tested.min_confidence, place)),
+            Some((0.7, 1))
         );
-        let none = certify(&[0.9], promise, |_| count(0, 10));
-        assert_eq!((none.certified, tested(none.failed)), (None, Some((0.9, 0))));
-        let all = certify(&[0.9], promise, |_| count(0, 150));
-        assert_eq!((tested(all.certified), all.failed), (Some((0.9, 0)), None));
+    }
+
+    #[test]
+    fn tests_begin_where_other_texts_do_best() {
+        let promise = Promise { risk: 0.1, delta: 0.05 };
+        // Few answers at the strictest, many at the next two, of which the second errs more.
+        let counts = |threshold: f32| match threshold {
+            0.9 => count(0, 5),
+            0.8 => count(2, 200),
+            _ => count(20, 300),
+        };
+        let thresholds = [0.9, 0.8, 0.7];
+        assert_eq!(from_best(&thresholds, &[promise], |_, at| counts(at)), [0.8, 0.7]);
+        assert_eq!(from_best(&thresholds, &[promise], |_, _| count(0, 9)), thresholds);
+        assert!(from_best(&[], &[promise], |_, _| count(0, 9)).is_empty());
     }
 
     #[test]

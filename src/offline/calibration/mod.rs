@@ -4,14 +4,18 @@
 //! [`measure`] (what both models answer, and what it costs) → [`fit`] (temperatures, blend), or [`each`] where each label is
 //! given by itself → [`verdict`] (an answer) → [`curve`] (figures with an interval each, by [`crate::offline::evaluation`]),
 //! [`recall`] (of each label) → [`target`] (the threshold that the operator wants), [`certificate`] (what can be promised of
-//! it) → [`cascade`] (all of that in turn). [`crate::offline::report`] shows it.
+//! it), [`promises`] (the threshold of the cascade), [`abstention`] (which answers are given) → [`cascade`] (all of that in
+//! turn). [`crate::offline::report`] shows it.
 
+pub mod abstention;
 pub mod cascade;
 pub mod certificate;
 pub mod curve;
 pub mod each;
 pub mod fit;
 pub mod measure;
+pub mod options;
+pub mod promises;
 pub mod recall;
 pub mod simulation;
 pub mod target;

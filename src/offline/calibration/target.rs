@@ -1,11 +1,13 @@
 //! What an operator wants of a cascade, and the threshold that gives it. Pure.
 //!
-//! Targets are written as `FIGURE>=LEAST` or `cost<=MOST`, in any number: the cheapest point that keeps all of them is
-//! taken, or, where costs alone are asked for, the dearest.
+//! Targets are written as `FIGURE>=LEAST` or `FIGURE<=MOST`, in any number: the cheapest point that keeps all of them is
+//! taken, or, where costs alone are asked for, the dearest. Those of a precision are about which answers are given, and leave
+//! the point to the others.
 
 use std::fmt;
 use std::str::FromStr;
 
+use super::certificate::Certified;
 use super::curve::Plain;
 use crate::offline::evaluation::quality::{Quality, share};
 use crate::offline::evaluation::tally::Tally;
@@ -20,6 +22,11 @@ pub enum Target {
     AtLeast(Quality, Least),
     /// The deep model's answer for at least this share of texts, above 0 and below 1. It is certified.
     Agreement(f64),
+    /// A wrong answer to at most this share of texts, above 0 and below 1. It is certified.
+    Risk(f64),
+    /// Right answers, at least this share of those that are given, or of those that give this label; above 0 and below 1.
+    /// It is certified, by withholding answers that are less sure.
+    Precision(Option<String>, f64),
     /// A cost of at most this, where the deep model alone costs 1.
     Cost(f64),
 }
@@ -44,20 +51,36 @@ impl FromStr for Target {
             });
         }
         if let Some(least) = text.strip_prefix("agreement>=") {
-            let share = share(least).filter(|share| *share > 0.0 && *share < 1.0);
-            return share.map(Self::Agreement).ok_or_else(|| {
-                format!(
-                    "agreement>={least}: write a share above 0 and below 1, as in agreement>=0.99 or agreement>=99%"
-                )
-            });
+            return certifiable("agreement>=", least, "0.99").map(Self::Agreement);
+        }
+        if let Some(most) = text.strip_prefix("risk<=") {
+            return certifiable("risk<=", most, "0.02").map(Self::Risk);
+        }
+        if let Some(least) = text.strip_prefix("precision>=") {
+            return certifiable("precision>=", least, "0.98").map(|least| Self::Precision(None, least));
         }
         // A label may hold these signs too.
         let (figure, least) = text.rsplit_once(">=").ok_or(
-            "write FIGURE>=LEAST or cost<=MOST, as in accuracy>=deep-0.2pt, macro-f1>=0.80, recall:LABEL>=0.4, \
-             precision:LABEL>=80%, agreement>=0.99, cost<=0.3",
+            "write FIGURE>=LEAST or FIGURE<=MOST, as in accuracy>=deep-0.2pt, macro-f1>=0.80, recall:LABEL>=0.4, agreement>=0.99, \
+             risk<=0.02, precision>=0.98, precision:LABEL>=95%, cost<=0.3",
         )?;
-        Ok(Self::AtLeast(figure.parse()?, least.parse()?))
+        match figure.parse()? {
+            Quality::Precision(label) if !least.starts_with("deep") => {
+                let least = certifiable(&format!("{figure}>="), least, "0.95")?;
+                Ok(Self::Precision(Some(label), least))
+            }
+            quality => Ok(Self::AtLeast(quality, least.parse()?)),
+        }
     }
+}
+
+/// A share that texts can vouch for.
+fn certifiable(figure: &str, text: &str, example: &str) -> Result<f64, String> {
+    let share = share(text).filter(|share| *share > 0.0 && *share < 1.0);
+    share.ok_or_else(|| {
+        let percents = example.parse::<f64>().unwrap_or_default() * 100.0;
+        format!("{figure}{text}: write a share above 0 and below 1, as in {figure}{example} or {figure}{percents}%")
+    })
 }
 
 impl FromStr for Least {
@@ -89,6 +112,9 @@ impl fmt::Display for Target {
         match self {
             Self::Cost(most) => write!(f, "cost<={most}"),
             Self::Agreement(least) => write!(f, "agreement>={least}"),
+            Self::Risk(most) => write!(f, "risk<={most}"),
+            Self::Precision(None, least) => write!(f, "precision>={least}"),
+            Self::Precision(Some(label), least) => write!(f, "precision:{label}>={least}"),
             Self::AtLeast(quality, Least::Share(least)) => write!(f, "{quality}>={least}"),
             Self::AtLeast(quality, Least::Deep(0.0)) => write!(f, "{quality}>=deep"),
             Self::AtLeast(quality, Least::Deep(points)) => {
@@ -143,18 +169,54 @@ impl Wanted {
         targets.iter().find_map(|target| match target {
             Target::AtLeast(Quality::Accuracy, Least::Share(least)) => Some((target.to_string(), *least)),
             Target::AtLeast(Quality::Accuracy, Least::Deep(points)) => Some((target.to_string(), deep + points)),
+            Target::Risk(most) => Some((target.to_string(), 1.0 - most)),
             _ => None,
         })
     }
 
+    /// The targets; none if a threshold is given.
+    fn targets(&self) -> &[Target] {
+        match self {
+            Self::Threshold(_) => &[],
+            Self::Targets(targets) => targets,
+        }
+    }
+
     /// The share of texts that must get the deep model's answer, if any must.
     pub fn agreement(&self) -> Option<f64> {
-        let Self::Targets(targets) = self else { return None };
-        let shares = targets.iter().filter_map(|target| match target {
+        let promises = self.promises();
+        let of = promises.into_iter().find(|(of, _)| *of == Certified::Agreement);
+        of.map(|(_, least)| least)
+    }
+
+    /// What is to be certified of all texts, each kind once: the least share of those that do well.
+    pub fn promises(&self) -> Vec<(Certified, f64)> {
+        let most = |of: fn(&Target) -> Option<f64>| self.targets().iter().filter_map(of).reduce(f64::max);
+        let agreement = most(|target| match target {
             Target::Agreement(least) => Some(*least),
-            Target::AtLeast(..) | Target::Cost(_) => None,
+            _ => None,
         });
-        shares.reduce(f64::max)
+        let accuracy = most(|target| match target {
+            Target::Risk(most) => Some(1.0 - most),
+            _ => None,
+        });
+        let kinds = [(Certified::Agreement, agreement), (Certified::Accuracy, accuracy)];
+        kinds.into_iter().filter_map(|(of, least)| Some((of, least?))).collect()
+    }
+
+    /// The precisions that are asked for, of all answers or of those that give a label, which is one of these.
+    pub fn precisions(&self, labels: &[String]) -> Vec<(Option<u32>, f64)> {
+        let place = |label: &String| labels.iter().position(|other| other == label).map(|place| place as u32);
+        let precision = |target: &Target| match target {
+            Target::Precision(label, least) => Some((label.as_ref().and_then(place), *least)),
+            _ => None,
+        };
+        self.targets().iter().filter_map(precision).collect()
+    }
+
+    /// A target that can be met only where labels are known.
+    pub fn of_labels(&self) -> Option<&Target> {
+        self.targets().iter().find(|target| target.needs_labels())
     }
 }
 
@@ -163,8 +225,19 @@ impl Target {
     pub fn check(&self, labels: &[String]) -> Result<(), String> {
         match self {
             Self::AtLeast(quality, _) => quality.check(labels),
-            Self::Cost(_) | Self::Agreement(_) => Ok(()),
+            Self::Precision(Some(label), _) => Quality::Precision(label.clone()).check(labels),
+            Self::Cost(_) | Self::Agreement(_) | Self::Risk(_) | Self::Precision(None, _) => Ok(()),
         }
+    }
+
+    /// Whether it can be met only where labels are known.
+    pub fn needs_labels(&self) -> bool {
+        matches!(self, Self::Risk(_) | Self::Precision(..))
+    }
+
+    /// Whether it says which answers are given, and nothing of which model gives them.
+    pub fn is_of_answers(&self) -> bool {
+        matches!(self, Self::Precision(..))
     }
 }
 
@@ -189,7 +262,7 @@ fn suitable(targets: &[Target], choice: &Choice<'_>) -> Result<Vec<f32>, String>
     }
     let costs = targets.iter().filter_map(|target| match target {
         Target::Cost(most) => Some(*most),
-        Target::AtLeast(..) | Target::Agreement(_) => None,
+        _ => None,
     });
     let most = costs.fold(f64::INFINITY, f64::min);
     let affordable = choice.curve.iter().take_while(|point| point.cost <= most + SLACK);
@@ -202,7 +275,8 @@ fn suitable(targets: &[Target], choice: &Choice<'_>) -> Result<Vec<f32>, String>
     let enough =
         (affordable.iter()).filter(|point| floors.iter().all(|(quality, least)| reaches(point, quality, *least)));
     let mut enough: Vec<f32> = enough.map(|point| point.min_confidence).collect();
-    let dearest_first = targets.iter().all(|target| matches!(target, Target::Cost(_)));
+    let mut of_point = targets.iter().filter(|target| !target.is_of_answers());
+    let dearest_first = of_point.all(|target| matches!(target, Target::Cost(_)));
     if dearest_first {
         enough.reverse();
     }
@@ -262,124 +336,4 @@ impl Least {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::offline::evaluation::tally::Labels;
-
-    /// A thousand texts of two labels, of which so many are right; all errors are `hate` that gets `none`, so that its
-    /// recall is the share of its 200 texts that is left.
-    fn tally(accuracy: f64) -> Tally {
-        let mut tally = Tally::new(2);
-        let wrong = ((1.0 - accuracy) * 1000.0).round() as usize;
-        for at in 0..1000 {
-            let truth = u32::from(at < 200);
-            let given = if at < wrong { 0 } else { truth };
-            tally.add(&Labels::One(truth), &Labels::One(given), 1.0);
-        }
-        tally
-    }
-
-    fn chosen(targets: &[&str]) -> Result<f32, String> {
-        let point = |(min_confidence, escalated, accuracy)| Plain {
-            min_confidence,
-            escalated,
-            cost: escalated + 0.01,
-            tally: tally(accuracy),
-        };
-        let curve = [(0.0, 0.0, 0.88), (0.7, 0.2, 0.89), (0.8, 0.3, 0.895), (1.0, 1.0, 0.896)].map(point);
-        let labels = ["none".to_owned(), "hate".to_owned()];
-        let choice = Choice {
-            curve: &curve,
-            deep: &tally(0.896),
-            labels: &labels,
-        };
-        let targets: Result<Vec<Target>, String> = targets.iter().map(|target| target.parse()).collect();
-        suitable(&targets?, &choice).map(|thresholds| thresholds[0])
-    }
-
-    #[test]
-    fn the_cheapest_point_that_is_good_enough_is_taken() {
-        for (target, threshold) in [
-            ("accuracy>=deep", 1.0),
-            ("accuracy>=deep-0.2pt", 0.8),
-            ("accuracy>=deep-1pt", 0.7),
-            ("accuracy>=89%", 0.7),
-            ("accuracy>=0.5", 0.0),
-            // 105 of 1,000 are wrong: 95 of the 200 are found.
-            ("recall:hate>=0.475", 0.8),
-            ("recall:hate>=deep-20pt", 0.0),
-            ("precision:hate>=1", 0.0),
-            // (2 × 800 / (800 + 905) + 2 × 95 / (95 + 200)) / 2
-            ("macro-f1>=0.79", 0.8),
-        ] {
-            assert_eq!(chosen(&[target]), Ok(threshold), "{target}");
-        }
-        let problem = chosen(&["accuracy>=deep+0.1pt"]).expect_err("too good");
-        assert!(
-            problem.contains("no point reaches accuracy 0.8970") && problem.contains("the best has 0.8960"),
-            "{problem}"
-        );
-    }
-
-    #[test]
-    fn the_dearest_point_that_can_be_paid_is_taken() {
-        assert_eq!(chosen(&["cost<=0.31"]), Ok(0.8));
-        assert_eq!(chosen(&["cost<=0.3"]), Ok(0.7));
-        assert!(
-            chosen(&["cost<=0.001"])
-                .expect_err("too cheap")
-                .contains("fast model alone costs 0.0100")
-        );
-    }
-
-    #[test]
-    fn all_targets_hold_at_once() {
-        assert_eq!(chosen(&["accuracy>=0.88", "recall:hate>=0.45"]), Ok(0.7));
-        assert_eq!(chosen(&["accuracy>=0.88", "cost<=0.5"]), Ok(0.0));
-        let problem = chosen(&["accuracy>=0.895", "cost<=0.25"]).expect_err("too much");
-        assert!(
-            problem.contains("at a cost of at most 0.25") && problem.contains("the best has 0.8900"),
-            "{problem}"
-        );
-    }
-
-    #[test]
-    fn what_is_no_target_is_refused() {
-        for text in [
-            "",
-            "accuracy",
-            "accuracy>0.9",
-            "accuracy>=",
-            "accuracy>=deep-0.2",
-            "accuracy>=deep0.2%",
-            "accuracy>=deep0.2pt",
-            "accuracy>=1.2",
-            "accuracy>=-0.1",
-            "accuracy>=NaN",
-            "accuracy>=deep-NaNpt",
-            "agreement>=1",
-            "agreement>=0",
-            "agreement>=deep",
-            "cost<=0",
-            "cost<=inf",
-            "cost>=0.3",
-            "f1>=0.3",
-            "recall>=0.3",
-        ] {
-            assert!(text.parse::<Target>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_target_is_written_as_it_is_read() {
-        for text in [
-            "accuracy>=deep-0.2pt",
-            "macro-f1>=deep",
-            "recall:hate>=0.4",
-            "agreement>=0.99",
-            "cost<=0.3",
-        ] {
-            assert_eq!(text.parse::<Target>().expect(text).to_string(), text);
-        }
-    }
-}
+mod tests;

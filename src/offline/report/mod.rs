@@ -9,6 +9,7 @@
 //! Nothing here measures: builders take plain figures. The same page gives the same bytes. Names of classes and texts
 //! come from outside; they are escaped and cut in one place each.
 
+pub mod answered;
 pub mod chart;
 pub mod classes;
 pub mod confusion;

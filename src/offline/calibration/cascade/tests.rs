@@ -1,7 +1,8 @@
 //! Tests of a calibration as a whole.
 
 use super::*;
-use crate::offline::calibration::target::Target;
+use crate::offline::calibration::certificate::Certified;
+use crate::offline::calibration::target::{Target, Wanted};
 use crate::offline::evaluation::tally::Labels;
 
 const LABELS: [&str; 2] = ["no", "yes"];
@@ -46,7 +47,7 @@ fn texts_without_labels_certify_agreement() {
     assert_eq!(found.fitted.temperatures[1], 1.5);
     assert_eq!(found.fitted.blend, Blend::deep_alone(2));
     assert_eq!(found.certificates.len(), 1, "nothing is known of accuracy");
-    let certificate = found.certificates[0];
+    let certificate = &found.certificates[0];
     assert_eq!(
         (certificate.of, certificate.at_least, certificate.seen.errors),
         (Certified::Agreement, 0.98, 0)
@@ -93,7 +94,7 @@ fn with_labels_accuracy_is_certified_too() {
     }
     for targets in [["agreement>=0.98"], ["cost<=0.3"]] {
         let found = calibrated(&labelled, &targets, Reference::Labels).expect("certified");
-        let [agreement, accuracy] = found.certificates[..] else {
+        let [agreement, accuracy] = &found.certificates[..] else {
             panic!("both are certified: {:?}", found.certificates)
         };
         assert_eq!((agreement.of, accuracy.of), (Certified::Agreement, Certified::Accuracy));
@@ -101,4 +102,110 @@ fn with_labels_accuracy_is_certified_too() {
         assert!((0.8..0.857).contains(&accuracy.at_least), "{accuracy:?}");
         assert!(accuracy.at_least < found.chosen.accuracy.value);
     }
+}
+
+/// Texts on which both models agree and are wrong on those of which they are least sure.
+fn wrong_where_unsure(texts: usize) -> Vec<Sample> {
+    let mut labelled = samples(texts);
+    for (at, sample) in labelled.iter_mut().enumerate() {
+        let unsure = at % 10;
+        sample.fast = sample
+            .deep
+            .iter()
+            .map(|logit| logit * (1.0 + unsure as f64) / 3.0)
+            .collect();
+        if unsure < 2 && at % 3 > 0 {
+            sample.truth = Labels::One(1 - sample.label() as u32);
+        }
+    }
+    labelled
+}
+
+#[test]
+fn a_precision_is_certified_by_withholding_what_is_not_sure_enough() {
+    let samples = wrong_where_unsure(4000);
+    let targets = ["accuracy>=deep-0.2pt", "precision>=0.97"];
+    let found = calibrated(&samples, &targets, Reference::Labels).expect("certified");
+    let abstention = found.abstention.as_ref().expect("asked for");
+    // Two of ten are mostly wrong; the others are right.
+    assert!((0.79..0.83).contains(&abstention.coverage), "{abstention:?}");
+    let [certificate] = &abstention.certificates[..] else {
+        panic!("one is asked for: {abstention:?}")
+    };
+    assert_eq!((certificate.of, certificate.at_least), (Certified::Precision, 0.97));
+    assert_eq!(certificate.answers_from, Some(abstention.min_confidence));
+    assert!(certificate.seen.texts < found.measured_on && certificate.seen.errors * 33 < certificate.seen.texts);
+    let said = found.certified().join("\n");
+    for part in [
+        "at least 97% of the answers are right if only those",
+        "not certified: the next confidence",
+        "answered: 8",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    // The curve begins with all texts answered, and holds the point in force.
+    let (first, at) = (found.answered[0], abstention.min_confidence);
+    assert_eq!((first.min_confidence, first.coverage), (0.0, 1.0));
+    let in_force = found
+        .answered
+        .iter()
+        .find(|point| point.min_confidence == at)
+        .expect("it is there");
+    assert!(
+        in_force.precision_low >= 0.97 && first.precision < 0.9,
+        "{:?}",
+        found.answered
+    );
+    assert!(
+        found
+            .answered
+            .iter()
+            .all(|point| point.precision_low <= point.precision)
+    );
+    assert!(found.answered.is_sorted_by(|a, b| a.coverage >= b.coverage));
+}
+
+#[test]
+fn precisions_of_labels_share_the_chance_and_one_threshold() {
+    let samples = wrong_where_unsure(4000);
+    let targets = ["cost<=1", "precision:no>=0.97", "precision:yes>=0.9"];
+    let found = calibrated(&samples, &targets, Reference::Labels).expect("certified");
+    let abstention = found.abstention.as_ref().expect("asked for");
+    let of: Vec<(Option<&str>, f64)> = (abstention.certificates.iter())
+        .map(|one| (one.label.as_deref(), one.at_least))
+        .collect();
+    assert_eq!(of, [(Some("no"), 0.97), (Some("yes"), 0.9)]);
+    assert!(
+        found
+            .certified()
+            .iter()
+            .any(|line| line.contains("of all of them at once"))
+    );
+}
+
+#[test]
+fn what_can_not_be_certified_says_how_many_labels_would_do() {
+    let few = wrong_where_unsure(200);
+    for (targets, tells) in [
+        (vec!["precision>=0.99"], "about 350 different texts to test on would do"),
+        (vec!["precision:no>=0.99"], "of the answers `no` are right"),
+        (vec!["risk<=0.01"], "more texts would not help"),
+    ] {
+        let problem = calibrated(&few, &targets, Reference::Labels).expect_err("too few");
+        assert!(problem.contains(tells), "{targets:?}: {problem}");
+    }
+    let problem = calibrated(&few, &["risk<=0.2"], Reference::Deep).expect_err("no labels");
+    assert!(problem.starts_with("risk<=0.2: labels are needed"), "{problem}");
+}
+
+#[test]
+fn a_risk_is_certified_of_all_texts() {
+    let found = calibrated(&wrong_where_unsure(4000), &["risk<=0.16"], Reference::Labels).expect("certified");
+    let accuracy = found
+        .certificates
+        .iter()
+        .find(|one| one.of == Certified::Accuracy)
+        .expect("certified");
+    assert_eq!(accuracy.at_least, 0.84);
+    assert_eq!(found.certificates[0].of, Certified::Agreement);
 }

@@ -92,6 +92,10 @@ const figure = (value) => String(Number(value.toFixed(4)));
 
 function certificates(cascade) {
   if (cascade.certificates.length === 0) return undefined;
+  const texts = (certificate) =>
+    certificate.measure === "precision"
+      ? `the answers${certificate.label ? ` ${certificate.label}` : ""} from a confidence of ${figure(certificate.answersFrom)}`
+      : "texts";
   return el(
     "ul",
     { class: "certificates" },
@@ -101,7 +105,7 @@ function certificates(cascade) {
         {},
         `${certificate.measure === "agreement" ? "Agrees with the deep model" : "Is right"} on at least `,
         el("b", {}, percent(certificate.atLeast, 2)),
-        ` of texts at the threshold ${figure(certificate.minConfidence)} `,
+        ` of ${texts(certificate)} at the threshold ${figure(certificate.minConfidence)} `,
         el(
           "span",
           { class: "soft" },
