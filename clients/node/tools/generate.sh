@@ -6,6 +6,6 @@ set -eu
 cd "$(dirname -- "$0")/.."
 into=${1:-src/generated/messages.js}
 # A root of its own, so that another package in the same process may have messages of the same names.
-node_modules/.bin/pbjs --target static-module --wrap commonjs --root tandem-text --path ../../proto --path proto \
+node_modules/.bin/pbjs --target static-module --wrap commonjs --root tandem-text --path ../../proto \
     --no-create --no-verify --no-convert --no-delimited --no-typeurl --no-service --no-comments --force-number \
     --out "$into" tandem/v1/prediction.proto google/rpc/status.proto google/rpc/error_details.proto grpc/health/v1/health.proto

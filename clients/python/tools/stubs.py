@@ -37,9 +37,9 @@ def module(source):
 
 def compile_sources(folder):
     """protoc's descriptors, and its types, under `folder`."""
-    folders = [f"-I{ROOT / 'proto'}", f"-I{PACKAGE / 'proto'}"]
+    folder_of_sources = f"-I{ROOT / 'proto'}"
     outputs = [f"--descriptor_set_out={folder}/set.binpb", f"--pyi_out={folder}"]
-    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *folders, *outputs, *SOURCES], check=True)
+    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", folder_of_sources, *outputs, *SOURCES], check=True)
     return descriptor_pb2.FileDescriptorSet.FromString((folder / "set.binpb").read_bytes())
 
 

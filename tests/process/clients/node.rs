@@ -33,7 +33,7 @@ impl Package {
         let published = manifest["files"].as_array().expect("what is published");
         let published = published.iter().map(|file| file.as_str().expect("a name"));
         fs::create_dir_all(package.path()).expect("a folder");
-        for name in published.chain(["package.json", "tsconfig.json", "test", "tools", "proto"]) {
+        for name in published.chain(["package.json", "tsconfig.json", "test", "tools"]) {
             let mut copy = Command::new("cp");
             finish(copy.arg("-R").arg(source.join(name)).arg(package.path()), b"").success();
         }
