@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check scoreboard fuzz dist tools ci clean-dist
+.PHONY: bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -55,6 +55,11 @@ performance-docs: build ## measures what answers cost, and writes docs/performan
 
 tools: ## installs the pinned tools of tests and checks under target/tools/
 	tools/test-tools.sh
+
+kserve-client: build ## compares KServe's own client with our own door: 65 packages, so not a part of ci
+	python3 -m venv target/tools/kserve
+	target/tools/kserve/bin/pip install --quiet kserve==0.21.0
+	target/tools/kserve/bin/python tools/kserve_client.py
 
 scoreboard: ## attacks and drains of the release build, with their figures; long
 	tools/scoreboard/rows.py

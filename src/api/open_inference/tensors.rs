@@ -52,10 +52,7 @@ fn check_count(list: &str, count: usize) -> Result<(), Error> {
 }
 
 fn texts_of(input: InputTensor, name: &str, max_texts: usize) -> Result<Vec<String>, Error> {
-    if let Some((parameter, _)) = input.parameters.first() {
-        let problem = format!("{} is not known; an input has no parameters", quoted(parameter));
-        return Err(Error::invalid_field(format!("{name}.parameters"), problem));
-    }
+    check_parameters(&input, name)?;
     if input.datatype != BYTES {
         let problem = format!("is {}, it must be {BYTES}", quoted(&input.datatype));
         return Err(Error::invalid_field(format!("{name}.datatype"), problem));
@@ -86,6 +83,27 @@ fn texts_of(input: InputTensor, name: &str, max_texts: usize) -> Result<Vec<Stri
             Err(Error::invalid_field(name, problem))
         }
     }
+}
+
+/// An input has no parameters, but for the size of its piece of bytes, which KServe's client says over gRPC too.
+fn check_parameters(input: &InputTensor, name: &str) -> Result<(), Error> {
+    for (parameter, value) in &input.parameters {
+        let (field, problem) = match (parameter.as_str(), &input.elements) {
+            ("binary_data_size", Elements::Raw(bytes)) => {
+                if matches!(value, Parameter::Whole(size) if usize::try_from(*size) == Ok(bytes.len())) {
+                    continue;
+                }
+                let problem = format!("must be the size of its piece, which has {} bytes", bytes.len());
+                (format!("{name}.parameters.binary_data_size"), problem)
+            }
+            _ => {
+                let problem = format!("{} is not known; an input has no parameters", quoted(parameter));
+                (format!("{name}.parameters"), problem)
+            }
+        };
+        return Err(Error::invalid_field(field, problem));
+    }
+    Ok(())
 }
 
 /// The number of texts that a shape says.

@@ -3,8 +3,9 @@
 use http::Method;
 use prost::Message;
 use serde_json::{Value, json};
+use tandem::api::open_inference::pb::infer_parameter::ParameterChoice;
 use tandem::api::open_inference::pb::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
-use tandem::api::open_inference::pb::{InferTensorContents, ModelInferRequest};
+use tandem::api::open_inference::pb::{InferParameter, InferTensorContents, ModelInferRequest};
 use tonic::Code;
 
 use super::{client, infer, json_of, raw, raw_request, typed, typed_request, without_elements};
@@ -34,6 +35,15 @@ fn with_raw(count: usize, pieces: &[&[u8]]) -> ModelInferRequest {
         raw_input_contents: pieces.iter().map(|piece| piece.to_vec().into()).collect(),
         ..typed_request(MODEL, &[])
     }
+}
+
+fn with_size(size: i64) -> ModelInferRequest {
+    let mut request = with_raw(1, &[&raw(&["a"])]);
+    let size = InferParameter {
+        parameter_choice: Some(ParameterChoice::Int64Param(size)),
+    };
+    request.inputs[0].parameters.insert("binary_data_size".to_owned(), size);
+    request
 }
 
 fn with_outputs(names: &[&str]) -> ModelInferRequest {
@@ -115,6 +125,8 @@ fn table() -> Vec<(ModelInferRequest, &'static str, &'static str)> {
             "raw_input_contents",
             "holds 2 pieces",
         ),
+        (with_size(6), "text.parameters.binary_data_size", "which has 5 bytes"),
+        (with_size(-5), "text.parameters.binary_data_size", "which has 5 bytes"),
         (with_raw(1, &[cut]), "text[0]", "says that it has 2 bytes, 1 are left"),
         (with_raw(1, &[declared]), "text[0]", "says that it has 2147483647 bytes"),
         (with_raw(1, &[not_utf8]), "text[0]", "not UTF-8"),
@@ -160,6 +172,14 @@ async fn every_bad_tensor_is_told_by_its_name() {
         );
         assert!(refusal.message.contains(words), "{name}: {}", refusal.message);
     }
+}
+
+/// As KServe's client sends it.
+#[tokio::test]
+async fn the_size_of_a_raw_tensor_may_be_said() {
+    let mut client = client(TestServer::shared().await).await;
+    let answer = infer(&mut client, with_size(5)).await.expect("an answer");
+    assert_eq!(answer.outputs[0].shape, [1]);
 }
 
 #[tokio::test]
