@@ -9,7 +9,8 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 use crate::error::{ERROR_DOMAIN, Error, Reason};
 use crate::telemetry::request_id::RequestId;
 
-/// The metadata that tells a gRPC client how long to wait before it tries again, in milliseconds.
+/// The metadata that tells a gRPC client how long to wait before it tries again, in milliseconds; a negative number tells
+/// it not to.
 pub const PUSHBACK_METADATA: &str = "grpc-retry-pushback-ms";
 
 /// The status for a failure, with its details, and with the request's id if it is known.
@@ -37,9 +38,16 @@ pub fn to_status(error: &Error, request_id: Option<&RequestId>) -> Status {
     }
     let mut status =
         Status::with_error_details(Code::from_i32(error.reason.grpc_code()), error.message.clone(), details);
-    if let Some(pause) = error.retry_after {
-        let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        status.metadata_mut().insert(PUSHBACK_METADATA, millis.into());
+    match error.retry_after {
+        Some(pause) => {
+            let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+            status.metadata_mut().insert(PUSHBACK_METADATA, millis.into());
+        }
+        // What is too large stays so, but clients often try this code again.
+        None if status.code() == Code::ResourceExhausted => {
+            status.metadata_mut().insert(PUSHBACK_METADATA, (-1).into());
+        }
+        None => {}
     }
     status
 }
@@ -86,4 +94,33 @@ pub fn error_behind(status: &Status, largest_message: usize) -> Error {
 /// Whether a status has the request's id. One from the codec has none, since the codec knows no call.
 pub fn named(status: &Status) -> bool {
     !status.details().is_empty() && status.get_details_request_info().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_client_is_told_when_to_try_again_or_not_to() {
+        let told = |error: &Error| {
+            let status = to_status(error, None);
+            let pushback = status.metadata().get(PUSHBACK_METADATA);
+            pushback.map(|value| value.to_str().expect("a number").to_owned())
+        };
+        let full = Error::queue_full("full", Duration::from_millis(1500));
+        assert_eq!(told(&full).as_deref(), Some("1500"));
+        for reason in [Reason::MessageTooLarge, Reason::RateLimited] {
+            assert_eq!(
+                told(&Error::new(reason, "")).as_deref(),
+                Some("-1"),
+                "{}",
+                reason.name()
+            );
+        }
+        for reason in [Reason::InvalidField, Reason::ModelLoading, Reason::ServerDraining] {
+            assert_eq!(told(&Error::new(reason, "")), None, "{}", reason.name());
+        }
+    }
 }

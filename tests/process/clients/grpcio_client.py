@@ -3,6 +3,7 @@
     grpcio_client.py classify ADDRESS   {"texts": [...], "route": "ROUTE_FAST"} on stdin, predictions as JSON on stdout
     grpcio_client.py manners ADDRESS    asserts
     grpcio_client.py pauses ADDRESS     asserts; the key on stdin is good for one text a second
+    grpcio_client.py gives_up ADDRESS   the same
 """
 
 import json
@@ -152,24 +153,32 @@ def pauses(channel):
         assert answer.predictions[0].label == "positive", answer
 
 
-# The usual wait is far too long, so that it is the told pause that makes a call succeed.
-RETRIES = {
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 3,
-                "initialBackoff": "600s",
-                "maxBackoff": "600s",
-                "backoffMultiplier": 1,
-                "retryableStatusCodes": ["RESOURCE_EXHAUSTED"],
-            },
-        }
-    ]
-}
+def gives_up(channel):
+    """Two texts are more than the key may ever send at once, and some messages are too large for anybody."""
+    stub = pb_grpc.PredictionServiceStub(channel)
+    key = ("authorization", f"Bearer {sys.stdin.read()}")
+    for texts in [["a", "b"], ["a" * 5_000_000]]:
+        request = pb.PredictRequest(texts=texts, route=pb.ROUTE_FAST)
+        error = failure(lambda: stub.Predict(request, timeout=BOUND_S, metadata=[key]))
+        assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED, error
+        assert ("grpc-retry-pushback-ms", "-1") in error.trailing_metadata(), error
+        assert "google.rpc.RetryInfo" not in details(error), error
+
+
+def retries(backoff):
+    policy = {
+        "maxAttempts": 3,
+        "initialBackoff": backoff,
+        "maxBackoff": backoff,
+        "backoffMultiplier": 1,
+        "retryableStatusCodes": ["RESOURCE_EXHAUSTED"],
+    }
+    return [("grpc.service_config", json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": policy}]}))]
 
 
 if __name__ == "__main__":
-    options = [("grpc.service_config", json.dumps(RETRIES))] if sys.argv[1] == "pauses" else []
+    # One usual wait is far too long, so that it is the told pause that makes a call succeed; the other would be short.
+    options = {"pauses": retries("600s"), "gives_up": retries("0.01s")}.get(sys.argv[1], [])
     with grpc.insecure_channel(sys.argv[2], options) as open_channel:
-        {"classify": classify, "manners": manners, "pauses": pauses}[sys.argv[1]](open_channel)
+        work = {"classify": classify, "manners": manners, "pauses": pauses, "gives_up": gives_up}[sys.argv[1]]
+        work(open_channel)

@@ -1,6 +1,7 @@
 //! Clients that others wrote: each finds the services, classifies, and understands a refusal; and all get one answer.
 
 mod node;
+mod tei;
 mod triton;
 
 use serde_json::{Value, json};
@@ -174,6 +175,29 @@ fn grpcio_waits_for_the_pause_that_a_refusal_tells_and_its_next_try_succeeds() {
     let header = format!("authorization: Bearer {KEY}");
     let metrics = finish(clean("curl").args(["--silent", "--header", &header, &metrics]), b"").success();
     assert!(metrics.contains(r#"reason="RATE_LIMITED""#), "{metrics}");
+}
+
+#[test]
+fn grpcio_does_not_try_again_what_no_pause_mends() {
+    const KEY: &str = "small-0123456789abcdef";
+    let models = FastModelCopy::new();
+    let mut command = tandem();
+    command.arg("serve").args(free_ports()).args(FAST_ONLY);
+    command.arg("--models").arg(models.repository());
+    command.env("TANDEM_TOKENS", format!("small:{KEY} texts_per_second=1 burst=1"));
+    let server = RunningServer::spawn(command);
+    server.wait_ready();
+    let mut client = python("grpcio_client.py");
+    finish(client.args(["gives_up", &server.grpc.to_string()]), KEY.as_bytes()).success();
+    let metrics = format!("http://{}/metrics", server.http());
+    let header = format!("authorization: Bearer {KEY}");
+    let metrics = finish(clean("curl").args(["--silent", "--header", &header, &metrics]), b"").success();
+    for reason in ["RATE_LIMITED", "MESSAGE_TOO_LARGE"] {
+        let reason = format!(r#"reason="{reason}""#);
+        let lines = metrics.lines().filter(|line| line.contains(r#"method="Predict""#));
+        let counts: Vec<&str> = lines.filter(|line| line.contains(&reason)).collect();
+        assert!(counts.len() == 1 && counts[0].ends_with(" 1"), "{counts:?}");
+    }
 }
 
 #[test]

@@ -35,7 +35,11 @@ pub fn python(script: &str) -> Command {
         compiler.current_dir(root()).env("PYTHONPATH", &grpcio);
         compiler.args(["-m", "grpc_tools.protoc", "-Iproto"]);
         compiler.args([format!("--python_out={out}"), format!("--grpc_python_out={out}")]);
-        compiler.args(["tandem/v1/prediction.proto", "google/rpc/status.proto"]);
+        compiler.args([
+            "tandem/v1/prediction.proto",
+            "google/rpc/status.proto",
+            "tei/v1/tei.proto",
+        ]);
         finish(&mut compiler, b"").success();
         format!("{grpcio}:{out}")
     });
