@@ -22,7 +22,7 @@ use crate::service::catalog::refusal::{Refusal, Stage};
 use crate::service::inference::answer_cache::AnswerCache;
 use crate::service::inference::core_share::CoreShare;
 use crate::service::inference::loaded_model::{LoadedModel, Surroundings};
-use crate::service::inference::memory_budget::{LoadedBytes, MemoryBudget};
+use crate::service::inference::memory_budget::{Load, LoadedBytes, Loads, MemoryBudget};
 use crate::telemetry::metrics::Metrics;
 
 /// The longest that preprocessing one text may take; after that the model has failed. A sound tokenizer takes some
@@ -84,6 +84,7 @@ pub struct Loader {
     metrics: Metrics,
     shared: Shared,
     budget: MemoryBudget,
+    loads: Loads,
     asking: Mutex<()>,
 }
 
@@ -96,6 +97,7 @@ impl Loader {
             metrics,
             shared,
             budget: MemoryBudget::default(),
+            loads: Loads::default(),
             asking: Mutex::default(),
         }
     }
@@ -142,7 +144,7 @@ impl Loader {
         let share = CoreShare::at_load(manifest.tier, &self.settings, cores::usable());
         let instances = share.instances;
         let expected = Expected::of(&version.verified, instances);
-        let counted = self.take_memory(expected)?;
+        let (counted, _load) = self.take_memory(expected)?;
         let started = Instant::now();
         let initialized = self.initialize(version, instances, around)?;
         let (took, max_tokens) = (started.elapsed(), self.settings.configured_max_tokens());
@@ -201,22 +203,30 @@ impl Loader {
         initialized.map_err(|error| Refusal::load(&error, &version.verified.folder))
     }
 
-    /// Counts a version from now on, or refuses one that would not fit into RAM next to what is loaded and what is being
-    /// loaded. The refusal says how it would fit.
-    fn take_memory(&self, expected: Expected) -> Result<LoadedBytes, Refusal> {
+    /// Counts a version from now on, and its load, or refuses one that would not fit into RAM next to what is loaded and
+    /// what is being loaded. The refusal says how it would fit.
+    fn take_memory(&self, expected: Expected) -> Result<(LoadedBytes, Load), Refusal> {
         // Two loads may ask at once.
         let _one = self.asking.lock();
         let configured = (self.settings.max_model_memory > 0).then(|| Usage {
             used: self.budget.expected_bytes(),
             limit: self.settings.max_model_memory,
         });
+        let of_group = memory::of_cgroup();
+        let after_others = of_group.map(|usage| Usage {
+            used: self.loads.used_after(usage.used),
+            ..usage
+        });
         let problem = configured
             .and_then(|usage| expected.too_much(usage, "max_model_memory's"))
-            .or_else(|| expected.too_much(memory::of_cgroup()?, "the control group's"));
-        match problem {
-            Some(problem) => Err(Refusal::new(Stage::Memory, problem)),
-            None => Ok(self.budget.count(expected.bytes())),
+            .or_else(|| expected.too_much(after_others?, "the control group's"));
+        if let Some(problem) = problem {
+            return Err(Refusal::new(Stage::Memory, problem));
         }
+        let load = self
+            .loads
+            .begin(expected.bytes(), of_group.map_or(0, |usage| usage.used));
+        Ok((self.budget.count(expected.bytes()), load))
     }
 
     /// Sets the state of a version, also in the metrics, and wakes those who watch.
