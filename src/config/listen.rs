@@ -1,8 +1,8 @@
-//! When the gRPC port begins to take connections.
+//! When the gRPC port, or the one that it shares with HTTP, begins to take connections.
 
 use serde::{Deserialize, Serialize};
 
-/// When the gRPC port begins to take connections.
+/// When the gRPC port, or the one that it shares with HTTP, begins to take connections.
 ///
 /// The ports that answer `/readyz` (the gateway's and the one for metrics) take them from the start, since a balancer can ask them, and
 /// so does the admin port.

@@ -22,6 +22,11 @@ impl Origins {
         self.0.iter().any(|origin| origin == ALL)
     }
 
+    /// Whether pages of this origin may call.
+    pub fn has(&self, origin: &str) -> bool {
+        self.has_all() || self.0.iter().any(|known| known == origin)
+    }
+
     pub fn named(&self) -> &[String] {
         &self.0
     }

@@ -42,13 +42,14 @@ settings! {
         /// When the gRPC port takes connections: once every model serves, or from the start
         ///
         /// `when-ready`: a balancer that asks no health sends no call to a server that is loading. `at-start`: calls are answered
-        /// with UNAVAILABLE until every model serves. The other ports take connections from the start
+        /// with UNAVAILABLE until every model serves. It holds for shared_addr too. The other ports take connections from the start
         listen: Listen = choice("WHEN", Listen::WhenReady).link("#starting-and-balancers");
         /// Where the HTTP gateway listens
         http_addr: AddressList = value("ADDRESS", local(5000)).link("#addresses");
         /// Where gRPC and the HTTP gateway listen together, in place of grpc_addr and http_addr
         ///
-        /// One port for both, which are told apart by the content type of each call. It takes connections from the start
+        /// One port for both, which are told apart by the content type of each call. With `listen` at its default it refuses
+        /// connections until every model serves, `/healthz` and `/readyz` among them: `at-start`, or metrics_addr, has these answer
         shared_addr: AddressList or None = absent("ADDRESS").sample("127.0.0.1:50051").link("#addresses");
         /// Turn the HTTP gateway off
         no_http: bool = flag();

@@ -42,7 +42,7 @@ use accept::Listener;
 use connection::ConnectionLimits;
 use connection_threads::ConnectionThreads;
 use places::Places;
-use ports::{Addresses, BindError, GRPC, GrpcSocket, Sockets, listen};
+use ports::{Addresses, BindError, Sockets};
 use protocol::Protocol;
 use security::Security;
 use socket::Socket;
@@ -226,22 +226,18 @@ impl Server {
         for socket in sockets.http {
             listeners.serve(socket, routers.http.clone(), Protocol::Http, &places);
         }
-        for socket in sockets.both {
-            let router = routers.http.clone().or_where(web::is_grpc, routers.grpc.clone());
-            listeners.serve(socket, router, Protocol::Both, &places);
-        }
+        let both = routers.http.or_where(web::is_grpc, routers.grpc.clone());
+        let of_both = sockets
+            .both
+            .into_iter()
+            .map(move |socket| (socket, both.clone(), Protocol::Both));
+        let of_grpc = sockets.grpc.into_iter();
+        let of_grpc = of_grpc.map(move |socket| (socket, routers.grpc.clone(), Protocol::Grpc));
         let places = listeners.places();
         async move {
-            for socket in sockets.grpc {
-                let socket = match socket {
-                    GrpcSocket::Listening(socket) => Ok(socket),
-                    GrpcSocket::Bound(address, taken) => {
-                        service.until_loaded().await;
-                        listen(GRPC, &address, taken)
-                    }
-                };
-                match socket {
-                    Ok(socket) => listeners.serve(socket, routers.grpc.clone(), Protocol::Grpc, &places),
+            for (socket, router, protocol) in of_both.chain(of_grpc) {
+                match socket.listening(service.until_loaded()).await {
+                    Ok(socket) => listeners.serve(socket, router, protocol, &places),
                     Err(error) => return error,
                 }
             }

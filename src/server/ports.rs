@@ -23,7 +23,7 @@ pub struct Sockets {
     pub grpc: Vec<GrpcSocket>,
     pub http: Vec<Socket>,
     /// gRPC and HTTP at one port.
-    pub both: Vec<Socket>,
+    pub both: Vec<GrpcSocket>,
     pub metrics: Option<Socket>,
     pub admin: Option<Socket>,
 }
@@ -32,8 +32,8 @@ pub struct Sockets {
 pub enum GrpcSocket {
     /// Takes connections.
     Listening(Socket),
-    /// Refuses connections until it listens.
-    Bound(Address, Taken),
+    /// Refuses connections until it listens. With the key of its address.
+    Bound(&'static str, Address, Taken),
 }
 
 impl GrpcSocket {
@@ -41,8 +41,28 @@ impl GrpcSocket {
     fn address(&self) -> std::io::Result<Address> {
         match self {
             Self::Listening(socket) => Ok(socket.address().clone()),
-            Self::Bound(_, taken) => taken.address(),
+            Self::Bound(.., taken) => taken.address(),
         }
+    }
+
+    /// Takes connections from now on, or once the models are `loaded`.
+    pub async fn listening(self, loaded: impl Future<Output = ()>) -> Result<Socket, BindError> {
+        match self {
+            Self::Listening(socket) => Ok(socket),
+            Self::Bound(key, address, taken) => {
+                loaded.await;
+                listen(key, &address, taken)
+            }
+        }
+    }
+
+    /// Takes an address, and begins to take connections there if that is to be at the start.
+    async fn open(key: &'static str, address: &Address, when: Listen) -> Result<Self, BindError> {
+        let taken = take(key, address).await?;
+        Ok(match when {
+            Listen::AtStart => Self::Listening(listen(key, address, taken)?),
+            Listen::WhenReady => Self::Bound(key, address.clone(), taken),
+        })
     }
 }
 
@@ -64,14 +84,10 @@ impl Sockets {
     pub async fn open(settings: &Settings) -> Result<Self, BindError> {
         let (mut grpc, mut http, mut both) = (Vec::new(), Vec::new(), Vec::new());
         for address in settings.shared_addr.iter().flat_map(AddressList::all) {
-            both.push(open("shared_addr", address).await?);
+            both.push(GrpcSocket::open("shared_addr", address, settings.listen).await?);
         }
         for address in settings.grpc_addr.all().iter().filter(|_| both.is_empty()) {
-            let taken = take(GRPC, address).await?;
-            grpc.push(match settings.listen {
-                Listen::AtStart => GrpcSocket::Listening(listen(GRPC, address, taken)?),
-                Listen::WhenReady => GrpcSocket::Bound(address.clone(), taken),
-            });
+            grpc.push(GrpcSocket::open("grpc_addr", address, settings.listen).await?);
         }
         let has_http = both.is_empty() && !settings.no_http;
         for address in settings.http_addr.all().iter().filter(|_| has_http) {
@@ -95,7 +111,8 @@ impl Sockets {
 
     /// Whether a gRPC port does not take connections yet.
     pub fn waits(&self) -> bool {
-        self.grpc.iter().any(|socket| matches!(socket, GrpcSocket::Bound(..)))
+        let mut sockets = self.grpc.iter().chain(&self.both);
+        sockets.any(|socket| matches!(socket, GrpcSocket::Bound(..)))
     }
 
     /// Where it listens, with the ports that were chosen for port 0.
@@ -108,19 +125,21 @@ impl Sockets {
             metrics,
             admin,
         } = self;
-        let shared = || both.iter().map(of);
-        let grpc: std::io::Result<Vec<Address>> = grpc.iter().map(GrpcSocket::address).collect();
+        let all = |sockets: &[GrpcSocket]| {
+            sockets
+                .iter()
+                .map(GrpcSocket::address)
+                .collect::<std::io::Result<Vec<_>>>()
+        };
+        let (grpc, shared) = (all(grpc)?, all(both)?);
         Ok(Addresses {
-            grpc: shared().chain(grpc?).collect(),
-            http: shared().chain(http.iter().map(of)).collect(),
+            grpc: shared.iter().cloned().chain(grpc).collect(),
+            http: shared.into_iter().chain(http.iter().map(of)).collect(),
             metrics: metrics.as_ref().map(of),
             admin: admin.as_ref().map(of),
         })
     }
 }
-
-/// The key of the gRPC port's address.
-pub const GRPC: &str = "grpc_addr";
 
 /// Takes an address. Connections are refused until it listens.
 async fn take(key: &'static str, address: &Address) -> Result<Taken, BindError> {
@@ -132,7 +151,7 @@ async fn take(key: &'static str, address: &Address) -> Result<Taken, BindError> 
 }
 
 /// Begins to take connections at `address`.
-pub fn listen(key: &'static str, address: &Address, taken: Taken) -> Result<Socket, BindError> {
+fn listen(key: &'static str, address: &Address, taken: Taken) -> Result<Socket, BindError> {
     taken.listen().map_err(|problem| BindError::Address {
         key,
         address: address.clone(),

@@ -27,27 +27,37 @@ pub fn routers(
     origins: Option<&Origins>,
     surroundings: &dyn Fn(Arc<Keys>, Arc<str>) -> grpc::Surroundings,
 ) -> Routers {
-    let at_grpc = told(addresses.and_then(|addresses| addresses.grpc.first()));
-    let at_http = told(addresses.and_then(|addresses| addresses.http.first()));
+    let (grpc, http) = addresses.map_or((&[][..], &[][..]), |found| (&found.grpc, &found.http));
+    let (at_grpc, at_http) = (told(grpc), told(http));
+    let is_shared = !grpc.is_empty() && grpc == http;
+    let from_grpc = if is_shared { HERE.into() } else { at_http.clone() };
     let over_http = http::Surroundings {
         keys: Arc::clone(&security.keys),
         grpc: at_grpc,
+        grpc_addresses: grpc.into(),
     };
-    let grpc = grpc::router(door.clone(), surroundings(Arc::clone(&security.keys), at_http.clone()));
-    let gateway = http::gateway(door.clone(), over_http.clone());
+    let from_http = http::Surroundings {
+        grpc: if is_shared { HERE.into() } else { over_http.grpc.clone() },
+        ..over_http.clone()
+    };
+    let grpc = grpc::router(door.clone(), surroundings(Arc::clone(&security.keys), from_grpc));
+    let gateway = http::gateway(door.clone(), from_http.clone());
     Routers {
-        http: web::from_browsers(gateway, &grpc, &door, origins),
+        http: web::from_browsers(gateway, &grpc, &door, from_http, origins),
         grpc,
         admin: grpc::admin_router(door.clone(), surroundings(Arc::clone(&security.admin_keys), at_http)),
         operations: http::operations(door, over_http),
     }
 }
 
-/// Where a door is, as callers of another are told.
-fn told(address: Option<&Address>) -> Arc<str> {
-    match address {
-        Some(Address::Ip(address)) => format!("port {}", address.port()).into(),
-        Some(_) => "a Unix socket".into(),
-        None => "no port of this server".into(),
+/// Where another door is for callers at a port that has both.
+const HERE: &str = "this port too, by its content type";
+
+/// Where a door is, as callers of another are told: a port, if it has one.
+fn told(addresses: &[Address]) -> Arc<str> {
+    match addresses.iter().find_map(Address::ip) {
+        Some(address) => format!("port {}", address.port()).into(),
+        None if addresses.is_empty() => "no port of this server".into(),
+        None => "a Unix socket".into(),
     }
 }

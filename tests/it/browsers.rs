@@ -164,10 +164,42 @@ async fn pages_of_the_named_origins_may_call_and_no_others() {
     assert_eq!(allowed.status, StatusCode::OK);
     assert_eq!(allowed.header("access-control-allow-origin"), PAGE);
     assert!(allowed.header("access-control-allow-headers").contains("authorization"));
-    let other = http
-        .send(Method::OPTIONS, PREDICT, &asks("https://evil.example"), "")
+    assert!(!allowed.header("x-request-id").is_empty());
+    // Refused: another origin, a path that is none, a method that the path does not take.
+    for (path, asks, status) in [
+        (PREDICT, asks("https://evil.example"), 405),
+        ("/v1/nowhere", asks(PAGE), 404),
+        ("/tandem.v1.PredictionService/Guess", asks(PAGE), 404),
+        ("/v1/models", asks(PAGE), 405),
+    ] {
+        let refused = http.send(Method::OPTIONS, path, &asks, "").await;
+        assert_eq!(refused.status.as_u16(), status, "{path}: {}", refused.text());
+        assert_eq!(refused.header("access-control-allow-methods"), "", "{path}");
+        assert_eq!(refused.header("access-control-allow-origin"), "", "{path}");
+    }
+    // What no browser asks is a call like others.
+    let plain = http.send(Method::OPTIONS, "/v1/predict", &[], "").await;
+    assert_eq!(plain.status, StatusCode::UNAUTHORIZED);
+    // A method of gRPC that Connect does not have, for gRPC-Web.
+    let streamed = http
+        .send(
+            Method::OPTIONS,
+            "/tandem.v1.PredictionService/PredictStream",
+            &asks(PAGE),
+            "",
+        )
         .await;
-    assert_eq!(other.header("access-control-allow-origin"), "");
+    assert_eq!(streamed.header("access-control-allow-origin"), PAGE);
+    let metrics = server.service.metrics().render();
+    for labels in [
+        [r#"method="OPTIONS""#, r#""OK""#],
+        [r#"method="OPTIONS""#, "METHOD_NOT_FOUND"],
+    ] {
+        let counted = metrics
+            .lines()
+            .any(|line| labels.iter().all(|label| line.contains(label)));
+        assert!(counted, "{labels:?} in {metrics}");
+    }
 
     let called = |origin| [("origin", origin), ("authorization", "Bearer 0123456789abcdef")];
     let body = json!({"texts": ["a"]}).to_string();

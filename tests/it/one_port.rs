@@ -3,8 +3,11 @@
 use http::{Method, StatusCode};
 use serde_json::json;
 use tandem::api::pb;
+use tandem::config::Listen;
+use tandem::service::catalog::health::ServingState;
 use tonic::transport::Endpoint;
 
+use crate::support::frames::RawCall;
 use crate::support::http::HttpClient;
 use crate::support::{Client, TestServer};
 
@@ -66,4 +69,66 @@ async fn a_door_listens_at_all_of_its_addresses() {
         let http = HttpClient::new(address.ip().expect("a port"));
         assert_eq!(http.get("/healthz").await.status, StatusCode::OK, "{address}");
     }
+}
+
+#[tokio::test]
+async fn one_port_refuses_connections_until_every_model_serves_unless_told_otherwise() {
+    for (listen, early) in [(Listen::WhenReady, false), (Listen::AtStart, true)] {
+        let server = TestServer::builder()
+            .fast_only()
+            .without_loading()
+            .with(move |settings| {
+                settings.shared_addr = Some("127.0.0.1:0".parse().expect("an address"));
+                settings.listen = listen;
+            })
+            .start()
+            .await;
+        let connects = tokio::net::TcpStream::connect(server.grpc_addr()).await.is_ok();
+        assert_eq!(connects, early, "{listen:?}");
+        if early {
+            assert_eq!(server.http().get("/readyz").await.status.as_u16(), 503);
+        }
+        server.load().await;
+        let mut changes = server.service.watch_health();
+        while server.service.state() != ServingState::Serving {
+            changes.changed().await.expect("the service is there");
+        }
+        assert!(predicts(server.grpc_addr()).await, "{listen:?}");
+        assert_eq!(server.http().get("/readyz").await.status.as_u16(), 200);
+    }
+}
+
+#[tokio::test]
+async fn who_comes_to_the_one_port_by_the_wrong_protocol_is_told_that_it_is_there() {
+    let server = TestServer::builder()
+        .fast_only()
+        .with(|settings| {
+            let addresses = format!("unix-abstract:tandem-one-port-{},127.0.0.1:0", std::process::id());
+            settings.shared_addr = Some(addresses.parse().expect("addresses"));
+        })
+        .metrics_port()
+        .admin_port()
+        .start()
+        .await;
+    let port = server.addresses.grpc[1].ip().expect("a port");
+    let headers = [("content-type", "application/grpc")];
+    let answer = HttpClient::new(port)
+        .send(Method::POST, "/v1/predict", &headers, "")
+        .await;
+    assert!(
+        answer.text().contains("HTTP with JSON is at this port too"),
+        "{}",
+        answer.text()
+    );
+    let headers = [("content-type", "application/json")];
+    let answer = HttpClient::new(port).send(Method::POST, "/a.B/C", &headers, "{}").await;
+    assert!(answer.text().contains("gRPC is at this port too"), "{}", answer.text());
+    // From other ports, the one that has a number.
+    let expected = format!("port {}", port.port());
+    let answer = HttpClient::new(server.admin_addr()).get("/healthz").await;
+    assert!(answer.text().contains(&expected), "{}", answer.text());
+    let answer = RawCall::predict(b"").send(server.metrics_addr()).await;
+    assert!(answer.status.message().ends_with(&expected), "{:?}", answer.status);
+    let facts = HttpClient::new(port).get("/page/server.json").await.json();
+    assert_eq!(facts["grpcPort"], port.port());
 }

@@ -294,7 +294,7 @@ async fn with_keys_everybody_may_read_it_and_nobody_may_ask_without_one() {
     assert_eq!(facts.header("cache-control"), "no-store");
     let facts = facts.json();
     assert_eq!(facts["keys"], true);
-    assert_eq!(facts["grpc"], format!("port {}", server.grpc_addr().port()));
+    assert_eq!(facts["grpcPort"], server.grpc_addr().port());
     assert_eq!(facts["maxTextCount"], 128);
 
     let refused = post(&http, &[], "text=a").await;

@@ -31,6 +31,7 @@ use super::call_layer::DoorRouter;
 use super::door::Door;
 use super::keys::Keys;
 use super::offers::Offers;
+use crate::config::Address;
 use layer::HttpProtocol;
 use page::PageFacts;
 
@@ -44,6 +45,8 @@ pub struct Surroundings {
     pub keys: Arc<Keys>,
     /// Where gRPC is, such as `port 50051`, for a gRPC client that looks for it here.
     pub grpc: Arc<str>,
+    /// Where gRPC listens.
+    pub grpc_addresses: Arc<[Address]>,
 }
 
 /// All paths of the gateway's port.
@@ -60,11 +63,15 @@ pub fn operations(door: Door, surroundings: Surroundings) -> DoorRouter {
 }
 
 fn finish(routes: Router<Door>, offers: Offers, door: Door, surroundings: Surroundings) -> DoorRouter {
-    let Surroundings { keys, grpc } = surroundings;
+    let Surroundings {
+        keys,
+        grpc,
+        grpc_addresses,
+    } = surroundings;
     let context = Arc::clone(&door.context);
     let facts = PageFacts {
         keys: Arc::clone(&keys),
-        grpc: Arc::clone(&grpc),
+        grpc: grpc_addresses,
     };
     let routes = routes
         .layer(Extension(facts))

@@ -1,5 +1,7 @@
 //! Browsers: gRPC-Web at the HTTP port, which is translated to calls of gRPC, and CORS, by which browsers learn which
-//! pages may call.
+//! pages may call: `preflight` answers before a call, and headers of the answer say it again.
+
+mod preflight;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -14,6 +16,7 @@ use crate::api::call::{CACHE_HITS_HEADER, media_type};
 use crate::api::call_layer::DoorRouter;
 use crate::api::door::Door;
 use crate::api::grpc::status::to_status;
+use crate::api::http::Surroundings;
 use crate::api::http::layer::TIMEOUT_HEADER;
 use crate::api::offers::Offer;
 use crate::config::origins::Origins;
@@ -51,15 +54,25 @@ fn is_grpc_web(request: &Request) -> bool {
 }
 
 /// The gateway as browsers may use it: with gRPC-Web, unless that is off, and for the pages of these origins.
-pub fn from_browsers(gateway: DoorRouter, grpc: &DoorRouter, door: &Door, origins: Option<&Origins>) -> DoorRouter {
+pub fn from_browsers(
+    gateway: DoorRouter,
+    grpc: &DoorRouter,
+    door: &Door,
+    surroundings: Surroundings,
+    origins: Option<&Origins>,
+) -> DoorRouter {
     let mut router = gateway;
     if door.context.offers.has(Offer::GrpcWeb) {
         router = router.or_where(is_grpc_web, grpc.clone().within(&Translated));
     }
-    match origins {
-        Some(origins) => router.within(&cors(origins)),
-        None => router,
-    }
+    let Some(origins) = origins else {
+        return router;
+    };
+    let cors = cors(origins);
+    // The library's layer would answer OPTIONS of any path and any origin.
+    let called = router.clone().within(&cors);
+    let asked = preflight::router(door, surroundings, origins, cors);
+    called.or_where(preflight::is_options, router.or_where(preflight::is_preflight, asked))
 }
 
 /// Translates calls of gRPC-Web.
@@ -99,7 +112,7 @@ fn blamed(status: tonic::Status) -> tonic::Status {
     status
 }
 
-/// The answers to browsers that ask which pages may call. They have no key, so they come before keys are asked for.
+/// The headers that let pages of these origins call, and read the answers.
 fn cors(origins: &Origins) -> CorsLayer {
     let allowed = if origins.has_all() {
         AllowOrigin::any()

@@ -12,13 +12,15 @@ mod form;
 mod posted;
 mod render;
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
 use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::{HeaderMap, HeaderValue, header};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Uri, header};
 use serde_json::json;
 
 use super::error::HttpError;
@@ -27,6 +29,8 @@ use crate::api::call::Call;
 use crate::api::door::Door;
 use crate::api::keys::Keys;
 use crate::api::offers::Offer;
+use crate::config::Address;
+use crate::config::address::is_localhost;
 use crate::error::{Error, Reason};
 use asset::Asset;
 
@@ -35,8 +39,32 @@ use asset::Asset;
 pub struct PageFacts {
     /// The keys of callers.
     pub keys: Arc<Keys>,
-    /// Where gRPC is, such as `port 50051`.
-    pub grpc: Arc<str>,
+    /// Where gRPC listens.
+    pub grpc: Arc<[Address]>,
+}
+
+impl PageFacts {
+    /// The port at which a program finds gRPC on the host that this request's browser came to; absent where there is
+    /// none.
+    fn grpc_port(&self, headers: &HeaderMap, uri: &Uri) -> Option<u16> {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = host.and_then(|host| host.parse::<Authority>().ok());
+        let host = host.as_ref().or(uri.authority()).map(|host| host.host().to_owned());
+        port_at(host.as_deref().unwrap_or_default(), &self.grpc)
+    }
+}
+
+/// The port of the first address that is the host's, or else one of all addresses, or else the first.
+fn port_at(host: &str, addresses: &[Address]) -> Option<u16> {
+    let host = host.trim_matches(['[', ']']);
+    let found: Vec<SocketAddr> = addresses.iter().filter_map(Address::ip).collect();
+    let is_host = |address: &&SocketAddr| match host.parse::<IpAddr>() {
+        Ok(ip) => address.ip() == ip,
+        Err(_) => is_localhost(host) && address.ip().is_loopback(),
+    };
+    let exact = found.iter().find(is_host);
+    let any = || found.iter().find(|address| address.ip().is_unspecified());
+    exact.or_else(any).or(found.first()).map(SocketAddr::port)
 }
 
 pub static TABLE: [Route; 5] = [
@@ -93,15 +121,44 @@ async fn file(Path(name): Path<String>, Extension(call): Extension<Call>, header
 }
 
 /// `GET /page/server.json`: what the page needs to know before anybody shows a key.
-async fn server(State(door): State<Door>, Extension(facts): Extension<PageFacts>) -> Response {
+async fn server(
+    State(door): State<Door>,
+    Extension(facts): Extension<PageFacts>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     let limits = door.context.limits;
     let document = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "grpc": &*facts.grpc,
+        "grpcPort": facts.grpc_port(&headers, &uri),
         "keys": !facts.keys.admits_everybody(),
         "maxTextCount": limits.max_texts,
         "maxTextSizeBytes": limits.max_text_bytes,
     });
     let never_kept = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     asset::guarded((never_kept, Json(document)).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_told_the_port_of_the_host_that_the_browser_came_to() {
+        let listed: crate::config::AddressList = "10.0.0.1:1,127.0.0.1:2,[::1]:3,unix:/a".parse().expect("addresses");
+        for (host, port) in [
+            ("10.0.0.1", 1),
+            ("127.0.0.1", 2),
+            ("[::1]", 3),
+            ("localhost", 2),
+            ("tandem.example", 1),
+            ("", 1),
+        ] {
+            assert_eq!(port_at(host, listed.all()), Some(port), "{host}");
+        }
+        let any: crate::config::AddressList = "127.0.0.1:1,0.0.0.0:2".parse().expect("addresses");
+        assert_eq!(port_at("tandem.example", any.all()), Some(2));
+        let none: crate::config::AddressList = "unix:/a".parse().expect("an address");
+        assert_eq!(port_at("localhost", none.all()), None);
+    }
 }

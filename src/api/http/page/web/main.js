@@ -175,9 +175,9 @@ async function fill() {
 
 async function about() {
   const facts = await call("page/server.json").catch(() => ({}));
-  const port = /^port (\d+)$/.exec(facts.grpc ?? "")?.[1];
   const host = base.hostname || "localhost";
-  place = { ...place, keyed: facts.keys === true, grpc: port ? `${host}:${port}` : undefined };
+  const grpc = facts.grpcPort ? `${host}:${facts.grpcPort}` : undefined;
+  place = { ...place, keyed: facts.keys === true, grpc };
   byId("version").textContent = facts.version ? `version ${facts.version}` : "";
   const { state } = await call("readyz").catch(() => ({}));
   const pill = byId("state");

@@ -30,21 +30,32 @@ const members = (document, indent, step, quote) =>
     .map(([name, value]) => `${indent}${quote(name)}: ${literal(value, indent, step)},\n`)
     .join("");
 
-/**
- * The call in four languages. `place` is where the server is: `url`, its gRPC address `grpc` (or undefined), whether it
- * speaks TLS (`secure`), and whether it wants a key (`keyed`).
- */
-export function snippets(form, place) {
-  const document = message(form);
-  const json = JSON.stringify(document);
-  const url = `${place.url}v1/predict`;
-  const bearer = place.keyed ? ` \\\n  -H "authorization: Bearer $TANDEM_KEY"` : "";
-  const grpcurl =
-    place.grpc === undefined
-      ? "# The gRPC door of this server has no port that a browser could tell; see its setting grpc_addr.\n"
-      : `grpcurl${place.secure ? "" : " -plaintext"}${bearer} \\\n  -d ${quoted(json)} \\\n  ${word(place.grpc)} tandem.v1.PredictionService/Predict\n`;
-  const curl = `curl -sS ${word(url)} \\\n  -H 'content-type: application/json'${bearer} \\\n  -d ${quoted(json)}\n`;
-  const python = `${place.keyed ? "import json, os, urllib.request" : "import json, urllib.request"}
+/** With the package of clients/python, which speaks gRPC. */
+function pythonByPackage({ texts, task, route, minConfidence }, place) {
+  const options = {
+    ...(task ? { task } : {}),
+    ...(route ? { route } : {}),
+    ...(minConfidence === undefined ? {} : { min_confidence: minConfidence }),
+  };
+  const given = Object.entries(options).map(([name, value]) => `, ${name}=${JSON.stringify(value)}`);
+  const how = [
+    JSON.stringify(place.grpc),
+    ...(place.secure ? ["tls=True"] : []),
+    ...(place.keyed ? ['token=os.environ["TANDEM_KEY"]'] : []),
+  ];
+  return `# pip install ./clients/python, from Tandem's sources
+${place.keyed ? "import os\n\n" : ""}from tandem_text import Client
+
+texts = ${literal(texts, "", "    ")}
+with Client(${how.join(", ")}) as client:
+    for answer in client.predict(texts${given.join("")}):
+        print(answer.label, answer.confidence, answer.tier)
+`;
+}
+
+/** Where a browser can't tell the port of gRPC: with what comes with Python. */
+function pythonOverHttp(document, url, place) {
+  return `${place.keyed ? "import json, os, urllib.request" : "import json, urllib.request"}
 
 question = {
 ${members(document, "    ", "    ", JSON.stringify)}}
@@ -60,6 +71,23 @@ with urllib.request.urlopen(request, timeout=10) as response:
 for prediction in answer["predictions"]:
     print(prediction["label"], prediction["confidence"], prediction["tier"])
 `;
+}
+
+/**
+ * The call in four languages. `place` is where the server is: `url`, its gRPC address `grpc` (or undefined), whether it
+ * speaks TLS (`secure`), and whether it wants a key (`keyed`).
+ */
+export function snippets(form, place) {
+  const document = message(form);
+  const json = JSON.stringify(document);
+  const url = `${place.url}v1/predict`;
+  const bearer = place.keyed ? ` \\\n  -H "authorization: Bearer $TANDEM_KEY"` : "";
+  const grpcurl =
+    place.grpc === undefined
+      ? "# The gRPC door of this server has no port that a browser could tell; see its setting grpc_addr.\n"
+      : `grpcurl${place.secure ? "" : " -plaintext"}${bearer} \\\n  -d ${quoted(json)} \\\n  ${word(place.grpc)} tandem.v1.PredictionService/Predict\n`;
+  const curl = `curl -sS ${word(url)} \\\n  -H 'content-type: application/json'${bearer} \\\n  -d ${quoted(json)}\n`;
+  const python = place.grpc === undefined ? pythonOverHttp(document, url, place) : pythonByPackage(form, place);
   const typescript = `type Prediction = { label: string; confidence: number; tier: string; decision: string };
 
 const response = await fetch(${JSON.stringify(url)}, {
