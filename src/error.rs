@@ -20,7 +20,7 @@ pub enum Reason {
     InvalidField,
     /// The message could not be decoded: broken Protobuf, broken JSON, a wrong type, an unknown key.
     MalformedMessage,
-    /// A string field holds bytes that are not UTF-8.
+    /// A string field, or a JSON document, holds bytes that are not UTF-8.
     InvalidUtf8,
     /// No task of that name.
     TaskNotFound,

@@ -1,5 +1,8 @@
-//! Bad input: one table over both doors, which must refuse alike and as docs/api.md says.
+//! Bad input: one table of fields over both doors of Tandem's own, which must refuse alike and as docs/api.md says; and one of
+//! faults over all doors.
 
+mod ask;
+mod every_door;
 mod rows;
 
 use http::{Method, StatusCode};

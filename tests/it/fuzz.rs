@@ -190,7 +190,7 @@ fn json_bodies_are_read_or_refused() {
                 let again: pb::PredictRequest = json::decode(&written).expect("what we wrote");
                 prop_assert_eq!(json::encode(&again), written);
             }
-            Err(error) => one_line(&malformed(error).message)?,
+            Err(error) => one_line(&malformed(error, &bytes).message)?,
         }
         Ok(())
     });
@@ -223,13 +223,13 @@ fn bodies_of_other_protocols_are_read_or_refused_and_measured_rightly() {
                     prop_assert!(built <= items + single && built <= 8, "{built} of {items}");
                 }
             }
-            Err(error) => one_line(&malformed(error).message)?,
+            Err(error) => one_line(&malformed(error, &bytes).message)?,
         }
         for refused in [
             read::<VllmRequest>(&bytes, VllmRequest::FIELDS).err(),
             read::<PipelineRequest>(&bytes, PipelineRequest::FIELDS).err(),
         ] {
-            refused.map_or(Ok(()), |error| one_line(&malformed(error).message))?;
+            refused.map_or(Ok(()), |error| one_line(&malformed(error, &bytes).message))?;
         }
         Ok(())
     });

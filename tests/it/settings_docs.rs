@@ -130,7 +130,7 @@ fn hardened() -> String {
 }
 
 /// Checks that what stands in a file between the lines that hold `begin` and `end` is `text`, or puts it there.
-fn keep(file: &str, begin: &str, end: &str, text: &str) {
+pub fn keep(file: &str, begin: &str, end: &str, text: &str) {
     let path = root().join(file);
     let found = fs::read_to_string(&path).expect("text");
     let start = found.find(begin).expect("it begins") + begin.len();

@@ -178,7 +178,7 @@ async fn bad_input_is_refused_in_its_form_and_names_the_field() {
         (json!({"inputs": "a", "text": "b"}), "text: is no field here"),
         (
             json!({"inputs": "a", "parameters": {"top_k": -1}}),
-            "inputs: is -1, it must be at least 0",
+            "parameters.top_k: is -1, it must be at least 0",
         ),
         (
             json!({"inputs": "a", "parameters": {"function_to_apply": "softmax"}}),

@@ -17,6 +17,7 @@ pub struct VllmRequest {
     /// A model's name or a task's; absent for the default task.
     #[serde(default)]
     pub model: Option<String>,
+    #[serde(default)]
     input: Texts,
     /// Names the caller's own user. Has no effect.
     #[serde(default, rename = "user")]
@@ -64,6 +65,7 @@ pub struct PipelineRequest {
     /// A model's name or a task's; absent for the default task.
     #[serde(default)]
     model: Option<String>,
+    #[serde(default)]
     inputs: Texts,
     #[serde(default)]
     parameters: Option<Parameters>,

@@ -183,9 +183,9 @@ fn decode<T>(
         items: decoding.items,
         bytes: most_bytes,
     };
-    let size = measure(json, decoding.fields, bounds).map_err(malformed)?;
+    let size = measure(json, decoding.fields, bounds).map_err(|refused| malformed(refused, json))?;
     held.grow_to(held_bytes(size.items, size.bytes))?;
-    (decoding.build)(json).map_err(malformed)
+    (decoding.build)(json).map_err(|refused| malformed(refused, json))
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Error> {

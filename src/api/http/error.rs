@@ -107,11 +107,15 @@ fn document(error: &Error, call: &Call) -> serde_json::Value {
 }
 
 /// The error for a document that could not be read. It quotes no values.
-pub fn malformed(refused: Refused) -> Error {
+pub fn malformed(refused: Refused, json: &[u8]) -> Error {
     let error = match refused {
         Refused::Told(error) => return error,
         Refused::Malformed(error) => error,
     };
+    if let Err(error) = std::str::from_utf8(json) {
+        let problem = format!("the JSON is not UTF-8 from byte {} on", error.valid_up_to());
+        return Error::new(Reason::InvalidUtf8, problem);
+    }
     // The parser quotes names of fields, which may hold line ends.
     let problem = without_values(&error.inner().to_string()).replace(char::is_control, "\u{fffd}");
     let path = error.path().to_string();
@@ -157,7 +161,7 @@ mod tests {
 
     fn told<T: prost::Message + prost::Name + Default + std::fmt::Debug>(document: &str) -> String {
         let refused = json::decode::<T>(document.as_bytes()).expect_err("no such value");
-        malformed(refused).to_string()
+        malformed(refused, document.as_bytes()).to_string()
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::service::messages::{PredictInput, Prediction, Route};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SimpleRequest {
+    #[serde(default)]
     text: Texts,
     #[serde(default)]
     do_fast: bool,

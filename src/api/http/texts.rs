@@ -5,7 +5,8 @@ use std::fmt;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A text or a list of texts.
+/// A text or a list of texts; none for `null`.
+#[derive(Default)]
 pub struct Texts(pub Vec<String>);
 
 impl<'de> Deserialize<'de> for Texts {
@@ -25,6 +26,10 @@ impl<'de> Visitor<'de> for OneOrMany {
 
     fn visit_str<E>(self, text: &str) -> Result<Texts, E> {
         Ok(Texts(vec![text.to_owned()]))
+    }
+
+    fn visit_unit<E>(self) -> Result<Texts, E> {
+        Ok(Texts::default())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Texts, A::Error> {

@@ -41,7 +41,8 @@ const FIELDS: &[&str] = &["instances", "signature_name"];
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PredictBody {
-    instances: Vec<Instance>,
+    #[serde(default)]
+    instances: Option<Vec<Instance>>,
     /// TensorFlow Serving's name for what is asked of a model; there is one.
     #[serde(default)]
     signature_name: Option<String>,
@@ -98,12 +99,13 @@ impl PredictBody {
                 "must be absent or serving_default",
             ));
         }
-        let pairs = self.instances.iter().filter(|instance| instance.pair.is_some()).count();
-        if pairs > 0 && pairs < self.instances.len() {
+        let instances = self.instances.unwrap_or_default();
+        let pairs = instances.iter().filter(|instance| instance.pair.is_some()).count();
+        if pairs > 0 && pairs < instances.len() {
             let problem = "holds pairs and single texts; ask for each in a request of its own";
             return Err(Error::invalid_field("instances", problem));
         }
-        let (texts, pairs): (Vec<_>, Vec<_>) = self.instances.into_iter().map(|one| (one.text, one.pair)).unzip();
+        let (texts, pairs): (Vec<_>, Vec<_>) = instances.into_iter().map(|one| (one.text, one.pair)).unzip();
         Ok(target.ask(PredictInput {
             texts,
             text_pairs: pairs.into_iter().flatten().collect(),

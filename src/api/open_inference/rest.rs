@@ -216,7 +216,7 @@ async fn repository_index(State(door): State<Door>, Extension(call): Extension<C
             if body.is_empty() {
                 return Ok(IndexRequest::default());
             }
-            with_path(&body, std::marker::PhantomData).map_err(|error| malformed(Refused::Malformed(error)))
+            with_path(&body, std::marker::PhantomData).map_err(|error| malformed(Refused::Malformed(error), &body))
         };
         let packing = packing(request.headers(), &[])?;
         let asked: IndexRequest = read_as(SMALL_BODY_BYTES, packing, &call, request, decode).await?;

@@ -164,7 +164,8 @@ pub fn read(body: &Bytes, header_length: Option<usize>, max_texts: usize) -> Res
     let json = &body[..length];
     // Some clients write a byte order mark first; RFC 8259 allows us to skip it.
     let json = json.strip_prefix("\u{feff}".as_bytes()).unwrap_or(json);
-    let document: Document<'_> = with_path(json, PhantomData).map_err(|error| malformed(Refused::Malformed(error)))?;
+    let document: Document<'_> =
+        with_path(json, PhantomData).map_err(|error| malformed(Refused::Malformed(error), json))?;
     let mut binary = header_length.map(|_| body.slice(length..));
     let inputs = document.inputs.0.into_iter();
     let inputs = inputs.map(|input| input_of(input, &mut binary, max_texts));

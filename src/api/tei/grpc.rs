@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::answer::{characters, predict_response};
 use super::info::{Info, info_response};
 use super::pb;
-use super::request::FIELD_NAMES;
+use super::request::GRPC_FIELD_NAMES;
 use super::stream::{ResponseStream, StreamOf, serve_stream};
 use crate::api::call::{Call, RequestTime};
 use crate::api::convert::held_bytes;
@@ -46,7 +46,7 @@ impl TeiApi {
         let input = input?;
         let characters = characters(&input);
         let output = door.answer(call, time, input).await;
-        let output = output.map_err(|error| renamed(error, &FIELD_NAMES))?;
+        let output = output.map_err(|error| renamed(error, &GRPC_FIELD_NAMES))?;
         Ok(predict_response(characters, output))
     }
 

@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use super::answer::{Cost, characters};
 use super::error::form;
 use super::info::Info;
-use super::request::{FIELD_NAMES, TeiRequest};
+use super::request::{HTTP_FIELD_NAMES, TeiRequest};
 use crate::api::call::Call;
 use crate::api::classify::answer::scores;
 use crate::api::door::Door;
@@ -45,7 +45,7 @@ pub async fn answer(door: &Door, call: &Call, request: TeiRequest) -> Result<Res
     let input = request.ask()?;
     let characters = characters(&input);
     let output = door.answer(call, call.time(), input).await;
-    let output = output.map_err(|error| renamed(error, &FIELD_NAMES))?;
+    let output = output.map_err(|error| renamed(error, &HTTP_FIELD_NAMES))?;
     let (hits, cost) = (output.cache_hits, Cost::new(characters, &output));
     let mut lists = output
         .predictions

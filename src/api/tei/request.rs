@@ -12,11 +12,19 @@ use crate::error::Error;
 use crate::model::manifest::Truncation;
 use crate::service::messages::{PredictInput, ScoreKind};
 
-/// The names of the service's fields here.
-pub const FIELD_NAMES: [(&str, &str); 4] = [
+/// The names of the service's fields over gRPC, where every label is asked for.
+pub const GRPC_FIELD_NAMES: [(&str, &str); 4] = [
     ("text_pairs", "inputs"),
     ("texts", "inputs"),
     ("top_k", "inputs"),
+    ("truncation", "truncate"),
+];
+
+/// The same over HTTP, where fewer labels can be asked for.
+pub const HTTP_FIELD_NAMES: [(&str, &str); 4] = [
+    ("text_pairs", "inputs"),
+    ("texts", "inputs"),
+    ("top_k", "parameters.top_k"),
     ("truncation", "truncate"),
 ];
 
@@ -24,6 +32,7 @@ pub const FIELD_NAMES: [(&str, &str); 4] = [
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TeiRequest {
+    #[serde(default)]
     inputs: Inputs,
     /// Whether a text that is too long is cut; absent for the model's own setting.
     #[serde(default)]
@@ -144,7 +153,8 @@ fn input(texts: Vec<String>, text_pairs: Vec<String>, truncation: Option<Truncat
     }
 }
 
-/// A text, a pair of texts, or a list of lists with one or two texts each.
+/// A text, a pair of texts, or a list of lists with one or two texts each; none for `null`.
+#[derive(Default)]
 struct Inputs {
     texts: Vec<String>,
     pairs: Vec<String>,
@@ -189,6 +199,10 @@ impl<'de> Visitor<'de> for InputsVisitor {
             pairs: Vec::new(),
             single: true,
         })
+    }
+
+    fn visit_unit<E>(self) -> Result<Inputs, E> {
+        Ok(Inputs::default())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Inputs, A::Error> {
