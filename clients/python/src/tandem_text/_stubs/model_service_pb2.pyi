@@ -166,7 +166,7 @@ class Task(_message.Message):
     def __init__(self, name: _Optional[str] = ..., is_default: _Optional[bool] = ..., default_route: _Optional[_Union[_prediction_pb2.Route, str]] = ..., allow_fallback: _Optional[bool] = ..., fast_model: _Optional[_Union[_prediction_pb2.ModelRef, _Mapping[str, object]]] = ..., deep_model: _Optional[_Union[_prediction_pb2.ModelRef, _Mapping[str, object]]] = ..., cascade: _Optional[_Union[Cascade, _Mapping[str, object]]] = ...) -> None: ...
 
 class Cascade(_message.Message):
-    __slots__ = ("min_confidence", "calibrated", "message", "escalated_share", "curve", "against_deep", "measured_text_count", "certificates")
+    __slots__ = ("min_confidence", "calibrated", "message", "escalated_share", "curve", "against_deep", "measured_text_count", "certificates", "answers_from", "answered", "measured_at")
     MIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     CALIBRATED_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -175,6 +175,9 @@ class Cascade(_message.Message):
     AGAINST_DEEP_FIELD_NUMBER: _ClassVar[int]
     MEASURED_TEXT_COUNT_FIELD_NUMBER: _ClassVar[int]
     CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FROM_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_AT_FIELD_NUMBER: _ClassVar[int]
     min_confidence: float
     calibrated: bool
     message: str
@@ -183,7 +186,22 @@ class Cascade(_message.Message):
     against_deep: bool
     measured_text_count: int
     certificates: _containers.RepeatedCompositeFieldContainer[CascadeCertificate]
-    def __init__(self, min_confidence: _Optional[float] = ..., calibrated: _Optional[bool] = ..., message: _Optional[str] = ..., escalated_share: _Optional[float] = ..., curve: _Optional[_Iterable[_Union[CascadePoint, _Mapping[str, object]]]] = ..., against_deep: _Optional[bool] = ..., measured_text_count: _Optional[int] = ..., certificates: _Optional[_Iterable[_Union[CascadeCertificate, _Mapping[str, object]]]] = ...) -> None: ...
+    answers_from: float
+    answered: _containers.RepeatedCompositeFieldContainer[AnsweredPoint]
+    measured_at: str
+    def __init__(self, min_confidence: _Optional[float] = ..., calibrated: _Optional[bool] = ..., message: _Optional[str] = ..., escalated_share: _Optional[float] = ..., curve: _Optional[_Iterable[_Union[CascadePoint, _Mapping[str, object]]]] = ..., against_deep: _Optional[bool] = ..., measured_text_count: _Optional[int] = ..., certificates: _Optional[_Iterable[_Union[CascadeCertificate, _Mapping[str, object]]]] = ..., answers_from: _Optional[float] = ..., answered: _Optional[_Iterable[_Union[AnsweredPoint, _Mapping[str, object]]]] = ..., measured_at: _Optional[str] = ...) -> None: ...
+
+class AnsweredPoint(_message.Message):
+    __slots__ = ("answers_from", "coverage", "precision", "precision_low")
+    ANSWERS_FROM_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_LOW_FIELD_NUMBER: _ClassVar[int]
+    answers_from: float
+    coverage: float
+    precision: float
+    precision_low: float
+    def __init__(self, answers_from: _Optional[float] = ..., coverage: _Optional[float] = ..., precision: _Optional[float] = ..., precision_low: _Optional[float] = ...) -> None: ...
 
 class CascadePoint(_message.Message):
     __slots__ = ("min_confidence", "escalated_share", "cost", "accuracy", "accuracy_low", "accuracy_high")
@@ -202,18 +220,24 @@ class CascadePoint(_message.Message):
     def __init__(self, min_confidence: _Optional[float] = ..., escalated_share: _Optional[float] = ..., cost: _Optional[float] = ..., accuracy: _Optional[float] = ..., accuracy_low: _Optional[float] = ..., accuracy_high: _Optional[float] = ...) -> None: ...
 
 class CascadeCertificate(_message.Message):
-    __slots__ = ("measure", "at_least", "confidence", "min_confidence", "text_count")
+    __slots__ = ("measure", "at_least", "confidence", "min_confidence", "text_count", "label", "answers_from", "error_count")
     MEASURE_FIELD_NUMBER: _ClassVar[int]
     AT_LEAST_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     MIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     TEXT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FROM_FIELD_NUMBER: _ClassVar[int]
+    ERROR_COUNT_FIELD_NUMBER: _ClassVar[int]
     measure: str
     at_least: float
     confidence: float
     min_confidence: float
     text_count: int
-    def __init__(self, measure: _Optional[str] = ..., at_least: _Optional[float] = ..., confidence: _Optional[float] = ..., min_confidence: _Optional[float] = ..., text_count: _Optional[int] = ...) -> None: ...
+    label: str
+    answers_from: float
+    error_count: int
+    def __init__(self, measure: _Optional[str] = ..., at_least: _Optional[float] = ..., confidence: _Optional[float] = ..., min_confidence: _Optional[float] = ..., text_count: _Optional[int] = ..., label: _Optional[str] = ..., answers_from: _Optional[float] = ..., error_count: _Optional[int] = ...) -> None: ...
 
 class ModelVersions(_message.Message):
     __slots__ = ("name", "versions", "canary", "previous_version", "pinned_version", "last_rollback")
