@@ -161,7 +161,7 @@ async fn bad_input_is_refused_in_its_form_and_names_the_field() {
         (json!({"inputs": [["a", 7]]}), "inputs[0][1]: invalid type"),
         (json!({"inputs": {"a": "b"}}), "inputs: invalid type"),
         (json!({"inputs": 7}), "inputs: invalid type"),
-        (json!({"inputs": null}), "inputs: invalid type"),
+        (json!({"inputs": null}), "inputs: holds no text"),
         (
             json!({"inputs": "b".repeat(16 * 1024 + 1)}),
             "inputs[0]: has 16385 bytes of UTF-8",

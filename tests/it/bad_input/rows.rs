@@ -105,7 +105,7 @@ fn numbers() -> Vec<Line> {
         ("a negative route", json!({"route": -1}), "route", "-1 is not one of its values"),
         ("an unknown kind of score", json!({"scoreKind": 3}), "score_kind", "3 is not"),
         ("a negative kind of score", json!({"scoreKind": -7}), "score_kind", "-7 is not"),
-        ("an unknown truncation", json!({"truncation": 4}), "truncation", "4 is not"),
+        ("an unknown truncation", json!({"truncation": 5}), "truncation", "5 is not"),
         ("the greatest truncation", json!({"truncation": i32::MAX}), "truncation", "2147483647 is not"),
         ("an unknown priority", json!({"priority": 4}), "priority", "4 is not"),
         ("a negative priority", json!({"priority": -1}), "priority", "-1 is not"),
