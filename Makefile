@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist
+.PHONY: openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -49,6 +49,17 @@ deploy-check: ## lints the Dockerfile and the Compose file
 bench: build ## compares the server with its references, into target/bench/: wants a quiet machine
 	benches/compare.sh target/bench
 	benches/grid.sh target/bench
+
+openapi: ## writes src/api/http/openapi.json as the routes, the descriptors and the parts beside the doors say
+	UPDATE_SNAPSHOTS=1 cargo test --locked --test it -- openapi::the_document
+
+openapi-fuzz: ## has schemathesis ask a server all that the OpenAPI document allows and forbids, FUZZ_SECONDS (600); 0: its short form
+	cargo build --locked
+	tools/openapi/fuzz.sh target/debug/tandem $${FUZZ_SECONDS:-600}
+
+openapi-clients: ## makes clients of the OpenAPI document for Python and TypeScript, and has each classify texts
+	cargo build --locked
+	tools/openapi/clients.sh target/debug/tandem
 
 performance-docs: build ## measures what answers cost, and writes docs/performance.md's tables and drawings: wants a quiet machine
 	benches/grid.sh target/bench docs

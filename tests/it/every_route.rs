@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::join_all;
@@ -32,7 +34,7 @@ const KEY: &str = "0123456789abcdef";
 const ONE_TEXT: &str = "one-text-0123456789";
 const OPERATOR: &str = "operator-0123456789";
 /// What may be asked without a key. Whoever adds to it should know why everybody may ask.
-const OPEN: [&str; 10] = [
+const OPEN: [&str; 14] = [
     "/grpc.health.v1.Health/Check",
     // What it lists is what `GET /readyz` tells.
     "/grpc.health.v1.Health/List",
@@ -45,6 +47,11 @@ const OPEN: [&str; 10] = [
     "GET /health",
     "GET /healthz",
     "GET /readyz",
+    // The page, which asks nothing by itself.
+    "GET /",
+    "GET /page",
+    "GET /page/server.json",
+    "GET /page/{file}",
 ];
 
 async fn server() -> TestServer {
@@ -116,7 +123,10 @@ struct HttpPath {
 impl HttpPath {
     /// Its path with a name where one belongs.
     fn filled(&self) -> String {
-        self.path.replace("{name}", "sentiment-fast").replace("{version}", "1")
+        let names = [("{name}", "sentiment-fast"), ("{version}", "1"), ("{file}", "main.js")];
+        names
+            .iter()
+            .fold(self.path.clone(), |path, (part, name)| path.replace(part, name))
     }
 }
 
@@ -163,10 +173,13 @@ impl Answer {
         match self.status() {
             Some(status) => Refusal::of(&status).reason,
             None => {
-                // Some protocols have a sentence for the error, and the reason beside it.
+                // Some protocols have a sentence for the error, and the reason beside it; Connect has gRPC's details,
+                // and the page says it to people.
                 let json = json();
                 let reason = json["error"]["reason"].as_str().or(json["reason"].as_str());
-                reason.unwrap_or_default().to_owned()
+                let reason = reason.map(str::to_owned);
+                let told = reason.or_else(|| of_details(&json)).or_else(|| on_page(&self.body));
+                told.unwrap_or_default()
             }
         }
     }
@@ -176,6 +189,20 @@ impl Answer {
         let trailers = self.trailers.as_ref().and_then(Status::from_header_map);
         Status::from_header_map(&self.headers).or(trailers)
     }
+}
+
+/// The reason of a failure of Connect.
+fn of_details(failure: &serde_json::Value) -> Option<String> {
+    let details = failure["details"].as_array()?;
+    let info = details.iter().find(|detail| detail["type"] == "google.rpc.ErrorInfo")?;
+    let bytes = STANDARD_NO_PAD.decode(info["value"].as_str()?).ok()?;
+    tonic_types::pb::ErrorInfo::decode(&*bytes).ok().map(|info| info.reason)
+}
+
+/// The reason of a failure of the page's form: the first thing that is bold.
+fn on_page(html: &[u8]) -> Option<String> {
+    let (_, told) = std::str::from_utf8(html).ok()?.split_once("<b>")?;
+    told.split_once(": ").map(|(reason, _)| reason.to_owned())
 }
 
 type AnyBody = BoxBody<Bytes, Infallible>;
@@ -435,7 +462,7 @@ async fn texts_count_against_the_rate_of_the_key_wherever_they_come_in() {
             walked += 1;
         }
     }
-    assert_eq!(walked, 20, "and twelve bodies of HTTP");
+    assert_eq!(walked, 22, "and fourteen bodies of HTTP");
 }
 
 #[tokio::test]

@@ -141,6 +141,23 @@ async fn bad_input_is_refused_in_its_form_and_names_the_field() {
             (405, "METHOD_NOT_ALLOWED"),
             "{path}"
         );
+        assert_eq!(refused.header("allow"), "GET,HEAD", "{path}");
+    }
+    let counted = TestServer::shared().await.service.metrics().render();
+    let refused = "method=\"/v1/models/{name}\",code=\"UNIMPLEMENTED\",reason=\"METHOD_NOT_ALLOWED\"";
+    assert!(counted.contains(refused), "{counted}");
+    // An escaped colon is one.
+    let escaped = http.post("/v1/models/sentiment-fast%3Apredict", "{}").await;
+    assert_eq!(escaped.status, StatusCode::BAD_REQUEST);
+    assert!(escaped.json()["error"].is_string(), "{}", escaped.text());
+    for path in ["/v1/models/a:predict", "/v1/models/a%3Apredict"] {
+        let refused = http.send(http::Method::DELETE, path, &[], "").await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.header("allow")),
+            (405, "POST"),
+            "{path}"
+        );
+        assert_eq!(refused.json()["reason"], "METHOD_NOT_ALLOWED", "{path}");
     }
     // The path of one model is still Tandem's own.
     let model = http.get("/v1/models/sentiment-fast").await.json();

@@ -51,6 +51,7 @@ mod neighbours;
 mod ngrams;
 mod one_port;
 mod open_inference;
+mod openapi;
 mod page;
 mod path_safety;
 mod pipelining;

@@ -1,6 +1,7 @@
 //! Route: one path of the HTTP doors, and all that is known of it before it is reached. Knows no table and no handler.
 
 use axum::routing::MethodRouter;
+use percent_encoding::percent_decode_str;
 
 use super::error::ErrorForm;
 use crate::api::call::Access;
@@ -82,11 +83,21 @@ impl Route {
         let mut given = path.split('/');
         let fits = self.path.split('/').all(|part| {
             given.next().is_some_and(|given| match part.split_once('}') {
-                Some((_, end)) => given.len() > end.len() && given.ends_with(end),
+                Some((_, "")) => !given.is_empty(),
+                // What follows the parameter may be escaped as it may.
+                Some((_, end)) => {
+                    let given = percent_decode_str(given).decode_utf8_lossy();
+                    given.len() > end.len() && given.ends_with(end)
+                }
                 None => given == part,
             })
         });
         fits && given.next().is_none()
+    }
+
+    /// Whether its path says more than a parameter does where that stands, and so counts before one that does not.
+    pub fn has_verb(&self) -> bool {
+        self.path.contains("}:")
     }
 
     /// Whether it belongs to what is switched on.
@@ -111,7 +122,10 @@ mod tests {
             ("/v1/models/{name}", "/v1/models/", false),
             ("/v1/models/{name}", "/v1/models/a/b", false),
             ("/v1/models/{name}:predict", "/v1/models/a:predict", true),
+            ("/v1/models/{name}:predict", "/v1/models/a%3Apredict", true),
+            ("/v1/models/{name}:predict", "/v1/models/a%3apredic%74", true),
             ("/v1/models/{name}:predict", "/v1/models/:predict", false),
+            ("/v1/models/{name}:predict", "/v1/models/%3Apredict", false),
             ("/v1/models/{name}:predict", "/v1/models/a", false),
             ("/v2/models/{name}/infer", "/v2/models/a/infer", true),
             ("/v2/models/{name}/infer", "/v2/models/a/ready", false),

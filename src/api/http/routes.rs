@@ -1,11 +1,13 @@
 //! Routes of the HTTP doors: one table, by which requests are routed, named in metrics, and admitted. A protocol of
 //! others has a table of its own in its folder, which `TABLES` names.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::Extension;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::Method;
+use http::{HeaderValue, Method, Uri, header};
 
 use super::error::HttpError;
 use super::route::Route;
@@ -52,20 +54,49 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
 /// The route of a request; `None` for an unknown path. A path that does not take the method still has its name, key and
 /// form. Knows all paths, also those that a port lacks.
 pub fn find(method: &Method, path: &str) -> Option<&'static Route> {
-    let mut of_path = all().filter(|route| route.matches(path)).peekable();
-    let first = of_path.peek().copied();
-    of_path.find(|route| route.method == method).or(first)
+    let of_path = || all().filter(|route| route.matches(path));
+    let exact = of_path().find(|route| route.method == method);
+    exact.or_else(|| best(of_path()))
+}
+
+/// Of the routes of a path the one that knows most of it.
+fn best(of_path: impl Iterator<Item = &'static Route>) -> Option<&'static Route> {
+    of_path.reduce(|best, route| {
+        if route.has_verb() && !best.has_verb() {
+            route
+        } else {
+            best
+        }
+    })
 }
 
 /// A router of the paths that are offered and that `has` picks.
 pub fn router(offers: &Offers, has: impl Fn(&Route) -> bool) -> Router<Door> {
-    let routes = all().filter(|route| route.is_offered(offers) && has(route));
-    routes
-        .fold(Router::new(), |router, route| {
-            router.route(&route.template(), route.handler())
+    let there: Arc<[&'static Route]> = all().filter(|route| route.is_offered(offers) && has(route)).collect();
+    let router = there.iter().fold(Router::new(), |router, route| {
+        router.route(&route.template(), route.handler())
+    });
+    router.fallback(no_such_path).method_not_allowed_fallback(
+        async move |method: Method, uri: Uri, Extension(call): Extension<Call>| {
+            method_not_allowed(&method, &allowed(&there, uri.path()), call)
+        },
+    )
+}
+
+/// The methods that a path takes. The router knows less: for it `{name}` and `{name}:verb` are one.
+fn allowed(there: &[&'static Route], path: &str) -> String {
+    let of_path = || there.iter().copied().filter(|route| route.matches(path));
+    let has_verb = best(of_path()).is_some_and(Route::has_verb);
+    let methods = of_path().filter(|route| route.has_verb() == has_verb);
+    let methods: Vec<&str> = methods
+        .flat_map(|route| match route.method {
+            // A route that can be read has a head.
+            "GET" => &["GET", "HEAD"][..],
+            _ => std::slice::from_ref(&route.method),
         })
-        .fallback(no_such_path)
-        .method_not_allowed_fallback(method_not_allowed)
+        .copied()
+        .collect();
+    methods.join(",")
 }
 
 async fn no_such_path(Extension(call): Extension<Call>) -> Response {
@@ -78,14 +109,17 @@ async fn no_such_path(Extension(call): Extension<Call>) -> Response {
     HttpError { error, call }.into_response()
 }
 
-async fn method_not_allowed(method: Method, Extension(call): Extension<Call>) -> Response {
+fn method_not_allowed(method: &Method, allowed: &str, call: Call) -> Response {
     let problem = if method == Method::OPTIONS {
         "this path does not take OPTIONS: pages of other origins may call only where cors_origins names them"
     } else {
         "this path does not take this method; see /openapi.json"
     };
     let error = Error::new(Reason::MethodNotAllowed, problem);
-    HttpError { error, call }.into_response()
+    let mut response = HttpError { error, call }.into_response();
+    let allowed = HeaderValue::from_str(allowed).expect("methods of our tables");
+    response.headers_mut().insert(header::ALLOW, allowed);
+    response
 }
 
 #[cfg(test)]
@@ -98,5 +132,23 @@ mod tests {
         assert_eq!(name(Method::DELETE, "/v1/models/a"), Some("/v1/models/{name}"));
         assert_eq!(name(Method::GET, "/v1/models/a"), Some("/v1/models/{name}"));
         assert_eq!(name(Method::GET, "/v1/other"), None);
+        assert_eq!(name(Method::POST, "/v1/models/a"), Some("/v1/models/{name}"));
+        for path in ["/v1/models/a:predict", "/v1/models/a%3Apredict"] {
+            assert_eq!(name(Method::DELETE, path), Some("/v1/models/{name}:predict"), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_with_a_verb_takes_the_methods_of_that_alone() {
+        let there: Vec<&Route> = all().collect();
+        for (path, methods) in [
+            ("/v1/models/a", "GET,HEAD"),
+            ("/v1/models/a:predict", "POST"),
+            ("/v1/models/a%3Apredict", "POST"),
+            ("/", "POST,GET,HEAD"),
+            ("/page", "GET,HEAD,POST"),
+        ] {
+            assert_eq!(allowed(&there, path), methods, "{path}");
+        }
     }
 }

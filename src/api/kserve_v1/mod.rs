@@ -9,6 +9,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use http::{HeaderValue, header};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -18,6 +19,7 @@ use super::door::Door;
 use super::field_names::renamed;
 use super::http::answer::{respond, with_cache_hits, written};
 use super::http::body::{Decoding, build, read_json};
+use super::http::error::HttpError;
 use super::http::route::Route;
 use super::offers::Offer;
 use super::scores::EVERY_LABEL;
@@ -29,6 +31,7 @@ use crate::service::messages::{PredictInput, Prediction};
 pub static TABLE: [Route; 1] = [Route::new("POST", PATH, || post(predict)).of(Offer::KserveV1, form)];
 
 const PATH: &str = "/v1/models/{name}:predict";
+const VERB: &str = ":predict";
 
 /// Writes a failure.
 fn form(error: &Error, _: &Call) -> Response {
@@ -141,19 +144,27 @@ impl From<Prediction> for Answer {
     }
 }
 
+/// The answer at `/v1/models/{name}`, which is Tandem's own path.
+fn without_verb(call: Call) -> Response {
+    let problem = "this path does not take POST; with :predict at its end it does";
+    let error = Error::new(Reason::MethodNotAllowed, problem);
+    let allowed = [(header::ALLOW, HeaderValue::from_static("GET,HEAD"))];
+    (allowed, HttpError { error, call }).into_response()
+}
+
 async fn predict(
     State(door): State<Door>,
     Extension(call): Extension<Call>,
     name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
+    // The router knows whole parts of a path only, so that any name comes here.
+    if name.as_ref().is_ok_and(|Path(path)| !path.ends_with(VERB)) {
+        return without_verb(call);
+    }
     let work = async {
         let Path(path) = name.map_err(|_| Error::invalid_field("name", "must be UTF-8"))?;
-        // The router knows whole parts of a path only, so that any name comes here.
-        let name = path.strip_suffix(":predict").ok_or_else(|| {
-            let problem = "this path does not take POST; with :predict at its end it does";
-            Error::new(Reason::MethodNotAllowed, problem)
-        })?;
+        let name = path.strip_suffix(VERB).unwrap_or_default();
         let decoding = Decoding::of_texts(FIELDS, door.context.limits, build);
         let body: PredictBody = read_json(&door.context, &call, request, decoding).await?;
         if name.is_empty() {
