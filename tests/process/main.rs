@@ -25,6 +25,7 @@ mod logs;
 mod models;
 mod namespaces;
 mod onnxruntime;
+mod openapi;
 mod output;
 mod page;
 mod pipes;

@@ -15,8 +15,8 @@ server=
 trap 'test -z "$server" || kill "$server"; rm -rf "$work"' EXIT
 
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-# By the cascade, so that its threshold may be given without a route.
-"$tandem" serve --models "$root/models" --default-route cascade --grpc-addr 127.0.0.1:0 --http-addr "127.0.0.1:$port" >"$work/server.log" 2>&1 &
+# By the cascade, so that its threshold may be given without a route; a slow machine has time.
+"$tandem" serve --models "$root/models" --default-route cascade --default-timeout 60s --grpc-addr 127.0.0.1:0 --http-addr "127.0.0.1:$port" >"$work/server.log" 2>&1 &
 server=$!
 until python3 -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$port/readyz')" 2>/dev/null; do
     kill -0 "$server"
