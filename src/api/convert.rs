@@ -50,6 +50,7 @@ pub fn predict_input(request: pb::PredictRequest) -> Result<PredictInput, Error>
         allow_fallback: request.allow_fallback,
         priority,
         include_windows: request.include_windows,
+        min_precision: request.min_precision,
     })
 }
 
@@ -95,6 +96,7 @@ pub fn predict_response(output: PredictOutput) -> pb::PredictResponse {
         predictions: output.predictions.into_iter().map(prediction).collect(),
         models: output.models.into_iter().map(model_ref).collect(),
         timing: Some(timing),
+        min_confidence: output.min_confidence,
     }
 }
 
@@ -143,6 +145,7 @@ fn decision(decision: messages::Decision) -> pb::Decision {
         messages::Decision::Escalated => pb::Decision::Escalated,
         messages::Decision::FallbackDeadline => pb::Decision::FallbackDeadline,
         messages::Decision::FallbackOverload => pb::Decision::FallbackOverload,
+        messages::Decision::Abstained => pb::Decision::Abstained,
     }
 }
 

@@ -8,8 +8,10 @@ use prost_types::{ListValue, Struct, Value};
 use super::convert::{count, model_ref, serving_state};
 use super::pb;
 use crate::model::manifest::{Manifest, Preprocess, Truncation};
+use crate::service::catalog::audit::Findings;
 use crate::service::catalog::canary::verdict::Tally;
 use crate::service::catalog::cascade_calibration::{AnsweredPoint, CascadeSetup, CertifiedShare, CurvePoint};
+use crate::service::catalog::gears::Gears;
 use crate::service::catalog::versions::Canary;
 use crate::service::messages::Route;
 use crate::service::status::model_info::{ModelDetails, ModelPage, ModelVersions, Role, TaskDetails};
@@ -39,7 +41,34 @@ fn task(TaskDetails { name, is_default, task }: TaskDetails) -> pb::Task {
         allow_fallback: task.allow_fallback,
         fast_model: task.fast.map(|version| model_ref(version.model_ref())),
         deep_model: task.deep.map(|version| model_ref(version.model_ref())),
-        cascade: task.cascade.map(|setup| cascade(&setup)),
+        abstention: Some(pb::Abstention {
+            min_confidence: task.abstention.of_any_route(),
+            cascade_min_confidence: task.abstention.of_cascade().filter(|_| task.cascade.is_some()),
+        }),
+        cascade: task.cascade.as_ref().map(|setup| pb::Cascade {
+            gears: gears(setup, task.gears.as_deref()),
+            audit: task.watch.audit.findings().as_ref().map(audit),
+            ..cascade(setup)
+        }),
+    }
+}
+
+fn gears(setup: &CascadeSetup, gears: Option<&Gears>) -> Vec<pb::CascadeGear> {
+    let thresholds = gears.map_or(&[][..], Gears::thresholds);
+    let gear = |&min_confidence: &f32| pb::CascadeGear {
+        min_confidence,
+        certified: setup.certificate_of(min_confidence).is_some(),
+    };
+    thresholds.iter().take(MOST_POINTS).map(gear).collect()
+}
+
+fn audit(found: &Findings) -> pb::CascadeAudit {
+    pb::CascadeAudit {
+        text_count: large_count(found.texts),
+        differing_text_count: large_count(found.differ),
+        certified_risk: found.certified_risk,
+        evidence: found.evidence,
+        alarm: found.alarm,
     }
 }
 
@@ -62,6 +91,8 @@ fn cascade(setup: &CascadeSetup) -> pb::Cascade {
         measured_at: measured
             .and_then(|calibration| calibration.data.measured_at.clone())
             .unwrap_or_default(),
+        gears: Vec::new(),
+        audit: None,
     }
 }
 

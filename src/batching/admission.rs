@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::queue::{Hold, Queue};
 use super::shares::Amount;
-use super::ticket::{Failure, SubmitOptions};
+use super::ticket::{Failure, Priority, SubmitOptions};
 use crate::model::ModelInput;
 
 /// The spare time that a deadline must leave after the expected answer: the expected time divided by this.
@@ -88,6 +88,18 @@ impl Queue {
         self.expected(options, cost, rows, Duration::ZERO, now)
     }
 
+    /// The expected time until all that runs and waits now is done, bulk work left aside: that makes way.
+    pub fn backlog(&self, now: Instant) -> Duration {
+        let waits: Duration = self.lanes[..Priority::Bulk.lane()].iter().map(|lane| lane.work).sum();
+        (self.running(now) + waits) / small(self.settings.instances.max(1))
+    }
+
+    /// What the batches that run still have to do, over all instances.
+    fn running(&self, now: Instant) -> Duration {
+        let ends = self.busy_until.iter().flatten();
+        ends.map(|until| until.saturating_duration_since(now)).sum()
+    }
+
     /// The expected cost of a text of `size` bytes, of which the model reads no more than its limit.
     fn expected_cost(&self, size: usize) -> Duration {
         let width = (size as f64 * self.width_per_byte) as usize;
@@ -105,14 +117,8 @@ impl Queue {
         now: Instant,
     ) -> Duration {
         let lane = options.priority.lane();
-        let running: Duration = self
-            .busy_until
-            .iter()
-            .flatten()
-            .map(|until| until.saturating_duration_since(now))
-            .sum();
         let higher: Duration = self.lanes[..lane].iter().map(|lane| lane.work).sum();
-        let ahead = running + higher + self.shares.work_ahead(options.client, options.weight, lane, cost);
+        let ahead = self.running(now) + higher + self.shares.work_ahead(options.client, options.weight, lane, cost);
         let instances = self.settings.instances.max(1);
         (ahead / small(instances)).max(ready_in) + cost / small(instances.min(rows.max(1)))
     }
@@ -145,14 +151,8 @@ impl Queue {
     /// before it. So refused callers come back one after the other, each when there is room, and not all at once.
     fn retry_after(&mut self, cost: Duration, ready_in: Duration, now: Instant) -> Duration {
         let work: Duration = self.lanes.iter().map(|lane| lane.work).sum();
-        let running: Duration = self
-            .busy_until
-            .iter()
-            .flatten()
-            .map(|until| until.saturating_duration_since(now))
-            .sum();
         let instances = small(self.settings.instances.max(1));
-        let wait = ((running + work / 2) / instances).max(ready_in / 2);
+        let wait = ((self.running(now) + work / 2) / instances).max(ready_in / 2);
         let promised = self
             .promised_until
             .map_or(Duration::ZERO, |until| until.saturating_duration_since(now));

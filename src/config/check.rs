@@ -3,7 +3,7 @@
 use super::address::Address;
 use super::addresses::AddressList;
 use super::bodies::largest_json;
-use super::settings::{Settings, WindowSettings};
+use super::settings::{AbstainSettings, GearSettings, Settings, WindowSettings};
 use crate::model::manifest::MOST_TOKENS;
 
 /// The most bytes of text in one request.
@@ -65,14 +65,52 @@ fn check_client_header(settings: &Settings) -> Result<(), String> {
 
 fn check_tasks(settings: &Settings) -> Result<(), String> {
     for (name, task) in &settings.tasks {
-        if let Some(confidence) = task.cascade.min_confidence
-            && !(0.0..=1.0).contains(&confidence)
+        for (part, confidence) in [
+            ("cascade", task.cascade.min_confidence),
+            ("abstain", task.abstain.min_confidence),
+        ] {
+            if let Some(confidence) = confidence.filter(|confidence| !(0.0..=1.0).contains(confidence)) {
+                return Err(format!(
+                    "tasks.{name}.{part}.min_confidence is {confidence}, it must be from 0 to 1"
+                ));
+            }
+        }
+        if let Some(share) = task.cascade.audit_share
+            && !(share > 0.0 && share <= 1.0)
         {
             return Err(format!(
-                "tasks.{name}.cascade.min_confidence is {confidence}, it must be from 0 to 1"
+                "tasks.{name}.cascade.audit_share is {share}, it must be above 0 and at most 1"
             ));
         }
+        check_gears(task.cascade.gears.as_ref()).map_err(|problem| format!("tasks.{name}.cascade.gears.{problem}"))?;
+        check_precision(&task.abstain).map_err(|problem| format!("tasks.{name}.abstain{problem}"))?;
         check_windows(&task.windows).map_err(|problem| format!("tasks.{name}.windows.{problem}"))?;
+    }
+    Ok(())
+}
+
+fn check_gears(gears: Option<&GearSettings>) -> Result<(), String> {
+    let Some(GearSettings { floor, queue_time }) = gears else {
+        return Ok(());
+    };
+    if !(0.0..=1.0).contains(floor) {
+        return Err(format!("floor is {floor}, it must be from 0 to 1"));
+    }
+    if queue_time.0.is_zero() {
+        return Err("queue_time must be above 0".to_owned());
+    }
+    Ok(())
+}
+
+fn check_precision(abstain: &AbstainSettings) -> Result<(), String> {
+    let Some(precision) = abstain.min_precision else {
+        return Ok(());
+    };
+    if !(precision > 0.0 && precision < 1.0) {
+        return Err(format!(".min_precision is {precision}, it must be above 0 and below 1"));
+    }
+    if abstain.min_confidence.is_some() {
+        return Err(": min_confidence and min_precision exclude each other".to_owned());
     }
     Ok(())
 }

@@ -92,14 +92,19 @@ fn check_keys(table: &Table) -> Result<(), String> {
     let tasks = tasks
         .as_table()
         .ok_or("tasks must be a table of tasks, [tasks.<name>]")?;
-    let known = ["fast", "deep", "default_route", "allow_fallback", "cascade"];
-    let known_of_cascade = ["calibration", "min_confidence"];
+    let known = ["fast", "deep", "default_route", "allow_fallback", "cascade", "abstain"];
+    let parts: [(&str, &[&str]); 2] = [
+        ("cascade", &["calibration", "min_confidence", "gears", "audit_share"]),
+        ("abstain", &["min_confidence", "min_precision"]),
+    ];
     for (name, task) in tasks {
         let prefix = format!("tasks.{name}");
         let task = task.as_table().ok_or_else(|| format!("{prefix} must be a table"))?;
         check_known(&format!("{prefix}."), task, &known)?;
-        if let Some(cascade) = task.get("cascade").and_then(Value::as_table) {
-            check_known(&format!("{prefix}.cascade."), cascade, &known_of_cascade)?;
+        for (part, known) in parts {
+            if let Some(table) = task.get(part).and_then(Value::as_table) {
+                check_known(&format!("{prefix}.{part}."), table, known)?;
+            }
         }
         let parsed: Result<TaskSettings, _> = Value::Table(task.clone()).try_into();
         parsed.map_err(|error| format!("{prefix}: {}", error.message().replace('\n', " ")))?;

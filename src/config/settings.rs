@@ -14,7 +14,7 @@ use super::listen::Listen;
 use super::origins::Origins;
 use super::profile::Profile;
 use super::setting::{Setting, absent, bytes, choice, count, flag, seconds, settings, value};
-pub use super::tasks::{CascadeSettings, RouteSetting, TaskSettings, WindowSettings};
+pub use super::tasks::{AbstainSettings, CascadeSettings, GearSettings, RouteSetting, TaskSettings, WindowSettings};
 use crate::model::loading::FastPath;
 use crate::model::manifest::{LEAST_TOKENS, MOST_TOKENS};
 use crate::telemetry::logs::LogFormat;

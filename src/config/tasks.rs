@@ -1,9 +1,11 @@
 //! Settings of tasks, which only the file can give.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::duration::HumanDuration;
 use crate::model::manifest::Truncation;
 use crate::model::pooling::Pooling;
 
@@ -32,6 +34,9 @@ pub struct TaskSettings {
     /// Its cascade.
     #[serde(default)]
     pub cascade: CascadeSettings,
+    /// Which of its answers are withheld.
+    #[serde(default)]
+    pub abstain: AbstainSettings,
 }
 
 impl TaskSettings {
@@ -85,6 +90,41 @@ pub struct CascadeSettings {
     /// The confidence, from 0 to 1, from which on the fast answer is final. If absent, the calibration's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_confidence: Option<f32>,
+    /// How the threshold follows the load; absent if it doesn't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gears: Option<GearSettings>,
+    /// The share of texts, above 0 and at most 1, whose fast answer is compared with the deep model's afterwards; absent for
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_share: Option<f64>,
+}
+
+/// How a cascade's threshold follows the load: between its own and a floor, by the points of the measured curve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GearSettings {
+    /// The lowest threshold, from 0 to 1.
+    pub floor: f32,
+    /// The threshold goes down while the deep model's queue takes longer than this.
+    #[serde(default = "usual_queue_time")]
+    pub queue_time: HumanDuration,
+}
+
+fn usual_queue_time() -> HumanDuration {
+    HumanDuration(Duration::from_millis(50))
+}
+
+/// When a task says "I don't know": which of its answers are withheld. At most one of the two is given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AbstainSettings {
+    /// The confidence, from 0 to 1, below which an answer is withheld, by whatever route it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_confidence: Option<f32>,
+    /// The share of the cascade's given answers that must be right, above 0 and below 1; the calibration says how sure an
+    /// answer must be for that. If neither is given, a threshold that the calibration holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_precision: Option<f32>,
 }
 
 /// Which tier answers where a request does not say.

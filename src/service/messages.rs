@@ -57,6 +57,8 @@ pub struct PredictInput {
     pub priority: Priority,
     /// Whether the answers list windows.
     pub include_windows: bool,
+    /// The least share of a cascade's given answers that must be right.
+    pub min_precision: Option<f32>,
 }
 
 /// A request for explanations as it came through a door: its enumerations are known, nothing else is checked.
@@ -162,12 +164,14 @@ pub struct PredictOutput {
     pub timing: Timing,
     /// How many texts were answered from the cache; absent where it is off.
     pub cache_hits: Option<usize>,
+    /// The confidence from which on fast answers stood; absent where no cascade answered.
+    pub min_confidence: Option<f32>,
 }
 
 /// The answer for one text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
-    /// The winning label.
+    /// The winning label; empty where none is given.
     pub label: String,
     /// Its calibrated probability.
     pub confidence: f32,
@@ -215,15 +219,18 @@ pub enum Decision {
     FallbackDeadline,
     /// The deep model had no room, so the fast one answered.
     FallbackOverload,
+    /// The answer was not sure enough to be given.
+    Abstained,
 }
 
 impl Decision {
-    pub const ALL: [Decision; 5] = [
+    pub const ALL: [Decision; 6] = [
         Decision::Requested,
         Decision::Confident,
         Decision::Escalated,
         Decision::FallbackDeadline,
         Decision::FallbackOverload,
+        Decision::Abstained,
     ];
 
     /// The value of the metric label `decision`.
@@ -234,6 +241,7 @@ impl Decision {
             Decision::Escalated => "escalated",
             Decision::FallbackDeadline => "fallback_deadline",
             Decision::FallbackOverload => "fallback_overload",
+            Decision::Abstained => "abstained",
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::model::ModelError;
 use crate::model::manifest::is_name;
 use crate::telemetry::metrics::Metrics;
 use catalog::Catalog;
+use catalog::audit_queue::AuditQueue;
 use catalog::health::{Health, ServingState};
 use catalog::model_version::ModelVersion;
 use catalog::refusal::RefusedVersion;
@@ -80,10 +81,12 @@ impl Service {
         let catalog = CatalogStore::new(catalog);
         let health = Health::new(catalog.clone());
         let cache = AnswerCache::new(settings.cache_bytes);
+        let audits = AuditQueue::default();
         let handles = Handles {
             catalog: catalog.clone(),
             health: health.clone(),
             metrics: metrics.clone(),
+            audits: audits.clone(),
         };
         let lifecycle = Arc::new(Lifecycle::start(
             Arc::clone(&settings),
@@ -93,7 +96,13 @@ impl Service {
             handles,
         )?);
         let parts = Parts {
-            pipeline: Pipeline::new(catalog.clone(), health.clone(), limits, windows, metrics.clone()),
+            pipeline: Pipeline::new(
+                catalog.clone(),
+                health.clone(),
+                (limits, windows),
+                metrics.clone(),
+                audits,
+            ),
             status: Status::new(
                 catalog.clone(),
                 health.clone(),

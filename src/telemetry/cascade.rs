@@ -57,6 +57,12 @@ pub struct CascadeMetrics {
     share: Share<TaskLabels>,
     range: Share<BoundLabels>,
     outside: Family<TaskLabels, Gauge>,
+    threshold: Share<TaskLabels>,
+    shifts: Family<TaskLabels, Counter>,
+    audited: Family<AgreementLabels, Counter>,
+    audit_dropped: Family<TaskLabels, Counter>,
+    evidence: Share<TaskLabels>,
+    alarm: Family<TaskLabels, Gauge>,
 }
 
 impl CascadeMetrics {
@@ -68,6 +74,12 @@ impl CascadeMetrics {
             share: Family::default(),
             range: Family::default(),
             outside: Family::default(),
+            threshold: Family::default(),
+            shifts: Family::default(),
+            audited: Family::default(),
+            audit_dropped: Family::default(),
+            evidence: Family::default(),
+            alarm: Family::default(),
         };
         registry.register(
             "cascade_texts",
@@ -99,7 +111,66 @@ impl CascadeMetrics {
             "1 while the share of the last hour is outside the range",
             metrics.outside.clone(),
         );
+        registry.register(
+            "cascade_min_confidence",
+            "The threshold that the load chose for the last request, where cascade.gears is set",
+            metrics.threshold.clone(),
+        );
+        registry.register(
+            "cascade_gear_shifts",
+            "How often the load changed the threshold",
+            metrics.shifts.clone(),
+        );
+        registry.register(
+            "cascade_audited_texts",
+            "Texts that the audit looked at once more, by whether the answer was the deep model's",
+            metrics.audited.clone(),
+        );
+        registry.register(
+            "cascade_audit_dropped_texts",
+            "Texts that the audit drew and had no room or no time for",
+            metrics.audit_dropped.clone(),
+        );
+        registry.register(
+            "cascade_audit_evidence",
+            "How strongly the audit speaks against the certified agreement: the alarm is raised at 1 / (1 - confidence)",
+            metrics.evidence.clone(),
+        );
+        registry.register(
+            "cascade_audit_alarm",
+            "1 once the audit found that the certified agreement no longer holds",
+            metrics.alarm.clone(),
+        );
         metrics
+    }
+
+    /// Counts audited texts, those that differ first, and tells what they say about the certificate.
+    pub fn audited(&self, task: &str, [differ, agree]: [usize; 2], evidence: Option<f64>, alarm: bool) {
+        for (name, texts) in [("yes", agree), ("no", differ)] {
+            let labels = AgreementLabels {
+                task: task.to_owned(),
+                agree: name,
+            };
+            self.audited.get_or_create(&labels).inc_by(texts as u64);
+        }
+        let labels = TaskLabels { task: task.to_owned() };
+        if let Some(evidence) = evidence {
+            self.evidence.get_or_create(&labels).set(evidence);
+            self.alarm.get_or_create(&labels).set(i64::from(alarm));
+        }
+    }
+
+    /// Counts texts that the audit drew and dropped.
+    pub fn audit_dropped(&self, task: &str, texts: usize) {
+        let labels = TaskLabels { task: task.to_owned() };
+        self.audit_dropped.get_or_create(&labels).inc_by(texts as u64);
+    }
+
+    /// Tells the threshold that the load chose, and whether it has just changed.
+    pub fn in_gear(&self, task: &str, threshold: f32, changed: bool) {
+        let labels = TaskLabels { task: task.to_owned() };
+        self.threshold.get_or_create(&labels).set(f64::from(threshold));
+        self.shifts.get_or_create(&labels).inc_by(u64::from(changed));
     }
 
     /// Counts texts by the cascade's decision. All names are the server's own, so the labels stay bounded.

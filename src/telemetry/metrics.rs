@@ -71,6 +71,7 @@ pub struct Metrics {
 #[derive(Clone)]
 struct ModelFamilies {
     texts: Family<ModelLabels, Counter>,
+    withheld: Family<ModelLabels, Counter>,
     queued: Family<ModelLabels, Gauge>,
     expired: Family<ModelLabels, Counter>,
     cache_hits: Family<ModelLabels, Counter>,
@@ -122,6 +123,7 @@ impl Metrics {
         );
         let model = ModelFamilies {
             texts: Family::default(),
+            withheld: Family::default(),
             queued: Family::default(),
             expired: Family::default(),
             cache_hits: Family::default(),
@@ -212,6 +214,7 @@ impl Metrics {
         let families = &self.model;
         let of = OfModel {
             texts: families.texts.get_or_create_owned(&labels),
+            withheld: families.withheld.get_or_create_owned(&labels),
             queued: families.queued.get_or_create_owned(&labels),
             expired: families.expired.get_or_create_owned(&labels),
             cache_hits: families.cache_hits.get_or_create_owned(&labels),
@@ -229,6 +232,11 @@ impl Metrics {
 impl ModelFamilies {
     fn register(&self, registry: &mut Registry) {
         registry.register("texts", "Texts answered, by model", self.texts.clone());
+        registry.register(
+            "withheld_texts",
+            "Texts whose answer was not sure enough to be given, among those answered",
+            self.withheld.clone(),
+        );
         registry.register(
             "queued_texts",
             "Texts that wait for a place in a batch",
@@ -288,6 +296,7 @@ pub struct ModelMetrics {
 
 struct OfModel {
     texts: Counter,
+    withheld: Counter,
     queued: Gauge,
     expired: Counter,
     cache_hits: Counter,
@@ -342,8 +351,9 @@ impl ModelMetrics {
         self.of.windows.observe(windows as f64);
     }
 
-    /// Counts answered texts.
-    pub fn answered(&self, texts: usize) {
+    /// Counts answered texts, of which some answers were withheld.
+    pub fn answered(&self, texts: usize, withheld: usize) {
         self.of.texts.inc_by(texts as u64);
+        self.of.withheld.inc_by(withheld as u64);
     }
 }

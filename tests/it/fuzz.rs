@@ -135,6 +135,7 @@ fn good_requests() -> Vec<pb::PredictRequest> {
         priority: 3,
         include_windows: true,
         route: 3,
+        min_precision: Some(0.9),
     };
     vec![fast(&["좋다"]), full]
 }

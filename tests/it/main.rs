@@ -6,8 +6,10 @@
 
 mod support;
 
+mod abstention;
 mod admin;
 mod as_they_come;
+mod audit;
 mod bad_input;
 mod body_room;
 mod bounds;
@@ -36,6 +38,7 @@ mod fast_path;
 mod folders;
 mod fuzz;
 mod gateway;
+mod gears;
 mod golden;
 mod gzip_members;
 mod handler_steps;

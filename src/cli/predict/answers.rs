@@ -330,5 +330,6 @@ fn decision(decision: pb::Decision) -> &'static str {
         pb::Decision::Escalated => "escalated",
         pb::Decision::FallbackDeadline => "fallback_deadline",
         pb::Decision::FallbackOverload => "fallback_overload",
+        pb::Decision::Abstained => "abstained",
     }
 }

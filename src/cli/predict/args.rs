@@ -35,6 +35,9 @@ pub struct PredictArgs {
     /// For the cascade: the confidence from 0 to 1 at which the fast answer stands [default: the task's]
     #[arg(long, value_name = "CONFIDENCE")]
     pub min_confidence: Option<f32>,
+    /// For the cascade: the share of given answers that must be right; surer ones alone are given then, by the calibration [default: the task's]
+    #[arg(long, value_name = "SHARE", conflicts_with_all = ["model", "min_confidence", "explain"])]
+    pub min_precision: Option<f32>,
     /// Let the fast model answer what the deep one can't in time or has no room for
     #[arg(long)]
     pub allow_fallback: bool,

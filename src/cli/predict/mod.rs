@@ -161,6 +161,7 @@ fn question(args: &PredictArgs) -> Question {
         route: args.route,
         model: args.model.clone(),
         min_confidence: args.min_confidence,
+        min_precision: args.min_precision,
         allow_fallback: args.allow_fallback,
     }
 }

@@ -18,6 +18,8 @@ pub struct Question {
     pub model: String,
     /// For the cascade: the confidence at which the fast answer stands.
     pub min_confidence: Option<f32>,
+    /// For the cascade: the share of given answers that must be right.
+    pub min_precision: Option<f32>,
     /// Whether the fast model may answer what the deep one can't.
     pub allow_fallback: bool,
 }
@@ -45,6 +47,7 @@ impl Question {
             // All of them. The scores also say which labels a multi-label model selects.
             top_k: i32::MAX,
             min_confidence: self.min_confidence,
+            min_precision: self.min_precision,
             allow_fallback: self.allow_fallback.then_some(true),
             ..pb::PredictRequest::default()
         }

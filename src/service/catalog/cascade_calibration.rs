@@ -265,6 +265,31 @@ impl CascadeSetup {
     }
 }
 
+impl CascadeSetup {
+    /// Whether a certificate of agreement covers a threshold, and which: the one that promises most. One holds for every
+    /// threshold above its own too if escalated texts get the deep model's answer alone.
+    pub fn certificate_of(&self, threshold: f32) -> Option<&CertifiedShare> {
+        let deep_alone = self.blend == Blend::deep_alone(self.blend.bias.len());
+        let covers = |certificate: &&CertifiedShare| {
+            certificate.of == "agreement"
+                && (certificate.min_confidence == threshold || deep_alone && certificate.min_confidence < threshold)
+        };
+        let certificates = self.measured.iter().flat_map(|calibration| &calibration.certificates);
+        certificates
+            .filter(covers)
+            .max_by(|a, b| a.at_least.total_cmp(&b.at_least))
+    }
+
+    /// What is certified of the agreement with the deep model at the task's own threshold: the share of texts that may
+    /// differ, and the greatest chance that more do; both above 0 and below 1.
+    pub fn certified_agreement(&self) -> Option<(f64, f64)> {
+        let certificate = self.certificate_of(self.min_confidence?)?;
+        let (risk, delta) = (1.0 - certificate.at_least, 1.0 - certificate.confidence);
+        let is_share = |share: f64| share > 0.0 && share < 1.0;
+        (is_share(risk) && is_share(delta)).then_some((risk, delta))
+    }
+}
+
 impl Calibration {
     /// Why the calibration does not hold for these models; `None` if it does.
     fn mismatch(&self, task: &str, fast: &VerifiedModel, deep: &VerifiedModel) -> Option<String> {

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::audit::AuditWatch;
 use super::cascade_calibration::EscalationRange;
+use super::gears::GearState;
 
 /// The share is taken over this time.
 const WINDOW: Duration = Duration::from_hours(1);
@@ -21,6 +23,8 @@ pub const LEAST_TEXTS: u64 = 500;
 #[derive(Debug, Default)]
 pub struct CascadeWatch {
     pub window: Mutex<EscalationWindow>,
+    pub gear: GearState,
+    pub audit: AuditWatch,
 }
 
 /// The counts of the last hour.

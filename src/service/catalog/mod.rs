@@ -3,14 +3,20 @@
 //!
 //! In reading order: [`model_version`] (one version, with its [`circuit_breaker`]) → [`versions`] (all versions of one
 //! model, with its [`canary`]) → [`task`] (the models of one task, with their [`cascade_calibration`], its
-//! [`cascade_tables`] and its [`escalation_drift`]) → [`store`] (the catalog that serves now) → [`health`] (the states of its versions). Where
+//! [`cascade_tables`], its [`escalation_drift`], its [`gears`], its [`audit`] with its [`evidence`] and [`audit_queue`], and which answers it withholds, [`abstention`]) → [`store`] (the catalog
+//! that serves now) → [`health`] (the states of its versions). Where
 //! versions come from: [`sources`] (folders), [`pins`] (what operators chose), [`refusal`] (why one does not serve).
 
+pub mod abstention;
+pub mod audit;
+pub mod audit_queue;
 pub mod canary;
 pub mod cascade_calibration;
 pub mod cascade_tables;
 pub mod circuit_breaker;
 pub mod escalation_drift;
+pub mod evidence;
+pub mod gears;
 pub mod health;
 pub mod model_version;
 pub mod pins;
@@ -63,13 +69,26 @@ impl Catalog {
 
     /// Logs which calibrations were found but are not used.
     pub fn tell_unused_calibrations(&self) {
-        for (task, Task { cascade, .. }) in &self.tasks {
+        for (task, Task { cascade, gears, .. }) in &self.tasks {
             if let Some(why) = cascade.as_ref().and_then(|setup| setup.unused.as_ref()) {
                 tracing::warn!(
                     task,
                     why,
                     "the calibration of the cascade is not used; `tandem calibrate` makes a new one"
                 );
+            }
+            if let (Some(gears), Some(setup)) = (gears, cascade) {
+                let uncertified = gears
+                    .thresholds()
+                    .iter()
+                    .filter(|&&gear| setup.certificate_of(gear).is_none());
+                if let Some(highest) = uncertified.copied().reduce(f32::max) {
+                    tracing::info!(
+                        task,
+                        highest,
+                        "cascade.gears: nothing is certified of thresholds up to this one"
+                    );
+                }
             }
         }
     }

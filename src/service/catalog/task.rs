@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::abstention::Abstention;
 use super::canary::split::gets_canary;
 use super::canary::{Arm, CanaryWatch};
 use super::cascade_calibration::CascadeSetup;
 use super::escalation_drift::CascadeWatch;
+use super::gears::Gears;
 use super::model_version::ModelVersion;
 use super::versions::{Canary, Versions};
 use crate::config::settings::{RouteSetting, Settings, TaskSettings, WindowSettings};
@@ -31,6 +33,12 @@ pub struct Task {
     pub windows: WindowSettings,
     /// The values of its cascade; present exactly where it has both tiers.
     pub cascade: Option<Arc<CascadeSetup>>,
+    /// How its cascade's threshold follows the load; absent if it doesn't.
+    pub gears: Option<Arc<Gears>>,
+    /// The share of its cascade's texts that is audited; absent if none is.
+    pub audit_share: Option<f64>,
+    /// Which of its answers are withheld.
+    pub abstention: Arc<Abstention>,
     /// The counts of its cascade.
     pub watch: Arc<CascadeWatch>,
     /// The same task with a canary in the place of a stable version, and which clients get it.
@@ -170,6 +178,9 @@ impl Task {
             truncation: None,
             windows: WindowSettings::default(),
             cascade: None,
+            gears: None,
+            audit_share: None,
+            abstention: Arc::default(),
             watch: Arc::default(),
             trial: None,
         }
@@ -204,6 +215,18 @@ impl Task {
             }
             _ => {}
         }
+        let configured = settings.tasks.get(name);
+        if let Some(set) = configured.and_then(|task| task.cascade.gears.as_ref()) {
+            let gears = Gears::find(set, self.cascade.as_deref());
+            self.gears = gears
+                .map_err(|problem| format!("tasks.{name}.cascade.gears: {problem}"))?
+                .map(Arc::new);
+        }
+        self.audit_share = configured.and_then(|task| task.cascade.audit_share);
+        let set = configured.map(|task| &task.abstain);
+        let abstention = Abstention::new(set, self.cascade.as_deref())
+            .map_err(|problem| format!("tasks.{name}.abstain.{problem}"))?;
+        self.abstention = Arc::new(abstention);
         Ok(())
     }
 
@@ -245,7 +268,11 @@ impl Task {
             (None, None) => true,
             _ => false,
         };
-        same(&self.fast, &other.fast) && same(&self.deep, &other.deep) && self.cascade == other.cascade
+        same(&self.fast, &other.fast)
+            && same(&self.deep, &other.deep)
+            && self.cascade == other.cascade
+            && self.abstention == other.abstention
+            && self.gears == other.gears
     }
 
     /// A number is not surer than another.

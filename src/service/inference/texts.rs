@@ -41,6 +41,13 @@ impl TextSubset {
         }
     }
 
+    /// A copy of the texts at these positions alone, that keeps nothing else of the request.
+    pub fn copy_of(&self, places: &[usize]) -> Self {
+        let texts = places.iter().map(|&place| self.texts[place].clone()).collect();
+        let pairs = places.iter().filter_map(|&place| self.pair(place).map(str::to_owned));
+        Self::all(texts, pairs.collect(), self.truncation)
+    }
+
     /// The size of the subset's texts together, in bytes.
     pub fn bytes(&self) -> usize {
         self.sizes().sum()

@@ -9,6 +9,7 @@
 //! Besides: [`version_comparison`] (for shadows and canaries), [`loaded_line`] (for the log) and [`report`] (of a
 //! reload).
 
+pub mod audit;
 pub mod candidate;
 pub mod commands;
 pub mod core_watch;

@@ -7,6 +7,7 @@ use super::reload::seen::Seen;
 use super::retire::Retirement;
 use crate::config::Settings;
 use crate::service::catalog::Catalog;
+use crate::service::catalog::audit_queue::AuditQueue;
 use crate::service::catalog::health::Health;
 use crate::service::catalog::pins::{ModelPins, PinBook};
 use crate::service::catalog::refusal::RefusedVersions;
@@ -21,6 +22,7 @@ pub struct Handles {
     pub catalog: CatalogStore,
     pub health: Health,
     pub metrics: Metrics,
+    pub audits: AuditQueue,
 }
 
 /// Everything that the lifecycle's thread works with.
@@ -55,6 +57,7 @@ impl Owner {
             catalog,
             health,
             metrics,
+            audits: _,
         } = handles;
         Self {
             loader: Loader::new(Arc::clone(&settings), health.clone(), metrics.clone(), shared),

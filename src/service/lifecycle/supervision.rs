@@ -1,4 +1,4 @@
-//! Supervision while the server serves: one task that follows the cores, one for each canary, and one examination for each
+//! Supervision while the server serves: one task that follows the cores, one that audits cascades, one for each canary, and one examination for each
 //! version that had a burst of failures.
 
 use std::sync::{Arc, Weak};
@@ -7,6 +7,7 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::audit;
 use super::commands::Commands;
 use super::core_watch;
 use super::examination::examine_after_failures;
@@ -47,6 +48,8 @@ impl Supervision {
             self.workers.clone(),
             end.clone(),
         ));
+        let metrics = self.handles.metrics.cascade().clone();
+        tasks.spawn(audit::follow(self.handles.audits.clone(), metrics, end.clone()));
         loop {
             self.start_canaries(&mut canaries, &mut tasks, &end);
             self.start_examinations(&mut tasks, &end);

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::agreement;
 use crate::model::loaded::Model;
 use crate::model::postprocess::Classification;
 use crate::service::messages::{Decision, ModelRef, TierTiming};
@@ -18,6 +19,17 @@ pub struct Answers {
     pub counts: CascadeCounts,
     /// How each text was read in windows; empty where none was.
     pub read: Vec<ReadText>,
+}
+
+impl Answers {
+    /// Withholds the answers that are less sure than `confidence`. One that is exactly as sure is given.
+    pub fn withhold_below(&mut self, confidence: f32) {
+        for text in &mut self.texts {
+            if agreement::sureness(&text.answer, text.model.thresholds()) < confidence {
+                text.decision = Decision::Abstained;
+            }
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -61,4 +73,6 @@ pub struct CascadeCounts {
     pub agree: usize,
     /// How many texts they gave different ones.
     pub differ: usize,
+    /// The positions of the texts of which the blended answer is not the deep model's own, ascending.
+    pub not_as_deep: Vec<usize>,
 }

@@ -17,6 +17,7 @@ use crate::model::blend::log_softmax;
 use crate::model::postprocess::{Classification, Selection};
 use crate::service::catalog::cascade_calibration::CascadeSetup;
 use crate::service::catalog::escalation_drift::CascadeWatch;
+use crate::service::catalog::gears::Gear;
 use crate::service::inference::outputs::TextOutput;
 use crate::service::inference::texts::TextSubset;
 use crate::service::messages::{Decision, SubmitOptions};
@@ -36,8 +37,12 @@ pub struct CascadePlan {
     /// Whether a fast answer may replace a deep one that can't be had.
     pub allow_fallback: bool,
     pub task: String,
-    /// Whether the threshold is the task's, not the request's own.
+    /// Whether the threshold is the task's own, neither the request's nor one that the load chose.
     pub own_threshold: bool,
+    /// The share of its texts that is audited; absent if none is.
+    pub audit_share: Option<f64>,
+    /// The gear that the load chose; absent where it chooses none.
+    pub gear: Option<Gear>,
     /// The counts of the task's cascade.
     pub watch: Arc<CascadeWatch>,
 }
@@ -49,6 +54,16 @@ pub enum Threshold {
     None,
     /// Those that are at least this sure, from 0 to 1.
     From(f32),
+}
+
+impl Threshold {
+    /// How sure a fast answer is at least that is final; `None` where none is.
+    pub fn confidence(self) -> Option<f32> {
+        match self {
+            Threshold::None => None,
+            Threshold::From(confidence) => Some(confidence),
+        }
+    }
 }
 
 /// The outcome for the texts whose fast answer is not final.
@@ -105,7 +120,12 @@ impl CascadePlan {
                 } else {
                     counts.differ += 1;
                 }
+                let own = (says.winner, says.selection.clone());
                 answers[place] = self.deep_answer(says, row, &fast.says[place]);
+                let given = &answers[place].answer;
+                if (given.winner, &given.selection) != (own.0, &own.1) {
+                    counts.not_as_deep.push(place);
+                }
             }
         }
         counts.fast_confidences = confidences;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::answer::{Answers, CascadeCounts};
 use super::cascade::{CascadePlan, Threshold};
 use crate::model::{Tier, agreement};
+use crate::service::catalog::gears::Gear;
 use crate::service::messages::Decision;
 use crate::telemetry::cascade::CascadeMetrics;
 
@@ -31,9 +32,27 @@ pub fn record(plan: &CascadePlan, answers: &Answers, metrics: &CascadeMetrics, n
     let deep = answers.texts.iter().filter(|answer| answer.model.tier() == Tier::Deep);
     let sure = deep.map(|answer| agreement::sureness(&answer.answer, answer.model.thresholds()));
     metrics.confident(task, Tier::Deep.name(), sure);
+    if let Some(gear) = plan.gear {
+        in_gear(task, gear, metrics);
+    }
     // A request with a threshold of its own says nothing about the task's threshold.
     if cascades && plan.own_threshold {
         share(plan, counts, metrics, now);
+    }
+}
+
+/// Tells the threshold that the load chose, and when the task leaves its own one or comes back to it.
+fn in_gear(task: &str, gear: Gear, metrics: &CascadeMetrics) {
+    metrics.in_gear(task, gear.threshold, gear.changed);
+    let min_confidence = gear.threshold;
+    match (gear.changed, gear.number) {
+        (true, 0) => tracing::info!(task, min_confidence, "the cascade has its own threshold again"),
+        (true, 1) => tracing::warn!(
+            task,
+            min_confidence,
+            "the deep model's queue is long: more fast answers stand, down to the floor of cascade.gears"
+        ),
+        _ => {}
     }
 }
 

@@ -3,9 +3,11 @@
 //! In reading order: [`validate`] (what a request must satisfy whatever models there are) → [`route`] (which model
 //! answers) → [`predict`] (the flow of one request) → [`target`] (one model's part in it) → [`cascade`] (both models'
 //! parts) → [`escalation`] (which texts go to the deep model; pure) → [`answer`] (the answers) → [`cascade_metrics`]
-//! (their counts). Besides: [`windows`] (long texts in parts, each of which goes that way), [`explain`].
+//! (their counts) and [`auditing`] (which of them are looked at once more). Besides: [`windows`] (long texts in parts, each of
+//! which goes that way), [`explain`].
 
 pub mod answer;
+pub mod auditing;
 pub mod cascade;
 pub mod cascade_metrics;
 pub mod escalation;
@@ -17,6 +19,7 @@ pub mod target;
 pub mod validate;
 pub mod windows;
 
+use super::catalog::audit_queue::AuditQueue;
 use super::catalog::health::Health;
 use super::catalog::store::CatalogStore;
 use super::limits::{RequestLimits, WindowLimits};
@@ -30,6 +33,7 @@ pub struct Pipeline {
     limits: RequestLimits,
     windows: WindowLimits,
     metrics: Metrics,
+    audits: AuditQueue,
 }
 
 impl Pipeline {
@@ -37,9 +41,9 @@ impl Pipeline {
     pub fn new(
         catalog: CatalogStore,
         health: Health,
-        limits: RequestLimits,
-        windows: WindowLimits,
+        (limits, windows): (RequestLimits, WindowLimits),
         metrics: Metrics,
+        audits: AuditQueue,
     ) -> Self {
         Self {
             catalog,
@@ -47,13 +51,14 @@ impl Pipeline {
             limits,
             windows,
             metrics,
+            audits,
         }
     }
 
     pub async fn predict(&self, input: PredictInput, times: CallTimes) -> Result<PredictOutput, Error> {
         let recorder = run_recorder::RunRecorder::new(&self.health, &self.metrics, times.caller);
         let limits = (self.limits, self.windows);
-        predict::predict(input, times, &self.catalog.load(), limits, &recorder).await
+        predict::predict(input, times, &self.catalog.load(), limits, &recorder, &self.audits).await
     }
 
     pub async fn explain(&self, input: ExplainInput, times: CallTimes) -> Result<ExplainOutput, Error> {

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::answer::{Answers, TextAnswer};
+use super::auditing::audit;
 use super::cascade_metrics;
 use super::route::{Chosen, Plan, plan};
 use super::run_recorder::RunRecorder;
@@ -12,10 +13,11 @@ use super::windows;
 use crate::error::Error;
 use crate::model::manifest::{LONGEST_LABEL, Truncation};
 use crate::service::catalog::Catalog;
+use crate::service::catalog::audit_queue::AuditQueue;
 use crate::service::inference::texts::TextSubset;
 use crate::service::limits::{RequestLimits, WindowLimits};
 use crate::service::messages::{
-    CallTimes, LabelScore, PredictInput, PredictOutput, Prediction, ScoreKind, SubmitOptions, Timing, Window,
+    CallTimes, Decision, LabelScore, PredictInput, PredictOutput, Prediction, ScoreKind, SubmitOptions, Timing, Window,
 };
 
 /// The most bytes of an answer's scores, with their labels: a bound on what one caller can have the server build and
@@ -32,26 +34,34 @@ pub async fn predict(
     catalog: &Catalog,
     (limits, window_limits): (RequestLimits, WindowLimits),
     recorder: &RunRecorder<'_>,
+    audits: &AuditQueue,
 ) -> Result<PredictOutput, Error> {
     let input = validate(input, limits)?;
-    let Chosen { plan, rules } = plan(&input, catalog, times.client)?;
+    let Chosen {
+        plan,
+        rules,
+        answer_from,
+    } = plan(&input, catalog, times.client)?;
     let options = input.options;
     check_sizes(&plan, input.texts.len(), options.top_k)?;
     let truncation = options.truncation.or(rules.truncation).or_else(|| plan.truncation());
     let texts = TextSubset::all(input.texts, input.text_pairs, truncation);
     let submit = times.submit_options(input.priority);
-    let answers = if truncation == Some(Truncation::Windows) {
+    let mut answers = if truncation == Some(Truncation::Windows) {
         let windows = windows::cut(&plan, &rules, texts, window_limits, submit).await?;
         if options.include_windows {
             check_sizes(&plan, windows.count(), options.top_k)?;
         }
-        let answers = run(&plan, windows.texts.clone(), submit, recorder).await?;
+        let answers = run(&plan, windows.texts.clone(), submit, recorder, audits).await?;
         windows.pool(answers, &rules)?
     } else {
-        run(&plan, texts, submit, recorder).await?
+        run(&plan, texts, submit, recorder, audits).await?
     };
+    if let Some(confidence) = answer_from {
+        answers.withhold_below(confidence);
+    }
     count(&plan, &answers);
-    Ok(finish(answers, options, times))
+    Ok(finish(answers, options, times, plan.min_confidence()))
 }
 
 /// Runs the texts, and counts what the cascade did with them.
@@ -60,11 +70,13 @@ async fn run(
     texts: TextSubset,
     options: SubmitOptions,
     recorder: &RunRecorder<'_>,
+    audits: &AuditQueue,
 ) -> Result<Answers, Error> {
     match plan {
         Plan::Single(target) => target.answer(texts, options, recorder).await,
         Plan::Cascade(cascade) => {
-            let answers = cascade.answer(texts, options, recorder).await?;
+            let answers = cascade.answer(texts.clone(), options, recorder).await?;
+            audit(cascade, &texts, &answers, audits, recorder.metrics().cascade());
             cascade_metrics::record(cascade, &answers, recorder.metrics().cascade(), Instant::now());
             Ok(answers)
         }
@@ -74,8 +86,9 @@ async fn run(
 fn count(plan: &Plan, answers: &Answers) {
     for target in plan.targets() {
         let tier = target.model.tier;
-        let by_it = answers.texts.iter().filter(|answer| answer.model.tier() == tier);
-        target.loaded.metrics.answered(by_it.count());
+        let by_it = || answers.texts.iter().filter(|answer| answer.model.tier() == tier);
+        let withheld = by_it().filter(|answer| answer.decision == Decision::Abstained);
+        target.loaded.metrics.answered(by_it().count(), withheld.count());
     }
 }
 
@@ -104,7 +117,7 @@ fn check_size(labels: &[String], texts: usize, top_k: usize) -> Result<(), Error
     ))
 }
 
-fn finish(answers: Answers, options: AnswerOptions, times: CallTimes) -> PredictOutput {
+fn finish(answers: Answers, options: AnswerOptions, times: CallTimes, min_confidence: Option<f32>) -> PredictOutput {
     let mut read = answers.read.into_iter();
     let predictions = answers.texts.iter().map(|answer| {
         let mut prediction = postprocess(answer, options);
@@ -134,22 +147,26 @@ fn finish(answers: Answers, options: AnswerOptions, times: CallTimes) -> Predict
                 .collect(),
         },
         models: answers.parts.into_iter().map(|part| part.model).collect(),
+        min_confidence,
     }
 }
 
 fn postprocess(text: &TextAnswer, options: AnswerOptions) -> Prediction {
     let answer = &text.answer;
     let labels = &text.model.manifest.labels;
-    let scores = answer.ranking(options.top_k).into_iter().map(|label| LabelScore {
+    let withheld = text.decision == Decision::Abstained;
+    // What is not said as the answer is listed, at least.
+    let listed = if withheld { options.top_k.max(1) } else { options.top_k };
+    let scores = answer.ranking(listed).into_iter().map(|label| LabelScore {
         label: labels[label].clone(),
         score: match options.score_kind {
             ScoreKind::Probability => answer.probabilities[label],
             ScoreKind::Logit => answer.logits[label],
         },
-        selected: answer.selects(label),
+        selected: answer.selects(label) && !withheld,
     });
     // A multi-label model may select no label; for a regression, the label is the name of its value.
-    let named = answer.selects(answer.winner) || answer.value().is_some();
+    let named = (answer.selects(answer.winner) || answer.value().is_some()) && !withheld;
     Prediction {
         label: if named {
             labels[answer.winner].clone()

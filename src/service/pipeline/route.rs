@@ -3,10 +3,11 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::cascade::{CascadePlan, Threshold};
 use super::target::ModelTarget;
-use super::validate::{Target, ValidExplain, ValidInput};
+use super::validate::{CascadeOptions, Target, ValidExplain, ValidInput};
 use crate::config::settings::WindowSettings;
 use crate::error::{Error, Reason};
 use crate::model::Tier;
@@ -14,6 +15,7 @@ use crate::model::manifest::{ProblemType, Truncation};
 use crate::service::catalog::Catalog;
 use crate::service::catalog::canary::Arm;
 use crate::service::catalog::canary::split::gets_canary;
+use crate::service::catalog::gears::{Gear, Gears};
 use crate::service::catalog::model_version::{ModelState, ModelVersion};
 use crate::service::catalog::task::Task;
 use crate::service::catalog::versions::{Canary, Versions};
@@ -31,10 +33,12 @@ pub enum Plan {
     Cascade(Box<CascadePlan>),
 }
 
-/// The models that answer a request, and what its task says of long texts.
+/// The models that answer a request, and what its task says of long texts and of answers that are not sure.
 pub struct Chosen {
     pub plan: Plan,
     pub rules: WindowRules,
+    /// The confidence below which an answer is withheld; `None` where every answer is given.
+    pub answer_from: Option<f32>,
 }
 
 /// What the task of a request says of texts that are too long.
@@ -62,6 +66,14 @@ impl Plan {
         self.targets().any(in_windows).then_some(Truncation::Windows)
     }
 
+    /// For a cascade, the confidence from which on fast answers stand.
+    pub fn min_confidence(&self) -> Option<f32> {
+        match self {
+            Plan::Cascade(cascade) => cascade.threshold.confidence(),
+            Plan::Single(_) => None,
+        }
+    }
+
     /// The models that may be asked, fast before deep.
     pub fn targets(&self) -> impl Iterator<Item = &ModelTarget> {
         let (first, second) = match self {
@@ -74,29 +86,54 @@ impl Plan {
 
 /// Chooses which models answer a client's request.
 pub fn plan(input: &ValidInput, catalog: &Catalog, client: ClientKey) -> Result<Chosen, Error> {
-    let (plan, rules) = match &input.target {
+    let chosen = match &input.target {
         Target::Model { name, version } => {
             let (version, arm) = named(catalog, &input.task, name, version.as_deref(), client)?;
             // The task that the request names, or else the first that the model serves.
             let task = Some(input.task.as_str()).filter(|task| !task.is_empty());
             let task = task.or_else(|| catalog.tasks_of(&version).first().copied());
             let rules = task.and_then(|task| catalog.task(task)).map(WindowRules::of);
-            (Plan::Single(target(&version, arm.as_ref())?), rules.unwrap_or_default())
+            Chosen {
+                plan: Plan::Single(target(&version, arm.as_ref())?),
+                rules: rules.unwrap_or_default(),
+                answer_from: None,
+            }
         }
         Target::Route(route) => {
             let (task, arm) = task(catalog, &input.task)?.for_client(client);
-            (
-                by_route(catalog, task, arm.as_ref(), input, *route)?,
-                WindowRules::of(task),
-            )
+            let plan = by_route(catalog, task, arm.as_ref(), input, *route)?;
+            Chosen {
+                rules: WindowRules::of(task),
+                answer_from: answer_from(task, &plan, input.cascade)?,
+                plan,
+            }
         }
     };
-    let plan = check_pairs(plan, input)?;
-    Ok(Chosen { plan, rules })
+    check_pairs(&chosen.plan, input)?;
+    Ok(chosen)
+}
+
+/// The confidence below which an answer of this plan is withheld.
+fn answer_from(task: &Task, plan: &Plan, options: CascadeOptions) -> Result<Option<f32>, Error> {
+    let abstention = &task.abstention;
+    // What was measured of the cascade holds for its own threshold.
+    let as_measured = plan.min_confidence().is_some() && options.min_confidence.is_none();
+    match options.min_precision {
+        Some(_) if plan.min_confidence().is_none() => Err(Error::invalid_field(
+            "min_precision",
+            "applies to ROUTE_CASCADE only, which is not this task's default route",
+        )),
+        Some(precision) => abstention
+            .by_precision(precision)
+            .map(Some)
+            .map_err(|problem| Error::new(Reason::CascadeNotCalibrated, format!("min_precision: {problem}"))),
+        None if as_measured => Ok(abstention.of_cascade()),
+        None => Ok(abstention.of_any_route()),
+    }
 }
 
 /// Checks that every model that may be asked accepts pairs, if the texts are pairs.
-fn check_pairs(plan: Plan, input: &ValidInput) -> Result<Plan, Error> {
+fn check_pairs(plan: &Plan, input: &ValidInput) -> Result<(), Error> {
     let single = |target: &&ModelTarget| !target.loaded.model.takes_pairs();
     if !input.text_pairs.is_empty()
         && let Some(target) = plan.targets().find(single)
@@ -104,7 +141,7 @@ fn check_pairs(plan: Plan, input: &ValidInput) -> Result<Plan, Error> {
         let problem = format!("the model `{}` takes single texts, not pairs", target.model.name);
         return Err(Error::invalid_field("text_pairs", problem));
     }
-    Ok(plan)
+    Ok(())
 }
 
 /// Chooses the model whose answers are explained: the named one, or the task's fast or deep one; by default the fast
@@ -180,21 +217,36 @@ fn by_route(
             ),
         ));
     }
-    let threshold = match (route, asked_confidence.or(setup.min_confidence)) {
+    let deep = target(deep, arm)?;
+    let gear = match (&task.gears, route, asked_confidence) {
+        (Some(gears), Route::Cascade, None) => Some(in_gear(gears, task, &deep)),
+        _ => None,
+    };
+    let by_load = gear.map(|gear| gear.threshold);
+    let threshold = match (route, asked_confidence.or(by_load).or(setup.min_confidence)) {
         (Route::Cascade, Some(min_confidence)) => Threshold::From(min_confidence),
         (Route::Cascade, None) => return Err(not_calibrated(input)),
         _ => Threshold::None,
     };
+    let own_threshold = options.min_confidence.is_none() && threshold.confidence() == setup.min_confidence;
     Ok(Plan::Cascade(Box::new(CascadePlan {
         fast: target(fast, arm)?,
-        deep: target(deep, arm)?,
+        deep,
         setup,
         threshold,
         allow_fallback,
         task: catalog.task_name(&input.task).unwrap_or_default().to_owned(),
-        own_threshold: options.min_confidence.is_none(),
+        own_threshold,
+        gear,
+        audit_share: task.audit_share,
         watch: Arc::clone(&task.watch),
     })))
+}
+
+/// The threshold that the load of the deep model chooses.
+fn in_gear(gears: &Gears, task: &Task, deep: &ModelTarget) -> Gear {
+    let wait = deep.loaded.scheduler.backlog();
+    gears.choose(&task.watch.gear, wait, Instant::now())
 }
 
 fn tier<'a>(task: &'a Task, name: &str, tier: Tier) -> Result<&'a Arc<ModelVersion>, Error> {

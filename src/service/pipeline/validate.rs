@@ -86,6 +86,8 @@ pub struct CascadeOptions {
     pub min_confidence: Option<f32>,
     /// Whether the fast model may answer where the deep one can't.
     pub allow_fallback: Option<bool>,
+    /// The share of given answers that must be right, above 0 and below 1.
+    pub min_precision: Option<f32>,
 }
 
 /// Private, so that only this module can make the types above.
@@ -119,6 +121,7 @@ pub fn validate(input: PredictInput, limits: RequestLimits) -> Result<ValidInput
         cascade: CascadeOptions {
             min_confidence: input.min_confidence,
             allow_fallback: input.allow_fallback,
+            min_precision: input.min_precision,
         },
         priority: input.priority,
         _checked: Checked,
@@ -233,6 +236,18 @@ fn check_cascade(input: &PredictInput, faults: &mut Faults) {
             faults.add("min_confidence", "must be a number from 0 to 1");
         } else if !input.model.is_empty() || matches!(input.route, Route::Fast | Route::Deep) {
             faults.add("min_confidence", "applies to ROUTE_CASCADE only");
+        }
+    }
+    if let Some(precision) = input.min_precision {
+        if !(precision > 0.0 && precision < 1.0) {
+            faults.add("min_precision", "must be a number above 0 and below 1");
+        } else if !input.model.is_empty() || matches!(input.route, Route::Fast | Route::Deep) {
+            faults.add("min_precision", "applies to ROUTE_CASCADE only");
+        } else if input.min_confidence.is_some() {
+            faults.add(
+                "min_precision",
+                "does not go with min_confidence: it was measured at the task's own threshold",
+            );
         }
     }
     if input.allow_fallback == Some(true) && !input.model.is_empty() {

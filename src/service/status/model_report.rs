@@ -86,6 +86,13 @@ impl Reporter {
         if let Some(RolledBack { version, reason }) = self.lifecycle.pins().of(name).rolled_back.filter(|_| stable) {
             return format!("version `{version}` was rolled back: {reason}");
         }
+        let alarms = catalog.tasks_of(model_version).into_iter().filter_map(|name| {
+            let found = catalog.task(name)?.watch.audit.findings()?;
+            found.remark(name)
+        });
+        if let Some(alarm) = alarms.into_iter().next() {
+            return alarm;
+        }
         let remarks = model_version.model().map(|model| model.remarks()).unwrap_or_default();
         let known = known_of(&model_version.verified);
         if known.is_empty() || remarks.is_empty() {

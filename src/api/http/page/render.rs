@@ -291,6 +291,7 @@ fn why(decision: Decision) -> &'static str {
         Decision::Escalated => "The fast model was not sure enough, so the deep one answered.",
         Decision::FallbackDeadline => "The deep model had no time left, so the fast one answered.",
         Decision::FallbackOverload => "The deep model had no room, so the fast one answered.",
+        Decision::Abstained => "No model was sure enough, so no answer is given.",
     }
 }
 

@@ -1,0 +1,84 @@
+//! The live audit of a cascade: some of the texts that the fast model was sure of go to the deep model too, afterwards, and
+//! whether both agree is held against what was certified. Here are its findings; `audit_queue.rs` has the way there.
+
+use parking_lot::Mutex;
+
+use super::cascade_calibration::CascadeSetup;
+use super::evidence::Evidence;
+
+/// What the audit of a task's cascade has found, since this calibration serves.
+#[derive(Debug, Default)]
+pub struct AuditWatch(Mutex<Option<State>>);
+
+#[derive(Debug)]
+struct State {
+    /// Against what was certified; absent if nothing is.
+    evidence: Option<Evidence>,
+    texts: u64,
+    differ: u64,
+}
+
+/// What an audit has found until now.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Findings {
+    /// The number of audited texts, and of those that got another answer than the deep model's.
+    pub texts: u64,
+    pub differ: u64,
+    /// The share that may differ by the certificate; absent if none covers the threshold.
+    pub certified_risk: Option<f64>,
+    /// How strongly the texts speak against the certificate: 1 at the start, 1/δ at the alarm; absent without one.
+    pub evidence: Option<f64>,
+    /// Whether the certificate no longer holds.
+    pub alarm: bool,
+}
+
+impl AuditWatch {
+    /// Counts audited texts, of which some differ. Gives what was found, and whether these raised the alarm.
+    pub fn add(&self, setup: &CascadeSetup, differ: usize, agree: usize) -> (Findings, bool) {
+        let mut state = self.0.lock();
+        let state = state.get_or_insert_with(|| State {
+            evidence: setup
+                .certified_agreement()
+                .map(|(risk, delta)| Evidence::new(risk, delta)),
+            texts: 0,
+            differ: 0,
+        });
+        let mut raised = false;
+        for wrong in std::iter::repeat_n(true, differ).chain(std::iter::repeat_n(false, agree)) {
+            state.texts += 1;
+            state.differ += u64::from(wrong);
+            raised |= state.evidence.as_mut().is_some_and(|evidence| evidence.add(wrong));
+        }
+        (state.findings(), raised)
+    }
+
+    /// What was found until now; `None` if nothing was audited.
+    pub fn findings(&self) -> Option<Findings> {
+        self.0.lock().as_ref().map(State::findings)
+    }
+}
+
+impl State {
+    fn findings(&self) -> Findings {
+        Findings {
+            texts: self.texts,
+            differ: self.differ,
+            certified_risk: self.evidence.as_ref().map(Evidence::risk),
+            evidence: self.evidence.as_ref().map(Evidence::value),
+            alarm: self.evidence.as_ref().is_some_and(Evidence::alarm),
+        }
+    }
+}
+
+impl Findings {
+    /// What an operator should know, if the alarm was raised.
+    pub fn remark(&self, task: &str) -> Option<String> {
+        let Self { texts, differ, .. } = self;
+        let risk = self.certified_risk.filter(|_| self.alarm)?;
+        Some(format!(
+            "the audit of the cascade of `{task}` found that {differ} of {texts} texts got another answer than the deep model's, \
+             which certified at most {}%: calibrate anew",
+            (risk * 1e4).round() / 1e2
+        ))
+    }
+}

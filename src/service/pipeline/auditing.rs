@@ -1,0 +1,50 @@
+//! Auditing: which texts of a request go to the deep model afterwards, to see whether what was certified still holds.
+//!
+//! Each text of a cascade at its own threshold is drawn with the same chance, whichever tier answered, so that the drawn
+//! ones are like all of them. Those that fell back are left out: nothing is certified of them.
+
+use std::sync::Arc;
+
+use super::answer::Answers;
+use super::cascade::CascadePlan;
+use crate::service::catalog::audit_queue::{AuditQueue, Audited};
+use crate::service::inference::texts::TextSubset;
+use crate::service::messages::Decision;
+use crate::telemetry::cascade::CascadeMetrics;
+
+/// Draws texts and hands them over; what finds no room is counted and dropped.
+pub fn audit(plan: &CascadePlan, texts: &TextSubset, answers: &Answers, queue: &AuditQueue, metrics: &CascadeMetrics) {
+    let Some(share) = plan.audit_share.filter(|_| plan.own_threshold) else {
+        return;
+    };
+    let (mut places, mut says, mut escalated) = (Vec::new(), Vec::new(), [0, 0]);
+    for (at, answer) in answers.texts.iter().enumerate() {
+        if fastrand::f64() >= share {
+            continue;
+        }
+        match answer.decision {
+            Decision::Confident => {
+                places.push(at);
+                says.push(answer.answer.clone());
+            }
+            Decision::Escalated => escalated[usize::from(!answers.counts.not_as_deep.contains(&at))] += 1,
+            _ => {}
+        }
+    }
+    let drawn = places.len() + escalated[0] + escalated[1];
+    if drawn == 0 {
+        return;
+    }
+    let handed_over = queue.offer(Audited {
+        task: plan.task.clone(),
+        watch: Arc::clone(&plan.watch),
+        setup: Arc::clone(&plan.setup),
+        deep: Arc::clone(&plan.deep.loaded),
+        escalated,
+        texts: texts.copy_of(&places),
+        says,
+    });
+    if !handed_over {
+        metrics.audit_dropped(&plan.task, drawn);
+    }
+}
