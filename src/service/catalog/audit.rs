@@ -33,8 +33,10 @@ pub struct Findings {
 }
 
 impl AuditWatch {
-    /// Counts audited texts, of which some differ. Gives what was found, and whether these raised the alarm.
-    pub fn add(&self, setup: &CascadeSetup, differ: usize, agree: usize) -> (Findings, bool) {
+    /// Counts audited texts, by whether each got another answer than the deep model's, in an order that does not depend on
+    /// that: whoever counted the differing ones first would win his bets by the order alone. Gives what was found, and
+    /// whether these raised the alarm.
+    pub fn add(&self, setup: &CascadeSetup, differs: impl IntoIterator<Item = bool>) -> (Findings, bool) {
         let mut state = self.0.lock();
         let state = state.get_or_insert_with(|| State {
             evidence: setup
@@ -44,10 +46,10 @@ impl AuditWatch {
             differ: 0,
         });
         let mut raised = false;
-        for wrong in std::iter::repeat_n(true, differ).chain(std::iter::repeat_n(false, agree)) {
+        for differs in differs {
             state.texts += 1;
-            state.differ += u64::from(wrong);
-            raised |= state.evidence.as_mut().is_some_and(|evidence| evidence.add(wrong));
+            state.differ += u64::from(differs);
+            raised |= state.evidence.as_mut().is_some_and(|evidence| evidence.add(differs));
         }
         (state.findings(), raised)
     }

@@ -17,16 +17,16 @@ const MOST_WAITING: usize = 64;
 /// The most bytes of text that wait.
 const MOST_BYTES: usize = 4 << 20;
 
-/// The audited texts of one request. Of those that the deep model has answered already it is known whether the cascade's
-/// answer is the deep model's; the others have still to run.
+/// The audited texts of one request.
 pub struct Audited {
     pub task: String,
     pub watch: Arc<CascadeWatch>,
     pub setup: Arc<CascadeSetup>,
     pub deep: Arc<LoadedModel>,
-    /// How many texts that were escalated got another answer than the deep model's, and how many got its answer.
-    pub escalated: [usize; 2],
-    /// The texts that the fast model answered.
+    /// For each text, in order, whether it got another answer than the deep model's, where that is known since the deep model
+    /// took part. The order must not depend on the answers.
+    pub differs: Vec<Option<bool>>,
+    /// The others, which the fast model answered, in order.
     pub texts: TextSubset,
     /// What it said of them.
     pub says: Vec<Classification>,

@@ -32,41 +32,40 @@ pub async fn follow(queue: AuditQueue, metrics: CascadeMetrics, end: Cancellatio
 
 async fn run(audited: &Audited, metrics: &CascadeMetrics) {
     let (task, setup) = (audited.task.as_str(), &audited.setup);
-    let drawn = audited.says.len() + audited.escalated.iter().sum::<usize>();
-    let [mut differ, mut agree] = audited.escalated;
-    if !audited.says.is_empty() {
-        let options = SubmitOptions {
-            deadline: Instant::now() + TIMEOUT,
-            priority: Priority::Bulk,
-            client: ClientKey::default(),
-            weight: Weight::default(),
-        };
-        let outputs = audited.deep.run_unseen(audited.texts.clone(), options).await;
-        let rows = outputs
-            .as_ref()
-            .map(|outputs| outputs.rows.as_slice())
-            .unwrap_or_default();
-        let deep: Result<Vec<_>, _> = rows
-            .iter()
-            .map(|row| audited.deep.classify(&row.output.values, Some(setup.temperatures[1])))
-            .collect();
-        match deep {
-            Ok(deep) if deep.len() == audited.says.len() => {
-                for (deep, fast) in deep.iter().zip(&audited.says) {
-                    if agreement::is_same(deep, fast, &setup.fast_of_deep) {
-                        agree += 1;
-                    } else {
-                        differ += 1;
-                    }
-                }
-            }
-            // All of them are dropped: those that were escalated alone would be no fair draw.
-            _ => return metrics.audit_dropped(task, drawn),
-        }
-    }
-    let (found, raised) = audited.watch.audit.add(setup, differ, agree);
-    metrics.audited(task, [differ, agree], found.evidence, found.alarm);
+    let Some(mut ran) = answered_otherwise(audited).await else {
+        // All of them are dropped: those that were escalated alone would be no fair draw.
+        return metrics.audit_dropped(task, audited.differs.len());
+    };
+    let differs = audited.differs.iter().map(|known| known.or_else(|| ran.next()));
+    let differs: Vec<bool> = differs.flatten().collect();
+    let count = differs.iter().filter(|differs| **differs).count();
+    let agree = differs.len() - count;
+    let (found, raised) = audited.watch.audit.add(setup, differs);
+    metrics.audited(task, [count, agree], found.evidence, found.alarm);
     if let Some(remark) = found.remark(task).filter(|_| raised) {
         tracing::warn!(task, texts = found.texts, differ = found.differ, "{remark}");
     }
+}
+
+/// Runs the texts that the fast model answered, and gives for each whether the deep model says something else. `None` if
+/// it can't answer them.
+async fn answered_otherwise(audited: &Audited) -> Option<std::vec::IntoIter<bool>> {
+    let (setup, deep) = (&audited.setup, &audited.deep);
+    if audited.says.is_empty() {
+        return Some(Vec::new().into_iter());
+    }
+    let options = SubmitOptions {
+        deadline: Instant::now() + TIMEOUT,
+        priority: Priority::Bulk,
+        client: ClientKey::default(),
+        weight: Weight::default(),
+    };
+    let outputs = deep.run_unseen(audited.texts.clone(), options).await.ok()?;
+    let pairs = outputs.rows.iter().zip(&audited.says);
+    let differs = pairs.map(|(row, fast)| {
+        let says = deep.classify(&row.output.values, Some(setup.temperatures[1])).ok()?;
+        Some(!agreement::is_same(&says, fast, &setup.fast_of_deep))
+    });
+    let differs: Option<Vec<bool>> = differs.collect();
+    differs.map(Vec::into_iter)
 }

@@ -17,7 +17,7 @@ pub fn audit(plan: &CascadePlan, texts: &TextSubset, answers: &Answers, queue: &
     let Some(share) = plan.audit_share.filter(|_| plan.own_threshold) else {
         return;
     };
-    let (mut places, mut says, mut escalated) = (Vec::new(), Vec::new(), [0, 0]);
+    let (mut places, mut says, mut differs) = (Vec::new(), Vec::new(), Vec::new());
     for (at, answer) in answers.texts.iter().enumerate() {
         if fastrand::f64() >= share {
             continue;
@@ -26,12 +26,13 @@ pub fn audit(plan: &CascadePlan, texts: &TextSubset, answers: &Answers, queue: &
             Decision::Confident => {
                 places.push(at);
                 says.push(answer.answer.clone());
+                differs.push(None);
             }
-            Decision::Escalated => escalated[usize::from(!answers.counts.not_as_deep.contains(&at))] += 1,
+            Decision::Escalated => differs.push(Some(answers.counts.not_as_deep.contains(&at))),
             _ => {}
         }
     }
-    let drawn = places.len() + escalated[0] + escalated[1];
+    let drawn = differs.len();
     if drawn == 0 {
         return;
     }
@@ -40,7 +41,7 @@ pub fn audit(plan: &CascadePlan, texts: &TextSubset, answers: &Answers, queue: &
         watch: Arc::clone(&plan.watch),
         setup: Arc::clone(&plan.setup),
         deep: Arc::clone(&plan.deep.loaded),
-        escalated,
+        differs,
         texts: texts.copy_of(&places),
         says,
     });
