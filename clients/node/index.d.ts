@@ -7,7 +7,7 @@ export type Route = "fast" | "deep" | "cascade";
 export type Tier = "fast" | "deep" | "unknown";
 
 /** Why that tier answered. */
-export type Decision = "requested" | "confident" | "escalated" | "fallback_deadline" | "fallback_overload" | "unknown";
+export type Decision = "requested" | "confident" | "escalated" | "fallback_deadline" | "fallback_overload" | "abstained" | "unknown";
 
 /** Certificates as PEM. All are optional: without `ca` those that Node trusts count. */
 export interface TlsOptions {
@@ -65,7 +65,7 @@ export interface PredictOptions extends CallOptions {
   /** What `scores` are; probabilities if absent. */
   scoreKind?: "probability" | "logit";
   /** What happens to a text that is too long for the model. */
-  truncation?: "end" | "start" | "reject";
+  truncation?: "end" | "start" | "reject" | "windows";
   /** For the cascade: the confidence in [0, 1] at which the fast answer stands. */
   minConfidence?: number;
   /** Whether the fast model may answer what the deep one has no time or room for. */
@@ -90,7 +90,7 @@ export interface ExplainOptions extends CallOptions {
   model?: string;
   /** How many n-grams to list for, and how many against, each label: from 1 to 100; 10 if absent. */
   maxContributionCount?: number;
-  truncation?: "end" | "start" | "reject";
+  truncation?: "end" | "start" | "reject" | "windows";
 }
 
 /** One version of a model. */

@@ -38,6 +38,7 @@ $root.tandem = (function() {
             PredictRequest.prototype.allowFallback = null;
             PredictRequest.prototype.priority = 0;
             PredictRequest.prototype.includeWindows = false;
+            PredictRequest.prototype.minPrecision = null;
 
             var $oneOfFields;
 
@@ -50,6 +51,12 @@ $root.tandem = (function() {
             // Virtual OneOf for proto3 optional field
             Object.defineProperty(PredictRequest.prototype, "_allowFallback", {
                 get: $util.oneOfGetter($oneOfFields = ["allowFallback"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            // Virtual OneOf for proto3 optional field
+            Object.defineProperty(PredictRequest.prototype, "_minPrecision", {
+                get: $util.oneOfGetter($oneOfFields = ["minPrecision"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -86,6 +93,8 @@ $root.tandem = (function() {
                     writer.uint32(88).int32(message.priority);
                 if (message.includeWindows != null && Object.hasOwnProperty.call(message, "includeWindows"))
                     writer.uint32(104).bool(message.includeWindows);
+                if (message.minPrecision != null && Object.hasOwnProperty.call(message, "minPrecision"))
+                    writer.uint32(117).float(message.minPrecision);
                 return writer;
             };
 
@@ -164,6 +173,10 @@ $root.tandem = (function() {
                             message.includeWindows = reader.bool();
                             break;
                         }
+                    case 14: {
+                            message.minPrecision = reader.float();
+                            break;
+                        }
                     default:
                         reader.skipType(tag & 7, long);
                         break;
@@ -194,6 +207,15 @@ $root.tandem = (function() {
             PredictResponse.prototype.predictions = $util.emptyArray;
             PredictResponse.prototype.models = $util.emptyArray;
             PredictResponse.prototype.timing = null;
+            PredictResponse.prototype.minConfidence = null;
+
+            var $oneOfFields;
+
+            // Virtual OneOf for proto3 optional field
+            Object.defineProperty(PredictResponse.prototype, "_minConfidence", {
+                get: $util.oneOfGetter($oneOfFields = ["minConfidence"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
 
             PredictResponse.encode = function encode(message, writer, q) {
                 if (!writer)
@@ -210,6 +232,8 @@ $root.tandem = (function() {
                         $root.tandem.v1.ModelRef.encode(message.models[i], writer.uint32(18).fork(), q + 1).ldelim();
                 if (message.timing != null && Object.hasOwnProperty.call(message, "timing"))
                     $root.tandem.v1.Timing.encode(message.timing, writer.uint32(26).fork(), q + 1).ldelim();
+                if (message.minConfidence != null && Object.hasOwnProperty.call(message, "minConfidence"))
+                    writer.uint32(37).float(message.minConfidence);
                 return writer;
             };
 
@@ -250,6 +274,10 @@ $root.tandem = (function() {
                         }
                     case 3: {
                             message.timing = $root.tandem.v1.Timing.decode(reader, reader.uint32(), undefined, long + 1);
+                            break;
+                        }
+                    case 4: {
+                            message.minConfidence = reader.float();
                             break;
                         }
                     default:
@@ -1923,6 +1951,7 @@ $root.tandem = (function() {
             values[valuesById[3] = "DECISION_ESCALATED"] = 3;
             values[valuesById[4] = "DECISION_FALLBACK_DEADLINE"] = 4;
             values[valuesById[5] = "DECISION_FALLBACK_OVERLOAD"] = 5;
+            values[valuesById[6] = "DECISION_ABSTAINED"] = 6;
             return values;
         })();
 

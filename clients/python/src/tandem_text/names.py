@@ -17,14 +17,15 @@ Route = Literal["fast", "deep", "cascade"]
 DefaultRoute = Literal["fast", "deep", "cascade", "unknown"]
 #: What a score is: a calibrated probability, or the model's raw output.
 ScoreKind = Literal["probability", "logit"]
-#: What happens to a text that is too long for the model: its end or its start is cut off, or the request is refused.
-Truncation = Literal["end", "start", "reject"]
+#: What happens to a text that is too long for the model: its end or its start is cut off, the request is refused, or the
+#: text is read whole, in windows.
+Truncation = Literal["end", "start", "reject", "windows"]
 #: Which requests go first.
 Priority = Literal["interactive", "normal", "bulk"]
 #: Which model answered.
 Tier = Literal["fast", "deep", "unknown"]
 #: Why it answered.
-Decision = Literal["requested", "confident", "escalated", "fallback_deadline", "fallback_overload", "unknown"]
+Decision = Literal["requested", "confident", "escalated", "fallback_deadline", "fallback_overload", "abstained", "unknown"]
 #: Whether something takes requests.
 State = Literal["loading", "serving", "draining", "failed", "unknown"]
 #: Which requests a version of a model gets.
@@ -34,7 +35,7 @@ ServingStatus = Literal["SERVING", "NOT_SERVING", "SERVICE_UNKNOWN", "UNKNOWN"]
 
 ROUTES: Mapping[str, int] = {"fast": 1, "deep": 2, "cascade": 3}
 SCORE_KINDS: Mapping[str, int] = {"probability": 1, "logit": 2}
-TRUNCATIONS: Mapping[str, int] = {"end": 1, "start": 2, "reject": 3}
+TRUNCATIONS: Mapping[str, int] = {"end": 1, "start": 2, "reject": 3, "windows": 4}
 PRIORITIES: Mapping[str, int] = {"interactive": 1, "normal": 2, "bulk": 3}
 
 DEFAULT_ROUTES: Mapping[int, DefaultRoute] = {1: "fast", 2: "deep", 3: "cascade"}
@@ -45,6 +46,7 @@ DECISIONS: Mapping[int, Decision] = {
     3: "escalated",
     4: "fallback_deadline",
     5: "fallback_overload",
+    6: "abstained",
 }
 STATES: Mapping[int, State] = {1: "loading", 2: "serving", 3: "draining", 4: "failed"}
 ROLES: Mapping[int, Role] = {1: "stable", 2: "canary", 3: "pinned", 4: "refused"}

@@ -148,7 +148,7 @@ class ModelCalibration(_message.Message):
     def __init__(self, temperature: _Optional[float] = ...) -> None: ...
 
 class Task(_message.Message):
-    __slots__ = ("name", "is_default", "default_route", "allow_fallback", "fast_model", "deep_model", "cascade")
+    __slots__ = ("name", "is_default", "default_route", "allow_fallback", "fast_model", "deep_model", "cascade", "abstention")
     NAME_FIELD_NUMBER: _ClassVar[int]
     IS_DEFAULT_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_ROUTE_FIELD_NUMBER: _ClassVar[int]
@@ -156,6 +156,7 @@ class Task(_message.Message):
     FAST_MODEL_FIELD_NUMBER: _ClassVar[int]
     DEEP_MODEL_FIELD_NUMBER: _ClassVar[int]
     CASCADE_FIELD_NUMBER: _ClassVar[int]
+    ABSTENTION_FIELD_NUMBER: _ClassVar[int]
     name: str
     is_default: bool
     default_route: _prediction_pb2.Route
@@ -163,10 +164,19 @@ class Task(_message.Message):
     fast_model: _prediction_pb2.ModelRef
     deep_model: _prediction_pb2.ModelRef
     cascade: Cascade
-    def __init__(self, name: _Optional[str] = ..., is_default: _Optional[bool] = ..., default_route: _Optional[_Union[_prediction_pb2.Route, str]] = ..., allow_fallback: _Optional[bool] = ..., fast_model: _Optional[_Union[_prediction_pb2.ModelRef, _Mapping[str, object]]] = ..., deep_model: _Optional[_Union[_prediction_pb2.ModelRef, _Mapping[str, object]]] = ..., cascade: _Optional[_Union[Cascade, _Mapping[str, object]]] = ...) -> None: ...
+    abstention: Abstention
+    def __init__(self, name: _Optional[str] = ..., is_default: _Optional[bool] = ..., default_route: _Optional[_Union[_prediction_pb2.Route, str]] = ..., allow_fallback: _Optional[bool] = ..., fast_model: _Optional[_Union[_prediction_pb2.ModelRef, _Mapping[str, object]]] = ..., deep_model: _Optional[_Union[_prediction_pb2.ModelRef, _Mapping[str, object]]] = ..., cascade: _Optional[_Union[Cascade, _Mapping[str, object]]] = ..., abstention: _Optional[_Union[Abstention, _Mapping[str, object]]] = ...) -> None: ...
+
+class Abstention(_message.Message):
+    __slots__ = ("min_confidence", "cascade_min_confidence")
+    MIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    CASCADE_MIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    min_confidence: float
+    cascade_min_confidence: float
+    def __init__(self, min_confidence: _Optional[float] = ..., cascade_min_confidence: _Optional[float] = ...) -> None: ...
 
 class Cascade(_message.Message):
-    __slots__ = ("min_confidence", "calibrated", "message", "escalated_share", "curve", "against_deep", "measured_text_count", "certificates", "answers_from", "answered", "measured_at")
+    __slots__ = ("min_confidence", "calibrated", "message", "escalated_share", "curve", "against_deep", "measured_text_count", "certificates", "answers_from", "answered", "measured_at", "gears", "audit")
     MIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     CALIBRATED_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -178,6 +188,8 @@ class Cascade(_message.Message):
     ANSWERS_FROM_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_FIELD_NUMBER: _ClassVar[int]
     MEASURED_AT_FIELD_NUMBER: _ClassVar[int]
+    GEARS_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
     min_confidence: float
     calibrated: bool
     message: str
@@ -189,7 +201,9 @@ class Cascade(_message.Message):
     answers_from: float
     answered: _containers.RepeatedCompositeFieldContainer[AnsweredPoint]
     measured_at: str
-    def __init__(self, min_confidence: _Optional[float] = ..., calibrated: _Optional[bool] = ..., message: _Optional[str] = ..., escalated_share: _Optional[float] = ..., curve: _Optional[_Iterable[_Union[CascadePoint, _Mapping[str, object]]]] = ..., against_deep: _Optional[bool] = ..., measured_text_count: _Optional[int] = ..., certificates: _Optional[_Iterable[_Union[CascadeCertificate, _Mapping[str, object]]]] = ..., answers_from: _Optional[float] = ..., answered: _Optional[_Iterable[_Union[AnsweredPoint, _Mapping[str, object]]]] = ..., measured_at: _Optional[str] = ...) -> None: ...
+    gears: _containers.RepeatedCompositeFieldContainer[CascadeGear]
+    audit: CascadeAudit
+    def __init__(self, min_confidence: _Optional[float] = ..., calibrated: _Optional[bool] = ..., message: _Optional[str] = ..., escalated_share: _Optional[float] = ..., curve: _Optional[_Iterable[_Union[CascadePoint, _Mapping[str, object]]]] = ..., against_deep: _Optional[bool] = ..., measured_text_count: _Optional[int] = ..., certificates: _Optional[_Iterable[_Union[CascadeCertificate, _Mapping[str, object]]]] = ..., answers_from: _Optional[float] = ..., answered: _Optional[_Iterable[_Union[AnsweredPoint, _Mapping[str, object]]]] = ..., measured_at: _Optional[str] = ..., gears: _Optional[_Iterable[_Union[CascadeGear, _Mapping[str, object]]]] = ..., audit: _Optional[_Union[CascadeAudit, _Mapping[str, object]]] = ...) -> None: ...
 
 class AnsweredPoint(_message.Message):
     __slots__ = ("answers_from", "coverage", "precision", "precision_low")
@@ -202,6 +216,28 @@ class AnsweredPoint(_message.Message):
     precision: float
     precision_low: float
     def __init__(self, answers_from: _Optional[float] = ..., coverage: _Optional[float] = ..., precision: _Optional[float] = ..., precision_low: _Optional[float] = ...) -> None: ...
+
+class CascadeGear(_message.Message):
+    __slots__ = ("min_confidence", "certified")
+    MIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    CERTIFIED_FIELD_NUMBER: _ClassVar[int]
+    min_confidence: float
+    certified: bool
+    def __init__(self, min_confidence: _Optional[float] = ..., certified: _Optional[bool] = ...) -> None: ...
+
+class CascadeAudit(_message.Message):
+    __slots__ = ("text_count", "differing_text_count", "certified_risk", "evidence", "alarm")
+    TEXT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DIFFERING_TEXT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CERTIFIED_RISK_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    ALARM_FIELD_NUMBER: _ClassVar[int]
+    text_count: int
+    differing_text_count: int
+    certified_risk: float
+    evidence: float
+    alarm: bool
+    def __init__(self, text_count: _Optional[int] = ..., differing_text_count: _Optional[int] = ..., certified_risk: _Optional[float] = ..., evidence: _Optional[float] = ..., alarm: _Optional[bool] = ...) -> None: ...
 
 class CascadePoint(_message.Message):
     __slots__ = ("min_confidence", "escalated_share", "cost", "accuracy", "accuracy_low", "accuracy_high")

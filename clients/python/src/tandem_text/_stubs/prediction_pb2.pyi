@@ -33,6 +33,7 @@ class Decision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DECISION_ESCALATED: _ClassVar[Decision]
     DECISION_FALLBACK_DEADLINE: _ClassVar[Decision]
     DECISION_FALLBACK_OVERLOAD: _ClassVar[Decision]
+    DECISION_ABSTAINED: _ClassVar[Decision]
 
 class ScoreKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -75,6 +76,7 @@ DECISION_CONFIDENT: Decision
 DECISION_ESCALATED: Decision
 DECISION_FALLBACK_DEADLINE: Decision
 DECISION_FALLBACK_OVERLOAD: Decision
+DECISION_ABSTAINED: Decision
 SCORE_KIND_UNSPECIFIED: ScoreKind
 SCORE_KIND_PROBABILITY: ScoreKind
 SCORE_KIND_LOGIT: ScoreKind
@@ -94,7 +96,7 @@ SERVING_STATE_DRAINING: ServingState
 SERVING_STATE_FAILED: ServingState
 
 class PredictRequest(_message.Message):
-    __slots__ = ("texts", "text_pairs", "task", "route", "model", "top_k", "score_kind", "truncation", "min_confidence", "allow_fallback", "priority", "include_windows")
+    __slots__ = ("texts", "text_pairs", "task", "route", "model", "top_k", "score_kind", "truncation", "min_confidence", "allow_fallback", "priority", "include_windows", "min_precision")
     TEXTS_FIELD_NUMBER: _ClassVar[int]
     TEXT_PAIRS_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +109,7 @@ class PredictRequest(_message.Message):
     ALLOW_FALLBACK_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_WINDOWS_FIELD_NUMBER: _ClassVar[int]
+    MIN_PRECISION_FIELD_NUMBER: _ClassVar[int]
     texts: _containers.RepeatedScalarFieldContainer[str]
     text_pairs: _containers.RepeatedScalarFieldContainer[str]
     task: str
@@ -119,17 +122,20 @@ class PredictRequest(_message.Message):
     allow_fallback: bool
     priority: Priority
     include_windows: bool
-    def __init__(self, texts: _Optional[_Iterable[str]] = ..., text_pairs: _Optional[_Iterable[str]] = ..., task: _Optional[str] = ..., route: _Optional[_Union[Route, str]] = ..., model: _Optional[str] = ..., top_k: _Optional[int] = ..., score_kind: _Optional[_Union[ScoreKind, str]] = ..., truncation: _Optional[_Union[Truncation, str]] = ..., min_confidence: _Optional[float] = ..., allow_fallback: _Optional[bool] = ..., priority: _Optional[_Union[Priority, str]] = ..., include_windows: _Optional[bool] = ...) -> None: ...
+    min_precision: float
+    def __init__(self, texts: _Optional[_Iterable[str]] = ..., text_pairs: _Optional[_Iterable[str]] = ..., task: _Optional[str] = ..., route: _Optional[_Union[Route, str]] = ..., model: _Optional[str] = ..., top_k: _Optional[int] = ..., score_kind: _Optional[_Union[ScoreKind, str]] = ..., truncation: _Optional[_Union[Truncation, str]] = ..., min_confidence: _Optional[float] = ..., allow_fallback: _Optional[bool] = ..., priority: _Optional[_Union[Priority, str]] = ..., include_windows: _Optional[bool] = ..., min_precision: _Optional[float] = ...) -> None: ...
 
 class PredictResponse(_message.Message):
-    __slots__ = ("predictions", "models", "timing")
+    __slots__ = ("predictions", "models", "timing", "min_confidence")
     PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     TIMING_FIELD_NUMBER: _ClassVar[int]
+    MIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     predictions: _containers.RepeatedCompositeFieldContainer[Prediction]
     models: _containers.RepeatedCompositeFieldContainer[ModelRef]
     timing: Timing
-    def __init__(self, predictions: _Optional[_Iterable[_Union[Prediction, _Mapping[str, object]]]] = ..., models: _Optional[_Iterable[_Union[ModelRef, _Mapping[str, object]]]] = ..., timing: _Optional[_Union[Timing, _Mapping[str, object]]] = ...) -> None: ...
+    min_confidence: float
+    def __init__(self, predictions: _Optional[_Iterable[_Union[Prediction, _Mapping[str, object]]]] = ..., models: _Optional[_Iterable[_Union[ModelRef, _Mapping[str, object]]]] = ..., timing: _Optional[_Union[Timing, _Mapping[str, object]]] = ..., min_confidence: _Optional[float] = ...) -> None: ...
 
 class PredictStreamRequest(_message.Message):
     __slots__ = ("id", "request", "timeout_duration")

@@ -14,6 +14,7 @@ const WHY = {
   DECISION_ESCALATED: "The fast model was not sure enough, so the deep one answered.",
   DECISION_FALLBACK_DEADLINE: "The deep model had no time left, so the fast one answered.",
   DECISION_FALLBACK_OVERLOAD: "The deep model had no room, so the fast one answered.",
+  DECISION_ABSTAINED: "No model was sure enough, so no answer is given.",
 };
 
 /** What the form says: texts, task, route, threshold. */
