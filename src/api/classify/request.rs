@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::api::http::texts::Texts;
+use crate::api::http::whole::whole;
 use crate::api::scores::EVERY_LABEL;
 use crate::api::target_name::TargetName;
 use crate::error::Error;
@@ -23,7 +24,7 @@ pub struct VllmRequest {
     #[serde(default, rename = "user")]
     _user: Option<String>,
     /// -1 cuts a text to what the model reads.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     truncate_prompt_tokens: Option<i64>,
     /// Whether scores are probabilities; absent for true.
     #[serde(default)]
@@ -75,7 +76,7 @@ pub struct PipelineRequest {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parameters {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     top_k: Option<i32>,
     #[serde(default)]
     function_to_apply: Option<String>,

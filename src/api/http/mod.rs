@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`layer`] (HTTP's own part of the call layer) → [`mod@route`] (one path) → [`mod@routes`] (the
 //! table of paths) → [`body`] (reads a bounded body; [`peek`]: of which
-//! form; [`texts`]: lists of texts in it) → [`simple_predict`] → [`predict`] → [`mod@explain`] →
+//! form; [`texts`] and [`whole`]: what is in it) → [`simple_predict`] → [`predict`] → [`mod@explain`] →
 //! [`models`] → [`mod@operations`] → [`answer`] and [`error`].
 
 pub mod answer;
@@ -20,6 +20,7 @@ pub mod route;
 pub mod routes;
 pub mod simple_predict;
 pub mod texts;
+pub mod whole;
 
 use std::sync::Arc;
 
