@@ -13,10 +13,12 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+use tandem::model::gain::TextSize;
 use tandem::model::loading::FastPath;
 use tandem::model::repository;
 use tandem::offline::calibration::Sample;
 use tandem::offline::calibration::cascade::{Options, Reference};
+use tandem::offline::calibration::deferral::Deferral;
 use tandem::offline::calibration::measure::{self, Said};
 use tandem::offline::calibration::simulation::{KINDS, Kept, MadeUp, Population, Texts, simulate};
 use tandem::offline::calibration::target::Wanted;
@@ -89,6 +91,7 @@ fn tell(population: &impl Population, case: &Case, labels: &[String], reference:
         reference,
         deep_temperature: 1.0,
         each: None,
+        deferral: Deferral::Confidence,
     };
     let kept = simulate(population, &options, [DRAWS, case.texts], || {});
     let delta = 1.0 - case.confidence;
@@ -136,18 +139,27 @@ fn answered(path: &Path) -> Result<(Vec<Sample>, Vec<String>), Box<dyn Error>> {
     let said = measure::run([fast, deep], &texts, 1, FastPath::default(), |_| {})?;
     let place = |label: &String| fast.manifest.labels.iter().position(|other| other == label);
     let fast_of_deep: Vec<usize> = labels.iter().filter_map(place).collect();
-    let samples = said.into_iter().zip(&dataset.examples).filter_map(|(said, example)| {
-        let Said {
-            logits: [fast, deep],
-            costs,
-        } = said?;
-        Some(Sample {
-            truth: tally::Labels::of(&example.target, false)?,
-            group: example.group,
-            fast: fast_of_deep.iter().map(|&label| fast[label]).collect(),
-            deep,
-            costs,
-        })
-    });
+    let samples = said
+        .into_iter()
+        .zip(&dataset.examples)
+        .zip(&texts)
+        .filter_map(|((said, example), text)| {
+            let Said {
+                logits: [fast, deep],
+                costs,
+                features,
+            } = said?;
+            Some(Sample {
+                truth: tally::Labels::of(&example.target, false)?,
+                group: example.group,
+                fast: fast_of_deep.iter().map(|&label| fast[label]).collect(),
+                deep,
+                costs,
+                size: TextSize {
+                    bytes: text.len(),
+                    features,
+                },
+            })
+        });
     Ok((samples.collect(), labels))
 }

@@ -93,6 +93,7 @@ fn cascade(setup: &CascadeSetup) -> pb::Cascade {
             .unwrap_or_default(),
         gears: Vec::new(),
         audit: None,
+        by_gain: setup.gain.is_some(),
     }
 }
 
@@ -126,6 +127,7 @@ fn certificate(certified: &CertifiedShare) -> pb::CascadeCertificate {
         label: certified.label.clone().unwrap_or_default(),
         answers_from: certified.answers_from,
         error_count: large_count(certified.errors as u64),
+        by_gain: certified.by_gain,
     }
 }
 

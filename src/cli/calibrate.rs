@@ -19,10 +19,12 @@ use super::outcome::{Outcome, failure};
 use super::output::{complain, fail, outln};
 use super::target_args::TargetArgs;
 use crate::config::Settings;
+use crate::model::gain::TextSize;
 use crate::model::manifest::ProblemType;
 use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::cascade::{self, CERTIFYING, Calibrated, Options, Reference, is_fitted_on};
 use crate::offline::calibration::curve::{Fitted, Judged};
+use crate::offline::calibration::deferral::Deferral;
 use crate::offline::calibration::each::Each;
 use crate::offline::calibration::measure;
 use crate::offline::calibration::verdict::Verdict;
@@ -57,6 +59,9 @@ pub struct CalibrateArgs {
     /// What the operator wants of the cascade.
     #[command(flatten)]
     target: TargetArgs,
+    /// By what texts are given to the deep model
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Deferral::Confidence)]
+    deferral: Deferral,
     /// What the split into halves and the intervals are drawn with
     #[arg(long, value_name = "NUMBER", default_value_t = 20_261_122)]
     seed: u64,
@@ -114,6 +119,7 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         reference: Reference::Labels,
         deep_temperature: f64::from(deep.manifest.calibration.temperature),
         each: each.as_ref(),
+        deferral: args.deferral,
     };
     let calibrated = cascade::calibrate(&samples, &options).map_err(failure)?;
     let report = Report {
@@ -292,10 +298,11 @@ fn measure(
     let place = |label: &String| fast.iter().position(|other| other == label);
     let fast_of_deep: Option<Vec<usize>> = deep.iter().map(place).collect();
     let fast_of_deep = fast_of_deep.ok_or_else(|| usage("the labels of both models are not the same set"))?;
-    let samples = texts.iter().zip(said).map(|(text, said)| {
+    let samples = texts.iter().zip(said).zip(&only).map(|((text, said), whole)| {
         let measure::Said {
             logits: [fast, deep],
             costs,
+            features,
         } = said?;
         Some(Sample {
             truth: text.truth.clone(),
@@ -303,6 +310,10 @@ fn measure(
             fast: fast_of_deep.iter().map(|&label| fast[label]).collect(),
             deep,
             costs,
+            size: TextSize {
+                bytes: whole.len(),
+                features,
+            },
         })
     });
     Ok(samples.collect())

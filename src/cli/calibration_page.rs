@@ -17,7 +17,9 @@ use crate::offline::report::origin::{self, Origin};
 use crate::offline::report::page::{Page, Section};
 use crate::offline::report::quality_curve::QualityCurve;
 use crate::offline::report::words::{cut, number, percent};
-use crate::offline::report::{answered, classes as class_by_class, confusion, data_card, quality_curve, reliability};
+use crate::offline::report::{
+    answered, classes as class_by_class, confusion, data_card, deferral, quality_curve, reliability,
+};
 use crate::offline::timing::Timing;
 
 /// How many columns the text of an example may take.
@@ -84,11 +86,9 @@ pub fn page(measured: &Measured<'_>) -> Page {
         curve_section = curve_section.note(warning.clone());
     }
     let answered = answered::section(&report.calibrated.answered, report.calibrated.abstention.as_ref());
-    let mut sections = vec![
-        curve_section,
-        answered,
-        class_by_class::section(report.labels, &classes),
-    ];
+    let mut sections = vec![curve_section, answered];
+    sections.extend(report.calibrated.deferral.as_ref().map(deferral::section));
+    sections.push(class_by_class::section(report.labels, &classes));
     if !report.each_label {
         sections.push(confusion::section(report.labels, &classes, &confusions(&known, &given)));
     }

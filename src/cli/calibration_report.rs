@@ -1,25 +1,15 @@
-//! Report of `tandem calibrate`: a table for people, and the files: the calibration, the report as JSON, the curve.
-
-use std::path::Path;
+//! Report of `tandem calibrate`: a table for people. Its files are in [`super::calibration_files`].
 
 use serde::Serialize;
 
 use super::output::{self, complain, outln};
 use super::terminal::{Cell, Painted, Style, Table, fit, folded, width, wrap};
-use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::ROUNDS;
-use crate::offline::calibration::abstention::Answered;
 use crate::offline::calibration::cascade::{Calibrated, in_all};
-use crate::offline::calibration::certificate::Certificate;
 use crate::offline::calibration::curve::{self, Point};
 use crate::offline::evaluation::interval::Interval;
-use crate::offline::report::draw;
-use crate::offline::report::quality_curve::{self, At, QualityCurve};
-use crate::offline::whole_files;
-use crate::service::catalog::cascade_calibration::{
-    AbstainRule, AnsweredPoint, BlendWeights, CalibratedModel, Calibration, CertifiedShare, CurvePoint, DataFacts,
-    EscalationRange, SCHEMA_VERSION,
-};
+use crate::offline::report::quality_curve::{At, QualityCurve};
+use crate::service::catalog::cascade_calibration::BlendWeights;
 
 /// How many labels have their recall printed, and how many columns a label takes.
 const MOST_LABELS: usize = 10;
@@ -258,70 +248,6 @@ impl Report<'_> {
             certificates: self.calibrated.certified(),
         }
     }
-
-    fn calibration(&self, models: [&VerifiedModel; 2]) -> Calibration {
-        let model = |tier: usize| CalibratedModel {
-            model: models[tier].manifest.name.clone(),
-            version: models[tier].manifest.version.clone(),
-            fingerprint: models[tier].fingerprint.clone(),
-            temperature: self.temperatures[tier] as f32,
-        };
-        let point = |point: &Point| CurvePoint {
-            min_confidence: point.min_confidence.unwrap_or(1.0),
-            escalated: point.escalated,
-            cost: rounded(point.cost.value),
-            cost_low: Some(rounded(point.cost.low)),
-            cost_high: Some(rounded(point.cost.high)),
-            accuracy: rounded(point.accuracy.value),
-            accuracy_low: rounded(point.accuracy.low),
-            accuracy_high: rounded(point.accuracy.high),
-            macro_f1: rounded(point.macro_f1.value),
-            ece: rounded(point.ece.value),
-        };
-        Calibration {
-            schema_version: SCHEMA_VERSION,
-            task: self.task.to_owned(),
-            min_confidence: self.calibrated.chosen.min_confidence.unwrap_or(1.0),
-            each_label: self.each_label,
-            escalation: EscalationRange::around(self.calibrated.chosen.escalated),
-            fast: model(0),
-            deep: model(1),
-            blend: self.blend.clone(),
-            certificates: self.calibrated.all_certificates().map(certificate).collect(),
-            data: DataFacts {
-                file: self.file.clone(),
-                fitted_on: self.calibrated.fitted_on,
-                measured_on: self.calibrated.measured_on,
-                seed: self.seed,
-                against_deep: self.against_deep,
-                measured_at: Some(self.measured_at.clone()),
-            },
-            abstain: self.calibrated.abstention.as_ref().map(|abstention| AbstainRule {
-                min_confidence: abstention.min_confidence,
-            }),
-            answered: self.calibrated.answered.iter().map(answered).collect(),
-            curve: self.calibrated.curve.iter().map(point).collect(),
-        }
-    }
-
-    /// Writes the calibration, and the report as JSON and the curve next to it. The error is one line that names the file.
-    pub fn write(&self, path: &Path, models: [&VerifiedModel; 2]) -> Result<(), String> {
-        let json = serde_json::to_string_pretty(self).expect("numbers and names") + "\n";
-        let files = [
-            (path.to_path_buf(), self.calibration(models).to_toml()),
-            (path.with_extension("json"), json),
-            (
-                path.with_extension("svg"),
-                draw::svg(&quality_curve::chart(&self.quality_curve())),
-            ),
-        ];
-        let files = files.map(|(path, content)| (path, content.into_bytes()));
-        whole_files::write(&files)?;
-        for (path, _) in &files {
-            outln!("wrote {}", path.display());
-        }
-        Ok(())
-    }
 }
 
 /// A figure with its interval, for a cell of a table.
@@ -335,35 +261,9 @@ fn with_interval(figure: Interval, scale: f64, digits: usize) -> String {
     )
 }
 
-fn certificate(certificate: &Certificate) -> CertifiedShare {
-    CertifiedShare {
-        of: certificate.of.name().to_owned(),
-        label: certificate.label.clone(),
-        at_least: down(certificate.at_least),
-        confidence: certificate.confidence,
-        min_confidence: certificate.min_confidence,
-        answers_from: certificate.answers_from,
-        texts: certificate.seen.texts,
-        errors: certificate.seen.errors,
-    }
-}
-
-fn answered(point: &Answered) -> AnsweredPoint {
-    AnsweredPoint {
-        min_confidence: point.min_confidence,
-        coverage: rounded(point.coverage),
-        precision: rounded(point.precision),
-        precision_low: down(point.precision_low),
-    }
-}
-
 /// No more than was certified, in as many digits as other figures.
-fn down(share: f64) -> f64 {
+pub fn down(share: f64) -> f64 {
     (share * 1e5 + 1e-6).floor() / 1e5
-}
-
-fn rounded(value: f64) -> f64 {
-    (value * 1e5).round() / 1e5
 }
 
 /// A warning about figures that should not be trusted blindly; `None` if there is nothing to warn of.

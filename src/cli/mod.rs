@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod calibrate;
+pub mod calibration_files;
 pub mod calibration_page;
 pub mod calibration_report;
 pub mod check;

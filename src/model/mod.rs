@@ -17,6 +17,7 @@ pub mod agreement;
 pub mod blend;
 pub mod discover;
 pub mod files;
+pub mod gain;
 pub mod input;
 pub mod limited;
 pub mod linear;

@@ -22,6 +22,8 @@ pub struct Output {
     pub logits: Vec<f64>,
     /// Seconds for preprocessing, and the text's share of its batch.
     pub cost: f64,
+    /// How many tokens or features it saw of the text.
+    pub token_count: usize,
 }
 
 /// A model in this process, with one session.
@@ -109,6 +111,7 @@ impl LocalModel {
                 outputs[at] = answer.map(|answer| Output {
                     logits: kept(&answer.logits, each),
                     cost: encodings[at].as_ref().map_or(0.0, |(_, cost)| *cost) + share,
+                    token_count: encodings[at].as_ref().map_or(0, |(encoding, _)| encoding.token_count),
                 });
             }
             done(places.len());

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use tandem::api::pb;
 use tandem::config::TaskSettings;
 use tandem::config::settings::{CascadeSettings, RouteSetting};
+use tandem::model::gain::{COUNT, Gain, Term};
 use tandem::model::repository::{self, VerifiedModel};
 use tandem::service::catalog::cascade_calibration::{
     AbstainRule, AnsweredPoint, BlendWeights, CalibratedModel, Calibration, CertifiedShare, DataFacts, EscalationRange,
-    SCHEMA_VERSION,
+    GainRule, SCHEMA_VERSION,
 };
 use tonic::Code;
 
@@ -70,6 +71,7 @@ fn odd_calibration() -> Calibration {
             against_deep: false,
             measured_at: None,
         },
+        gain: None,
         abstain: None,
         answered: Vec::new(),
         curve: Vec::new(),
@@ -372,6 +374,49 @@ async fn a_task_with_one_tier_refuses_the_cascade() {
     assert!(refusal.message.contains("no deep model"), "{}", refusal.message);
 }
 
+/// A rule by which an answer gains the more, the shorter its text is: `score` is the score at 40 bytes.
+fn by_length(min_score: f32) -> GainRule {
+    let still = Term {
+        weight: 0.0,
+        mean: 0.0,
+        scale: 1.0,
+    };
+    let mut terms = [still; COUNT];
+    terms[3] = Term {
+        weight: -0.2,
+        mean: 41.0_f64.ln(),
+        scale: 1.0,
+    };
+    GainRule::of(&Gain { intercept: 0.0, terms }, min_score)
+}
+
+#[tokio::test]
+async fn a_forecast_of_the_gain_decides_unless_the_request_names_a_confidence() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let calibration = Calibration {
+        gain: Some(by_length(0.5)),
+        ..odd_calibration()
+    };
+    let server = server_with(&calibration, folder.path(), TaskSettings::default()).await;
+    let mut client = server.client().await;
+    let texts = reviews::texts(48);
+    let request = pb::PredictRequest {
+        min_confidence: None,
+        ..cascade(&texts, 0.0)
+    };
+    let answer = ask(&mut client, request).await;
+    let mut tiers = [0, 0];
+    for (text, found) in texts.iter().zip(&answer.predictions) {
+        let deep = text.len() < 40;
+        assert_eq!(found.tier() == pb::Tier::Deep, deep, "{text}: {found:?}");
+        tiers[usize::from(deep)] += 1;
+    }
+    assert!(tiers[0] > 0 && tiers[1] > 0, "{tiers:?}");
+    // A confidence that every answer has.
+    let own = ask(&mut client, cascade(&texts, 0.0)).await;
+    assert!(own.predictions.iter().all(|found| found.tier() == pb::Tier::Fast));
+}
+
 #[tokio::test]
 async fn what_a_calibration_says_of_answers_is_told() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -384,6 +429,7 @@ async fn what_a_calibration_says_of_answers_is_told() {
         confidence: 0.95,
         min_confidence: 0.75,
         answers_from: Some(0.625),
+        by_gain: false,
         texts: 900,
         errors: 9,
     });
@@ -440,6 +486,15 @@ fn a_broken_calibration_stops_the_start_and_is_named() {
         ..whole.clone()
     };
     assert!(start(&odd.to_toml()).ends_with("abstain.min_confidence must be from 0 to 1"));
+    let mut rule = by_length(0.5);
+    rule.terms.pop();
+    let partial = Calibration {
+        gain: Some(rule),
+        ..whole.clone()
+    };
+    assert!(
+        start(&partial.to_toml()).contains("gain must hold an intercept and one of gain.terms for each of log_odds")
+    );
     let later = Calibration {
         schema_version: 9,
         ..whole.clone()

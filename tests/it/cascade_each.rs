@@ -249,6 +249,7 @@ fn calibration(repository: &Path) -> Calibration {
             against_deep: true,
             measured_at: None,
         },
+        gain: None,
         abstain: None,
         answered: Vec::new(),
         curve: Vec::new(),

@@ -266,6 +266,36 @@ fn a_precision_is_certified_by_withholding_answers_and_everything_says_so() {
 }
 
 #[test]
+fn a_forecast_of_the_gain_can_be_asked_for_and_is_served() {
+    let place = Workplace::new();
+    let reviews = place.reviews(500);
+    let args = ["calibrate", &reviews, "--target-cost", "0.5", "--deferral", "gain"];
+    let told = place.tandem(&args).success().replace('\n', " ");
+    assert!(told.contains("texts are escalated by a forecast of the gain"), "{told}");
+    let text = place.read("sentiment.cascade.toml");
+    let written: toml::Table = toml::from_str(&text).expect("TOML");
+    let terms = written["gain"]["terms"].as_array().expect("a list");
+    assert_eq!(terms.len(), 5);
+    assert_eq!(written["certificates"][0]["by_gain"].as_bool(), Some(true));
+    assert_eq!(
+        written["certificates"][0]["min_confidence"],
+        written["gain"]["min_score"]
+    );
+    // What a caller may name is a confidence still.
+    assert!(written["curve"][5]["min_confidence"].as_float() > Some(0.5));
+    assert!(
+        place
+            .read("sentiment.cascade.html")
+            .contains("By what texts are escalated")
+    );
+    place
+        .tandem(&["predict", "--route", "cascade", "그냥 그래요"])
+        .success();
+    let auto = place.tandem(&["calibrate", &reviews, "--deferral", "auto", "--dry-run"]);
+    assert!(auto.success().replace('\n', " ").contains("texts are escalated by"));
+}
+
+#[test]
 fn what_can_not_be_calibrated_is_refused_in_one_line() {
     let place = Workplace::new();
     let reviews = place.reviews(100);

@@ -9,11 +9,13 @@ use crate::cli::moment;
 use crate::cli::outcome::{Outcome, failure};
 use crate::cli::output::outln;
 use crate::cli::terminal::{width, wrap};
+use crate::model::gain::TextSize;
 use crate::model::loading::FastPath;
 use crate::model::repository::VerifiedModel;
 use crate::offline::calibration::cascade::{self, Calibrated, Options, Reference};
 use crate::offline::calibration::certificate::most_errors;
 use crate::offline::calibration::curve::Judged;
+use crate::offline::calibration::deferral::Deferral;
 use crate::offline::calibration::each::{DEEP, Each, FAST};
 use crate::offline::calibration::measure;
 use crate::offline::calibration::target::{Target, Wanted};
@@ -98,6 +100,7 @@ impl<'a> Cascade<'a> {
             reference: Reference::Deep,
             deep_temperature: f64::from(subject.deep.manifest.calibration.temperature),
             each: each.as_ref(),
+            deferral: Deferral::Confidence,
         };
         let calibrated = cascade::calibrate(&samples, &options);
         let never = subject.never_given(each.as_ref());
@@ -202,6 +205,7 @@ impl Subject<'_> {
                     fast,
                     deep,
                     costs: [None; ROUNDS],
+                    size: TextSize::default(),
                 })
             })
             .collect();

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::abstention::{self, Abstention, Answered};
 use super::certificate::{Certificate, Tested};
 use super::curve::{Fitted, Judged, Point};
+use super::deferral::{self, Compared, Trial};
 pub use super::options::{CERTIFYING, Options, Reference, in_all};
 use super::promises::{self, Next};
 use super::target::Choice;
@@ -41,6 +42,19 @@ pub struct Calibrated {
     pub abstention: Option<Abstention>,
     /// What is answered, and how rightly, by the confidence of final answers; empty without labels.
     pub answered: Vec<Answered>,
+    /// How a forecast of the gain did against confidence; absent if it was not tried.
+    pub deferral: Option<Compared>,
+    /// Where texts are escalated by a forecast of the gain, so that thresholds are scores: the same by confidence.
+    pub by_confidence: Option<ByConfidence>,
+}
+
+/// What confidence would do in place of a forecast.
+#[derive(Clone, Debug, Serialize)]
+pub struct ByConfidence {
+    /// The threshold that escalates about as many texts.
+    pub min_confidence: f32,
+    /// The curve, starting with the fast model alone.
+    pub curve: Vec<Point>,
 }
 
 impl Calibrated {
@@ -87,6 +101,7 @@ impl Calibrated {
                 abstention.min_confidence
             ));
         }
+        sentences.extend(self.deferral.as_ref().map(ToString::to_string));
         sentences
     }
 }
@@ -107,6 +122,7 @@ pub fn calibrate(samples: &[Sample], options: &Options<'_>) -> Result<Calibrated
         next,
         abstention,
         answered,
+        trial,
     } = decide(&fitting, &held_out, options)?;
     let (fitted_on, measured_on) = (fitting.len(), held_out.len());
     let mut texts_of_labels = vec![0; options.labels.len()];
@@ -115,8 +131,17 @@ pub fn calibrate(samples: &[Sample], options: &Options<'_>) -> Result<Calibrated
             texts_of_labels[label as usize] += 1;
         }
     }
+    let by_confidence = fitted.gain.is_some().then(|| {
+        let share = Judged::new(fitting.clone(), &fitted).plain(min_confidence).escalated;
+        let without = Fitted {
+            gain: None,
+            ..fitted.clone()
+        };
+        by_confidence(&fitting, &held_out, &without, share, options.seed)
+    });
     let mut thresholds = Judged::new(fitting, &fitted).grid();
     thresholds.push(min_confidence);
+    let deferral = trial.map(|trial| trial.measured(&held_out, &fitted, options.wanted.agreement().is_some()));
     let judged = Judged::new(held_out, &fitted);
     let mut curve = judged.points(&thresholds, options.seed);
     let deep_alone = curve.pop().expect("the deep model comes last");
@@ -134,7 +159,22 @@ pub fn calibrate(samples: &[Sample], options: &Options<'_>) -> Result<Calibrated
         next,
         abstention,
         answered,
+        deferral,
+        by_confidence,
     })
+}
+
+/// The same texts by confidence, in place of a forecast that escalates this share of them.
+fn by_confidence(fitting: &[&Sample], held_out: &[&Sample], fitted: &Fitted, share: f64, seed: u64) -> ByConfidence {
+    let fitting = Judged::new(fitting.to_vec(), fitted);
+    let percent = (share * 100.0).round() as usize;
+    let mut curve = Judged::new(held_out.to_vec(), fitted).points(&fitting.grid(), seed);
+    // The deep model alone, which comes last.
+    curve.pop();
+    ByConfidence {
+        min_confidence: fitting.thresholds(std::iter::once(percent))[0],
+        curve,
+    }
 }
 
 /// What the figures say.
@@ -163,6 +203,7 @@ pub struct Decided {
     pub next: Option<Next>,
     pub abstention: Option<Abstention>,
     pub answered: Vec<Answered>,
+    pub trial: Option<Trial>,
 }
 
 /// Fits, and settles which thresholds come into question, on the first texts; the others certify. Neither may be empty,
@@ -172,7 +213,7 @@ pub fn decide(fitting: &[&Sample], held_out: &[&Sample], options: &Options<'_>) 
     if !by_labels && let Some(target) = options.wanted.of_labels() {
         return Err(format!("{target}: labels are needed, since it is about right answers"));
     }
-    let fitted = fit_on(fitting, options);
+    let (fitted, trial) = deferral::choose(fitting, fit_on(fitting, options), options)?;
     let fitting = Judged::new(fitting.to_vec(), &fitted);
     let suitable = options.wanted.suitable(&Choice {
         curve: &fitting.fine(),
@@ -190,6 +231,7 @@ pub fn decide(fitting: &[&Sample], held_out: &[&Sample], options: &Options<'_>) 
         answered: answered.unwrap_or_default(),
         abstention,
         fitted,
+        trial,
     })
 }
 
@@ -201,6 +243,7 @@ fn fit_on(samples: &[&Sample], options: &Options<'_>) -> Fitted {
             temperatures: each.temperatures(),
             blend: Blend::deep_alone(labels),
             each: Some(each.clone()),
+            gain: None,
         };
     }
     let truth = Sample::label;
@@ -228,6 +271,7 @@ fn fit_on(samples: &[&Sample], options: &Options<'_>) -> Fitted {
             fit::blend(samples, temperatures)
         },
         each: None,
+        gain: None,
     }
 }
 

@@ -9,12 +9,17 @@ use super::recall::recalls;
 use super::verdict::Verdict;
 use super::{ROUNDS, Sample};
 use crate::model::blend::{Blend, log_softmax};
+use crate::model::gain::Gain;
 use crate::offline::evaluation::bootstrap;
 use crate::offline::evaluation::interval::Interval;
 use crate::offline::evaluation::tally::{Labels, Tally};
 
 /// The share of a sample's texts in percent at which the curve has its points.
 const GRID: [usize; 15] = [0, 5, 10, 15, 20, 25, 30, 35, 40, 50, 60, 70, 80, 90, 100];
+
+/// Thresholds are told so finely: a confidence to four digits, a score to six, since most scores are close to a half.
+const CONFIDENCE: f64 = 1e4;
+const SCORE: f64 = 1e6;
 
 /// The fewest texts that a label needs for its recall to mean something.
 const LEAST_TEXTS: usize = 10;
@@ -30,6 +35,8 @@ pub struct Fitted {
     pub blend: Blend,
     /// For models that give each label by itself, of which the temperatures are the models' own and nothing is blended.
     pub each: Option<Each>,
+    /// What texts are escalated by, in place of confidence.
+    pub gain: Option<Gain>,
 }
 
 /// The figures of one way to answer.
@@ -71,6 +78,10 @@ pub struct Judged<'a> {
     /// `None` if the deep model's answers are taken as they are.
     blended: Option<Vec<Verdict>>,
     deep: Vec<Verdict>,
+    /// What is compared with the threshold: the fast answers' confidences, or their scores by a forecast of the gain.
+    scores: Vec<f32>,
+    /// How finely thresholds are told.
+    digits: f64,
 }
 
 /// The point figures of a sample, without intervals.
@@ -93,8 +104,11 @@ impl<'a> Judged<'a> {
                 let verdicts = samples.iter().map(|one| each.verdict(model, logits(one), &one.truth));
                 verdicts.collect()
             };
+            let fast: Vec<Verdict> = by(FAST, |one| &one.fast);
             return Self {
-                fast: by(FAST, |one| &one.fast),
+                scores: fast.iter().map(|verdict| verdict.confidence as f32).collect(),
+                digits: CONFIDENCE,
+                fast,
                 deep: by(DEEP, |one| &one.deep),
                 blended: None,
                 samples,
@@ -107,11 +121,17 @@ impl<'a> Judged<'a> {
             let answer = fitted.blend.classify(&fast, &deep);
             Verdict::new(Labels::One(answer.winner as u32), f64::from(answer.confidence()))
         };
+        let fast: Vec<Verdict> = (samples.iter())
+            .map(|one| alone(&one.fast, fitted.temperatures[0]))
+            .collect();
+        let score = |gain: &Gain, one: &Sample| gain.score(&probabilities(one, fitted.temperatures[0]), one.size);
         Self {
-            fast: samples
-                .iter()
-                .map(|one| alone(&one.fast, fitted.temperatures[0]))
-                .collect(),
+            scores: match &fitted.gain {
+                Some(gain) => samples.iter().map(|one| score(gain, one)).collect(),
+                None => fast.iter().map(|verdict| verdict.confidence as f32).collect(),
+            },
+            digits: if fitted.gain.is_some() { SCORE } else { CONFIDENCE },
+            fast,
             deep: samples
                 .iter()
                 .map(|one| alone(&one.deep, fitted.temperatures[1]))
@@ -124,13 +144,21 @@ impl<'a> Judged<'a> {
     /// The thresholds below which these percentages of the texts lie: ascending, rounded to four digits, without
     /// repeats.
     pub fn thresholds(&self, percents: impl Iterator<Item = usize>) -> Vec<f32> {
-        below(self.fast.iter().map(|verdict| verdict.confidence).collect(), percents)
+        below(
+            self.scores.iter().map(|&score| f64::from(score)).collect(),
+            percents,
+            self.digits,
+        )
     }
 
     /// The confidences below which these percentages of the final answers lie, at a threshold: as [`Self::thresholds`].
     pub fn final_thresholds(&self, min_confidence: f32, percents: impl Iterator<Item = usize>) -> Vec<f32> {
         let verdicts = self.at(min_confidence);
-        below(verdicts.iter().map(|verdict| verdict.confidence).collect(), percents)
+        below(
+            verdicts.iter().map(|verdict| verdict.confidence).collect(),
+            percents,
+            CONFIDENCE,
+        )
     }
 
     /// The thresholds at which the curve has its points.
@@ -140,18 +168,35 @@ impl<'a> Judged<'a> {
 
     /// The answers at a threshold, in the order of the texts.
     pub fn at(&self, min_confidence: f32) -> Vec<&Verdict> {
-        let verdicts = self.fast.iter().zip(self.blended.as_ref().unwrap_or(&self.deep));
-        let stands = |fast: &Verdict| fast.confidence as f32 >= min_confidence;
+        let verdicts = self.fast.iter().zip(self.both()).zip(&self.scores);
         verdicts
-            .map(|(fast, both)| if stands(fast) { fast } else { both })
+            .map(|((fast, both), score)| if *score >= min_confidence { fast } else { both })
             .collect()
     }
 
     fn escalated(&self, min_confidence: f32) -> impl Iterator<Item = &Sample> {
-        let pairs = self.fast.iter().zip(&self.samples);
+        let pairs = self.scores.iter().zip(&self.samples);
         pairs
-            .filter(move |(fast, _)| (fast.confidence as f32) < min_confidence)
+            .filter(move |(score, _)| **score < min_confidence)
             .map(|(_, sample)| *sample)
+    }
+
+    /// The answers to texts that are escalated.
+    fn both(&self) -> &[Verdict] {
+        self.blended.as_ref().unwrap_or(&self.deep)
+    }
+
+    /// Each text with what it is escalated by, and how much better its answer is then: 1 if only then it is right, −1 if only
+    /// otherwise. Right is what the deep model says if it decides, or else the label.
+    pub fn gains(&self, deep_decides: bool) -> Vec<(&Sample, f32, f64)> {
+        let models = self.fast.iter().zip(self.both()).zip(&self.deep);
+        let rows = self.samples.iter().zip(&self.scores).zip(models);
+        rows.map(|((sample, score), ((fast, both), deep))| {
+            let truth = if deep_decides { &deep.given } else { &sample.truth };
+            let right = |verdict: &Verdict| f64::from(u8::from(verdict.given == *truth));
+            (*sample, *score, right(both) - right(fast))
+        })
+        .collect()
     }
 
     /// The cost at a threshold, where the deep model alone costs 1, from the rounds.
@@ -285,12 +330,18 @@ impl<'a> Judged<'a> {
     }
 }
 
-/// The values below which these percentages of all lie: ascending, rounded up to four digits, without repeats.
-fn below(mut values: Vec<f64>, percents: impl Iterator<Item = usize>) -> Vec<f32> {
+/// The probabilities of a fast answer, by the deep model's order of labels.
+pub fn probabilities(sample: &Sample, temperature: f64) -> Vec<f32> {
+    let logs = log_softmax(&sample.fast, temperature);
+    logs.into_iter().map(|log| log.exp() as f32).collect()
+}
+
+/// The values below which these percentages of all lie: ascending, rounded up to the digits, without repeats.
+fn below(mut values: Vec<f64>, percents: impl Iterator<Item = usize>, digits: f64) -> Vec<f32> {
     values.sort_by(f64::total_cmp);
     let at = |percent: usize| match values.get(values.len() * percent / 100) {
         _ if percent == 0 => 0.0,
-        Some(confidence) => ((confidence * 1e4).ceil() / 1e4) as f32,
+        Some(value) => ((value * digits).ceil() / digits) as f32,
         None => 1.0,
     };
     let mut thresholds: Vec<f32> = percents.map(at).collect();

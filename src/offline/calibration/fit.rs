@@ -143,7 +143,7 @@ impl Weights {
 }
 
 /// Solves a small linear system with a positive definite matrix by Gaussian elimination.
-fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
+pub fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
     let size = right.len();
     for pivot in 0..size {
         let above = matrix[pivot].clone();
@@ -165,6 +165,7 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::gain::TextSize;
     use crate::offline::evaluation::tally::Labels;
 
     /// Draws labels from softmax(2 × fast + 0.5 × deep + bias), with fast and deep drawn independently.
@@ -188,6 +189,7 @@ mod tests {
                     deep,
                     group: 0,
                     costs: Default::default(),
+                    size: TextSize::default(),
                 }
             })
             .collect()

@@ -15,6 +15,8 @@ pub struct Said {
     pub logits: [Vec<f64>; 2],
     /// Seconds that fast and deep took for it, in the rounds in which it was run.
     pub costs: [Option<[f64; 2]>; ROUNDS],
+    /// How many tokens or features the fast model saw.
+    pub features: usize,
 }
 
 /// Runs every text by both models, in rounds of the one and then the other. So other work of the machine slows both
@@ -49,6 +51,9 @@ pub fn run(
                 };
                 of_text.costs[round].get_or_insert_default()[tier] = output.cost;
                 of_text.logits[tier] = output.logits;
+                if tier == 0 {
+                    of_text.features = output.token_count;
+                }
             }
         }
     }

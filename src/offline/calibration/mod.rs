@@ -2,7 +2,7 @@
 //!
 //! Knows no server: models run in this process. In reading order: [`crate::offline::dataset`] (the texts) →
 //! [`measure`] (what both models answer, and what it costs) → [`fit`] (temperatures, blend), or [`each`] where each label is
-//! given by itself → [`verdict`] (an answer) → [`curve`] (figures with an interval each, by [`crate::offline::evaluation`]),
+//! given by itself → [`deferral`] (by what texts are escalated) → [`verdict`] (an answer) → [`curve`] (figures with an interval each, by [`crate::offline::evaluation`]),
 //! [`recall`] (of each label) → [`target`] (the threshold that the operator wants), [`certificate`] (what can be promised of
 //! it), [`promises`] (the threshold of the cascade), [`abstention`] (which answers are given) → [`cascade`] (all of that in
 //! turn). [`crate::offline::report`] shows it.
@@ -11,6 +11,7 @@ pub mod abstention;
 pub mod cascade;
 pub mod certificate;
 pub mod curve;
+pub mod deferral;
 pub mod each;
 pub mod fit;
 pub mod measure;
@@ -21,6 +22,7 @@ pub mod simulation;
 pub mod target;
 pub mod verdict;
 
+use crate::model::gain::TextSize;
 use crate::offline::evaluation::tally::Labels;
 
 /// How many times the costs are measured; odd, so that one round is the middle one.
@@ -39,6 +41,8 @@ pub struct Sample {
     pub deep: Vec<f64>,
     /// Seconds that fast and deep took for it, in the rounds in which it was run.
     pub costs: [Option<[f64; 2]>; ROUNDS],
+    /// How large the text is, for a forecast of the gain.
+    pub size: TextSize,
 }
 
 impl Sample {
@@ -52,6 +56,7 @@ impl Sample {
             fast,
             deep,
             costs,
+            size: TextSize::default(),
         }
     }
 

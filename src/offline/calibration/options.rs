@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::deferral::Deferral;
 use super::each::Each;
 use super::target::Wanted;
 
@@ -32,6 +33,8 @@ pub struct Options<'a> {
     pub certifying: f64,
     /// For models that give each label by itself: nothing is fitted to them.
     pub each: Option<&'a Each>,
+    /// By what texts are given to the deep model.
+    pub deferral: Deferral,
 }
 
 /// The share of labelled texts on which is measured and certified: they are split into halves.

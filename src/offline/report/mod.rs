@@ -15,6 +15,7 @@ pub mod classes;
 pub mod confusion;
 pub mod cost;
 pub mod data_card;
+pub mod deferral;
 pub mod disagreements;
 pub mod draw;
 pub mod files;

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::cascade_tables;
-pub use super::cascade_tables::{AbstainRule, AnsweredPoint, CertifiedShare, CurvePoint, DataFacts};
+pub use super::cascade_tables::{AbstainRule, AnsweredPoint, CertifiedShare, CurvePoint, DataFacts, GainRule};
 use crate::config::Settings;
 use crate::model::blend::Blend;
 use crate::model::files;
+use crate::model::gain::Gain;
 use crate::model::manifest::{Manifest, ProblemType};
 use crate::model::repository::VerifiedModel;
 
@@ -49,6 +50,10 @@ pub struct Calibration {
     /// What is certified of the cascade. Older files lack it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<CertifiedShare>,
+    /// What the task's own threshold is compared with in place of confidence; absent where that is confidence, and in older
+    /// files. `min_confidence` and `curve` are those of confidence all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gain: Option<GainRule>,
     /// How sure a final answer must be to be given. Written where a precision was asked for and certified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abstain: Option<AbstainRule>,
@@ -155,6 +160,12 @@ impl Calibration {
         if !(low >= 0.0 && low <= high && high <= 1.0) {
             return Err("escalation.low and high must satisfy 0 <= low <= high <= 1".into());
         }
+        if let Some(rule) = &self.gain {
+            rule.gain()?;
+            if self.each_label {
+                return Err("gain: models that give each label by itself are escalated by confidence alone".into());
+            }
+        }
         cascade_tables::check(self.abstain.as_ref(), &self.answered)
     }
 
@@ -180,6 +191,9 @@ impl Calibration {
 pub struct CascadeSetup {
     /// The confidence from which on the fast answer is final; absent where it was neither measured nor set.
     pub min_confidence: Option<f32>,
+    /// What fast answers are final by where a request names no threshold of its own, and the least score; absent where that
+    /// is their confidence.
+    pub gain: Option<(Gain, f32)>,
     /// The temperatures of the fast and the deep model.
     pub temperatures: [f32; 2],
     /// How an escalated answer is blended of both models' answers.
@@ -234,6 +248,7 @@ impl CascadeSetup {
         let Some(calibration) = calibration else {
             return Ok(Self {
                 min_confidence: set,
+                gain: None,
                 temperatures: [fast.calibration.temperature, deep.calibration.temperature],
                 blend: Blend::deep_alone(deep.labels.len()),
                 fast_of_deep,
@@ -250,6 +265,11 @@ impl CascadeSetup {
         };
         Ok(Self {
             min_confidence: Some(set.unwrap_or(calibration.min_confidence)),
+            // A threshold that the configuration sets is one of confidence.
+            gain: match &calibration.gain {
+                Some(rule) if set.is_none() => Some((rule.gain()?, rule.min_score)),
+                _ => None,
+            },
             temperatures: [calibration.fast.temperature, calibration.deep.temperature],
             blend: Blend {
                 fast: calibration.blend.fast,
@@ -266,12 +286,13 @@ impl CascadeSetup {
 }
 
 impl CascadeSetup {
-    /// Whether a certificate of agreement covers a threshold, and which: the one that promises most. One holds for every
+    /// Whether a certificate of agreement covers a threshold, which is a confidence, and which: the one that promises most. One holds for every
     /// threshold above its own too if escalated texts get the deep model's answer alone.
     pub fn certificate_of(&self, threshold: f32) -> Option<&CertifiedShare> {
         let deep_alone = self.blend == Blend::deep_alone(self.blend.bias.len());
         let covers = |certificate: &&CertifiedShare| {
             certificate.of == "agreement"
+                && !certificate.by_gain
                 && (certificate.min_confidence == threshold || deep_alone && certificate.min_confidence < threshold)
         };
         let certificates = self.measured.iter().flat_map(|calibration| &calibration.certificates);
@@ -283,7 +304,14 @@ impl CascadeSetup {
     /// What is certified of the agreement with the deep model at the task's own threshold: the share of texts that may
     /// differ, and the greatest chance that more do; both above 0 and below 1.
     pub fn certified_agreement(&self) -> Option<(f64, f64)> {
-        let certificate = self.certificate_of(self.min_confidence?)?;
+        let certificate = match self.gain {
+            // The task's own threshold is then a score, and its certificates are for that.
+            Some(_) => {
+                let mut certificates = self.measured.iter().flat_map(|calibration| &calibration.certificates);
+                certificates.find(|certificate| certificate.of == "agreement" && certificate.by_gain)?
+            }
+            None => self.certificate_of(self.min_confidence?)?,
+        };
         let (risk, delta) = (1.0 - certificate.at_least, 1.0 - certificate.confidence);
         let is_share = |share: f64| share > 0.0 && share < 1.0;
         (is_share(risk) && is_share(delta)).then_some((risk, delta))

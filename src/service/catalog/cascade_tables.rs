@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::gain::{COUNT, Gain, NAMES, Term};
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataFacts {
@@ -43,6 +45,9 @@ pub struct CertifiedShare {
     /// older files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers_from: Option<f32>,
+    /// Whether `min_confidence` is a score of `[gain]`, and not a confidence. Older files lack it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_gain: bool,
     /// The number of held-out texts that vouch for it, each counted once: for a precision, those that are answered.
     pub texts: usize,
     /// How many of them did not do well.
@@ -97,6 +102,84 @@ pub struct AnsweredPoint {
     pub precision: f64,
     /// Its exact lower bound, for this point alone, at the confidence of the certificates.
     pub precision_low: f64,
+}
+
+/// A forecast of the gain: what the task's own threshold is compared with in place of confidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GainRule {
+    /// The score, from 0 to 1, from which on the fast answer is final.
+    pub min_score: f32,
+    pub intercept: f64,
+    /// The part of each fact, in any order: weight × (fact − mean) / scale.
+    pub terms: Vec<GainTerm>,
+}
+
+/// The part of one fact in a forecast.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GainTerm {
+    /// `log_odds`, `margin`, `entropy`, `text_length` or `feature_count`.
+    pub of: String,
+    pub weight: f64,
+    pub mean: f64,
+    /// Above 0.
+    pub scale: f64,
+}
+
+impl GainRule {
+    /// As the file holds it.
+    pub fn of(gain: &Gain, min_score: f32) -> Self {
+        let terms = NAMES.into_iter().zip(gain.terms);
+        let term = |(name, term): (&str, Term)| GainTerm {
+            of: name.to_owned(),
+            weight: term.weight,
+            mean: term.mean,
+            scale: term.scale,
+        };
+        Self {
+            min_score,
+            intercept: gain.intercept,
+            terms: terms.map(term).collect(),
+        }
+    }
+
+    /// The forecast. The error is one line that names the key.
+    pub fn gain(&self) -> Result<Gain, String> {
+        if !(0.0..=1.0).contains(&self.min_score) {
+            return Err("gain.min_score must be from 0 to 1".into());
+        }
+        let mut terms = [None; COUNT];
+        for GainTerm {
+            of,
+            weight,
+            mean,
+            scale,
+        } in &self.terms
+        {
+            let place = NAMES.iter().position(|name| name == of);
+            let place = place.filter(|&place| terms[place].is_none());
+            let place = place.ok_or_else(|| format!("gain.terms: each `of` once: {}", NAMES.join(", ")))?;
+            if ![weight, mean, scale].into_iter().all(|value| value.is_finite()) || *scale <= 0.0 {
+                return Err("gain.terms must hold numbers, and a scale above 0".into());
+            }
+            terms[place] = Some(Term {
+                weight: *weight,
+                mean: *mean,
+                scale: *scale,
+            });
+        }
+        if terms.contains(&None) || !self.intercept.is_finite() {
+            return Err(format!(
+                "gain must hold an intercept and one of gain.terms for each of {}",
+                NAMES.join(", ")
+            ));
+        }
+        Ok(Gain {
+            intercept: self.intercept,
+            terms: terms.map(Option::unwrap_or_default),
+        })
+    }
 }
 
 /// Whether both tables hold shares. The error is one line that names the key.

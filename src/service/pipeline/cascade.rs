@@ -14,6 +14,7 @@ use super::target::{Classified, ModelTarget};
 use crate::error::{Error, Reason};
 use crate::model::agreement;
 use crate::model::blend::log_softmax;
+use crate::model::gain::{Gain, TextSize};
 use crate::model::postprocess::{Classification, Selection};
 use crate::service::catalog::cascade_calibration::CascadeSetup;
 use crate::service::catalog::escalation_drift::CascadeWatch;
@@ -92,15 +93,18 @@ impl CascadePlan {
         let thresholds = self.fast.loaded.model.thresholds();
         let sureness = |says: &Classification| agreement::sureness(says, thresholds);
         let confidences: Vec<f32> = fast.says.iter().map(sureness).collect();
+        let by_gain = self.setup.gain.as_ref().filter(|_| self.own_threshold);
+        let scores = by_gain.map(|(gain, _)| scores(gain, &fast, &texts));
+        let scores = scores.as_ref().unwrap_or(&confidences);
         let wanted = match self.threshold {
             Threshold::None => (0..fast.says.len()).collect(),
-            Threshold::From(min_confidence) => escalation::uncertain(&confidences, min_confidence),
+            Threshold::From(least) => escalation::uncertain(scores, by_gain.map_or(least, |(_, least)| *least)),
         };
         let mut counts = CascadeCounts {
             wanted: wanted.len(),
             ..CascadeCounts::default()
         };
-        let Escalation { deep, places, fallen } = self.escalate(&confidences, wanted, texts, options, recorder).await?;
+        let Escalation { deep, places, fallen } = self.escalate(scores, wanted, texts, options, recorder).await?;
 
         let mut answers: Vec<TextAnswer> = fast
             .says
@@ -225,6 +229,16 @@ impl CascadePlan {
         );
         self.deep.text_answer(blended, row, Decision::Escalated)
     }
+}
+
+/// What the fast answers are escalated by where that is a forecast of the gain.
+fn scores(gain: &Gain, fast: &Classified, texts: &TextSubset) -> Vec<f32> {
+    let answers = fast.says.iter().zip(&fast.outputs.rows).zip(texts.sizes());
+    let score = |((says, row), bytes): ((&Classification, &TextOutput), usize)| {
+        let features = row.token_count;
+        gain.score(&says.probabilities, TextSize { bytes, features })
+    };
+    answers.map(score).collect()
 }
 
 /// The reason for a fallback in place of this error; `None` if the error is not for want of time or room.

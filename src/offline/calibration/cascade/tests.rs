@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::offline::calibration::certificate::Certified;
+use crate::offline::calibration::deferral::Deferral;
 use crate::offline::calibration::target::{Target, Wanted};
 use crate::offline::evaluation::tally::Labels;
 
@@ -37,6 +38,7 @@ fn calibrated(samples: &[Sample], targets: &[&str], reference: Reference) -> Res
         reference,
         deep_temperature: 1.5,
         each: None,
+        deferral: Deferral::Confidence,
     };
     calibrate(samples, &options)
 }

@@ -1,6 +1,7 @@
 //! Tests of the figures of a cascade.
 
 use super::*;
+use crate::model::gain::TextSize;
 
 /// Texts of which the fast model is sure and right, and others that the deep model alone gets right.
 fn samples() -> Vec<Sample> {
@@ -21,6 +22,7 @@ fn samples() -> Vec<Sample> {
             deep: side(1.0),
             // The machine was ten times as slow in one of the rounds for the fast model.
             costs: [1.0, 1.0, 10.0, 1.0, 1.0].map(|fast| Some([fast, 100.0])),
+            size: TextSize::default(),
         }
     };
     (0..500).map(sample).collect()
@@ -31,6 +33,7 @@ fn judged(samples: &[Sample]) -> Judged<'_> {
         temperatures: [1.0, 1.0],
         blend: Blend::deep_alone(2),
         each: None,
+        gain: None,
     };
     Judged::new(samples.iter().collect(), &fitted)
 }
