@@ -176,7 +176,7 @@ class Abstention(_message.Message):
     def __init__(self, min_confidence: _Optional[float] = ..., cascade_min_confidence: _Optional[float] = ...) -> None: ...
 
 class Cascade(_message.Message):
-    __slots__ = ("min_confidence", "calibrated", "message", "escalated_share", "curve", "against_deep", "measured_text_count", "certificates", "answers_from", "answered", "measured_at", "gears", "audit")
+    __slots__ = ("min_confidence", "calibrated", "message", "escalated_share", "curve", "against_deep", "measured_text_count", "certificates", "answers_from", "answered", "measured_at", "gears", "audit", "by_gain")
     MIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     CALIBRATED_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -190,6 +190,7 @@ class Cascade(_message.Message):
     MEASURED_AT_FIELD_NUMBER: _ClassVar[int]
     GEARS_FIELD_NUMBER: _ClassVar[int]
     AUDIT_FIELD_NUMBER: _ClassVar[int]
+    BY_GAIN_FIELD_NUMBER: _ClassVar[int]
     min_confidence: float
     calibrated: bool
     message: str
@@ -203,7 +204,8 @@ class Cascade(_message.Message):
     measured_at: str
     gears: _containers.RepeatedCompositeFieldContainer[CascadeGear]
     audit: CascadeAudit
-    def __init__(self, min_confidence: _Optional[float] = ..., calibrated: _Optional[bool] = ..., message: _Optional[str] = ..., escalated_share: _Optional[float] = ..., curve: _Optional[_Iterable[_Union[CascadePoint, _Mapping[str, object]]]] = ..., against_deep: _Optional[bool] = ..., measured_text_count: _Optional[int] = ..., certificates: _Optional[_Iterable[_Union[CascadeCertificate, _Mapping[str, object]]]] = ..., answers_from: _Optional[float] = ..., answered: _Optional[_Iterable[_Union[AnsweredPoint, _Mapping[str, object]]]] = ..., measured_at: _Optional[str] = ..., gears: _Optional[_Iterable[_Union[CascadeGear, _Mapping[str, object]]]] = ..., audit: _Optional[_Union[CascadeAudit, _Mapping[str, object]]] = ...) -> None: ...
+    by_gain: bool
+    def __init__(self, min_confidence: _Optional[float] = ..., calibrated: _Optional[bool] = ..., message: _Optional[str] = ..., escalated_share: _Optional[float] = ..., curve: _Optional[_Iterable[_Union[CascadePoint, _Mapping[str, object]]]] = ..., against_deep: _Optional[bool] = ..., measured_text_count: _Optional[int] = ..., certificates: _Optional[_Iterable[_Union[CascadeCertificate, _Mapping[str, object]]]] = ..., answers_from: _Optional[float] = ..., answered: _Optional[_Iterable[_Union[AnsweredPoint, _Mapping[str, object]]]] = ..., measured_at: _Optional[str] = ..., gears: _Optional[_Iterable[_Union[CascadeGear, _Mapping[str, object]]]] = ..., audit: _Optional[_Union[CascadeAudit, _Mapping[str, object]]] = ..., by_gain: _Optional[bool] = ...) -> None: ...
 
 class AnsweredPoint(_message.Message):
     __slots__ = ("answers_from", "coverage", "precision", "precision_low")
@@ -256,7 +258,7 @@ class CascadePoint(_message.Message):
     def __init__(self, min_confidence: _Optional[float] = ..., escalated_share: _Optional[float] = ..., cost: _Optional[float] = ..., accuracy: _Optional[float] = ..., accuracy_low: _Optional[float] = ..., accuracy_high: _Optional[float] = ...) -> None: ...
 
 class CascadeCertificate(_message.Message):
-    __slots__ = ("measure", "at_least", "confidence", "min_confidence", "text_count", "label", "answers_from", "error_count")
+    __slots__ = ("measure", "at_least", "confidence", "min_confidence", "text_count", "label", "answers_from", "error_count", "by_gain")
     MEASURE_FIELD_NUMBER: _ClassVar[int]
     AT_LEAST_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
@@ -265,6 +267,7 @@ class CascadeCertificate(_message.Message):
     LABEL_FIELD_NUMBER: _ClassVar[int]
     ANSWERS_FROM_FIELD_NUMBER: _ClassVar[int]
     ERROR_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BY_GAIN_FIELD_NUMBER: _ClassVar[int]
     measure: str
     at_least: float
     confidence: float
@@ -273,7 +276,8 @@ class CascadeCertificate(_message.Message):
     label: str
     answers_from: float
     error_count: int
-    def __init__(self, measure: _Optional[str] = ..., at_least: _Optional[float] = ..., confidence: _Optional[float] = ..., min_confidence: _Optional[float] = ..., text_count: _Optional[int] = ..., label: _Optional[str] = ..., answers_from: _Optional[float] = ..., error_count: _Optional[int] = ...) -> None: ...
+    by_gain: bool
+    def __init__(self, measure: _Optional[str] = ..., at_least: _Optional[float] = ..., confidence: _Optional[float] = ..., min_confidence: _Optional[float] = ..., text_count: _Optional[int] = ..., label: _Optional[str] = ..., answers_from: _Optional[float] = ..., error_count: _Optional[int] = ..., by_gain: _Optional[bool] = ...) -> None: ...
 
 class ModelVersions(_message.Message):
     __slots__ = ("name", "versions", "canary", "previous_version", "pinned_version", "last_rollback")
