@@ -13,20 +13,9 @@ use serde::Serialize;
 use super::Sample;
 use super::curve::{Fitted, Judged, probabilities};
 use super::fit::solve;
-use super::options::{Options, Reference};
+use super::options::{Deferral, Options, Reference};
 use crate::model::gain::{COUNT, Gain, Term, facts};
 use crate::offline::dataset::fold_of;
-
-/// What texts are given to the deep model by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Deferral {
-    /// The fast model's confidence
-    Confidence,
-    /// A forecast of how much likelier the deep model is right
-    Gain,
-    /// The one that is better at equal cost
-    Auto,
-}
 
 /// The parts of the fitting half, each of which is scored by a forecast that was fitted to the others.
 const FOLDS: u32 = 5;

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::deferral::Deferral;
 use super::each::Each;
 use super::target::Wanted;
 
@@ -14,6 +13,17 @@ pub enum Reference {
     Labels,
     /// The deep model's answers: "right" means that the cascade agrees with the deep model.
     Deep,
+}
+
+/// What texts are given to the deep model by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Deferral {
+    /// The fast model's confidence
+    Confidence,
+    /// A forecast of how much likelier the deep model is right
+    Gain,
+    /// The one that is better at equal cost
+    Auto,
 }
 
 /// How to calibrate.

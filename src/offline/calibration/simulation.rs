@@ -126,7 +126,7 @@ mod tests {
     use crate::offline::calibration::cascade::Reference;
     use crate::offline::calibration::certificate::Count;
     use crate::offline::calibration::certificate::most_errors;
-    use crate::offline::calibration::deferral::Deferral;
+    use crate::offline::calibration::options::Deferral;
     use crate::offline::calibration::target::Wanted;
     use crate::offline::evaluation::tally::Labels;
 

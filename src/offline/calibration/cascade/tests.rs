@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::offline::calibration::certificate::Certified;
-use crate::offline::calibration::deferral::Deferral;
+use crate::offline::calibration::options::Deferral;
 use crate::offline::calibration::target::{Target, Wanted};
 use crate::offline::evaluation::tally::Labels;
 
