@@ -18,6 +18,7 @@ async fn server(at_least: f64, min_confidence: f32) -> (TestServer, tempfile::Te
         confidence: 0.95,
         min_confidence,
         answers_from: None,
+        by_gain: false,
         texts: 1000,
         errors: 1,
     };
