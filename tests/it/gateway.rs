@@ -67,11 +67,14 @@ async fn the_tutorials_errors_name_its_own_field() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST);
         assert_eq!(answer.fields(), fields);
     }
-    for body in [json!({}), json!({"text": "a", "do_slow": true})] {
+    for (body, reason) in [
+        (json!({}), "INVALID_FIELD"),
+        (json!({"text": "a", "do_slow": true}), "MALFORMED_MESSAGE"),
+    ] {
         let answer = http.post("/predict", body.to_string()).await;
         assert_eq!(
             (answer.status, answer.reason().as_str()),
-            (StatusCode::BAD_REQUEST, "MALFORMED_MESSAGE")
+            (StatusCode::BAD_REQUEST, reason)
         );
     }
 }
@@ -132,7 +135,7 @@ async fn json_that_is_not_the_messages_is_refused() {
     let bytes = http.post(PREDICT, &b"{\"texts\": [\"\xff\"]}"[..]).await;
     assert_eq!(
         (bytes.status, bytes.reason().as_str()),
-        (StatusCode::BAD_REQUEST, "MALFORMED_MESSAGE")
+        (StatusCode::BAD_REQUEST, "INVALID_UTF8")
     );
 }
 

@@ -11,11 +11,8 @@ use super::json::{Json, list, object, parsed, reference};
 /// A name, as validation takes it.
 const NAME: &str = "[a-z0-9][a-z0-9_-]{0,62}";
 
-/// Messages that answers may lack. All others without `optional` are always written.
-const MAY_LACK: [&str; 5] = [
-    "tandem.v1.Task.fast_model",
-    "tandem.v1.Task.deep_model",
-    "tandem.v1.Task.cascade",
+/// Messages that answers may lack, though their comments do not say when they are absent.
+const MAY_LACK: [&str; 2] = [
     "tandem.v1.ModelVersions.canary",
     "tandem.v1.ModelVersions.last_rollback",
 ];
@@ -273,7 +270,9 @@ impl Messages {
 
 /// Whether an answer has a field in any case: proto3 JSON leaves out what is absent, not what is zero.
 fn is_always_written(field: &FieldDescriptor) -> bool {
-    let may_lack = MAY_LACK.contains(&field.full_name());
+    let is_message = matches!(field.kind(), Kind::Message(_)) && !field.is_list();
+    let says_so = comment_of(field).to_lowercase().contains("absent");
+    let may_lack = is_message && (says_so || MAY_LACK.contains(&field.full_name()));
     let by_presence = field.containing_oneof().is_some();
     !may_lack && !by_presence
 }
