@@ -92,8 +92,18 @@ fn check_keys(table: &Table) -> Result<(), String> {
     let tasks = tasks
         .as_table()
         .ok_or("tasks must be a table of tasks, [tasks.<name>]")?;
-    let known = ["fast", "deep", "default_route", "allow_fallback", "cascade", "abstain"];
-    let parts: [(&str, &[&str]); 2] = [
+    let known = [
+        "fast",
+        "deep",
+        "default_route",
+        "allow_fallback",
+        "truncation",
+        "windows",
+        "cascade",
+        "abstain",
+    ];
+    let parts: [(&str, &[&str]); 3] = [
+        ("windows", &["width", "stride", "pooling", "min_confidence"]),
         ("cascade", &["calibration", "min_confidence", "gears", "audit_share"]),
         ("abstain", &["min_confidence", "min_precision"]),
     ];
@@ -132,6 +142,7 @@ fn to_table<T: serde::Serialize>(value: &T) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::pooling::Pooling;
 
     fn resolve_file(text: &str) -> Result<Settings, String> {
         let folder = tempfile::tempdir().expect("temporary folder");
@@ -170,6 +181,46 @@ mod tests {
             error.ends_with("unknown key `tasks.sentiment.fats`; the nearest known one is `tasks.sentiment.fast`"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_task_says_how_windows_are_read_within_bounds() {
+        let file = "[tasks.a]\ntruncation = \"windows\"\n[tasks.a.windows]\nwidth = 64\nstride = 0.5\npooling = \"first-confident\"";
+        let task = &resolve_file(file).expect("valid").tasks["a"];
+        assert_eq!((task.windows.width, task.windows.stride), (Some(64), 0.5));
+        assert_eq!(task.windows.pooling, Some(Pooling::FirstConfident));
+        for (key, value, problem) in [
+            ("width", "15", "tasks.a.windows.width is 15, it must be from 16 to 8192"),
+            (
+                "width",
+                "8193",
+                "tasks.a.windows.width is 8193, it must be from 16 to 8192",
+            ),
+            (
+                "stride",
+                "0.05",
+                "tasks.a.windows.stride is 0.05, it must be from 0.1 to 1",
+            ),
+            (
+                "stride",
+                "nan",
+                "tasks.a.windows.stride is NaN, it must be from 0.1 to 1",
+            ),
+            (
+                "min_confidence",
+                "1.5",
+                "tasks.a.windows.min_confidence is 1.5, it must be from 0 to 1",
+            ),
+            ("pooling", "\"least\"", "unknown variant `least`"),
+            (
+                "strides",
+                "1.0",
+                "unknown key `tasks.a.windows.strides`; the nearest known one is `tasks.a.windows.stride`",
+            ),
+        ] {
+            let error = resolve_file(&format!("[tasks.a.windows]\n{key} = {value}")).expect_err(value);
+            assert!(error.contains(problem), "{error}");
+        }
     }
 
     #[test]

@@ -33,8 +33,8 @@ impl Pooling {
     /// What suits a kind of model where nothing else is said.
     pub fn for_problem(problem: ProblemType) -> Self {
         match problem {
-            ProblemType::SingleLabel | ProblemType::Regression => Self::Mean,
-            ProblemType::MultiLabel => Self::Max,
+            ProblemType::SingleLabel | ProblemType::MultiLabel => Self::Max,
+            ProblemType::Regression => Self::Mean,
         }
     }
 }

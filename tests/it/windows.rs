@@ -7,7 +7,7 @@ use tandem::model::manifest::Truncation;
 use tandem::model::pooling::Pooling;
 use tonic::Code;
 
-use crate::support::{Client, Refusal, TestServer, by_route, fast, reviews};
+use crate::support::{Client, HttpClient, Refusal, TestServer, by_route, fast, reviews, root};
 
 const ROUTES: [pb::Route; 2] = [pb::Route::Fast, pb::Route::Deep];
 
@@ -40,6 +40,11 @@ async fn refused(client: &mut Client, request: pb::PredictRequest) -> Refusal {
 fn bytes(window: &pb::Window) -> std::ops::Range<usize> {
     let byte = |at: i32| usize::try_from(at).expect("not negative");
     byte(window.start_byte)..byte(window.end_byte)
+}
+
+fn positive(scores: &[pb::LabelScore]) -> f32 {
+    let found = scores.iter().find(|score| score.label == "positive");
+    found.expect("both are listed").score
 }
 
 /// Each begins within the one before it, and they end where the text does.
@@ -77,7 +82,6 @@ async fn a_long_text_is_read_whole_and_each_window_says_what_its_part_says_alone
         let tokens: i32 = whole.windows.iter().map(|window| window.token_count).sum();
         assert_eq!(whole.token_count, tokens);
         let parts: Vec<&str> = whole.windows.iter().map(|window| &text[bytes(window)]).collect();
-        let mut mean = 0.0;
         for (part, window) in parts.iter().zip(&whole.windows) {
             let alone = ask(
                 &mut client,
@@ -92,20 +96,13 @@ async fn a_long_text_is_read_whole_and_each_window_says_what_its_part_says_alone
             assert_eq!((&alone.label, alone.token_count), (&window.label, window.token_count));
             assert!((alone.confidence - window.confidence).abs() < 1e-4, "{part}");
             assert_eq!((alone.tier, alone.scores.len()), (window.tier, window.scores.len()));
-            let positive = window
-                .scores
-                .iter()
-                .find(|score| score.label == "positive")
-                .expect("both");
-            mean += f64::from(positive.score) * part.len() as f64;
         }
-        let read: usize = parts.iter().map(|part| part.len()).sum();
-        let positive = whole
-            .scores
+        let surest = whole
+            .windows
             .iter()
-            .find(|score| score.label == "positive")
-            .expect("both");
-        assert!((f64::from(positive.score) - mean / read as f64).abs() < 1e-5);
+            .max_by(|a, b| a.confidence.total_cmp(&b.confidence));
+        let surest = surest.expect("several");
+        assert_eq!((&whole.label, &whole.scores), (&surest.label, &surest.scores));
         // They begin with words; how sentences are found is tried beside the code.
         for part in &parts {
             assert!(!part.starts_with(char::is_whitespace), "{part}");
@@ -235,14 +232,18 @@ async fn in_a_cascade_both_tiers_see_the_same_windows_and_the_deep_one_only_the_
         assert!((window.confidence - expected.confidence).abs() < 1e-4);
     }
     assert!(by_fast > 0 && by_deep > 0, "{by_fast} {by_deep}");
-    assert_eq!(mixed.decision(), pb::Decision::Escalated);
+    let surest = mixed
+        .windows
+        .iter()
+        .max_by(|a, b| a.confidence.total_cmp(&b.confidence));
+    assert_eq!(mixed.tier, surest.expect("several").tier);
     assert_eq!(fast.decision(), pb::Decision::Confident);
 }
 
 #[tokio::test]
 async fn a_task_says_what_happens_to_long_texts_and_how_windows_are_pooled() {
     let text = long(40);
-    for pooling in [Pooling::Max, Pooling::FirstConfident] {
+    for pooling in [Pooling::Max, Pooling::Mean, Pooling::FirstConfident] {
         let task = TaskSettings {
             truncation: Some(Truncation::Windows),
             windows: WindowSettings {
@@ -269,16 +270,21 @@ async fn a_task_says_what_happens_to_long_texts_and_how_windows_are_pooled() {
         assert_eq!(named.windows.len(), answer.windows.len());
         assert_covered(&text, &answer.windows, false);
         assert!(answer.windows.iter().all(|window| window.token_count <= 64));
-        let chosen = match pooling {
-            Pooling::Max => answer
-                .windows
-                .iter()
-                .max_by(|a, b| a.confidence.total_cmp(&b.confidence)),
-            _ => answer.windows.iter().find(|window| window.confidence >= 0.7),
-        };
-        let chosen = chosen.expect("one");
-        assert_eq!((&answer.label, answer.confidence), (&chosen.label, chosen.confidence));
-        assert_eq!(answer.scores, chosen.scores);
+        if pooling == Pooling::Mean {
+            let of_window = |window: &pb::Window| positive(&window.scores) * bytes(window).len() as f32;
+            let mean = answer.windows.iter().map(of_window).sum::<f32>() / text.len() as f32;
+            assert!((positive(&answer.scores) - mean).abs() < 1e-5);
+        } else {
+            let chosen = match pooling {
+                Pooling::Max => answer
+                    .windows
+                    .iter()
+                    .max_by(|a, b| a.confidence.total_cmp(&b.confidence)),
+                _ => answer.windows.iter().find(|window| window.confidence >= 0.7),
+            };
+            let chosen = chosen.expect("one");
+            assert_eq!((&answer.label, &answer.scores), (&chosen.label, &chosen.scores));
+        }
         let cut = pb::PredictRequest {
             truncation: pb::Truncation::End.into(),
             ..own
@@ -305,10 +311,124 @@ async fn more_windows_than_a_queue_holds_are_refused_by_name_and_limit_and_as_ma
     assert!(
         refusal
             .message
-            .contains("are 9 windows together, a request may have 8 (max_queue_texts)"),
+            .contains("are 9 windows together, the limit is 8 (max_queue_texts)"),
         "{}",
         refusal.message
     );
+}
+
+#[tokio::test]
+async fn what_is_said_past_the_first_window_counts() {
+    let mut client = TestServer::shared().await.client().await;
+    let nothing = "이 영화는 두 시간 동안 상영된다. 감독은 서울에서 태어났다. 촬영은 여름에 했다. ".repeat(10);
+    for route in ROUTES {
+        let with = |opinion: &str| format!("{nothing}{}{nothing}", opinion.repeat(8));
+        let texts = [
+            with("최고의 영화, 정말 감동적이다. "),
+            with("최악의 쓰레기, 시간이 아깝다. "),
+        ];
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let cut = pb::PredictRequest {
+            truncation: pb::Truncation::End.into(),
+            ..by_route(route, &texts)
+        };
+        let cut = ask(&mut client, cut).await.predictions;
+        assert_eq!(
+            (&cut[0].label, cut[0].confidence),
+            (&cut[1].label, cut[1].confidence),
+            "it sees neither"
+        );
+        let read = ask(&mut client, windows(by_route(route, &texts))).await.predictions;
+        let [first, second] = [positive(&read[0].scores), positive(&read[1].scores)];
+        assert!(first > second + 0.1, "{first} {second}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_pair_the_first_text_is_cut_and_the_second_stands_in_each_window() {
+    let family = root().join("tests/data/hugging_face/xlm-roberta");
+    let server = TestServer::builder()
+        .with(move |settings| settings.deep = Some(family))
+        .start()
+        .await;
+    let mut client = server.client().await;
+    let pair = |text: &str, second: &str| pb::PredictRequest {
+        text_pairs: vec![second.to_owned()],
+        ..windows(by_route(pb::Route::Deep, &[text]))
+    };
+    let (text, second) = ("The story was good. A bad film! 좋아요 정말. ".repeat(4), "a bad film");
+    let answer = ask(&mut client, pair(&text, second)).await.predictions.remove(0);
+    assert!(answer.windows.len() > 2 && !answer.truncated, "{answer:?}");
+    assert_covered(&text, &answer.windows, true);
+    for window in &answer.windows {
+        let alone = ask(&mut client, pair(&text[bytes(window)], second))
+            .await
+            .predictions
+            .remove(0);
+        assert_eq!((alone.windows.len(), alone.token_count), (1, window.token_count));
+        assert!((alone.confidence - window.confidence).abs() < 1e-4);
+        let whole = pb::PredictRequest {
+            truncation: pb::Truncation::Reject.into(),
+            ..pair(&text[bytes(window)], second)
+        };
+        ask(&mut client, whole).await;
+    }
+    let refusal = refused(&mut client, pair(&text, &"a bad film ".repeat(60))).await;
+    assert_eq!(
+        (refusal.code, refusal.fields),
+        (Code::InvalidArgument, vec!["text_pairs[0]".to_owned()])
+    );
+    assert!(refusal.message.contains("the limit is"), "{}", refusal.message);
+}
+
+#[tokio::test]
+async fn the_cache_keeps_windows_and_answers_the_same_from_them() {
+    let server = TestServer::builder().cache_bytes(1 << 20).start().await;
+    let mut client = server.client().await;
+    let text = long(20);
+    let plain = pb::PredictRequest {
+        top_k: 2,
+        ..fast(&[&text])
+    };
+    let before = ask(&mut client, plain.clone()).await.predictions;
+    let first = ask(&mut client, windows(fast(&[&text]))).await.predictions;
+    let again = ask(&mut client, windows(fast(&[&text]))).await.predictions;
+    assert_eq!(first, again);
+    assert!(first[0].windows.len() > 1 && before[0].truncated);
+    assert_eq!(
+        ask(&mut client, plain).await.predictions,
+        before,
+        "a plain answer stays one"
+    );
+}
+
+#[tokio::test]
+async fn bytes_of_windows_are_bounded_as_those_of_a_queue_and_their_number_is_told() {
+    let server = TestServer::builder()
+        .with(|settings| {
+            (settings.max_texts, settings.max_text_bytes, settings.max_queue_bytes) = (2, 10_000, 20_000);
+        })
+        .metrics_port()
+        .start()
+        .await;
+    let mut client = server.client().await;
+    let text = "좋다 그리고 ".repeat(500);
+    assert!(text.len() < 10_000);
+    let answer = ask(&mut client, windows(fast(&[&text]))).await;
+    let refusal = refused(&mut client, windows(fast(&[&text, &text]))).await;
+    assert_eq!(
+        (refusal.code, refusal.fields),
+        (Code::InvalidArgument, vec!["texts".to_owned()])
+    );
+    assert!(
+        refusal.message.contains("the limit is 20000 (max_queue_bytes)"),
+        "{}",
+        refusal.message
+    );
+    let metrics = HttpClient::new(server.metrics_addr()).get("/metrics").await;
+    let count = answer.predictions[0].windows.len();
+    let line = format!("tandem_text_windows_sum{{model=\"sentiment-fast\",tier=\"fast\"}} {count}");
+    assert!(metrics.text().contains(&line), "{line}");
 }
 
 #[tokio::test]

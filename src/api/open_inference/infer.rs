@@ -61,6 +61,7 @@ fn input(
         },
         min_confidence: options.min_confidence,
         allow_fallback: options.allow_fallback,
+        truncation: options.truncation,
         priority: options.priority,
         ..PredictInput::default()
     };

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::request::{MAX_PARAMETERS, Parameter, quoted};
 use crate::api::call::{Call, RequestTime};
 use crate::error::Error;
+use crate::model::manifest::Truncation;
 use crate::service::messages::{Priority, Route};
 
 /// The options of a request.
@@ -13,6 +14,8 @@ pub struct Options {
     pub route: Route,
     pub min_confidence: Option<f32>,
     pub allow_fallback: Option<bool>,
+    /// What happens to a text that is too long; absent for the task's or the model's own setting.
+    pub truncation: Option<Truncation>,
     pub priority: Priority,
     /// How long the answer may take from the call's arrival; the call's own time holds too.
     pub timeout: Option<Duration>,
@@ -33,11 +36,13 @@ impl Options {
                 "route" => route(value).map(|route| options.route = route),
                 "min_confidence" => confidence(value).map(|confidence| options.min_confidence = Some(confidence)),
                 "allow_fallback" => truth(value).map(|truth| options.allow_fallback = Some(truth)),
+                "truncation" => truncation(value).map(|truncation| options.truncation = Some(truncation)),
                 "priority" => priority(value).map(|priority| options.priority = priority),
                 "timeout" => timeout(value).map(|timeout| options.timeout = timeout),
                 "binary_data_output" => truth(value).map(|truth| options.binary_outputs = truth),
                 _ => {
-                    let known = "route, min_confidence, allow_fallback, priority, timeout and binary_data_output";
+                    let known =
+                        "route, min_confidence, allow_fallback, truncation, priority, timeout and binary_data_output";
                     let problem = format!("{} is not known; there are {known}", quoted(name));
                     return Err(Error::invalid_field("parameters", problem));
                 }
@@ -89,6 +94,16 @@ fn truth(value: &Parameter) -> Result<bool, Expected> {
     }
 }
 
+fn truncation(value: &Parameter) -> Result<Truncation, Expected> {
+    match value {
+        Parameter::Text(text) if text == "end" => Ok(Truncation::End),
+        Parameter::Text(text) if text == "start" => Ok(Truncation::Start),
+        Parameter::Text(text) if text == "reject" => Ok(Truncation::Reject),
+        Parameter::Text(text) if text == "windows" => Ok(Truncation::Windows),
+        _ => Err("must be the text end, start, reject or windows"),
+    }
+}
+
 /// By name, or as Triton counts: 0 for the usual one, 1 for the highest.
 fn priority(value: &Parameter) -> Result<Priority, Expected> {
     match value {
@@ -121,6 +136,17 @@ mod tests {
 
     fn read(name: &str, value: Parameter) -> Result<Options, String> {
         Options::read(&[(name.to_owned(), value)]).map_err(|error| error.violations[0].field.clone())
+    }
+
+    #[test]
+    fn a_truncation_is_one_of_four_words() {
+        let text = |text: &str| Parameter::Text(text.to_owned());
+        let read = |value| read("truncation", value).map(|options| options.truncation);
+        assert_eq!(read(text("windows")), Ok(Some(Truncation::Windows)));
+        assert_eq!(read(text("reject")), Ok(Some(Truncation::Reject)));
+        for value in [text("WINDOWS"), Parameter::Whole(4)] {
+            assert_eq!(read(value), Err("parameters.truncation".to_owned()));
+        }
     }
 
     #[test]

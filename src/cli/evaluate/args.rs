@@ -29,6 +29,9 @@ pub struct EvaluateArgs {
     /// How this client identifies itself, and whom it trusts.
     #[command(flatten)]
     pub credentials: CredentialArgs,
+    /// Read texts that are longer than the model reads whole, in windows that overlap
+    #[arg(long)]
+    pub windows: bool,
     /// How the file is read, and what the labels in it mean.
     #[command(flatten)]
     pub labelled: DatasetArgs,

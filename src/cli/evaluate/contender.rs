@@ -78,6 +78,7 @@ pub async fn open(args: &EvaluateArgs, settings: &Settings) -> Outcome<Vec<Conte
             let question = Question {
                 task: args.task.clone(),
                 route,
+                windows: args.windows,
                 ..Question::default()
             };
             contenders.push(Contender::new(name_of(route), route, question, backend.clone()).await?);
@@ -100,6 +101,7 @@ pub async fn open(args: &EvaluateArgs, settings: &Settings) -> Outcome<Vec<Conte
         };
         let question = Question {
             model: name.clone(),
+            windows: args.windows,
             ..Question::default()
         };
         contenders.push(Contender::new(name, None, question, backend).await?);

@@ -49,6 +49,23 @@ struct Row<'a> {
     decision: &'static str,
     token_count: i32,
     truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_size_bytes: Option<i32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    windows: Vec<Part<'a>>,
+}
+
+/// A window of a text.
+#[derive(Serialize)]
+struct Part<'a> {
+    start_byte: i32,
+    end_byte: i32,
+    label: &'a str,
+    confidence: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<f32>,
+    tier: &'static str,
+    token_count: i32,
 }
 
 #[derive(Serialize)]
@@ -83,6 +100,18 @@ struct Header {
     values: bool,
     /// The labels in the order of their columns.
     labels: Vec<String>,
+}
+
+fn part(window: &pb::Window) -> Part<'_> {
+    Part {
+        start_byte: window.start_byte,
+        end_byte: window.end_byte,
+        label: &window.label,
+        confidence: window.confidence,
+        value: window.value,
+        tier: tier(window.tier()),
+        token_count: window.token_count,
+    }
 }
 
 impl Writer {
@@ -136,6 +165,8 @@ impl Writer {
             decision: decision(prediction.decision()),
             token_count: prediction.token_count,
             truncated: prediction.truncated,
+            read_size_bytes: (prediction.read_size_bytes > 0).then_some(prediction.read_size_bytes),
+            windows: prediction.windows.iter().map(part).collect(),
         }
     }
 

@@ -41,6 +41,9 @@ pub struct PredictArgs {
     /// Let the fast model answer what the deep one can't in time or has no room for
     #[arg(long)]
     pub allow_fallback: bool,
+    /// Read texts that are longer than the model reads whole, in windows that overlap; jsonl lists them
+    #[arg(long, conflicts_with = "explain")]
+    pub windows: bool,
     /// Say which n-grams speak for and against the answer, instead of classifying; for models over n-grams
     #[arg(long, conflicts_with_all = ["min_confidence", "allow_fallback", "scores"])]
     pub explain: bool,

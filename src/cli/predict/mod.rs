@@ -163,6 +163,7 @@ fn question(args: &PredictArgs) -> Question {
         min_confidence: args.min_confidence,
         min_precision: args.min_precision,
         allow_fallback: args.allow_fallback,
+        windows: args.windows,
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Question {
     pub min_precision: Option<f32>,
     /// Whether the fast model may answer what the deep one can't.
     pub allow_fallback: bool,
+    /// Whether texts that are too long are read in windows.
+    pub windows: bool,
 }
 
 impl Question {
@@ -38,7 +40,14 @@ impl Question {
     fn request(&self, fields: &[&Fields]) -> pb::PredictRequest {
         let texts = fields.iter().map(|fields| fields.text.clone());
         let pairs = fields.iter().filter_map(|fields| fields.pair.clone());
+        let truncation = if self.windows {
+            pb::Truncation::Windows
+        } else {
+            pb::Truncation::Unspecified
+        };
         pb::PredictRequest {
+            truncation: truncation.into(),
+            include_windows: self.windows,
             texts: texts.collect(),
             text_pairs: pairs.collect(),
             task: self.task.clone(),

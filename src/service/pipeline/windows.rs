@@ -72,7 +72,7 @@ fn check_amount(texts: &TextSubset, of_text: &[Windows], windows: usize, limits:
     if windows > limits.of_request {
         let most = limits.of_request;
         let problem =
-            format!("are {windows} windows together, a request may have {most} (max_queue_texts): send fewer texts");
+            format!("are {windows} windows together, the limit is {most} (max_queue_texts): send fewer texts");
         return Err(Error::invalid_field("texts", problem));
     }
     let of_text = of_text.iter().enumerate();
@@ -82,9 +82,8 @@ fn check_amount(texts: &TextSubset, of_text: &[Windows], windows: usize, limits:
     });
     let (bytes, most) = (sizes.sum::<usize>(), limits.bytes);
     if bytes > most {
-        let problem = format!(
-            "have windows of {bytes} bytes together, a request may have {most} (max_queue_bytes): send fewer texts"
-        );
+        let problem =
+            format!("have windows of {bytes} bytes together, the limit is {most} (max_queue_bytes): send fewer texts");
         return Err(Error::invalid_field("texts", problem));
     }
     Ok(())
