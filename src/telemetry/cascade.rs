@@ -111,37 +111,42 @@ impl CascadeMetrics {
             "1 while the share of the last hour is outside the range",
             metrics.outside.clone(),
         );
+        metrics.register_while_serving(registry);
+        metrics
+    }
+
+    /// What follows the load and the audit.
+    fn register_while_serving(&self, registry: &mut Registry) {
         registry.register(
             "cascade_min_confidence",
             "The threshold that the load chose for the last request, where cascade.gears is set",
-            metrics.threshold.clone(),
+            self.threshold.clone(),
         );
         registry.register(
             "cascade_gear_shifts",
             "How often the load changed the threshold",
-            metrics.shifts.clone(),
+            self.shifts.clone(),
         );
         registry.register(
             "cascade_audited_texts",
             "Texts that the audit looked at once more, by whether the answer was the deep model's",
-            metrics.audited.clone(),
+            self.audited.clone(),
         );
         registry.register(
             "cascade_audit_dropped_texts",
             "Texts that the audit drew and had no room or no time for",
-            metrics.audit_dropped.clone(),
+            self.audit_dropped.clone(),
         );
         registry.register(
             "cascade_audit_evidence",
             "How strongly the audit speaks against the certified agreement: the alarm is raised at 1 / (1 - confidence)",
-            metrics.evidence.clone(),
+            self.evidence.clone(),
         );
         registry.register(
             "cascade_audit_alarm",
             "1 once the audit found that the certified agreement no longer holds",
-            metrics.alarm.clone(),
+            self.alarm.clone(),
         );
-        metrics
     }
 
     /// Counts audited texts, those that differ first, and tells what they say about the certificate.
