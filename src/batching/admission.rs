@@ -88,10 +88,10 @@ impl Queue {
         self.expected(options, cost, rows, Duration::ZERO, now)
     }
 
-    /// The expected time until all that runs and waits now is done, bulk work left aside: that makes way.
-    pub fn backlog(&self, now: Instant) -> Duration {
+    /// The expected time until all that waits now is done, bulk work left aside: that makes way.
+    pub fn backlog(&self) -> Duration {
         let waits: Duration = self.lanes[..Priority::Bulk.lane()].iter().map(|lane| lane.work).sum();
-        (self.running(now) + waits) / small(self.settings.instances.max(1))
+        waits / small(self.settings.instances.max(1))
     }
 
     /// What the batches that run still have to do, over all instances.

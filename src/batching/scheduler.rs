@@ -159,10 +159,9 @@ impl Scheduler {
             .with_queue(|queue| queue.expected_of(&options, sizes, now))
     }
 
-    /// The expected time until all that was accepted is done, bulk work left aside.
+    /// The expected time until all that waits is done, bulk work left aside.
     pub fn backlog(&self) -> Duration {
-        let now = Instant::now();
-        self.inner.shared.with_queue(|queue| queue.backlog(now))
+        self.inner.shared.with_queue(Queue::backlog)
     }
 
     /// How many rows wait for a place in a batch.

@@ -17,7 +17,7 @@ use super::moment;
 use super::out_place;
 use super::outcome::{Outcome, failure};
 use super::output::{complain, fail, outln};
-use super::target_args::TargetArgs;
+use super::target_args::{self, TargetArgs};
 use crate::config::Settings;
 use crate::model::gain::TextSize;
 use crate::model::manifest::ProblemType;
@@ -97,6 +97,7 @@ pub fn run(args: &CalibrateArgs) -> Exit {
 fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
     let settings = args.config.resolve().map_err(usage)?;
     let wanted = args.target.wanted().map_err(usage)?;
+    let deferral = target_args::deferral(args.deferral, &wanted).map_err(usage)?;
     let Subject { task, fast, deep } = subject(args, &settings)?;
     let labels = &deep.manifest.labels;
     wanted.check(labels).map_err(usage)?;
@@ -119,7 +120,7 @@ fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
         reference: Reference::Labels,
         deep_temperature: f64::from(deep.manifest.calibration.temperature),
         each: each.as_ref(),
-        deferral: args.deferral,
+        deferral,
     };
     let calibrated = cascade::calibrate(&samples, &options).map_err(failure)?;
     let report = Report {

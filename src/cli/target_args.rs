@@ -1,5 +1,6 @@
 //! Arguments of commands that choose a point of a cascade.
 
+use crate::offline::calibration::options::Deferral;
 use crate::offline::calibration::target::{Least, Target, Wanted};
 use crate::offline::evaluation::quality::{Quality, share};
 
@@ -50,5 +51,17 @@ impl TargetArgs {
             targets.push(accuracy(USUAL));
         }
         Ok(Wanted::Targets(targets))
+    }
+}
+
+/// By what texts are escalated. A threshold that is given is a confidence, and no score of a forecast.
+pub fn deferral(asked: Deferral, wanted: &Wanted) -> Result<Deferral, String> {
+    match (wanted, asked) {
+        (Wanted::Threshold(_), Deferral::Gain) => Err(
+            "--deferral gain does not go with --min-confidence, which is a confidence; say what you want by --target"
+                .to_owned(),
+        ),
+        (Wanted::Threshold(_), _) => Ok(Deferral::Confidence),
+        (Wanted::Targets(_), asked) => Ok(asked),
     }
 }

@@ -158,11 +158,14 @@ impl CascadeMetrics {
             };
             self.audited.get_or_create(&labels).inc_by(texts as u64);
         }
+        self.audit_state(task, evidence.unwrap_or(1.0), alarm);
+    }
+
+    /// Tells what the audit says about the certificate.
+    pub fn audit_state(&self, task: &str, evidence: f64, alarm: bool) {
         let labels = TaskLabels { task: task.to_owned() };
-        if let Some(evidence) = evidence {
-            self.evidence.get_or_create(&labels).set(evidence);
-            self.alarm.get_or_create(&labels).set(i64::from(alarm));
-        }
+        self.evidence.get_or_create(&labels).set(evidence);
+        self.alarm.get_or_create(&labels).set(i64::from(alarm));
     }
 
     /// Counts texts that the audit drew and dropped.

@@ -49,16 +49,22 @@ async fn audit(server: &TestServer) -> Option<pb::CascadeAudit> {
     task.cascade.expect("a cascade").audit
 }
 
-/// Asks until so many texts were audited; gives what was found.
+/// Asks until so many texts were audited; gives what was found. No text comes twice, since each is looked at once.
 async fn audited(server: &TestServer, texts: i64) -> pb::CascadeAudit {
     let mut client = server.client().await;
-    loop {
-        let answer = client.predict(by_route(pb::Route::Cascade, &reviews::texts(96))).await;
+    for round in 0.. {
+        let varied: Vec<String> = reviews::texts(96)
+            .iter()
+            .map(|text| format!("{text} {round}"))
+            .collect();
+        let varied: Vec<&str> = varied.iter().map(String::as_str).collect();
+        let answer = client.predict(by_route(pb::Route::Cascade, &varied)).await;
         answer.expect("an answer");
         if let Some(found) = audit(server).await.filter(|found| found.text_count >= texts) {
             return found;
         }
     }
+    unreachable!("it asks until it finds enough")
 }
 
 #[tokio::test]
@@ -122,4 +128,26 @@ async fn a_request_with_its_own_threshold_is_not_audited() {
         "{}",
         metrics.text()
     );
+}
+
+#[tokio::test]
+async fn a_text_that_comes_again_is_looked_at_once() {
+    let (server, _folder) = server(0.8, 0.0).await;
+    let mut client = server.client().await;
+    for _ in 0..4 {
+        let answer = client.predict(by_route(pb::Route::Cascade, &reviews::texts(96))).await;
+        answer.expect("an answer");
+    }
+    // They are looked at in turn, so what comes last is counted last.
+    let last = client
+        .predict(by_route(pb::Route::Cascade, &["이 글은 처음이자 마지막"]))
+        .await;
+    last.expect("an answer");
+    let found = loop {
+        let found = audit(&server).await;
+        if let Some(found) = found.filter(|found| found.text_count > 96) {
+            break found;
+        }
+    };
+    assert_eq!(found.text_count, 97, "{found:?}");
 }

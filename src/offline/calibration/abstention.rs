@@ -132,7 +132,8 @@ fn refusal((label, least): (Option<u32>, f64), seen: Count, would_do: Option<usi
 }
 
 /// The curve, from all texts answered to few of them; its points were settled on the fitting half, but for the one that is
-/// in force.
+/// in force. It ends with the one that has the highest bound there: beyond it too few texts are answered to promise more,
+/// and whoever tests the points from the strictest on would fail at once.
 pub fn curve(
     chosen: &Chosen,
     abstention: Option<&Abstention>,
@@ -141,6 +142,15 @@ pub fn curve(
     options: &Options<'_>,
 ) -> Vec<Answered> {
     let mut thresholds = fitting.final_thresholds(chosen.min_confidence, GRID.into_iter());
+    let bound = |from: f32| {
+        most_errors(
+            fitting.answered(chosen.min_confidence, from, None),
+            1.0 - options.confidence,
+        )
+    };
+    let bounds: Vec<f64> = thresholds.iter().map(|&from| bound(from)).collect();
+    let best = (0..bounds.len()).min_by(|&a, &b| bounds[a].total_cmp(&bounds[b]));
+    thresholds.truncate(best.map_or(0, |best| best + 1));
     thresholds.extend(abstention.map(|abstention| abstention.min_confidence));
     thresholds.sort_by(f32::total_cmp);
     thresholds.dedup();

@@ -4,7 +4,7 @@
 //! cascade at its own threshold: from a share of right answers that the operator or a request wants, by the curve of what
 //! is right among the answers that are given.
 
-use super::cascade_calibration::{AnsweredPoint, CascadeSetup};
+use super::cascade_calibration::{AnsweredPoint, Calibration, CascadeSetup};
 use crate::config::settings::AbstainSettings;
 
 /// From which confidence on a task gives its answers.
@@ -14,31 +14,50 @@ pub struct Abstention {
     set: Option<f32>,
     /// For the cascade at its own threshold, by its calibration.
     calibrated: Option<f32>,
+    /// The precisions that were asked for and certified, with the confidence that each takes.
+    certified: Vec<(f32, f32)>,
     /// What is right among the answers that are this sure or surer; by ascending confidence.
     answered: Vec<AnsweredPoint>,
+    has_cascade: bool,
+    has_calibration: bool,
+}
+
+/// The precisions of all answers together that are certified, with the confidence that each takes.
+fn certified(calibration: &Calibration) -> Vec<(f32, f32)> {
+    let of_all = calibration
+        .certificates
+        .iter()
+        .filter(|one| one.of == "precision" && one.label.is_none());
+    of_all
+        .filter_map(|one| Some((one.at_least as f32, one.answers_from?)))
+        .collect()
 }
 
 impl Abstention {
     /// Of what the operator says and what was measured. The error begins with the setting's key.
     pub fn new(set: Option<&AbstainSettings>, cascade: Option<&CascadeSetup>) -> Result<Self, String> {
-        // What was measured holds for the threshold that it was measured at.
-        let measured = cascade.and_then(|setup| {
-            let calibration = setup.measured.as_deref()?;
-            (setup.min_confidence == Some(calibration.min_confidence)).then_some(calibration)
-        });
+        let measured = cascade.and_then(CascadeSetup::as_measured);
         let mut answered = measured.map_or_else(Vec::new, |calibration| calibration.answered.clone());
         answered.sort_by(|a, b| a.min_confidence.total_cmp(&b.min_confidence));
         let held = measured.and_then(|calibration| calibration.abstain.as_ref());
         let mut abstention = Self {
             set: set.and_then(|set| set.min_confidence),
             calibrated: held.map(|held| held.min_confidence),
+            certified: measured.map_or_else(Vec::new, certified),
             answered,
+            has_cascade: cascade.is_some(),
+            has_calibration: cascade.is_some_and(|setup| setup.measured.is_some()),
         };
         if let Some(precision) = set.and_then(|set| set.min_precision) {
             let confidence = abstention.by_precision(precision);
             abstention.calibrated = Some(confidence.map_err(|problem| format!("min_precision: {problem}"))?);
         }
         Ok(abstention)
+    }
+
+    /// Whether a threshold of the calibration is in force.
+    pub fn is_calibrated(&self) -> bool {
+        self.set.is_none() && self.calibrated.is_some()
     }
 
     /// The confidence below which an answer is withheld, by whatever route it came.
@@ -58,16 +77,30 @@ impl Abstention {
     /// not depend on the texts that were counted, so the chance that the one chosen breaks the promise is no more than
     /// that of a single one (fixed-sequence testing, as in `offline/calibration/certificate.rs`).
     pub fn by_precision(&self, least: f32) -> Result<f32, String> {
-        let strictest_first = self.answered.iter().rev();
+        // What was asked for when it was calibrated was tested by itself, from the safest threshold on.
+        let asked_for = self.certified.iter().filter(|(at_least, _)| *at_least >= least);
+        if let Some((_, confidence)) = asked_for.min_by(|a, b| a.1.total_cmp(&b.1)) {
+            return Ok(*confidence);
+        }
+        // The point that it gave was chosen by the texts that are to vouch, unlike all others.
+        let chosen = |point: &&AnsweredPoint| self.certified.iter().all(|(_, from)| *from != point.min_confidence);
+        let strictest_first = self.answered.iter().rev().filter(chosen);
         // As the caller's number is: 0.97 of 32 bits is a little more than 0.97.
         let kept = strictest_first
             .take_while(|point| point.precision_low as f32 >= least)
             .last();
         kept.map(|point| point.min_confidence).ok_or_else(|| {
-            if self.answered.is_empty() {
-                return "the task's cascade has no calibration that measured it at its threshold; run `tandem calibrate` on \
-                        labelled texts"
-                    .to_owned();
+            let none = match (self.has_cascade, self.has_calibration) {
+                (false, _) => Some("the task has one tier only, and no cascade"),
+                (_, false) => Some("the cascade is not calibrated; run `tandem calibrate` on labelled texts"),
+                _ if self.answered.is_empty() => Some(
+                    "the calibration does not tell what is right among sure answers at the threshold in force; run \
+                     `tandem calibrate` anew on labelled texts",
+                ),
+                _ => None,
+            };
+            if let Some(none) = none {
+                return none.to_owned();
             }
             let most = self.answered.last().map_or(0.0, |point| point.precision_low);
             // Down: no more than was certified.
@@ -97,6 +130,8 @@ mod tests {
             answered: [(0.0, 0.89), (0.6, 0.92), (0.7, 0.91), (0.8, 0.95), (0.9, 0.97)]
                 .map(|(confidence, low)| point(confidence, low))
                 .to_vec(),
+            has_cascade: true,
+            has_calibration: true,
             ..Abstention::default()
         }
     }
@@ -111,11 +146,29 @@ mod tests {
     }
 
     #[test]
+    fn what_was_asked_for_is_taken_before_the_curve_and_its_own_point_is_passed_over() {
+        let asked = Abstention {
+            certified: vec![(0.96, 0.7)],
+            ..abstention()
+        };
+        assert_eq!(asked.by_precision(0.96), Ok(0.7));
+        assert_eq!(asked.by_precision(0.95), Ok(0.7));
+        // More than was asked for: by the curve. Its point at 0.7 was chosen by the texts that vouch.
+        assert_eq!(asked.by_precision(0.97), Ok(0.9));
+    }
+
+    #[test]
     fn what_is_not_certified_is_refused_with_what_is() {
         let problem = abstention().by_precision(0.98).expect_err("too much");
         assert!(problem.contains("no more than 0.97"), "{problem}");
-        let problem = Abstention::default().by_precision(0.5).expect_err("nothing measured");
+        let unmeasured = Abstention {
+            answered: Vec::new(),
+            ..abstention()
+        };
+        let problem = unmeasured.by_precision(0.5).expect_err("nothing measured");
         assert!(problem.contains("tandem calibrate"), "{problem}");
+        let problem = Abstention::default().by_precision(0.5).expect_err("no cascade");
+        assert!(problem.contains("one tier only"), "{problem}");
         let set = AbstainSettings {
             min_precision: Some(0.9),
             ..AbstainSettings::default()

@@ -1,14 +1,24 @@
 //! The live audit of a cascade: some of the texts that the fast model was sure of go to the deep model too, afterwards, and
 //! whether both agree is held against what was certified. Here are its findings; `audit_queue.rs` has the way there.
 
+use std::hash::{BuildHasher, RandomState};
+
 use parking_lot::Mutex;
 
 use super::cascade_calibration::CascadeSetup;
 use super::evidence::Evidence;
 
+/// How many texts are remembered, by their hashes alone.
+const REMEMBERED: usize = 8192;
+
 /// What the audit of a task's cascade has found, since this calibration serves.
 #[derive(Debug, Default)]
-pub struct AuditWatch(Mutex<Option<State>>);
+pub struct AuditWatch {
+    state: Mutex<Option<State>>,
+    /// Hashes of texts that were drawn, each at its place; a later one takes the place of an earlier one.
+    seen: Mutex<Vec<u64>>,
+    hasher: RandomState,
+}
 
 #[derive(Debug)]
 struct State {
@@ -33,11 +43,20 @@ pub struct Findings {
 }
 
 impl AuditWatch {
+    /// Whether a text, or a pair, was drawn lately; remembers that it is now.
+    pub fn was_seen(&self, text: &str, pair: Option<&str>) -> bool {
+        let hash = self.hasher.hash_one((text, pair));
+        let mut seen = self.seen.lock();
+        seen.resize(REMEMBERED, 0);
+        let place = &mut seen[hash as usize % REMEMBERED];
+        std::mem::replace(place, hash) == hash
+    }
+
     /// Counts audited texts, by whether each got another answer than the deep model's, in an order that does not depend on
     /// that: whoever counted the differing ones first would win his bets by the order alone. Gives what was found, and
     /// whether these raised the alarm.
     pub fn add(&self, setup: &CascadeSetup, differs: impl IntoIterator<Item = bool>) -> (Findings, bool) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let state = state.get_or_insert_with(|| State {
             evidence: setup
                 .certified_agreement()
@@ -56,7 +75,7 @@ impl AuditWatch {
 
     /// What was found until now; `None` if nothing was audited.
     pub fn findings(&self) -> Option<Findings> {
-        self.0.lock().as_ref().map(State::findings)
+        self.state.lock().as_ref().map(State::findings)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::service::inference::texts::TextSubset;
 
 /// The most requests whose audited texts wait.
 const MOST_WAITING: usize = 64;
-/// The most bytes of text that wait.
+/// The most bytes that wait: of texts, and of what was said of them.
 const MOST_BYTES: usize = 4 << 20;
 
 /// The audited texts of one request.
@@ -60,7 +60,8 @@ impl Default for AuditQueue {
 impl AuditQueue {
     /// Hands over a request's audited texts. Gives false if there is no room for them, and drops them then.
     pub fn offer(&self, audited: Audited) -> bool {
-        let bytes = u32::try_from(audited.texts.bytes()).unwrap_or(u32::MAX);
+        let said = audited.says.iter().map(|says| 8 * says.logits.len()).sum::<usize>();
+        let bytes = u32::try_from(audited.texts.bytes() + said).unwrap_or(u32::MAX);
         let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(bytes) else {
             return false;
         };

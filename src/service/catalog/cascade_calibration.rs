@@ -125,7 +125,8 @@ impl Calibration {
         let body = toml::to_string(self).expect("numbers and names");
         let each_label = if self.each_label { EACH_LABEL } else { "" };
         format!(
-            "# Written by `tandem calibrate`. min_confidence may be changed by hand, to any point of the curve below.\n\
+            "# Written by `tandem calibrate`. min_confidence may be changed by hand, to any point of the curve below: what is\n\
+             # certified, and what is withheld, hold for the measured threshold alone.\n\
              {each_label}{body}"
         )
     }
@@ -301,13 +302,26 @@ impl CascadeSetup {
             .max_by(|a, b| a.at_least.total_cmp(&b.at_least))
     }
 
+    /// The calibration, if the threshold in force is the one that it was measured at: one that was changed in the file or by a
+    /// setting leaves what was certified, and what is right among sure answers, behind.
+    pub fn as_measured(&self) -> Option<&Calibration> {
+        let calibration = self.measured.as_deref()?;
+        let (in_force, by_gain) = match &self.gain {
+            Some((_, min_score)) => (*min_score, true),
+            None => (self.min_confidence?, false),
+        };
+        let mut certificates = calibration.certificates.iter();
+        let is_of_it = |one: &CertifiedShare| one.min_confidence == in_force && one.by_gain == by_gain;
+        certificates.any(is_of_it).then_some(calibration)
+    }
+
     /// What is certified of the agreement with the deep model at the task's own threshold: the share of texts that may
     /// differ, and the greatest chance that more do; both above 0 and below 1.
     pub fn certified_agreement(&self) -> Option<(f64, f64)> {
         let certificate = match self.gain {
             // The task's own threshold is then a score, and its certificates are for that.
             Some(_) => {
-                let mut certificates = self.measured.iter().flat_map(|calibration| &calibration.certificates);
+                let mut certificates = self.as_measured()?.certificates.iter();
                 certificates.find(|certificate| certificate.of == "agreement" && certificate.by_gain)?
             }
             None => self.certificate_of(self.min_confidence?)?,

@@ -223,9 +223,26 @@ impl Task {
                 .map(Arc::new);
         }
         self.audit_share = configured.and_then(|task| task.cascade.audit_share);
+        if self.audit_share.is_some() && self.cascade.is_none() {
+            return Err(format!(
+                "tasks.{name}.cascade.audit_share: the task has one tier only, and no cascade"
+            ));
+        }
         let set = configured.map(|task| &task.abstain);
+        let number = |model: &Arc<ModelVersion>| model.verified.manifest.problem_type == ProblemType::Regression;
+        if set.is_some_and(|set| set.min_confidence.is_some()) && self.models().any(number) {
+            return Err(format!(
+                "tasks.{name}.abstain.min_confidence: the answers are numbers, of which none is surer than another"
+            ));
+        }
         let abstention = Abstention::new(set, self.cascade.as_deref())
             .map_err(|problem| format!("tasks.{name}.abstain.{problem}"))?;
+        if self.gears.is_some() && abstention.is_calibrated() {
+            return Err(format!(
+                "tasks.{name}.cascade.gears: the task withholds answers by what was measured at its own threshold, which gears \
+                 would leave; set abstain.min_confidence, or leave gears out"
+            ));
+        }
         self.abstention = Arc::new(abstention);
         Ok(())
     }

@@ -1,7 +1,11 @@
 //! Auditing: which texts of a request go to the deep model afterwards, to see whether what was certified still holds.
 //!
 //! Each text of a cascade at its own threshold is drawn with the same chance, whichever tier answered, so that the drawn
-//! ones are like all of them. Those that fell back are left out: nothing is certified of them.
+//! ones are like all of them. What the deep model could not answer, by a fallback or a failure, counts as its answer:
+//! were it left out, the fast model's answers would weigh more while there is too much load, and raise a false alarm.
+//!
+//! Not drawn are windows of long texts, of which nothing is certified and which are alike within a text, and texts that
+//! were drawn lately: certificates count equal texts once.
 
 use std::sync::Arc;
 
@@ -24,12 +28,15 @@ pub fn audit(plan: &CascadePlan, texts: &TextSubset, answers: &Answers, queue: &
         }
         match answer.decision {
             Decision::Confident => {
+                if plan.watch.audit.was_seen(&texts.texts[at], texts.pair(at)) {
+                    continue;
+                }
                 places.push(at);
                 says.push(answer.answer.clone());
                 differs.push(None);
             }
             Decision::Escalated => differs.push(Some(answers.counts.not_as_deep.contains(&at))),
-            _ => {}
+            _ => differs.push(Some(false)),
         }
     }
     let drawn = differs.len();

@@ -104,7 +104,8 @@ impl CascadePlan {
             wanted: wanted.len(),
             ..CascadeCounts::default()
         };
-        let Escalation { deep, places, fallen } = self.escalate(scores, wanted, texts, options, recorder).await?;
+        let escalated = self.escalate(scores, wanted, texts, options, recorder).await;
+        let Escalation { deep, places, fallen } = escalated.inspect_err(|_| self.audit_unanswered(counts.wanted))?;
 
         let mut answers: Vec<TextAnswer> = fast
             .says
@@ -139,6 +140,16 @@ impl CascadePlan {
             counts,
             read: Vec::new(),
         })
+    }
+
+    /// Counts for the audit what a failed request wanted of the deep model, as if it had got it: see `auditing.rs`.
+    fn audit_unanswered(&self, wanted: usize) {
+        if let Some(share) = self.audit_share.filter(|_| self.own_threshold) {
+            let drawn = (0..wanted).filter(|_| fastrand::f64() < share).count();
+            if drawn > 0 {
+                self.watch.audit.add(&self.setup, std::iter::repeat_n(false, drawn));
+            }
+        }
     }
 
     /// Gives the deep model what it can take, in one request. Where fallback is allowed, a lack of room or of time is

@@ -32,6 +32,10 @@ pub fn record(plan: &CascadePlan, answers: &Answers, metrics: &CascadeMetrics, n
     let deep = answers.texts.iter().filter(|answer| answer.model.tier() == Tier::Deep);
     let sure = deep.map(|answer| agreement::sureness(&answer.answer, answer.model.thresholds()));
     metrics.confident(task, Tier::Deep.name(), sure);
+    if plan.audit_share.is_some() {
+        let found = plan.watch.audit.findings().unwrap_or_default();
+        metrics.audit_state(task, found.evidence.unwrap_or(1.0), found.alarm);
+    }
     if let Some(gear) = plan.gear {
         in_gear(task, gear, metrics);
     }

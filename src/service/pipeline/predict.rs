@@ -48,20 +48,26 @@ pub async fn predict(
     let texts = TextSubset::all(input.texts, input.text_pairs, truncation);
     let submit = times.submit_options(input.priority);
     let mut answers = if truncation == Some(Truncation::Windows) {
+        if input.cascade.min_precision.is_some() {
+            return Err(Error::invalid_field(
+                "min_precision",
+                "does not go with windows: it was measured on texts that are read once",
+            ));
+        }
         let windows = windows::cut(&plan, &rules, texts, window_limits, submit).await?;
         if options.include_windows {
             check_sizes(&plan, windows.count(), options.top_k)?;
         }
-        let answers = run(&plan, windows.texts.clone(), submit, recorder, audits).await?;
+        let answers = run(&plan, windows.texts.clone(), submit, recorder, None).await?;
         windows.pool(answers, &rules)?
     } else {
-        run(&plan, texts, submit, recorder, audits).await?
+        run(&plan, texts, submit, recorder, Some(audits)).await?
     };
     if let Some(confidence) = answer_from {
         answers.withhold_below(confidence);
     }
     count(&plan, &answers);
-    Ok(finish(answers, options, times, plan.min_confidence()))
+    Ok(finish(answers, options, times, plan.told_confidence()))
 }
 
 /// Runs the texts, and counts what the cascade did with them.
@@ -70,13 +76,15 @@ async fn run(
     texts: TextSubset,
     options: SubmitOptions,
     recorder: &RunRecorder<'_>,
-    audits: &AuditQueue,
+    audits: Option<&AuditQueue>,
 ) -> Result<Answers, Error> {
     match plan {
         Plan::Single(target) => target.answer(texts, options, recorder).await,
         Plan::Cascade(cascade) => {
             let answers = cascade.answer(texts.clone(), options, recorder).await?;
-            audit(cascade, &texts, &answers, audits, recorder.metrics().cascade());
+            if let Some(audits) = audits {
+                audit(cascade, &texts, &answers, audits, recorder.metrics().cascade());
+            }
             cascade_metrics::record(cascade, &answers, recorder.metrics().cascade(), Instant::now());
             Ok(answers)
         }
@@ -126,6 +134,9 @@ fn finish(answers: Answers, options: AnswerOptions, times: CallTimes, min_confid
             if options.include_windows {
                 let windows = read.windows.iter();
                 prediction.windows = windows.map(|(bytes, answer)| window(bytes, answer, options)).collect();
+                if answer.decision == Decision::Abstained {
+                    prediction.windows.iter_mut().for_each(withhold);
+                }
             }
         }
         prediction
@@ -183,6 +194,12 @@ fn postprocess(text: &TextAnswer, options: AnswerOptions) -> Prediction {
         windows: Vec::new(),
         read_bytes: 0,
     }
+}
+
+/// A window of a text that is not answered tells no answer either.
+fn withhold(window: &mut Window) {
+    window.label = String::new();
+    window.scores.iter_mut().for_each(|score| score.selected = false);
 }
 
 fn window(bytes: &Range<usize>, answer: &TextAnswer, options: AnswerOptions) -> Window {

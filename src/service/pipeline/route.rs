@@ -66,6 +66,15 @@ impl Plan {
         self.targets().any(in_windows).then_some(Truncation::Windows)
     }
 
+    /// The same, where confidence decides; `None` where a forecast of the gain does.
+    pub fn told_confidence(&self) -> Option<f32> {
+        let by_gain = |plan: &CascadePlan| plan.own_threshold && plan.setup.gain.is_some();
+        match self {
+            Plan::Cascade(cascade) if by_gain(cascade) => None,
+            _ => self.min_confidence(),
+        }
+    }
+
     /// For a cascade, the confidence from which on fast answers stand.
     pub fn min_confidence(&self) -> Option<f32> {
         match self {
@@ -219,7 +228,8 @@ fn by_route(
     }
     let deep = target(deep, arm)?;
     let gear = match (&task.gears, route, asked_confidence) {
-        (Some(gears), Route::Cascade, None) => Some(in_gear(gears, task, &deep)),
+        // What a precision was measured at is the task's own threshold.
+        (Some(gears), Route::Cascade, None) if options.min_precision.is_none() => Some(in_gear(gears, task, &deep)),
         _ => None,
     };
     let by_load = gear.map(|gear| gear.threshold);
