@@ -233,3 +233,32 @@ async fn a_body_that_says_it_is_too_large_is_refused_before_it_is_asked_for() {
         assert_eq!(String::from_utf8_lossy(&first), expected, "{bytes}");
     }
 }
+
+#[tokio::test]
+async fn a_list_in_the_place_of_the_document_is_refused_at_every_door() {
+    let server = TestServer::shared().await;
+    for path in [
+        "/predict",
+        "/v1/predict",
+        "/",
+        "/classify",
+        "/v1/classify",
+        "/v2/models/sentiment/infer",
+        "/v1/models/sentiment:predict",
+    ] {
+        for body in [
+            r#"["a"]"#,
+            r#" ["a", true]"#,
+            r#"[["a"]]"#,
+            r#"["sentiment", ["a"]]"#,
+            "[]",
+        ] {
+            let answer = server.http().post(path, body).await;
+            let told = answer.text();
+            assert!(
+                !answer.status.is_success() && told.contains("MALFORMED_MESSAGE"),
+                "{path} {body}: {told}"
+            );
+        }
+    }
+}

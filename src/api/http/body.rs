@@ -59,8 +59,13 @@ impl<T> Decoding<T> {
     }
 }
 
-/// Decodes a document of another protocol, which was measured.
+/// Decodes a document of another protocol, which was measured. It is an object: the values of a list would be taken for
+/// its fields, in the order in which they are declared here.
 pub fn build<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T, Refused> {
+    if json.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        let problem = "the body is a list, it must be an object";
+        return Err(Refused::Told(Error::new(Reason::MalformedMessage, problem)));
+    }
     json::with_path(json, PhantomData).map_err(Refused::Malformed)
 }
 
