@@ -18,9 +18,11 @@ const [open, keyed, key] = process.argv.slice(2);
 const HOSTILE = `it's "quoted" \\ $HOME \`id\` $(id) %s \${1} !! ''' """ </script><img src=x onerror="hit=1">\n\u2028 좋다 🎬 # -- @`;
 const LINES = ["정말 재미있게 봤어요", "시간이 아까운 영화", "<img src=x onerror=hit=1> 그저 그랬다"];
 
+const start = async () => chromium.launch({ executablePath: await packed.executablePath(), args: ["--no-sandbox"] });
+
 let browser;
 try {
-  browser = await chromium.launch({ executablePath: await packed.executablePath(), args: ["--no-sandbox"] });
+  browser = await start();
 } catch (problem) {
   console.log(`left out: no browser runs on this machine (${String(problem.message).split("\n")[0]})`);
   process.exit(0);
@@ -239,12 +241,22 @@ async function withKeys() {
   await context.close();
 }
 
-try {
-  const calls = await withoutKeys();
-  await onPhoneInTheDark();
-  await withoutScripts();
-  await withKeys();
-  console.log(JSON.stringify({ text: HOSTILE, calls }));
-} finally {
-  await browser.close();
+// A browser that dies as a whole, as one does now and then on a busy machine, is started anew; a page that crashes leaves
+// its browser alive, and fails.
+for (let left = 2; ; left--) {
+  try {
+    const calls = await withoutKeys();
+    await onPhoneInTheDark();
+    await withoutScripts();
+    await withKeys();
+    console.log(JSON.stringify({ text: HOSTILE, calls }));
+    break;
+  } catch (problem) {
+    const died = !browser.isConnected() || String(problem).includes("browser has been closed");
+    await browser.close();
+    if (!died || left === 0) throw problem;
+    step("the browser died, and is started anew");
+    browser = await start();
+  }
 }
+await browser.close();
