@@ -32,6 +32,7 @@ pub mod json_measure;
 mod key_lines;
 pub mod keys;
 pub mod kserve_v1;
+pub mod object;
 pub mod offers;
 pub mod open_inference;
 pub mod rate_limit;

@@ -235,7 +235,7 @@ async fn a_body_that_says_it_is_too_large_is_refused_before_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_list_in_the_place_of_the_document_is_refused_at_every_door() {
+async fn a_list_in_the_place_of_an_object_is_refused_at_every_door() {
     let server = TestServer::shared().await;
     for path in [
         "/predict",
@@ -253,12 +253,31 @@ async fn a_list_in_the_place_of_the_document_is_refused_at_every_door() {
             r#"["sentiment", ["a"]]"#,
             "[]",
         ] {
-            let answer = server.http().post(path, body).await;
-            let told = answer.text();
-            assert!(
-                !answer.status.is_success() && told.contains("MALFORMED_MESSAGE"),
-                "{path} {body}: {told}"
-            );
+            refuses(server, path, body).await;
         }
     }
+    let infer = "/v2/models/sentiment/infer";
+    let texts = r#"{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["a"]}"#;
+    for (path, body) in [
+        ("/classify", r#"{"inputs": "a", "parameters": [1, "none"]}"#.to_owned()),
+        ("/predict", r#"{"inputs": "a", "parameters": [1]}"#.to_owned()),
+        (infer, format!(r#"["id", {{}}, [{texts}]]"#)),
+        (infer, r#"{"inputs": [["text", "BYTES", [1], {}, ["a"]]]}"#.to_owned()),
+        (infer, format!(r#"{{"inputs": [{texts}], "outputs": [["label"]]}}"#)),
+        (infer, format!(r#"{{"inputs": [{texts}], "parameters": ["route"]}}"#)),
+        ("/v2/repository/index", "[true]".to_owned()),
+        ("/v1/models/sentiment:predict", r#"{"instances": [["a"]]}"#.to_owned()),
+    ] {
+        refuses(server, path, &body).await;
+    }
+}
+
+/// Checks that a body is refused as one of another form.
+async fn refuses(server: &TestServer, path: &str, body: &str) {
+    let answer = server.http().post(path, body.to_owned()).await;
+    let told = answer.text();
+    assert!(
+        !answer.status.is_success() && told.contains("MALFORMED_MESSAGE"),
+        "{path} {body}: {told}"
+    );
 }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::api::http::texts::Texts;
 use crate::api::http::whole::whole;
+use crate::api::object::Object;
 use crate::api::scores::EVERY_LABEL;
 use crate::api::target_name::TargetName;
 use crate::error::Error;
@@ -69,7 +70,7 @@ pub struct PipelineRequest {
     #[serde(default)]
     inputs: Texts,
     #[serde(default)]
-    parameters: Option<Parameters>,
+    parameters: Option<Object<Parameters>>,
 }
 
 /// Its options.
@@ -112,6 +113,6 @@ impl PipelineRequest {
             top_k: EVERY_LABEL,
             ..PredictInput::default()
         };
-        self.parameters.unwrap_or_default().apply(target.ask(input))
+        self.parameters.unwrap_or_default().0.apply(target.ask(input))
     }
 }

@@ -18,6 +18,7 @@ use crate::api::decoding::{ON_THE_SPOT_BYTES, elsewhere, unpack_small};
 use crate::api::door_context::DoorContext;
 use crate::api::gzip::{Packing, unpack};
 use crate::api::json::{self, Bounds, Fields, Refused, measure};
+use crate::api::object::Object;
 use crate::api::schema;
 use crate::error::{Error, Reason};
 use crate::service::limits::RequestLimits;
@@ -59,14 +60,10 @@ impl<T> Decoding<T> {
     }
 }
 
-/// Decodes a document of another protocol, which was measured. It is an object: the values of a list would be taken for
-/// its fields, in the order in which they are declared here.
+/// Decodes a document of another protocol, which was measured.
 pub fn build<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T, Refused> {
-    if json.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
-        let problem = "the body is a list, it must be an object";
-        return Err(Refused::Told(Error::new(Reason::MalformedMessage, problem)));
-    }
-    json::with_path(json, PhantomData).map_err(Refused::Malformed)
+    let document = json::with_path(json, PhantomData).map_err(Refused::Malformed);
+    document.map(|Object(document)| document)
 }
 
 /// Reads and decodes the JSON body of a request, within the limits on messages and the call's deadline.

@@ -24,6 +24,7 @@ use crate::api::http::body::{packing, read_as};
 use crate::api::http::error::malformed;
 use crate::api::http::route::Route;
 use crate::api::json::{Refused, with_path};
+use crate::api::object::Object;
 use crate::api::offers::Offer;
 use crate::error::{Error, Reason};
 use crate::service::catalog::health::ServingState;
@@ -216,7 +217,9 @@ async fn repository_index(State(door): State<Door>, Extension(call): Extension<C
             if body.is_empty() {
                 return Ok(IndexRequest::default());
             }
-            with_path(&body, std::marker::PhantomData).map_err(|error| malformed(Refused::Malformed(error), &body))
+            let read = with_path(&body, std::marker::PhantomData);
+            read.map(|Object(asked)| asked)
+                .map_err(|error| malformed(Refused::Malformed(error), &body))
         };
         let packing = packing(request.headers(), &[])?;
         let asked: IndexRequest = read_as(SMALL_BODY_BYTES, packing, &call, request, decode).await?;

@@ -13,6 +13,7 @@ use super::request::{Elements, InferRequest, InputTensor, MAX_PARAMETERS, MAX_TE
 use super::rest_elements::elements_of;
 use crate::api::http::error::malformed;
 use crate::api::json::{Refused, with_path};
+use crate::api::object::Object;
 use crate::error::Error;
 
 #[derive(Deserialize)]
@@ -23,9 +24,9 @@ struct Document<'a> {
     #[serde(default)]
     parameters: Option<Parameters>,
     #[serde(borrow)]
-    inputs: Few<Input<'a>>,
+    inputs: Few<Object<Input<'a>>>,
     #[serde(default)]
-    outputs: Option<Few<Output>>,
+    outputs: Option<Few<Object<Output>>>,
     /// Some clients say it here too; the path counts.
     #[serde(default, rename = "model_name")]
     _model_name: Option<String>,
@@ -164,11 +165,11 @@ pub fn read(body: &Bytes, header_length: Option<usize>, max_texts: usize) -> Res
     let json = &body[..length];
     // Some clients write a byte order mark first; RFC 8259 allows us to skip it.
     let json = json.strip_prefix("\u{feff}".as_bytes()).unwrap_or(json);
-    let document: Document<'_> =
+    let Object(document): Object<Document<'_>> =
         with_path(json, PhantomData).map_err(|error| malformed(Refused::Malformed(error), json))?;
     let mut binary = header_length.map(|_| body.slice(length..));
     let inputs = document.inputs.0.into_iter();
-    let inputs = inputs.map(|input| input_of(input, &mut binary, max_texts));
+    let inputs = inputs.map(|Object(input)| input_of(input, &mut binary, max_texts));
     let inputs = inputs.collect::<Result<_, Error>>()?;
     if let Some(rest) = binary.filter(|rest| !rest.is_empty()) {
         let problem = format!("leaves {} bytes behind the JSON that belong to no input", rest.len());
@@ -179,7 +180,7 @@ pub fn read(body: &Bytes, header_length: Option<usize>, max_texts: usize) -> Res
         .map(|outputs| outputs.0)
         .unwrap_or_default()
         .into_iter();
-    let outputs = outputs.map(|output| RequestedOutput {
+    let outputs = outputs.map(|Object(output)| RequestedOutput {
         name: output.name,
         parameters: output.parameters.unwrap_or_default().0,
     });

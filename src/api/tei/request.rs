@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::pb;
 use crate::api::classify::request::Parameters;
+use crate::api::object::Object;
 use crate::api::scores::EVERY_LABEL;
 use crate::error::Error;
 use crate::model::manifest::Truncation;
@@ -44,7 +45,7 @@ pub struct TeiRequest {
     raw_scores: Option<bool>,
     /// Options that clients of Hugging Face's inference API send to any server.
     #[serde(default)]
-    parameters: Option<Parameters>,
+    parameters: Option<Object<Parameters>>,
 }
 
 /// Which end of a text is cut.
@@ -100,7 +101,7 @@ impl TeiRequest {
             }
         });
         let input = input(texts, pairs, truncation, self.raw_scores.unwrap_or_default());
-        self.parameters.unwrap_or_default().apply(input)
+        self.parameters.unwrap_or_default().0.apply(input)
     }
 }
 
