@@ -9,6 +9,7 @@ mod support;
 mod addresses;
 mod bad_files;
 mod bench;
+mod browser_clients;
 mod calibrate;
 mod cli;
 mod clients;

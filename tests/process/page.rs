@@ -2,12 +2,11 @@
 //! the calls that the page offers to copy, each run by its own program.
 
 use std::net::SocketAddr;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::support::command::{clean, finish, tandem};
-use crate::support::tools::{npm_packages, scratch, tool};
+use crate::support::tools::{browser, tool};
 use crate::support::{RunningServer, curl, root};
 
 const KEY: &str = "0123456789abcdef";
@@ -47,30 +46,13 @@ fn by_python(script: &str, key: &str) -> String {
     finish(python.args(["-c", script]), b"").success()
 }
 
-/// `node` with the browser and what drives it.
-fn browser(script: &str) -> Command {
-    // Node.js looks for packages beside the script.
-    let folder = scratch().join("browser");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let packages = npm_packages("tests/process/browser");
-    let link = folder.join("node_modules");
-    let _ = std::fs::remove_file(&link);
-    std::os::unix::fs::symlink(packages, link).expect("a link");
-    let copy = folder.join(script);
-    std::fs::copy(root().join("tests/process/browser").join(script), &copy).expect("copied");
-    let mut node = clean(&format!("{}/node", tool("node")));
-    // The browser unpacks itself into the folder of temporary files, once.
-    node.env("TMPDIR", &folder).env("HOME", &folder).arg(copy);
-    node
-}
-
 #[test]
 fn the_page_works_in_a_browser_and_the_calls_that_it_offers_work_as_they_are() {
     let open = RunningServer::start(&[]);
     let tokens = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(tokens.path(), format!("somebody:{KEY}\n")).expect("written");
     let keyed = RunningServer::start(&["--tokens-file", tokens.path().to_str().expect("UTF-8")]);
-    let mut node = browser("page.mjs");
+    let mut node = browser(&["page.mjs"]);
     node.args([open.http(), keyed.http()].map(|address| format!("http://{address}/")))
         .arg(KEY);
     let told = finish(&mut node, b"");

@@ -23,6 +23,26 @@ pub fn npm_packages(folder: &str) -> PathBuf {
     PathBuf::from(path.trim_end())
 }
 
+/// `node` on the first of these scripts, with a browser and what drives it.
+pub fn browser(scripts: &[&str]) -> Command {
+    // Node.js looks for packages beside the script. A folder each, so that tests do not change each other's.
+    let folder = scratch().join("browser").join(scripts[0]);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let packages = npm_packages("tests/process/browser");
+    let link = folder.join("node_modules");
+    let _ = std::fs::remove_file(&link);
+    std::os::unix::fs::symlink(packages, link).expect("a link");
+    for script in scripts {
+        std::fs::copy(root().join("tests/process/browser").join(script), folder.join(script)).expect("copied");
+    }
+    let mut node = clean(&format!("{}/node", tool("node")));
+    // The browser unpacks itself into the folder of temporary files, once.
+    node.env("TMPDIR", &folder)
+        .env("HOME", &folder)
+        .arg(folder.join(scripts[0]));
+    node
+}
+
 /// `python3` with grpcio and with stubs that its compiler made of our protocol files, on a script of ours.
 pub fn python(script: &str) -> Command {
     static PATH: OnceLock<String> = OnceLock::new();
