@@ -281,3 +281,24 @@ async fn refuses(server: &TestServer, path: &str, body: &str) {
         "{path} {body}: {told}"
     );
 }
+
+#[tokio::test]
+async fn an_unknown_path_fails_in_the_form_of_the_protocol_that_it_is_most_like() {
+    let server = TestServer::shared().await;
+    for (path, is_its_form) in [
+        (
+            "/v2/modles",
+            (|body| body["error"].is_string()) as fn(&serde_json::Value) -> bool,
+        ),
+        ("/v2/models/sentiment/stats", |body| body["error"].is_string()),
+        ("/tandem.v1.PredictionService/PredictStream", |body| {
+            body["code"] == "unimplemented"
+        }),
+        ("/embed", |body| body["error"]["reason"] == "METHOD_NOT_FOUND"),
+        ("/v1/predcit", |body| body["error"]["reason"] == "METHOD_NOT_FOUND"),
+    ] {
+        let answer = server.http().post(path, "{}").await;
+        assert_eq!(answer.status.as_u16(), 404, "{path}");
+        assert!(is_its_form(&answer.json()), "{path}: {}", answer.text());
+    }
+}

@@ -34,16 +34,22 @@ pub struct HttpProtocol {
     pub offers: Offers,
 }
 
-/// A known path, or `None` for an unknown one.
-pub struct HttpMethod(Option<&'static Route>);
+/// What is known of a request by its path.
+pub struct HttpMethod {
+    /// Its route; `None` for an unknown path.
+    route: Option<&'static Route>,
+    /// How its failures are told; `None` for Tandem's own form. An unknown path has that of the protocol that it is most
+    /// like.
+    form: Option<ErrorForm>,
+}
 
 impl CallMethod for HttpMethod {
     fn name(&self) -> &'static str {
-        self.0.map_or(UNKNOWN_METHOD, |route| route.path)
+        self.route.map_or(UNKNOWN_METHOD, |route| route.path)
     }
 
     fn access(&self) -> Access {
-        self.0.map_or(Access::Keyed, |route| route.access)
+        self.route.map_or(Access::Keyed, |route| route.access)
     }
 
     fn deadline(&self, call: &Call) -> Option<Instant> {
@@ -57,8 +63,14 @@ impl CallProtocol for HttpProtocol {
     type Method = HttpMethod;
 
     fn method(&self, request: &Request) -> HttpMethod {
-        let route = routes::find(request.method(), request.uri().path());
-        HttpMethod(route.filter(|route| route.is_offered(&self.offers)))
+        let path = request.uri().path();
+        let offered = |route: &&Route| route.is_offered(&self.offers);
+        let route = routes::find(request.method(), path).filter(offered);
+        let like = route.or_else(|| routes::nearest(path).filter(offered));
+        HttpMethod {
+            route,
+            form: like.and_then(|route| route.form),
+        }
     }
 
     fn timeout(&self, headers: &HeaderMap) -> Result<Option<Duration>, Error> {
@@ -93,7 +105,7 @@ impl CallProtocol for HttpProtocol {
     /// Leaves bodies alone: paths that take one read it themselves, counted, and within the call's time (`body.rs`). A
     /// call to another method of gRPC is told where to go.
     fn bound_body(&self, request: Request, _: &Call, method: &HttpMethod) -> Result<Request, Error> {
-        if method.0.is_some() || !names_a_service(request.uri().path()) {
+        if method.route.is_some() || !names_a_service(request.uri().path()) {
             return Ok(request);
         }
         let problem = format!(
@@ -104,7 +116,7 @@ impl CallProtocol for HttpProtocol {
     }
 
     fn failed(&self, error: &Error, call: &Call, method: &HttpMethod) -> Response {
-        match method.0.and_then(|route| route.form) {
+        match method.form {
             Some(form) => error::with_headers(error, form(error, call)),
             None => error::own_form(error, call),
         }
@@ -114,7 +126,7 @@ impl CallProtocol for HttpProtocol {
     async fn answered(&self, response: Response, call: &Call, method: &HttpMethod) -> (Response, Option<Error>) {
         let failure = response.extensions().get::<Error>().cloned();
         let of_handler = response.extensions().get::<ErrorForm>().copied();
-        let foreign = of_handler.or_else(|| method.0?.form);
+        let foreign = of_handler.or(method.form);
         let (Some(error), Some(form)) = (&failure, foreign) else {
             return (packed(response).await, failure);
         };

@@ -59,6 +59,22 @@ pub fn find(method: &Method, path: &str) -> Option<&'static Route> {
     exact.or_else(|| best(of_path()))
 }
 
+/// For an unknown path the route that it is most like: the one that shares most of its first parts, and one at least.
+pub fn nearest(path: &str) -> Option<&'static Route> {
+    let shared = |route: &Route| {
+        let parts = route.path.split('/').zip(path.split('/'));
+        parts
+            .take_while(|(part, given)| part.starts_with('{') || part == given)
+            .count()
+    };
+    // Before the first stroke there is nothing, which all share.
+    let like = all()
+        .map(|route| (shared(route), route))
+        .filter(|(shared, _)| *shared > 1);
+    let most = like.reduce(|best, other| if other.0 > best.0 { other } else { best });
+    most.map(|(_, route)| route)
+}
+
 /// Of the routes of a path the one that knows most of it.
 fn best(of_path: impl Iterator<Item = &'static Route>) -> Option<&'static Route> {
     of_path.reduce(|best, route| {
@@ -104,7 +120,10 @@ async fn no_such_path(Extension(call): Extension<Call>) -> Response {
         .iter()
         .map(|Route { method, path, .. }| format!("{method} {path}"))
         .collect();
-    let problem = format!("there is no such path; a gateway has {}", paths.join(", "));
+    let problem = format!(
+        "there is no such path; a gateway has {}, and those of other protocols, which /openapi.json tells",
+        paths.join(", ")
+    );
     let error = Error::new(Reason::MethodNotFound, problem);
     HttpError { error, call }.into_response()
 }
@@ -149,6 +168,26 @@ mod tests {
             ("/page", "GET,HEAD,POST"),
         ] {
             assert_eq!(allowed(&there, path), methods, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_path_is_most_like_those_that_begin_as_it_does() {
+        for (path, like) in [
+            ("/v2/modles", Some("/v2")),
+            ("/v2/models/a/stats", Some("/v2/models/{name}/ready")),
+            (
+                "/tandem.v1.PredictionService/Predictt",
+                Some("/tandem.v1.PredictionService/Predict"),
+            ),
+            ("/v1/other", Some("/v1/predict")),
+            ("/embed", None),
+        ] {
+            let found = nearest(path);
+            // Which one of several is as good does not matter: they have one form.
+            let form = |route: &Route| route.form.map(|form| form as usize);
+            let expected = like.map(|like| all().find(|route| route.path == like).expect("a route"));
+            assert_eq!(found.map(form), expected.map(form), "{path}");
         }
     }
 }
