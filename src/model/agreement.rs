@@ -41,6 +41,24 @@ fn sureness_of_label(probability: f32, threshold: f32) -> f32 {
     (is.max(is_not) / (is + is_not)) as f32
 }
 
+/// A label's probability by one model as another one with another threshold would have to say it for the same answer: as far
+/// on the same side of that threshold, by the odds.
+pub fn by_threshold(probability: f32, own: f32, other: f32) -> f32 {
+    let (probability, own, other) = (f64::from(probability), f64::from(own), f64::from(other));
+    if own <= 0.0 {
+        // It is always selected.
+        return 1.0;
+    }
+    let (is, is_not) = (
+        probability * (1.0 - own) * other,
+        (1.0 - probability) * own * (1.0 - other),
+    );
+    if is + is_not <= 0.0 {
+        return probability as f32;
+    }
+    (is / (is + is_not)) as f32
+}
+
 /// Whether two answers are the same. `other_of_own` has, for each label of the first answer, its place among those of the
 /// second.
 pub fn is_same(own: &Classification, other: &Classification, other_of_own: &[usize]) -> bool {
@@ -67,6 +85,21 @@ mod tests {
 
     fn sure(thresholds: &[f32], probabilities: &[f32]) -> f32 {
         sureness(&says(ProblemType::MultiLabel, thresholds, probabilities), thresholds)
+    }
+
+    #[test]
+    fn by_another_models_threshold_a_label_stays_on_its_side_and_as_far() {
+        for (probability, own, other) in [(0.45, 0.2, 0.6), (0.1, 0.2, 0.6), (0.9, 0.5, 0.1), (0.3, 0.7, 0.2)] {
+            let told = by_threshold(probability, own, other);
+            assert_eq!(probability >= own, told >= other, "{probability} {own} {other}: {told}");
+            let sure = sureness_of_label(probability, own) - sureness_of_label(told, other);
+            assert!(sure.abs() < 1e-6, "{probability} {own} {other}: {told}");
+            assert!((by_threshold(told, other, own) - probability).abs() < 1e-6);
+            assert!((by_threshold(probability, own, own) - probability).abs() < 1e-6);
+        }
+        assert!((by_threshold(0.2, 0.2, 0.6) - 0.6).abs() < 1e-6, "at the threshold");
+        assert_eq!((by_threshold(0.0, 0.2, 0.6), by_threshold(1.0, 0.2, 0.6)), (0.0, 1.0));
+        assert_eq!(by_threshold(0.0, 0.0, 0.6), 1.0, "always selected");
     }
 
     #[test]

@@ -18,8 +18,9 @@ use super::route::{Plan, WindowRules};
 use crate::error::{Error, Reason};
 use crate::model::agreement;
 use crate::model::loaded::Model;
-use crate::model::manifest::Truncation;
+use crate::model::manifest::{ProblemType, Truncation};
 use crate::model::pooling::{Pooled, Pooling, WindowSays, pool};
+use crate::model::postprocess::DEFAULT_THRESHOLD;
 use crate::model::preprocess::windows::{WindowSize, Windows};
 use crate::service::inference::errors::inference_failed;
 use crate::service::inference::texts::TextSubset;
@@ -156,11 +157,11 @@ fn pooled(windows: &[(Range<usize>, TextAnswer)], rules: &WindowRules) -> Result
     })
 }
 
-/// What a window says, by the labels of `model`.
+/// What a window says, by the labels of `model`, and where each is right or not by itself, by its thresholds.
 fn says(model: &Model, span: &Range<usize>, window: &TextAnswer) -> WindowSays {
     let own = &window.answer.probabilities;
     let labels = &window.model.manifest.labels;
-    let probabilities = if *labels == model.manifest.labels {
+    let probabilities = if Arc::as_ptr(&window.model) == std::ptr::from_ref(model) {
         own.clone()
     } else {
         // Tiers of a task have the same labels, in any order.
@@ -169,8 +170,17 @@ fn says(model: &Model, span: &Range<usize>, window: &TextAnswer) -> WindowSays {
             .enumerate()
             .map(|(at, label)| (label.as_str(), at))
             .collect();
-        let of_label = |label: &String| places.get(label.as_str()).map_or(0.0, |&at| own[at]);
-        model.manifest.labels.iter().map(of_label).collect()
+        let of = |thresholds: &[f32], at: usize| thresholds.get(at).copied().unwrap_or(DEFAULT_THRESHOLD);
+        let each = model.manifest.problem_type == ProblemType::MultiLabel;
+        let of_label = |(at, label): (usize, &String)| match places.get(label.as_str()) {
+            None => 0.0,
+            Some(&place) if each => {
+                let thresholds = (of(window.model.thresholds(), place), of(model.thresholds(), at));
+                agreement::by_threshold(own[place], thresholds.0, thresholds.1)
+            }
+            Some(&place) => own[place],
+        };
+        model.manifest.labels.iter().enumerate().map(of_label).collect()
     };
     WindowSays {
         probabilities,
