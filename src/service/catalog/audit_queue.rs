@@ -1,5 +1,5 @@
 //! The way of a request's audited texts to who runs them (`lifecycle/audit.rs`): it holds a bounded number of them and
-//! never makes a request wait. Nothing is kept of a text once it has run.
+//! never makes a request wait. No text is kept once it has run.
 
 use std::sync::Arc;
 
