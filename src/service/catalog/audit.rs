@@ -1,6 +1,7 @@
 //! The live audit of a cascade: some of the texts that the fast model was sure of go to the deep model too, afterwards, and
 //! whether both agree is held against what was certified. Here are its findings; `audit_queue.rs` has the way there.
 
+use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
 use parking_lot::Mutex;
@@ -8,16 +9,39 @@ use parking_lot::Mutex;
 use super::cascade_calibration::CascadeSetup;
 use super::evidence::Evidence;
 
-/// How many texts are remembered, by their hashes alone.
+/// How many texts are remembered, by their hashes alone: the latest.
 const REMEMBERED: usize = 8192;
 
 /// What the audit of a task's cascade has found, since this calibration serves.
 #[derive(Debug, Default)]
 pub struct AuditWatch {
     state: Mutex<Option<State>>,
-    /// Hashes of texts that were drawn, each at its place; a later one takes the place of an earlier one.
-    seen: Mutex<Vec<u64>>,
+    seen: Mutex<Seen>,
     hasher: RandomState,
+}
+
+/// The hashes of the texts that were drawn last.
+#[derive(Debug, Default)]
+struct Seen {
+    hashes: HashSet<u64>,
+    /// The same, the oldest first.
+    in_order: VecDeque<u64>,
+}
+
+impl Seen {
+    /// Whether it is remembered; remembers it in place of the oldest.
+    fn add(&mut self, hash: u64) -> bool {
+        if !self.hashes.insert(hash) {
+            return true;
+        }
+        if self.in_order.len() == REMEMBERED
+            && let Some(oldest) = self.in_order.pop_front()
+        {
+            self.hashes.remove(&oldest);
+        }
+        self.in_order.push_back(hash);
+        false
+    }
 }
 
 #[derive(Debug)]
@@ -46,10 +70,7 @@ impl AuditWatch {
     /// Whether a text, or a pair, was drawn lately; remembers that it is now.
     pub fn was_seen(&self, text: &str, pair: Option<&str>) -> bool {
         let hash = self.hasher.hash_one((text, pair));
-        let mut seen = self.seen.lock();
-        seen.resize(REMEMBERED, 0);
-        let place = &mut seen[hash as usize % REMEMBERED];
-        std::mem::replace(place, hash) == hash
+        self.seen.lock().add(hash)
     }
 
     /// Counts audited texts, by whether each got another answer than the deep model's, in an order that does not depend on
@@ -101,5 +122,27 @@ impl Findings {
              which certified at most {}%: calibrate anew",
             (risk * 1e4).round() / 1e2
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_texts_are_remembered_and_no_more() {
+        let watch = AuditWatch::default();
+        let text = |number: usize| format!("text {number}");
+        for number in 0..REMEMBERED {
+            assert!(!watch.was_seen(&text(number), None));
+        }
+        for number in 0..REMEMBERED {
+            assert!(watch.was_seen(&text(number), None), "{number}");
+        }
+        assert!(!watch.was_seen(&text(0), Some("a pair is another text")));
+        assert!(watch.was_seen(&text(1), None));
+        assert!(!watch.was_seen(&text(0), None), "the oldest makes room");
+        let seen = watch.seen.lock();
+        assert_eq!((seen.hashes.len(), seen.in_order.len()), (REMEMBERED, REMEMBERED));
     }
 }
