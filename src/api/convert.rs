@@ -4,13 +4,16 @@
 use std::time::Duration;
 
 use super::pb;
+use super::pb::task_result::Outcome;
 use crate::error::Error;
 use crate::model::Tier;
 use crate::model::manifest::Truncation;
 use crate::service::Service;
 use crate::service::catalog::health::ServingState;
 use crate::service::limits::RequestLimits;
-use crate::service::messages::{self, ExplainInput, PredictInput, PredictOutput, Priority, Route, ScoreKind};
+use crate::service::messages::{
+    self, ExplainInput, PredictInput, PredictOutput, Priority, Route, ScoreKind, TaskOutput,
+};
 use crate::service::status::model_report::ModelReport;
 
 /// The RAM that `count` texts with `bytes` in all take: each has a header of 24 bytes besides its content.
@@ -51,6 +54,7 @@ pub fn predict_input(request: pb::PredictRequest) -> Result<PredictInput, Error>
         priority,
         include_windows: request.include_windows,
         min_precision: request.min_precision,
+        tasks: request.tasks,
     })
 }
 
@@ -97,6 +101,30 @@ pub fn predict_response(output: PredictOutput) -> pb::PredictResponse {
         models: output.models.into_iter().map(model_ref).collect(),
         timing: Some(timing),
         min_confidence: output.min_confidence,
+        task_results: Vec::new(),
+    }
+}
+
+/// The answer to a request for several tasks; `to_status` makes a failure of one a message.
+pub fn tasks_response(
+    outputs: Vec<TaskOutput>,
+    total: Duration,
+    to_status: impl Fn(&Error) -> tonic_types::Status,
+) -> pb::PredictResponse {
+    let results = outputs.into_iter().map(|output| pb::TaskResult {
+        task: output.task,
+        outcome: Some(match output.outcome {
+            Ok(answer) => Outcome::Response(predict_response(answer)),
+            Err(error) => Outcome::Status(to_status(&error)),
+        }),
+    });
+    pb::PredictResponse {
+        task_results: results.collect(),
+        timing: Some(pb::Timing {
+            total_duration: duration(total),
+            ..pb::Timing::default()
+        }),
+        ..pb::PredictResponse::default()
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::call::{Call, RequestTime};
 use super::door_context::DoorContext;
+use super::status::to_message;
 use super::{convert, pb};
 use crate::config::Settings;
 use crate::error::Error;
@@ -43,11 +44,29 @@ impl Door {
         time: RequestTime,
         request: pb::PredictRequest,
     ) -> Result<Predicted, Error> {
-        let output = self.answer(call, time, convert::predict_input(request)?).await?;
+        let input = convert::predict_input(request)?;
+        if !input.tasks.is_empty() {
+            return self.predict_tasks(call, time, input).await;
+        }
+        let output = self.answer(call, time, input).await?;
         Ok(Predicted {
             cache_hits: output.cache_hits,
             response: convert::predict_response(output),
         })
+    }
+
+    /// The same for a request for several tasks: each text counts once for each of them.
+    async fn predict_tasks(&self, call: &Call, time: RequestTime, input: PredictInput) -> Result<Predicted, Error> {
+        let texts = input.texts.len() * self.service.task_count(&input.tasks);
+        let times = call.take_texts(texts, time)?;
+        let outputs = self.service.answer_tasks(input, times).await?;
+        let hits = outputs
+            .iter()
+            .filter_map(|output| output.outcome.as_ref().ok()?.cache_hits);
+        let cache_hits = hits.reduce(|a, b| a + b);
+        let to_status = |error: &Error| to_message(error, Some(&call.request_id));
+        let response = convert::tasks_response(outputs, times.arrived.elapsed(), to_status);
+        Ok(Predicted { response, cache_hits })
     }
 
     /// The same for a request that is converted already.

@@ -4,7 +4,7 @@
 //! Shared by both: [`call_layer`] (around every call), [`call`] (what is known of a call before its message), [`door`]
 //! (what is done with its request), [`door_context`] (what that needs besides the service), [`body_budget`] (how many
 //! bytes bodies may hold), [`convert`], [`convert_models`] and [`convert_admin`] (wire types to the service's and back),
-//! [`json`] (proto3 JSON) and [`json_measure`] (its size), [`schema`] (the types of methods), [`decoding`] and [`gzip`]
+//! [`status`] (failures on the wire), [`json`] (proto3 JSON) and [`json_measure`] (its size), [`schema`] (the types of methods), [`decoding`] and [`gzip`]
 //! (reading what is large), [`keys`] (who may call) and [`rate_limit`] (how often).
 //!
 //! Protocols of others have a folder each: [`classify`], [`connect`], [`kserve_v1`], [`open_inference`], [`tei`];
@@ -38,6 +38,7 @@ pub mod open_inference;
 pub mod rate_limit;
 pub mod schema;
 pub mod scores;
+pub mod status;
 pub mod target_name;
 pub mod tei;
 pub mod web;

@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use prost_reflect::{DescriptorPool, MessageDescriptor, MethodDescriptor};
+use prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor, MethodDescriptor};
 
 use crate::api::open_inference::request::MAX_TENSORS;
 use crate::service::limits::RequestLimits;
+use crate::service::pipeline::named_tasks::MAX_TASKS;
 use crate::service::pipeline::validate::MAX_EXPLAINED_TEXTS;
 
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
@@ -43,9 +44,19 @@ pub fn method(path: &str) -> Option<&'static MethodDescriptor> {
     METHODS.get(path)
 }
 
-/// The most items that a list of this message may have.
-pub fn max_items(message: &MessageDescriptor, limits: RequestLimits) -> usize {
-    match message.full_name() {
+/// The most items that any list of this message may have.
+pub fn max_items_of_any(message: &MessageDescriptor, limits: RequestLimits) -> usize {
+    let lists = message.fields().filter(FieldDescriptor::is_list);
+    lists
+        .map(|list| max_items(&list, limits))
+        .max()
+        .unwrap_or(limits.max_texts)
+}
+
+/// The most items that a list may have.
+pub fn max_items(list: &FieldDescriptor, limits: RequestLimits) -> usize {
+    match list.parent_message().full_name() {
+        "tandem.v1.PredictRequest" if list.name() == "tasks" => MAX_TASKS,
         "tandem.v1.ExplainRequest" => limits.max_texts.min(MAX_EXPLAINED_TEXTS),
         // Tensors, their dimensions, and their elements: the texts and their pairs count together.
         "inference.ModelInferRequest" | "inference.ModelInferRequest.InferInputTensor" => MAX_TENSORS,

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::error::{Error, Reason};
+use crate::model::manifest::Manifest;
 use crate::model::model_name::ModelName;
 use crate::service::catalog::Catalog;
 use crate::service::catalog::model_version::ModelVersion;
@@ -92,7 +93,19 @@ impl TargetName {
     /// no such thing any more.
     pub fn labels(&self, catalog: &Catalog) -> Vec<String> {
         let version = self.versions(catalog).pop();
-        version.map_or_else(Vec::new, |version| version.verified.manifest.labels.clone())
+        version.map_or_else(Vec::new, |version| {
+            self.seen(&version.verified.manifest, catalog).labels
+        })
+    }
+
+    /// The manifest of one of its models as it sees it: that of a task's head, where the model has heads.
+    pub fn seen(&self, manifest: &Manifest, catalog: &Catalog) -> Manifest {
+        let task = match self {
+            Self::Model(_) => None,
+            Self::Task { name, .. } => catalog.task_name(name),
+        };
+        let of_task = task.and_then(|task| manifest.of_task(task));
+        of_task.unwrap_or_else(|| manifest.clone())
     }
 
     /// The stable versions of the models that may answer, fast before deep.

@@ -110,7 +110,7 @@ fn examples(initialized: &mut Initialized) -> Result<(Vec<Example>, f32), String
 
 /// The manifest as text for people, with the checksum of the golden examples.
 fn manifest_text(manifest: &Manifest, golden_sum: &str, tolerance: f32, batch: Batch) -> Result<String, String> {
-    let mut manifest = manifest.clone();
+    let mut manifest = manifest.as_written();
     manifest.files.insert(GOLDEN_FILE.to_owned(), golden_sum.to_owned());
     manifest.golden = Some(Golden {
         file: GOLDEN_FILE.to_owned(),

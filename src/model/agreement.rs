@@ -79,6 +79,8 @@ mod tests {
             problem_type,
             thresholds: thresholds.to_vec(),
             names_winner: false,
+            columns: None,
+            heads: Vec::new(),
         };
         post.classify(probabilities).expect("finite")
     }

@@ -57,7 +57,7 @@ pub struct Encoding {
 }
 
 /// Why a text could not be encoded.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
     /// The text is too long for the model, and the caller does not want it cut.
     #[error("the text is longer than the model reads: {found}, the limit is {limit}")]

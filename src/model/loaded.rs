@@ -15,6 +15,7 @@ use super::preprocess::windows::{self, WindowSize, Windows};
 use super::text_cost::TextCost;
 
 /// A loaded model: all of its steps but inference, which the scheduler runs.
+#[derive(Clone)]
 pub struct Model {
     /// The manifest as it holds on this machine: `limits` say which texts may share a batch (measured, if the file does
     /// not say), and `max_tokens` is no more than the graph takes.
@@ -37,6 +38,19 @@ impl Model {
         let fewer = self.fewer.as_ref().map(|note| note.text.clone());
         let remarks: Vec<String> = self.neighbours.remark().into_iter().chain(fewer).collect();
         remarks.join("; ")
+    }
+
+    /// Each head as a model of its own that reads the same rows; none for a model with one output.
+    pub fn heads(&self) -> Vec<Arc<Self>> {
+        let heads = self.postprocessor.heads.iter().enumerate();
+        let head = |(at, postprocessor): (usize, &Postprocessor)| {
+            Arc::new(Self {
+                manifest: self.manifest.of_head(at),
+                postprocessor: postprocessor.clone(),
+                ..self.clone()
+            })
+        };
+        heads.map(head).collect()
     }
 
     pub fn tier(&self) -> Tier {
@@ -136,6 +150,7 @@ impl Model {
         let post = Postprocessor {
             output_kind: OutputKind::Probabilities,
             names_winner: false,
+            columns: None,
             ..self.postprocessor.clone()
         };
         post.classify_at(probabilities, 1.0)

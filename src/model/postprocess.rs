@@ -3,82 +3,10 @@
 //! Pure arithmetic on one row. Infinite outputs with a meaning are answered, such as −∞ for a label that the model
 //! masks. A NaN never becomes an answer. All results are finite.
 
+use std::ops::Range;
+
+pub use super::classification::{Classification, Selection};
 use super::manifest::{Manifest, OutputKind, ProblemType};
-
-/// The answer to one text, by the index of the label.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Classification {
-    /// The index of the winning label.
-    pub winner: usize,
-    /// Calibrated probabilities, by label. They sum to one if one label is right; for a regression, the one number is
-    /// the value.
-    pub probabilities: Vec<f32>,
-    /// Raw outputs before softmax or sigmoid, without calibration, by label.
-    pub logits: Vec<f32>,
-    /// Which labels are part of the answer.
-    pub selection: Selection,
-}
-
-/// Which labels are part of an answer.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Selection {
-    /// The winner only.
-    Winner,
-    /// For each label, whether it is.
-    Each(Vec<bool>),
-    /// None: the answer is a number.
-    Value(f32),
-}
-
-impl Classification {
-    /// The calibrated probability of the winner; 0 for a regression.
-    pub fn confidence(&self) -> f32 {
-        match self.selection {
-            Selection::Value(_) => 0.0,
-            Selection::Winner | Selection::Each(_) => self.probabilities[self.winner],
-        }
-    }
-
-    /// Whether a label is part of the answer.
-    pub fn selects(&self, label: usize) -> bool {
-        match &self.selection {
-            Selection::Winner => label == self.winner,
-            Selection::Each(selected) => selected[label],
-            Selection::Value(_) => false,
-        }
-    }
-
-    /// The number, for a regression.
-    pub fn value(&self) -> Option<f32> {
-        match self.selection {
-            Selection::Value(value) => Some(value),
-            Selection::Winner | Selection::Each(_) => None,
-        }
-    }
-
-    /// The indices of the first `most` labels: the winner, if there is one, then by probability; equal ones in the
-    /// order of the labels.
-    pub fn ranking(&self, most: usize) -> Vec<usize> {
-        let most = most.min(self.logits.len());
-        if most == 0 {
-            return Vec::new();
-        }
-        let mut order: Vec<usize> = (0..self.logits.len()).collect();
-        if self.selection == Selection::Winner {
-            // A graph that names the winner itself may name another label than the likeliest.
-            order[..=self.winner].rotate_right(1);
-        }
-        let first = usize::from(self.selection == Selection::Winner);
-        let likelier = |&a: &usize, &b: &usize| self.logits[b].total_cmp(&self.logits[a]).then(a.cmp(&b));
-        // A caller asks for few labels of possibly ten thousand.
-        if (first + 1..order.len()).contains(&most) {
-            order[first..].select_nth_unstable_by(most - first - 1, likelier);
-        }
-        order.truncate(most);
-        order[first..].sort_unstable_by(likelier);
-        order
-    }
-}
 
 /// An output that is not a number and can't be answered.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,17 +25,27 @@ pub struct Postprocessor {
     pub thresholds: Vec<f32>,
     /// Whether the last number of a row is not a label's, but the index of the winner that the graph names.
     pub names_winner: bool,
+    /// The numbers of a row that are its own, for one of several heads; absent for all.
+    pub columns: Option<Range<usize>>,
+    /// Of a model with heads, how the numbers of each become an answer.
+    pub heads: Vec<Postprocessor>,
 }
 
 impl Postprocessor {
     /// The settings of a manifest.
     pub fn new(manifest: &Manifest) -> Self {
+        let head = |at: usize| Self {
+            columns: Some(manifest.columns_of_head(at)),
+            ..Self::new(&manifest.of_head(at))
+        };
         Self {
+            heads: (0..manifest.heads.len()).map(head).collect(),
             output_kind: manifest.onnx.output_kind,
             temperature: manifest.calibration.temperature,
             problem_type: manifest.problem_type,
             thresholds: manifest.calibration.thresholds.clone(),
             names_winner: manifest.onnx.label.is_some(),
+            columns: None,
         }
     }
 
@@ -127,6 +65,13 @@ impl Postprocessor {
 
     /// Like [`Postprocessor::classify`], with another temperature.
     pub fn classify_at(&self, row: &[f32], temperature: f32) -> Result<Classification, NotFinite> {
+        if !self.heads.is_empty() {
+            return of_heads(&self.heads, row);
+        }
+        let row = match &self.columns {
+            Some(own) => row.get(own.clone()).ok_or(NotFinite)?,
+            None => row,
+        };
         let (row, named) = match row.split_last() {
             Some((named, row)) if self.names_winner => (row, Some(*named)),
             _ => (row, None),
@@ -186,6 +131,26 @@ impl Postprocessor {
     }
 }
 
+/// The answer of all heads as one: their numbers one after the other, and the labels that each of them gives. For whoever
+/// looks at a model as a whole, such as golden examples; a request gets the answer of one head.
+fn of_heads(heads: &[Postprocessor], row: &[f32]) -> Result<Classification, NotFinite> {
+    let (mut probabilities, mut logits, mut selected) = (Vec::new(), Vec::new(), Vec::new());
+    for head in heads {
+        let answer = head.classify(row)?;
+        selected.extend((0..answer.logits.len()).map(|label| answer.selects(label)));
+        probabilities.extend(answer.probabilities);
+        logits.extend(answer.logits);
+    }
+    // None of them is the answer; the first that is given stands for it.
+    let winner = selected.iter().position(|selected| *selected).unwrap_or(0);
+    Ok(Classification {
+        winner,
+        probabilities,
+        logits,
+        selection: Selection::Each(selected),
+    })
+}
+
 /// The probability from which on a label is selected, unless the manifest has another.
 pub const DEFAULT_THRESHOLD: f32 = 0.5;
 
@@ -229,6 +194,8 @@ mod tests {
         problem_type: ProblemType::SingleLabel,
         thresholds: Vec::new(),
         names_winner: false,
+        columns: None,
+        heads: Vec::new(),
     };
 
     #[test]
@@ -383,5 +350,38 @@ mod tests {
             (answer.logits.as_slice(), answer.selects(0)),
             ([-3.25].as_slice(), false)
         );
+    }
+
+    #[test]
+    fn each_head_answers_by_its_own_columns_and_temperature() {
+        let head = |columns, temperature, problem_type| Postprocessor {
+            output_kind: OutputKind::Logits,
+            temperature,
+            problem_type,
+            thresholds: Vec::new(),
+            names_winner: false,
+            columns: Some(columns),
+            heads: Vec::new(),
+        };
+        let heads = [
+            head(0..2, 2.0, ProblemType::SingleLabel),
+            head(2..4, 1.0, ProblemType::MultiLabel),
+            head(4..5, 1.0, ProblemType::Regression),
+        ];
+        let row = [0.0, 4.0, 1.0, -1.0, 7.5];
+        let answer = of_heads(&heads, &row).expect("finite");
+        assert_eq!(answer.logits, row);
+        assert_eq!(
+            (answer.winner, answer.selection),
+            (1, Selection::Each(vec![false, true, true, false, false]))
+        );
+        assert!(
+            (answer.probabilities[1] - 0.880_797).abs() < 1e-5,
+            "{:?}",
+            answer.probabilities
+        );
+        assert_eq!(answer.probabilities[4].to_bits(), 7.5_f32.to_bits());
+        assert_eq!(of_heads(&heads, &row[..4]), Err(NotFinite));
+        assert_eq!(of_heads(&heads, &[f32::NAN, 0.0, 0.0, 0.0, 0.0]), Err(NotFinite));
     }
 }

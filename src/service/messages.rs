@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use crate::batching::{ClientKey, Priority, SubmitOptions, Weight};
+use crate::error::Error;
 use crate::model::Tier;
 use crate::model::manifest::Truncation;
 
@@ -59,6 +60,8 @@ pub struct PredictInput {
     pub include_windows: bool,
     /// The least share of a cascade's given answers that must be right.
     pub min_precision: Option<f32>,
+    /// Several tasks for the same texts, or `*` for all; empty for a request for one.
+    pub tasks: Vec<String>,
 }
 
 /// A request for explanations as it came through a door: its enumerations are known, nothing else is checked.
@@ -166,6 +169,13 @@ pub struct PredictOutput {
     pub cache_hits: Option<usize>,
     /// The confidence from which on fast answers stood; absent where no cascade answered.
     pub min_confidence: Option<f32>,
+}
+
+/// What became of one task of a request with several.
+#[derive(Debug)]
+pub struct TaskOutput {
+    pub task: String,
+    pub outcome: Result<PredictOutput, Error>,
 }
 
 /// The answer for one text.

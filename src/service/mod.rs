@@ -38,8 +38,8 @@ use lifecycle::owner::Handles;
 use lifecycle::report::ReloadReport;
 use lifecycle::start::{OpenedCatalog, StartError};
 use limits::{RequestLimits, WindowLimits};
-use messages::{CallTimes, ExplainInput, ExplainOutput, PredictInput, PredictOutput};
-use pipeline::Pipeline;
+use messages::{CallTimes, ExplainInput, ExplainOutput, PredictInput, PredictOutput, TaskOutput};
+use pipeline::{Pipeline, named_tasks};
 use status::Status;
 use status::model_info::{ModelDetails, ModelPage, ModelVersions};
 use status::model_report::ModelReport;
@@ -124,6 +124,16 @@ impl Service {
     /// Answers one request, and records how it ended.
     pub async fn answer(&self, input: PredictInput, times: CallTimes) -> Result<PredictOutput, Error> {
         self.parts.pipeline.predict(input, times).await
+    }
+
+    /// Answers a request for several tasks, and records how that ended.
+    pub async fn answer_tasks(&self, input: PredictInput, times: CallTimes) -> Result<Vec<TaskOutput>, Error> {
+        self.parts.pipeline.predict_tasks(input, times).await
+    }
+
+    /// How many tasks the field `tasks` of a request asks for.
+    pub fn task_count(&self, tasks: &[String]) -> usize {
+        named_tasks::count(tasks, &self.catalog())
     }
 
     /// Explains the answers to texts, and records how that ended.

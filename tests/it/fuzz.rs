@@ -136,6 +136,7 @@ fn good_requests() -> Vec<pb::PredictRequest> {
         include_windows: true,
         route: 3,
         min_precision: Some(0.9),
+        tasks: vec!["sentiment".into(), "*".into()],
     };
     vec![fast(&["좋다"]), full]
 }
@@ -168,8 +169,8 @@ fn protobuf_requests_are_read_or_refused() {
             // NaN is not itself: the bytes are.
             prop_assert_eq!(again.encode_to_vec(), request.encode_to_vec());
             if let Ok(valid) = convert::predict_input(request).and_then(|input| validate(input, limits)) {
-                prop_assert!((1..=limits.max_texts).contains(&valid.texts.len()));
-                prop_assert!(valid.texts.iter().all(|text| text.len() <= limits.max_text_bytes));
+                prop_assert!((1..=limits.max_texts).contains(&valid.texts.texts.len()));
+                prop_assert!(valid.texts.texts.iter().all(|text| text.len() <= limits.max_text_bytes));
             }
         }
         // Streams and explanations read other messages.

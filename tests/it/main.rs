@@ -68,6 +68,7 @@ mod reload_refused;
 mod scheduler;
 mod sessions;
 mod settings_docs;
+mod several_tasks;
 mod shutdown;
 mod silent_peers;
 mod sklearn;

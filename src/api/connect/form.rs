@@ -8,7 +8,7 @@ use prost::Message;
 use serde::Serialize;
 
 use crate::api::call::Call;
-use crate::api::grpc::status::to_status;
+use crate::api::status::to_status;
 use crate::error::Error;
 
 #[derive(Serialize)]

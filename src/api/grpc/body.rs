@@ -15,8 +15,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
 use super::methods::Method;
-use super::status::to_status;
 use crate::api::call::Call;
+use crate::api::status::to_status;
 use crate::error::{Error, Reason};
 use crate::telemetry::request_id::RequestId;
 

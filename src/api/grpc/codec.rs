@@ -11,7 +11,7 @@ use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic_prost::{ProstCodec, ProstEncoder};
 
-use super::status::to_status;
+use crate::api::status::to_status;
 use crate::error::{Error, Reason};
 
 /// From this size on, in bytes, other tasks of the thread are moved away first. A message holds a bounded number of

@@ -12,11 +12,11 @@ use tonic::{Code, Status};
 use super::body::CountedBody;
 use super::message::{self, Messages};
 use super::methods::Method;
-use super::status::{error_behind, named, to_status};
 use super::timeout;
 use crate::api::call::{Call, media_type};
 use crate::api::call_layer::CallProtocol;
 use crate::api::door_context::DoorContext;
+use crate::api::status::{error_behind, named, to_status};
 use crate::error::{Error, Reason};
 
 pub struct GrpcProtocol {

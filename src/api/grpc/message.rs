@@ -15,11 +15,11 @@ use prost_reflect::{MessageDescriptor, MethodDescriptor};
 use tokio_util::sync::CancellationToken;
 
 use super::methods::Method;
-use super::status::to_status;
 use super::wire::decodable;
 use crate::api::call::Call;
 use crate::api::decoding::{elsewhere, unpack_small};
 use crate::api::gzip::{Packing, unpack};
+use crate::api::status::to_status;
 use crate::error::{Error, Reason};
 use crate::service::limits::RequestLimits;
 

@@ -5,7 +5,7 @@
 //! [`body`] (counts the bytes of a call) → [`message`] (cuts them into messages) → [`wire`] (how much of a message is
 //! decoded) → [`codec`] (decodes it) → [`prediction`] (Predict, Explain, Health) → [`unary`] (what methods with one
 //! answer share) → [`stream`] (PredictStream) → [`models`] (ModelService) → [`admin`] (AdminService, on a port of its
-//! own) → [`health`] → [`status`] (failures on the wire); besides, [`timeout`] (the header with a call's time).
+//! own) → [`health`]; besides, [`timeout`] (the header with a call's time).
 
 pub mod admin;
 pub mod body;
@@ -16,7 +16,6 @@ pub mod message;
 pub mod methods;
 pub mod models;
 pub mod prediction;
-pub mod status;
 pub mod stream;
 pub mod timeout;
 pub mod unary;

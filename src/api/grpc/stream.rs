@@ -21,11 +21,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Status, Streaming};
 
-use super::status::{error_behind, to_status};
 use crate::api::body_budget::HeldBody;
 use crate::api::call::{Call, RequestTime};
 use crate::api::door::Door;
 use crate::api::pb::predict_stream_response::Outcome;
+use crate::api::status::{error_behind, to_message, to_status};
 use crate::api::{convert, pb};
 use crate::error::{Error, Reason};
 use crate::timer::sleep_until;
@@ -195,7 +195,7 @@ impl StreamServer {
             call.count_request("PredictStream.request", outcome.as_ref().err(), arrived.elapsed());
             let outcome = match outcome {
                 Ok(predicted) => Outcome::Response(predicted.response),
-                Err(error) => Outcome::Status(to_rpc_status(&error, &call)),
+                Err(error) => Outcome::Status(to_message(&error, Some(&call.request_id))),
             };
             let message = pb::PredictStreamResponse {
                 id: cut_id(id),
@@ -241,9 +241,4 @@ fn within_request(mut error: Error) -> Error {
 fn cut_id(mut id: String) -> String {
     id.truncate(id.floor_char_boundary(MAX_ID_BYTES));
     id
-}
-
-fn to_rpc_status(error: &Error, call: &Call) -> tonic_types::Status {
-    let status = to_status(error, Some(&call.request_id));
-    prost::Message::decode(status.details()).expect("the details of a status of ours are a google.rpc.Status")
 }

@@ -3,8 +3,8 @@
 use futures::FutureExt;
 use tonic::{Request, Response, Status};
 
-use super::status::to_status;
 use crate::api::call::Call;
+use crate::api::status::to_status;
 use crate::error::Error;
 
 /// Takes the call that the layer added to the request.

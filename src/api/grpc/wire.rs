@@ -68,7 +68,8 @@ impl Look {
                 Some(field) if field.is_list() => {
                     let packed = !matches!(inner, Some(Kind::Message(_) | Kind::String | Kind::Bytes));
                     let long = packed && payload.len() > MAX_PACKED_BYTES;
-                    if long || self.item(field) > max_items(of, self.limits) + 1 {
+                    let most = max_items(&field, self.limits);
+                    if long || self.item(field) > most + 1 {
                         return Ok(kept.until(start));
                     }
                 }

@@ -38,7 +38,7 @@ impl<T: prost::Message + prost::Name + Default> Decoding<T> {
     pub fn of_message(limits: RequestLimits) -> Self {
         let message = schema::message::<T>();
         Self {
-            items: schema::max_items(&message, limits),
+            items: schema::max_items_of_any(&message, limits),
             fields: Fields::Of(message),
             build: json::build,
         }

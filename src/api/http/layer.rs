@@ -17,8 +17,8 @@ use super::routes;
 use crate::api::body_budget::PartOfProgram;
 use crate::api::call::{Access, Call, media_type, only};
 use crate::api::call_layer::{CallMethod, CallProtocol, UNKNOWN_METHOD};
-use crate::api::grpc::status::to_status;
 use crate::api::offers::Offers;
+use crate::api::status::to_status;
 use crate::error::{Error, Reason};
 
 /// The header with the time that an HTTP caller allows a request, in milliseconds.

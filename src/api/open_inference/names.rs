@@ -23,6 +23,8 @@ pub struct Named {
     pub versions: Vec<Arc<ModelVersion>>,
     /// The labels, in the order of the columns of probabilities.
     pub labels: Vec<String>,
+    /// Whether the answers are numbers.
+    is_number: bool,
 }
 
 /// What `name` stands for, in `version` unless that is empty.
@@ -47,6 +49,9 @@ pub fn find(service: &Service, name: &str, version: &str) -> Result<Named, Error
     Ok(Named {
         name: name.to_owned(),
         labels: target.labels(&catalog),
+        is_number: versions
+            .iter()
+            .any(|version| target.seen(&version.verified.manifest, &catalog).problem_type == ProblemType::Regression),
         target,
         versions,
     })
@@ -84,8 +89,7 @@ fn in_version(target: TargetName, name: &str, version: &str) -> Result<TargetNam
 impl Named {
     /// The outputs that it has.
     pub fn outputs(&self) -> &'static [Output] {
-        let is_number = |version: &Arc<ModelVersion>| version.verified.manifest.problem_type == ProblemType::Regression;
-        if self.versions.iter().any(is_number) {
+        if self.is_number {
             &Output::OF_REGRESSIONS
         } else {
             &Output::OF_CLASSIFIERS

@@ -76,6 +76,7 @@ impl Info {
         let manifest = loaded
             .as_ref()
             .map_or(&version.verified.manifest, |model| &model.manifest);
+        let manifest = &target.seen(manifest, &catalog);
         let (longest, rows) = (manifest.max_token_count(), manifest.limits.max_batch_size);
         let model = version.model_ref();
         let settings = door.service.settings();

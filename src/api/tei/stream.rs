@@ -21,8 +21,8 @@ use tonic::{Status, Streaming};
 use super::pb::PredictResponse;
 use crate::api::body_budget::HeldBody;
 use crate::api::call::{Call, RequestTime};
-use crate::api::grpc::status::{error_behind, to_status};
 use crate::api::grpc::stream::MAX_OPEN_REQUESTS;
+use crate::api::status::{error_behind, to_status};
 use crate::error::{Error, Reason};
 use crate::timer::sleep_until;
 

@@ -7,6 +7,7 @@ use tonic_types::StatusExt;
 
 use crate::api::pb::model_service_client::ModelServiceClient;
 use crate::api::pb::prediction_service_client::PredictionServiceClient;
+use crate::api::status::to_message;
 use crate::api::{convert, convert_models, pb};
 use crate::cli::client::{Connection, CredentialArgs, ServerAddress, connect_as, describe};
 use crate::cli::exit::Exit;
@@ -61,7 +62,13 @@ impl Backend {
         match self {
             Backend::Local(service) => {
                 let input = convert::predict_input(request)?;
-                let output = service.answer(input, patient(service)).await?;
+                let times = patient(service);
+                if !input.tasks.is_empty() {
+                    let outputs = service.answer_tasks(input, times).await?;
+                    let to_status = |error: &Error| to_message(error, None);
+                    return Ok(convert::tasks_response(outputs, times.arrived.elapsed(), to_status));
+                }
+                let output = service.answer(input, times).await?;
                 Ok(convert::predict_response(output))
             }
             Backend::Remote(client, _) => Ok(client.predict(request).await?.into_inner()),

@@ -93,6 +93,7 @@ pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -
             max_batch_size: inputs.rows.unwrap_or(Limits::default().max_batch_size),
             batch: None,
         },
+        heads: Vec::new(),
         training: toml::Table::new(),
         metrics: toml::Table::new(),
         files: files?,

@@ -116,6 +116,7 @@ fn manifest(place: &Place<'_>, onnx: &ChosenOnnx, facts: &Facts, judged: Judged)
             max_batch_size,
             batch: None,
         }),
+        heads: Vec::new(),
         training: toml::Table::new(),
         metrics: toml::Table::new(),
         files: std::collections::BTreeMap::new(),

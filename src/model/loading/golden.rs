@@ -220,7 +220,8 @@ fn check_row(postprocessor: &Postprocessor, row: &[f32], example: &Example, tole
         return Err(format!("a logit differs by {largest:.6}, the tolerance is {tolerance}"));
     }
     // A probability moves by at most a quarter of the range of its logits' errors, divided by the temperature.
-    let bound = tolerance / postprocessor.temperature + 1e-5;
+    let temperatures = postprocessor.heads.iter().map(|head| head.temperature);
+    let bound = tolerance / temperatures.fold(postprocessor.temperature, f32::min) + 1e-5;
     if moved > bound {
         return Err(format!(
             "a probability differs by {moved:.6}: the temperature is not the one of training"

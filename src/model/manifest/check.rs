@@ -27,6 +27,9 @@ impl Manifest {
         if !(1..=MOST_BATCH).contains(&self.limits.max_batch_size) {
             return Err(format!("limits.max_batch_size must be from 1 to {MOST_BATCH}"));
         }
+        if self.heads.is_empty() {
+            self.onnx.check_output()?;
+        }
         self.onnx.check(self.labels.len(), self.problem_type)?;
         self.check_preprocess()?;
         self.check_files()
@@ -34,6 +37,13 @@ impl Manifest {
 
     fn check_labels(&self) -> Result<(), String> {
         let count = self.labels.len();
+        if count > MOST_LABELS {
+            return Err(format!("labels holds {count} labels, the most is {MOST_LABELS}"));
+        }
+        if !self.heads.is_empty() {
+            // Those of each head were checked, and together they differ by their tasks.
+            return Ok(());
+        }
         match self.problem_type {
             ProblemType::SingleLabel if count < 2 => return Err("labels must hold at least two labels".into()),
             ProblemType::MultiLabel if count < 1 => return Err("labels must hold at least one label".into()),
@@ -41,9 +51,6 @@ impl Manifest {
                 return Err("labels must hold one label where problem_type is regression".into());
             }
             _ => {}
-        }
-        if count > MOST_LABELS {
-            return Err(format!("labels holds {count} labels, the most is {MOST_LABELS}"));
         }
         if let Some(long) = self.labels.iter().map(String::len).find(|&bytes| bytes > LONGEST_LABEL) {
             return Err(format!("labels holds one of {long} bytes, the most is {LONGEST_LABEL}"));
@@ -160,10 +167,14 @@ fn text_bytes() -> String {
 }
 
 impl Onnx {
-    fn check(&self, labels: usize, problem_type: ProblemType) -> Result<(), String> {
+    fn check_output(&self) -> Result<(), String> {
         if self.output.is_empty() == self.columns.is_empty() {
             return Err("either onnx.output or onnx.columns must name what to read".into());
         }
+        Ok(())
+    }
+
+    fn check(&self, labels: usize, problem_type: ProblemType) -> Result<(), String> {
         for (key, names) in [("columns", &self.columns), ("keys", &self.keys)] {
             if !names.is_empty() && names.len() != labels {
                 return Err(format!("onnx.{key} must hold one name for each of the {labels} labels"));

@@ -5,9 +5,12 @@
 //! for readers.
 
 mod check;
+mod heads;
+mod meaning;
 mod tokenizer;
 mod truncation;
 
+pub use meaning::{Calibration, Head, OutputKind, ProblemType};
 pub use tokenizer::{AddedToken, TokenizerOverrides, TokenizerSettings};
 pub use truncation::Truncation;
 use truncation::default_max_bytes;
@@ -76,10 +79,12 @@ pub struct Manifest {
     pub name: String,
     /// The model's version, which is also the name of its folder below the name.
     pub version: String,
-    /// The task that the model serves.
+    /// The task that the model serves; of a model with heads the first one's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub task: String,
     pub tier: Tier,
-    /// The labels, in the order of the output's columns.
+    /// The labels, in the order of the output's columns; of a model with heads those of all, as `task/label`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
     /// Whether one label is right, each by itself, or the answer is a number.
     #[serde(default)]
@@ -104,6 +109,9 @@ pub struct Manifest {
     pub golden: Option<Golden>,
     #[serde(default)]
     pub limits: Limits,
+    /// Outputs that serve a task each, in place of one; empty for most models.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heads: Vec<Head>,
     /// For readers: how it was trained.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub training: toml::Table,
@@ -112,21 +120,6 @@ pub struct Manifest {
     pub metrics: toml::Table,
     /// The SHA-256 of each file in hexadecimal, by its path in the folder.
     pub files: BTreeMap<String, String>,
-}
-
-/// What the answer to a text is. The names are those of `config.json` in Hugging Face folders.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-pub enum ProblemType {
-    /// One label is right: softmax.
-    #[default]
-    #[serde(rename = "single_label_classification")]
-    SingleLabel,
-    /// Each label is right or not: a sigmoid and a threshold for each.
-    #[serde(rename = "multi_label_classification")]
-    MultiLabel,
-    /// The answer is a number: there is one column, and no label is chosen.
-    #[serde(rename = "regression")]
-    Regression,
 }
 
 /// The ONNX file, its inputs and its output.
@@ -176,17 +169,6 @@ pub struct LabelOutput {
     pub classes: Vec<String>,
 }
 
-/// What the numbers of a model's output are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OutputKind {
-    /// Raw values before softmax.
-    #[default]
-    Logits,
-    /// Probabilities that sum to one; their logarithms stand in for logits.
-    Probabilities,
-}
-
 /// How a text becomes the model's input.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -204,7 +186,7 @@ pub enum Preprocess {
 }
 
 /// The settings of hashed n-grams.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct HashedNgrams {
     /// The most code points of the folded text that are read.
@@ -218,32 +200,6 @@ pub struct HashedNgrams {
     pub max_words: usize,
     /// The number of buckets that n-grams are hashed into; a power of two.
     pub buckets: u32,
-}
-
-/// How raw outputs become probabilities.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Calibration {
-    /// Logits are divided by this before softmax or sigmoid.
-    #[serde(default = "default_temperature")]
-    pub temperature: f32,
-    /// The probability from which on each label is selected, in the order of the labels, for multi-label models; 0.5
-    /// for all if empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub thresholds: Vec<f32>,
-}
-
-fn default_temperature() -> f32 {
-    1.0
-}
-
-impl Default for Calibration {
-    fn default() -> Self {
-        Self {
-            temperature: default_temperature(),
-            thresholds: Vec::new(),
-        }
-    }
 }
 
 /// The `source` of golden examples that Tandem itself wrote: they detect later changes, not a wrong export.
@@ -310,9 +266,10 @@ impl Manifest {
 
     /// Parses and checks the text of a manifest. The error is one line that names the key.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let manifest: Manifest = toml::from_str(text).map_err(|error| one_line(&error.to_string()))?;
+        let mut manifest: Manifest = toml::from_str(text).map_err(|error| one_line(&error.to_string()))?;
         // The parser's message may quote the end of a line.
         let one_line = |problem: String| problem.replace(char::is_control, "\u{fffd}");
+        manifest.take_heads().map_err(one_line)?;
         manifest.check().map_err(one_line)?;
         Ok(manifest)
     }

@@ -10,7 +10,7 @@ use ndarray::{Array2, Axis};
 use ort::session::SessionOutputs;
 use ort::value::{DynMapValueType, DynValue, Outlet, TensorElementType, ValueType};
 
-use crate::model::manifest::{Manifest, OutputKind};
+use crate::model::manifest::{Head, Manifest, OutputKind};
 use crate::model::runner::RunError;
 
 /// Reads the outputs of a model.
@@ -31,6 +31,8 @@ enum Form {
     Maps { name: String, places: Places },
     /// For each label a tensor `[rows]` or `[rows, 1]`.
     Columns { names: Vec<String> },
+    /// For each head a tensor `[rows, labels]`, with the number of its labels.
+    Heads { outputs: Vec<(String, usize)> },
 }
 
 /// The index of the column of each key.
@@ -56,7 +58,9 @@ impl Places {
 impl OutputReader {
     /// Checks that the session has the outputs that the manifest names.
     pub(super) fn new(outputs: &[Outlet], manifest: &Manifest) -> Result<Self, String> {
-        let form = if manifest.onnx.columns.is_empty() {
+        let form = if !manifest.heads.is_empty() {
+            heads(outputs, manifest)?
+        } else if manifest.onnx.columns.is_empty() {
             let output = find(outputs, &manifest.onnx.output)?;
             match output.dtype() {
                 ValueType::Sequence(element) => maps(output.name(), element, manifest)?,
@@ -94,6 +98,19 @@ impl OutputReader {
                     for (row, value) in column.into_iter().enumerate() {
                         values[row * self.labels + at] = value;
                     }
+                }
+                values
+            }
+            Form::Heads { outputs } => {
+                let mut values = vec![0.0; rows * self.labels];
+                let mut start = 0;
+                for (name, labels) in outputs {
+                    let (_, of_head) = numbers(get(name)?, |values| values == rows * labels)?;
+                    for (row, of_row) in of_head.chunks_exact(*labels).enumerate() {
+                        let at = row * self.labels + start;
+                        values[at..at + labels].copy_from_slice(of_row);
+                    }
+                    start += labels;
                 }
                 values
             }
@@ -268,6 +285,26 @@ fn tensor(output: &Outlet, manifest: &Manifest) -> Result<Form, String> {
         ));
     }
     Ok(Form::Tensor { name: name.to_owned() })
+}
+
+/// The outputs of all heads.
+fn heads(outputs: &[Outlet], manifest: &Manifest) -> Result<Form, String> {
+    let of_head = |head: &Head| {
+        let output = find(outputs, &head.output)?;
+        check_numbers(output)?;
+        let (name, labels) = (output.name(), head.labels.len());
+        let shape = output.dtype().tensor_shape();
+        let shape = shape.map(|shape| shape.to_vec()).unwrap_or_default();
+        match shape[..] {
+            [_, columns] if columns == labels as i64 || columns < 0 => Ok((name.to_owned(), labels)),
+            _ => Err(format!(
+                "the output `{name}` has the shape {shape:?}, the head of `{}` has {labels} labels",
+                head.task
+            )),
+        }
+    };
+    let outputs = manifest.heads.iter().map(of_head).collect::<Result<_, String>>()?;
+    Ok(Form::Heads { outputs })
 }
 
 fn maps(name: &str, element: &ValueType, manifest: &Manifest) -> Result<Form, String> {

@@ -51,6 +51,15 @@ impl VerifiedModel {
         }
     }
 
+    /// The model as a task sees it: with the manifest of the task's head, where it has heads. `None` if none is for it.
+    pub fn of_task(&self, task: &str) -> Option<Self> {
+        let manifest = self.manifest.of_task(task)?;
+        Some(Self {
+            manifest,
+            ..self.clone()
+        })
+    }
+
     /// Reads one of the model's files, of at most `most` bytes; it must have the SHA-256 that was checked.
     pub fn read(&self, file: &str, most: u64) -> Result<Vec<u8>, ModelError> {
         read_listed(&self.folder, &self.manifest, file, most)

@@ -97,6 +97,8 @@ mod tests {
             problem_type: ProblemType::MultiLabel,
             thresholds: thresholds.to_vec(),
             names_winner: false,
+            columns: None,
+            heads: Vec::new(),
         }
     }
 

@@ -173,6 +173,8 @@ fn judging(student: &Trained, problem_type: ProblemType) -> Postprocessor {
         problem_type,
         thresholds: student.thresholds.clone(),
         names_winner: false,
+        columns: None,
+        heads: Vec::new(),
     }
 }
 

@@ -103,10 +103,6 @@ pub fn tasks_over(models: &BTreeMap<String, Versions>, settings: &Settings) -> R
         tasks.insert(name.clone(), configured_task(name, configured, settings, models)?);
     }
     for Versions { stable, .. } in models.values() {
-        let name = &stable.verified.manifest.task;
-        if settings.tasks.get(name).is_some_and(TaskSettings::names_models) {
-            continue;
-        }
         // The task of a model without a manifest is only a guess: where the configuration gives the model to a task,
         // that holds.
         let own = Some(stable.name().to_owned());
@@ -114,16 +110,21 @@ pub fn tasks_over(models: &BTreeMap<String, Versions>, settings: &Settings) -> R
         if !stable.verified.has_manifest() && settings.tasks.values().any(names_it) {
             continue;
         }
-        let task = tasks
-            .entry(name.clone())
-            .or_insert_with(|| Task::empty(settings.default_route));
-        task.put(Arc::clone(stable)).map_err(|other| {
-            format!(
-                "tasks.{name}: `{other}` and `{}` are both {}; say in [tasks.{name}] which serves it",
-                stable.name(),
-                stable.verified.manifest.tier.name(),
-            )
-        })?;
+        for name in stable.verified.manifest.tasks() {
+            if settings.tasks.get(name).is_some_and(TaskSettings::names_models) {
+                continue;
+            }
+            let task = tasks
+                .entry(name.to_owned())
+                .or_insert_with(|| Task::empty(settings.default_route));
+            task.put(Arc::clone(stable)).map_err(|other| {
+                format!(
+                    "tasks.{name}: `{other}` and `{}` are both {}; say in [tasks.{name}] which serves it",
+                    stable.name(),
+                    stable.verified.manifest.tier.name(),
+                )
+            })?;
+        }
     }
     for (name, task) in &mut tasks {
         task.finish(name, settings)?;
@@ -156,6 +157,9 @@ fn configured_task(
                 "{key}: the manifest of `{model}` says that it is {}",
                 found.name()
             ));
+        }
+        if !stable.verified.manifest.answers(name) {
+            return Err(format!("{key}: {}", no_head(name, stable)));
         }
         // No conflict: both tiers were empty.
         let _ = task.put(Arc::clone(stable));
@@ -195,8 +199,8 @@ impl Task {
                 "no model's manifest is for this task, and it names none; set fast, deep or both".to_owned(),
             ));
         }
-        self.check_labels().map_err(in_task)?;
-        self.check_pooling().map_err(in_task)?;
+        self.check_labels(name).map_err(in_task)?;
+        self.check_pooling(name).map_err(in_task)?;
         if settings.tasks.get(name).is_none_or(|task| task.default_route.is_none()) {
             // A task with one tier: that tier answers requests that name no route.
             match (&self.fast, &self.deep) {
@@ -207,7 +211,8 @@ impl Task {
         }
         match (&self.fast, &self.deep) {
             (Some(fast), Some(deep)) => {
-                let setup = CascadeSetup::find(name, settings, &fast.verified, &deep.verified)?;
+                let seen = |model: &ModelVersion| model.verified.of_task(name).ok_or_else(|| no_head(name, model));
+                let setup = CascadeSetup::find(name, settings, &seen(fast)?, &seen(deep)?)?;
                 self.cascade = Some(Arc::new(setup));
             }
             _ if self.allow_fallback => {
@@ -229,7 +234,7 @@ impl Task {
             ));
         }
         let set = configured.map(|task| &task.abstain);
-        let number = |model: &Arc<ModelVersion>| model.verified.manifest.problem_type == ProblemType::Regression;
+        let number = |model: &Arc<ModelVersion>| is_number(model, name);
         if set.is_some_and(|set| set.min_confidence.is_some()) && self.models().any(number) {
             return Err(format!(
                 "tasks.{name}.abstain.min_confidence: the answers are numbers, of which none is surer than another"
@@ -293,8 +298,8 @@ impl Task {
     }
 
     /// A number is not surer than another.
-    fn check_pooling(&self) -> Result<(), String> {
-        let number = |model: &&Arc<ModelVersion>| model.verified.manifest.problem_type == ProblemType::Regression;
+    fn check_pooling(&self, name: &str) -> Result<(), String> {
+        let number = |model: &&Arc<ModelVersion>| is_number(model, name);
         match self.models().find(number) {
             Some(model) if self.windows.pooling == Some(Pooling::FirstConfident) => Err(format!(
                 "windows.pooling is first-confident, but the answers of `{}` are numbers, of which none is surer than another",
@@ -304,23 +309,25 @@ impl Task {
         }
     }
 
-    fn check_labels(&self) -> Result<(), String> {
+    fn check_labels(&self, name: &str) -> Result<(), String> {
         let (Some(fast), Some(deep)) = (&self.fast, &self.deep) else {
             return Ok(());
         };
-        let sorted = |model: &ModelVersion| {
-            let mut labels = model.verified.manifest.labels.clone();
-            labels.sort();
-            labels
+        let seen = |model: &ModelVersion| {
+            let manifest = model.verified.manifest.of_task(name);
+            let mut manifest = manifest.ok_or_else(|| no_head(name, model))?;
+            manifest.labels.sort();
+            Ok::<_, String>((manifest.problem_type, manifest.labels))
         };
-        if fast.verified.manifest.problem_type != deep.verified.manifest.problem_type {
+        let (of_fast, of_deep) = (seen(fast)?, seen(deep)?);
+        if of_fast.0 != of_deep.0 {
             return Err(format!(
                 "`{}` and `{}` do not have the same problem_type",
                 fast.name(),
                 deep.name()
             ));
         }
-        if sorted(fast) == sorted(deep) {
+        if of_fast.1 == of_deep.1 {
             return Ok(());
         }
         Err(format!(
@@ -329,4 +336,19 @@ impl Task {
             deep.name()
         ))
     }
+}
+
+/// Whether what the model answers for the task is a number.
+fn is_number(model: &ModelVersion, task: &str) -> bool {
+    let manifest = model.verified.manifest.of_task(task);
+    manifest.is_some_and(|manifest| manifest.problem_type == ProblemType::Regression)
+}
+
+fn no_head(task: &str, model: &ModelVersion) -> String {
+    let tasks: Vec<&str> = model.verified.manifest.tasks().collect();
+    format!(
+        "`{}` has heads for {}, and none for `{task}`",
+        model.name(),
+        tasks.join(", ")
+    )
 }

@@ -12,8 +12,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quick_cache::Weighter;
-use quick_cache::sync::{Cache, GuardResult};
+use quick_cache::sync::{Cache, DefaultLifecycle, GuardResult};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use super::outputs::{ModelOutputs, TextOutput};
 use super::texts::TextSubset;
@@ -67,6 +67,24 @@ impl AnswerCache {
     pub fn new(bytes: usize) -> Option<Arc<Self>> {
         let rows = || Cache::with_weighter((bytes / TYPICAL_BYTES).max(1), bytes as u64, Bytes);
         (bytes > 0).then(|| Arc::new(Self { rows: rows() }))
+    }
+
+    /// A cache for one request, of about so many rows and at most `bytes` bytes.
+    pub fn of_request(rows: usize, bytes: usize) -> Self {
+        let options = OptionsBuilder::new()
+            .shards(1)
+            .estimated_items_capacity(rows.max(1))
+            .weight_capacity(bytes as u64)
+            .build()
+            .expect("both sizes are given");
+        Self {
+            rows: Cache::with_options(
+                options,
+                Bytes,
+                DefaultHashBuilder::default(),
+                DefaultLifecycle::default(),
+            ),
+        }
     }
 
     /// The bytes in use.

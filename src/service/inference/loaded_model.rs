@@ -13,6 +13,7 @@ use super::memory_budget::LoadedBytes;
 use super::mirror::RequestMirror;
 use super::outputs::{ModelOutputs, TextOutput};
 use super::preparation::Preparation;
+use super::shared_runs::SharedRuns;
 use super::texts::TextSubset;
 use crate::batching::on_arrival::{OnArrival, hand_over};
 use crate::batching::scheduler::Reservation;
@@ -25,15 +26,19 @@ use crate::model::loaded::Model;
 use crate::model::loading::Initialized;
 use crate::model::loading::wide_trial::WideTrial;
 use crate::model::manifest::Batch;
-use crate::model::postprocess::Classification;
 use crate::model::preprocess::windows::{WindowSize, Windows};
 use crate::model::{ModelInput, memory};
 use crate::telemetry::metrics::ModelMetrics;
+
+/// How long a task waits for another one of its request that runs the same texts: in fact half of what its deadline leaves.
+const PATIENCE: Duration = Duration::from_hours(24);
 
 /// A model that takes requests.
 pub struct LoadedModel {
     /// Its preprocessing and postprocessing.
     pub model: Arc<Model>,
+    /// Its heads, each as a model of its own that reads the same rows; none for a model with one output.
+    heads: Vec<Arc<Model>>,
     /// Turns its texts into inputs.
     pub preparation: Preparation,
     /// Cuts long texts into windows.
@@ -112,6 +117,7 @@ impl LoadedModel {
             preparation: Preparation::new(Arc::clone(&model), workers),
             scheduler,
             share,
+            heads: model.heads(),
             model,
             metrics,
             cache,
@@ -142,13 +148,18 @@ impl LoadedModel {
             .set_at_once(self.share.at_once(cores), self.share.allows_wide(cores));
     }
 
-    /// The model's outputs for the texts, from the cache where they are in it. Refuses at once where there is no room
-    /// or not enough time.
-    pub async fn infer(&self, texts: TextSubset, options: SubmitOptions) -> Result<ModelOutputs, Error> {
+    /// The model's outputs for the texts, from the cache where they are in it; `shared` is what several tasks of the request
+    /// have in common. Refuses at once where there is no room or not enough time.
+    pub async fn infer(
+        &self,
+        texts: TextSubset,
+        options: SubmitOptions,
+        shared: Option<&Arc<SharedRuns>>,
+    ) -> Result<ModelOutputs, Error> {
         let Some(cache) = &self.cache else {
-            return self.run(texts, options).await;
+            return self.run_shared(texts, options, shared).await;
         };
-        let run = |texts| self.run(texts, options);
+        let run = |texts| self.run(texts, options, shared);
         let expected = |sizes: Vec<usize>| self.scheduler.expected(options, sizes.into_iter());
         let fingerprint = self.model.fingerprint.as_str();
         let outputs = cache
@@ -159,10 +170,34 @@ impl LoadedModel {
         Ok(outputs)
     }
 
+    /// Runs the texts, but those that another task of the same request has run, or is running, on this model.
+    async fn run_shared(
+        &self,
+        texts: TextSubset,
+        options: SubmitOptions,
+        shared: Option<&Arc<SharedRuns>>,
+    ) -> Result<ModelOutputs, Error> {
+        let fingerprint = self.model.fingerprint.as_str();
+        let run = |texts| self.run(texts, options, shared);
+        let Some(rows) = shared.and_then(|shared| shared.rows(fingerprint)) else {
+            return run(texts).await;
+        };
+        let outputs = rows.outputs(fingerprint, texts, options.deadline, run, |_| PATIENCE);
+        Ok(ModelOutputs {
+            cache_hits: 0,
+            ..outputs.await?
+        })
+    }
+
     /// Runs the texts, and sends a copy to a comparison if one is under way.
-    async fn run(&self, texts: TextSubset, options: SubmitOptions) -> Result<ModelOutputs, Error> {
+    async fn run(
+        &self,
+        texts: TextSubset,
+        options: SubmitOptions,
+        shared: Option<&Arc<SharedRuns>>,
+    ) -> Result<ModelOutputs, Error> {
         let copied = self.mirror.keep(&texts);
-        let outputs = self.run_unseen(texts, options).await?;
+        let outputs = self.run_here(texts, options, shared).await?;
         self.mirror.send(copied);
         Ok(outputs)
     }
@@ -194,12 +229,21 @@ impl LoadedModel {
 
     /// Runs the texts without the cache, and sends no copy.
     pub async fn run_unseen(&self, texts: TextSubset, options: SubmitOptions) -> Result<ModelOutputs, Error> {
+        self.run_here(texts, options, None).await
+    }
+
+    async fn run_here(
+        &self,
+        texts: TextSubset,
+        options: SubmitOptions,
+        shared: Option<&Arc<SharedRuns>>,
+    ) -> Result<ModelOutputs, Error> {
         let ready_in = self.preparation.expected(texts.sizes(), &options);
         let room = self
             .scheduler
             .reserve_ahead(options, texts.sizes(), ready_in)
             .map_err(|failure| self.to_error(&failure))?;
-        let (encodings, preprocess) = self.preparation.encode(texts, options).await?;
+        let (encodings, preprocess) = self.preparation.encode(texts, options, shared.cloned()).await?;
         self.metrics.preprocessed(preprocess);
         let shapes: Vec<(usize, bool)> = encodings
             .iter()
@@ -229,12 +273,12 @@ impl LoadedModel {
         room.submit(inputs).await.map_err(to_error)
     }
 
-    /// The classification that a text's raw outputs mean; `temperature` replaces the manifest's where given.
-    pub fn classify(&self, values: &[f32], temperature: Option<f32>) -> Result<Classification, Error> {
-        self.model.postprocess(values, temperature).map_err(|error| {
-            tracing::error!(model = self.model.manifest.name, %error, "a row was refused");
-            inference_failed(&self.model)
-        })
+    /// What answers a task: the task's head, or the model itself where it has none. `None` where no head is for the task.
+    pub fn of_task(&self, task: &str) -> Option<&Arc<Model>> {
+        if self.heads.is_empty() {
+            return Some(&self.model);
+        }
+        self.heads.iter().find(|head| head.manifest.task == task)
     }
 
     /// The expected time of a batch.

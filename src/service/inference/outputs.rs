@@ -2,8 +2,20 @@
 
 use std::time::Duration;
 
+use super::errors::inference_failed;
 use crate::batching::RowOutput;
+use crate::error::Error;
+use crate::model::loaded::Model;
+use crate::model::postprocess::Classification;
 use crate::service::messages::TierTiming;
+
+/// The classification that a text's raw outputs mean; `temperature` replaces the manifest's where given.
+pub fn classify(model: &Model, values: &[f32], temperature: Option<f32>) -> Result<Classification, Error> {
+    model.postprocess(values, temperature).map_err(|error| {
+        tracing::error!(model = model.manifest.name, %error, "a row was refused");
+        inference_failed(model)
+    })
+}
 
 /// A model's outputs for texts, in their order.
 #[derive(Debug)]

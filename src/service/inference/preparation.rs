@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::errors::{encode_error, inference_failed};
+use super::shared_runs::SharedRuns;
 use super::texts::TextSubset;
 use crate::batching::SubmitOptions;
 use crate::batching::job::{Owner, Part, Unfinished};
@@ -13,6 +14,7 @@ use crate::batching::workers::{PART, Workers};
 use crate::error::{Error, Reason};
 use crate::model::Encoding;
 use crate::model::loaded::Model;
+use crate::model::manifest::Preprocess;
 use crate::model::moving_average;
 use crate::model::text_cost::TextCost;
 
@@ -77,10 +79,22 @@ impl Preparation {
         self.workers.expected(options, self.usually(hardest))
     }
 
-    /// Turns the texts into model inputs. The returned time is that of the work, without the wait for a turn.
-    pub async fn encode(&self, texts: TextSubset, options: SubmitOptions) -> Result<(Vec<Encoding>, Duration), Error> {
-        let encode = |model: &Model, texts: &TextSubset, at: usize| {
-            let encoding = model.preprocess_pair(&texts.texts[at], texts.pair(at), texts.truncation);
+    /// Turns the texts into model inputs; those that another task of the request had are in `shared`. The returned time is that
+    /// of the work, without the wait for a turn.
+    pub async fn encode(
+        &self,
+        texts: TextSubset,
+        options: SubmitOptions,
+        shared: Option<Arc<SharedRuns>>,
+    ) -> Result<(Vec<Encoding>, Duration), Error> {
+        let encode = move |model: &Model, texts: &TextSubset, at: usize| {
+            let encode = || model.preprocess_pair(&texts.texts[at], texts.pair(at), texts.truncation);
+            let encoding = match (&shared, &model.manifest.preprocess) {
+                (Some(shared), Preprocess::HashedNgrams(settings)) if !texts.are_pairs() => {
+                    shared.features(settings, texts, at, encode)
+                }
+                _ => encode(),
+            };
             encoding.map_err(|error| encode_error(at, error))
         };
         self.each(texts, options, encode).await

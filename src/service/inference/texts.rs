@@ -34,11 +34,13 @@ impl TextSubset {
     }
 
     /// The same texts, with another end for those that are too long.
-    pub fn with_truncation(self, truncation: Truncation) -> Self {
-        Self {
-            truncation: Some(truncation),
-            ..self
-        }
+    pub fn with_truncation(self, truncation: Option<Truncation>) -> Self {
+        Self { truncation, ..self }
+    }
+
+    /// Whether the texts are pairs.
+    pub fn are_pairs(&self) -> bool {
+        self.pairs.is_some()
     }
 
     /// A copy of the texts at these positions alone, that keeps nothing else of the request.

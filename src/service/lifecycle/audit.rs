@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::agreement;
 use crate::service::catalog::audit_queue::{AuditQueue, Audited};
+use crate::service::inference::outputs::classify;
 use crate::service::messages::{ClientKey, Priority, SubmitOptions, Weight};
 use crate::telemetry::cascade::CascadeMetrics;
 
@@ -60,10 +61,11 @@ async fn answered_otherwise(audited: &Audited) -> Option<std::vec::IntoIter<bool
         client: ClientKey::default(),
         weight: Weight::default(),
     };
+    let head = deep.of_task(&audited.task)?;
     let outputs = deep.run_unseen(audited.texts.clone(), options).await.ok()?;
     let pairs = outputs.rows.iter().zip(&audited.says);
     let differs = pairs.map(|(row, fast)| {
-        let says = deep.classify(&row.output.values, Some(setup.temperatures[1])).ok()?;
+        let says = classify(head, &row.output.values, Some(setup.temperatures[1])).ok()?;
         Some(!agreement::is_same(&says, fast, &setup.fast_of_deep))
     });
     let differs: Option<Vec<bool>> = differs.collect();

@@ -66,7 +66,7 @@ impl Candidate {
     }
 
     fn tasks(&self, catalog: &Catalog, settings: &Settings) -> BTreeSet<String> {
-        let mut tasks = BTreeSet::from([self.version.verified.manifest.task.clone()]);
+        let mut tasks: BTreeSet<String> = self.version.verified.manifest.tasks().map(str::to_owned).collect();
         tasks.extend(catalog.tasks_of(&self.version).into_iter().map(str::to_owned));
         let named = settings.tasks.iter().filter(|(_, task)| {
             let mut models = task.fast.iter().chain(&task.deep);

@@ -90,7 +90,7 @@ impl CascadePlan {
             .fast
             .classify(texts.clone(), options, Some(fast_temperature), recorder)
             .await?;
-        let thresholds = self.fast.loaded.model.thresholds();
+        let thresholds = self.fast.head.thresholds();
         let sureness = |says: &Classification| agreement::sureness(says, thresholds);
         let confidences: Vec<f32> = fast.says.iter().map(sureness).collect();
         let by_gain = self.setup.gain.as_ref().filter(|_| self.own_threshold);

@@ -17,6 +17,7 @@ use crate::model::postprocess::Classification;
 use crate::service::catalog::Catalog;
 use crate::service::inference::errors::encode_error;
 use crate::service::inference::loaded_model::LoadedModel;
+use crate::service::inference::outputs::classify;
 use crate::service::inference::texts::TextSubset;
 use crate::service::limits::RequestLimits;
 use crate::service::messages::{
@@ -143,7 +144,7 @@ async fn measure(
     Ok(Measured {
         features,
         truncated,
-        whole: target.loaded.classify(whole, None)?,
+        whole: classify(&target.head, whole, None)?,
         parts,
     })
 }

@@ -3,7 +3,7 @@
 //! In reading order: [`validate`] (what a request must satisfy whatever models there are) → [`route`] (which model
 //! answers) → [`predict`] (the flow of one request) → [`target`] (one model's part in it) → [`cascade`] (both models'
 //! parts) → [`escalation`] (which texts go to the deep model; pure) → [`answer`] (the answers) → [`cascade_metrics`]
-//! (their counts) and [`auditing`] (which of them are looked at once more). Besides: [`windows`] (long texts in parts, each of
+//! (their counts) and [`auditing`] (which of them are looked at once more). Besides: [`several_tasks`] (one request, several tasks, by [`named_tasks`], each of which goes that way), [`windows`] (long texts in parts, each of
 //! which goes that way), [`explain`].
 
 pub mod answer;
@@ -12,9 +12,11 @@ pub mod cascade;
 pub mod cascade_metrics;
 pub mod escalation;
 pub mod explain;
+pub mod named_tasks;
 pub mod predict;
 pub mod route;
 pub mod run_recorder;
+pub mod several_tasks;
 pub mod target;
 pub mod validate;
 pub mod windows;
@@ -23,9 +25,12 @@ use super::catalog::audit_queue::AuditQueue;
 use super::catalog::health::Health;
 use super::catalog::store::CatalogStore;
 use super::limits::{RequestLimits, WindowLimits};
-use super::messages::{CallTimes, ExplainInput, ExplainOutput, PredictInput, PredictOutput};
+use super::messages::{CallTimes, ExplainInput, ExplainOutput, PredictInput, PredictOutput, TaskOutput};
 use crate::error::Error;
+use crate::service::catalog::Catalog;
 use crate::telemetry::metrics::Metrics;
+use predict::Serving;
+use run_recorder::RunRecorder;
 
 pub struct Pipeline {
     catalog: CatalogStore,
@@ -56,13 +61,31 @@ impl Pipeline {
     }
 
     pub async fn predict(&self, input: PredictInput, times: CallTimes) -> Result<PredictOutput, Error> {
-        let recorder = run_recorder::RunRecorder::new(&self.health, &self.metrics, times.caller);
-        let limits = (self.limits, self.windows);
-        predict::predict(input, times, &self.catalog.load(), limits, &recorder, &self.audits).await
+        let (catalog, recorder) = (self.catalog.load(), self.recorder(times));
+        predict::predict(input, times, &self.serving(&catalog, &recorder)).await
+    }
+
+    pub async fn predict_tasks(&self, input: PredictInput, times: CallTimes) -> Result<Vec<TaskOutput>, Error> {
+        let (catalog, recorder) = (self.catalog.load(), self.recorder(times));
+        several_tasks::predict(input, times, &self.serving(&catalog, &recorder)).await
+    }
+
+    fn recorder(&self, times: CallTimes) -> RunRecorder<'_> {
+        RunRecorder::new(&self.health, &self.metrics, times.caller)
+    }
+
+    fn serving<'a>(&'a self, catalog: &'a Catalog, recorder: &'a RunRecorder<'a>) -> Serving<'a> {
+        Serving {
+            catalog,
+            limits: self.limits,
+            windows: self.windows,
+            recorder,
+            audits: &self.audits,
+        }
     }
 
     pub async fn explain(&self, input: ExplainInput, times: CallTimes) -> Result<ExplainOutput, Error> {
-        let recorder = run_recorder::RunRecorder::new(&self.health, &self.metrics, times.caller);
+        let recorder = self.recorder(times);
         explain::explain(input, times, &self.catalog.load(), self.limits, &recorder).await
     }
 }

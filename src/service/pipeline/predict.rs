@@ -8,7 +8,7 @@ use super::auditing::audit;
 use super::cascade_metrics;
 use super::route::{Chosen, Plan, plan};
 use super::run_recorder::RunRecorder;
-use super::validate::{AnswerOptions, validate};
+use super::validate::{AnswerOptions, ValidInput, validate};
 use super::windows;
 use crate::error::Error;
 use crate::model::manifest::{LONGEST_LABEL, Truncation};
@@ -22,30 +22,44 @@ use crate::service::messages::{
 
 /// The most bytes of an answer's scores, with their labels: a bound on what one caller can have the server build and
 /// hold until it is read.
-const MOST_ANSWER_BYTES: usize = 16 << 20;
+pub const MOST_ANSWER_BYTES: usize = 16 << 20;
 /// The bytes of a score besides its label.
 const SCORE_BYTES: usize = 20;
 
+/// What answers requests at one moment.
+pub struct Serving<'a> {
+    pub catalog: &'a Catalog,
+    pub limits: RequestLimits,
+    pub windows: WindowLimits,
+    pub recorder: &'a RunRecorder<'a>,
+    pub audits: &'a AuditQueue,
+}
+
 /// Answers one request: validate → route → preprocess → inference → postprocess. Preprocessing and inference run once
 /// for each model. Texts that are read in windows are cut before, and their answers made one after.
-pub async fn predict(
-    input: PredictInput,
-    times: CallTimes,
-    catalog: &Catalog,
-    (limits, window_limits): (RequestLimits, WindowLimits),
-    recorder: &RunRecorder<'_>,
-    audits: &AuditQueue,
-) -> Result<PredictOutput, Error> {
-    let input = validate(input, limits)?;
-    let Chosen {
+pub async fn predict(input: PredictInput, times: CallTimes, serving: &Serving<'_>) -> Result<PredictOutput, Error> {
+    let input = validate(input, serving.limits)?;
+    let chosen = plan(&input, serving.catalog, times.client)?;
+    answer(&input, chosen, MOST_ANSWER_BYTES, times, serving).await
+}
+
+/// Answers a request for one task by the models that were chosen, in at most so many bytes of scores.
+pub async fn answer(
+    input: &ValidInput,
+    Chosen {
         plan,
         rules,
         answer_from,
-    } = plan(&input, catalog, times.client)?;
-    let options = input.options;
-    check_sizes(&plan, input.texts.len(), options.top_k)?;
+    }: Chosen,
+    most_bytes: usize,
+    times: CallTimes,
+    serving: &Serving<'_>,
+) -> Result<PredictOutput, Error> {
+    let (recorder, options) = (serving.recorder, input.options);
+    let check_sizes = |texts| check_sizes(&plan, texts, options.top_k, most_bytes);
+    check_sizes(input.texts.places.len())?;
     let truncation = options.truncation.or(rules.truncation).or_else(|| plan.truncation());
-    let texts = TextSubset::all(input.texts, input.text_pairs, truncation);
+    let texts = input.texts.clone().with_truncation(truncation);
     let submit = times.submit_options(input.priority);
     let mut answers = if truncation == Some(Truncation::Windows) {
         if input.cascade.min_precision.is_some() {
@@ -54,14 +68,14 @@ pub async fn predict(
                 "does not go with windows: it was measured on texts that are read once",
             ));
         }
-        let windows = windows::cut(&plan, &rules, texts, window_limits, submit).await?;
+        let windows = windows::cut(&plan, &rules, texts, serving.windows, submit).await?;
         if options.include_windows {
-            check_sizes(&plan, windows.count(), options.top_k)?;
+            check_sizes(windows.count())?;
         }
         let answers = run(&plan, windows.texts.clone(), submit, recorder, None).await?;
         windows.pool(answers, &rules)?
     } else {
-        run(&plan, texts, submit, recorder, Some(audits)).await?
+        run(&plan, texts, submit, recorder, Some(serving.audits)).await?
     };
     if let Some(confidence) = answer_from {
         answers.withhold_below(confidence);
@@ -101,26 +115,26 @@ fn count(plan: &Plan, answers: &Answers) {
 }
 
 /// Refuses a request whose scores would take too many bytes together, whichever model answers.
-fn check_sizes(plan: &Plan, texts: usize, top_k: usize) -> Result<(), Error> {
+fn check_sizes(plan: &Plan, texts: usize, top_k: usize, most_bytes: usize) -> Result<(), Error> {
     let mut targets = plan.targets();
-    targets.try_for_each(|target| check_size(&target.loaded.model.manifest.labels, texts, top_k))
+    targets.try_for_each(|target| check_size(&target.head.manifest.labels, texts, top_k, most_bytes))
 }
 
 /// Refuses a request whose scores would take too many bytes together.
-fn check_size(labels: &[String], texts: usize, top_k: usize) -> Result<(), Error> {
+fn check_size(labels: &[String], texts: usize, top_k: usize, most_bytes: usize) -> Result<(), Error> {
     let scores = texts * top_k.min(labels.len());
-    if scores * (LONGEST_LABEL + SCORE_BYTES) <= MOST_ANSWER_BYTES {
+    if scores * (LONGEST_LABEL + SCORE_BYTES) <= most_bytes {
         return Ok(());
     }
     let longest = labels.iter().map(String::len).max().unwrap_or_default();
-    if scores * (longest + SCORE_BYTES) <= MOST_ANSWER_BYTES {
+    if scores * (longest + SCORE_BYTES) <= most_bytes {
         return Ok(());
     }
-    let most = MOST_ANSWER_BYTES / (longest + SCORE_BYTES) / texts.max(1);
+    let most = most_bytes / (longest + SCORE_BYTES) / texts.max(1);
     Err(Error::invalid_field(
         "top_k",
         format!(
-            "asks for {scores} scores, which are more than {MOST_ANSWER_BYTES} bytes with their labels; with so many texts, or windows that are listed, the most is {most}"
+            "asks for {scores} scores, which are more than {most_bytes} bytes with their labels; with so many texts, tasks, or windows that are listed, the most is {most}"
         ),
     ))
 }
@@ -245,7 +259,7 @@ mod tests {
             (2, 8, 128, usize::MAX, None),
             (0, 8, 128, usize::MAX, None),
         ] {
-            let refused = check_size(&labels(count, bytes), texts, top_k).err();
+            let refused = check_size(&labels(count, bytes), texts, top_k, MOST_ANSWER_BYTES).err();
             let told = most.map(|most| format!("the most is {most}"));
             assert_eq!(refused.is_some(), told.is_some(), "{count} {bytes} {texts} {top_k}");
             if let (Some(error), Some(told)) = (refused, told) {

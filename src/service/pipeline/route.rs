@@ -100,10 +100,11 @@ pub fn plan(input: &ValidInput, catalog: &Catalog, client: ClientKey) -> Result<
             let (version, arm) = named(catalog, &input.task, name, version.as_deref(), client)?;
             // The task that the request names, or else the first that the model serves.
             let task = Some(input.task.as_str()).filter(|task| !task.is_empty());
-            let task = task.or_else(|| catalog.tasks_of(&version).first().copied());
+            let first = || catalog.tasks_of(&version).first().copied();
+            let task = task.or_else(|| first().filter(|_| version.verified.manifest.heads.is_empty()));
             let rules = task.and_then(|task| catalog.task(task)).map(WindowRules::of);
             Chosen {
-                plan: Plan::Single(target(&version, arm.as_ref())?),
+                plan: Plan::Single(target(&version, arm.as_ref(), task.unwrap_or_default())?),
                 rules: rules.unwrap_or_default(),
                 answer_from: None,
             }
@@ -144,7 +145,7 @@ fn answer_from(task: &Task, plan: &Plan, options: CascadeOptions) -> Result<Opti
 /// Checks that every model that may be asked accepts pairs, if the texts are pairs.
 fn check_pairs(plan: &Plan, input: &ValidInput) -> Result<(), Error> {
     let single = |target: &&ModelTarget| !target.loaded.model.takes_pairs();
-    if !input.text_pairs.is_empty()
+    if input.texts.are_pairs()
         && let Some(target) = plan.targets().find(single)
     {
         let problem = format!("the model `{}` takes single texts, not pairs", target.model.name);
@@ -159,12 +160,13 @@ pub fn explained(input: &ValidExplain, catalog: &Catalog, client: ClientKey) -> 
     match &input.target {
         Target::Model { name, version } => {
             let (version, arm) = named(catalog, &input.task, name, version.as_deref(), client)?;
-            target(&version, arm.as_ref())
+            target(&version, arm.as_ref(), &input.task)
         }
         Target::Route(route) => {
             let wanted = if *route == Route::Deep { Tier::Deep } else { Tier::Fast };
             let (task, arm) = task(catalog, &input.task)?.for_client(client);
-            target(tier(task, &input.task, wanted)?, arm.as_ref())
+            let name = catalog.task_name(&input.task).unwrap_or_default();
+            target(tier(task, &input.task, wanted)?, arm.as_ref(), name)
         }
     }
 }
@@ -201,10 +203,12 @@ fn by_route(
         return Err(Error::invalid_field("min_confidence", problem));
     }
     let allow_fallback = options.allow_fallback.unwrap_or(task.allow_fallback);
+    let name = catalog.task_name(&input.task).unwrap_or_default();
+    let target = |version| target(version, arm, name);
     let asked_confidence = match route {
-        Route::Fast => return Ok(Plan::Single(target(tier(task, &input.task, Tier::Fast)?, arm)?)),
+        Route::Fast => return Ok(Plan::Single(target(tier(task, &input.task, Tier::Fast)?)?)),
         Route::Deep | Route::Default if !allow_fallback => {
-            return Ok(Plan::Single(target(tier(task, &input.task, Tier::Deep)?, arm)?));
+            return Ok(Plan::Single(target(tier(task, &input.task, Tier::Deep)?)?));
         }
         Route::Deep | Route::Default => None,
         Route::Cascade => options.min_confidence,
@@ -217,7 +221,8 @@ fn by_route(
         .cascade
         .clone()
         .ok_or_else(|| Error::new(Reason::Internal, "a task of two tiers was not set up"))?;
-    if route == Route::Cascade && deep.verified.manifest.problem_type == ProblemType::Regression {
+    let deep = target(deep)?;
+    if route == Route::Cascade && deep.head.manifest.problem_type == ProblemType::Regression {
         return Err(Error::new(
             Reason::CascadeNotCalibrated,
             format!(
@@ -226,7 +231,6 @@ fn by_route(
             ),
         ));
     }
-    let deep = target(deep, arm)?;
     let gear = match (&task.gears, route, asked_confidence) {
         // What a precision was measured at is the task's own threshold.
         (Some(gears), Route::Cascade, None) if options.min_precision.is_none() => Some(in_gear(gears, task, &deep)),
@@ -240,12 +244,12 @@ fn by_route(
     };
     let own_threshold = options.min_confidence.is_none() && threshold.confidence() == setup.min_confidence;
     Ok(Plan::Cascade(Box::new(CascadePlan {
-        fast: target(fast, arm)?,
+        fast: target(fast)?,
         deep,
         setup,
         threshold,
         allow_fallback,
-        task: catalog.task_name(&input.task).unwrap_or_default().to_owned(),
+        task: name.to_owned(),
         own_threshold,
         gear,
         audit_share: task.audit_share,
@@ -290,13 +294,17 @@ fn spoken(task: &str) -> String {
     }
 }
 
-/// A version as a target, with the canary's arm if the canary is of the same model.
-fn target(version: &Arc<ModelVersion>, arm: Option<&Arm>) -> Result<ModelTarget, Error> {
+/// A version as a target that answers for a task, with the canary's arm if the canary is of the same model.
+fn target(version: &Arc<ModelVersion>, arm: Option<&Arm>, task: &str) -> Result<ModelTarget, Error> {
+    let loaded = loaded_or_error(version)?;
+    let head = loaded.of_task(task).ok_or_else(|| no_such_head(version))?;
     Ok(ModelTarget {
-        loaded: loaded_or_error(version)?,
+        head: Arc::clone(head),
+        loaded,
         model: version.model_ref(),
         arm: arm.filter(|arm| arm.watch.model == version.name()).cloned(),
         version: Arc::clone(version),
+        shared: None,
     })
 }
 
@@ -356,6 +364,14 @@ fn no_such_model(catalog: &Catalog, name: &str) -> Error {
         Reason::ModelNotFound,
         format!("model: there is no model `{name}`, the models are: {listed}"),
     )
+}
+
+/// A model with heads answers for tasks alone.
+fn no_such_head(version: &ModelVersion) -> Error {
+    let tasks: Vec<&str> = version.verified.manifest.tasks().collect();
+    let (name, tasks) = (version.name(), tasks.join(", "));
+    let problem = format!("the model `{name}` has several heads, name the task of one of them: {tasks}");
+    Error::invalid_field("task", problem)
 }
 
 fn loaded_or_error(version: &ModelVersion) -> Result<Arc<LoadedModel>, Error> {

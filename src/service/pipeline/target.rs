@@ -6,11 +6,13 @@ use std::sync::Arc;
 use super::answer::{Answers, CascadeCounts, ModelPart, TextAnswer};
 use super::run_recorder::RunRecorder;
 use crate::error::Error;
+use crate::model::loaded::Model;
 use crate::model::postprocess::Classification;
 use crate::service::catalog::canary::Arm;
 use crate::service::catalog::model_version::ModelVersion;
 use crate::service::inference::loaded_model::LoadedModel;
-use crate::service::inference::outputs::{ModelOutputs, TextOutput};
+use crate::service::inference::outputs::{ModelOutputs, TextOutput, classify};
+use crate::service::inference::shared_runs::SharedRuns;
 use crate::service::inference::texts::TextSubset;
 use crate::service::messages::{Decision, ModelRef, SubmitOptions};
 
@@ -20,9 +22,13 @@ pub struct ModelTarget {
     pub version: Arc<ModelVersion>,
     /// Its loaded model. The target holds it, so it lasts as long as the request.
     pub loaded: Arc<LoadedModel>,
+    /// What makes answers of its outputs: the loaded model, or one of its heads.
+    pub head: Arc<Model>,
     pub model: ModelRef,
     /// Its arm in a canary, as the canary or as the stable version; absent without a canary.
     pub arm: Option<Arm>,
+    /// What it shares with the other tasks of its request; absent where there is one task.
+    pub shared: Option<Arc<SharedRuns>>,
 }
 
 /// A model's outputs for texts, with their classifications.
@@ -60,11 +66,12 @@ impl ModelTarget {
         temperature: Option<f32>,
         recorder: &RunRecorder<'_>,
     ) -> Result<Classified, Error> {
-        let classified = self.loaded.infer(texts, options).await.and_then(|outputs| {
+        let outputs = self.loaded.infer(texts, options, self.shared.as_ref()).await;
+        let classified = outputs.and_then(|outputs| {
             let says = outputs
                 .rows
                 .iter()
-                .map(|row| self.loaded.classify(&row.output.values, temperature));
+                .map(|row| classify(&self.head, &row.output.values, temperature));
             Ok(Classified {
                 says: says.collect::<Result<_, _>>()?,
                 outputs,
@@ -77,7 +84,7 @@ impl ModelTarget {
     /// The answer to the text of `row`.
     pub fn text_answer(&self, answer: Classification, row: &TextOutput, decision: Decision) -> TextAnswer {
         TextAnswer {
-            model: Arc::clone(&self.loaded.model),
+            model: Arc::clone(&self.head),
             answer,
             decision,
             token_count: row.token_count,

@@ -3,9 +3,11 @@
 //! Reports every field at fault, each by its name and with its limit. A [`ValidInput`] proves that its request was
 //! validated.
 
+use super::named_tasks;
 use crate::error::{Error, FieldViolation};
 use crate::model::manifest::{Truncation, is_name};
 use crate::model::model_name::ModelName;
+use crate::service::inference::texts::TextSubset;
 use crate::service::limits::RequestLimits;
 use crate::service::messages::{ExplainInput, PredictInput, Priority, Route, ScoreKind};
 
@@ -18,14 +20,14 @@ const MAX_CONTRIBUTIONS: usize = 100;
 const DEFAULT_CONTRIBUTIONS: usize = 10;
 
 /// A request whose fields are allowed and fit each other.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ValidInput {
-    /// The texts, at least one.
-    pub texts: Vec<String>,
-    /// The second texts of pairs: none, or one a text.
-    pub text_pairs: Vec<String>,
+    /// The texts, at least one, with the second texts of pairs if there are any.
+    pub texts: TextSubset,
     /// The task; empty for the default task.
     pub task: String,
+    /// Several tasks, or `*` for all; empty for one.
+    pub tasks: Vec<String>,
     /// The tier or the model that is asked.
     pub target: Target,
     /// What the answer should hold.
@@ -103,14 +105,15 @@ pub fn validate(input: PredictInput, limits: RequestLimits) -> Result<ValidInput
         0
     });
     check_task(&input.task, &mut faults);
+    named_tasks::check(&input, |field, problem| faults.add(field, problem));
     check_pairs(&input, limits, &mut faults);
     check_cascade(&input, &mut faults);
     let target = target(input.route, &input.model, &mut faults);
     faults.into_result()?;
     Ok(ValidInput {
-        texts: input.texts,
-        text_pairs: input.text_pairs,
+        texts: TextSubset::all(input.texts, input.text_pairs, None),
         task: input.task,
+        tasks: input.tasks,
         target,
         options: AnswerOptions {
             top_k,

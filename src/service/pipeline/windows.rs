@@ -61,7 +61,7 @@ pub async fn cut(
         lead.loaded.metrics.windows(windows.spans.len());
     }
     let texts = if windows == of_text.len() && of_text.iter().all(|windows| !windows.stopped) {
-        texts.with_truncation(Truncation::End)
+        texts.with_truncation(Some(Truncation::End))
     } else {
         parts(&texts, &of_text)
     };

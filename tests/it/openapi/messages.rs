@@ -19,6 +19,10 @@ const MAY_LACK: [&str; 2] = [
 
 /// Which fields exclude each other.
 const PREDICT_EXCLUDES: &str = r#"{"anyOf": [
+    {"required": ["tasks", "task"], "properties": {
+        "tasks": {"type": "array", "minItems": 1}, "task": {"type": "string", "minLength": 1}}},
+    {"required": ["tasks", "model"], "properties": {
+        "tasks": {"type": "array", "minItems": 1}, "model": {"type": "string", "minLength": 1}}},
     {"required": ["model", "route"], "properties": {
         "model": {"type": "string", "minLength": 1},
         "route": {"enum": ["ROUTE_FAST", "ROUTE_DEEP", "ROUTE_CASCADE", 1, 2, 3]}}},
@@ -44,6 +48,11 @@ fn limits(field: &FieldDescriptor) -> Json {
         "tandem.v1.ExplainRequest.texts" => parsed(r#"{"minItems": 1, "maxItems": 8}"#),
         "tandem.v1.PredictRequest.task" | "tandem.v1.ExplainRequest.task" => whole(NAME),
         "tandem.v1.PredictRequest.model" | "tandem.v1.ExplainRequest.model" => whole(&format!("{NAME}(@{NAME})?")),
+        "tandem.v1.PredictRequest.tasks" => parsed(
+            r#"{"maxItems": 32, "uniqueItems": true,
+                "items": {"type": "string", "pattern": "^([a-z0-9][a-z0-9_-]{0,62}|[*])$"},
+                "not": {"minItems": 2, "contains": {"const": "*"}}}"#,
+        ),
         "tandem.v1.ListModelsRequest.page_token" => whole(&format!("{NAME}@{NAME}")),
         "tandem.v1.GetModelRequest.name" => object([("pattern", format!("^{NAME}(@{NAME})?$").into())]),
         "tandem.v1.PredictRequest.top_k" | "tandem.v1.ListModelsRequest.page_size" => parsed(r#"{"minimum": 0}"#),
@@ -238,6 +247,7 @@ impl Messages {
             Kind::Message(of) if of.full_name() == "google.protobuf.Struct" => {
                 r#"{"type": "object", "additionalProperties": true}"#
             }
+            Kind::Message(of) if of.full_name() == "google.rpc.Status" => return self.status(),
             Kind::Message(of) => return self.refer(&of, way),
             other => panic!("{} is {other:?}: say how JSON has it", field.full_name()),
         })
@@ -248,6 +258,19 @@ impl Messages {
             "pattern": "^[0-9]+(\\.[0-9]+)?s$", "examples": ["0.002003633s"]}"#;
         self.schemas.set("Duration", parsed(schema));
         reference("schemas", "Duration")
+    }
+
+    fn status(&mut self) -> Json {
+        let schema = r#"{"type": "object", "description": "`google.rpc.Status`: why one of several has no answer.",
+            "properties": {
+                "code": {"type": "integer", "description": "The code, as gRPC numbers them."},
+                "message": {"type": "string", "description": "Why, for people."},
+                "details": {"type": "array", "description": "The reason for programs, and more.", "items": {
+                    "type": "object", "required": ["@type"], "additionalProperties": true,
+                    "properties": {"@type": {"type": "string", "description": "Which message it is."}}}}},
+            "required": ["code", "message", "details"]}"#;
+        self.schemas.set("RpcStatus", parsed(schema));
+        reference("schemas", "RpcStatus")
     }
 
     fn choices(&mut self, of: &EnumDescriptor) -> Json {

@@ -52,6 +52,12 @@ pub fn to_status(error: &Error, request_id: Option<&RequestId>) -> Status {
     status
 }
 
+/// The same as a message, for a failure within an answer.
+pub fn to_message(error: &Error, request_id: Option<&RequestId>) -> tonic_types::Status {
+    let status = to_status(error, request_id);
+    prost::Message::decode(status.details()).expect("the details of a status of ours are a google.rpc.Status")
+}
+
 /// The failure behind a status without our details: tonic made it, and its code tells which one it is.
 pub fn from_foreign_status(code: Code, largest_message: usize) -> Error {
     match code {
