@@ -60,6 +60,8 @@ pub enum Reason {
     VersionRefused,
     /// The state of the model's versions forbids what the operator asks for.
     RolloutConflict,
+    /// The server keeps no texts that could be exported.
+    TextsNotKept,
     /// The caller has no key, or one that is not known.
     Unauthenticated,
     /// No such method or path.
@@ -82,7 +84,7 @@ struct Mapping {
 
 impl Reason {
     /// Every reason, for documentation and for tests.
-    pub const ALL: [Reason; 27] = [
+    pub const ALL: [Reason; 28] = [
         Reason::InvalidField,
         Reason::MalformedMessage,
         Reason::InvalidUtf8,
@@ -105,6 +107,7 @@ impl Reason {
         Reason::NotExplainable,
         Reason::VersionRefused,
         Reason::RolloutConflict,
+        Reason::TextsNotKept,
         Reason::Unauthenticated,
         Reason::MethodNotFound,
         Reason::MethodNotAllowed,
@@ -135,6 +138,7 @@ impl Reason {
             Reason::Internal => ("INTERNAL", 13, "INTERNAL", 500),
             Reason::VersionRefused => ("VERSION_REFUSED", 9, "FAILED_PRECONDITION", 400),
             Reason::RolloutConflict => ("ROLLOUT_CONFLICT", 9, "FAILED_PRECONDITION", 400),
+            Reason::TextsNotKept => ("TEXTS_NOT_KEPT", 9, "FAILED_PRECONDITION", 400),
             Reason::NotExplainable => ("NOT_EXPLAINABLE", 12, "UNIMPLEMENTED", 501),
             Reason::Unauthenticated => ("UNAUTHENTICATED", 16, "UNAUTHENTICATED", 401),
             Reason::MethodNotFound => ("METHOD_NOT_FOUND", 12, "UNIMPLEMENTED", 404),

@@ -25,6 +25,7 @@ impl Settings {
         check_queue(self)?;
         check_client_header(self)?;
         check_tasks(self)?;
+        check_keeping(self)?;
         check_timeouts(self)?;
         check_bodies(self)?;
         check_doors(self)?;
@@ -85,6 +86,14 @@ fn check_tasks(settings: &Settings) -> Result<(), String> {
         check_gears(task.cascade.gears.as_ref()).map_err(|problem| format!("tasks.{name}.cascade.gears.{problem}"))?;
         check_precision(&task.abstain).map_err(|problem| format!("tasks.{name}.abstain{problem}"))?;
         check_windows(&task.windows).map_err(|problem| format!("tasks.{name}.windows.{problem}"))?;
+    }
+    Ok(())
+}
+
+/// What is written is what is kept.
+fn check_keeping(settings: &Settings) -> Result<(), String> {
+    if settings.keep_file.is_some() && settings.keep_texts == 0 {
+        return Err("keep_file needs keep_texts above 0 beside it: what is kept is what is written".to_owned());
     }
     Ok(())
 }
@@ -305,6 +314,7 @@ mod tests {
     #[test]
     fn half_of_tls_and_open_plaintext_are_refused_by_key() {
         assert!(problem(|settings| settings.tls_cert = Some("a".into())).starts_with("tls_cert needs tls_key"));
+        assert!(problem(|settings| settings.keep_file = Some("a".into())).starts_with("keep_file needs keep_texts"));
         assert!(problem(|settings| settings.tls_key = Some("a".into())).starts_with("tls_key needs tls_cert"));
         assert!(problem(|settings| settings.tls_client_ca = Some("a".into())).starts_with("tls_client_ca needs"));
         let everywhere: Address = "0.0.0.0:1".parse().expect("an address");

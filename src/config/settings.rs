@@ -304,6 +304,26 @@ settings! {
         /// It begins when drain_pause is over. What is not done by then is cut
         drain_grace: HumanDuration = seconds(20).at_most(DAY);
     }
+    "Kept texts" {
+        /// How many texts of live traffic are kept in memory, as those worth labelling; 0 for none
+        ///
+        /// Texts whose answer was withheld, texts of which the audit found that the deep model says something else, and texts drawn
+        /// at random; each of the three has a third of the room, and its oldest go. `tandem audit export` gets them
+        keep_texts: usize = count(0).from_or_zero(3, 100_000, "none").link("cascade.md#what-to-label-next");
+        /// The most bytes that kept texts may take in memory
+        keep_bytes: usize = bytes(16 << 20).from(64 << 10, 1 << 30);
+        /// The share of texts that are kept at random, whatever the answer
+        keep_share: f64 = value("SHARE", 0.01).from(0.0, 1.0);
+        /// Write each kept text to this file too, as a line of JSON
+        ///
+        /// It is made for its owner alone (mode 0600) and is never removed. Needs keep_texts
+        keep_file: PathBuf or None =
+            absent("FILE").default_words("none").sample("/var/lib/tandem/kept.jsonl").link("cascade.md#what-to-label-next");
+        /// The size at which no more texts are written to keep_file
+        ///
+        /// What is in it already counts. Where the file was moved or removed, the next text begins a new one
+        keep_file_bytes: u64 = bytes(64 << 20).from(64 << 10, 1 << 40);
+    }
     "Logs" {
         /// How log lines look
         ///

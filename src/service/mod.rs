@@ -21,19 +21,22 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::error::Error;
+use crate::error::{Error, Reason};
 use crate::model::ModelError;
 use crate::model::manifest::is_name;
 use crate::telemetry::metrics::Metrics;
 use catalog::Catalog;
 use catalog::audit_queue::AuditQueue;
 use catalog::health::{Health, ServingState};
+use catalog::kept::KeptTexts;
+use catalog::kept::page::{KeptPage, KeptQuery};
 use catalog::model_version::ModelVersion;
 use catalog::refusal::RefusedVersion;
 use catalog::store::CatalogStore;
 use inference::answer_cache::AnswerCache;
 use lifecycle::Lifecycle;
 use lifecycle::commands::{Operation, Warning};
+use lifecycle::kept_file;
 use lifecycle::owner::Handles;
 use lifecycle::report::ReloadReport;
 use lifecycle::start::{OpenedCatalog, StartError};
@@ -58,6 +61,8 @@ struct Parts {
     health: Health,
     limits: RequestLimits,
     cache: Option<Arc<AnswerCache>>,
+    /// The texts that are kept; absent where none are.
+    kept: Option<Arc<KeptTexts>>,
     settings: Arc<Settings>,
     metrics: Metrics,
     started_at: Instant,
@@ -65,7 +70,7 @@ struct Parts {
 
 impl Service {
     /// A service over the models that a start opened. None of them is loaded yet. An error means that the system gives
-    /// no thread.
+    /// no thread, or that the file for kept texts can't be written.
     pub fn new(settings: &Settings, opened: OpenedCatalog, metrics: Metrics) -> Result<Self, StartError> {
         let settings = Arc::new(settings.clone());
         let limits = RequestLimits {
@@ -82,11 +87,13 @@ impl Service {
         let health = Health::new(catalog.clone());
         let cache = AnswerCache::new(settings.cache_bytes);
         let audits = AuditQueue::default();
+        let kept = kept_file::start(&settings, metrics.kept())?;
         let handles = Handles {
             catalog: catalog.clone(),
             health: health.clone(),
             metrics: metrics.clone(),
             audits: audits.clone(),
+            kept: kept.clone(),
         };
         let lifecycle = Arc::new(Lifecycle::start(
             Arc::clone(&settings),
@@ -101,7 +108,7 @@ impl Service {
                 health.clone(),
                 (limits, windows),
                 metrics.clone(),
-                audits,
+                (audits, kept.clone()),
             ),
             status: Status::new(
                 catalog.clone(),
@@ -114,6 +121,7 @@ impl Service {
             health,
             limits,
             cache,
+            kept,
             settings,
             metrics,
             started_at: Instant::now(),
@@ -251,6 +259,18 @@ impl Service {
         self.parts.status.get(name)
     }
 
+    /// A page of the texts that are kept to be labelled.
+    pub fn export_texts(&self, query: KeptQuery<'_>) -> Result<KeptPage, Error> {
+        let not_kept = || Error::new(Reason::TextsNotKept, "this server keeps no texts: set keep_texts");
+        let kept = self.parts.kept.as_ref().ok_or_else(not_kept)?;
+        if !query.task.is_empty() && self.catalog().task(query.task).is_none() {
+            optional_name("task", query.task)?;
+            let problem = format!("task: there is no task `{}`", query.task);
+            return Err(Error::new(Reason::TaskNotFound, problem));
+        }
+        kept.page(query)
+    }
+
     /// The newest versions that were refused, by model, and why.
     pub fn refused_versions(&self) -> BTreeMap<String, RefusedVersion> {
         self.parts.lifecycle.refused().all()
@@ -341,9 +361,12 @@ impl Service {
     }
 
     /// Stops the lifecycle, then lets every model finish what it accepted and waits until its threads have ended. Waits
-    /// for each at most a few seconds. Blocks.
+    /// for each at most a few seconds. What was kept for the file is written by then. Blocks.
     pub fn stop_models(&self) {
         self.parts.lifecycle.stop();
+        if let Some(kept) = &self.parts.kept {
+            kept.close();
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::cascade::CascadeMetrics;
 use super::histogram::{Buckets, HistogramFamily};
+use super::kept::KeptMetrics;
 use super::process::ProcessCollector;
 use super::versions::VersionMetrics;
 use crate::error::Error;
@@ -66,6 +67,7 @@ pub struct Metrics {
     cores: Gauge,
     model: ModelFamilies,
     cascade: CascadeMetrics,
+    kept: KeptMetrics,
 }
 
 #[derive(Clone)]
@@ -136,6 +138,7 @@ impl Metrics {
         };
         model.register(&mut registry);
         let cascade = CascadeMetrics::register(&mut registry);
+        let kept = KeptMetrics::register(&mut registry);
         let build = [
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("onnxruntime", onnxruntime_version.to_owned()),
@@ -153,6 +156,7 @@ impl Metrics {
             cores,
             model,
             cascade,
+            kept,
         }
     }
 
@@ -162,6 +166,10 @@ impl Metrics {
 
     pub fn cascade(&self) -> &CascadeMetrics {
         &self.cascade
+    }
+
+    pub fn kept(&self) -> &KeptMetrics {
+        &self.kept
     }
 
     /// All metrics as text.

@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::cascade_calibration::CascadeSetup;
 use super::escalation_drift::CascadeWatch;
+use crate::model::loaded::Model;
 use crate::model::postprocess::Classification;
 use crate::service::inference::loaded_model::LoadedModel;
 use crate::service::inference::texts::TextSubset;
@@ -22,6 +23,8 @@ pub struct Audited {
     pub task: String,
     pub watch: Arc<CascadeWatch>,
     pub setup: Arc<CascadeSetup>,
+    /// The model that gave `says`.
+    pub fast: Arc<Model>,
     pub deep: Arc<LoadedModel>,
     /// For each text, in order, whether it got another answer than the deep model's, where that is known since the deep model
     /// took part. The order must not depend on the answers.

@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`model_version`] (one version, with its [`circuit_breaker`]) → [`versions`] (all versions of one
 //! model, with its [`canary`]) → [`task`] (the models of one task, with their [`cascade_calibration`], its
-//! [`cascade_tables`], its [`escalation_drift`], its [`gears`], its [`audit`] with its [`evidence`] and [`audit_queue`], and which answers it withholds, [`abstention`]) → [`store`] (the catalog
+//! [`cascade_tables`], its [`escalation_drift`], its [`gears`], its [`audit`] with its [`evidence`] and [`audit_queue`], and which answers it withholds, [`abstention`]; the texts of it that are worth labelling, [`kept`]) → [`store`] (the catalog
 //! that serves now) → [`health`] (the states of its versions). Where
 //! versions come from: [`sources`] (folders), [`pins`] (what operators chose), [`refusal`] (why one does not serve).
 
@@ -18,6 +18,7 @@ pub mod escalation_drift;
 pub mod evidence;
 pub mod gears;
 pub mod health;
+pub mod kept;
 pub mod model_version;
 pub mod pins;
 pub mod refusal;

@@ -6,14 +6,15 @@
 //! another) → [`swap`] (one version in or out) → [`reload`] (looks for new versions) → [`rollout`] (operators' commands
 //! and canaries). Meanwhile, outside the thread: [`supervision`], with its [`examination`] of versions that fail and its
 //! [`core_watch`].
-//! Besides: [`version_comparison`] (for shadows and canaries), [`loaded_line`] (for the log) and [`report`] (of a
-//! reload).
+//! Besides: [`version_comparison`] (for shadows and canaries), [`loaded_line`] (for the log), [`report`] (of a
+//! reload) and [`kept_file`] (writes texts that are kept to be labelled).
 
 pub mod audit;
 pub mod candidate;
 pub mod commands;
 pub mod core_watch;
 pub mod examination;
+pub mod kept_file;
 pub mod load;
 pub mod loaded_line;
 pub mod owner;

@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::service::catalog::Catalog;
 use crate::service::catalog::audit_queue::AuditQueue;
 use crate::service::catalog::health::Health;
+use crate::service::catalog::kept::KeptTexts;
 use crate::service::catalog::pins::{ModelPins, PinBook};
 use crate::service::catalog::refusal::RefusedVersions;
 use crate::service::catalog::store::CatalogStore;
@@ -23,6 +24,8 @@ pub struct Handles {
     pub health: Health,
     pub metrics: Metrics,
     pub audits: AuditQueue,
+    /// The texts that are kept; absent where none are.
+    pub kept: Option<Arc<KeptTexts>>,
 }
 
 /// Everything that the lifecycle's thread works with.
@@ -58,6 +61,7 @@ impl Owner {
             health,
             metrics,
             audits: _,
+            kept: _,
         } = handles;
         Self {
             loader: Loader::new(Arc::clone(&settings), health.clone(), metrics.clone(), shared),

@@ -30,6 +30,9 @@ pub enum StartError {
     /// The system gives no thread.
     #[error("a thread can't be started: {0}")]
     Threads(std::io::Error),
+    /// The file for kept texts can't be written.
+    #[error("{0}")]
+    KeepFile(String),
 }
 
 /// What is known before anything is loaded.

@@ -49,7 +49,8 @@ impl Supervision {
             end.clone(),
         ));
         let metrics = self.handles.metrics.cascade().clone();
-        tasks.spawn(audit::follow(self.handles.audits.clone(), metrics, end.clone()));
+        let (audits, kept) = (self.handles.audits.clone(), self.handles.kept.clone());
+        tasks.spawn(audit::follow(audits, kept, metrics, end.clone()));
         loop {
             self.start_canaries(&mut canaries, &mut tasks, &end);
             self.start_examinations(&mut tasks, &end);

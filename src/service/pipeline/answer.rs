@@ -73,6 +73,7 @@ pub struct CascadeCounts {
     pub agree: usize,
     /// How many texts they gave different ones.
     pub differ: usize,
-    /// The positions of the texts of which the blended answer is not the deep model's own, ascending.
-    pub not_as_deep: Vec<usize>,
+    /// The positions of the texts of which the blended answer is not the deep model's own, ascending, each with the label
+    /// that is.
+    pub not_as_deep: Vec<(usize, usize)>,
 }

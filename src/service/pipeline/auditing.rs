@@ -6,18 +6,29 @@
 //!
 //! Not drawn are windows of long texts, of which nothing is certified and which are alike within a text, and texts that
 //! were drawn lately: certificates count equal texts once.
+//!
+//! Texts of which the deep model says something else are kept to be labelled, if any are: those that it answered here, the
+//! others once it ran them (`lifecycle/audit.rs`).
 
 use std::sync::Arc;
 
-use super::answer::Answers;
+use super::answer::{Answers, TextAnswer};
 use super::cascade::CascadePlan;
 use crate::service::catalog::audit_queue::{AuditQueue, Audited};
+use crate::service::catalog::kept::KeptTexts;
+use crate::service::catalog::kept::text::{KeepReason, KeptAnswer, SeenText};
 use crate::service::inference::texts::TextSubset;
 use crate::service::messages::Decision;
 use crate::telemetry::cascade::CascadeMetrics;
 
 /// Draws texts and hands them over; what finds no room is counted and dropped.
-pub fn audit(plan: &CascadePlan, texts: &TextSubset, answers: &Answers, queue: &AuditQueue, metrics: &CascadeMetrics) {
+pub fn audit(
+    plan: &CascadePlan,
+    texts: &TextSubset,
+    answers: &Answers,
+    (queue, kept): (&AuditQueue, Option<&KeptTexts>),
+    metrics: &CascadeMetrics,
+) {
     let Some(share) = plan.audit_share.filter(|_| plan.own_threshold) else {
         return;
     };
@@ -35,7 +46,14 @@ pub fn audit(plan: &CascadePlan, texts: &TextSubset, answers: &Answers, queue: &
                 says.push(answer.answer.clone());
                 differs.push(None);
             }
-            Decision::Escalated => differs.push(Some(answers.counts.not_as_deep.contains(&at))),
+            Decision::Escalated => {
+                let mut not_as_deep = answers.counts.not_as_deep.iter();
+                let deep = not_as_deep.find(|(place, _)| *place == at);
+                if let (Some(kept), Some((_, label))) = (kept, deep) {
+                    keep(kept, plan, texts, (at, answer), *label);
+                }
+                differs.push(Some(deep.is_some()));
+            }
             _ => differs.push(Some(false)),
         }
     }
@@ -47,6 +65,7 @@ pub fn audit(plan: &CascadePlan, texts: &TextSubset, answers: &Answers, queue: &
         task: plan.task.clone(),
         watch: Arc::clone(&plan.watch),
         setup: Arc::clone(&plan.setup),
+        fast: Arc::clone(&plan.fast.head),
         deep: Arc::clone(&plan.deep.loaded),
         differs,
         texts: texts.copy_of(&places),
@@ -55,4 +74,17 @@ pub fn audit(plan: &CascadePlan, texts: &TextSubset, answers: &Answers, queue: &
     if !handed_over {
         metrics.audit_dropped(&plan.task, drawn);
     }
+}
+
+/// Keeps a text of which the deep model by itself says this label, which is not the answer's.
+fn keep(kept: &KeptTexts, plan: &CascadePlan, texts: &TextSubset, (at, answer): (usize, &TextAnswer), label: usize) {
+    let seen = SeenText {
+        task: &plan.task,
+        text: &texts.texts[at],
+        pair: texts.pair(at),
+    };
+    kept.keep(seen, KeepReason::Differed.into(), || {
+        let deep = answer.model.manifest.labels[label].clone();
+        (KeptAnswer::of(&answer.model, &answer.answer, false), Some(vec![deep]))
+    });
 }

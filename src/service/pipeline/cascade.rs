@@ -129,7 +129,7 @@ impl CascadePlan {
                 answers[place] = self.deep_answer(says, row, &fast.says[place]);
                 let given = &answers[place].answer;
                 if (given.winner, &given.selection) != (own.0, &own.1) {
-                    counts.not_as_deep.push(place);
+                    counts.not_as_deep.push((place, own.0));
                 }
             }
         }

@@ -3,7 +3,7 @@
 //! In reading order: [`validate`] (what a request must satisfy whatever models there are) → [`route`] (which model
 //! answers) → [`predict`] (the flow of one request) → [`target`] (one model's part in it) → [`cascade`] (both models'
 //! parts) → [`escalation`] (which texts go to the deep model; pure) → [`answer`] (the answers) → [`cascade_metrics`]
-//! (their counts) and [`auditing`] (which of them are looked at once more). Besides: [`several_tasks`] (one request, several tasks, by [`named_tasks`], each of which goes that way), [`windows`] (long texts in parts, each of
+//! (their counts), [`auditing`] (which of them are looked at once more) and [`keeping`] (which texts are worth labelling). Besides: [`several_tasks`] (one request, several tasks, by [`named_tasks`], each of which goes that way), [`windows`] (long texts in parts, each of
 //! which goes that way), [`explain`].
 
 pub mod answer;
@@ -12,6 +12,7 @@ pub mod cascade;
 pub mod cascade_metrics;
 pub mod escalation;
 pub mod explain;
+pub mod keeping;
 pub mod named_tasks;
 pub mod predict;
 pub mod route;
@@ -21,8 +22,11 @@ pub mod target;
 pub mod validate;
 pub mod windows;
 
+use std::sync::Arc;
+
 use super::catalog::audit_queue::AuditQueue;
 use super::catalog::health::Health;
+use super::catalog::kept::KeptTexts;
 use super::catalog::store::CatalogStore;
 use super::limits::{RequestLimits, WindowLimits};
 use super::messages::{CallTimes, ExplainInput, ExplainOutput, PredictInput, PredictOutput, TaskOutput};
@@ -39,6 +43,8 @@ pub struct Pipeline {
     windows: WindowLimits,
     metrics: Metrics,
     audits: AuditQueue,
+    /// The texts that are kept; absent where none are.
+    kept: Option<Arc<KeptTexts>>,
 }
 
 impl Pipeline {
@@ -48,7 +54,7 @@ impl Pipeline {
         health: Health,
         (limits, windows): (RequestLimits, WindowLimits),
         metrics: Metrics,
-        audits: AuditQueue,
+        (audits, kept): (AuditQueue, Option<Arc<KeptTexts>>),
     ) -> Self {
         Self {
             catalog,
@@ -57,6 +63,7 @@ impl Pipeline {
             windows,
             metrics,
             audits,
+            kept,
         }
     }
 
@@ -81,6 +88,7 @@ impl Pipeline {
             windows: self.windows,
             recorder,
             audits: &self.audits,
+            kept: self.kept.as_deref(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::answer::{Answers, TextAnswer};
 use super::auditing::audit;
 use super::cascade_metrics;
+use super::keeping;
 use super::route::{Chosen, Plan, plan};
 use super::run_recorder::RunRecorder;
 use super::validate::{AnswerOptions, ValidInput, validate};
@@ -14,6 +15,7 @@ use crate::error::Error;
 use crate::model::manifest::{LONGEST_LABEL, Truncation};
 use crate::service::catalog::Catalog;
 use crate::service::catalog::audit_queue::AuditQueue;
+use crate::service::catalog::kept::KeptTexts;
 use crate::service::inference::texts::TextSubset;
 use crate::service::limits::{RequestLimits, WindowLimits};
 use crate::service::messages::{
@@ -33,6 +35,8 @@ pub struct Serving<'a> {
     pub windows: WindowLimits,
     pub recorder: &'a RunRecorder<'a>,
     pub audits: &'a AuditQueue,
+    /// The texts that are kept; absent where none are.
+    pub kept: Option<&'a KeptTexts>,
 }
 
 /// Answers one request: validate → route → preprocess → inference → postprocess. Preprocessing and inference run once
@@ -61,6 +65,7 @@ pub async fn answer(
     let truncation = options.truncation.or(rules.truncation).or_else(|| plan.truncation());
     let texts = input.texts.clone().with_truncation(truncation);
     let submit = times.submit_options(input.priority);
+    let to_keep = serving.kept.map(|kept| (kept, texts.clone()));
     let mut answers = if truncation == Some(Truncation::Windows) {
         if input.cascade.min_precision.is_some() {
             return Err(Error::invalid_field(
@@ -75,10 +80,14 @@ pub async fn answer(
         let answers = run(&plan, windows.texts.clone(), submit, recorder, None).await?;
         windows.pool(answers, &rules)?
     } else {
-        run(&plan, texts, submit, recorder, Some(serving.audits)).await?
+        run(&plan, texts, submit, recorder, Some((serving.audits, serving.kept))).await?
     };
     if let Some(confidence) = answer_from {
         answers.withhold_below(confidence);
+    }
+    if let Some((kept, texts)) = to_keep {
+        let task = keeping::task_of(&input.task, &input.target, &plan, serving.catalog);
+        keeping::keep(kept, task, &texts, &answers);
     }
     count(&plan, &answers);
     Ok(finish(answers, options, times, plan.told_confidence()))
@@ -90,7 +99,7 @@ async fn run(
     texts: TextSubset,
     options: SubmitOptions,
     recorder: &RunRecorder<'_>,
-    audits: Option<&AuditQueue>,
+    audits: Option<(&AuditQueue, Option<&KeptTexts>)>,
 ) -> Result<Answers, Error> {
     match plan {
         Plan::Single(target) => target.answer(texts, options, recorder).await,

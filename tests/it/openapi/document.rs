@@ -25,7 +25,7 @@ const DOORS: [&str; 7] = [
 ];
 
 /// What only operators can hear, who have no HTTP door.
-const OF_OPERATORS: [&str; 2] = ["VERSION_REFUSED", "ROLLOUT_CONFLICT"];
+const OF_OPERATORS: [&str; 3] = ["VERSION_REFUSED", "ROLLOUT_CONFLICT", "TEXTS_NOT_KEPT"];
 
 /// The failures that any door may tell: status, name, and what happened.
 const FAILURES: [(&str, &str, &str); 11] = [
