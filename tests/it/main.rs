@@ -44,6 +44,7 @@ mod gzip_members;
 mod handler_steps;
 mod health;
 mod hugging_face;
+mod kept_texts;
 mod keys;
 mod kserve_v1;
 mod limits;

@@ -122,4 +122,15 @@ impl AdminService for AdminApi {
         };
         self.answered(&call, "UnloadModel", work).await
     }
+    async fn export_texts(
+        &self,
+        request: Request<pb::ExportTextsRequest>,
+    ) -> Result<Response<pb::ExportTextsResponse>, Status> {
+        let (call, request) = take_call(request);
+        let work = async {
+            let page = self.service.export_texts(convert_admin::kept_query(&request)?)?;
+            Ok(convert_admin::kept_response(&page))
+        };
+        self.answered(&call, "ExportTexts", work).await
+    }
 }
