@@ -1,5 +1,7 @@
 //! The command line, with one file for each command. Parses, runs, and turns the outcome into an exit code.
 
+pub mod admin_args;
+pub mod audit;
 pub mod bench;
 pub mod calibrate;
 pub mod calibration_files;
@@ -88,8 +90,11 @@ enum Command {
     #[command(mut_args = hide_server_settings)]
     Check(check::CheckArgs),
     /// List the models of a server, roll versions out and back, by its admin port
-    #[command(mut_args = |argument| models::setting(hide_all_but_tls(argument)))]
+    #[command(mut_args = |argument| admin_args::setting(hide_all_but_tls(argument)))]
     Models(Box<models::ModelsArgs>),
+    /// Get the texts of live traffic that a server keeps as worth labelling, by its admin port
+    #[command(mut_args = |argument| admin_args::setting(hide_all_but_tls(argument)))]
+    Audit(Box<audit::AuditArgs>),
     /// Ask a server whether it serves; exit code 0 if so
     #[command(mut_args = hide_all_but_tls)]
     Healthcheck(Box<healthcheck::HealthcheckArgs>),
@@ -113,7 +118,7 @@ enum Command {
 fn hide_server_settings(argument: clap::Arg) -> clap::Arg {
     let server_only = matches!(
         argument.get_help_heading(),
-        Some("Listeners" | "Connections" | "Security" | "Roll-out" | "Logs")
+        Some("Listeners" | "Connections" | "Security" | "Roll-out" | "Kept texts" | "Logs")
     );
     argument.hide(server_only)
 }
@@ -166,6 +171,7 @@ fn run(cli: Cli, signals: &Signals) -> Exit {
         Some(Command::Evaluate(args)) => evaluate::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Models(args)) => models::run(&args),
+        Some(Command::Audit(args)) => audit::run(&args),
         Some(Command::Healthcheck(args)) => healthcheck::run(&args),
         Some(Command::Bench(args)) => bench::run(&args, signals),
         Some(Command::BenchOnnx(args)) => bench::raw::run(&args),

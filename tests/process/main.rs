@@ -7,6 +7,7 @@
 mod support;
 
 mod addresses;
+mod audit_export;
 mod bad_files;
 mod bench;
 mod browser_clients;

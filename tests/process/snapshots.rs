@@ -13,7 +13,7 @@ fn folder() -> PathBuf {
 }
 
 /// Help, and errors of the command line: the name of the snapshot, and the arguments.
-const COMMANDS: [(&str, &[&str]); 23] = [
+const COMMANDS: [(&str, &[&str]); 24] = [
     ("help", &["--help"]),
     ("help-serve", &["serve", "--help"]),
     ("help-predict", &["predict", "--help"]),
@@ -24,6 +24,7 @@ const COMMANDS: [(&str, &[&str]); 23] = [
     ("help-healthcheck", &["healthcheck", "--help"]),
     ("help-models", &["models", "--help"]),
     ("help-models-canary", &["models", "canary", "--help"]),
+    ("help-audit-export", &["audit", "export", "--help"]),
     ("error-bad-version", &["models", "load", "sentiment-fast"]),
     ("help-completions", &["completions", "--help"]),
     ("no-command", &[]),

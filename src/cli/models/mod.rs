@@ -3,56 +3,29 @@
 
 mod print;
 
-use std::path::PathBuf;
-use std::time::Duration;
-
-use tonic::{Response, Status};
-
-use super::client::{Connection, CredentialArgs, ServerAddress, describe};
+use super::admin_args::{AdminArgs, told};
+use super::client::Connection;
 use super::config_args::ConfigArgs;
 use super::exit::Exit;
-use super::healthcheck::connect_as_configured;
 use super::output::{complain, fail};
 use crate::api::pb;
 use crate::api::pb::admin_service_client::AdminServiceClient;
 use crate::api::pb::model_service_client::ModelServiceClient;
-use crate::config::{HumanDuration, Settings};
+use crate::config::Settings;
 use crate::model::model_name::ModelName;
 use print::Printer;
-
-/// The address of the admin port where no configuration names one.
-const USUAL_ADDRESS: &str = "127.0.0.1:50052";
 
 /// The arguments of `tandem models`.
 #[derive(clap::Args)]
 pub struct ModelsArgs {
     #[command(subcommand)]
     action: Action,
-    /// The server's admin address [default: the one in the server's configuration, or 127.0.0.1:50052]; a wildcard address is
-    /// asked on loopback
-    #[arg(long, env = "TANDEM_ADMIN_ADDR", value_name = "ADDRESS", value_parser = ServerAddress::parse, global = true)]
-    addr: Option<ServerAddress>,
-    /// How long to wait for it to be done
-    #[arg(long, value_name = "DURATION", default_value = "10m", global = true)]
-    timeout: HumanDuration,
+    /// How to reach the server.
+    #[command(flatten)]
+    admin: AdminArgs,
     /// Print the answer as JSON
     #[arg(long, global = true)]
     json: bool,
-    /// The token of an operator; better given in the environment, where others can't read it
-    #[arg(
-        long,
-        env = "TANDEM_ADMIN_TOKEN",
-        value_name = "TOKEN",
-        hide_env_values = true,
-        global = true
-    )]
-    token: Option<String>,
-    /// Speak TLS, and trust servers whose certificates these authorities signed, PEM
-    #[arg(long, env = "TANDEM_TLS_CA", value_name = "FILE", global = true)]
-    tls_ca: Option<PathBuf>,
-    /// The name in the server's certificate [default: the host of the address]
-    #[arg(long, env = "TANDEM_TLS_NAME", value_name = "NAME", global = true)]
-    tls_name: Option<String>,
     /// The settings, and the file that holds them.
     #[command(flatten)]
     config: ConfigArgs,
@@ -122,17 +95,6 @@ fn version(text: &str) -> Result<ModelName, String> {
     }
 }
 
-/// The server's settings among the arguments. They are accepted anywhere, and shown in the help if they say how to
-/// reach the server.
-pub fn setting(argument: clap::Arg) -> clap::Arg {
-    let argument = argument.global(true);
-    match argument.get_id().as_str() {
-        // Its environment variable is that of `--addr`, which also takes URLs.
-        "admin_addr" => argument.env(None::<&str>).hide(true),
-        _ => argument,
-    }
-}
-
 /// Calls the server and prints its answer.
 pub fn run(args: &ModelsArgs) -> Exit {
     let settings = match args.config.resolve() {
@@ -151,35 +113,24 @@ pub fn run(args: &ModelsArgs) -> Exit {
 }
 
 /// The clients of one connection.
-struct Clients {
+struct Clients<'a> {
     models: ModelServiceClient<Connection>,
     admin: AdminServiceClient<Connection>,
-    timeout: Duration,
+    args: &'a AdminArgs,
 }
 
 /// Connects to the admin port that the arguments name, or else to the configured one.
-async fn connect(args: &ModelsArgs, settings: &Settings) -> Result<Clients, String> {
-    let credentials = CredentialArgs {
-        token: args.token.clone(),
-        tls_ca: args.tls_ca.clone(),
-        tls_name: args.tls_name.clone(),
-    };
-    let configured = || match &settings.admin_addr {
-        Some(address) => Ok(address.clone().into()),
-        None => ServerAddress::parse(USUAL_ADDRESS),
-    };
-    let address = args.addr.clone().map_or_else(configured, Ok)?;
-    let (is_configured, token) = (args.addr.is_none(), args.token.as_deref());
-    let connection = connect_as_configured(&address, is_configured, &credentials, token, settings).await?;
+async fn connect<'a>(args: &'a AdminArgs, settings: &Settings) -> Result<Clients<'a>, String> {
+    let connection = args.connect(settings).await?;
     Ok(Clients {
         models: ModelServiceClient::new(connection.clone()),
         admin: AdminServiceClient::new(connection),
-        timeout: args.timeout.0,
+        args,
     })
 }
 
 async fn act(args: &ModelsArgs, settings: &Settings, printer: &Printer) -> Result<Exit, String> {
-    let mut clients = connect(args, settings).await?;
+    let mut clients = connect(&args.admin, settings).await?;
     match &args.action {
         Action::List => printer.list(&clients.list().await?),
         Action::Show { model } => printer.show(&clients.get(model).await?),
@@ -237,11 +188,9 @@ async fn act(args: &ModelsArgs, settings: &Settings, printer: &Printer) -> Resul
     Ok(Exit::Success)
 }
 
-impl Clients {
+impl Clients<'_> {
     fn within<T>(&self, message: T) -> tonic::Request<T> {
-        let mut request = tonic::Request::new(message);
-        request.set_timeout(self.timeout);
-        request
+        self.args.within(message)
     }
 
     /// Every loaded version, from all pages.
@@ -289,8 +238,4 @@ fn changed<T: prost::Message + prost::Name>(
     if !warning.is_empty() {
         complain(&format!("warning: {warning}"));
     }
-}
-
-fn told<T>(answer: Result<Response<T>, Status>) -> Result<T, String> {
-    answer.map(Response::into_inner).map_err(|status| describe(&status))
 }
