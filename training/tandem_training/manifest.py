@@ -32,17 +32,26 @@ def seal(folder: str | Path, manifest: dict) -> None:
 
 
 def to_toml(manifest: dict) -> str:
-    """Plain values first, then one table for each dict, however deep."""
+    """Plain values first, then one table for each dict, however deep, and one for each dict of a list."""
     return "\n".join(_lines(manifest, ())) + "\n"
 
 
 def _lines(table: dict, path: tuple[str, ...]) -> list[str]:
-    lines = [f"{_key(key)} = {_value(value)}" for key, value in table.items() if not isinstance(value, dict)]
-    for name, inner in table.items():
+    tables = {key: value for key, value in table.items() if isinstance(value, dict) or _is_tables(value)}
+    lines = [f"{_key(key)} = {_value(value)}" for key, value in table.items() if key not in tables]
+    for name, inner in tables.items():
+        below = (*path, _key(name))
+        header = ".".join(below)
         if isinstance(inner, dict):
-            below = (*path, _key(name))
-            lines += ["", f"[{'.'.join(below)}]", *_lines(inner, below)]
+            lines += ["", f"[{header}]", *_lines(inner, below)]
+        else:
+            for one in inner:
+                lines += ["", f"[[{header}]]", *_lines(one, below)]
     return lines
+
+
+def _is_tables(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
 
 
 def training_table(command: str, data: str) -> dict:
