@@ -4,7 +4,7 @@ import pickle
 import unittest
 
 import grpc
-from support import BOUND_S, keys, run, shared
+from support import BOUND_S, keys, run, scratch, shared
 
 import tandem_text
 from tandem_text import Client, InvalidArgument, NotFound, names
@@ -64,6 +64,44 @@ class Predict(unittest.TestCase):
         for answers in self.both("predict", []):
             self.assertEqual(list(answers), [])
 
+    def test_a_long_text_is_read_in_windows_whose_places_are_those_of_the_string(self):
+        long = "🎬 정말 재미있게 봤어요. " * 60 + "시간이 아까운 영화. " * 60
+        options = {"truncation": "windows", "include_windows": True, "top_k": 1, "route": "cascade"}
+        for answers in self.both("predict", [long, GOOD], **options):
+            answer, short = answers
+            self.assertEqual((answer.read_size_bytes, answer.truncated), (len(long.encode()), False))
+            self.assertGreater(len(answer.windows), 2)
+            self.assertEqual((answer.windows[0].start, answer.windows[-1].end), (0, len(long)))
+            for one in answer.windows:
+                self.assertEqual(long[: one.start].encode(), long.encode()[: one.start_byte])
+                self.assertEqual(long[: one.end].encode(), long.encode()[: one.end_byte])
+                self.assertEqual((one.scores[0].label, one.value), (one.label, None))
+                self.assertIn(one.tier, ("fast", "deep"))
+                self.assertGreater(one.token_count, 0)
+            self.assertEqual({one.label for one in answer.windows}, {"positive", "negative"})
+            self.assertEqual((short.windows[0].start, short.windows[0].end_byte), (0, len(GOOD.encode())))
+        for answer in self.both("predict", long, truncation="windows", route="fast"):
+            self.assertEqual((answer.windows, answer.read_size_bytes), ((), len(long.encode())))
+        for answer in self.both("predict", long, truncation="end", route="fast", include_windows=True):
+            self.assertEqual((answer.windows, answer.read_size_bytes, answer.truncated), ((), 0, True))
+
+    def test_an_answer_tells_the_cascades_threshold_and_whether_it_was_withheld(self):
+        (task,), _ = self.both("tasks")
+        for asked, stands in ((None, task.cascade.min_confidence), (0.75, 0.75)):
+            for answer in self.both("predict", GOOD, route="cascade", min_confidence=asked):
+                self.assertAlmostEqual(answer.min_confidence, stands, places=6)
+        for answers in self.both("predict", [GOOD, BAD], route="deep"):
+            self.assertEqual([one.min_confidence for one in answers], [None, None])
+        # No answer of the fast model is so sure.
+        for answer in self.both("predict", GOOD, server=shared("--config", withholding()), route="fast"):
+            self.assertEqual((answer.decision, answer.label, answer.tier), ("abstained", "", "fast"))
+            self.assertEqual([(score.label, score.selected) for score in answer.scores], [("positive", False)])
+            self.assertGreater(answer.confidence, 0.9)
+        error = self.fails(tandem_text.FailedPrecondition, "predict", GOOD, route="cascade", min_precision=0.999999)
+        self.assertEqual(error.reason, "CASCADE_NOT_CALIBRATED")
+        error = self.fails(InvalidArgument, "predict", GOOD, route="cascade", min_precision=1)
+        self.assertEqual(error.violations[0].field, "min_precision")
+
     def test_more_texts_than_the_server_takes_are_split_and_keep_their_order(self):
         server = shared("--max-texts", "4")
         texts = [GOOD if at % 3 else BAD for at in range(130)]
@@ -117,6 +155,14 @@ class Predict(unittest.TestCase):
             (TypeError, "texts is bytes", [b"bytes"], {}),
             (TypeError, "min_confidense is no option", [GOOD], {"min_confidense": 0.5}),
             (TypeError, "top_k is of type str", [GOOD], {"top_k": "2"}),
+            (TypeError, "min_precision is of type str", [GOOD], {"min_precision": "0.9"}),
+            (TypeError, "include_windows is of type int", [GOOD], {"include_windows": 1}),
+            (
+                ValueError,
+                "truncation is 'window', it must be one of 'end', 'start', 'reject', 'windows'",
+                [GOOD],
+                {"truncation": "window"},
+            ),
             (ValueError, "timeout is 0", [GOOD], {"timeout": 0}),
         ]:
             error = self.fails(kind, "predict", *args, **kwargs)
@@ -195,6 +241,13 @@ class Pauses(unittest.TestCase):
                 self.assertEqual(client.check(), "SERVING")
                 with self.assertRaises(tandem_text.Unauthenticated):
                     client.predict(GOOD)
+
+
+def withholding():
+    """A configuration by which no answer of the task is sure enough."""
+    path = scratch() / "withholding.toml"
+    path.write_text('[tasks.sentiment]\nfast = "sentiment-fast"\n[tasks.sentiment.abstain]\nmin_confidence = 1.0\n')
+    return str(path)
 
 
 SLOW, NEVER = "slow-0123456789-0123456789", "never-0123456789-0123456789"

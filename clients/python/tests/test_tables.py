@@ -40,6 +40,16 @@ class Tables(unittest.TestCase):
             self.assertEqual(table.schema.field("confidence").type, pyarrow.float32())
             self.assertEqual(table.column("scores").to_pylist()[1][0][0], "negative")
 
+    def test_windows_are_a_column_where_there_are_any(self):
+        options = {"route": "fast", "truncation": "windows", "include_windows": True}
+        answers = self.client.predict([TEXTS[0], f"{TEXTS[1]}. " * 60], **options)
+        frame, table = answers.to_pandas(), answers.to_arrow()
+        for column in (frame["windows"].tolist(), table.column("windows").to_pylist()):
+            self.assertEqual([len(one) for one in column], [1, len(answers[1].windows)])
+            self.assertEqual((column[0][0]["start_byte"], column[0][0]["label"]), (0, "positive"))
+            self.assertEqual(column[1][-1]["end_byte"], answers[1].read_size_bytes)
+        self.assertNotIn("windows", self.client.predict(TEXTS, route="fast").to_pandas().columns)
+
     def test_a_frame_gets_columns_and_keeps_its_own(self):
         frame = pandas.DataFrame({"review": TEXTS, "label": [1, 0, 1]}, index=["a", "a", "b"])
         answers = self.client.predict_table(frame, "review", route="fast")

@@ -1,9 +1,19 @@
 """A user's code, which mypy --strict checks against the installed package; it is not run."""
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Union
+from typing import Optional, Union
 
-from tandem_text import AsyncClient, Client, Decision, Explanation, Options, Prediction, Predictions, TandemError
+from tandem_text import (
+    AsyncClient,
+    Client,
+    Decision,
+    Explanation,
+    Options,
+    Prediction,
+    Predictions,
+    TandemError,
+    Window,
+)
 
 
 def threads(client: Client, lines: Iterator[str]) -> list[str]:
@@ -12,9 +22,12 @@ def threads(client: Client, lines: Iterator[str]) -> list[str]:
     why: Explanation = client.explain("text")
     decision: Decision = one.decision
     asked: Options = {"route": "fast", "priority": "bulk"}
+    parts: tuple[Window, ...] = client.predict("text", truncation="windows", include_windows=True).windows
+    threshold: Optional[float] = client.predict("text", route="cascade", min_precision=0.9).min_confidence
     streamed: Iterator[Prediction] = client.predict_stream(lines, **asked)
     outcomes: Iterator[Union[Prediction, TandemError]] = client.predict_stream(lines, return_errors=True)
     labels = [answer.label for answer in streamed]
+    print(parts[0].start_byte, threshold)
     return [decision, why.label, many[0].label, *many.labels, *labels, *map(str, outcomes)]
 
 

@@ -40,6 +40,7 @@ from .results import (
     Span,
     TierTiming,
     Timing,
+    Window,
 )
 from .server import Cascade, CascadeCertificate, CascadePoint, Health, Limits, Model, ModelHealth, Task
 
@@ -91,4 +92,5 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",
+    "Window",
 ]

@@ -165,7 +165,8 @@ class Client:
 
         Arguments: `text_pairs` are the second texts, for a model that classifies pairs. `timeout` is the time in
         seconds for the whole call, retries included. `request_id` is for the logs of the server. The rest is in
-        `Options`: route, task, model, top_k, score_kind, truncation, min_confidence, allow_fallback, priority.
+        `Options`: route, task, model, top_k, score_kind, truncation, include_windows, min_confidence, min_precision,
+        allow_fallback, priority.
 
         Raises `TandemError`; `TypeError` and `ValueError` for arguments that can't be sent.
         """
@@ -279,8 +280,8 @@ class Client:
         ['positive', 'negative']
 
         `text` names the column of texts, `text_pair` that of second texts. The rest is as in `predict`. The new columns
-        are label, confidence, tier, decision, token_count, truncated and model, and, where there are any, value and
-        scores, each with `prefix` before its name. None of them may be there already.
+        are label, confidence, tier, decision, token_count, truncated and model, and, where there are any, value, scores
+        and windows, each with `prefix` before its name. None of them may be there already.
         """
         texts, pairs = tables.columns(table, text, text_pair, prefix)
         answers = self.predict(texts, text_pairs=pairs, timeout=timeout, request_id=request_id, **options)

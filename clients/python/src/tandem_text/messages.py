@@ -43,10 +43,16 @@ class Options(TypedDict, total=False):
     top_k: Optional[int]
     #: What `scores` are: "probability" (the default) or "logit".
     score_kind: Optional[ScoreKind]
-    #: What happens to a text that is too long for the model: "end", "start" or "reject". The model's own if left out.
+    #: What happens to a text that is too long for the model: "end" or "start" is cut off, "reject", or "windows", which
+    #: reads all of it in parts. The setting of the task or of the model if left out.
     truncation: Optional[Truncation]
+    #: Whether answers list the windows of texts that were read in windows.
+    include_windows: Optional[bool]
     #: For the cascade: the confidence from which on the fast answer stands. The task's calibrated one if left out.
     min_confidence: Optional[float]
+    #: For the cascade: the share of given answers that must be right, above 0 and below 1. A text of which the answer
+    #: is not sure enough for that gets none: its decision is "abstained". The task's setting if left out.
+    min_precision: Optional[float]
     #: Whether the fast model may answer where the deep one can't in time. The task's setting if left out.
     allow_fallback: Optional[bool]
     #: Which requests go first on a busy server: "interactive", "normal" (the default) or "bulk".
@@ -120,7 +126,9 @@ def check_text(field: str, text: Any) -> None:
 _KINDS: Sequence[tuple[str, type, type]] = (
     ("top_k", numbers.Integral, int),
     ("min_confidence", numbers.Real, float),
+    ("min_precision", numbers.Real, float),
     ("allow_fallback", bool, bool),
+    ("include_windows", bool, bool),
     ("task", str, str),
     ("model", str, str),
 )
@@ -180,22 +188,59 @@ def explain_request(
 def predictions(texts: Sequence[str], answer: prediction_pb2.PredictResponse) -> list[results.Prediction]:
     """The answers of one response."""
     models = {one.tier: _model_ref(one) for one in answer.models}
-    return [_prediction(text, one, models) for text, one in zip(texts, answer.predictions)]
+    threshold = answer.min_confidence if answer.HasField("min_confidence") else None
+    return [_prediction(text, one, models, threshold) for text, one in zip(texts, answer.predictions)]
 
 
-def _prediction(text: str, one: prediction_pb2.Prediction, models: dict[Any, results.ModelRef]) -> results.Prediction:
+def _prediction(
+    text: str, one: prediction_pb2.Prediction, models: dict[Any, results.ModelRef], threshold: Optional[float]
+) -> results.Prediction:
     return results.Prediction(
         text=text,
         label=one.label,
         confidence=one.confidence,
         tier=names.TIERS.get(one.tier, "unknown"),
         decision=names.DECISIONS.get(one.decision, "unknown"),
-        scores=tuple(results.Score(score.label, score.score, score.selected) for score in one.scores),
+        scores=_scores(one.scores),
         token_count=one.token_count,
         truncated=one.truncated,
         value=one.value if one.HasField("value") else None,
         model=models.get(one.tier),
+        windows=_windows(text, one.windows),
+        read_size_bytes=one.read_size_bytes,
+        min_confidence=threshold,
     )
+
+
+def _scores(found: Iterable[prediction_pb2.LabelScore]) -> tuple[results.Score, ...]:
+    return tuple(results.Score(score.label, score.score, score.selected) for score in found)
+
+
+def _windows(text: str, found: Sequence[prediction_pb2.Window]) -> tuple[results.Window, ...]:
+    if not found:
+        return ()
+    place = _places(text)
+    return tuple(
+        results.Window(
+            start=place(one.start_byte),
+            end=place(one.end_byte),
+            start_byte=one.start_byte,
+            end_byte=one.end_byte,
+            label=one.label,
+            confidence=one.confidence,
+            tier=names.TIERS.get(one.tier, "unknown"),
+            scores=_scores(one.scores),
+            token_count=one.token_count,
+            value=one.value if one.HasField("value") else None,
+        )
+        for one in found
+    )
+
+
+def _places(text: str) -> Callable[[int], int]:
+    """From a place in the text's UTF-8, which the server counts, to the place in the string."""
+    data = text.encode()
+    return lambda byte: len(data[:byte].decode(errors="ignore"))
 
 
 def joined(
@@ -246,13 +291,10 @@ def explanations(texts: Sequence[str], answer: prediction_pb2.ExplainResponse) -
 
 
 def _explanation(text: str, one: prediction_pb2.Explanation, model: results.ModelRef) -> results.Explanation:
-    data = text.encode()
+    place = _places(text)
 
     def span(found: prediction_pb2.TextSpan) -> results.Span:
-        # The server counts bytes of UTF-8, Python counts code points.
-        start = len(data[: found.start_byte].decode(errors="ignore"))
-        end = start + len(data[found.start_byte : found.end_byte].decode(errors="ignore"))
-        return results.Span(start, end)
+        return results.Span(place(found.start_byte), place(found.end_byte))
 
     def contribution(found: prediction_pb2.Contribution) -> results.Contribution:
         spans = tuple(span(place) for place in found.spans)

@@ -17,15 +17,17 @@ Route = Literal["fast", "deep", "cascade"]
 DefaultRoute = Literal["fast", "deep", "cascade", "unknown"]
 #: What a score is: a calibrated probability, or the model's raw output.
 ScoreKind = Literal["probability", "logit"]
-#: What happens to a text that is too long for the model: its end or its start is cut off, the request is refused, or the
-#: text is read whole, in windows.
+#: What happens to a text that is too long for the model: its end or its start is cut off, the request is refused, or
+#: the text is read whole, in windows.
 Truncation = Literal["end", "start", "reject", "windows"]
 #: Which requests go first.
 Priority = Literal["interactive", "normal", "bulk"]
 #: Which model answered.
 Tier = Literal["fast", "deep", "unknown"]
 #: Why it answered.
-Decision = Literal["requested", "confident", "escalated", "fallback_deadline", "fallback_overload", "abstained", "unknown"]
+Decision = Literal[
+    "requested", "confident", "escalated", "fallback_deadline", "fallback_overload", "abstained", "unknown"
+]
 #: Whether something takes requests.
 State = Literal["loading", "serving", "draining", "failed", "unknown"]
 #: Which requests a version of a model gets.

@@ -23,6 +23,7 @@ __all__ = [
     "Span",
     "TierTiming",
     "Timing",
+    "Window",
 ]
 
 
@@ -65,6 +66,39 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Window:
+    """A part of a text that was read in windows, and its own answer: the one that it gets as a text.
+
+    >>> from tandem_text import Client
+    >>> text = "정말 재미있게 봤어요. " * 60
+    >>> with Client("localhost:50051") as client:
+    ...     answer = client.predict(text, route="fast", truncation="windows", include_windows=True)
+    >>> last = answer.windows[-1]
+    >>> last.label, text[last.start:last.end].endswith("봤어요. "), last.end_byte == len(text.encode())
+    ('positive', True, True)
+    """
+
+    #: Where it stands: `text[start:end]`.
+    start: int
+    end: int
+    #: The same in bytes of UTF-8.
+    start_byte: int
+    end_byte: int
+    #: The winning label, as in `Prediction`.
+    label: str
+    #: Its calibrated probability, in [0, 1].
+    confidence: float
+    #: Which tier answered.
+    tier: Tier
+    #: The `top_k` labels with their scores, best first.
+    scores: tuple[Score, ...]
+    #: How many tokens or features the model saw.
+    token_count: int
+    #: The predicted value of a regression; None for classifiers.
+    value: Optional[float]
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The answer for one text.
 
@@ -79,7 +113,8 @@ class Prediction:
 
     #: The text, as it was sent.
     text: str
-    #: The winning label. Empty for a model of several labels a text in which none passed its threshold.
+    #: The winning label. Empty for a model of several labels a text in which none passed its threshold, and where the
+    #: decision is "abstained": then the best label is in `scores` alone.
     label: str
     #: The calibrated probability of the winning label, in [0, 1]; 0 for a regression.
     confidence: float
@@ -97,6 +132,14 @@ class Prediction:
     value: Optional[float]
     #: The model that answered.
     model: Optional[ModelRef]
+    #: With `include_windows`, the parts in which the text was read; empty for a text that was not read in windows.
+    windows: tuple[Window, ...] = ()
+    #: How many bytes of the text's UTF-8, from its start, were read in windows: all of it unless `truncated`. 0 for a
+    #: text that was not read in windows.
+    read_size_bytes: int = 0
+    #: For a cascade, the confidence from which on fast answers stood. None for other routes, and where a forecast of
+    #: the gain decided which did.
+    min_confidence: Optional[float] = None
 
 
 @dataclass(frozen=True)

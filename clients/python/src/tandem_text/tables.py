@@ -4,28 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional
 
-from .results import Predictions
+from .results import Predictions, Window
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
 
 _COLUMNS = ("label", "confidence", "tier", "decision", "token_count", "truncated")
+_OF_A_WINDOW = ("start_byte", "end_byte", "label", "confidence", "tier")
 
 
 def _values(answers: Predictions) -> dict[str, list[Any]]:
-    """The columns; value and scores where there are any."""
+    """The columns; value, scores and windows where there are any."""
     values: dict[str, list[Any]] = {name: [getattr(one, name) for one in answers] for name in _COLUMNS}
     values["model"] = [None if one.model is None else str(one.model) for one in answers]
     if any(one.value is not None for one in answers):
         values["value"] = [one.value for one in answers]
     if any(one.scores for one in answers):
         values["scores"] = [{score.label: score.score for score in one.scores} for one in answers]
+    if any(one.windows for one in answers):
+        values["windows"] = [[_window(found) for found in one.windows] for one in answers]
     return values
 
 
+def _window(one: Window) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in _OF_A_WINDOW}
+
+
 def to_pandas(answers: Predictions, index: Any = None) -> pandas.DataFrame:
-    """A row for each text. `scores` is a dict by label."""
+    """A row for each text. `scores` is a dict by label, `windows` a list of dicts."""
     import pandas
 
     frame: pandas.DataFrame = pandas.DataFrame(_values(answers), index=index)
@@ -33,7 +40,7 @@ def to_pandas(answers: Predictions, index: Any = None) -> pandas.DataFrame:
 
 
 def to_arrow(answers: Predictions) -> pyarrow.Table:
-    """A row for each text. `scores` is a map from label to score."""
+    """A row for each text. `scores` is a map from label to score, `windows` a list of structs."""
     import pyarrow
 
     types: dict[str, Any] = {
@@ -46,6 +53,17 @@ def to_arrow(answers: Predictions) -> pyarrow.Table:
         "model": pyarrow.string(),
         "value": pyarrow.float32(),
         "scores": pyarrow.map_(pyarrow.string(), pyarrow.float32()),
+        "windows": pyarrow.list_(
+            pyarrow.struct(
+                {
+                    "start_byte": pyarrow.int32(),
+                    "end_byte": pyarrow.int32(),
+                    "label": pyarrow.string(),
+                    "confidence": pyarrow.float32(),
+                    "tier": pyarrow.string(),
+                }.items()
+            )
+        ),
     }
     values = _values(answers)
     if "scores" in values:
@@ -71,7 +89,7 @@ def _names(table: Any) -> list[str]:
 def columns(table: Any, text: str, text_pair: Optional[str], prefix: str) -> tuple[Any, Any]:
     """The column of texts, and that of second texts. An error if a column of the answers is there already."""
     names = _names(table)
-    for column in (*_COLUMNS, "model", "value", "scores"):
+    for column in (*_COLUMNS, "model", "value", "scores", "windows"):
         if prefix + column in names:
             raise ValueError(f"the table has a column {prefix + column!r} already: give another prefix")
     for name in (text, text_pair):
