@@ -64,10 +64,17 @@ export interface PredictOptions extends CallOptions {
   topK?: number;
   /** What `scores` are; probabilities if absent. */
   scoreKind?: "probability" | "logit";
-  /** What happens to a text that is too long for the model. */
+  /** What happens to a text that is too long for the model. `"windows"`: all of it is read, in parts. */
   truncation?: "end" | "start" | "reject" | "windows";
+  /** Whether answers list the windows of texts that were read in windows. */
+  includeWindows?: boolean;
   /** For the cascade: the confidence in [0, 1] at which the fast answer stands. */
   minConfidence?: number;
+  /**
+   * For the cascade: the share of given answers that must be right, above 0 and below 1. A text of which the answer is not
+   * sure enough for that gets none: its decision is `"abstained"`.
+   */
+  minPrecision?: number;
   /** Whether the fast model may answer what the deep one has no time or room for. */
   allowFallback?: boolean;
   /** Which requests go first when the server is busy. */
@@ -109,9 +116,28 @@ export interface LabelScore {
   selected: boolean;
 }
 
+/** A part of a text that was read in windows, and its own answer: the one that it gets as a text. */
+export interface Window {
+  /** Its place: `text.slice(start, end)`. */
+  start: number;
+  end: number;
+  /** The same in bytes of UTF-8. */
+  startByte: number;
+  endByte: number;
+  label: string;
+  confidence: number;
+  tier: Tier;
+  scores: LabelScore[];
+  tokenCount: number;
+  value: number | undefined;
+}
+
 /** The answer for one text. */
 export interface Prediction {
-  /** The winning label; empty for a multi-label model in which none passed its threshold. */
+  /**
+   * The winning label; empty for a multi-label model in which none passed its threshold, and where the decision is
+   * `"abstained"`: then the best label is in `scores` alone.
+   */
   label: string;
   /** The calibrated probability of the winning label, in [0, 1]. */
   confidence: number;
@@ -127,6 +153,15 @@ export interface Prediction {
   truncated: boolean;
   /** The value that a regression model predicts; undefined for classifiers. */
   value: number | undefined;
+  /** With `includeWindows`, the parts in which the text was read; empty for a text that was not read in windows. */
+  windows: Window[];
+  /** How many bytes of UTF-8, from the start, were read in windows; 0 for a text that was not read in windows. */
+  readSizeBytes: number;
+  /**
+   * For a cascade, the confidence from which on fast answers stood. Undefined for other routes, and where a forecast of the
+   * gain decided which did.
+   */
+  minConfidence: number | undefined;
 }
 
 /** One text of a stream: its answer, or why it got none. The stream goes on after an error. */

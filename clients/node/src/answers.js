@@ -11,19 +11,51 @@ function modelOf(model) {
   return { name, version, fingerprint, tier: /** @type {import("../index").Tier} */ (Tier.nameOf(tier)) };
 }
 
-/** @param {any} response of `PredictResponse` @returns {import("../index").Prediction[]} */
-function predictionsOf(response) {
+/** @param {any[]} scores of `LabelScore` @returns {import("../index").LabelScore[]} */
+const scoresOf = (scores) => scores.map(({ label, score, selected }) => ({ label, score, selected }));
+
+/**
+ * @param {string} text
+ * @param {any[]} windows of `Window`
+ * @returns {import("../index").Window[]}
+ */
+function windowsOf(text, windows) {
+  if (windows.length === 0) return [];
+  const places = placesOf(text);
+  return windows.map((one) => ({
+    start: places[one.startByte] ?? text.length,
+    end: places[one.endByte] ?? text.length,
+    startByte: one.startByte,
+    endByte: one.endByte,
+    label: one.label,
+    confidence: one.confidence,
+    tier: /** @type {import("../index").Tier} */ (Tier.nameOf(one.tier)),
+    scores: scoresOf(one.scores),
+    tokenCount: one.tokenCount,
+    value: one.value ?? undefined,
+  }));
+}
+
+/**
+ * @param {string[]} texts
+ * @param {any} response of `PredictResponse`
+ * @returns {import("../index").Prediction[]}
+ */
+function predictionsOf(texts, response) {
   const models = new Map(response.models.map((/** @type {any} */ model) => [model.tier, modelOf(model)]));
-  return response.predictions.map((/** @type {any} */ one) => ({
+  return response.predictions.map((/** @type {any} */ one, /** @type {number} */ at) => ({
     label: one.label,
     confidence: one.confidence,
     tier: Tier.nameOf(one.tier),
     decision: Decision.nameOf(one.decision),
     model: models.get(one.tier),
-    scores: one.scores.map((/** @type {any} */ { label, score, selected }) => ({ label, score, selected })),
+    scores: scoresOf(one.scores),
     tokenCount: one.tokenCount,
     truncated: one.truncated,
     value: one.value ?? undefined,
+    windows: windowsOf(texts[at], one.windows),
+    readSizeBytes: one.readSizeBytes,
+    minConfidence: response.minConfidence ?? undefined,
   }));
 }
 

@@ -51,13 +51,10 @@ class Client {
 
     const how = this.#how(options);
     const size = await this.#batchSize(texts, how);
-    const request = (/** @type {number} */ start) => ({
-      ...fields,
-      texts: texts.slice(start, start + size),
-      textPairs: pairs.slice(start, start + size),
-    });
+    const of = (/** @type {number} */ start) => texts.slice(start, start + size);
+    const request = (/** @type {number} */ start) => ({ ...fields, texts: of(start), textPairs: pairs.slice(start, start + size) });
     const answers = await this.#inBatches("predict", texts.length, size, request, how);
-    return answers.flatMap(predictionsOf);
+    return answers.flatMap((answer, at) => predictionsOf(of(at * size), answer));
   }
 
   /**

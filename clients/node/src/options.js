@@ -26,6 +26,10 @@ const confidence = (name, value) => {
   if (!(typeof value === "number" && value >= 0 && value <= 1)) throw invalid(name, "must be a number from 0 to 1");
 };
 /** @type {Check} */
+const precision = (name, value) => {
+  if (!(typeof value === "number" && value > 0 && value < 1)) throw invalid(name, "must be a number above 0 and below 1");
+};
+/** @type {Check} */
 const signal = (name, value) => {
   if (!(value instanceof AbortSignal)) throw invalid(name, "must be an AbortSignal");
 };
@@ -60,7 +64,9 @@ const PREDICT = {
   topK: integer(0, 2 ** 31 - 1),
   scoreKind: anything,
   minConfidence: confidence,
+  minPrecision: precision,
   allowFallback: of("boolean"),
+  includeWindows: of("boolean"),
   priority: anything,
 };
 const { textPairs: _, ...ONE_TEXT } = PREDICT;
@@ -127,7 +133,9 @@ function predictFields(options) {
     scoreKind: ScoreKind.numberOf("scoreKind", options.scoreKind),
     truncation: Truncation.numberOf("truncation", options.truncation),
     minConfidence: options.minConfidence,
+    minPrecision: options.minPrecision,
     allowFallback: options.allowFallback,
+    includeWindows: options.includeWindows,
     priority: Priority.numberOf("priority", options.priority),
   };
 }

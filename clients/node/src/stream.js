@@ -111,7 +111,7 @@ async function* predictStream(connection, source, how) {
  * @param {{response?: any, error?: any}} outcome
  */
 function* itemsOf({ start, texts }, { response, error }) {
-  const predictions = response ? predictionsOf(response) : [];
+  const predictions = response ? predictionsOf(texts, response) : [];
   const told = error && movedBy(error, start);
   for (const [at, text] of texts.entries()) {
     yield /** @type {any} */ (error ? { index: start + at, text, error: told } : { index: start + at, text, prediction: predictions[at] });

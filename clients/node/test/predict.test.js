@@ -2,8 +2,19 @@
 
 const assert = require("node:assert/strict");
 const { after, before, describe, it } = require("node:test");
-const { Client, InvalidArgumentError, NotFoundError, DeadlineExceededError, UnavailableError, TandemError } = require("../index.js");
-const { startServer } = require("./server.js");
+const fs = require("node:fs");
+const os = require("node:os");
+const path = require("node:path");
+const {
+  Client,
+  InvalidArgumentError,
+  FailedPreconditionError,
+  NotFoundError,
+  DeadlineExceededError,
+  UnavailableError,
+  TandemError,
+} = require("../index.js");
+const { startServer, FAST_ALONE } = require("./server.js");
 
 const GOOD = "정말 재미있게 봤어요";
 const BAD = "시간이 아까운 영화";
@@ -49,6 +60,38 @@ describe("one server", () => {
     assert.ok(raw.scores[0].score > 1);
     const cut = await client.predict("가".repeat(2000), { route: "fast", truncation: "end", priority: "bulk" });
     assert.equal(cut.truncated, true);
+  });
+
+  it("reads a long text in windows, whose places are those of the string", async () => {
+    const long = "🎬 정말 재미있게 봤어요. ".repeat(60) + "시간이 아까운 영화. ".repeat(60);
+    const options = { truncation: "windows", includeWindows: true, topK: 1, route: "cascade" };
+    const [answer, short] = await client.predict([long, GOOD], options);
+    assert.deepEqual([answer.readSizeBytes, answer.truncated], [Buffer.byteLength(long), false]);
+    assert.ok(answer.windows.length > 2);
+    assert.deepEqual([answer.windows[0].start, answer.windows.at(-1).end], [0, long.length]);
+    for (const one of answer.windows) {
+      assert.equal(Buffer.byteLength(long.slice(0, one.start)), one.startByte);
+      assert.equal(Buffer.byteLength(long.slice(0, one.end)), one.endByte);
+      assert.deepEqual([one.scores[0].label, one.value], [one.label, undefined]);
+      assert.ok(["fast", "deep"].includes(one.tier) && one.tokenCount > 0);
+    }
+    assert.deepEqual(new Set(answer.windows.map((one) => one.label)), new Set(["positive", "negative"]));
+    assert.deepEqual(short.windows.map(({ startByte, endByte }) => [startByte, endByte]), [[0, Buffer.byteLength(GOOD)]]);
+    for await (const { prediction } of client.predictStream([long], options)) assert.deepEqual(prediction.windows, answer.windows);
+    const untold = await client.predict(long, { route: "fast", truncation: "windows" });
+    assert.deepEqual([untold.windows, untold.readSizeBytes], [[], Buffer.byteLength(long)]);
+    const cut = await client.predict(long, { route: "fast", truncation: "end", includeWindows: true });
+    assert.deepEqual([cut.windows, cut.readSizeBytes, cut.truncated], [[], 0, true]);
+  });
+
+  it("tells the cascade's threshold, and which precision it can't promise", async () => {
+    const { minConfidence } = await client.predict(GOOD, { route: "cascade" });
+    assert.ok(minConfidence > 0.5 && minConfidence < 1, `the task's threshold: ${minConfidence}`);
+    assert.equal((await client.predict(GOOD, { route: "cascade", minConfidence: 0.75 })).minConfidence, 0.75);
+    assert.equal((await client.predict(GOOD, { route: "deep" })).minConfidence, undefined);
+    const error = await client.predict(GOOD, { route: "cascade", minPrecision: 0.999999 }).then(assert.fail, (error) => error);
+    assert.ok(error instanceof FailedPreconditionError, error);
+    assert.equal(error.reason, "CASCADE_NOT_CALIBRATED");
   });
 
   it("splits what is more than the server takes, and keeps the order", async () => {
@@ -147,6 +190,21 @@ describe("one server", () => {
   });
 });
 
+it("gives no label where the answer was withheld", async () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "tandem-node-"));
+  const config = path.join(folder, "withholding.toml");
+  fs.writeFileSync(config, '[tasks.sentiment]\nfast = "sentiment-fast"\n[tasks.sentiment.abstain]\nmin_confidence = 1.0\n');
+  const server = await startServer([...FAST_ALONE, "--config", config]);
+  const client = new Client(server.address, { timeoutMs: 60_000 });
+  const one = await client.predict(GOOD, { route: "fast" });
+  assert.deepEqual([one.decision, one.label, one.tier], ["abstained", "", "fast"]);
+  assert.deepEqual(one.scores.map(({ label, selected }) => [label, selected]), [["positive", false]]);
+  assert.ok(one.confidence > 0.9);
+  client.close();
+  await server.stop();
+  fs.rmSync(folder, { recursive: true });
+});
+
 it("refuses options that are none before anything is sent", async () => {
   // Nobody listens there: what gets past the checks fails otherwise.
   const client = new Client("127.0.0.1:1", { maxAttempts: 1 });
@@ -163,6 +221,9 @@ it("refuses options that are none before anything is sent", async () => {
     [["x"], { scoreKind: "percent" }, "scoreKind"],
     [["x"], { topK: 1.5 }, "topK"],
     [["x"], { minConfidence: NaN }, "minConfidence"],
+    [["x"], { minPrecision: 1 }, "minPrecision", "must be a number above 0 and below 1"],
+    [["x"], { minPrecision: 0 }, "minPrecision"],
+    [["x"], { includeWindows: "yes" }, "includeWindows"],
     [["x"], { timeoutMs: -1 }, "timeoutMs"],
     [["x"], { signal: {} }, "signal"],
     [["x"], { requestId: "a b" }, "requestId"],

@@ -1,10 +1,12 @@
 // Never run: it has to compile, and what is wrong has to be an error.
-import { Client, InvalidArgumentError, TandemError, type Decision, type Prediction, type StreamItem } from "../index.mjs";
+import { Client, InvalidArgumentError, TandemError, type Decision, type Prediction, type StreamItem, type Window } from "../index.mjs";
 
 const client: Client = new Client("localhost:50051", { tls: { ca: "…" }, token: "…", channelOptions: { "grpc.keepalive_time_ms": 1 } });
 const many: Prediction[] = await client.predict(["a", "b"] as const, { route: "cascade", signal: AbortSignal.timeout(1) });
 const one: Prediction = await client.predict("a", { topK: 2 });
 const decision: Decision = one.decision;
+const parts: Window[] = (await client.predict("a", { truncation: "windows", includeWindows: true, minPrecision: 0.9 })).windows;
+const threshold: number | undefined = parts[0] ? one.minConfidence : parts.length;
 const label: string | undefined = many[0]?.label;
 
 function told(item: StreamItem): string {
@@ -27,4 +29,4 @@ await client.predict(["a"], { rout: "fast" });
 await client.predict([1]);
 // @ts-expect-error pairs are for predict
 client.predictStream(["a"], { textPairs: ["b"] });
-export { decision, label };
+export { decision, label, threshold };
