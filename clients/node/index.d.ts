@@ -81,6 +81,9 @@ export interface PredictOptions extends CallOptions {
   priority?: "interactive" | "normal" | "bulk";
 }
 
+/** Those of `predict`, without a single task or model. */
+export type PredictTasksOptions = Omit<PredictOptions, "task" | "model">;
+
 export interface StreamOptions extends Omit<PredictOptions, "textPairs"> {
   /** Texts in a request: 32 if absent, or fewer if the server takes no more. */
   batchSize?: number;
@@ -246,6 +249,23 @@ export class Client {
   predict(texts: readonly string[], options?: PredictOptions): Promise<Prediction[]>;
   /** Classifies one text. */
   predict(text: string, options?: PredictOptions): Promise<Prediction>;
+  /**
+   * Classifies texts for several tasks at once: the answers by the name of the task. `tasks` are names, at most 32, or `"*"`
+   * (the default) for every task of the server. A task that fails has its TandemError in place of answers, and is not tried
+   * again; what is wrong for all of them is thrown.
+   * @example const { sentiment, toxicity } = await client.predictTasks(["정말 재미있게 봤어요"], ["sentiment", "toxicity"]);
+   */
+  predictTasks(
+    texts: readonly string[],
+    tasks?: string | readonly string[],
+    options?: PredictTasksOptions,
+  ): Promise<Record<string, Prediction[] | TandemError>>;
+  /** Classifies one text for several tasks. */
+  predictTasks(
+    text: string,
+    tasks?: string | readonly string[],
+    options?: PredictTasksOptions,
+  ): Promise<Record<string, Prediction | TandemError>>;
   /**
    * Classifies texts as they come, and gives answers in their order. Bounded: it reads `texts` no faster than answers are
    * taken. A text that is refused is an item with `error`; a server that is gone for good makes the loop throw.

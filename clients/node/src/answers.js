@@ -3,6 +3,7 @@
 // The protocol's answers as the objects that callers get.
 
 const { Tier, Decision, ServingState } = require("./enums.js");
+const { UnavailableError, UnimplementedError, fromStatus, movedBy } = require("./errors.js");
 
 /** @param {any} model of `ModelRef` @returns {import("../index").Model | undefined} */
 function modelOf(model) {
@@ -57,6 +58,36 @@ function predictionsOf(texts, response) {
     readSizeBytes: one.readSizeBytes,
     minConfidence: response.minConfidence ?? undefined,
   }));
+}
+
+/**
+ * What became of each task, over all requests of a call that asked for `names`.
+ * @param {{start: number, texts: string[], answer: any}[]} parts with the `PredictResponse` of each
+ * @param {string[]} names
+ * @returns {Record<string, import("../index").Prediction[] | import("../index").TandemError>}
+ */
+function taskResultsOf(parts, names) {
+  /** @type {Map<string, {answered: number, predictions: import("../index").Prediction[], error?: any}>} */
+  const tasks = new Map();
+  for (const task of names) if (task !== "*") tasks.set(task, { answered: 0, predictions: [] });
+  for (const { start, texts, answer } of parts) {
+    if (answer.taskResults.length === 0)
+      throw new UnimplementedError("the server is older than requests for several tasks", { code: "UNIMPLEMENTED" });
+    for (const { task, response, status } of answer.taskResults) {
+      const found = tasks.get(task) ?? { answered: 0, predictions: [] };
+      tasks.set(task, found);
+      found.answered += 1;
+      if (response) found.predictions.push(...predictionsOf(texts, response));
+      else found.error ??= movedBy(fromStatus(status), start);
+    }
+  }
+  const results = [...tasks].map(([task, { answered, predictions, error }]) => {
+    // All tasks of a server were asked, and it got another one during the call, or lost one.
+    if (answered < parts.length)
+      error ??= new UnavailableError(`the task ${task} was not answered for all texts`, { code: "UNAVAILABLE" });
+    return [task, error ?? predictions];
+  });
+  return Object.fromEntries(results);
 }
 
 /** @param {number} number */
@@ -135,4 +166,4 @@ function explanationsOf(texts, response) {
   });
 }
 
-module.exports = { predictionsOf, healthOf, explanationsOf };
+module.exports = { predictionsOf, taskResultsOf, healthOf, explanationsOf };

@@ -2,9 +2,9 @@
 
 const { Connection } = require("./calls.js");
 const { InvalidArgumentError, fromCall, invalid, movedBy } = require("./errors.js");
-const { OPTIONS, checkOptions, checkText, checkTexts, predictFields, explainFields } = require("./options.js");
+const { OPTIONS, checkOptions, checkText, checkTexts, tasksOf, predictFields, explainFields } = require("./options.js");
 const { servingStatus } = require("./enums.js");
-const { predictionsOf, healthOf, explanationsOf } = require("./answers.js");
+const { predictionsOf, taskResultsOf, healthOf, explanationsOf } = require("./answers.js");
 const { predictStream } = require("./stream.js");
 
 const DEFAULT_TIMEOUT_MS = 10_000;
@@ -43,7 +43,37 @@ class Client {
       return one;
     }
     checkOptions(options, OPTIONS.predict);
-    const fields = predictFields(options);
+    const parts = await this.#predictParts(texts, predictFields(options), options);
+    return parts.flatMap(({ texts, answer }) => predictionsOf(texts, answer));
+  }
+
+  /**
+   * @param {any} texts
+   * @param {string | readonly string[]} [tasks]
+   * @param {import("../index").PredictTasksOptions} [options]
+   * @returns {Promise<any>}
+   */
+  async predictTasks(texts, tasks = "*", options = {}) {
+    if (typeof texts === "string") {
+      const { textPairs } = options;
+      const paired = typeof textPairs === "string" ? { ...options, textPairs: [textPairs] } : options;
+      const found = await this.predictTasks([texts], tasks, paired);
+      const first = Object.entries(found).map(([task, one]) => [task, Array.isArray(one) ? one[0] : one]);
+      return Object.fromEntries(first);
+    }
+    checkOptions(options, OPTIONS.predictTasks);
+    const names = tasksOf(tasks);
+    return taskResultsOf(await this.#predictParts(texts, { ...predictFields(options), tasks: names }, options), names);
+  }
+
+  /**
+   * The requests of one call, each with its texts and its answer.
+   * @param {any} texts
+   * @param {any} fields
+   * @param {import("../index").PredictTasksOptions} options
+   * @returns {Promise<{start: number, texts: string[], answer: any}[]>}
+   */
+  async #predictParts(texts, fields, options) {
     const pairs = options.textPairs ?? [];
     checkTexts("texts", texts);
     checkTexts("textPairs", pairs);
@@ -54,7 +84,7 @@ class Client {
     const of = (/** @type {number} */ start) => texts.slice(start, start + size);
     const request = (/** @type {number} */ start) => ({ ...fields, texts: of(start), textPairs: pairs.slice(start, start + size) });
     const answers = await this.#inBatches("predict", texts.length, size, request, how);
-    return answers.flatMap((answer, at) => predictionsOf(of(at * size), answer));
+    return answers.map((answer, at) => ({ start: at * size, texts: of(at * size), answer }));
   }
 
   /**

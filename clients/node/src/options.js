@@ -70,6 +70,7 @@ const PREDICT = {
   priority: anything,
 };
 const { textPairs: _, ...ONE_TEXT } = PREDICT;
+const { task: _task, model: _model, ...PREDICT_TASKS } = PREDICT;
 
 const OPTIONS = {
   client: {
@@ -84,6 +85,7 @@ const OPTIONS = {
   call: CALL,
   watch: { signal, requestId },
   predict: PREDICT,
+  predictTasks: PREDICT_TASKS,
   stream: { ...ONE_TEXT, batchSize: integer(1, 10_000), maxOpenBatches: integer(1, 64) },
   explain: { ...CALL, ...TARGET, maxContributionCount: integer(1, 100) },
 };
@@ -123,6 +125,18 @@ function checkTexts(field, texts) {
   texts.forEach((text, at) => checkText(`${field}[${at}]`, text));
 }
 
+/**
+ * The names of tasks, of which one alone may be a string.
+ * @param {unknown} tasks
+ * @returns {string[]}
+ */
+function tasksOf(tasks) {
+  const names = typeof tasks === "string" ? [tasks] : tasks;
+  checkTexts("tasks", names);
+  if (/** @type {string[]} */ (names).length === 0) throw invalid("tasks", 'is empty, it must name a task, or be "*"');
+  return /** @type {string[]} */ (names);
+}
+
 /** @param {any} options */
 function predictFields(options) {
   return {
@@ -151,4 +165,4 @@ function explainFields(options) {
   };
 }
 
-module.exports = { OPTIONS, checkOptions, checkText, checkTexts, predictFields, explainFields };
+module.exports = { OPTIONS, checkOptions, checkText, checkTexts, tasksOf, predictFields, explainFields };

@@ -27,7 +27,7 @@ it("the examples of docs/clients-node.md print what it says", async () => {
   });
   const plain = await startServer();
   const examples = [...PAGE.matchAll(EXAMPLE)];
-  assert.equal(examples.length, 7);
+  assert.equal(examples.length, 8);
   for (const [at, [, code, expected]] of examples.entries()) {
     assert.ok(expected, `what example ${at} prints`);
     const port = (code.includes("tls:") ? secured : plain).port;

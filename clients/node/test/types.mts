@@ -9,6 +9,9 @@ const parts: Window[] = (await client.predict("a", { truncation: "windows", incl
 const threshold: number | undefined = parts[0] ? one.minConfidence : parts.length;
 const label: string | undefined = many[0]?.label;
 
+const tasks: Record<string, Prediction[] | TandemError> = await client.predictTasks(["a"], ["one", "other"], { topK: 1 });
+const single: Record<string, Prediction | TandemError> = await client.predictTasks("a");
+
 function told(item: StreamItem): string {
   return item.error ? item.error.code : item.prediction.label;
 }
@@ -29,4 +32,6 @@ await client.predict(["a"], { rout: "fast" });
 await client.predict([1]);
 // @ts-expect-error pairs are for predict
 client.predictStream(["a"], { textPairs: ["b"] });
-export { decision, label, threshold };
+// @ts-expect-error tasks are an argument of their own
+await client.predictTasks(["a"], "*", { task: "one" });
+export { decision, label, threshold, tasks, single };

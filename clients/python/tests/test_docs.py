@@ -65,7 +65,7 @@ class Docs(unittest.TestCase):
         self.assertGreaterEqual(seen, least)
 
     def test_the_page_of_the_package(self):
-        self.run_page("clients-python.md", 7)
+        self.run_page("clients-python.md", 9)
 
     def test_the_page_of_grpcio(self):
         self.run_page("clients-grpcio.md", 8)

@@ -28,6 +28,9 @@ def threads(client: Client, lines: Iterator[str]) -> list[str]:
     outcomes: Iterator[Union[Prediction, TandemError]] = client.predict_stream(lines, return_errors=True)
     labels = [answer.label for answer in streamed]
     print(parts[0].start_byte, threshold)
+    results: dict[str, Union[Predictions, TandemError]] = client.predict_tasks(["text"], ["one", "other"], top_k=1)
+    single: dict[str, Union[Prediction, TandemError]] = client.predict_tasks("text")
+    print(results, single)
     return [decision, why.label, many[0].label, *many.labels, *labels, *map(str, outcomes)]
 
 

@@ -20,6 +20,7 @@ $root.tandem = (function() {
             function PredictRequest(properties) {
                 this.texts = [];
                 this.textPairs = [];
+                this.tasks = [];
                 if (properties)
                     for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -37,6 +38,7 @@ $root.tandem = (function() {
             PredictRequest.prototype.minConfidence = null;
             PredictRequest.prototype.allowFallback = null;
             PredictRequest.prototype.priority = 0;
+            PredictRequest.prototype.tasks = $util.emptyArray;
             PredictRequest.prototype.includeWindows = false;
             PredictRequest.prototype.minPrecision = null;
 
@@ -91,6 +93,9 @@ $root.tandem = (function() {
                     writer.uint32(80).bool(message.allowFallback);
                 if (message.priority != null && Object.hasOwnProperty.call(message, "priority"))
                     writer.uint32(88).int32(message.priority);
+                if (message.tasks != null && message.tasks.length)
+                    for (var i = 0; i < message.tasks.length; ++i)
+                        writer.uint32(98).string(message.tasks[i]);
                 if (message.includeWindows != null && Object.hasOwnProperty.call(message, "includeWindows"))
                     writer.uint32(104).bool(message.includeWindows);
                 if (message.minPrecision != null && Object.hasOwnProperty.call(message, "minPrecision"))
@@ -169,6 +174,12 @@ $root.tandem = (function() {
                             message.priority = reader.int32();
                             break;
                         }
+                    case 12: {
+                            if (!(message.tasks && message.tasks.length))
+                                message.tasks = [];
+                            message.tasks.push(reader.string());
+                            break;
+                        }
                     case 13: {
                             message.includeWindows = reader.bool();
                             break;
@@ -198,6 +209,7 @@ $root.tandem = (function() {
             function PredictResponse(properties) {
                 this.predictions = [];
                 this.models = [];
+                this.taskResults = [];
                 if (properties)
                     for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -208,6 +220,7 @@ $root.tandem = (function() {
             PredictResponse.prototype.models = $util.emptyArray;
             PredictResponse.prototype.timing = null;
             PredictResponse.prototype.minConfidence = null;
+            PredictResponse.prototype.taskResults = $util.emptyArray;
 
             var $oneOfFields;
 
@@ -234,6 +247,9 @@ $root.tandem = (function() {
                     $root.tandem.v1.Timing.encode(message.timing, writer.uint32(26).fork(), q + 1).ldelim();
                 if (message.minConfidence != null && Object.hasOwnProperty.call(message, "minConfidence"))
                     writer.uint32(37).float(message.minConfidence);
+                if (message.taskResults != null && message.taskResults.length)
+                    for (var i = 0; i < message.taskResults.length; ++i)
+                        $root.tandem.v1.TaskResult.encode(message.taskResults[i], writer.uint32(42).fork(), q + 1).ldelim();
                 return writer;
             };
 
@@ -280,6 +296,12 @@ $root.tandem = (function() {
                             message.minConfidence = reader.float();
                             break;
                         }
+                    case 5: {
+                            if (!(message.taskResults && message.taskResults.length))
+                                message.taskResults = [];
+                            message.taskResults.push($root.tandem.v1.TaskResult.decode(reader, reader.uint32(), undefined, long + 1));
+                            break;
+                        }
                     default:
                         reader.skipType(tag & 7, long);
                         break;
@@ -294,6 +316,93 @@ $root.tandem = (function() {
             };
 
             return PredictResponse;
+        })();
+
+        v1.TaskResult = (function() {
+
+            function TaskResult(properties) {
+                if (properties)
+                    for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            }
+
+            TaskResult.prototype.task = "";
+            TaskResult.prototype.response = null;
+            TaskResult.prototype.status = null;
+
+            var $oneOfFields;
+
+            Object.defineProperty(TaskResult.prototype, "outcome", {
+                get: $util.oneOfGetter($oneOfFields = ["response", "status"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            TaskResult.encode = function encode(message, writer, q) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (q === undefined)
+                    q = 0;
+                if (q > $util.recursionLimit)
+                    throw Error("max depth exceeded");
+                if (message.task != null && Object.hasOwnProperty.call(message, "task"))
+                    writer.uint32(10).string(message.task);
+                if (message.response != null && Object.hasOwnProperty.call(message, "response"))
+                    $root.tandem.v1.PredictResponse.encode(message.response, writer.uint32(18).fork(), q + 1).ldelim();
+                if (message.status != null && Object.hasOwnProperty.call(message, "status"))
+                    $root.google.rpc.Status.encode(message.status, writer.uint32(26).fork(), q + 1).ldelim();
+                return writer;
+            };
+
+            TaskResult.decode = function decode(reader, length, error, long) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (long === undefined)
+                    long = 0;
+                if (long > $Reader.recursionLimit)
+                    throw Error("maximum nesting depth exceeded");
+                var end, message;
+                if (length === undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = new $root.tandem.v1.TaskResult();
+                while (reader.pos < end) {
+                    var tag = reader.uint32();
+                    if (tag === error)
+                        break;
+                    switch (tag >>> 3) {
+                    case 1: {
+                            message.task = reader.string();
+                            break;
+                        }
+                    case 2: {
+                            message.response = $root.tandem.v1.PredictResponse.decode(reader, reader.uint32(), undefined, long + 1);
+                            break;
+                        }
+                    case 3: {
+                            message.status = $root.google.rpc.Status.decode(reader, reader.uint32(), undefined, long + 1);
+                            break;
+                        }
+                    default:
+                        reader.skipType(tag & 7, long);
+                        break;
+                    }
+                }
+                if (length !== undefined) {
+                    if (reader.pos !== end)
+                        throw RangeError("index out of range");
+                    reader.len = length;
+                }
+                return message;
+            };
+
+            return TaskResult;
         })();
 
         v1.PredictStreamRequest = (function() {

@@ -10,6 +10,7 @@ import grpc
 
 from . import connection as to
 from . import messages, streaming, tables
+from . import tasks as several
 from ._stubs import health_pb2, model_service_pb2, prediction_pb2
 from .batch_size import EXPLAINED
 from .calls import AsyncCalls
@@ -161,6 +162,66 @@ class AsyncClient:
         answers = await self._calls.in_batches(asked, deadline, run)
         result = messages.joined(asked, answers)
         return result[0] if isinstance(texts, str) else result
+
+    @overload
+    async def predict_tasks(  # type: ignore[overload-overlap]
+        self,
+        texts: str,
+        tasks: Union[str, Iterable[str]] = "*",
+        *,
+        text_pairs: Optional[str] = None,
+        timeout: Optional[float] = None,
+        request_id: Optional[str] = None,
+        **options: Unpack[Options],
+    ) -> dict[str, Union[Prediction, TandemError]]: ...
+    @overload
+    async def predict_tasks(
+        self,
+        texts: Texts,
+        tasks: Union[str, Iterable[str]] = "*",
+        *,
+        text_pairs: Optional[Texts] = None,
+        timeout: Optional[float] = None,
+        request_id: Optional[str] = None,
+        **options: Unpack[Options],
+    ) -> dict[str, Union[Predictions, TandemError]]: ...
+    async def predict_tasks(
+        self,
+        texts: Union[str, Texts],
+        tasks: Union[str, Iterable[str]] = "*",
+        *,
+        text_pairs: Optional[Texts] = None,
+        timeout: Optional[float] = None,
+        request_id: Optional[str] = None,
+        **options: Unpack[Options],
+    ) -> dict[str, Any]:
+        """Classifies texts for several tasks at once; see `Client.predict_tasks`.
+
+        >>> import asyncio
+        >>> from tandem_text import AsyncClient
+        >>> async def main():
+        ...     async with AsyncClient("localhost:50051") as client:
+        ...         return await client.predict_tasks(["정말 재미있게 봤어요"], "*", route="fast")
+        >>> asyncio.run(main())["sentiment"].labels
+        ['positive']
+        """
+        names = several.asked_names(tasks, options)
+        make = messages.maker(options, names)
+        asked = messages.asked(texts, text_pairs)
+        metadata = self._connection.call_metadata(request_id)
+        deadline = Deadline(timeout)
+        if len(asked.texts) > self._calls.batch_size.of(len(asked.texts)) and not self._calls.batch_size.known():
+            await self._calls.learn(deadline)
+
+        async def run(batch: messages.Batch) -> Any:
+            request = make(batch.texts, batch.pairs)
+            return await self._calls.call(to.PREDICT, request, deadline, metadata, batch.start)
+
+        answers = await self._calls.in_batches(asked, deadline, run, tasks=len(names))
+        found = several.joined(asked, names, answers)
+        if not isinstance(texts, str):
+            return found
+        return {task: one if isinstance(one, TandemError) else one[0] for task, one in found.items()}
 
     @overload
     def predict_stream(

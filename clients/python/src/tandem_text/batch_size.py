@@ -24,11 +24,11 @@ class BatchSize:
         """Whether the server was asked."""
         return self._limit is not None
 
-    def of(self, count: int) -> int:
-        """The size of the batches for so many texts."""
+    def of(self, count: int, tasks: int = 1) -> int:
+        """The size of the batches for so many texts; a key's share counts each text once for each task."""
         sizes = [USUAL if self._limit is None else self._limit]
         if self._burst is not None:
-            sizes.append(self._burst)
+            sizes.append(self._burst // tasks)
         return max(1, min(*sizes, max(1, count)))
 
     def learn(self, limits: Limits) -> None:

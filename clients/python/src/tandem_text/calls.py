@@ -79,10 +79,11 @@ class Calls:
         deadline: Deadline,
         run: Callable[[messages.Batch, threading.Event], Any],
         most: Optional[int] = None,
+        tasks: int = 1,
     ) -> list[tuple[Sequence[str], Any]]:
         """Runs all batches of a call; again in smaller ones if the server takes no such large ones."""
         while True:
-            size = self.batch_size.of(most or len(asked.texts))
+            size = self.batch_size.of(most or len(asked.texts), tasks)
             batches = list(asked.batches(size))
             try:
                 answers = self._at_once(batches, run)
@@ -91,7 +92,7 @@ class Calls:
                 learned = self.batch_size.learn_burst(error)
                 if not learned and is_about_count(error):
                     self.learn(deadline)
-                if self.batch_size.of(size) >= size:
+                if self.batch_size.of(size, tasks) >= size:
                     raise
 
     def _at_once(self, batches: Sequence[_In], run: Callable[[_In, threading.Event], _Out]) -> list[_Out]:
@@ -163,10 +164,11 @@ class AsyncCalls:
         deadline: Deadline,
         run: Callable[[messages.Batch], Awaitable[Any]],
         most: Optional[int] = None,
+        tasks: int = 1,
     ) -> list[tuple[Sequence[str], Any]]:
         """Runs all batches of a call; again in smaller ones if the server takes no such large ones."""
         while True:
-            size = self.batch_size.of(most or len(asked.texts))
+            size = self.batch_size.of(most or len(asked.texts), tasks)
             batches = list(asked.batches(size))
             try:
                 answers = await self._at_once(batches, run)
@@ -175,7 +177,7 @@ class AsyncCalls:
                 learned = self.batch_size.learn_burst(error)
                 if not learned and is_about_count(error):
                     await self.learn(deadline)
-                if self.batch_size.of(size) >= size:
+                if self.batch_size.of(size, tasks) >= size:
                     raise
 
     async def _at_once(self, batches: Sequence[_In], run: Callable[[_In], Awaitable[_Out]]) -> list[_Out]:

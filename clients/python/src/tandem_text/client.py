@@ -11,6 +11,7 @@ import grpc
 
 from . import connection as to
 from . import messages, streaming, tables
+from . import tasks as several
 from ._stubs import health_pb2, model_service_pb2, prediction_pb2
 from .batch_size import EXPLAINED
 from .calls import Calls
@@ -183,6 +184,69 @@ class Client:
         answers = self._calls.in_batches(asked, deadline, run)
         result = messages.joined(asked, answers)
         return result[0] if isinstance(texts, str) else result
+
+    @overload
+    def predict_tasks(  # type: ignore[overload-overlap]
+        self,
+        texts: str,
+        tasks: Union[str, Iterable[str]] = "*",
+        *,
+        text_pairs: Optional[str] = None,
+        timeout: Optional[float] = None,
+        request_id: Optional[str] = None,
+        **options: Unpack[Options],
+    ) -> dict[str, Union[Prediction, TandemError]]: ...
+    @overload
+    def predict_tasks(
+        self,
+        texts: Texts,
+        tasks: Union[str, Iterable[str]] = "*",
+        *,
+        text_pairs: Optional[Texts] = None,
+        timeout: Optional[float] = None,
+        request_id: Optional[str] = None,
+        **options: Unpack[Options],
+    ) -> dict[str, Union[Predictions, TandemError]]: ...
+    def predict_tasks(
+        self,
+        texts: Union[str, Texts],
+        tasks: Union[str, Iterable[str]] = "*",
+        *,
+        text_pairs: Optional[Texts] = None,
+        timeout: Optional[float] = None,
+        request_id: Optional[str] = None,
+        **options: Unpack[Options],
+    ) -> dict[str, Any]:
+        """Classifies one text, or all texts of a list, for several tasks at once: the answers by the name of the task.
+
+        >>> from tandem_text import Client
+        >>> with Client("localhost:50051") as client:
+        ...     answers = client.predict_tasks("정말 재미있게 봤어요", ["sentiment", "no-such-task"], route="fast")
+        >>> answers["sentiment"].label, answers["no-such-task"].reason
+        ('positive', 'TASK_NOT_FOUND')
+
+        `tasks` are names, at most 32, or "*" for every task of the server. A text is sent once, and models that several
+        tasks share run once. A task that fails has its `TandemError` in place of answers, and the others have theirs;
+        it is not tried again. What is wrong for all tasks (a text that is too long, no room, the time) raises, as in
+        `predict`, whose other arguments and options this takes; `task` and `model` are none of them.
+        """
+        names = several.asked_names(tasks, options)
+        make = messages.maker(options, names)
+        asked = messages.asked(texts, text_pairs)
+        metadata = self._connection.call_metadata(request_id)
+        deadline = Deadline(timeout)
+        if len(asked.texts) > self._calls.batch_size.of(len(asked.texts)) and not self._calls.batch_size.known():
+            self._calls.learn(deadline)
+
+        def run(batch: messages.Batch, stop: threading.Event) -> Any:
+            request = make(batch.texts, batch.pairs)
+            return self._calls.call(to.PREDICT, request, deadline, metadata, stop, batch.start)
+
+        answers = self._calls.in_batches(asked, deadline, run, tasks=len(names))
+        found = several.joined(asked, names, answers)
+        if not isinstance(texts, str):
+            return found
+        return {task: one if isinstance(one, TandemError) else one[0] for task, one in found.items()}
 
     @overload
     def predict_stream(

@@ -136,7 +136,7 @@ _KINDS: Sequence[tuple[str, type, type]] = (
 Maker = Callable[[Sequence[str], Sequence[str]], prediction_pb2.PredictRequest]
 
 
-def maker(options: Options) -> Maker:
+def maker(options: Options, tasks: Sequence[str] = ()) -> Maker:
     """Makes requests with these options, which are looked at now."""
     unknown = sorted(set(options) - set(Options.__annotations__))
     if unknown:
@@ -154,7 +154,7 @@ def maker(options: Options) -> Maker:
             fields[name] = plain(fields[name])
     if not -(2**31) <= fields.get("top_k", 0) < 2**31:
         raise ValueError(f"top_k is {fields['top_k']}, it must fit 32 bits")
-    common = prediction_pb2.PredictRequest(**fields)
+    common = prediction_pb2.PredictRequest(tasks=tasks, **fields)
 
     def make(texts: Sequence[str], pairs: Sequence[str]) -> prediction_pb2.PredictRequest:
         request = prediction_pb2.PredictRequest()

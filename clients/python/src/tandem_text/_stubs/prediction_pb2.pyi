@@ -96,7 +96,7 @@ SERVING_STATE_DRAINING: ServingState
 SERVING_STATE_FAILED: ServingState
 
 class PredictRequest(_message.Message):
-    __slots__ = ("texts", "text_pairs", "task", "route", "model", "top_k", "score_kind", "truncation", "min_confidence", "allow_fallback", "priority", "include_windows", "min_precision")
+    __slots__ = ("texts", "text_pairs", "task", "route", "model", "top_k", "score_kind", "truncation", "min_confidence", "allow_fallback", "priority", "tasks", "include_windows", "min_precision")
     TEXTS_FIELD_NUMBER: _ClassVar[int]
     TEXT_PAIRS_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
@@ -108,6 +108,7 @@ class PredictRequest(_message.Message):
     MIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     ALLOW_FALLBACK_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_WINDOWS_FIELD_NUMBER: _ClassVar[int]
     MIN_PRECISION_FIELD_NUMBER: _ClassVar[int]
     texts: _containers.RepeatedScalarFieldContainer[str]
@@ -121,21 +122,34 @@ class PredictRequest(_message.Message):
     min_confidence: float
     allow_fallback: bool
     priority: Priority
+    tasks: _containers.RepeatedScalarFieldContainer[str]
     include_windows: bool
     min_precision: float
-    def __init__(self, texts: _Optional[_Iterable[str]] = ..., text_pairs: _Optional[_Iterable[str]] = ..., task: _Optional[str] = ..., route: _Optional[_Union[Route, str]] = ..., model: _Optional[str] = ..., top_k: _Optional[int] = ..., score_kind: _Optional[_Union[ScoreKind, str]] = ..., truncation: _Optional[_Union[Truncation, str]] = ..., min_confidence: _Optional[float] = ..., allow_fallback: _Optional[bool] = ..., priority: _Optional[_Union[Priority, str]] = ..., include_windows: _Optional[bool] = ..., min_precision: _Optional[float] = ...) -> None: ...
+    def __init__(self, texts: _Optional[_Iterable[str]] = ..., text_pairs: _Optional[_Iterable[str]] = ..., task: _Optional[str] = ..., route: _Optional[_Union[Route, str]] = ..., model: _Optional[str] = ..., top_k: _Optional[int] = ..., score_kind: _Optional[_Union[ScoreKind, str]] = ..., truncation: _Optional[_Union[Truncation, str]] = ..., min_confidence: _Optional[float] = ..., allow_fallback: _Optional[bool] = ..., priority: _Optional[_Union[Priority, str]] = ..., tasks: _Optional[_Iterable[str]] = ..., include_windows: _Optional[bool] = ..., min_precision: _Optional[float] = ...) -> None: ...
 
 class PredictResponse(_message.Message):
-    __slots__ = ("predictions", "models", "timing", "min_confidence")
+    __slots__ = ("predictions", "models", "timing", "min_confidence", "task_results")
     PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     TIMING_FIELD_NUMBER: _ClassVar[int]
     MIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    TASK_RESULTS_FIELD_NUMBER: _ClassVar[int]
     predictions: _containers.RepeatedCompositeFieldContainer[Prediction]
     models: _containers.RepeatedCompositeFieldContainer[ModelRef]
     timing: Timing
     min_confidence: float
-    def __init__(self, predictions: _Optional[_Iterable[_Union[Prediction, _Mapping[str, object]]]] = ..., models: _Optional[_Iterable[_Union[ModelRef, _Mapping[str, object]]]] = ..., timing: _Optional[_Union[Timing, _Mapping[str, object]]] = ..., min_confidence: _Optional[float] = ...) -> None: ...
+    task_results: _containers.RepeatedCompositeFieldContainer[TaskResult]
+    def __init__(self, predictions: _Optional[_Iterable[_Union[Prediction, _Mapping[str, object]]]] = ..., models: _Optional[_Iterable[_Union[ModelRef, _Mapping[str, object]]]] = ..., timing: _Optional[_Union[Timing, _Mapping[str, object]]] = ..., min_confidence: _Optional[float] = ..., task_results: _Optional[_Iterable[_Union[TaskResult, _Mapping[str, object]]]] = ...) -> None: ...
+
+class TaskResult(_message.Message):
+    __slots__ = ("task", "response", "status")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    response: PredictResponse
+    status: _status_pb2.Status
+    def __init__(self, task: _Optional[str] = ..., response: _Optional[_Union[PredictResponse, _Mapping[str, object]]] = ..., status: _Optional[_Union[_status_pb2.Status, _Mapping[str, object]]] = ...) -> None: ...
 
 class PredictStreamRequest(_message.Message):
     __slots__ = ("id", "request", "timeout_duration")
