@@ -20,9 +20,9 @@ except ImportError as missing:  # wanted for training alone
 
 from tandem_training.calibration import softmax
 from tandem_training.golden_file import read_jsonl
-from tandem_training.heads import main, pairs
-from tandem_training.heads_encoder import Encoder, export, from_folder
-from tandem_training.heads_train import Row, fit, labels_of, read_texts, split
+from tandem_training.heads import check, differences, logits_of, main, pairs
+from tandem_training.heads_encoder import INPUTS, Encoder, export, from_folder
+from tandem_training.heads_train import Head, Row, fit, labels_of, read_texts, split
 from tandem_training.manifest import to_toml
 
 FIXTURE = Path(__file__).parents[2] / "tests" / "data" / "heads" / "two-heads" / "1"
@@ -143,18 +143,27 @@ class Parts(unittest.TestCase):
                 super().__init__()
                 self.table = torch.nn.Embedding(160, 4)
 
-            def forward(self, ids, mask):
+            def forward(self, ids, mask, types):
                 return (self.table(ids) * mask.unsqueeze(2)).sum(1)
 
         torch.manual_seed(2)
-        encoder = Encoder(Bag(), tokenizer(), max_tokens=16)
+        # It takes token types, and does not read them: the graph has no such input.
+        encoder = Encoder(Bag(), tokenizer(), max_tokens=16, inputs=INPUTS)
         heads = {"one": torch.nn.Linear(4, 2), "two": torch.nn.Linear(4, 3)}
+        trained = [Head(task, [], linear.requires_grad_(False), 1.0, {}) for task, linear in heads.items()]
         encodings = encoder.encode(["good film", "bad " * 40, ""])
         self.assertEqual([encoding.truncated for encoding in encodings], [False, True, False])
         with tempfile.TemporaryDirectory() as name:
             export(encoder, heads, Path(name) / "model.onnx")
             session = onnxruntime.InferenceSession(str(Path(name) / "model.onnx"), providers=["CPUExecutionProvider"])
-            found = session.run(["two", "one"], encoder.batch(encodings))
+            feed = {one.name: encoder.batch(encodings)[one.name] for one in session.get_inputs()}
+            found = session.run(["two", "one"], feed)
+            wanted = logits_of(encoder, trained, encodings)
+            self.assertLess(max(differences(Path(name) / "model.onnx", encoder, trained, encodings, wanted)), 1e-5)
+            off = differences(Path(name) / "model.onnx", encoder, trained, encodings, wanted + 0.06)
+        self.assertEqual(sorted(feed), ["attention_mask", "input_ids"])
+        with self.assertRaisesRegex(ValueError, "off from PyTorch's by 0.06"):
+            check(off)
         pooled = torch.from_numpy(encoder.pooled(encodings))
         for one, task in zip(found, ("two", "one"), strict=True):
             np.testing.assert_allclose(one, heads[task](pooled).detach().numpy(), atol=1e-5)
