@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -34,6 +35,7 @@ use crate::offline::dataset::preflight::{self, Work};
 use crate::offline::evaluation::interval::Interval;
 use crate::offline::evaluation::tally::Labels;
 use crate::offline::report::files;
+use crate::service::catalog::ModelVersion;
 use crate::service::catalog::cascade_calibration::{BlendWeights, file_of};
 use crate::service::lifecycle::start::open_catalog;
 
@@ -198,12 +200,9 @@ fn subject(args: &CalibrateArgs, settings: &Settings) -> Outcome<Subject> {
         return Err(usage(format!("--task: name one of the tasks: {known}")));
     };
     let name = catalog.task_name(&args.task).unwrap_or_default().to_owned();
-    match (&task.fast, &task.deep) {
-        (Some(fast), Some(deep)) => Ok(Subject {
-            fast: fast.verified.clone(),
-            deep: deep.verified.clone(),
-            task: name,
-        }),
+    let seen = |model: &Option<Arc<ModelVersion>>| model.as_ref()?.verified.of_task(&name);
+    match (seen(&task.fast), seen(&task.deep)) {
+        (Some(fast), Some(deep)) => Ok(Subject { fast, deep, task: name }),
         _ => Err(usage(format!(
             "the task `{name}` has one tier only: there is nothing to calibrate"
         ))),

@@ -56,7 +56,11 @@ impl LocalModel {
             max_cells,
             fast_path,
         };
-        let Initialized { model, runners, .. } = initialize(verified, instances).map_err(|error| error.to_string())?;
+        let initialized = initialize(&verified.whole(), instances).map_err(|error| error.to_string())?;
+        let Initialized { model, runners, .. } = initialized;
+        // Where a task looks at a model with heads, its head answers.
+        let of_task = |head: &Arc<Model>| head.manifest.task == verified.manifest.task;
+        let model = model.heads().into_iter().find(of_task).unwrap_or(model);
         let limits = BatchLimits {
             max_rows: model.manifest.limits.max_batch_size,
             max_cells,

@@ -22,6 +22,7 @@ mod evaluate_each;
 mod example_clients;
 mod folders;
 mod generated_code;
+mod heads;
 mod hugging_face;
 mod logs;
 mod models;

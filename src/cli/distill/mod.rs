@@ -143,7 +143,8 @@ fn open(args: &DistillArgs) -> Outcome<Opened> {
         let remedy = "labels are needed, since it is about right answers: ask `tandem calibrate` for it";
         return Err(usage(format!("--target {target}: {remedy}")));
     }
-    let deep = deep::find(&args.deep, &place).map_err(usage)?;
+    let deep = deep::find(&args.deep, &place).and_then(|deep| of_task(deep, options.task.as_deref()));
+    let deep = deep.map_err(usage)?;
     check_deep(&deep, options.task.as_deref()).map_err(usage)?;
     place.task.clone_from(&deep.manifest.task);
     let cascade = file_of(&place.repository, &place.task);
@@ -312,6 +313,18 @@ fn read_texts(args: &DistillArgs, deep: &VerifiedModel) -> Outcome<(Dataset, Dat
         )));
     }
     Ok((texts, columns))
+}
+
+/// The deep model as the task sees it, which must be named where the model has several heads.
+fn of_task(deep: VerifiedModel, task: Option<&str>) -> Result<VerifiedModel, String> {
+    if deep.manifest.heads.is_empty() {
+        return Ok(deep);
+    }
+    task.and_then(|task| deep.of_task(task)).ok_or_else(|| {
+        let tasks: Vec<&str> = deep.manifest.tasks().collect();
+        let (folder, tasks) = (deep.folder.display(), tasks.join(", "));
+        format!("--task: {folder} has a head for each of {tasks}: name one of them")
+    })
 }
 
 /// Fails if no cascade can have this model as its deep one.

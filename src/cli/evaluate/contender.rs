@@ -183,8 +183,9 @@ pub fn look(args: &EvaluateArgs, settings: &Settings) -> Outcome<Vec<Looked>> {
             let known = catalog.task_names().collect::<Vec<_>>().join(", ");
             return Err(usage(format!("--task: name one of the tasks: {known}")));
         };
+        let task_name = catalog.task_name(&args.task).unwrap_or_default();
         for route in routes {
-            let models = task.models().map(|model| model.verified.clone());
+            let models = task.models().filter_map(|model| model.verified.of_task(task_name));
             let models = models.filter(|model| needs(route, model.manifest.tier)).collect();
             found.push(Looked::new(name_of(route), models)?);
         }

@@ -50,9 +50,9 @@ pub struct PredictArgs {
     /// Write the score of each label, the highest first
     #[arg(long)]
     pub scores: bool,
-    /// The task [default: the server's]
-    #[arg(long, value_name = "TASK", default_value = "", hide_default_value = true)]
-    pub task: String,
+    /// The task [default: the server's]; several times for several tasks at once, or * for all
+    #[arg(long, value_name = "TASK")]
+    pub task: Vec<String>,
     /// Ask the server at this gRPC address instead of loading the models here
     #[arg(long, value_name = "ADDRESS", value_parser = ServerAddress::parse)]
     pub addr: Option<ServerAddress>,

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::answers::{Format, csv_lines};
+use super::answers::Format;
+use super::csv_rows::csv_lines;
 use crate::api::{json, pb};
 use crate::cli::output;
 use crate::cli::terminal::{Cell, Painted, Style, Table, has_colours, on_one_line};

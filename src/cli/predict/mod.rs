@@ -1,16 +1,19 @@
 //! `tandem predict`: classifies texts from the command line, a file or standard input, in this process or by a server.
 
+mod answered;
 mod answers;
 pub mod args;
 pub mod backend;
+mod csv_rows;
 mod explain;
 pub mod question;
 mod source;
 
-use answers::{Answered, Format, Writer};
+use answered::Answered;
+use answers::{Format, Writer};
 use args::PredictArgs;
 use backend::{Backend, local};
-use question::Question;
+use question::{Question, TaskOutcomes};
 use source::Source;
 
 use super::exit::Exit;
@@ -72,7 +75,13 @@ impl Tally {
         let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
         let first = if self.failed > 1 { "the first, " } else { "" };
         let failed = self.failed;
-        let (noun, have) = if self.rows == 1 {
+        let (noun, have) = if args.task.len() > 1 || args.task == ["*"] {
+            let (rows, are) = (self.rows, if failed == 1 { "is" } else { "are" });
+            complain(&format!(
+                "{file}{failed} of {rows} answers {are} missing; {first}{line}{problem}"
+            ));
+            return Exit::Failure;
+        } else if self.rows == 1 {
             ("text", "has")
         } else {
             ("texts", if failed == 1 { "has" } else { "have" })
@@ -92,6 +101,10 @@ async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<Tally> {
         None => Backend::Local(wanted(args, settings)?),
     };
     let question = question(args);
+    if !question.tasks.is_empty() && (args.explain || !args.model.is_empty()) {
+        let problem = "several --task do not go with --explain or --model";
+        return Err((problem.to_owned(), Exit::Usage));
+    }
     let given = !args.texts.is_empty() && args.texts != ["-"];
     let format = match (args.format, args.json, given) {
         (Some(format), ..) => format,
@@ -120,17 +133,7 @@ async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<Tally> {
             explain::write(format, tally.rows == 1, line, &text, &outcome);
             continue;
         }
-        let outcomes = question.ask(&mut backend, &rows, &mut Vec::new()).await?;
-        let answered = lines
-            .into_iter()
-            .zip(rows)
-            .zip(outcomes)
-            .map(|((line, row), outcome)| Answered {
-                line,
-                fields: row.unwrap_or_default(),
-                outcome,
-            });
-        let answered: Vec<Answered> = answered.collect();
+        let answered = answered(&question, &mut backend, lines, rows).await?;
         for answer in &answered {
             tally.count(answer.line, answer.outcome.as_ref().err());
         }
@@ -138,6 +141,38 @@ async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<Tally> {
     }
     progress.finish_and_clear();
     Ok(tally)
+}
+
+/// The rows with their answers: one a row, or with several tasks one for each task.
+async fn answered(
+    question: &Question,
+    backend: &mut Backend,
+    lines: Vec<Option<u64>>,
+    rows: Vec<Result<Fields, String>>,
+) -> Outcome<Vec<Answered>> {
+    type OfRow = Vec<(Option<String>, Result<pb::Prediction, String>)>;
+    let outcomes: Vec<OfRow> = if question.tasks.is_empty() {
+        let outcomes = question.ask(backend, &rows, &mut Vec::new()).await?;
+        outcomes.into_iter().map(|outcome| vec![(None, outcome)]).collect()
+    } else {
+        let by_task = |outcome: Result<TaskOutcomes, String>| match outcome {
+            Ok(tasks) => tasks.into_iter().map(|(task, outcome)| (Some(task), outcome)).collect(),
+            Err(problem) => vec![(None, Err(problem))],
+        };
+        let outcomes = question.ask_tasks(backend, &rows).await?;
+        outcomes.into_iter().map(by_task).collect()
+    };
+    let rows = lines.into_iter().zip(rows).zip(outcomes);
+    let answered = rows.flat_map(|((line, row), outcomes)| {
+        let fields = row.unwrap_or_default();
+        outcomes.into_iter().map(move |(task, outcome)| Answered {
+            line,
+            fields: fields.clone(),
+            task,
+            outcome,
+        })
+    });
+    Ok(answered.collect())
 }
 
 /// The models that the route may need, loaded.
@@ -156,8 +191,14 @@ fn wanted(args: &PredictArgs, settings: &Settings) -> Outcome<Service> {
 }
 
 fn question(args: &PredictArgs) -> Question {
+    let (task, tasks) = match args.task.as_slice() {
+        [] => (String::new(), Vec::new()),
+        [one] if one != "*" => (one.clone(), Vec::new()),
+        several => (String::new(), several.to_vec()),
+    };
     Question {
-        task: args.task.clone(),
+        task,
+        tasks,
         route: args.route,
         model: args.model.clone(),
         min_confidence: args.min_confidence,

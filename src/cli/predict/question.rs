@@ -3,6 +3,7 @@
 
 use super::backend::Backend;
 use crate::api::pb;
+use crate::api::pb::task_result::Outcome as TaskOutcome;
 use crate::cli::outcome::{Outcome, failure};
 use crate::config::settings::RouteSetting;
 use crate::offline::reader::Fields;
@@ -12,6 +13,8 @@ use crate::offline::reader::Fields;
 pub struct Question {
     /// The task; empty for the only one.
     pub task: String,
+    /// Several tasks at once, in place of one; empty for one.
+    pub tasks: Vec<String>,
     /// The route; `None` for the task's.
     pub route: Option<RouteSetting>,
     /// A model by its name, instead of a route; empty for none.
@@ -51,6 +54,7 @@ impl Question {
             texts: texts.collect(),
             text_pairs: pairs.collect(),
             task: self.task.clone(),
+            tasks: self.tasks.clone(),
             route: self.route().into(),
             model: self.model.clone(),
             // All of them. The scores also say which labels a multi-label model selects.
@@ -69,7 +73,34 @@ impl Question {
         rows: &[Result<Fields, String>],
         models: &mut Vec<pb::ModelRef>,
     ) -> Outcome<Vec<Result<pb::Prediction, String>>> {
-        let mut outcomes: Vec<Option<Result<pb::Prediction, String>>> =
+        let answers = |answer: pb::PredictResponse, _| {
+            for model in answer.models {
+                if !models.contains(&model) {
+                    models.push(model);
+                }
+            }
+            answer.predictions
+        };
+        self.ask_each(backend, rows, answers).await
+    }
+
+    /// The same for several tasks: the outcomes of each row, by task.
+    pub async fn ask_tasks(
+        &self,
+        backend: &mut Backend,
+        rows: &[Result<Fields, String>],
+    ) -> Outcome<Vec<Result<TaskOutcomes, String>>> {
+        self.ask_each(backend, rows, by_row).await
+    }
+
+    /// What `answers` makes of each answer for the rows that it is for, or why a row has none.
+    async fn ask_each<T>(
+        &self,
+        backend: &mut Backend,
+        rows: &[Result<Fields, String>],
+        mut answers: impl FnMut(pb::PredictResponse, usize) -> Vec<T>,
+    ) -> Outcome<Vec<Result<T, String>>> {
+        let mut outcomes: Vec<Option<Result<T, String>>> =
             rows.iter().map(|row| row.as_ref().err().cloned().map(Err)).collect();
         let readable = (0..rows.len()).filter(|at| rows[*at].is_ok()).collect();
         let mut parts: Vec<Vec<usize>> = vec![readable];
@@ -79,20 +110,16 @@ impl Question {
             }
             let fields: Vec<&Fields> = part.iter().filter_map(|at| rows[*at].as_ref().ok()).collect();
             match backend.ask(self.request(&fields)).await {
-                Ok(answer) if answer.predictions.len() == part.len() => {
-                    for model in answer.models {
-                        if !models.contains(&model) {
-                            models.push(model);
-                        }
+                Ok(answer) => {
+                    let answers = answers(answer, part.len());
+                    if answers.len() != part.len() {
+                        return Err(failure(
+                            "the server gave another number of answers than it was asked for",
+                        ));
                     }
-                    for (at, prediction) in part.into_iter().zip(answer.predictions) {
-                        outcomes[at] = Some(Ok(prediction));
+                    for (at, answer) in part.into_iter().zip(answers) {
+                        outcomes[at] = Some(Ok(answer));
                     }
-                }
-                Ok(_) => {
-                    return Err(failure(
-                        "the server gave another number of answers than it was asked for",
-                    ));
                 }
                 Err(refusal) if !refusal.rows.is_empty() => {
                     for (at, problem) in &refusal.rows {
@@ -122,4 +149,24 @@ impl Question {
             .map(|outcome| outcome.unwrap_or_else(unanswered))
             .collect())
     }
+}
+
+/// The outcomes of one row: for each task its answer, or why it has none.
+pub type TaskOutcomes = Vec<(String, Result<pb::Prediction, String>)>;
+
+/// The outcomes of a request of so many rows for several tasks, by row.
+fn by_row(answer: pb::PredictResponse, rows: usize) -> Vec<TaskOutcomes> {
+    let mut by_row: Vec<TaskOutcomes> = vec![Vec::new(); rows];
+    for pb::TaskResult { task, outcome } in answer.task_results {
+        let (answers, problem) = match outcome {
+            Some(TaskOutcome::Response(answer)) => (answer.predictions, "no answer".to_owned()),
+            Some(TaskOutcome::Status(status)) => (Vec::new(), status.message),
+            None => (Vec::new(), "no answer".to_owned()),
+        };
+        let mut answers = answers.into_iter();
+        for row in &mut by_row {
+            row.push((task.clone(), answers.next().ok_or_else(|| problem.clone())));
+        }
+    }
+    by_row
 }

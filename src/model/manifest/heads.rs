@@ -70,7 +70,7 @@ impl Manifest {
         Ok(())
     }
 
-    /// As it would be written: without what [`Self::take_heads`] filled in.
+    /// As it would be written: without what was filled in.
     pub fn as_written(&self) -> Self {
         let mut manifest = self.clone();
         if !self.heads.is_empty() {

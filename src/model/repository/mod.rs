@@ -6,6 +6,7 @@
 pub mod fingerprint;
 pub mod signature;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use crate::model::discover::{self, Discovered, Hints, Note};
@@ -24,7 +25,10 @@ const MOST_ENTRIES: usize = 10_000;
 #[derive(Clone, Debug)]
 pub struct VerifiedModel {
     pub folder: PathBuf,
+    /// Its manifest; where a task looks at a model with heads, that of the task's head.
     pub manifest: Manifest,
+    /// The manifest of the whole, where `manifest` is that of one of its heads.
+    whole: Option<Box<Manifest>>,
     /// The first 16 hexadecimal digits of a SHA-256 over the files that decide the model's answers.
     pub fingerprint: String,
     /// Whether the manifest has golden examples that the training framework wrote. If not, nothing shows that the model
@@ -54,10 +58,24 @@ impl VerifiedModel {
     /// The model as a task sees it: with the manifest of the task's head, where it has heads. `None` if none is for it.
     pub fn of_task(&self, task: &str) -> Option<Self> {
         let manifest = self.manifest.of_task(task)?;
+        let whole = (!self.manifest.heads.is_empty()).then(|| Box::new(self.manifest.clone()));
         Some(Self {
             manifest,
+            whole: whole.or_else(|| self.whole.clone()),
             ..self.clone()
         })
+    }
+
+    /// The model with all of its heads, as it is loaded.
+    pub fn whole(&self) -> Cow<'_, Self> {
+        match &self.whole {
+            None => Cow::Borrowed(self),
+            Some(whole) => Cow::Owned(Self {
+                manifest: (**whole).clone(),
+                whole: None,
+                ..self.clone()
+            }),
+        }
     }
 
     /// Reads one of the model's files, of at most `most` bytes; it must have the SHA-256 that was checked.
@@ -250,6 +268,7 @@ pub fn unverified(folder: &Path, manifest: Manifest, notes: Vec<Note>, hints: &H
         folder: folder.to_path_buf(),
         fingerprint: own,
         manifest,
+        whole: None,
         verified: false,
         notes,
     }
@@ -301,6 +320,7 @@ fn verify_under(root: &Path, folder: &Path) -> Result<VerifiedModel, ModelError>
         fingerprint: fingerprint(&manifest, Some(&text)),
         verified: manifest.is_verified(),
         manifest,
+        whole: None,
         notes: Vec::new(),
     })
 }
