@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::discover::Note;
-use super::input::{EncodeError, Encoding};
+use super::input::{EncodeError, Encoding, ModelInput};
 use super::manifest::{Manifest, OutputKind, Tier, Truncation};
 use super::neighbours::Neighbours;
 use super::onnx::RunLimit;
@@ -24,6 +24,8 @@ pub struct Model {
     pub(super) preprocessor: Arc<Preprocessor>,
     pub(super) postprocessor: Postprocessor,
     pub(super) text_cost: TextCost,
+    /// Which features it knows, a bit each; absent where that can't be told.
+    pub(super) known: Option<Arc<Vec<u64>>>,
     pub(super) own_texts: Vec<String>,
     pub(super) limit: RunLimit,
     /// Whether the outputs of a text depend on the texts in its batch.
@@ -82,6 +84,23 @@ impl Model {
     /// The tokens of the tokenizer that the graph does not know; `None` if it knows all.
     pub fn tokens_beyond(&self) -> Option<Beyond> {
         self.preprocessor.tokenizer()?.beyond()
+    }
+
+    /// How many of a text's tokens or features the model does not know: the unknown token, or buckets without a weight; 0 where
+    /// that can't be told.
+    pub fn unknown(&self, input: &ModelInput) -> usize {
+        let ids = input.ids().iter();
+        if let Some(tokenizer) = self.preprocessor.tokenizer() {
+            let unknown = tokenizer.unknown_id();
+            return ids.filter(|&&id| Some(id) == unknown).count();
+        }
+        let Some(known) = &self.known else { return 0 };
+        let is_known = |id: u32| {
+            known
+                .get(id as usize / 64)
+                .is_some_and(|bits| bits >> (id % 64) & 1 == 1)
+        };
+        ids.filter(|&&id| !is_known(id)).count()
     }
 
     /// Ends the runs of its instances, now and from now on.

@@ -57,6 +57,7 @@ pub struct CascadeMetrics {
     share: Share<TaskLabels>,
     range: Share<BoundLabels>,
     outside: Family<TaskLabels, Gauge>,
+    distance: Share<TaskLabels>,
     threshold: Share<TaskLabels>,
     shifts: Family<TaskLabels, Counter>,
     audited: Family<AgreementLabels, Counter>,
@@ -74,6 +75,7 @@ impl CascadeMetrics {
             share: Family::default(),
             range: Family::default(),
             outside: Family::default(),
+            distance: Family::default(),
             threshold: Family::default(),
             shifts: Family::default(),
             audited: Family::default(),
@@ -110,6 +112,11 @@ impl CascadeMetrics {
             "cascade_out_of_range",
             "1 while the share of the last hour is outside the range",
             metrics.outside.clone(),
+        );
+        registry.register(
+            "cascade_confidence_distance",
+            "How far the fast model's confidences of the last hour are from those of the calibration, from 0 to 1",
+            metrics.distance.clone(),
         );
         metrics.register_while_serving(registry);
         metrics
@@ -210,6 +217,12 @@ impl CascadeMetrics {
         };
         let histogram = self.confidence.get_or_create_owned(&labels);
         confidences.for_each(|confidence| histogram.observe(f64::from(confidence)));
+    }
+
+    /// Sets how far confidences are from those of the calibration.
+    pub fn distance(&self, task: &str, distance: f64) {
+        let labels = TaskLabels { task: task.to_owned() };
+        self.distance.get_or_create(&labels).set(distance);
     }
 
     /// Sets the share of texts that were escalated in the last hour, and the range that it should be in.

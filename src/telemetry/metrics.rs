@@ -15,6 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::cascade::CascadeMetrics;
 use super::histogram::{Buckets, HistogramFamily};
+use super::inputs::{InputFamilies, InputMetrics};
 use super::kept::KeptMetrics;
 use super::process::ProcessCollector;
 use super::versions::VersionMetrics;
@@ -68,6 +69,7 @@ pub struct Metrics {
     model: ModelFamilies,
     cascade: CascadeMetrics,
     kept: KeptMetrics,
+    inputs: InputFamilies,
 }
 
 #[derive(Clone)]
@@ -139,6 +141,7 @@ impl Metrics {
         model.register(&mut registry);
         let cascade = CascadeMetrics::register(&mut registry);
         let kept = KeptMetrics::register(&mut registry);
+        let inputs = InputFamilies::register(&mut registry);
         let build = [
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("onnxruntime", onnxruntime_version.to_owned()),
@@ -157,6 +160,7 @@ impl Metrics {
             model,
             cascade,
             kept,
+            inputs,
         }
     }
 
@@ -232,6 +236,7 @@ impl Metrics {
             inference_duration: families.inference_duration.get_or_create_owned(&labels),
             batch_rows: families.batch_rows.get_or_create_owned(&labels),
             windows: families.windows.get_or_create_owned(&labels),
+            inputs: self.inputs.for_model(name, tier),
         };
         ModelMetrics { of: Arc::new(of) }
     }
@@ -314,6 +319,7 @@ struct OfModel {
     inference_duration: Histogram,
     batch_rows: Histogram,
     windows: Histogram,
+    inputs: InputMetrics,
 }
 
 impl ModelMetrics {
@@ -357,6 +363,11 @@ impl ModelMetrics {
     /// Adds in how many windows a text was read.
     pub fn windows(&self, windows: usize) {
         self.of.windows.observe(windows as f64);
+    }
+
+    /// The metrics of what its texts are like.
+    pub fn inputs(&self) -> &InputMetrics {
+        &self.of.inputs
     }
 
     /// Counts answered texts, of which some answers were withheld.

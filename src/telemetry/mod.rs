@@ -2,6 +2,7 @@
 
 pub mod cascade;
 mod histogram;
+pub mod inputs;
 pub mod kept;
 pub mod line_limit;
 pub mod logs;

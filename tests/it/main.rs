@@ -28,6 +28,7 @@ mod content_types;
 mod decoded_size;
 mod discover;
 mod doors;
+mod drift;
 mod error_details;
 mod every_route;
 mod examined;

@@ -46,6 +46,11 @@ impl NativeRunner {
         })
     }
 
+    /// Which buckets have a weight, a bit each: features in the others say nothing, since no text of the training had them.
+    pub fn known_buckets(&self) -> Vec<u64> {
+        self.model.known_buckets()
+    }
+
     /// Refuses a run of a model whose runs are called off.
     fn check(&self) -> Result<(), RunError> {
         if self.off.is_off() {

@@ -70,6 +70,15 @@ impl Quantised {
         self.codes.len() / self.columns
     }
 
+    /// Which buckets have a weight, a bit each.
+    pub fn known_buckets(&self) -> Vec<u64> {
+        let mut known = vec![0; self.buckets().div_ceil(64)];
+        for (bucket, codes) in self.codes.chunks_exact(self.columns).enumerate() {
+            known[bucket / 64] |= u64::from(codes.iter().any(|&code| code != 0)) << (bucket % 64);
+        }
+        known
+    }
+
     /// The logits of a row of features, in the graph's own arithmetic: whole numbers are added up, the rest is 32-bit, step by
     /// step in its order. An id that is no bucket, such as the one that pads rows, counts nothing. `sums` is room to add up
     /// in.
@@ -103,4 +112,24 @@ impl Quantised {
 /// What the sum of so many weights is multiplied by: long texts count as much as short ones.
 pub fn scale(features: usize) -> f32 {
     1.0 / (features.max(1) as f32).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_with_any_weight_is_known() {
+        let mut codes = vec![0; 2 * 128];
+        codes[2 * 3 + 1] = -1;
+        codes[2 * 64] = 5;
+        codes[2 * 127 + 1] = 1;
+        let model = Quantised {
+            columns: 2,
+            codes,
+            steps: vec![1.0; 2],
+            bias: vec![0.0; 2],
+        };
+        assert_eq!(model.known_buckets(), [1 << 3, 1 | 1 << 63]);
+    }
 }

@@ -322,6 +322,7 @@ impl<'a> Load<'a> {
                 preprocessor: narrow.preprocessor,
                 postprocessor: narrow.postprocessor,
                 text_cost: narrow.text_cost,
+                known: narrow.native.as_ref().map(|native| Arc::new(native.known_buckets())),
                 own_texts: narrow.own_texts,
                 limit: self.limit.clone(),
                 neighbours: narrow.neighbours,

@@ -284,6 +284,11 @@ impl TextTokenizer {
         self.tokenizer.get_vocab(true).into_values().max()
     }
 
+    /// The token that stands for what the vocabulary lacks, if there is one.
+    pub fn unknown_id(&self) -> Option<u32> {
+        self.stand_ins.unknown()
+    }
+
     /// Limits ids to the first `rows`: the unknown token replaces the others, or the text is refused. Only the first
     /// call has an effect.
     pub fn keep_below(&self, rows: u32) {

@@ -55,7 +55,7 @@ pub struct CertifiedShare {
 }
 
 /// One point of the curve.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CurvePoint {
     pub min_confidence: f32,

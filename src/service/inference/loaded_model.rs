@@ -2,6 +2,7 @@
 //! are not in it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -27,9 +28,11 @@ use crate::model::loading::Initialized;
 use crate::model::loading::wide_trial::WideTrial;
 use crate::model::manifest::Batch;
 use crate::model::preprocess::windows::{WindowSize, Windows};
-use crate::model::{ModelInput, memory};
+use crate::model::{Encoding, ModelInput, memory};
 use crate::telemetry::metrics::ModelMetrics;
 
+/// One request of so many is looked at for what its texts are like.
+const SAMPLED: u32 = 16;
 /// How long a task waits for another one of its request that runs the same texts: in fact half of what its deadline leaves.
 const PATIENCE: Duration = Duration::from_hours(24);
 
@@ -51,6 +54,8 @@ pub struct LoadedModel {
     pub cache: Option<Arc<AnswerCache>>,
     /// Sends copies of its requests while another version is compared with it.
     pub mirror: RequestMirror,
+    /// Counts requests, of which a sample is looked at.
+    sampled: AtomicU32,
     /// The session with more threads for quiet moments, until it is opened; `None` afterwards, or where none is wanted.
     wide: Mutex<Option<WideTrial>>,
     /// Counts its expected RAM for as long as it is loaded.
@@ -122,6 +127,7 @@ impl LoadedModel {
             metrics,
             cache,
             mirror: RequestMirror::default(),
+            sampled: AtomicU32::default(),
             wide: Mutex::new(wide),
             _counted: counted,
         })
@@ -243,8 +249,12 @@ impl LoadedModel {
             .scheduler
             .reserve_ahead(options, texts.sizes(), ready_in)
             .map_err(|failure| self.to_error(&failure))?;
+        let sizes = self.is_sampled().then(|| texts.sizes().collect::<Vec<_>>());
         let (encodings, preprocess) = self.preparation.encode(texts, options, shared.cloned()).await?;
         self.metrics.preprocessed(preprocess);
+        if let Some(sizes) = sizes {
+            self.look_at(&sizes, &encodings);
+        }
         let shapes: Vec<(usize, bool)> = encodings
             .iter()
             .map(|encoding| (encoding.token_count, encoding.truncated))
@@ -263,6 +273,20 @@ impl LoadedModel {
             preprocess,
             cache_hits: 0,
         })
+    }
+
+    /// Whether this request is one of those that are looked at.
+    fn is_sampled(&self) -> bool {
+        self.sampled.fetch_add(1, Ordering::Relaxed) % SAMPLED == 0
+    }
+
+    /// Counts what texts are like.
+    fn look_at(&self, sizes: &[usize], encodings: &[Encoding]) {
+        let metrics = self.metrics.inputs();
+        for (&bytes, encoding) in sizes.iter().zip(encodings) {
+            metrics.sized(bytes);
+            metrics.read(encoding.token_count, self.model.unknown(&encoding.input));
+        }
     }
 
     /// Runs finished inputs as one request. Refuses at once where there is no room.

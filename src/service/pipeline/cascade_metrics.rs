@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::answer::{Answers, CascadeCounts};
 use super::cascade::{CascadePlan, Threshold};
 use crate::model::{Tier, agreement};
+use crate::service::catalog::escalation_drift::Expected;
 use crate::service::catalog::gears::Gear;
 use crate::service::messages::Decision;
 use crate::telemetry::cascade::CascadeMetrics;
@@ -64,8 +65,12 @@ fn share(plan: &CascadePlan, counts: &CascadeCounts, metrics: &CascadeMetrics, n
     let range = plan.setup.escalation;
     let state = {
         let mut window = plan.watch.window.lock();
-        window.record(counts.fast_confidences.len(), counts.wanted, range, now)
+        let curve = plan.setup.measured.as_ref().map_or(&[][..], |measured| &measured.curve);
+        window.record(&counts.fast_confidences, counts.wanted, Expected { range, curve }, now)
     };
+    if let Some(distance) = state.distance {
+        metrics.distance(&plan.task, distance);
+    }
     metrics.share(
         &plan.task,
         state.share,
