@@ -60,6 +60,9 @@ impl Door {
         let texts = input.texts.len() * self.service.task_count(&input.tasks);
         let times = call.take_texts(texts, time)?;
         let outputs = self.service.answer_tasks(input, times).await?;
+        for output in &outputs {
+            call.count_request("Predict.task", output.outcome.as_ref().err(), times.arrived.elapsed());
+        }
         let hits = outputs
             .iter()
             .filter_map(|output| output.outcome.as_ref().ok()?.cache_hits);

@@ -1,9 +1,13 @@
 //! `tandem audit`: what an operator should look at. `export` gets the texts of live traffic that a server keeps as worth
 //! labelling, as lines of JSON with a label to fill in.
 
-use std::io::Write;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use tempfile::NamedTempFile;
 
 use super::admin_args::{AdminArgs, told};
@@ -155,17 +159,23 @@ fn line(kept: &pb::KeptText) -> Vec<u8> {
 /// Where lines go.
 enum Sink<'a> {
     Standard,
-    /// A file without a name, until it is whole.
-    File(&'a Path, NamedTempFile),
+    /// A file without a name until it is whole, so that nothing is left of one that is not; or where the file system has no
+    /// such files, one of another name.
+    Unnamed(&'a Path, File),
+    Named(&'a Path, NamedTempFile),
 }
 
 impl<'a> Sink<'a> {
     fn open(out: Option<&'a Path>) -> Result<Self, String> {
         let Some(out) = out else { return Ok(Self::Standard) };
         // For its owner alone, as such files are made.
+        let (flags, mode) = (OFlags::TMPFILE | OFlags::WRONLY, Mode::RUSR | Mode::WUSR);
+        if let Ok(file) = rustix::fs::open(folder_of(out), flags, mode) {
+            return Ok(Self::Unnamed(out, File::from(file)));
+        }
         let file = tempfile::Builder::new().prefix(".tandem-").tempfile_in(folder_of(out));
         let file = file.map_err(|error| format!("{}: {error}", out.display()))?;
-        Ok(Self::File(out, file))
+        Ok(Self::Named(out, file))
     }
 
     fn write(&mut self, line: &[u8]) -> Result<(), String> {
@@ -174,24 +184,37 @@ impl<'a> Sink<'a> {
                 output::raw(line);
                 Ok(())
             }
-            Self::File(out, file) => file
-                .write_all(line)
-                .map_err(|error| format!("{}: {error}", out.display())),
+            Self::Unnamed(out, file) => written(file.write_all(line), out),
+            Self::Named(out, file) => written(file.write_all(line), out),
         }
     }
 
     fn finish(self) -> Result<(), String> {
-        let Self::File(out, file) = self else { return Ok(()) };
-        let told = |error: std::io::Error| format!("{}: {error}", out.display());
-        file.as_file().sync_all().map_err(told)?;
-        file.persist_noclobber(out).map(drop).map_err(|failed| {
-            if failed.error.kind() == std::io::ErrorKind::AlreadyExists {
-                there_already(out)
-            } else {
-                told(failed.error)
+        let (out, named) = match self {
+            Self::Standard => return Ok(()),
+            Self::Unnamed(out, file) => {
+                written(file.sync_all(), out)?;
+                let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+                let named = rustix::fs::linkat(CWD, source, CWD, out, AtFlags::SYMLINK_FOLLOW);
+                (out, named.map_err(io::Error::from))
             }
-        })
+            Self::Named(out, file) => {
+                written(file.as_file().sync_all(), out)?;
+                (
+                    out,
+                    file.persist_noclobber(out).map(drop).map_err(|failed| failed.error),
+                )
+            }
+        };
+        match named {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(there_already(out)),
+            named => written(named, out),
+        }
     }
+}
+
+fn written(outcome: io::Result<()>, out: &Path) -> Result<(), String> {
+    outcome.map_err(|error| format!("{}: {error}", out.display()))
 }
 
 /// How many texts there were.
@@ -199,12 +222,16 @@ impl<'a> Sink<'a> {
 struct Counts {
     texts: usize,
     pairs: usize,
+    tasks: BTreeSet<String>,
     by_reason: [usize; KeepReason::ALL.len()],
 }
 
 impl Counts {
     fn add(&mut self, kept: &pb::KeptText) {
         self.texts += 1;
+        if !self.tasks.contains(&kept.task) {
+            self.tasks.insert(kept.task.clone());
+        }
         self.pairs += usize::from(kept.text_pair.is_some());
         for reason in kept.reasons().filter_map(from_keep_reason) {
             self.by_reason[reason as usize] += 1;
@@ -219,6 +246,15 @@ impl Counts {
             self.texts,
             KeepReason::ALL.map(of).join(", ")
         ));
+        if self.tasks.len() > 1 {
+            complain(&format!(
+                "they are of {} tasks, which train, calibrate and evaluate do not tell apart: export each with --task",
+                self.tasks.len()
+            ));
+        }
+        if self.texts >= MOST_TEXTS {
+            complain(&format!("no more than {MOST_TEXTS} are read; the server may have more"));
+        }
         if self.pairs > 0 {
             complain(&format!(
                 "{} have a second text, `text_pair`, which train, calibrate and evaluate do not read",

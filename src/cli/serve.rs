@@ -19,6 +19,7 @@ use crate::server::security::{Security, Tokens};
 use crate::service::Service;
 use crate::service::catalog::Catalog;
 use crate::service::catalog::model_version::ModelVersion;
+use crate::service::lifecycle::kept_file;
 use crate::service::lifecycle::start::open_catalog;
 use crate::telemetry::logs::{self, millis};
 use crate::telemetry::metrics::Metrics;
@@ -81,6 +82,15 @@ pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
         library = %runtime.library.display(),
         "tandem starts"
     );
+    let mut settings = settings;
+    if args.check {
+        // A look leaves nothing behind.
+        if let Err(error) = kept_file::check(&settings) {
+            return fail(&error, Exit::Failure);
+        }
+        settings.keep_texts = 0;
+        settings.keep_file = None;
+    }
     let service = match Service::new(&settings, opened, Metrics::new(&runtime.version)) {
         Ok(service) => service,
         Err(error) => return fail(&error, Exit::Failure),

@@ -125,19 +125,7 @@ impl Metrics {
             "Cores that the server may use, by its affinity and its control group's quota",
             cores.clone(),
         );
-        let model = ModelFamilies {
-            texts: Family::default(),
-            withheld: Family::default(),
-            queued: Family::default(),
-            expired: Family::default(),
-            cache_hits: Family::default(),
-            cache_misses: Family::default(),
-            queue_duration: Family::new_with_constructor(Buckets(&DURATION_BUCKETS)),
-            preprocess_duration: Family::new_with_constructor(Buckets(&DURATION_BUCKETS)),
-            inference_duration: Family::new_with_constructor(Buckets(&DURATION_BUCKETS)),
-            batch_rows: Family::new_with_constructor(Buckets(&BATCH_BUCKETS)),
-            windows: Family::new_with_constructor(Buckets(&BATCH_BUCKETS)),
-        };
+        let model = ModelFamilies::new();
         model.register(&mut registry);
         let cascade = CascadeMetrics::register(&mut registry);
         let kept = KeptMetrics::register(&mut registry);
@@ -243,6 +231,22 @@ impl Metrics {
 }
 
 impl ModelFamilies {
+    fn new() -> Self {
+        Self {
+            texts: Family::default(),
+            withheld: Family::default(),
+            queued: Family::default(),
+            expired: Family::default(),
+            cache_hits: Family::default(),
+            cache_misses: Family::default(),
+            queue_duration: Family::new_with_constructor(Buckets(&DURATION_BUCKETS)),
+            preprocess_duration: Family::new_with_constructor(Buckets(&DURATION_BUCKETS)),
+            inference_duration: Family::new_with_constructor(Buckets(&DURATION_BUCKETS)),
+            batch_rows: Family::new_with_constructor(Buckets(&BATCH_BUCKETS)),
+            windows: Family::new_with_constructor(Buckets(&BATCH_BUCKETS)),
+        }
+    }
+
     fn register(&self, registry: &mut Registry) {
         registry.register("texts", "Texts answered, by model", self.texts.clone());
         registry.register(

@@ -7,11 +7,8 @@ use crate::support::{TestServer, by_route, fast, reviews};
 /// The value of a metric's line that begins like this; none if there is no such line.
 async fn metric(server: &TestServer, line: &str) -> Option<f64> {
     let metrics = server.http().get("/metrics").await;
-    let found = metrics
-        .text()
-        .lines()
-        .find_map(|found| found.strip_prefix(line)?.trim().parse().ok());
-    found
+    let mut lines = metrics.text().lines();
+    lines.find_map(|found| found.strip_prefix(line)?.trim().parse().ok())
 }
 
 /// Texts that are like none of the training.

@@ -141,6 +141,72 @@ async fn a_task_that_fails_leaves_the_others_as_they_are_and_all_can_be_asked_fo
 }
 
 #[tokio::test]
+async fn texts_are_cut_into_windows_once_and_one_task_holds_room_meanwhile() {
+    let (server, _repository) = server().await;
+    let long: Vec<String> = (0..100)
+        .map(|at| format!("{at} {}", SENTENCES.join(". ").repeat(6)))
+        .collect();
+    let long: Vec<&str> = long.iter().map(String::as_str).collect();
+    let asked = pb::PredictRequest {
+        truncation: pb::Truncation::Windows.into(),
+        include_windows: true,
+        ..request(&["mood", "toxicity"], &long[..40])
+    };
+    let answer = server
+        .client()
+        .await
+        .predict(asked)
+        .await
+        .expect("an answer")
+        .into_inner();
+    let mut windows = 0;
+    for (task, outcome) in results(answer) {
+        let predictions = outcome.expect("an answer").predictions;
+        windows = predictions.iter().map(|prediction| prediction.windows.len()).sum();
+        assert!(windows > 80, "{task}: {windows}");
+    }
+    let metrics = server.http().get("/metrics").await;
+    let cut = "tandem_text_windows_count{model=\"two-heads\",tier=\"deep\"} 40";
+    assert!(metrics.text().contains(cut), "cut once: {}", metrics.text());
+    assert!(runs(&server, "two-heads").await <= windows as f64);
+}
+
+#[tokio::test]
+async fn what_is_shared_is_shared_with_the_answer_cache_on_too() {
+    let repository = tempfile::tempdir().expect("a folder");
+    copy_folder(&root().join("tests/data/heads"), repository.path());
+    let server = TestServer::builder()
+        .models(repository.path().to_owned())
+        .cache_bytes(1 << 20)
+        .start()
+        .await;
+    let mut client = server.client().await;
+    for hits in [0, 2] {
+        let before = runs(&server, "two-heads").await;
+        let asked = client
+            .predict(request(&["*"], &SENTENCES[..2]))
+            .await
+            .expect("an answer");
+        assert!(results(asked.into_inner()).iter().all(|(_, outcome)| outcome.is_ok()));
+        assert_eq!(runs(&server, "two-heads").await - before, f64::from(2 - hits));
+    }
+}
+
+#[tokio::test]
+async fn each_task_is_counted_with_its_outcome() {
+    let server = TestServer::builder().fast_only().start().await;
+    let asked = request(&["sentiment", "weather"], &["a"]);
+    server.client().await.predict(asked).await.expect("an answer");
+    let metrics = server.http().get("/metrics").await;
+    for line in [
+        "method=\"Predict.task\",code=\"OK\",reason=\"\"} 1",
+        "method=\"Predict.task\",code=\"NOT_FOUND\",reason=\"TASK_NOT_FOUND\"} 1",
+    ] {
+        assert!(metrics.text().contains(line), "{line} in {}", metrics.text());
+    }
+}
+
+#[tokio::test]
 async fn what_does_not_fit_names_its_field() {
     let server = TestServer::shared().await;
     let mut client = server.client().await;

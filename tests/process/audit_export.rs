@@ -175,3 +175,42 @@ fn what_can_not_be_exported_is_one_line() {
         assert!(found.stderr.contains(expected), "{found:?}");
     }
 }
+
+#[test]
+fn what_is_asked_without_a_server_is_no_traffic_and_a_look_before_a_start_leaves_nothing() {
+    let models = FastModelCopy::new();
+    let kept = models.repository().join("kept.jsonl");
+    let config = models.repository().join("tandem.toml");
+    let settings = format!(
+        "keep_texts = 300\nkeep_share = 1.0\nkeep_file = {:?}\n[tasks.sentiment.abstain]\nmin_confidence = 0.9\n",
+        kept.display().to_string()
+    );
+    fs::write(&config, settings).expect("written");
+    let run = |args: &[&str]| {
+        let mut command = tandem();
+        command.args(args).arg("--models").arg(models.repository());
+        finish(command.arg("--config").arg(&config).args(FAST_ONLY), b"")
+    };
+    let checked = run(&["serve", "--check"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert!(!kept.exists(), "it was only looked at");
+    let mut predict = tandem();
+    predict.args(["predict", "좋다", "--models"]).arg(models.repository());
+    finish(predict.arg("--config").arg(&config), b"").success();
+    // Of labelled texts some answers are withheld: they are measured as if they were given.
+    let lines: Vec<String> = reviews(60)
+        .iter()
+        .enumerate()
+        .map(|(at, text)| {
+            let label = ["negative", "positive"][at % 2];
+            json!({ "text": text, "label": label }).to_string()
+        })
+        .collect();
+    let labelled = models.repository().join("labelled.jsonl");
+    fs::write(&labelled, lines.join("\n") + "\n").expect("written");
+    let mut evaluate = tandem();
+    evaluate.arg("evaluate").arg(&labelled).args(["--route", "fast"]);
+    evaluate.arg("--models").arg(models.repository());
+    finish(evaluate.arg("--config").arg(&config), b"").success();
+    assert!(!kept.exists(), "nothing of it was kept");
+}

@@ -113,7 +113,7 @@ fn choose(args: &RawArgs, settings: &Settings) -> Result<VerifiedModel, String> 
                     .is_none_or(|version| *version == manifest.version);
                 version && manifest.name == asked.name
             }
-            None => manifest.tier == tier && (task.is_empty() || manifest.task == task),
+            None => manifest.tier == tier && (task.is_empty() || manifest.tasks().any(|own| own == task)),
         }
     });
     match (found.next(), found.next()) {

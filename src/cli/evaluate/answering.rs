@@ -10,6 +10,7 @@ use super::contender::{Contender, Thresholds};
 use crate::api::pb;
 use crate::cli::exit::Exit;
 use crate::cli::outcome::Outcome;
+use crate::model::postprocess::DEFAULT_THRESHOLD;
 use crate::offline::dataset::Dataset;
 use crate::offline::evaluation::answer::{Answer, Known};
 use crate::offline::evaluation::tally::Labels;
@@ -206,6 +207,10 @@ fn answer(
             given.push(place);
         }
     }
+    if prediction.decision() == pb::Decision::Abstained {
+        // What was withheld is measured as if it were given: the best label, or each that is over its threshold.
+        given = withheld(&probabilities, multi_label, thresholds.of(prediction));
+    }
     given.sort_unstable();
     if multi_label {
         let given = Labels::Many(given);
@@ -219,6 +224,20 @@ fn answer(
                 .to_owned(),
         ),
     }
+}
+
+/// The labels that an answer which was withheld would have given.
+fn withheld(probabilities: &[f64], multi_label: bool, thresholds: &[f32]) -> Vec<u32> {
+    let labels = (0..probabilities.len()).zip(0_u32..);
+    if multi_label {
+        let least = |at: usize| f64::from(thresholds.get(at).copied().unwrap_or(DEFAULT_THRESHOLD));
+        return labels
+            .filter(|&(at, _)| probabilities[at] >= least(at))
+            .map(|(_, label)| label)
+            .collect();
+    }
+    let best = labels.max_by(|(a, _), (b, _)| probabilities[*a].total_cmp(&probabilities[*b]).then(b.cmp(a)));
+    best.map(|(_, label)| label).into_iter().collect()
 }
 
 /// A progress bar, visible only on a terminal.

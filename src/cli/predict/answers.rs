@@ -85,6 +85,8 @@ pub struct Writer {
     format: Format,
     /// Whether to write the score of each label.
     scores: bool,
+    /// Whether they are of several tasks.
+    tasks: bool,
     header: Option<Header>,
 }
 
@@ -102,10 +104,11 @@ fn part(window: &pb::Window) -> Part<'_> {
 
 impl Writer {
     /// A writer to standard output.
-    pub fn new(format: Format, scores: bool) -> Self {
+    pub fn new(format: Format, scores: bool, tasks: bool) -> Self {
         Self {
             format,
             scores,
+            tasks,
             header: None,
         }
     }
@@ -162,7 +165,7 @@ impl Writer {
     fn csv(&mut self, answers: &[Answered]) -> Vec<u8> {
         let mut records = Vec::with_capacity(answers.len() + 1);
         let header = self.header.get_or_insert_with(|| {
-            let header = Header::of(answers, self.scores);
+            let header = Header::of(answers, self.scores, self.tasks);
             records.push(header.names());
             header
         });
@@ -171,7 +174,7 @@ impl Writer {
     }
 
     fn table(&self, answers: &[Answered]) -> Table {
-        let tasks = answers.iter().any(|answer| answer.task.is_some());
+        let tasks = self.tasks;
         let values = !tasks && answers.iter().any(has_value);
         let names: &[&str] = match (tasks, values) {
             (true, _) => &["task", "label", "confidence", "tier", "decision", "text"],

@@ -102,8 +102,17 @@ fn patient(service: &Service) -> CallTimes {
 
 /// Opens the repository and loads the versions that are wanted.
 pub fn local(settings: &Settings, is_wanted: impl Fn(&Catalog, &Arc<ModelVersion>) -> bool) -> Outcome<Service> {
-    let opened = open_catalog(settings).map_err(|error| (error.to_string(), Exit::Usage))?;
-    let service = Service::new(settings, opened, Metrics::new("")).map_err(failure)?;
+    // What is asked here is no traffic: nothing of it is kept or audited.
+    let mut settings = Settings {
+        keep_texts: 0,
+        keep_file: None,
+        ..settings.clone()
+    };
+    for task in settings.tasks.values_mut() {
+        task.cascade.audit_share = None;
+    }
+    let opened = open_catalog(&settings).map_err(|error| (error.to_string(), Exit::Usage))?;
+    let service = Service::new(&settings, opened, Metrics::new("")).map_err(failure)?;
     let catalog = service.catalog();
     for version in catalog.versions().filter(|version| is_wanted(&catalog, version)) {
         service.load_model(version).map_err(failure)?;

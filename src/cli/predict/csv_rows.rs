@@ -13,16 +13,16 @@ pub struct Header {
 }
 
 impl Header {
-    /// The columns for these answers and those after them.
-    pub fn of(answers: &[Answered], scores: bool) -> Self {
+    /// The columns for these answers and those after them, which may be of several tasks.
+    pub fn of(answers: &[Answered], scores: bool, tasks: bool) -> Self {
         let answered = || answers.iter().filter_map(|answer| answer.outcome.as_ref().ok());
-        let tasks = answers.iter().any(|answer| answer.task.is_some());
         let values = !tasks && answered().any(|answer| answer.value.is_some());
-        let first = answered().next().filter(|_| scores && !values);
-        let mut labels: Vec<String> = first
-            .map(|first| first.scores.iter().map(|score| score.label.clone()).collect())
-            .unwrap_or_default();
+        let scored = answered().filter(|_| scores && !values);
+        let mut labels: Vec<String> = scored
+            .flat_map(|answer| answer.scores.iter().map(|score| score.label.clone()))
+            .collect();
         labels.sort();
+        labels.dedup();
         Self {
             pairs: answers.iter().any(|answer| answer.fields.pair.is_some()),
             tasks,

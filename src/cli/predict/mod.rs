@@ -112,7 +112,7 @@ async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<Tally> {
         _ => Format::Jsonl,
     };
     let mut tally = Tally::default();
-    let mut writer = Writer::new(format, args.scores);
+    let mut writer = Writer::new(format, args.scores, !question.tasks.is_empty());
     let progress = source.progress();
     // Once nobody reads the output, nothing more is computed.
     while !output::failed() {

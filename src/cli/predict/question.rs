@@ -1,6 +1,8 @@
 //! What is asked of a backend, and the outcome of each text. Texts at fault are separated from the others, which are
 //! answered.
 
+use std::collections::BTreeSet;
+
 use super::backend::Backend;
 use crate::api::pb;
 use crate::api::pb::task_result::Outcome as TaskOutcome;
@@ -90,7 +92,34 @@ impl Question {
         backend: &mut Backend,
         rows: &[Result<Fields, String>],
     ) -> Outcome<Vec<Result<TaskOutcomes, String>>> {
-        self.ask_each(backend, rows, by_row).await
+        let mut failed = BTreeSet::new();
+        let by_row = |answer, rows| {
+            let (outcomes, of_tasks) = by_row(answer, rows);
+            failed.extend(of_tasks);
+            outcomes
+        };
+        let mut outcomes = self.ask_each(backend, rows, by_row).await?;
+        // A task that failed is asked alone: it may be that only some of the texts are at fault.
+        for task in failed {
+            let alone = Self {
+                task: task.clone(),
+                tasks: Vec::new(),
+                ..self.clone()
+            };
+            let Ok(of_task) = alone.ask(backend, rows, &mut Vec::new()).await else {
+                continue;
+            };
+            for (row, outcome) in outcomes.iter_mut().zip(of_task) {
+                let found = row
+                    .as_mut()
+                    .ok()
+                    .and_then(|row| row.iter_mut().find(|(name, _)| *name == task));
+                if let Some((_, place)) = found {
+                    *place = outcome;
+                }
+            }
+        }
+        Ok(outcomes)
     }
 
     /// What `answers` makes of each answer for the rows that it is for, or why a row has none.
@@ -154,13 +183,17 @@ impl Question {
 /// The outcomes of one row: for each task its answer, or why it has none.
 pub type TaskOutcomes = Vec<(String, Result<pb::Prediction, String>)>;
 
-/// The outcomes of a request of so many rows for several tasks, by row.
-fn by_row(answer: pb::PredictResponse, rows: usize) -> Vec<TaskOutcomes> {
+/// The outcomes of a request of so many rows for several tasks, by row; and the tasks that failed.
+fn by_row(answer: pb::PredictResponse, rows: usize) -> (Vec<TaskOutcomes>, Vec<String>) {
+    let mut failed = Vec::new();
     let mut by_row: Vec<TaskOutcomes> = vec![Vec::new(); rows];
     for pb::TaskResult { task, outcome } in answer.task_results {
         let (answers, problem) = match outcome {
             Some(TaskOutcome::Response(answer)) => (answer.predictions, "no answer".to_owned()),
-            Some(TaskOutcome::Status(status)) => (Vec::new(), status.message),
+            Some(TaskOutcome::Status(status)) => {
+                failed.push(task.clone());
+                (Vec::new(), status.message)
+            }
             None => (Vec::new(), "no answer".to_owned()),
         };
         let mut answers = answers.into_iter();
@@ -168,5 +201,5 @@ fn by_row(answer: pb::PredictResponse, rows: usize) -> Vec<TaskOutcomes> {
             row.push((task.clone(), answers.next().ok_or_else(|| problem.clone())));
         }
     }
-    by_row
+    (by_row, failed)
 }

@@ -105,7 +105,10 @@ impl OutputReader {
                 let mut values = vec![0.0; rows * self.labels];
                 let mut start = 0;
                 for (name, labels) in outputs {
-                    let (_, of_head) = numbers(get(name)?, |values| values == rows * labels)?;
+                    let (shape, of_head) = numbers(get(name)?, |values| values == rows * labels)?;
+                    if shape != [rows as i64, *labels as i64] {
+                        return Err(RunError(format!("the output `{name}` has the shape {shape:?}")));
+                    }
                     for (row, of_row) in of_head.chunks_exact(*labels).enumerate() {
                         let at = row * self.labels + start;
                         values[at..at + labels].copy_from_slice(of_row);

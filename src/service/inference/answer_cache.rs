@@ -32,14 +32,48 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// Raw outputs by model and text.
 pub struct AnswerCache {
     rows: Cache<Key, Arc<Cached>, Bytes>,
+    /// Whether it is for the tasks of one request alone, which have one deadline and one copy of the texts.
+    of_one_request: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     fingerprint: Arc<str>,
     truncation: Option<Truncation>,
-    text: Arc<str>,
-    pair: Option<Arc<str>>,
+    text: KeyText,
+    pair: Option<KeyText>,
+}
+
+/// The text of a key: its own, or where the texts last as long as the cache, one of them.
+#[derive(Clone, Debug)]
+enum KeyText {
+    Own(Arc<str>),
+    Of(Arc<Vec<String>>, usize),
+}
+
+impl std::ops::Deref for KeyText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Own(text) => text,
+            Self::Of(texts, at) => &texts[*at],
+        }
+    }
+}
+
+impl PartialEq for KeyText {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for KeyText {}
+
+impl std::hash::Hash for KeyText {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        str::hash(self, state);
+    }
 }
 
 /// The value of an entry.
@@ -66,7 +100,12 @@ impl AnswerCache {
     /// A cache of at most `bytes` bytes; `None` for 0.
     pub fn new(bytes: usize) -> Option<Arc<Self>> {
         let rows = || Cache::with_weighter((bytes / TYPICAL_BYTES).max(1), bytes as u64, Bytes);
-        (bytes > 0).then(|| Arc::new(Self { rows: rows() }))
+        (bytes > 0).then(|| {
+            Arc::new(Self {
+                rows: rows(),
+                of_one_request: false,
+            })
+        })
     }
 
     /// A cache for one request, of about so many rows and at most `bytes` bytes.
@@ -84,6 +123,7 @@ impl AnswerCache {
                 DefaultHashBuilder::default(),
                 DefaultLifecycle::default(),
             ),
+            of_one_request: true,
         }
     }
 
@@ -106,11 +146,18 @@ impl AnswerCache {
         expected: impl Fn(Vec<usize>) -> Duration,
     ) -> Result<ModelOutputs, Error> {
         let fingerprint: Arc<str> = fingerprint.into();
+        let text = |of: &Arc<Vec<String>>, place: usize| {
+            if self.of_one_request {
+                KeyText::Of(Arc::clone(of), place)
+            } else {
+                KeyText::Own(of[place].as_str().into())
+            }
+        };
         let key = |place: usize| Key {
             fingerprint: Arc::clone(&fingerprint),
             truncation: texts.truncation,
-            text: texts.texts[place].as_str().into(),
-            pair: texts.pair(place).map(Into::into),
+            text: text(&texts.texts, place),
+            pair: texts.pairs().map(|pairs| text(pairs, place)),
         };
         let keys: Vec<Key> = texts.places.iter().map(|&place| key(place)).collect();
         let mut answer = Gathered::new(keys.len());
@@ -146,6 +193,10 @@ impl AnswerCache {
             // Our own work is done before we wait for others, so no two requests wait for each other.
             if let Some(&at) = elsewhere.first() {
                 let until = *waits_until.get_or_insert_with(|| {
+                    if self.of_one_request {
+                        // Whoever works on it has the same deadline.
+                        return deadline;
+                    }
                     let sizes = elsewhere.iter().map(|&at| texts.bytes_at(texts.places[at]));
                     let now = Instant::now();
                     let own = expected(sizes.collect());

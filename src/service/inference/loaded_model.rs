@@ -33,9 +33,6 @@ use crate::telemetry::metrics::ModelMetrics;
 
 /// One request of so many is looked at for what its texts are like.
 const SAMPLED: u32 = 16;
-/// How long a task waits for another one of its request that runs the same texts: in fact half of what its deadline leaves.
-const PATIENCE: Duration = Duration::from_hours(24);
-
 /// A model that takes requests.
 pub struct LoadedModel {
     /// Its preprocessing and postprocessing.
@@ -165,7 +162,7 @@ impl LoadedModel {
         let Some(cache) = &self.cache else {
             return self.run_shared(texts, options, shared).await;
         };
-        let run = |texts| self.run(texts, options, shared);
+        let run = |texts| self.run_shared(texts, options, shared);
         let expected = |sizes: Vec<usize>| self.scheduler.expected(options, sizes.into_iter());
         let fingerprint = self.model.fingerprint.as_str();
         let outputs = cache
@@ -188,7 +185,7 @@ impl LoadedModel {
         let Some(rows) = shared.and_then(|shared| shared.rows(fingerprint)) else {
             return run(texts).await;
         };
-        let outputs = rows.outputs(fingerprint, texts, options.deadline, run, |_| PATIENCE);
+        let outputs = rows.outputs(fingerprint, texts, options.deadline, run, |_| Duration::ZERO);
         Ok(ModelOutputs {
             cache_hits: 0,
             ..outputs.await?
@@ -277,7 +274,7 @@ impl LoadedModel {
 
     /// Whether this request is one of those that are looked at.
     fn is_sampled(&self) -> bool {
-        self.sampled.fetch_add(1, Ordering::Relaxed) % SAMPLED == 0
+        self.sampled.fetch_add(1, Ordering::Relaxed).is_multiple_of(SAMPLED)
     }
 
     /// Counts what texts are like.

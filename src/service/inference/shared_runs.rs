@@ -1,5 +1,6 @@
 //! Shared runs: what the tasks of a request with several tasks do once for all of them. A text runs once on a model that
-//! serves several of the tasks, by one head each; and it is hashed once for fast models that hash alike.
+//! serves several of the tasks, by one head each; it is hashed once for fast models that hash alike; and texts are cut into
+//! windows once for tasks that cut alike.
 //!
 //! Lives as long as its request. Where the answer cache is on, that one has rows shared already.
 
@@ -7,11 +8,13 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
+use tokio::sync::OnceCell;
 
 use super::answer_cache::AnswerCache;
 use super::texts::TextSubset;
 use crate::model::input::{EncodeError, Encoding};
 use crate::model::manifest::{HashedNgrams, Truncation};
+use crate::model::preprocess::windows::{WindowSize, Windows};
 
 /// The most bytes of rows that one request shares. What finds no room runs once more.
 const MOST_BYTES: usize = 64 << 20;
@@ -20,8 +23,30 @@ const MOST_BYTES: usize = 64 << 20;
 pub struct SharedRuns {
     /// The models of which rows are shared, by their fingerprints.
     models: BTreeSet<String>,
-    rows: Arc<AnswerCache>,
+    rows: AnswerCache,
+    /// The ways of hashing that several models share.
+    hashing: Vec<HashedNgrams>,
     features: Mutex<Vec<HashedTexts>>,
+    cuts: Mutex<Vec<(CutKey, CutCell)>>,
+}
+
+/// Which models read windows, by their fingerprints, and how the texts are cut.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CutKey {
+    pub models: Vec<String>,
+    pub size: WindowSize,
+    pub truncation: Option<Truncation>,
+}
+
+/// Where the first task that cuts texts so puts them.
+pub type CutCell = Arc<OnceCell<Arc<CutTexts>>>;
+
+/// A request's texts in windows.
+pub struct CutTexts {
+    /// The windows of all texts, one after the other.
+    pub texts: TextSubset,
+    /// Those of each text.
+    pub of_text: Vec<Windows>,
 }
 
 /// The features of a request's texts, by one way of hashing.
@@ -34,17 +59,31 @@ struct HashedTexts {
 }
 
 impl SharedRuns {
-    /// For a request of so many texts, of which these models, by their fingerprints, serve several tasks.
-    pub fn new(models: BTreeSet<String>, texts: usize) -> Self {
+    /// For a request of so many texts, of which these models, by their fingerprints, serve several tasks, and several models
+    /// hash in these ways.
+    pub fn new(models: BTreeSet<String>, hashing: Vec<HashedNgrams>, texts: usize) -> Self {
         Self {
-            rows: Arc::new(AnswerCache::of_request(texts * models.len(), MOST_BYTES)),
+            rows: AnswerCache::of_request(texts * models.len(), MOST_BYTES),
             models,
+            hashing,
             features: Mutex::default(),
+            cuts: Mutex::default(),
         }
     }
 
+    /// Where texts that are cut like this are put.
+    pub fn cut(&self, key: CutKey) -> CutCell {
+        let mut cuts = self.cuts.lock();
+        if let Some((_, cell)) = cuts.iter().find(|(known, _)| *known == key) {
+            return Arc::clone(cell);
+        }
+        let cell = CutCell::default();
+        cuts.push((key, Arc::clone(&cell)));
+        cell
+    }
+
     /// Where the rows of a model are shared; `None` for a model that serves one task of the request.
-    pub fn rows(&self, fingerprint: &str) -> Option<&Arc<AnswerCache>> {
+    pub fn rows(&self, fingerprint: &str) -> Option<&AnswerCache> {
         Some(&self.rows).filter(|_| self.models.contains(fingerprint))
     }
 
@@ -56,6 +95,9 @@ impl SharedRuns {
         at: usize,
         hash: impl FnOnce() -> Result<Encoding, EncodeError>,
     ) -> Result<Encoding, EncodeError> {
+        if !self.hashing.contains(settings) {
+            return hash();
+        }
         let hashed = self.hashed(settings, texts);
         match hashed.get(at) {
             Some(known) => known.get_or_init(hash).clone(),
@@ -107,7 +149,7 @@ mod tests {
             max_words: 0,
             buckets,
         };
-        let shared = SharedRuns::new(BTreeSet::new(), 2);
+        let shared = SharedRuns::new(BTreeSet::new(), vec![settings(8), settings(16)], 2);
         let texts = TextSubset::all(vec!["a".to_owned(), "b".to_owned()], Vec::new(), None);
         let hashed = Cell::new(0);
         let hash = || {
@@ -131,5 +173,12 @@ mod tests {
             shared.features(&settings, &texts, at, hash).expect("features");
             assert_eq!(hashed.get(), before + 1);
         }
+        // What one model alone hashes is not kept.
+        for _ in 0..2 {
+            let before = hashed.get();
+            shared.features(&settings(32), &texts, 0, hash).expect("features");
+            assert_eq!(hashed.get(), before + 1);
+        }
+        assert_eq!(shared.features.lock().len(), 4);
     }
 }

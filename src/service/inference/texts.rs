@@ -38,6 +38,11 @@ impl TextSubset {
         Self { truncation, ..self }
     }
 
+    /// The second texts of all texts; `None` where they are no pairs.
+    pub fn pairs(&self) -> Option<&Arc<Vec<String>>> {
+        self.pairs.as_ref()
+    }
+
     /// Whether the texts are pairs.
     pub fn are_pairs(&self) -> bool {
         self.pairs.is_some()

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::Settings;
+use crate::model::manifest::Manifest;
 use crate::model::repository::{MANIFEST_FILE, VerifiedModel};
 use crate::service::catalog::Catalog;
 use crate::service::catalog::model_version::ModelVersion;
@@ -54,6 +55,9 @@ impl Candidate {
             );
             return Err(Refusal::new(Stage::NotReady, problem));
         }
+        if !old.heads.is_empty() || !new.heads.is_empty() {
+            return each_task_is_served_alike(old, new).or_else(refuse);
+        }
         let set = |labels: &[String]| labels.iter().cloned().collect::<BTreeSet<_>>();
         if set(&old.labels) != set(&new.labels) {
             let (old_labels, new_labels) = (old.labels.join(", "), new.labels.join(", "));
@@ -75,6 +79,28 @@ impl Candidate {
         tasks.extend(named.map(|(name, _)| name.clone()));
         tasks
     }
+}
+
+/// Whether a version has for each task of the one before it a head with the same labels, of the same kind; it may have more.
+fn each_task_is_served_alike(old: &Manifest, new: &Manifest) -> Result<(), String> {
+    for task in old.tasks() {
+        let (before, after) = (old.of_task(task), new.of_task(task));
+        let (Some(before), Some(after)) = (before, after) else {
+            return Err(format!(
+                "it has no head for `{task}`, version `{}` has one",
+                old.version
+            ));
+        };
+        let set = |manifest: &Manifest| manifest.labels.iter().cloned().collect::<BTreeSet<_>>();
+        if set(&before) != set(&after) || before.problem_type != after.problem_type {
+            let (old_labels, new_labels) = (before.labels.join(", "), after.labels.join(", "));
+            return Err(format!(
+                "its labels for `{task}` are {new_labels}, those of version `{}` are {old_labels}, or one gives each label by itself",
+                old.version
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Groups the candidates that share a task. A group is exchanged at once, so that a task never has one model of the new

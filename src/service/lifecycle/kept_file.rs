@@ -5,14 +5,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 
 use super::start::StartError;
 use crate::config::Settings;
-use crate::model::paths::quoted;
+use crate::model::paths::{folder_of, quoted};
 use crate::service::catalog::kept::KeptTexts;
 use crate::service::catalog::kept::file_queue::{FileQueue, MOST_WAITING, Waiting};
 use crate::service::catalog::kept::line::line;
@@ -35,6 +35,21 @@ pub fn start(settings: &Settings, metrics: &KeptMetrics) -> Result<Option<Arc<Ke
     Ok(kept.map(Arc::new))
 }
 
+/// Whether the file that the settings name could be written, for a look before a start: it is not made.
+pub fn check(settings: &Settings) -> Result<(), StartError> {
+    let Some(path) = settings.keep_file.as_ref().filter(|_| settings.keep_texts > 0) else {
+        return Ok(());
+    };
+    let told = |error: io::Error| StartError::KeepFile(format!("keep_file: {}: {error}", path.display()));
+    match opened(path, false) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = folder_of(path);
+            rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).map_err(|error| told(error.into()))
+        }
+        found => found.map(drop).map_err(told),
+    }
+}
+
 /// Starts the thread. It ends once the queue is closed, or gone.
 fn writer(path: &Path, most: u64, metrics: KeptMetrics) -> Result<FileQueue, StartError> {
     let told = |error: io::Error| StartError::KeepFile(format!("keep_file: {}: {error}", path.display()));
@@ -46,6 +61,7 @@ fn writer(path: &Path, most: u64, metrics: KeptMetrics) -> Result<FileQueue, Sta
         most,
         metrics,
         trouble: None,
+        full: None,
     };
     std::thread::Builder::new()
         .name("kept-texts".into())
@@ -60,10 +76,14 @@ fn writer(path: &Path, most: u64, metrics: KeptMetrics) -> Result<FileQueue, Sta
 /// Opens the file for more lines; makes it for its owner alone if it is not there. A pipe, whose reader could hold up the
 /// writer, is refused.
 fn open(path: &Path) -> io::Result<File> {
+    opened(path, true)
+}
+
+fn opened(path: &Path, create: bool) -> io::Result<File> {
     let file = OpenOptions::new()
         .read(true)
         .append(true)
-        .create(true)
+        .create(create)
         .mode(0o600)
         // A pipe without a reader would hold up the opening too.
         .custom_flags(libc::O_NONBLOCK)
@@ -81,6 +101,8 @@ struct KeptFile {
     metrics: KeptMetrics,
     /// Why the last text was not written; absent if it was. It is told when it begins.
     trouble: Option<Cause>,
+    /// The file that was full, by its number, and its size then: it stays full until it is another, or smaller.
+    full: Option<(u64, u64)>,
 }
 
 impl KeptFile {
@@ -103,11 +125,14 @@ impl KeptFile {
     }
 
     /// Writes a text, or nothing of it.
-    fn write(&self, mut file: &File, waiting: &Waiting) -> Result<(), (Cause, String)> {
+    fn write(&mut self, mut file: &File, waiting: &Waiting) -> Result<(), (Cause, String)> {
         let failed = |error: io::Error| (Cause::FileFailed, error.to_string());
         let line = line(&waiting.kept, waiting.reasons);
-        let size = file.metadata().map_err(failed)?.len();
-        if size.saturating_add(line.len() as u64) > self.most {
+        let metadata = file.metadata().map_err(failed)?;
+        let (number, size) = (metadata.ino(), metadata.len());
+        let was_full = self.full.is_some_and(|(full, at)| full == number && size >= at);
+        if was_full || size.saturating_add(line.len() as u64) > self.most {
+            self.full = Some((number, size));
             return Err((Cause::FileFull, format!("it may have {} bytes", self.most)));
         }
         file.write_all(&line).map_err(|error| {
@@ -217,12 +242,13 @@ mod tests {
         let line = std::fs::read_to_string(&file).expect("the file");
         let line = line.lines().last().expect("a line").len() as u64 + 1;
         let told = kept(&settings(&file, size + line), &["too long for it", "seven", "eight"]);
-        assert_eq!(texts(&file), ["one\n\"two\"", "three", "seven"]);
+        // Full stays full: what is short is no likelier to be kept.
+        assert_eq!(texts(&file), ["one\n\"two\"", "three"]);
         assert!(
-            told.contains("tandem_kept_dropped_texts_total{cause=\"file_full\"} 2"),
+            told.contains("tandem_kept_dropped_texts_total{cause=\"file_full\"} 3"),
             "{told}"
         );
-        // Full is full, and nothing is rotated; in memory they are kept all the same.
+        // Nothing is rotated; in memory they are kept all the same.
         assert!(
             told.contains("tandem_kept_texts_total{task=\"a\",reason=\"random\"} 3"),
             "{told}"

@@ -76,4 +76,6 @@ pub struct CascadeCounts {
     /// The positions of the texts of which the blended answer is not the deep model's own, ascending, each with the label
     /// that is.
     pub not_as_deep: Vec<(usize, usize)>,
+    /// Those of them that the audit drew.
+    pub found_otherwise: Vec<(usize, usize)>,
 }

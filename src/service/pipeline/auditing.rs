@@ -7,30 +7,30 @@
 //! Not drawn are windows of long texts, of which nothing is certified and which are alike within a text, and texts that
 //! were drawn lately: certificates count equal texts once.
 //!
-//! Texts of which the deep model says something else are kept to be labelled, if any are: those that it answered here, the
-//! others once it ran them (`lifecycle/audit.rs`).
+//! Texts of which the deep model says something else are kept to be labelled, if any are: those that it answered here by
+//! `keeping.rs`, the others once it ran them (`lifecycle/audit.rs`).
 
 use std::sync::Arc;
 
-use super::answer::{Answers, TextAnswer};
+use super::answer::Answers;
 use super::cascade::CascadePlan;
 use crate::service::catalog::audit_queue::{AuditQueue, Audited};
-use crate::service::catalog::kept::KeptTexts;
-use crate::service::catalog::kept::text::{KeepReason, KeptAnswer, SeenText};
 use crate::service::inference::texts::TextSubset;
 use crate::service::messages::Decision;
 use crate::telemetry::cascade::CascadeMetrics;
 
-/// Draws texts and hands them over; what finds no room is counted and dropped.
+/// Draws texts and hands them over; what finds no room is counted and dropped. Gives the positions of those drawn ones of which
+/// the deep model, which took part, says by itself another label, and the label.
 pub fn audit(
     plan: &CascadePlan,
     texts: &TextSubset,
     answers: &Answers,
-    (queue, kept): (&AuditQueue, Option<&KeptTexts>),
+    queue: &AuditQueue,
     metrics: &CascadeMetrics,
-) {
+) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
     let Some(share) = plan.audit_share.filter(|_| plan.own_threshold) else {
-        return;
+        return found;
     };
     let (mut places, mut says, mut differs) = (Vec::new(), Vec::new(), Vec::new());
     for (at, answer) in answers.texts.iter().enumerate() {
@@ -49,9 +49,7 @@ pub fn audit(
             Decision::Escalated => {
                 let mut not_as_deep = answers.counts.not_as_deep.iter();
                 let deep = not_as_deep.find(|(place, _)| *place == at);
-                if let (Some(kept), Some((_, label))) = (kept, deep) {
-                    keep(kept, plan, texts, (at, answer), *label);
-                }
+                found.extend(deep.copied());
                 differs.push(Some(deep.is_some()));
             }
             _ => differs.push(Some(false)),
@@ -59,7 +57,7 @@ pub fn audit(
     }
     let drawn = differs.len();
     if drawn == 0 {
-        return;
+        return found;
     }
     let handed_over = queue.offer(Audited {
         task: plan.task.clone(),
@@ -74,17 +72,5 @@ pub fn audit(
     if !handed_over {
         metrics.audit_dropped(&plan.task, drawn);
     }
-}
-
-/// Keeps a text of which the deep model by itself says this label, which is not the answer's.
-fn keep(kept: &KeptTexts, plan: &CascadePlan, texts: &TextSubset, (at, answer): (usize, &TextAnswer), label: usize) {
-    let seen = SeenText {
-        task: &plan.task,
-        text: &texts.texts[at],
-        pair: texts.pair(at),
-    };
-    kept.keep(seen, KeepReason::Differed.into(), || {
-        let deep = answer.model.manifest.labels[label].clone();
-        (KeptAnswer::of(&answer.model, &answer.answer, false), Some(vec![deep]))
-    });
+    found
 }

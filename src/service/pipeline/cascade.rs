@@ -216,6 +216,10 @@ impl CascadePlan {
 
     /// How many of `wanted` texts the deep model would take now and finish in time.
     fn admissible(&self, texts: &TextSubset, wanted: usize, options: SubmitOptions) -> usize {
+        if self.deep.shares_rows() {
+            // Some of them may be running for another task, and need no room. The queue refuses what is too much.
+            return wanted;
+        }
         let size = texts.bytes().div_ceil(texts.places.len().max(1));
         self.deep.loaded.admissible(options, wanted, size)
     }

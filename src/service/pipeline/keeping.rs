@@ -1,5 +1,5 @@
-//! Keeping: which texts of a request are worth labelling by their answers: those whose answer is withheld, and some drawn at
-//! random. What the deep model says otherwise is found by the audit.
+//! Keeping: which texts of a request are worth labelling by their answers: those whose answer is withheld, those that the audit
+//! found otherwise, and some drawn at random. A text that is kept for several of these is kept once, with what was answered.
 
 use super::answer::Answers;
 use super::route::Plan;
@@ -10,13 +10,18 @@ use crate::service::catalog::kept::text::{KeepReason, KeptAnswer, Reasons, SeenT
 use crate::service::inference::texts::TextSubset;
 use crate::service::messages::Decision;
 
-/// Keeps what is worth it of a request's texts.
-pub fn keep(kept: &KeptTexts, task: &str, texts: &TextSubset, answers: &Answers) {
+/// Keeps what is worth it of a request's texts. `otherwise` has the positions of those of which the deep model by itself says
+/// another label, and the label.
+pub fn keep(kept: &KeptTexts, task: &str, texts: &TextSubset, answers: &Answers, otherwise: &[(usize, usize)]) {
     for (at, answer) in answers.texts.iter().enumerate() {
         let withheld = answer.decision == Decision::Abstained;
         let mut reasons = Reasons::default();
         if withheld {
             reasons.add(KeepReason::Abstained);
+        }
+        let deep = otherwise.iter().find(|(place, _)| *place == at);
+        if deep.is_some() {
+            reasons.add(KeepReason::Differed);
         }
         if kept.draws() {
             reasons.add(KeepReason::Random);
@@ -30,7 +35,9 @@ pub fn keep(kept: &KeptTexts, task: &str, texts: &TextSubset, answers: &Answers)
             pair: texts.pair(at),
         };
         kept.keep(seen, reasons, || {
-            (KeptAnswer::of(&answer.model, &answer.answer, withheld), None)
+            let label = |label: usize| vec![answer.model.manifest.labels[label].clone()];
+            let deep = deep.map(|(_, deep)| label(*deep));
+            (KeptAnswer::of(&answer.model, &answer.answer, withheld), deep)
         });
     }
 }

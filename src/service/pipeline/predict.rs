@@ -75,19 +75,19 @@ pub async fn answer(
         }
         let windows = windows::cut(&plan, &rules, texts, serving.windows, submit).await?;
         if options.include_windows {
-            check_sizes(windows.count())?;
+            check_sizes(windows.texts.places.len())?;
         }
         let answers = run(&plan, windows.texts.clone(), submit, recorder, None).await?;
-        windows.pool(answers, &rules)?
+        windows::pool_all(&windows, answers, &rules)?
     } else {
-        run(&plan, texts, submit, recorder, Some((serving.audits, serving.kept))).await?
+        run(&plan, texts, submit, recorder, Some(serving.audits)).await?
     };
     if let Some(confidence) = answer_from {
         answers.withhold_below(confidence);
     }
     if let Some((kept, texts)) = to_keep {
         let task = keeping::task_of(&input.task, &input.target, &plan, serving.catalog);
-        keeping::keep(kept, task, &texts, &answers);
+        keeping::keep(kept, task, &texts, &answers, &answers.counts.found_otherwise);
     }
     count(&plan, &answers);
     Ok(finish(answers, options, times, plan.told_confidence()))
@@ -99,14 +99,15 @@ async fn run(
     texts: TextSubset,
     options: SubmitOptions,
     recorder: &RunRecorder<'_>,
-    audits: Option<(&AuditQueue, Option<&KeptTexts>)>,
+    audits: Option<&AuditQueue>,
 ) -> Result<Answers, Error> {
     match plan {
         Plan::Single(target) => target.answer(texts, options, recorder).await,
         Plan::Cascade(cascade) => {
-            let answers = cascade.answer(texts.clone(), options, recorder).await?;
+            let mut answers = cascade.answer(texts.clone(), options, recorder).await?;
             if let Some(audits) = audits {
-                audit(cascade, &texts, &answers, audits, recorder.metrics().cascade());
+                let found = audit(cascade, &texts, &answers, audits, recorder.metrics().cascade());
+                answers.counts.found_otherwise = found;
             }
             cascade_metrics::record(cascade, &answers, recorder.metrics().cascade(), Instant::now());
             Ok(answers)

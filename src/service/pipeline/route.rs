@@ -369,8 +369,11 @@ fn no_such_model(catalog: &Catalog, name: &str) -> Error {
 /// A model with heads answers for tasks alone.
 fn no_such_head(version: &ModelVersion) -> Error {
     let tasks: Vec<&str> = version.verified.manifest.tasks().collect();
-    let (name, tasks) = (version.name(), tasks.join(", "));
-    let problem = format!("the model `{name}` has several heads, name the task of one of them: {tasks}");
+    let (name, tier) = (version.name(), version.verified.manifest.tier.name());
+    let (first, tasks) = (tasks.first().copied().unwrap_or_default(), tasks.join(", "));
+    let problem = format!(
+        "the model `{name}` has several heads, name the task of one of them: {tasks}; where only models have names, `{first}:{tier}` is one"
+    );
     Error::invalid_field("task", problem)
 }
 

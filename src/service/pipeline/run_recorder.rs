@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use parking_lot::Mutex;
+
 use crate::error::{Error, Reason};
 use crate::service::catalog::canary::Arm;
 use crate::service::catalog::health::Health;
@@ -15,6 +17,8 @@ pub struct RunRecorder<'a> {
     health: &'a Health,
     metrics: &'a Metrics,
     caller: ClientKey,
+    /// The versions that failed in this request, by name and version: several tasks may run the same texts on one.
+    failed: Mutex<Vec<(String, String)>>,
 }
 
 impl<'a> RunRecorder<'a> {
@@ -24,6 +28,7 @@ impl<'a> RunRecorder<'a> {
             health,
             metrics,
             caller,
+            failed: Mutex::default(),
         }
     }
 
@@ -31,7 +36,17 @@ impl<'a> RunRecorder<'a> {
         self.metrics
     }
 
-    /// Records how a run on a model went. An error that is the caller's fault, or for want of time or room, does not
+    fn is_first_failure(&self, version: &ModelVersion) -> bool {
+        let of = (version.name().to_owned(), version.version().to_owned());
+        let mut failed = self.failed.lock();
+        let is_first = !failed.contains(&of);
+        if is_first {
+            failed.push(of);
+        }
+        is_first
+    }
+
+    /// Records how a run on a model went, a failure of a version once. An error that is the caller's fault, or for want of time or room, does not
     /// count against the model.
     pub fn record<T>(&self, version: &ModelVersion, arm: Option<&Arm>, outcome: &Result<T, Error>) {
         let failed = match outcome {
@@ -39,6 +54,9 @@ impl<'a> RunRecorder<'a> {
             Err(error) if error.reason == Reason::InferenceFailed => true,
             Err(_) => return,
         };
+        if failed && !self.is_first_failure(version) {
+            return;
+        }
         let now = Instant::now();
         if failed {
             self.health.failed(version, now);

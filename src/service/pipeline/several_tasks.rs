@@ -14,6 +14,7 @@ use super::route::{Chosen, Plan, plan};
 use super::target::ModelTarget;
 use super::validate::validate;
 use crate::error::Error;
+use crate::model::manifest::{HashedNgrams, Preprocess};
 use crate::service::inference::shared_runs::SharedRuns;
 use crate::service::messages::{CallTimes, PredictInput, TaskOutput};
 
@@ -28,8 +29,9 @@ pub async fn predict(input: PredictInput, times: CallTimes, serving: &Serving<'_
         (input, chosen)
     };
     let chosen: Vec<_> = tasks.iter().map(of_task).collect();
-    let plans = chosen.iter().filter_map(|(_, chosen)| chosen.as_ref().ok());
-    let shared = Arc::new(SharedRuns::new(asked_by_several(plans), input.texts.places.len()));
+    let plans = || chosen.iter().filter_map(|(_, chosen)| chosen.as_ref().ok());
+    let (models, hashing) = (asked_by_several(plans()), hashed_by_several(plans()));
+    let shared = Arc::new(SharedRuns::new(models, hashing, input.texts.places.len()));
     let most_bytes = MOST_ANSWER_BYTES / tasks.len().max(1);
     let answers = chosen.into_iter().map(|(input, chosen)| {
         let chosen = chosen.map(|chosen| sharing(chosen, &shared));
@@ -48,6 +50,21 @@ fn asked_by_several<'a>(plans: impl Iterator<Item = &'a Chosen>) -> BTreeSet<Str
     }
     let several = counts.into_iter().filter(|(_, plans)| *plans > 1);
     several.map(|(model, _)| model.to_owned()).collect()
+}
+
+/// The ways of hashing that several of the models of these plans have.
+fn hashed_by_several<'a>(plans: impl Iterator<Item = &'a Chosen>) -> Vec<HashedNgrams> {
+    let (mut once, mut several) = (Vec::new(), Vec::new());
+    for target in plans.flat_map(|chosen| chosen.plan.targets()) {
+        if let Preprocess::HashedNgrams(hashing) = &target.loaded.model.manifest.preprocess {
+            if !once.contains(hashing) {
+                once.push(hashing.clone());
+            } else if !several.contains(hashing) {
+                several.push(hashing.clone());
+            }
+        }
+    }
+    several
 }
 
 /// The same models, which share runs with the other tasks of the request.

@@ -81,6 +81,12 @@ impl ModelTarget {
         classified
     }
 
+    /// Whether its rows are shared with other tasks of the request.
+    pub fn shares_rows(&self) -> bool {
+        let shared = self.shared.as_ref();
+        shared.is_some_and(|shared| shared.rows(&self.loaded.model.fingerprint).is_some())
+    }
+
     /// The answer to the text of `row`.
     pub fn text_answer(&self, answer: Classification, row: &TextOutput, decision: Decision) -> TextAnswer {
         TextAnswer {

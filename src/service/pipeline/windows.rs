@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use super::answer::{Answers, ReadText, TextAnswer};
 use super::route::{Plan, WindowRules};
+use super::target::ModelTarget;
 use crate::error::{Error, Reason};
 use crate::model::agreement;
 use crate::model::loaded::Model;
@@ -23,35 +24,54 @@ use crate::model::pooling::{Pooled, Pooling, WindowSays, pool};
 use crate::model::postprocess::DEFAULT_THRESHOLD;
 use crate::model::preprocess::windows::{WindowSize, Windows};
 use crate::service::inference::errors::inference_failed;
+use crate::service::inference::shared_runs::{CutKey, CutTexts};
 use crate::service::inference::texts::TextSubset;
 use crate::service::limits::WindowLimits;
 use crate::service::messages::{Decision, SubmitOptions};
 
-/// A request's texts in windows.
-pub struct WindowedTexts {
-    /// The windows of all texts, one after the other.
-    pub texts: TextSubset,
-    /// Those of each text.
-    of_text: Vec<Windows>,
-}
-
-/// Cuts the texts into windows that every model of the plan reads whole. The deep model's tokens count, if it is asked.
+/// Cuts the texts into windows that every model of the plan reads whole. The deep model's tokens count, if it is asked. Tasks of
+/// one request that cut alike do so once.
 pub async fn cut(
     plan: &Plan,
     rules: &WindowRules,
     texts: TextSubset,
     limits: WindowLimits,
     options: SubmitOptions,
-) -> Result<WindowedTexts, Error> {
+) -> Result<Arc<CutTexts>, Error> {
+    let targets: Vec<_> = plan.targets().collect();
+    let Some(shared) = targets.first().and_then(|target| target.shared.as_ref()) else {
+        return cut_here(plan, rules, texts, limits, options).await;
+    };
+    let fingerprint = |target: &&ModelTarget| target.loaded.model.fingerprint.clone();
+    let cell = shared.cut(CutKey {
+        models: targets.iter().map(fingerprint).collect(),
+        size: size(rules, limits),
+        truncation: texts.truncation,
+    });
+    let cut = || cut_here(plan, rules, texts, limits, options);
+    cell.get_or_try_init(cut).await.cloned()
+}
+
+fn size(rules: &WindowRules, limits: WindowLimits) -> WindowSize {
+    WindowSize {
+        width: rules.settings.width,
+        stride: rules.settings.stride,
+        most: limits.of_text,
+    }
+}
+
+async fn cut_here(
+    plan: &Plan,
+    rules: &WindowRules,
+    texts: TextSubset,
+    limits: WindowLimits,
+    options: SubmitOptions,
+) -> Result<Arc<CutTexts>, Error> {
     let targets: Vec<_> = plan.targets().collect();
     let (Some(first), Some(lead)) = (targets.first(), targets.last()) else {
         return Err(Error::invalid_field("route", "names no model"));
     };
-    let size = WindowSize {
-        width: rules.settings.width,
-        stride: rules.settings.stride,
-        most: limits.of_text,
-    };
+    let size = size(rules, limits);
     let _held = first.loaded.hold(&texts, options)?;
     let other = (targets.len() > 1).then(|| Arc::clone(&first.loaded.model));
     let of_text = lead.loaded.windows(other, texts.clone(), size, options).await?;
@@ -65,7 +85,7 @@ pub async fn cut(
     } else {
         parts(&texts, &of_text)
     };
-    Ok(WindowedTexts { texts, of_text })
+    Ok(Arc::new(CutTexts { texts, of_text }))
 }
 
 /// Refuses a request whose windows no queue would ever take.
@@ -102,27 +122,20 @@ fn parts(texts: &TextSubset, of_text: &[Windows]) -> TextSubset {
     TextSubset::all(parts, pairs, Some(Truncation::End))
 }
 
-impl WindowedTexts {
-    /// How many windows there are.
-    pub fn count(&self) -> usize {
-        self.of_text.iter().map(|windows| windows.spans.len()).sum()
+/// Makes the answers to windows those to the texts.
+pub fn pool_all(cut: &CutTexts, answers: Answers, rules: &WindowRules) -> Result<Answers, Error> {
+    let mut of_windows = answers.texts.into_iter();
+    let mut texts = Vec::with_capacity(cut.of_text.len());
+    let mut read = Vec::with_capacity(cut.of_text.len());
+    for Windows { spans, stopped } in &cut.of_text {
+        let bytes = spans.last().map_or(0, |last| last.end);
+        let windows: Vec<_> = spans.iter().cloned().zip(&mut of_windows).collect();
+        let mut answer = pooled(&windows, rules)?;
+        answer.truncated |= stopped;
+        texts.push(answer);
+        read.push(ReadText { windows, bytes });
     }
-
-    /// Makes the answers to windows those to the texts.
-    pub fn pool(self, answers: Answers, rules: &WindowRules) -> Result<Answers, Error> {
-        let mut of_windows = answers.texts.into_iter();
-        let mut texts = Vec::with_capacity(self.of_text.len());
-        let mut read = Vec::with_capacity(self.of_text.len());
-        for Windows { spans, stopped } in self.of_text {
-            let bytes = spans.last().map_or(0, |last| last.end);
-            let windows: Vec<_> = spans.into_iter().zip(&mut of_windows).collect();
-            let mut answer = pooled(&windows, rules)?;
-            answer.truncated |= stopped;
-            texts.push(answer);
-            read.push(ReadText { windows, bytes });
-        }
-        Ok(Answers { texts, read, ..answers })
-    }
+    Ok(Answers { texts, read, ..answers })
 }
 
 /// The answer to a text by those to its windows. That of a single one stays as it is.

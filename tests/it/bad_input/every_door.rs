@@ -93,7 +93,12 @@ fn contents() -> Vec<Row> {
         row("an empty text (it is valid)", some(1, ""), "", nothing),
         row("an unknown model", Fault::Model("no-such"), "MODEL_NOT_FOUND", model),
         row("an unknown task", Fault::Task("topic"), "TASK_NOT_FOUND", |_| "topic"),
-        row("a route that is none (where routes have numbers, by number)", Fault::Route, "INVALID_FIELD", route),
+        row(
+            "a route that is none (where routes have numbers, by number)",
+            Fault::Route,
+            "INVALID_FIELD",
+            route,
+        ),
         row(
             "a `min_confidence` over 1",
             Fault::Confidence(1.5),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::text::{KeptText, Reasons};
 
 /// A line, in the order of its keys.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct KeptLine<'a> {
     pub text: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,7 +34,7 @@ pub struct KeptLine<'a> {
 }
 
 /// A label, or a list of them where several may be right.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
 pub enum Labels<'a> {
     One(&'a str),

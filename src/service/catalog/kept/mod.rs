@@ -78,6 +78,10 @@ impl KeptTexts {
         if new.is_empty() {
             return;
         }
+        if seen.text.len() + seen.pair.map_or(0, str::len) > self.room.bytes {
+            self.metrics.dropped(Cause::TooLarge);
+            return;
+        }
         // Copied before the lock, and what leaves is freed after it.
         let (answer, deep) = told();
         let kept = KeptText::new(seen, answer, deep);
@@ -223,17 +227,21 @@ impl Rings {
     }
 }
 
-/// A text that is kept for more reasons from now on. The answer that was withheld is the one that was given; what the audit
-/// found stays.
+/// A text that is kept for more reasons from now on. An answer and what the deep model says otherwise belong together: those
+/// of the request that brought the reason. An answer that was withheld stays so if the audit saw the same one.
 fn merged(old: &KeptText, new: KeptText, reasons: Reasons) -> KeptText {
-    let answer = if reasons.has(KeepReason::Abstained) {
-        new.answer
+    let (answer, deep) = if reasons.has(KeepReason::Differed) {
+        let is_same = old.answer.withheld && old.answer.predicted == new.answer.predicted;
+        (if is_same { old.answer.clone() } else { new.answer }, new.deep)
+    } else if reasons.has(KeepReason::Abstained) {
+        let deep = old.deep.clone().filter(|deep| *deep != new.answer.predicted);
+        (new.answer, deep)
     } else {
-        old.answer.clone()
+        (old.answer.clone(), old.deep.clone())
     };
     KeptText {
         answer,
-        deep: new.deep.or_else(|| old.deep.clone()),
+        deep,
         at: old.at,
         ..new
     }

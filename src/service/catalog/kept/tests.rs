@@ -242,3 +242,36 @@ fn a_line_has_a_list_where_several_labels_may_be_right_and_null_for_the_label() 
     );
     assert_eq!(written(none, true, None)["predicted"], serde_json::json!([]));
 }
+
+#[test]
+fn an_answer_and_what_the_deep_model_says_otherwise_belong_together() {
+    let kept = |store: &KeptTexts| {
+        let page = store.page(KeptQuery::default()).expect("a page");
+        page.texts[0].0.as_ref().clone()
+    };
+    let says = |label: &str, withheld| KeptAnswer {
+        predicted: vec![label.to_owned()],
+        ..answer(withheld)
+    };
+    let keep = |store: &KeptTexts, reason: KeepReason, answer: KeptAnswer, deep: Option<&str>| {
+        let deep = deep.map(|label| vec![label.to_owned()]);
+        store.keep(seen("a text"), reason.into(), || (answer, deep));
+    };
+    // The deep route answered it first, then the audit saw the fast model's answer.
+    let store = self::store(30, 1 << 20);
+    keep(&store, KeepReason::Random, says("bad", false), None);
+    keep(&store, KeepReason::Differed, says("good", false), Some("bad"));
+    let found = kept(&store);
+    assert_eq!(found.answer.predicted, ["good"]);
+    assert_eq!(found.deep.as_deref(), Some(&["bad".to_owned()][..]));
+    // Later it is withheld, as what the deep model says.
+    keep(&store, KeepReason::Abstained, says("bad", true), None);
+    let found = kept(&store);
+    assert_eq!((found.answer.predicted, found.deep), (vec!["bad".to_owned()], None));
+    // What was withheld stays so where the audit saw the same answer.
+    let store = self::store(30, 1 << 20);
+    keep(&store, KeepReason::Abstained, says("good", true), None);
+    keep(&store, KeepReason::Differed, says("good", false), Some("bad"));
+    let found = kept(&store);
+    assert!(found.answer.withheld && found.deep.is_some(), "{found:?}");
+}

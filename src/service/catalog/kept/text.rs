@@ -86,7 +86,7 @@ impl FromIterator<KeepReason> for Reasons {
 }
 
 /// A text that a request brought, not copied yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SeenText<'a> {
     /// Empty where the request named a model that serves no task.
     pub task: &'a str,
@@ -143,7 +143,7 @@ pub fn says(labels: &[String], answer: &Classification) -> Vec<String> {
 }
 
 /// A text that is kept.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct KeptText {
     pub task: String,
     pub text: String,
@@ -153,6 +153,16 @@ pub struct KeptText {
     pub deep: Option<Vec<String>>,
     /// When it was first kept.
     pub at: SystemTime,
+}
+
+impl std::fmt::Debug for KeptText {
+    /// Without the texts, which no log may hold.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut told = formatter.debug_struct("KeptText");
+        told.field("task", &self.task).field("bytes", &self.text.len());
+        told.field("answer", &self.answer).field("deep", &self.deep);
+        told.finish_non_exhaustive()
+    }
 }
 
 impl KeptText {
