@@ -252,7 +252,8 @@ export class Client {
   /**
    * Classifies texts for several tasks at once: the answers by the name of the task. `tasks` are names, at most 32, or `"*"`
    * (the default) for every task of the server. A task that fails has its TandemError in place of answers, and is not tried
-   * again; what is wrong for all of them is thrown.
+   * again, also where every task fails (no room in the server, no time). Thrown is a fault of the texts or of an option that
+   * no task can take, and the error of a call that the server does not answer.
    * @example const { sentiment, toxicity } = await client.predictTasks(["정말 재미있게 봤어요"], ["sentiment", "toxicity"]);
    */
   predictTasks(

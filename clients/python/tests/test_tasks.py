@@ -1,12 +1,24 @@
 """One call for several tasks: the answers of each, errors in their place, and how texts are split and counted."""
 
 import unittest
+from unittest import mock
 
 from support import BOUND_S, ROOT, Server, keys, run
 
 import tandem_text
-from tandem_text import AsyncClient, Client, FailedPrecondition, InvalidArgument, NotFound, Predictions, tasks
+from tandem_text import (
+    AsyncClient,
+    Client,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    Predictions,
+    ResourceExhausted,
+    connection,
+    tasks,
+)
 from tandem_text._stubs import prediction_pb2
+from tandem_text.batch_size import BatchSize
 from tandem_text.messages import asked
 
 GOOD, BAD, LONG = "the film is good", "the game is boring, you idiot", "the film is good " * 40
@@ -99,15 +111,79 @@ class Tasks(unittest.TestCase):
         ):
             error = self.fails(InvalidArgument, GOOD, names)
             self.assertEqual(error.violations[0].field, field)
+        # No task can take it; one that has a cascade could take the other.
+        error = self.fails(InvalidArgument, GOOD, route="fast", min_confidence=0.5)
+        self.assertEqual(error.violations[0].field, "min_confidence")
+        for found in self.both(GOOD, route="cascade", min_confidence=0.5):
+            self.assertEqual([type(one) for one in found.values()], [FailedPrecondition] * 2)
 
-    def test_a_keys_share_counts_a_text_once_for_each_task(self):
-        flags = ("--tokens-file", keys(f"slow:{KEY} texts_per_second=20 burst=4\n"))
+    def with_a_key(self, limits):
+        """Another server of the same model, whose one key has limits; what makes clients of it."""
+        flags = ("--tokens-file", keys(f"slow:{KEY} {limits}\n"))
         server = Server(*flags, models=("--models", ROOT / "tests/data/heads"))
         self.addCleanup(server.kill)
-        with Client(server.address, token=KEY, retries=100) as client:
-            found = client.predict_tasks([GOOD] * 5, ["sentiment", "toxicity"], timeout=BOUND_S)
-        self.assertEqual(found["sentiment"].labels, ["positive"] * 5)
-        self.assertEqual(len(found["toxicity"].timings), 3)
+        return {"target": server.address, "token": KEY, "retries": 100}
+
+    def test_a_keys_share_counts_a_text_once_for_each_task(self):
+        how = self.with_a_key("texts_per_second=20 burst=4")
+
+        def at_once(names):
+            with Client(**how) as client:
+                return client.predict_tasks([GOOD] * 5, names, timeout=BOUND_S)
+
+        async def main(names):
+            async with AsyncClient(**how) as client:
+                return await client.predict_tasks([GOOD] * 5, names, timeout=BOUND_S)
+
+        # A server that does not say how many tasks it has is tried with half as many texts.
+        silent = connection.LIST_MODELS._replace(path="/tandem.v1.ModelService/None")
+        for names in (["sentiment", "toxicity"], "*"):
+            for method in (connection.LIST_MODELS, silent):
+                with mock.patch.object(connection, "LIST_MODELS", method):
+                    for found in (at_once(names), run(main(names))):
+                        self.assertEqual(list(found), ["sentiment", "toxicity"])
+                        self.assertEqual(found["sentiment"].labels, ["positive"] * 5)
+                        # Two texts for each of two tasks at once.
+                        self.assertEqual(len(found["toxicity"].timings), 3)
+
+    def test_a_share_that_is_less_than_one_text_for_all_tasks_is_an_error(self):
+        how = self.with_a_key("texts_per_second=20 burst=1")
+        with Client(**how) as client:
+            for texts in (GOOD, [GOOD] * 3):
+                with self.assertRaises(ResourceExhausted) as caught:
+                    client.predict_tasks(texts, "*", timeout=BOUND_S)
+                self.assertEqual(caught.exception.metadata["burst"], "1")
+
+
+class Sizes(unittest.TestCase):
+    """The batches for all tasks of a server, after it refused larger ones."""
+
+    def refused(self, burst, tasks, counted):
+        """The sizes that are refused, and the one that is not."""
+        size = BatchSize()
+        tried = [size.of(1000, None)]
+        while tried[-1] * tasks > burst and tried[-1] > 1:
+            error = ResourceExhausted("too many", code=None)
+            error.reason, error.metadata = "RATE_LIMITED", {"burst": str(burst)}
+            self.assertTrue(size.learn_burst(error))
+            size.learn_all_tasks(counted, tried[-1])
+            tried.append(size.of(tried[-1], None))
+        return tried
+
+    def test_what_the_server_says_is_taken_at_once(self):
+        self.assertEqual(self.refused(burst=4, tasks=2, counted=2), [128, 2])
+        self.assertEqual(self.refused(burst=200, tasks=30, counted=30), [128, 6])
+        self.assertEqual(self.refused(burst=2, tasks=3, counted=3), [128, 1])
+
+    def test_batches_shrink_with_each_refusal_whatever_the_server_says(self):
+        self.assertEqual(self.refused(burst=100, tasks=32, counted=None), [128, 100, 50, 25, 12, 6, 3])
+        self.assertEqual(self.refused(burst=7, tasks=2, counted=0), [128, 7, 3])
+        for burst in range(1, 300):
+            for tasks_there in range(1, 33):
+                for counted in (None, 0, 1, tasks_there):
+                    tried = self.refused(burst, tasks_there, counted)
+                    self.assertEqual(tried, sorted(set(tried), reverse=True))
+                    self.assertTrue(tried[-1] == 1 or tried[-1] * tasks_there <= burst, tried)
 
 
 class Joined(unittest.TestCase):

@@ -217,7 +217,7 @@ class AsyncClient:
             request = make(batch.texts, batch.pairs)
             return await self._calls.call(to.PREDICT, request, deadline, metadata, batch.start)
 
-        answers = await self._calls.in_batches(asked, deadline, run, tasks=len(names))
+        answers = await self._calls.in_batches(asked, deadline, run, tasks=several.count(names))
         found = several.joined(asked, names, answers)
         if not isinstance(texts, str):
             return found

@@ -19,16 +19,19 @@ class BatchSize:
     def __init__(self) -> None:
         self._limit: Optional[int] = None
         self._burst: Optional[int] = None
+        #: How many tasks the server has, as far as it is known.
+        self._all_tasks = 1
 
     def known(self) -> bool:
         """Whether the server was asked."""
         return self._limit is not None
 
-    def of(self, count: int, tasks: int = 1) -> int:
-        """The size of the batches for so many texts; a key's share counts each text once for each task."""
+    def of(self, count: int, tasks: Optional[int] = 1) -> int:
+        """The size of the batches for so many texts; a key's share counts each text once for each task. Without a
+        number of tasks: for all that the server has."""
         sizes = [USUAL if self._limit is None else self._limit]
         if self._burst is not None:
-            sizes.append(self._burst // tasks)
+            sizes.append(self._burst // (self._all_tasks if tasks is None else tasks))
         return max(1, min(*sizes, max(1, count)))
 
     def learn(self, limits: Limits) -> None:
@@ -41,6 +44,12 @@ class BatchSize:
         burst = burst_of(error)
         self._burst = burst if burst is not None else self._burst
         return burst is not None
+
+    def learn_all_tasks(self, counted: Optional[int], refused: int) -> None:
+        """Keeps how many tasks the server has, after it refused a batch of so many texts for all of them: as it says,
+        but more than would have fitted; if it does not say, so many that the next batch is half as large."""
+        fitted = 0 if self._burst is None else self._burst // refused
+        self._all_tasks = max(1, 2 * fitted) if counted is None else max(fitted + 1, counted)
 
 
 def burst_of(error: TandemError) -> Optional[int]:

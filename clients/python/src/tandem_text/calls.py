@@ -13,7 +13,7 @@ import grpc.aio
 
 from . import connection as to
 from . import messages
-from ._stubs import prediction_pb2
+from ._stubs import model_service_pb2, prediction_pb2
 from .batch_size import BatchSize, is_about_count
 from .connection import Connection, Deadline, Method
 from .errors import TandemError, counted_from, from_rpc_error
@@ -43,6 +43,14 @@ class Calls:
         limits = messages.health(self.call(to.HEALTH, prediction_pb2.HealthRequest(), deadline)).limits
         self.batch_size.learn(limits)
         return limits
+
+    def _count_tasks(self, deadline: Deadline) -> Optional[int]:
+        """Asks the server how many tasks it has; None if it does not say."""
+        try:
+            answer = self.call(to.LIST_MODELS, model_service_pb2.ListModelsRequest(page_size=1), deadline)
+        except TandemError:
+            return None
+        return len(answer.tasks)
 
     def call(
         self,
@@ -79,9 +87,10 @@ class Calls:
         deadline: Deadline,
         run: Callable[[messages.Batch, threading.Event], Any],
         most: Optional[int] = None,
-        tasks: int = 1,
+        tasks: Optional[int] = 1,
     ) -> list[tuple[Sequence[str], Any]]:
-        """Runs all batches of a call; again in smaller ones if the server takes no such large ones."""
+        """Runs all batches of a call; again in smaller ones if the server takes no such large ones.
+        `tasks` is how many are asked; None for all that the server has."""
         while True:
             size = self.batch_size.of(most or len(asked.texts), tasks)
             batches = list(asked.batches(size))
@@ -90,7 +99,9 @@ class Calls:
                 return [(batch.texts, answer) for batch, answer in zip(batches, answers)]
             except TandemError as error:
                 learned = self.batch_size.learn_burst(error)
-                if not learned and is_about_count(error):
+                if learned and tasks is None and size > 1:
+                    self.batch_size.learn_all_tasks(self._count_tasks(deadline), size)
+                elif not learned and is_about_count(error):
                     self.learn(deadline)
                 if self.batch_size.of(size, tasks) >= size:
                     raise
@@ -132,6 +143,14 @@ class AsyncCalls:
         self.batch_size.learn(limits)
         return limits
 
+    async def _count_tasks(self, deadline: Deadline) -> Optional[int]:
+        """Asks the server how many tasks it has; None if it does not say."""
+        try:
+            answer = await self.call(to.LIST_MODELS, model_service_pb2.ListModelsRequest(page_size=1), deadline)
+        except TandemError:
+            return None
+        return len(answer.tasks)
+
     async def call(
         self,
         method: Method,
@@ -164,9 +183,10 @@ class AsyncCalls:
         deadline: Deadline,
         run: Callable[[messages.Batch], Awaitable[Any]],
         most: Optional[int] = None,
-        tasks: int = 1,
+        tasks: Optional[int] = 1,
     ) -> list[tuple[Sequence[str], Any]]:
-        """Runs all batches of a call; again in smaller ones if the server takes no such large ones."""
+        """Runs all batches of a call; again in smaller ones if the server takes no such large ones.
+        `tasks` is how many are asked; None for all that the server has."""
         while True:
             size = self.batch_size.of(most or len(asked.texts), tasks)
             batches = list(asked.batches(size))
@@ -175,7 +195,9 @@ class AsyncCalls:
                 return [(batch.texts, answer) for batch, answer in zip(batches, answers)]
             except TandemError as error:
                 learned = self.batch_size.learn_burst(error)
-                if not learned and is_about_count(error):
+                if learned and tasks is None and size > 1:
+                    self.batch_size.learn_all_tasks(await self._count_tasks(deadline), size)
+                elif not learned and is_about_count(error):
                     await self.learn(deadline)
                 if self.batch_size.of(size, tasks) >= size:
                     raise

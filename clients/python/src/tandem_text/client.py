@@ -227,8 +227,11 @@ class Client:
 
         `tasks` are names, at most 32, or "*" for every task of the server. A text is sent once, and models that several
         tasks share run once. A task that fails has its `TandemError` in place of answers, and the others have theirs;
-        it is not tried again. What is wrong for all tasks (a text that is too long, no room, the time) raises, as in
-        `predict`, whose other arguments and options this takes; `task` and `model` are none of them.
+        it is not tried again. That holds too where every task fails, for lack of room in the server, or of time. Two
+        things raise: a fault of the texts or of an option that no task can take, and a call that the server does not
+        answer (the key, its rate, the call's own `timeout`, no server).
+
+        The other arguments and options are those of `predict`, without `task` and `model`.
         """
         names = several.asked_names(tasks, options)
         make = messages.maker(options, names)
@@ -242,7 +245,7 @@ class Client:
             request = make(batch.texts, batch.pairs)
             return self._calls.call(to.PREDICT, request, deadline, metadata, stop, batch.start)
 
-        answers = self._calls.in_batches(asked, deadline, run, tasks=len(names))
+        answers = self._calls.in_batches(asked, deadline, run, tasks=several.count(names))
         found = several.joined(asked, names, answers)
         if not isinstance(texts, str):
             return found

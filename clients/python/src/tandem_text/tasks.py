@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 import grpc
 
@@ -27,6 +27,11 @@ def asked_names(tasks: Any, options: Options) -> list[str]:
     if not listed:
         raise ValueError(f"tasks is empty, it must name a task, or be {ALL_TASKS!r}")
     return listed
+
+
+def count(names: Sequence[str]) -> Optional[int]:
+    """How many tasks are asked; None for all that the server has."""
+    return None if list(names) == [ALL_TASKS] else len(names)
 
 
 def joined(
