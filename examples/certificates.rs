@@ -4,27 +4,44 @@
 //! ```sh
 //! cargo run --release --example certificates                        # texts that are made up, with a known truth
 //! cargo run --release --example certificates -- labelled.tsv        # texts of a file, by the models in models/
+//! cargo run --release --example certificates -- labelled.csv --models MODELS --fast NAME --deep NAME \
+//!     --case "agreement>=0.95" --case "cost<=0.5 precision>=0.9"     # other models, other targets
 //! ```
 //!
-//! The texts of a file (columns `text` and `label`) are taken for all there are: they are drawn with repeats, and what is
-//! certified is held against all of them.
+//! The texts of a file are taken for all there are: they are drawn with repeats, and what is certified is held against
+//! all of them. Name texts that neither model was trained on.
 
-use std::collections::BTreeMap;
+#[path = "common/answered.rs"]
+mod answered;
+
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use tandem::model::gain::TextSize;
-use tandem::model::loading::FastPath;
-use tandem::model::repository;
-use tandem::offline::calibration::Sample;
+use clap::Parser;
 use tandem::offline::calibration::cascade::{Options, Reference};
-use tandem::offline::calibration::measure::{self, Said};
 use tandem::offline::calibration::options::Deferral;
 use tandem::offline::calibration::simulation::{KINDS, Kept, MadeUp, Population, Texts, simulate};
 use tandem::offline::calibration::target::Wanted;
-use tandem::offline::dataset::{self, DatasetColumns, Labels};
-use tandem::offline::evaluation::tally;
-use tandem::offline::reader;
+
+use answered::Pair;
+
+/// Counts how often certificates are broken.
+#[derive(Parser)]
+struct Args {
+    /// Labelled texts: .tsv, .csv, .jsonl [default: made-up ones]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    pair: Pair,
+    /// What is asked for: targets of `tandem calibrate`, with a space between them; may be repeated [default: a list]
+    #[arg(long, requires = "file")]
+    case: Vec<String>,
+    /// How sure the certificates of these cases are
+    #[arg(long, default_value_t = 0.95)]
+    confidence: f64,
+    /// The texts of a draw in these cases
+    #[arg(long, default_value_t = 2000)]
+    texts: usize,
+}
 
 const DRAWS: usize = 1000;
 
@@ -32,47 +49,40 @@ const DRAWS: usize = 1000;
 struct Case {
     name: &'static str,
     /// Targets, with a space between them.
-    target: &'static str,
+    target: String,
     confidence: f64,
     texts: usize,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let case = |name, target, confidence, texts| Case {
-        name,
-        target,
-        confidence,
-        texts,
-    };
+    let args = Args::parse();
     println!("{DRAWS} draws each; half of the texts certify\n");
     println!("| population | target | texts | certificate | draws that certify | bound broken | delta |");
     println!("| --- | --- | ---: | --- | ---: | ---: | ---: |");
     let mut sound = true;
-    match std::env::args().nth(1) {
+    match &args.file {
         None => {
             let labels = ["no".to_owned(), "yes".to_owned()];
-            for case in [
-                case("made up", "agreement>=0.99", 0.95, 4000),
-                case("made up", "agreement>=0.99", 0.95, 1000),
-                case("made up", "agreement>=0.95", 0.95, 1000),
-                case("made up", "agreement>=0.9", 0.9, 400),
+            for (target, confidence, texts) in [
+                ("agreement>=0.99", 0.95, 4000),
+                ("agreement>=0.99", 0.95, 1000),
+                ("agreement>=0.95", 0.95, 1000),
+                ("agreement>=0.9", 0.9, 400),
             ] {
+                let case = Case {
+                    name: "made up",
+                    target: target.to_owned(),
+                    confidence,
+                    texts,
+                };
                 sound &= tell(&MadeUp, &case, &labels, Reference::Deep)?;
             }
         }
-        Some(path) => {
-            let (samples, labels) = answered(&PathBuf::from(path))?;
-            let world = Texts(&samples, &labels);
-            for case in [
-                case("the file", "agreement>=0.97", 0.95, 2000),
-                case("the file", "agreement>=0.95", 0.95, 2000),
-                case("the file", "agreement>=0.95", 0.9, 1000),
-                case("the file", "cost<=0.3", 0.95, 2000),
-                case("the file", "risk<=0.13", 0.95, 1000),
-                case("the file", "cost<=0.3 precision>=0.93", 0.95, 1000),
-                case("the file", "cost<=0.3 precision>=0.93", 0.9, 1000),
-            ] {
-                sound &= tell(&world, &case, &labels, Reference::Labels)?;
+        Some(file) => {
+            let answered = args.pair.answers(file)?;
+            let world = Texts(&answered.samples, &answered.labels);
+            for case in args.cases() {
+                sound &= tell(&world, &case, &answered.labels, Reference::Labels)?;
             }
         }
     }
@@ -80,6 +90,39 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("a bound is broken more often than chance explains".into());
     }
     Ok(())
+}
+
+impl Args {
+    /// The cases on the texts of a file; without any, those that suit the shipped models.
+    fn cases(&self) -> Vec<Case> {
+        let usual = [
+            ("agreement>=0.97", 0.95, 2000),
+            ("agreement>=0.95", 0.95, 2000),
+            ("agreement>=0.95", 0.9, 1000),
+            ("cost<=0.3", 0.95, 2000),
+            ("risk<=0.13", 0.95, 1000),
+            ("risk<=0.12", 0.95, 2000),
+            ("cost<=0.3 precision>=0.93", 0.95, 1000),
+            ("cost<=0.3 precision>=0.93", 0.9, 1000),
+            ("cost<=0.3 precision>=0.95", 0.95, 2000),
+        ];
+        let own = self
+            .case
+            .iter()
+            .map(|target| (target.as_str(), self.confidence, self.texts));
+        let cases: Vec<_> = if self.case.is_empty() {
+            usual.to_vec()
+        } else {
+            own.collect()
+        };
+        let case = |(target, confidence, texts): (&str, f64, usize)| Case {
+            name: "the file",
+            target: target.to_owned(),
+            confidence,
+            texts,
+        };
+        cases.into_iter().map(case).collect()
+    }
 }
 
 /// Simulates and prints. Says whether the bounds were broken no more often than delta, or so little more that chance
@@ -119,52 +162,4 @@ fn tell(population: &impl Population, case: &Case, labels: &[String], reference:
         );
     }
     Ok(sound)
-}
-
-/// The answers of the shipped models to the labelled texts of a file, and the labels.
-fn answered(path: &Path) -> Result<(Vec<Sample>, Vec<String>), Box<dyn Error>> {
-    let models = repository::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models"))?;
-    let named = |name: &str| models.iter().find(|model| model.manifest.name == name);
-    let (Some(fast), Some(deep)) = (named("sentiment-fast"), named("sentiment-deep")) else {
-        return Err("models/ lacks sentiment-fast or sentiment-deep".into());
-    };
-    let labels = deep.manifest.labels.clone();
-    let columns = DatasetColumns {
-        label: Some("label".to_owned()),
-        ..DatasetColumns::default()
-    };
-    let map = BTreeMap::new();
-    let known = Labels::Known {
-        labels: &labels,
-        map: &map,
-    };
-    let dataset = dataset::read(path, &columns, &reader::Options::default(), known)?;
-    let texts: Vec<_> = (0..dataset.len()).map(|at| dataset.text(at)).collect();
-    let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-    let said = measure::run([fast, deep], &texts, 1, FastPath::default(), |_| {})?;
-    let place = |label: &String| fast.manifest.labels.iter().position(|other| other == label);
-    let fast_of_deep: Vec<usize> = labels.iter().filter_map(place).collect();
-    let samples = said
-        .into_iter()
-        .zip(&dataset.examples)
-        .zip(&texts)
-        .filter_map(|((said, example), text)| {
-            let Said {
-                logits: [fast, deep],
-                costs,
-                features,
-            } = said?;
-            Some(Sample {
-                truth: tally::Labels::of(&example.target, false)?,
-                group: example.group,
-                fast: fast_of_deep.iter().map(|&label| fast[label]).collect(),
-                deep,
-                costs,
-                size: TextSize {
-                    bytes: text.len(),
-                    features,
-                },
-            })
-        });
-    Ok((samples.collect(), labels))
 }
