@@ -8,13 +8,10 @@ use super::pb::task_result::Outcome;
 use crate::error::Error;
 use crate::model::Tier;
 use crate::model::manifest::Truncation;
-use crate::service::Service;
 use crate::service::catalog::health::ServingState;
-use crate::service::limits::RequestLimits;
 use crate::service::messages::{
     self, ExplainInput, PredictInput, PredictOutput, Priority, Route, ScoreKind, TaskOutput,
 };
-use crate::service::status::model_report::ModelReport;
 
 /// The RAM that `count` texts with `bytes` in all take: each has a header of 24 bytes besides its content.
 pub fn held_bytes(count: usize, bytes: usize) -> usize {
@@ -250,35 +247,6 @@ fn contribution(contribution: messages::Contribution) -> pb::Contribution {
     }
 }
 
-/// The state of the server and its models, for the wire.
-pub fn health_response(service: &Service) -> pb::HealthResponse {
-    let RequestLimits {
-        max_texts,
-        max_text_bytes,
-    } = service.limits();
-    pb::HealthResponse {
-        state: serving_state(service.state()).into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        uptime_duration: duration(service.uptime()),
-        models: service.model_reports().into_iter().map(model_health).collect(),
-        max_text_count: count(max_texts),
-        max_text_size_bytes: count(max_text_bytes),
-    }
-}
-
-fn model_health(report: ModelReport) -> pb::ModelHealth {
-    pb::ModelHealth {
-        model: Some(model_ref(report.model)),
-        state: serving_state(report.state).into(),
-        message: report.message,
-        queued_text_count: count(report.queued_texts),
-        labels: report.labels,
-        max_token_count: count(report.max_token_count),
-        tasks: report.tasks,
-        verified: report.verified,
-    }
-}
-
 pub(super) fn serving_state(state: ServingState) -> pb::ServingState {
     match state {
         ServingState::Loading => pb::ServingState::Loading,
@@ -292,7 +260,7 @@ pub(super) fn count(value: usize) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
-fn duration(value: Duration) -> Option<prost_types::Duration> {
+pub(super) fn duration(value: Duration) -> Option<prost_types::Duration> {
     // Never `None`: every duration here was measured by this process and fits.
     prost_types::Duration::try_from(value).ok()
 }

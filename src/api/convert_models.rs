@@ -5,16 +5,19 @@ use std::collections::BTreeMap;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
-use super::convert::{count, model_ref, serving_state};
+use super::convert::{count, duration, model_ref, serving_state};
 use super::pb;
 use crate::model::manifest::{Manifest, Preprocess, Truncation};
+use crate::service::Service;
 use crate::service::catalog::audit::Findings;
 use crate::service::catalog::canary::verdict::Tally;
 use crate::service::catalog::cascade_calibration::{AnsweredPoint, CascadeSetup, CertifiedShare, CurvePoint};
 use crate::service::catalog::gears::Gears;
 use crate::service::catalog::versions::Canary;
+use crate::service::limits::RequestLimits;
 use crate::service::messages::Route;
 use crate::service::status::model_info::{ModelDetails, ModelPage, ModelVersions, Role, TaskDetails};
+use crate::service::status::model_report::ModelReport;
 
 /// The most points of a cascade's curve, and the most certificates, that are told.
 const MOST_POINTS: usize = 256;
@@ -131,11 +134,84 @@ fn certificate(certified: &CertifiedShare) -> pb::CascadeCertificate {
     }
 }
 
-pub fn get_model_response((details, versions): (ModelDetails, ModelVersions)) -> pb::GetModelResponse {
+pub fn get_model_response(
+    (details, versions, tasks): (ModelDetails, ModelVersions, Vec<TaskDetails>),
+) -> pb::GetModelResponse {
     pb::GetModelResponse {
         model: Some(model(details)),
         versions: Some(model_versions(versions)),
+        tasks: tasks.into_iter().map(task).collect(),
     }
+}
+
+/// The state of the server and its models, for the wire.
+pub fn health_response(service: &Service) -> pb::HealthResponse {
+    let RequestLimits {
+        max_texts,
+        max_text_bytes,
+    } = service.limits();
+    pb::HealthResponse {
+        state: serving_state(service.state()).into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        uptime_duration: duration(service.uptime()),
+        models: service.model_reports().into_iter().map(model_health).collect(),
+        max_text_count: count(max_texts),
+        max_text_size_bytes: count(max_text_bytes),
+        certificates: task_certificates(service.task_details()),
+    }
+}
+
+fn model_health(report: ModelReport) -> pb::ModelHealth {
+    pb::ModelHealth {
+        model: Some(model_ref(report.model)),
+        state: serving_state(report.state).into(),
+        message: report.message,
+        queued_text_count: count(report.queued_texts),
+        labels: report.labels,
+        max_token_count: count(report.max_token_count),
+        tasks: report.tasks,
+        verified: report.verified,
+    }
+}
+
+/// What is certified of the cascades of tasks.
+fn task_certificates(tasks: Vec<TaskDetails>) -> Vec<pb::TaskCertificate> {
+    tasks.iter().flat_map(of_task).collect()
+}
+
+fn of_task(TaskDetails { name, task, .. }: &TaskDetails) -> Vec<pb::TaskCertificate> {
+    let Some(setup) = &task.cascade else {
+        return Vec::new();
+    };
+    let Some(measured) = &setup.measured else {
+        return Vec::new();
+    };
+    let models = task.models().map(|version| model_ref(version.model_ref()));
+    let models: Vec<pb::ModelRef> = models.collect();
+    let own = match &setup.gain {
+        Some((_, min_score)) => (Some(*min_score), true),
+        None => (setup.min_confidence, false),
+    };
+    let alarm = task.watch.audit.findings().is_some_and(|found| found.alarm);
+    let certificate = |certified: &CertifiedShare| pb::TaskCertificate {
+        task: name.clone(),
+        models: models.clone(),
+        measure: certified.of.clone(),
+        label: certified.label.clone().unwrap_or_default(),
+        at_least: certified.at_least,
+        confidence: certified.confidence,
+        min_confidence: certified.min_confidence,
+        in_force: (Some(certified.min_confidence), certified.by_gain) == own,
+        text_count: large_count(certified.texts as u64),
+        measured_at: measured.data.measured_at.clone().unwrap_or_default(),
+        alarm: alarm && certified.of == "agreement",
+    };
+    measured
+        .certificates
+        .iter()
+        .take(MOST_POINTS)
+        .map(certificate)
+        .collect()
 }
 
 pub fn model_versions(versions: ModelVersions) -> pb::ModelVersions {

@@ -44,7 +44,7 @@ use limits::{RequestLimits, WindowLimits};
 use messages::{CallTimes, ExplainInput, ExplainOutput, PredictInput, PredictOutput, TaskOutput};
 use pipeline::{Pipeline, named_tasks};
 use status::Status;
-use status::model_info::{ModelDetails, ModelPage, ModelVersions};
+use status::model_info::{ModelDetails, ModelPage, ModelVersions, TaskDetails};
 use status::model_report::ModelReport;
 
 /// The service; cheap to clone.
@@ -254,8 +254,13 @@ impl Service {
         self.parts.status.list(page_size, page_token)
     }
 
-    /// One version of a model, by `name` or `name@version`, and all loaded versions of that model.
-    pub fn get_model(&self, name: &str) -> Result<(ModelDetails, ModelVersions), Error> {
+    /// The tasks, by name.
+    pub fn task_details(&self) -> Vec<TaskDetails> {
+        self.parts.status.tasks()
+    }
+
+    /// One version of a model, by `name` or `name@version`, all loaded versions of that model, and the tasks that it serves.
+    pub fn get_model(&self, name: &str) -> Result<(ModelDetails, ModelVersions, Vec<TaskDetails>), Error> {
         self.parts.status.get(name)
     }
 

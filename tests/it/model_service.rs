@@ -2,6 +2,8 @@
 
 use tandem::api::pb;
 use tandem::api::pb::model_service_client::ModelServiceClient;
+use tandem::config::TaskSettings;
+use tandem::config::settings::CascadeSettings;
 use tandem::service::catalog::cascade_calibration::{Calibration, CurvePoint};
 use tonic::transport::Channel;
 use tonic::{Code, Request};
@@ -242,6 +244,47 @@ async fn the_gateway_tells_the_same() {
         );
     }
     assert_eq!(http.post("/v1/models", "{}").await.status.as_u16(), 405);
+}
+
+#[tokio::test]
+async fn what_is_certified_of_a_cascade_is_told_with_the_models_and_in_health() {
+    let server = TestServer::shared().await;
+    let health = server.client().await.health(pb::HealthRequest {}).await;
+    let told = health.expect("an answer").into_inner().certificates;
+    let measures: Vec<&str> = told.iter().map(|one| one.measure.as_str()).collect();
+    assert_eq!(measures, ["agreement", "accuracy"]);
+    for one in &told {
+        assert_eq!(one.task, "sentiment");
+        let models: Vec<&str> = one.models.iter().map(|model| model.name.as_str()).collect();
+        assert_eq!(models, ["sentiment-fast", "sentiment-deep"]);
+        assert!(one.in_force && !one.alarm && one.text_count > 1000, "{one:?}");
+        assert!(
+            one.at_least > 0.8 && one.confidence > 0.9 && !one.measured_at.is_empty(),
+            "{one:?}"
+        );
+    }
+    let model = client(server).await.get_model(named("sentiment-fast")).await;
+    let tasks = model.expect("an answer").into_inner().tasks;
+    assert_eq!(tasks.len(), 1);
+    let cascade = tasks[0].cascade.as_ref().expect("a cascade");
+    assert_eq!(cascade.certificates.len(), told.len());
+    // A threshold that was set leaves the certificates behind.
+    let cascade = CascadeSettings {
+        min_confidence: Some(0.6),
+        ..CascadeSettings::default()
+    };
+    let task = TaskSettings {
+        cascade,
+        ..TaskSettings::default()
+    };
+    let other = TestServer::builder()
+        .task("sentiment", task)
+        .without_loading()
+        .start()
+        .await;
+    let health = other.client().await.health(pb::HealthRequest {}).await;
+    let told = health.expect("an answer").into_inner().certificates;
+    assert!(told.len() == 2 && told.iter().all(|one| !one.in_force), "{told:?}");
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ async fn explain(State(door): State<Door>, Extension(call): Extension<Call>, req
 async fn health(State(door): State<Door>, Extension(call): Extension<Call>, request: Request) -> Response {
     let work = async {
         let (_, format) = small::<pb::HealthRequest>(&door, &call, request).await?;
-        Ok(format.answer(&convert::health_response(&door.service)))
+        Ok(format.answer(&convert_models::health_response(&door.service)))
     };
     respond(&call, HEALTH, work).await
 }

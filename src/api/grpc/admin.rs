@@ -36,7 +36,7 @@ impl AdminApi {
 
     /// The versions of the model after the operation, and the operation's warning.
     fn state(&self, name: &str, warning: Warning) -> Result<(Option<pb::ModelVersions>, String), Error> {
-        let (_, versions) = self.service.get_model(name)?;
+        let (_, versions, _) = self.service.get_model(name)?;
         Ok((
             Some(convert_models::model_versions(versions)),
             warning.unwrap_or_default(),

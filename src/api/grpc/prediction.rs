@@ -9,7 +9,7 @@ use super::unary::{respond, take_call};
 use crate::api::call::CACHE_HITS_HEADER;
 use crate::api::door::Door;
 use crate::api::pb::prediction_service_server::PredictionService;
-use crate::api::{convert, pb};
+use crate::api::{convert, convert_models, pb};
 
 pub struct PredictionApi {
     door: Door,
@@ -63,7 +63,7 @@ impl PredictionService for PredictionApi {
 
     async fn health(&self, request: Request<pb::HealthRequest>) -> Result<Response<pb::HealthResponse>, Status> {
         let (call, _) = take_call(request);
-        let work = async { Ok(convert::health_response(&self.door.service)) };
+        let work = async { Ok(convert_models::health_response(&self.door.service)) };
         respond(&call, "Health", work).await
     }
 }

@@ -12,7 +12,7 @@ use super::catalog::store::CatalogStore;
 use super::lifecycle::Lifecycle;
 use crate::config::Settings;
 use crate::error::Error;
-use model_info::{Inventory, ModelDetails, ModelPage, ModelVersions};
+use model_info::{Inventory, ModelDetails, ModelPage, ModelVersions, TaskDetails};
 use model_report::{ModelReport, Reporter};
 
 pub struct Status {
@@ -47,8 +47,13 @@ impl Status {
         self.of_now(|inventory| inventory.list(page_size, page_token))
     }
 
-    /// One version of a model, by `name` or `name@version`, and all loaded versions of that model.
-    pub fn get(&self, name: &str) -> Result<(ModelDetails, ModelVersions), Error> {
+    /// The tasks, by name.
+    pub fn tasks(&self) -> Vec<TaskDetails> {
+        self.of_now(|inventory| inventory.tasks())
+    }
+
+    /// One version of a model, by `name` or `name@version`, all loaded versions of that model, and the tasks that it serves.
+    pub fn get(&self, name: &str) -> Result<(ModelDetails, ModelVersions, Vec<TaskDetails>), Error> {
         self.of_now(|inventory| inventory.get(name))
     }
 

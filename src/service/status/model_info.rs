@@ -123,7 +123,8 @@ impl Inventory<'_> {
         })
     }
 
-    fn tasks(&self) -> Vec<TaskDetails> {
+    /// The tasks, by name.
+    pub fn tasks(&self) -> Vec<TaskDetails> {
         let default = self.catalog.task_name("");
         let tasks = self.catalog.tasks().iter().map(|(name, task)| TaskDetails {
             name: name.clone(),
@@ -133,8 +134,8 @@ impl Inventory<'_> {
         tasks.collect()
     }
 
-    /// One version of a model, and all of them.
-    pub fn get(&self, name: &str) -> Result<(ModelDetails, ModelVersions), Error> {
+    /// One version of a model, all of them, and the tasks that they serve.
+    pub fn get(&self, name: &str) -> Result<(ModelDetails, ModelVersions, Vec<TaskDetails>), Error> {
         let problem = "must be `name` or `name@version`, each of them [a-z0-9][a-z0-9_-]{0,62}";
         let parsed = ModelName::parse(name).ok_or_else(|| Error::invalid_field("name", problem))?;
         let not_found = |what: String| Error::new(Reason::ModelNotFound, format!("name: there is no {what}"));
@@ -145,9 +146,15 @@ impl Inventory<'_> {
             Some(version) => versions.all().find(|known| known.version() == version),
         };
         let found = found.ok_or_else(|| not_found(format!("version `{name}` loaded")))?;
+        let of_it = self.catalog.tasks_of(found);
+        let tasks = self
+            .tasks()
+            .into_iter()
+            .filter(|task| of_it.contains(&task.name.as_str()));
         Ok((
             self.details(found, versions),
             self.all_versions(parsed.name.clone(), versions),
+            tasks.collect(),
         ))
     }
 

@@ -1811,6 +1811,7 @@ $root.tandem = (function() {
 
             function HealthResponse(properties) {
                 this.models = [];
+                this.certificates = [];
                 if (properties)
                     for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -1823,6 +1824,7 @@ $root.tandem = (function() {
             HealthResponse.prototype.models = $util.emptyArray;
             HealthResponse.prototype.maxTextCount = 0;
             HealthResponse.prototype.maxTextSizeBytes = 0;
+            HealthResponse.prototype.certificates = $util.emptyArray;
 
             HealthResponse.encode = function encode(message, writer, q) {
                 if (!writer)
@@ -1844,6 +1846,9 @@ $root.tandem = (function() {
                     writer.uint32(40).int32(message.maxTextCount);
                 if (message.maxTextSizeBytes != null && Object.hasOwnProperty.call(message, "maxTextSizeBytes"))
                     writer.uint32(48).int32(message.maxTextSizeBytes);
+                if (message.certificates != null && message.certificates.length)
+                    for (var i = 0; i < message.certificates.length; ++i)
+                        $root.tandem.v1.TaskCertificate.encode(message.certificates[i], writer.uint32(58).fork(), q + 1).ldelim();
                 return writer;
             };
 
@@ -1896,6 +1901,12 @@ $root.tandem = (function() {
                             message.maxTextSizeBytes = reader.int32();
                             break;
                         }
+                    case 7: {
+                            if (!(message.certificates && message.certificates.length))
+                                message.certificates = [];
+                            message.certificates.push($root.tandem.v1.TaskCertificate.decode(reader, reader.uint32(), undefined, long + 1));
+                            break;
+                        }
                     default:
                         reader.skipType(tag & 7, long);
                         break;
@@ -1910,6 +1921,146 @@ $root.tandem = (function() {
             };
 
             return HealthResponse;
+        })();
+
+        v1.TaskCertificate = (function() {
+
+            function TaskCertificate(properties) {
+                this.models = [];
+                if (properties)
+                    for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            }
+
+            TaskCertificate.prototype.task = "";
+            TaskCertificate.prototype.models = $util.emptyArray;
+            TaskCertificate.prototype.measure = "";
+            TaskCertificate.prototype.label = "";
+            TaskCertificate.prototype.atLeast = 0;
+            TaskCertificate.prototype.confidence = 0;
+            TaskCertificate.prototype.minConfidence = 0;
+            TaskCertificate.prototype.inForce = false;
+            TaskCertificate.prototype.textCount = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
+            TaskCertificate.prototype.measuredAt = "";
+            TaskCertificate.prototype.alarm = false;
+
+            TaskCertificate.encode = function encode(message, writer, q) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (q === undefined)
+                    q = 0;
+                if (q > $util.recursionLimit)
+                    throw Error("max depth exceeded");
+                if (message.task != null && Object.hasOwnProperty.call(message, "task"))
+                    writer.uint32(10).string(message.task);
+                if (message.models != null && message.models.length)
+                    for (var i = 0; i < message.models.length; ++i)
+                        $root.tandem.v1.ModelRef.encode(message.models[i], writer.uint32(18).fork(), q + 1).ldelim();
+                if (message.measure != null && Object.hasOwnProperty.call(message, "measure"))
+                    writer.uint32(26).string(message.measure);
+                if (message.label != null && Object.hasOwnProperty.call(message, "label"))
+                    writer.uint32(34).string(message.label);
+                if (message.atLeast != null && Object.hasOwnProperty.call(message, "atLeast"))
+                    writer.uint32(41).double(message.atLeast);
+                if (message.confidence != null && Object.hasOwnProperty.call(message, "confidence"))
+                    writer.uint32(49).double(message.confidence);
+                if (message.minConfidence != null && Object.hasOwnProperty.call(message, "minConfidence"))
+                    writer.uint32(61).float(message.minConfidence);
+                if (message.inForce != null && Object.hasOwnProperty.call(message, "inForce"))
+                    writer.uint32(64).bool(message.inForce);
+                if (message.textCount != null && Object.hasOwnProperty.call(message, "textCount"))
+                    writer.uint32(72).int64(message.textCount);
+                if (message.measuredAt != null && Object.hasOwnProperty.call(message, "measuredAt"))
+                    writer.uint32(82).string(message.measuredAt);
+                if (message.alarm != null && Object.hasOwnProperty.call(message, "alarm"))
+                    writer.uint32(88).bool(message.alarm);
+                return writer;
+            };
+
+            TaskCertificate.decode = function decode(reader, length, error, long) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (long === undefined)
+                    long = 0;
+                if (long > $Reader.recursionLimit)
+                    throw Error("maximum nesting depth exceeded");
+                var end, message;
+                if (length === undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = new $root.tandem.v1.TaskCertificate();
+                while (reader.pos < end) {
+                    var tag = reader.uint32();
+                    if (tag === error)
+                        break;
+                    switch (tag >>> 3) {
+                    case 1: {
+                            message.task = reader.string();
+                            break;
+                        }
+                    case 2: {
+                            if (!(message.models && message.models.length))
+                                message.models = [];
+                            message.models.push($root.tandem.v1.ModelRef.decode(reader, reader.uint32(), undefined, long + 1));
+                            break;
+                        }
+                    case 3: {
+                            message.measure = reader.string();
+                            break;
+                        }
+                    case 4: {
+                            message.label = reader.string();
+                            break;
+                        }
+                    case 5: {
+                            message.atLeast = reader.double();
+                            break;
+                        }
+                    case 6: {
+                            message.confidence = reader.double();
+                            break;
+                        }
+                    case 7: {
+                            message.minConfidence = reader.float();
+                            break;
+                        }
+                    case 8: {
+                            message.inForce = reader.bool();
+                            break;
+                        }
+                    case 9: {
+                            message.textCount = reader.int64();
+                            break;
+                        }
+                    case 10: {
+                            message.measuredAt = reader.string();
+                            break;
+                        }
+                    case 11: {
+                            message.alarm = reader.bool();
+                            break;
+                        }
+                    default:
+                        reader.skipType(tag & 7, long);
+                        break;
+                    }
+                }
+                if (length !== undefined) {
+                    if (reader.pos !== end)
+                        throw RangeError("index out of range");
+                    reader.len = length;
+                }
+                return message;
+            };
+
+            return TaskCertificate;
         })();
 
         v1.ModelHealth = (function() {

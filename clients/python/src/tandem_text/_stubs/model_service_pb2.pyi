@@ -48,12 +48,14 @@ class GetModelRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class GetModelResponse(_message.Message):
-    __slots__ = ("model", "versions")
+    __slots__ = ("model", "versions", "tasks")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
     model: Model
     versions: ModelVersions
-    def __init__(self, model: _Optional[_Union[Model, _Mapping[str, object]]] = ..., versions: _Optional[_Union[ModelVersions, _Mapping[str, object]]] = ...) -> None: ...
+    tasks: _containers.RepeatedCompositeFieldContainer[Task]
+    def __init__(self, model: _Optional[_Union[Model, _Mapping[str, object]]] = ..., versions: _Optional[_Union[ModelVersions, _Mapping[str, object]]] = ..., tasks: _Optional[_Iterable[_Union[Task, _Mapping[str, object]]]] = ...) -> None: ...
 
 class Model(_message.Message):
     __slots__ = ("model", "role", "state", "message", "description", "license", "task", "tasks", "labels", "limits", "preprocessing", "calibration", "metrics", "verified", "stand_in", "queued_text_count")

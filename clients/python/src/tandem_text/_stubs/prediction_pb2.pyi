@@ -342,20 +342,48 @@ class HealthRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class HealthResponse(_message.Message):
-    __slots__ = ("state", "version", "uptime_duration", "models", "max_text_count", "max_text_size_bytes")
+    __slots__ = ("state", "version", "uptime_duration", "models", "max_text_count", "max_text_size_bytes", "certificates")
     STATE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     UPTIME_DURATION_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     MAX_TEXT_COUNT_FIELD_NUMBER: _ClassVar[int]
     MAX_TEXT_SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
     state: ServingState
     version: str
     uptime_duration: _duration_pb2.Duration
     models: _containers.RepeatedCompositeFieldContainer[ModelHealth]
     max_text_count: int
     max_text_size_bytes: int
-    def __init__(self, state: _Optional[_Union[ServingState, str]] = ..., version: _Optional[str] = ..., uptime_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, object]]] = ..., models: _Optional[_Iterable[_Union[ModelHealth, _Mapping[str, object]]]] = ..., max_text_count: _Optional[int] = ..., max_text_size_bytes: _Optional[int] = ...) -> None: ...
+    certificates: _containers.RepeatedCompositeFieldContainer[TaskCertificate]
+    def __init__(self, state: _Optional[_Union[ServingState, str]] = ..., version: _Optional[str] = ..., uptime_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, object]]] = ..., models: _Optional[_Iterable[_Union[ModelHealth, _Mapping[str, object]]]] = ..., max_text_count: _Optional[int] = ..., max_text_size_bytes: _Optional[int] = ..., certificates: _Optional[_Iterable[_Union[TaskCertificate, _Mapping[str, object]]]] = ...) -> None: ...
+
+class TaskCertificate(_message.Message):
+    __slots__ = ("task", "models", "measure", "label", "at_least", "confidence", "min_confidence", "in_force", "text_count", "measured_at", "alarm")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    MEASURE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    MIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    IN_FORCE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_AT_FIELD_NUMBER: _ClassVar[int]
+    ALARM_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    models: _containers.RepeatedCompositeFieldContainer[ModelRef]
+    measure: str
+    label: str
+    at_least: float
+    confidence: float
+    min_confidence: float
+    in_force: bool
+    text_count: int
+    measured_at: str
+    alarm: bool
+    def __init__(self, task: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelRef, _Mapping[str, object]]]] = ..., measure: _Optional[str] = ..., label: _Optional[str] = ..., at_least: _Optional[float] = ..., confidence: _Optional[float] = ..., min_confidence: _Optional[float] = ..., in_force: _Optional[bool] = ..., text_count: _Optional[int] = ..., measured_at: _Optional[str] = ..., alarm: _Optional[bool] = ...) -> None: ...
 
 class ModelHealth(_message.Message):
     __slots__ = ("model", "state", "message", "queued_text_count", "labels", "max_token_count", "tasks", "verified")
