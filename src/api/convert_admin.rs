@@ -3,7 +3,7 @@
 use super::{convert, pb};
 use crate::error::Error;
 use crate::service::catalog::kept::line::moment;
-use crate::service::catalog::kept::page::{KeptPage, KeptQuery};
+use crate::service::catalog::kept::page::{KeptPage, KeptQuery, MAX_REASONS};
 use crate::service::catalog::kept::text::{KeepReason, KeptText, Reasons};
 use crate::service::lifecycle::report::{Outcome, ReloadReport, Verdict};
 
@@ -47,6 +47,10 @@ fn reload_outcome(outcome: &Outcome) -> pb::ReloadOutcome {
 
 /// Which texts are asked for.
 pub fn kept_query(request: &pb::ExportTextsRequest) -> Result<KeptQuery<'_>, Error> {
+    if request.reasons.len() > MAX_REASONS {
+        let problem = format!("holds more than {MAX_REASONS} reasons, the limit is {MAX_REASONS}");
+        return Err(Error::invalid_field("reasons", problem));
+    }
     let reasons = request.reasons.iter().map(|number| {
         keep_reason(*number).ok_or_else(|| {
             let problem = "must be KEEP_REASON_ABSTAINED, KEEP_REASON_DIFFERED or KEEP_REASON_RANDOM";

@@ -4,8 +4,8 @@
 //! Shared by both: [`call_layer`] (around every call), [`call`] (what is known of a call before its message), [`door`]
 //! (what is done with its request), [`door_context`] (what that needs besides the service), [`body_budget`] (how many
 //! bytes bodies may hold), [`convert`], [`convert_models`] and [`convert_admin`] (wire types to the service's and back),
-//! [`status`] (failures on the wire), [`json`] (proto3 JSON) and [`json_measure`] (its size), [`schema`] (the types of methods), [`decoding`] and [`gzip`]
-//! (reading what is large), [`keys`] (who may call) and [`rate_limit`] (how often).
+//! [`status`] (failures on the wire), [`json`] (proto3 JSON) and [`json_measure`] (its size), [`schema`] (the types of
+//! methods), [`decoding`] and [`gzip`] (reading what is large), [`keys`] (who may call) and [`rate_limit`] (how often).
 //!
 //! Protocols of others have a folder each: [`classify`], [`connect`], [`kserve_v1`], [`open_inference`], [`tei`];
 //! [`web`] lets pages of browsers in. For these: [`offers`] (which are switched on), [`target_name`] (what their names

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor, MethodDescriptor};
 
 use crate::api::open_inference::request::MAX_TENSORS;
+use crate::service::catalog::kept::page::MAX_REASONS;
 use crate::service::limits::RequestLimits;
 use crate::service::pipeline::named_tasks::MAX_TASKS;
 use crate::service::pipeline::validate::MAX_EXPLAINED_TEXTS;
@@ -57,6 +58,8 @@ pub fn max_items_of_any(message: &MessageDescriptor, limits: RequestLimits) -> u
 pub fn max_items(list: &FieldDescriptor, limits: RequestLimits) -> usize {
     match list.parent_message().full_name() {
         "tandem.v1.PredictRequest" if list.name() == "tasks" => MAX_TASKS,
+        // Whatever the limit of texts: what follows a list that is cut is lost.
+        "tandem.v1.ExportTextsRequest" => MAX_REASONS,
         "tandem.v1.ExplainRequest" => limits.max_texts.min(MAX_EXPLAINED_TEXTS),
         // Tensors, their dimensions, and their elements: the texts and their pairs count together.
         "inference.ModelInferRequest" | "inference.ModelInferRequest.InferInputTensor" => MAX_TENSORS,

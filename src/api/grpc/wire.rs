@@ -196,6 +196,26 @@ mod tests {
     }
 
     #[test]
+    fn lists_that_hold_no_texts_have_limits_of_their_own() {
+        let whole = pb::PredictRequest {
+            tasks: texts(32),
+            ..request(1, 0)
+        };
+        assert_eq!(seen(&whole.encode_to_vec()), Ok(whole));
+        // Numbers one by one, as some clients write them, and what follows.
+        let reason = [2 << 3, 1];
+        let tail = pb::ExportTextsRequest {
+            page_token: "a".into(),
+            ..pb::ExportTextsRequest::default()
+        };
+        let message = [reason.repeat(16), tail.encode_to_vec()].concat();
+        let read: pb::ExportTextsRequest = seen(&message).expect("whole");
+        assert_eq!((read.reasons.len(), read.page_token.as_str()), (16, "a"));
+        let read: pb::ExportTextsRequest = seen(&reason.repeat(100)).expect("a part of it");
+        assert_eq!(read.reasons.len(), 17, "one more than may be, so that it is refused");
+    }
+
+    #[test]
     fn an_inner_message_that_is_cut_leaves_its_outer_one_whole() {
         let inner = |count| pb::PredictStreamRequest {
             request: Some(request(count, 0)),

@@ -12,6 +12,8 @@ use crate::error::Error;
 const DEFAULT_PAGE: usize = 100;
 /// The most texts on a page.
 const MAX_PAGE: usize = 1000;
+/// The most reasons that a query may name.
+pub const MAX_REASONS: usize = 16;
 /// A page ends once it holds so many bytes.
 const PAGE_BYTES: usize = 1 << 20;
 /// The texts that are looked at while the lock is held.
