@@ -6,8 +6,9 @@
 //! - A folder: [`files`], [`paths`] and [`limited`] (how it is read) → [`manifest`] → [`scan`] (an ONNX file, before it
 //!   is loaded) → [`listed_files`] → [`discover`] (a folder without a manifest) → [`repository`] → [`model_name`]
 //!   (`name@version`) → `max_tokens.rs`.
-//! - One text: [`input`] → [`preprocess`] → [`runner`] → [`onnx`] and [`runtime`] → [`postprocess`] (to a [`classification`]) → [`blend`] and
-//!   [`agreement`] (two models' answers), [`pooling`] (the answers to a long text's windows).
+//! - One text: [`input`] → [`preprocess`] → [`runner`] → [`onnx`] and [`runtime`] → [`postprocess`] (to a
+//!   [`classification`]) → [`blend`] and [`agreement`] (two models' answers), [`pooling`] (the answers to a long text's
+//!   windows).
 //! - A load: [`memory`] and `run_memory.rs` (does it fit?) → [`loading`] → [`sample`] (a long row) → [`table`] (the ids
 //!   that the graph knows) → `warm_up.rs` → [`neighbours`] (which rows may share a batch) → [`text_cost`] →
 //!   [`own_texts`] → [`loaded`].

@@ -24,6 +24,23 @@ fn number(report: &Value, path: &str) -> f64 {
 }
 
 #[test]
+fn a_load_is_no_traffic_that_a_server_keeps() {
+    let models = FastModelCopy::new();
+    let (config, kept) = (
+        models.repository().join("tandem.toml"),
+        models.repository().join("kept.jsonl"),
+    );
+    let kept_file = kept.display().to_string();
+    let settings = format!("keep_texts = 300\nkeep_share = 1.0\nkeep_file = {kept_file:?}\n");
+    std::fs::write(&config, settings).expect("written");
+    let (repository, config) = (models.repository().display().to_string(), config.display().to_string());
+    let load = ["--calls", "20", "--warm-up", "0s", "--route", "fast"];
+    let place = ["--spawn", "--models", &repository, "--config", &config];
+    bench(&[&place[..], &load, &FAST_ONLY].concat()).success();
+    assert!(!kept.exists(), "its texts are in the operator's file");
+}
+
+#[test]
 fn a_closed_loop_makes_the_calls_that_it_is_told_and_counts_them() {
     let server = RunningServer::start(&[]);
     let asked = [

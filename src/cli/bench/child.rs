@@ -6,11 +6,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::cli::config_args::ConfigArgs;
-use crate::config::{Address, Options};
+use crate::config::{Address, Options, Settings};
 
 /// How long a child may take until it is ready.
 const START_LIMIT: Duration = Duration::from_mins(2);
@@ -23,13 +24,22 @@ pub struct ServerChild {
     child: Child,
     /// Where it listens.
     pub grpc: SocketAddr,
+    /// Holds what it keeps in a file, if the settings have one: a load is no traffic.
+    _kept: Option<TempDir>,
 }
 
 impl ServerChild {
     /// Starts a server with the settings of `config` on ports that the system chooses; waits until its models serve.
     pub async fn start(config: &ConfigArgs, cpus: Option<&str>) -> Result<Self, String> {
+        // What can't be resolved the child tells.
+        let resolved = config.resolve().ok();
+        let keeps = resolved.as_ref().is_some_and(|settings| settings.keep_file.is_some());
+        let kept = keeps.then(tempfile::tempdir).transpose();
+        let kept = kept.map_err(|error| format!("no folder for kept texts: {error}"))?;
         let mut command = program(cpus)?;
-        command.arg("serve").args(settings(config));
+        command
+            .arg("serve")
+            .args(settings(config, resolved.as_ref(), kept.as_ref().map(TempDir::path)));
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -43,7 +53,11 @@ impl ServerChild {
         let grpc = ready.map_err(|_| format!("the server was not ready within {START_LIMIT:?}"))??;
         // Ends with the server's last line. A log that nobody reads would stop the server.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok(Self { child, grpc })
+        Ok(Self {
+            child,
+            grpc,
+            _kept: kept,
+        })
     }
 
     /// Its process.
@@ -73,14 +87,13 @@ async fn until_ready<R: tokio::io::AsyncBufRead + Unpin>(lines: &mut Lines<R>) -
     ))
 }
 
-/// The flags that give a server these settings, but for its ports and its log.
-fn settings(config: &ConfigArgs) -> Vec<String> {
+/// The flags that give a server these settings, but for its ports, its log, and the folder of the file of kept texts.
+fn settings(config: &ConfigArgs, resolved: Option<&Settings>, kept: Option<&Path>) -> Vec<String> {
     let filter = match &config.options.log_filter {
         Some(asked) => format!("{asked},{ANNOUNCEMENTS}"),
         None => format!("warn,{ANNOUNCEMENTS}"),
     };
-    // What can't be resolved the child tells.
-    let shared = config.resolve().ok().and_then(|settings| settings.shared_addr);
+    let shared = resolved.and_then(|settings| settings.shared_addr.clone());
     let any_port = Some(Address::Ip(([127, 0, 0, 1], 0).into()).into());
     let options = Options {
         // In place of the one for both, if the settings have it.
@@ -89,6 +102,7 @@ fn settings(config: &ConfigArgs) -> Vec<String> {
         http_addr: any_port,
         log_format: Some(crate::telemetry::logs::LogFormat::Json),
         log_filter: Some(filter),
+        keep_file: kept.map(|folder| folder.join("kept.jsonl")),
         ..config.options.clone()
     };
     flags(config.config.as_deref(), &options)

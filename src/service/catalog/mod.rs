@@ -3,9 +3,10 @@
 //!
 //! In reading order: [`model_version`] (one version, with its [`circuit_breaker`]) → [`versions`] (all versions of one
 //! model, with its [`canary`]) → [`task`] (the models of one task, with their [`cascade_calibration`], its
-//! [`cascade_tables`], its [`escalation_drift`], its [`gears`], its [`audit`] with its [`evidence`] and [`audit_queue`], and which answers it withholds, [`abstention`]; the texts of it that are worth labelling, [`kept`]) → [`store`] (the catalog
-//! that serves now) → [`health`] (the states of its versions). Where
-//! versions come from: [`sources`] (folders), [`pins`] (what operators chose), [`refusal`] (why one does not serve).
+//! [`cascade_tables`], its [`escalation_drift`], its [`gears`], its [`audit`] with its [`evidence`] and [`audit_queue`],
+//! and which answers it withholds, [`abstention`]; the texts of it that are worth labelling, [`kept`]) → [`store`] (the
+//! catalog that serves now) → [`health`] (the states of its versions). Where versions come from: [`sources`] (folders),
+//! [`pins`] (what operators chose), [`refusal`] (why one does not serve).
 
 pub mod abstention;
 pub mod audit;

@@ -5,6 +5,8 @@
 //! everything else that a request asks for is computed from the raw outputs afterwards. Bounded in bytes. A row that
 //! failed is never kept.
 //!
+//! The tasks of one request have such a cache of their own (`shared_runs.rs`), which holds no copy of a text.
+//!
 //! The request that works on a text may be slow: it may have many texts, or wait behind much of its client's own work.
 //! So the others wait for it about as long as they would have taken without a cache, and then work on the text
 //! themselves.

@@ -2,7 +2,8 @@
 //! serves several of the tasks, by one head each; it is hashed once for fast models that hash alike; and texts are cut into
 //! windows once for tasks that cut alike.
 //!
-//! Lives as long as its request. Where the answer cache is on, that one has rows shared already.
+//! Lives as long as its request, also where the answer cache is on: that one waits for another request's rows for a while
+//! only, this one until the deadline.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};

@@ -3,8 +3,9 @@
 //! In reading order: [`validate`] (what a request must satisfy whatever models there are) → [`route`] (which model
 //! answers) → [`predict`] (the flow of one request) → [`target`] (one model's part in it) → [`cascade`] (both models'
 //! parts) → [`escalation`] (which texts go to the deep model; pure) → [`answer`] (the answers) → [`cascade_metrics`]
-//! (their counts), [`auditing`] (which of them are looked at once more) and [`keeping`] (which texts are worth labelling). Besides: [`several_tasks`] (one request, several tasks, by [`named_tasks`], each of which goes that way), [`windows`] (long texts in parts, each of
-//! which goes that way), [`explain`].
+//! (their counts), [`auditing`] (which of them are looked at once more) and [`keeping`] (which texts are worth labelling).
+//! Besides: [`several_tasks`] (one request, several tasks, by [`named_tasks`], each of which goes that way), [`windows`] (long
+//! texts in parts, each of which goes that way), [`explain`].
 
 pub mod answer;
 pub mod auditing;
