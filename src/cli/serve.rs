@@ -12,6 +12,7 @@ use super::terminal::takes_colours;
 use crate::config::{Address, Settings};
 use crate::cores;
 use crate::model::ModelError;
+use crate::model::memory;
 use crate::model::onnx::Runtime;
 use crate::server::Server;
 use crate::server::ports::Addresses;
@@ -64,6 +65,7 @@ pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
         return fail(&problem, Exit::Usage);
     }
     logs::log_panics();
+    memory::hold_little();
     let security = match Tokens::of_environment().and_then(|tokens| Security::load(&settings, tokens)) {
         Ok(security) => security,
         Err(problem) => return fail(&problem, Exit::Usage),

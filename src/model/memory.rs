@@ -170,6 +170,23 @@ fn tightest(mounted: &Path, path: &str, [limit, used, cached]: [&str; 3]) -> Opt
     usages.min_by_key(|usage| usage.limit.saturating_sub(usage.used))
 }
 
+/// From how many bytes on a block of memory is the system's own, which goes back as soon as it is freed.
+#[cfg(target_env = "gnu")]
+const OWN_BLOCK: libc::c_int = 256 << 10;
+
+/// Keeps the allocator from holding on to what large runs took: blocks of 256 KiB and more come from the system and go
+/// back when they are freed, and so does that much free space at the end of the heap. Left alone, the C library raises
+/// both bounds to the largest block that was ever freed (32 MiB at most). To be called before threads begin to work.
+pub fn hold_little() {
+    #[cfg(target_env = "gnu")]
+    #[expect(unsafe_code, reason = "only libc can be told this")]
+    // SAFETY: both calls store a number under the allocator's own lock.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, OWN_BLOCK);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, OWN_BLOCK);
+    }
+}
+
 /// Gives memory back to the system that the allocator keeps after it was freed.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]

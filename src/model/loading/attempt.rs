@@ -146,14 +146,7 @@ impl<'a> Load<'a> {
         let postprocessor = Postprocessor::new(told);
         let mut patient: Vec<_> = runners.iter_mut().map(|runner| patience.runner(runner)).collect();
         let mut at_once = self.at_once(&mut patient);
-        // First, since the runs below are faster once the memory for the largest is there. That rows can't run together
-        // is no failure yet.
         let told_bounds = ShapeBounds::new(&manifest, self.settings.max_cells);
-        let warm = match self.around {
-            Around::Quiet => Some(self.warm_up(&mut at_once, &sample, told_bounds)),
-            Around::Busy => None,
-        };
-        times.warm_up = lap();
         let own_texts = own_texts::answered(at_once[0], &preprocessor, &postprocessor);
         let most = BatchBounds {
             rows: manifest.limits.max_batch_size,
@@ -172,11 +165,9 @@ impl<'a> Load<'a> {
         let native = native_check::held(native, passes, &mut runners[0], &preprocessor, &sample);
         let mut runners = native_check::instances(native.as_ref(), runners);
         times.golden = lap();
-        let slowest = match warm {
-            Some(Ok(took)) if native.is_none() && bounds == told_bounds => took,
-            _ => self.warm_up_each(patience, &mut runners, &sample, bounds)?,
-        };
-        times.warm_up += lap();
+        // Now that it is known which rows may share a batch, and so how large the largest batch is.
+        let slowest = self.warm_up(patience, &mut runners, &sample, bounds)?;
+        times.warm_up = lap();
         let costs = self.measure(&mut patience.runner(runners[0].as_mut()), &sample, bounds)?;
         let text_cost = text_cost::of_texts(&preprocessor, manifest.max_text_bytes(), own_clock());
         times.measuring = lap();
@@ -231,34 +222,25 @@ impl<'a> Load<'a> {
         golden::check(subject, runners, &examples, self.effort).map_err(|problem| ModelError::new(&path, problem))
     }
 
-    /// Warms instances up, all at once. Gives the time of the longest run.
+    /// Warms the instances up, at the same time if the machine has nothing else to do. Gives the time of the longest run.
     fn warm_up(
-        &self,
-        runners: &mut [&mut dyn Runner],
-        sample: &Sample,
-        bounds: ShapeBounds,
-    ) -> Result<Duration, ModelError> {
-        let took = side_by_side::on_each(runners, |runner| warm_up(runner, sample, bounds));
-        let took: Result<Vec<Duration>, RunError> = took.into_iter().collect();
-        Ok(took
-            .map_err(|error| self.failed(&error))?
-            .into_iter()
-            .max()
-            .unwrap_or_default())
-    }
-
-    /// Warms instances up, one after the other. Gives the time of the longest run.
-    fn warm_up_each(
         &self,
         patience: &Patience,
         runners: &mut [Box<dyn Runner>],
         sample: &Sample,
         bounds: ShapeBounds,
     ) -> Result<Duration, ModelError> {
+        let at_once = match self.around {
+            Around::Quiet => runners.len().max(1),
+            Around::Busy => 1,
+        };
         let mut slowest = Duration::ZERO;
-        for runner in runners {
-            let took = self.warm_up(&mut [&mut patience.runner(runner.as_mut())], sample, bounds)?;
-            slowest = slowest.max(took);
+        for some in runners.chunks_mut(at_once) {
+            let mut patient: Vec<_> = some.iter_mut().map(|runner| patience.runner(runner.as_mut())).collect();
+            let mut patient: Vec<_> = patient.iter_mut().map(|runner| runner as &mut dyn Runner).collect();
+            for took in side_by_side::on_each(&mut patient, |runner| warm_up(runner, sample, bounds)) {
+                slowest = slowest.max(took.map_err(|error| self.failed(&error))?);
+            }
         }
         Ok(slowest)
     }

@@ -99,13 +99,14 @@ impl ShapeBounds {
             .collect()
     }
 
-    /// The shapes that need the most memory: the most cells in the fewest, widest rows, and in the most rows.
-    pub fn largest(self) -> [(usize, usize); 2] {
+    /// The shapes that need the most memory: the most cells in the fewest, widest rows; and in the most rows, if there
+    /// can be more.
+    pub fn largest(self) -> Vec<(usize, usize)> {
         let narrowest = (self.cells / self.rows).clamp(1, self.width);
-        [
-            ((self.cells / self.width).clamp(1, self.rows), self.width),
-            ((self.cells / narrowest).clamp(1, self.rows), narrowest),
-        ]
+        let widest = ((self.cells / self.width).clamp(1, self.rows), self.width);
+        let most = ((self.cells / narrowest).clamp(1, self.rows), narrowest);
+        let further = (most.0 > widest.0).then_some(most);
+        std::iter::once(widest).chain(further).collect()
     }
 }
 
@@ -278,7 +279,7 @@ mod tests {
         let wide = ShapeBounds { width: 512, ..DEEP };
         assert_eq!(wide.largest(), [(1, 512), (32, 8)]);
         let few = ShapeBounds { rows: 2, ..DEEP };
-        assert_eq!(few.largest(), [(2, 128), (2, 128)]);
+        assert_eq!(few.largest(), [(2, 128)]);
     }
 
     #[test]
