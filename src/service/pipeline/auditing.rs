@@ -34,14 +34,11 @@ pub fn audit(
     };
     let (mut places, mut says, mut differs) = (Vec::new(), Vec::new(), Vec::new());
     for (at, answer) in answers.texts.iter().enumerate() {
-        if fastrand::f64() >= share {
+        if fastrand::f64() >= share || plan.watch.audit.was_seen(&texts.texts[at], texts.pair(at)) {
             continue;
         }
         match answer.decision {
             Decision::Confident => {
-                if plan.watch.audit.was_seen(&texts.texts[at], texts.pair(at)) {
-                    continue;
-                }
                 places.push(at);
                 says.push(answer.answer.clone());
                 differs.push(None);
