@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist
+.PHONY: metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ docs: ## builds the documentation: broken links are errors
 
 settings-docs: ## writes the settings into tandem.example.toml and docs/operations.md as they are declared
 	UPDATE_SNAPSHOTS=1 cargo test --locked --test it -- what_is_declared
+
+metrics-docs: ## writes the table of docs/metrics.md as the metrics are declared
+	UPDATE_SNAPSHOTS=1 cargo test --locked --test it -- metrics_docs
 
 proto-check: ## style of the protocol files, and that none breaks a client
 	tools/proto-check.sh

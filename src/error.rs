@@ -64,6 +64,8 @@ pub enum Reason {
     TextsNotKept,
     /// The caller has no key, or one that is not known.
     Unauthenticated,
+    /// The caller's key is good for other calls.
+    KeyNotAllowed,
     /// No such method or path.
     MethodNotFound,
     /// The path is there, but not for this HTTP method.
@@ -84,7 +86,7 @@ struct Mapping {
 
 impl Reason {
     /// Every reason, for documentation and for tests.
-    pub const ALL: [Reason; 28] = [
+    pub const ALL: [Reason; 29] = [
         Reason::InvalidField,
         Reason::MalformedMessage,
         Reason::InvalidUtf8,
@@ -109,6 +111,7 @@ impl Reason {
         Reason::RolloutConflict,
         Reason::TextsNotKept,
         Reason::Unauthenticated,
+        Reason::KeyNotAllowed,
         Reason::MethodNotFound,
         Reason::MethodNotAllowed,
         Reason::UnsupportedMediaType,
@@ -141,6 +144,7 @@ impl Reason {
             Reason::TextsNotKept => ("TEXTS_NOT_KEPT", 9, "FAILED_PRECONDITION", 400),
             Reason::NotExplainable => ("NOT_EXPLAINABLE", 12, "UNIMPLEMENTED", 501),
             Reason::Unauthenticated => ("UNAUTHENTICATED", 16, "UNAUTHENTICATED", 401),
+            Reason::KeyNotAllowed => ("KEY_NOT_ALLOWED", 7, "PERMISSION_DENIED", 403),
             Reason::MethodNotFound => ("METHOD_NOT_FOUND", 12, "UNIMPLEMENTED", 404),
             Reason::MethodNotAllowed => ("METHOD_NOT_ALLOWED", 12, "UNIMPLEMENTED", 405),
             Reason::UnsupportedMediaType => ("UNSUPPORTED_MEDIA_TYPE", 3, "INVALID_ARGUMENT", 415),

@@ -3,85 +3,26 @@
 
 use std::net::IpAddr;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use governor::clock::MonotonicClock;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 
 use super::body_budget::{HeldBody, Holder};
+use super::call_line::{Asked, CallLine};
+use super::caller_connection::CallerConnection;
 use super::door_context::{Deadlines, DoorContext};
 use super::keys::KeyOwner;
 use super::rate_limit::RateLimit;
 use crate::error::{Error, Reason};
 use crate::service::messages::{CallTimes, ClientKey, Weight};
-use crate::telemetry::line_limit::LineLimit;
+use crate::telemetry::door_metrics::Counted;
 use crate::telemetry::request_id::{RequestId, trace_id};
 
 /// The response header with the number of texts that were answered from the cache; absent where the cache is off.
 pub const CACHE_HITS_HEADER: &str = "x-tandem-cache-hits";
-
-/// The connection of a request. The server adds it to each request. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct CallerConnection {
-    pub id: ConnectionId,
-    pub standing: Standing,
-}
-
-/// Which connection it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnectionId {
-    pub number: u64,
-    /// The peer, by its address.
-    pub peer: ClientKey,
-}
-
-impl ConnectionId {
-    /// The connection with that number, from that address. Peers without an address, over a Unix socket, count as one.
-    /// Of an IPv6 address the first 64 bits count, since a machine usually has all addresses below them.
-    pub fn new(number: u64, peer: Option<IpAddr>) -> Self {
-        let peer = match peer.map(|address| address.to_canonical()) {
-            Some(IpAddr::V4(address)) => ClientKey::of(&address.octets()),
-            Some(IpAddr::V6(address)) => ClientKey::of(&address.octets()[..8]),
-            None => ClientKey::of(b"unix"),
-        };
-        Self { number, peer }
-    }
-}
-
-/// How far the calls of a connection came. Cheap to clone.
-///
-/// When all places for connections are taken, it decides who makes room: connections that only asked for health go
-/// before those with admitted calls, which showed a key where keys are needed.
-#[derive(Clone, Debug, Default)]
-pub struct Standing(Arc<AtomicU8>);
-
-impl Standing {
-    const OPEN: u8 = 1;
-    const ADMITTED: u8 = 2;
-
-    /// Records a call that needs no key.
-    pub fn called(&self) {
-        self.0.fetch_max(Self::OPEN, Ordering::Relaxed);
-    }
-
-    /// Records an admitted call of a method that needs a key.
-    pub fn admit(&self) {
-        self.0.fetch_max(Self::ADMITTED, Ordering::Relaxed);
-    }
-
-    /// Whether there was any call that was not refused.
-    pub fn has_called(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= Self::OPEN
-    }
-
-    /// Whether a call of a method that needs a key was admitted.
-    pub fn is_admitted(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= Self::ADMITTED
-    }
-}
 
 /// The largest headers of a call, in bytes: names, values, and 32 more for each, as HTTP/2 counts them.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
@@ -159,8 +100,19 @@ pub struct CallFacts {
     caller: ClientKey,
     weight: Weight,
     rate_limit: Option<Arc<RateLimit>>,
+    /// The name of its key.
+    key: Option<Arc<str>>,
+    peer: Option<IpAddr>,
     trace_id: Option<String>,
+    /// Whether it asks for health, and so is no request.
+    probe: bool,
+    /// Whether the answer to such a call was that this does not serve.
+    not_serving: AtomicBool,
+    asked: OnceLock<Asked>,
+    /// How many texts it brought so far.
+    texts: AtomicUsize,
     finished: AtomicBool,
+    _unanswered: Counted,
 }
 
 impl Deref for Call {
@@ -177,6 +129,9 @@ struct Who {
     caller: ClientKey,
     weight: Weight,
     rate_limit: Option<Arc<RateLimit>>,
+    /// The name of its key.
+    key: Option<Arc<str>>,
+    peer: Option<IpAddr>,
     /// Holds its bodies.
     holder: Holder,
 }
@@ -193,6 +148,7 @@ impl Who {
     ) -> Self {
         let connection = extensions.get::<CallerConnection>();
         let standing = connection.map(|connection| &connection.standing);
+        let address = connection.and_then(|connection| connection.id.address);
         let peer = connection.map(|connection| connection.id.peer).unwrap_or_default();
         let connection = connection.map_or(0, |connection| connection.id.number);
         let (Access::Keyed, Ok(key)) = (access, admitted) else {
@@ -204,6 +160,8 @@ impl Who {
                 caller: ClientKey::default(),
                 weight: Weight::default(),
                 rate_limit: None,
+                key: None,
+                peer: address,
                 holder: context.bodies.open_to_all(connection),
             };
         };
@@ -220,6 +178,8 @@ impl Who {
             caller: owner.unwrap_or(peer),
             weight,
             rate_limit: key.as_ref().and_then(|owner| owner.rate_limit.clone()),
+            key: key.as_ref().map(|owner| Arc::clone(&owner.name)),
+            peer: address,
             holder: context.bodies.caller(connection, owner, named.map(|_| client), weight),
         }
     }
@@ -234,6 +194,7 @@ impl Call {
         (headers, extensions): (&HeaderMap, &Extensions),
         (arrived, timeout): (Instant, Option<Duration>),
         (access, admitted): (Access, &Result<Option<KeyOwner>, Error>),
+        probe: bool,
     ) -> Self {
         let who = Who::calls(context, access, admitted, headers, extensions);
         Self(Arc::new(CallFacts {
@@ -247,8 +208,15 @@ impl Call {
             caller: who.caller,
             weight: who.weight,
             rate_limit: who.rate_limit,
+            key: who.key,
+            peer: who.peer,
             trace_id: trace_id(headers).map(str::to_owned),
+            probe,
+            not_serving: AtomicBool::new(false),
+            asked: OnceLock::new(),
+            texts: AtomicUsize::new(0),
             finished: AtomicBool::new(false),
+            _unanswered: context.metrics.doors().begin_call(door),
         }))
     }
 
@@ -279,6 +247,7 @@ impl Call {
     /// this gives the [`CallTimes`] that the service needs, so no door can forget it.
     pub fn take_texts(&self, texts: usize, time: RequestTime) -> Result<CallTimes, Error> {
         self.check_room()?;
+        self.texts.fetch_add(texts, Ordering::Relaxed);
         if let Some(limit) = &self.rate_limit {
             limit.take(texts)?;
         }
@@ -290,6 +259,17 @@ impl Call {
             caller: self.caller,
             weight: self.weight,
         })
+    }
+
+    /// Notes what the call asks for. Of several requests of a call the first counts.
+    pub fn asks(&self, asked: Asked) {
+        // It may be there already.
+        let _ = self.asked.set(asked);
+    }
+
+    /// Notes that the answer to a health check is that this does not serve.
+    pub fn tell_not_serving(&self) {
+        self.not_serving.store(true, Ordering::Relaxed);
     }
 
     /// Does the work of a call of `method`, and records how it ended: with an answer, an error, or a caller that went
@@ -312,13 +292,31 @@ impl Call {
     /// Writes the call's log line and counts it. Only the first call of this function does anything.
     pub fn finish(&self, method: &'static str, outcome: Result<(), &Error>) {
         if !self.finished.swap(true, Ordering::Relaxed) {
-            record(self, method, outcome, self.arrived.elapsed());
+            self.line(method).write(outcome, self.arrived.elapsed());
+        }
+    }
+
+    fn line(&self, method: &'static str) -> CallLine<'_> {
+        CallLine {
+            door: self.door,
+            method,
+            request_id: self.request_id.as_str(),
+            trace_id: self.trace_id.as_deref(),
+            key: self.key.as_deref(),
+            peer: self.peer,
+            asked: self.asked.get(),
+            texts: self.texts.load(Ordering::Relaxed),
+            probe: self.probe,
+            not_serving: self.not_serving.load(Ordering::Relaxed),
+            access_log: self.context.access_log,
+            doors: self.context.metrics.doors(),
         }
     }
 
     /// Counts one of many requests of a call, under a name of its own. Writes no log line.
     pub fn count_request(&self, name: &'static str, failure: Option<&Error>, took: Duration) {
-        self.context.metrics.answered(self.door, name, failure, took);
+        let doors = self.context.metrics.doors();
+        doors.answered((self.door, name), failure, self.key.as_deref(), took);
     }
 }
 
@@ -340,35 +338,5 @@ impl Drop for CancelGuard<'_> {
             Error::new(Reason::Cancelled, "the caller went away")
         };
         self.call.finish(self.method, Err(&error));
-    }
-}
-
-// One for the process, since the log is one too.
-static FAILED_LINES: LazyLock<LineLimit> = LazyLock::new(|| LineLimit::new(MonotonicClock));
-static REFUSED_LINES: LazyLock<LineLimit> = LazyLock::new(|| LineLimit::new(MonotonicClock));
-
-fn record(call: &Call, method: &'static str, outcome: Result<(), &Error>, took: Duration) {
-    let door = call.door;
-    call.context.metrics.answered(door, method, outcome.err(), took);
-    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let request_id = call.request_id.as_str();
-    let trace_id = call.trace_id.as_deref();
-    match outcome {
-        Ok(()) => tracing::debug!(door, method, request_id, trace_id, took_us, "answered"),
-        Err(error) => {
-            let reason = error.reason.name();
-            let failed = matches!(error.reason, Reason::Internal | Reason::InferenceFailed);
-            let lines = if failed { &FAILED_LINES } else { &REFUSED_LINES };
-            let Some(unlogged) = lines.take() else {
-                tracing::debug!(door, method, request_id, trace_id, took_us, reason, "not answered");
-                return;
-            };
-            let unlogged = (unlogged > 0).then_some(unlogged);
-            if failed {
-                tracing::error!(door, method, request_id, trace_id, took_us, reason, unlogged, "failed");
-            } else {
-                tracing::info!(door, method, request_id, trace_id, took_us, reason, unlogged, "refused");
-            }
-        }
     }
 }

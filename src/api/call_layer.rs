@@ -15,14 +15,14 @@ use axum::extract::Request;
 use axum::response::Response;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Either};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use tower::{Layer, Service, ServiceExt};
 
 use super::body_budget::PartOfProgram;
 use super::call::{Access, Call, check_headers};
 use super::door_context::DoorContext;
 use super::keys::Keys;
-use crate::error::Error;
+use crate::error::{Error, Reason};
 use crate::telemetry::request_id::REQUEST_ID_HEADER;
 
 /// A method that was reached answers at the deadline itself, with a better error. Calls that reached none end this much
@@ -38,6 +38,10 @@ pub trait CallMethod: Send + Sync {
     fn name(&self) -> &'static str;
     /// Whether it needs a key.
     fn access(&self) -> Access;
+    /// Whether keys that are good for metrics alone are good for it.
+    fn gives_metrics(&self) -> bool;
+    /// Whether it asks for health, and so counts as no request.
+    fn is_probe(&self) -> bool;
     /// The deadline of a call, for its message too; `None` for streams, which bound each message.
     fn deadline(&self, call: &Call) -> Option<Instant>;
 }
@@ -188,8 +192,13 @@ async fn around<P: CallProtocol>(layer: &CallLayer<P>, routes: &impl Routes, req
         Err(error) => (protocol.failed(&error, &call, &method), Some(error)),
     };
     // 7. The call is counted and logged, unless its method has done that, which knows more.
-    if let Some(error) = failure {
-        call.finish(method.name(), Err(&error));
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        call.tell_not_serving();
+    }
+    match failure {
+        Some(error) => call.finish(method.name(), Err(&error)),
+        None if method.is_probe() => call.finish(method.name(), Ok(())),
+        None => {}
     }
     // 8. The answer gets the call's id and its holder. Last, so that no answer goes without them. The connection
     //    counts the bytes that wait to be read, but for those that are there in any case.
@@ -218,10 +227,17 @@ impl<P: CallProtocol> CallLayer<P> {
         let access = method.access();
         let key = match access {
             Access::Open => Ok(None),
-            Access::Keyed => self.keys.admit(headers),
+            Access::Keyed => self.keys.admit(headers).and_then(|owner| match &owner {
+                Some(owner) if owner.limits.metrics_only && !method.gives_metrics() => {
+                    let problem = "this key is good for metrics alone (only=metrics)";
+                    Err(Error::new(Reason::KeyNotAllowed, problem))
+                }
+                _ => Ok(owner),
+            }),
         };
         let head = (headers, request.extensions());
-        let call = Call::new(&self.context, P::DOOR, head, (arrived, given), (access, &key));
+        let probe = method.is_probe();
+        let call = Call::new(&self.context, P::DOOR, head, (arrived, given), (access, &key), probe);
         let key = key.map(drop);
         (call, HeadChecks { key, timeout })
     }
@@ -275,7 +291,6 @@ mod tests {
     use crate::api::grpc::layer::GrpcProtocol;
     use crate::api::http::layer::{HttpProtocol, TIMEOUT_HEADER};
     use crate::config::Settings;
-    use crate::error::Reason;
     use crate::service::limits::RequestLimits;
     use crate::telemetry::metrics::Metrics;
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::call::{Call, RequestTime};
+use super::call_line::Asked;
 use super::door_context::DoorContext;
 use super::status::to_message;
 use super::{convert, pb};
@@ -45,6 +46,7 @@ impl Door {
         request: pb::PredictRequest,
     ) -> Result<Predicted, Error> {
         let input = convert::predict_input(request)?;
+        call.asks(self.asked(&input));
         if !input.tasks.is_empty() {
             return self.predict_tasks(call, time, input).await;
         }
@@ -74,8 +76,22 @@ impl Door {
 
     /// The same for a request that is converted already.
     pub async fn answer(&self, call: &Call, time: RequestTime, input: PredictInput) -> Result<PredictOutput, Error> {
+        call.asks(self.asked(&input));
         let times = call.take_texts(input.texts.len(), time)?;
         self.service.answer(input, times).await
+    }
+
+    /// What a request asks for, for the log: only names that the server knows, since nothing else of a request gets there.
+    fn asked(&self, input: &PredictInput) -> Asked {
+        let catalog = self.service.catalog();
+        let known = |task: &&String| !task.is_empty() && catalog.task(task).is_some();
+        let tasks = std::iter::once(&input.task).chain(&input.tasks).filter(known);
+        let model = input.model.split('@').next().unwrap_or_default();
+        Asked {
+            task: tasks.map(String::as_str).collect::<Vec<_>>().join(","),
+            model: catalog.stable(model).map(|_| model.to_owned()).unwrap_or_default(),
+            route: input.route.name(),
+        }
     }
 
     /// Explains the answers to the texts of a call.

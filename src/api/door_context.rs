@@ -25,6 +25,8 @@ pub struct DoorContext {
     /// The bound on the bytes of bodies.
     pub bodies: BodyBudget,
     pub metrics: Metrics,
+    /// The share of answered calls that get a line in the log, from 0 to 1.
+    pub access_log: f64,
 }
 
 impl DoorContext {
@@ -34,6 +36,7 @@ impl DoorContext {
             max_texts,
             max_text_bytes,
         } = limits;
+        metrics.set_inflight_body_limit(settings.body_room());
         Self {
             deadlines: Deadlines {
                 default_timeout: settings.default_timeout.0,
@@ -46,6 +49,7 @@ impl DoorContext {
             offers: Offers::new(settings),
             bodies: BodyBudget::new(settings.room_size(), metrics.inflight_body_bytes()),
             metrics,
+            access_log: settings.access_log,
         }
     }
 }

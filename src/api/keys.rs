@@ -45,6 +45,8 @@ struct Key {
 /// The owner of a key, and the limits that hold for it.
 #[derive(Clone, Debug)]
 pub struct KeyOwner {
+    /// The name of the key, for operators.
+    pub name: Arc<str>,
     /// The owner, for fair shares.
     pub client: ClientKey,
     /// The limits of the owner's name.
@@ -170,6 +172,7 @@ fn settle(lines: Vec<Line>, before: &[Key]) -> Result<Vec<Key>, String> {
         let kept = known.filter(same).find_map(|owner| owner.rate_limit.clone());
         let new = || limits.rate.map(|rate| Arc::new(RateLimit::new(rate, MonotonicClock)));
         let owner = owners.entry(line.name.clone()).or_insert_with(|| KeyOwner {
+            name: line.name.as_str().into(),
             client,
             limits,
             rate_limit: kept.or_else(new),
@@ -184,6 +187,7 @@ fn settle(lines: Vec<Line>, before: &[Key]) -> Result<Vec<Key>, String> {
     let keys = lines.into_iter().map(|line| Key {
         digest: line.digest,
         owner: owners.get(&line.name).cloned().unwrap_or_else(|| KeyOwner {
+            name: line.name.as_str().into(),
             client: client_of(&line.name),
             limits: KeyLimits::default(),
             rate_limit: None,

@@ -1,7 +1,8 @@
 //! The doors: gRPC and HTTP. Each converts a request, calls the service, and converts the answer back; they decide
 //! nothing.
 //!
-//! Shared by both: [`call_layer`] (around every call), [`call`] (what is known of a call before its message), [`door`]
+//! Shared by both: [`call_layer`] (around every call), [`call`] (what is known of a call before its message), [`call_line`]
+//! (its line in the log), [`caller_connection`] (on which connection), [`door`]
 //! (what is done with its request), [`door_context`] (what that needs besides the service), [`body_budget`] (how many
 //! bytes bodies may hold), [`convert`], [`convert_models`] and [`convert_admin`] (wire types to the service's and back),
 //! [`status`] (failures on the wire), [`json`] (proto3 JSON) and [`json_measure`] (its size), [`schema`] (the types of
@@ -15,6 +16,8 @@ pub mod body_budget;
 mod body_room;
 pub mod call;
 pub mod call_layer;
+pub mod call_line;
+pub mod caller_connection;
 pub mod classify;
 pub mod connect;
 pub mod convert;

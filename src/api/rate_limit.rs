@@ -24,6 +24,8 @@ pub struct KeyLimits {
     pub rate: Option<Rate>,
     /// Its weight in fair shares; absent for 1.
     pub weight: Option<Weight>,
+    /// Whether it is good for `/metrics` alone.
+    pub metrics_only: bool,
 }
 
 /// Texts over time.
@@ -38,16 +40,27 @@ pub struct Rate {
 impl FromStr for KeyLimits {
     type Err = String;
 
-    /// Parses `texts_per_second=100 burst=200 weight=2`, each at most once, in any order. The error quotes no value.
+    /// Parses `texts_per_second=100 burst=200 weight=2 only=metrics`, each at most once, in any order. The error quotes no
+    /// value.
     fn from_str(text: &str) -> Result<Self, String> {
         let (mut per_second, mut burst, mut weight) = (None, None, None);
+        let mut metrics_only = false;
         for word in text.split_whitespace() {
             let (name, value) = word.split_once('=').unwrap_or((word, ""));
+            if name == "only" {
+                if value != "metrics" {
+                    return Err("has an only that is not metrics".into());
+                }
+                if std::mem::replace(&mut metrics_only, true) {
+                    return Err("has only twice".into());
+                }
+                continue;
+            }
             let (place, most) = match name {
                 "texts_per_second" => (&mut per_second, MOST_TEXTS),
                 "burst" => (&mut burst, MOST_TEXTS),
                 "weight" => (&mut weight, MOST_WEIGHT),
-                _ => return Err("has a limit that is not texts_per_second, burst or weight".into()),
+                _ => return Err("has a limit that is not texts_per_second, burst, weight or only".into()),
             };
             let number = value.parse().ok().filter(|number: &NonZeroU32| number.get() <= most);
             let number = number.ok_or_else(|| format!("has a {name} that is not a number from 1 to {most}"))?;
@@ -65,6 +78,7 @@ impl FromStr for KeyLimits {
         Ok(Self {
             rate,
             weight: weight.map(Weight::new),
+            metrics_only,
         })
     }
 }

@@ -45,6 +45,11 @@ pub fn method(path: &str) -> Option<&'static MethodDescriptor> {
     METHODS.get(path)
 }
 
+/// The paths of all methods.
+pub fn paths() -> impl Iterator<Item = &'static str> {
+    METHODS.keys().map(String::as_str)
+}
+
 /// The most items that any list of this message may have.
 pub fn max_items_of_any(message: &MessageDescriptor, limits: RequestLimits) -> usize {
     let lists = message.fields().filter(FieldDescriptor::is_list);

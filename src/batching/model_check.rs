@@ -15,7 +15,7 @@ use super::sync::{Arc, Condvar, Mutex, lock};
 use super::ticket::{ClientKey, Failure, Outcome, Priority, SubmitOptions, Ticket, Weight};
 use crate::model::loading::cost_probe::ShapeCost;
 use crate::model::{ModelInput, RunError, Runner};
-use crate::telemetry::metrics::ModelMetrics;
+use crate::telemetry::model_metrics::ModelMetrics;
 
 /// How many orders are tried for each test.
 const ORDERS: usize = 2000;

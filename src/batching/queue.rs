@@ -110,9 +110,14 @@ impl Queue {
         }
     }
 
+    /// How many rows wait, by priority, the highest first.
+    pub fn waiting(&self) -> [usize; Priority::COUNT] {
+        self.lanes.each_ref().map(|lane| lane.entries.len())
+    }
+
     /// How many rows wait.
     pub fn len(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.entries.len()).sum()
+        self.waiting().iter().sum()
     }
 
     pub fn is_empty(&self) -> bool {

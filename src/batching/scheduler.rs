@@ -19,7 +19,7 @@ use super::ticket::{Failure, Outcome, SubmitOptions, Ticket};
 use crate::low_priority::LowPriority;
 use crate::model::loading::cost_probe::ShapeCost;
 use crate::model::{ModelInput, Runner};
-use crate::telemetry::metrics::ModelMetrics;
+use crate::telemetry::model_metrics::ModelMetrics;
 
 /// How often [`Scheduler::join`] looks whether the threads have ended.
 const LOOK: Duration = Duration::from_millis(5);

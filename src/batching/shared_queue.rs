@@ -7,7 +7,7 @@ use super::queue::{Batch, Hold, Key, Queue};
 use super::sync::{Arc, Condvar, Mutex, MutexGuard, lock};
 use super::ticket::{Failure, SubmitOptions, Ticket};
 use crate::model::ModelInput;
-use crate::telemetry::metrics::ModelMetrics;
+use crate::telemetry::model_metrics::ModelMetrics;
 
 /// One model's queue, as callers and instances share it.
 pub struct SharedQueue {
@@ -58,7 +58,7 @@ impl SharedQueue {
     ) -> Result<Vec<Key>, Failure> {
         let mut state = self.lock();
         let keys = state.queue.push(hold, inputs, ticket, now)?;
-        let (idle, waiting) = (state.idle, state.queue.len());
+        let (idle, waiting) = (state.idle, state.queue.waiting());
         drop(state);
         self.metrics.set_queued(waiting);
         match (idle, keys.len()) {
@@ -100,7 +100,7 @@ impl SharedQueue {
         let mut state = self.lock();
         state.queue.remove(keys, expired);
         self.metrics.expired(state.queue.take_expired());
-        self.metrics.set_queued(state.queue.len());
+        self.metrics.set_queued(state.queue.waiting());
     }
 
     /// Waits for the next batch of an instance; `None` once the queue is closed and empty. Blocks.
@@ -109,7 +109,7 @@ impl SharedQueue {
         loop {
             let free = state.idle + 1;
             let batch = state.queue.take_batch(instance, free, Instant::now());
-            self.metrics.set_queued(state.queue.len());
+            self.metrics.set_queued(state.queue.waiting());
             self.metrics.expired(state.queue.take_expired());
             if batch.is_some() {
                 return batch;

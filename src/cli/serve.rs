@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::output::{self, complain, fail, outln};
 use super::signals::Signals;
 use super::terminal::takes_colours;
-use crate::config::{Address, Settings};
+use crate::config::{Address, Settings, variables};
 use crate::cores;
 use crate::model::ModelError;
 use crate::model::memory;
@@ -66,6 +66,7 @@ pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
     }
     logs::log_panics();
     memory::hold_little();
+    tell_unknown_variables();
     let security = match Tokens::of_environment().and_then(|tokens| Security::load(&settings, tokens)) {
         Ok(security) => security,
         Err(problem) => return fail(&problem, Exit::Usage),
@@ -98,6 +99,9 @@ pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
         Err(error) => return fail(&error, Exit::Failure),
     };
     if args.check {
+        if let Some(problem) = security.expiry_problem() {
+            complain(&problem);
+        }
         return check(&service);
     }
     let threads = cores::usable();
@@ -111,6 +115,13 @@ pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
         // A thread that is stuck, in a run or in preprocessing, must not delay the end.
         Ok(tokio) => output::end(tokio.block_on(serve(&settings, security, service, signals))),
         Err(error) => fail(&format!("can't start the async runtime: {error}"), Exit::Failure),
+    }
+}
+
+fn tell_unknown_variables() {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for problem in variables::unknown(names) {
+        tracing::warn!("{problem}");
     }
 }
 

@@ -18,6 +18,7 @@ pub mod resolve;
 pub mod setting;
 pub mod settings;
 mod tasks;
+pub mod variables;
 
 pub use address::Address;
 pub use addresses::AddressList;

@@ -333,6 +333,8 @@ settings! {
         ///
         /// Another filter: `info,tandem=debug`
         log_filter: String = value("FILTER", "info".to_owned());
+        /// The share of answered calls that get a line in the log at INFO, from 0 to 1; those that fail have one in any case
+        access_log: f64 = value("SHARE", 0.0).from(0.0, 1.0);
     }
 }
 

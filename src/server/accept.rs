@@ -20,8 +20,8 @@ use super::places::{Peer, Places};
 use super::protocol::Protocol;
 use super::socket::{MovingStream, Socket, Stream};
 use super::tls::Tls;
-use crate::api::call::{ConnectionId, Standing};
 use crate::api::call_layer::DoorRouter;
+use crate::api::caller_connection::{ConnectionId, Standing};
 use crate::telemetry::metrics::Metrics;
 
 /// How long to wait after an accept failed, such as for want of file descriptors.
@@ -57,6 +57,8 @@ impl Listener {
     /// ones that wait, together with the calls sent on them.
     pub async fn serve(self) {
         let places = &self.places;
+        let (door, most) = (self.protocol.name(), self.limits.max_connections);
+        self.metrics.doors().listen(door, most, self.tls.is_some());
         tokio::select! {
             () = self.accept_all(places) => {}
             () = self.drain.cancelled() => {}
@@ -98,13 +100,14 @@ impl Listener {
             activity: Activity::new(self.limits.max_rapid_resets),
             standing: Standing::default(),
         };
-        let counted = self.metrics.connected(self.protocol.name());
+        let counted = self.metrics.doors().connected(self.protocol.name());
         let connection = Connection {
             id: ConnectionId::new(number, from),
             router: self.router.clone(),
             protocol: self.protocol,
             limits: self.limits,
             tls: self.tls.as_ref().map(|tls| tls.acceptor(self.protocol)),
+            metrics: self.metrics.clone(),
             place: places.enter(number, peer, permit),
             drain: self.drain.clone(),
             tasks: self.tasks.clone(),

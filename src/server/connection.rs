@@ -27,10 +27,12 @@ use super::places::Place;
 use super::protocol::Protocol;
 use super::socket::Stream;
 use crate::api::body_budget::Holder;
-use crate::api::call::{CallerConnection, ConnectionId};
 use crate::api::call_layer::DoorRouter;
+use crate::api::caller_connection::{CallerConnection, ConnectionId};
 use crate::config::Settings;
+use crate::telemetry::door_metrics::Handshake;
 use crate::telemetry::line_limit::LineLimit;
+use crate::telemetry::metrics::Metrics;
 use crate::timer::sleep_until;
 
 /// The largest request headers that are read, in bytes. Twice what a call may have, so that most callers who send more
@@ -118,6 +120,7 @@ pub struct Connection {
     pub limits: ConnectionLimits,
     /// Does the TLS handshake; absent without TLS.
     pub tls: Option<TlsAcceptor>,
+    pub metrics: Metrics,
     /// Its place at its listener.
     pub place: Place,
     /// Cancelled when its calls should finish and no others start.
@@ -154,10 +157,17 @@ impl Connection {
             () = self.drain.cancelled() => return,
         };
         let left = limit.saturating_sub(started.elapsed());
+        let door = self.protocol.name();
+        let outcome = match &shaken {
+            Ok(Ok(_)) => Handshake::Done,
+            Ok(Err(_)) => Handshake::Failed,
+            Err(_) => Handshake::TimedOut,
+        };
+        self.metrics.doors().shaken(door, outcome);
         match shaken {
             Ok(Ok(stream)) => self.speak(stream, left).await,
-            Ok(Err(error)) => tracing::debug!(door = self.protocol.name(), %error, "a TLS handshake failed"),
-            Err(_) => tracing::debug!(door = self.protocol.name(), "a TLS handshake took too long"),
+            Ok(Err(error)) => tracing::debug!(door, %error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!(door, "a TLS handshake took too long"),
         }
     }
 

@@ -158,7 +158,12 @@ impl Server {
     fn watch(&self, hang_up: &watch::Receiver<u64>, drain: &CancellationToken, tasks: &TaskTracker) -> Arc<Notify> {
         let service = &self.door.service;
         let security = self.security.clone();
-        tasks.spawn(security.watch(self.reload_interval, hang_up.clone(), drain.clone()));
+        tasks.spawn(security.watch(
+            self.reload_interval,
+            self.door.context.metrics.clone(),
+            hang_up.clone(),
+            drain.clone(),
+        ));
         tasks.spawn(model_reload::watch(service.clone(), hang_up.clone(), drain.clone()));
         tasks.spawn({
             let (service, drain) = (service.clone(), drain.clone());

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
-use crate::api::call::Standing;
+use crate::api::caller_connection::Standing;
 
 /// How long a peer that was sent away may take before another one is sent away too.
 const PATIENCE: Duration = Duration::from_secs(1);

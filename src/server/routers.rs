@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::ports::Addresses;
 use super::security::Security;
-use crate::api::call_layer::DoorRouter;
+use crate::api::call_layer::{CallProtocol, DoorRouter};
 use crate::api::door::Door;
+use crate::api::grpc::layer::GrpcProtocol;
+use crate::api::http::layer::HttpProtocol;
 use crate::api::keys::Keys;
 use crate::api::{grpc, http, web};
 use crate::config::Address;
@@ -40,6 +42,9 @@ pub fn routers(
         grpc: if is_shared { HERE.into() } else { over_http.grpc.clone() },
         ..over_http.clone()
     };
+    let doors = door.context.metrics.doors();
+    doors.open(GrpcProtocol::DOOR, grpc::methods::own_names());
+    doors.open(HttpProtocol::DOOR, http::routes::names(&door.context.offers));
     let grpc = grpc::router(door.clone(), surroundings(Arc::clone(&security.keys), from_grpc));
     let gateway = http::gateway(door.clone(), from_http.clone());
     Routers {

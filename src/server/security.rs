@@ -1,7 +1,7 @@
 //! Security: keys and certificates, read again when their files change.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -10,6 +10,10 @@ use super::tls::Tls;
 use crate::api::keys::{Keys, Variable};
 use crate::config::Settings;
 use crate::config::profile::Profile;
+use crate::telemetry::metrics::Metrics;
+
+/// From how many seconds before its end on a certificate is told to expire soon: two weeks.
+const EXPIRES_SOON: i64 = 14 * 86_400;
 
 /// Keys and certificates; cheap to clone.
 #[derive(Clone)]
@@ -69,7 +73,14 @@ impl Security {
 
     /// Looks at the files every `interval`, and at SIGHUP, until `end`. Files are compared by content, so that a link
     /// that now points elsewhere is noticed, as in mounted secrets of Kubernetes.
-    pub async fn watch(self, interval: Duration, mut hang_up: watch::Receiver<u64>, end: CancellationToken) {
+    pub async fn watch(
+        self,
+        interval: Duration,
+        metrics: Metrics,
+        mut hang_up: watch::Receiver<u64>,
+        end: CancellationToken,
+    ) {
+        self.tell_expiry(&metrics);
         // The same problem is logged once, not every few seconds.
         let mut last_problem = None;
         loop {
@@ -78,27 +89,69 @@ impl Security {
                 () = next_hang_up(&mut hang_up) => true,
                 () = end.cancelled() => return,
             };
-            let problem = self.clone().reload_elsewhere().await;
-            if let Some(problem) = problem.filter(|problem| by_signal || last_problem.as_ref() != Some(problem)) {
-                tracing::error!(%problem, "new keys or certificates can't be used, those from before stay");
-                last_problem = Some(problem);
+            let Looked { changed, problem } = self.clone().reload_elsewhere().await;
+            if changed {
+                metrics.security_reloaded(true);
+                self.tell_expiry(&metrics);
+            }
+            if problem.is_some() {
+                metrics.security_reloaded(false);
+            }
+            match problem {
+                Some(problem) if by_signal || last_problem.as_ref() != Some(&problem) => {
+                    tracing::error!(%problem, "new keys or certificates can't be used, those from before stay");
+                    last_problem = Some(problem);
+                }
+                // What is mended and breaks again the same way is told again.
+                None => last_problem = None,
+                Some(_) => {}
             }
         }
     }
 
     /// Looks at the files once, on a thread of its own: files may be slow and parsing takes time, and nothing that
     /// blocks should keep a revoked key alive.
-    async fn reload_elsewhere(self) -> Option<String> {
-        let (tell, problem) = tokio::sync::oneshot::channel();
+    async fn reload_elsewhere(self) -> Looked {
+        let (tell, looked) = tokio::sync::oneshot::channel();
         let look = move || drop(tell.send(self.reload()));
         match std::thread::Builder::new().name("keys".into()).spawn(look) {
-            Ok(_) => problem.await.ok().flatten(),
-            Err(error) => Some(format!("no thread to look at keys and certificates: {error}")),
+            Ok(_) => looked.await.unwrap_or_default(),
+            Err(error) => Looked {
+                changed: false,
+                problem: Some(format!("no thread to look at keys and certificates: {error}")),
+            },
         }
     }
 
-    /// Looks at the files once; returns the problems, if there are any.
-    fn reload(&self) -> Option<String> {
+    /// Sets when the certificates expire, and warns where that is soon or was before.
+    fn tell_expiry(&self, metrics: &Metrics) {
+        let Some(tls) = &self.tls else { return };
+        metrics.set_certificate_expiry(tls.expires_at());
+        if let Some(problem) = self.expiry_problem() {
+            tracing::warn!(%problem, "TLS");
+        }
+    }
+
+    /// What is wrong with the age of the certificates, if anything is: one line.
+    pub fn expiry_problem(&self) -> Option<String> {
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let left = self.tls.as_ref()?.expires_at() - i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        match left {
+            ..=0 => Some("the certificate of tls_cert has expired: clients refuse it".to_owned()),
+            1..EXPIRES_SOON => {
+                let (days, hours) = (left / 86_400, left % 86_400 / 3_600);
+                Some(format!(
+                    "the certificate of tls_cert expires in {days} days and {hours} hours"
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    /// Looks at the files once.
+    fn reload(&self) -> Looked {
         let keys = self.keys.reload();
         let admin_keys = self.admin_keys.reload();
         let tls = self.tls.as_ref().map_or(Ok(false), |tls| tls.reload());
@@ -108,9 +161,21 @@ impl Security {
         if tls == Ok(true) {
             tracing::info!("new certificates are in use");
         }
+        let changed = [&keys, &admin_keys, &tls].contains(&&Ok(true));
         let problems: Vec<String> = [keys, admin_keys, tls].into_iter().filter_map(Result::err).collect();
-        (!problems.is_empty()).then(|| problems.join("; "))
+        Looked {
+            changed,
+            problem: (!problems.is_empty()).then(|| problems.join("; ")),
+        }
     }
+}
+
+/// What a look at the files of keys and certificates found.
+#[derive(Debug, Default)]
+struct Looked {
+    changed: bool,
+    /// The problems, in one line.
+    problem: Option<String>,
 }
 
 /// Whoever can change the models needs a key, unless the admin port is only open to this host and callers need no key

@@ -44,6 +44,8 @@ struct Acceptors {
     grpc: TlsAcceptor,
     http: TlsAcceptor,
     operations: TlsAcceptor,
+    /// When the first certificate of the chain to expire does, in seconds since 1970.
+    expires_at: i64,
 }
 
 impl Tls {
@@ -81,6 +83,11 @@ impl Tls {
         Ok(true)
     }
 
+    /// When the certificates in use expire, in seconds since 1970.
+    pub fn expires_at(&self) -> i64 {
+        self.used.load().expires_at
+    }
+
     /// The acceptor for this kind of port.
     pub fn acceptor(&self, protocol: Protocol) -> TlsAcceptor {
         let used = self.used.load();
@@ -109,6 +116,7 @@ impl Files {
 
     fn acceptors(&self, contents: &Contents) -> Result<Acceptors, String> {
         let chain = certificates(&contents.cert).map_err(|problem| named(self.cert.path(), &problem))?;
+        let expires_at = earliest_end(&chain).map_err(|problem| named(self.cert.path(), &problem))?;
         let key = PrivateKeyDer::from_pem_slice(&contents.key)
             .map_err(|_| named(self.key.path(), &"holds no private key in PEM that can be read"))?;
         let provider = Arc::new(ring::default_provider());
@@ -134,12 +142,24 @@ impl Files {
             http: config(true, &["h2", "http/1.1"])?,
             // Probes have no certificates of their own.
             operations: config(false, &["h2", "http/1.1"])?,
+            expires_at,
         })
     }
 }
 
 fn named(file: &Path, problem: &dyn std::fmt::Display) -> String {
     format!("{}: {problem}", file.display())
+}
+
+/// When the first of these certificates to expire does, in seconds since 1970.
+fn earliest_end(chain: &[CertificateDer<'_>]) -> Result<i64, String> {
+    let ends = chain.iter().map(|certificate| {
+        let (_, read) = x509_parser::parse_x509_certificate(certificate)
+            .map_err(|_| "holds what is no X.509 certificate".to_owned())?;
+        Ok(read.validity().not_after.timestamp())
+    });
+    let ends: Vec<i64> = ends.collect::<Result<_, String>>()?;
+    Ok(ends.into_iter().min().unwrap_or(i64::MAX))
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -23,6 +23,18 @@ pub enum Route {
     Cascade,
 }
 
+impl Route {
+    /// Its name; empty for the default.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Default => "",
+            Self::Fast => "fast",
+            Self::Deep => "deep",
+            Self::Cascade => "cascade",
+        }
+    }
+}
+
 /// What a score is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ScoreKind {

@@ -12,9 +12,9 @@ use super::histogram::{Buckets, HistogramFamily};
 
 /// The bounds of the buckets of confidences. With two labels a confidence is at least one half; with more it may be
 /// lower.
-const CONFIDENCE_BUCKETS: [f64; 15] = [
+const CONFIDENCE_BUCKETS: Buckets = Buckets::classic(&[
     0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0,
-];
+]);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DecisionLabels {
@@ -71,7 +71,7 @@ impl CascadeMetrics {
         let metrics = Self {
             decisions: Family::default(),
             agreement: Family::default(),
-            confidence: Family::new_with_constructor(Buckets(&CONFIDENCE_BUCKETS)),
+            confidence: Family::new_with_constructor(CONFIDENCE_BUCKETS),
             share: Family::default(),
             range: Family::default(),
             outside: Family::default(),

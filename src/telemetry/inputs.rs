@@ -9,9 +9,9 @@ use prometheus_client::registry::Registry;
 
 use super::histogram::{Buckets, HistogramFamily};
 
-const SIZE_BUCKETS: [f64; 11] = [
+const SIZE_BUCKETS: Buckets = Buckets::classic(&[
     16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0,
-];
+]);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InputLabels {
@@ -30,7 +30,7 @@ pub struct InputFamilies {
 impl InputFamilies {
     pub fn register(registry: &mut Registry) -> Self {
         let families = Self {
-            sizes: Family::new_with_constructor(Buckets(&SIZE_BUCKETS)),
+            sizes: Family::new_with_constructor(SIZE_BUCKETS),
             tokens: Family::default(),
             unknown: Family::default(),
         };
@@ -46,7 +46,7 @@ impl InputFamilies {
         );
         registry.register(
             "sampled_unknown_tokens",
-            "Those among them that the model does not know",
+            "Tokens or features that the model does not know, of a sample of requests",
             families.unknown.clone(),
         );
         families

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -104,10 +105,18 @@ fn plain_fields() -> impl for<'writer> FormatFields<'writer> {
     format::debug_fn(field).delimited(" ")
 }
 
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// How many panics there were since [`log_panics`].
+pub fn panics() -> u64 {
+    PANICS.load(Ordering::Relaxed)
+}
+
 /// Makes every panic from now on a log line that names its place. The panic's message is left out, since it may quote a
 /// caller's text.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
         let place = panic.location().map(ToString::to_string);
         let thread = std::thread::current();
         tracing::error!(place, thread = thread.name(), "a thread panicked");

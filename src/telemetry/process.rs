@@ -6,7 +6,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-/// Reads the process's figures when metrics are rendered.
+/// Reads the process's figures when metrics are rendered. Their names are those that all Prometheus clients give them.
 #[derive(Debug)]
 pub struct ProcessCollector;
 
@@ -18,26 +18,68 @@ impl Collector for ProcessCollector {
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
         };
         gauge("process_resident_memory_bytes", "Resident memory", resident_bytes())?;
+        gauge(
+            "process_virtual_memory_bytes",
+            "Virtual memory",
+            status_bytes("VmSize:"),
+        )?;
         gauge("process_open_fds", "Open file descriptors", open_files())?;
-        if let Some(seconds) = cpu_seconds("self") {
-            let counter = ConstCounter::new(seconds);
-            counter.encode(encoder.encode_descriptor(
-                "process_cpu_seconds",
-                "Processor time used",
-                None,
-                counter.metric_type(),
-            )?)?;
+        gauge(
+            "process_max_fds",
+            "The most file descriptors that may be open",
+            most_files(),
+        )?;
+        gauge(
+            "process_start_time_seconds",
+            "When the process started, in seconds since 1970",
+            started_at(),
+        )?;
+        let Some(seconds) = cpu_seconds("self") else {
+            return Ok(());
+        };
+        let counter = ConstCounter::new(seconds);
+        counter.encode(encoder.encode_descriptor(
+            "process_cpu_seconds",
+            "Processor time used",
+            None,
+            counter.metric_type(),
+        )?)
+    }
+}
+
+/// Reads what the log and the panic hook counted.
+#[derive(Debug)]
+pub struct LogCollector;
+
+impl Collector for LogCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        for (name, help, value) in [
+            (
+                "log_lines_lost",
+                "Lines of the log that could not be written, or not fast enough",
+                super::stderr::lost(),
+            ),
+            (
+                "panics",
+                "Panics of threads and tasks, each a bug",
+                super::logs::panics(),
+            ),
+        ] {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
         }
-        let counter = ConstCounter::new(super::stderr::lost());
-        let help = "Lines of the log that were lost: not written, or not fast enough";
-        counter.encode(encoder.encode_descriptor("log_lines_lost", help, None, counter.metric_type())?)
+        Ok(())
     }
 }
 
 /// Resident memory in bytes.
 pub fn resident_bytes() -> Option<i64> {
+    status_bytes("VmRSS:")
+}
+
+fn status_bytes(field: &str) -> Option<i64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kib: i64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
@@ -45,6 +87,25 @@ pub fn resident_bytes() -> Option<i64> {
 fn open_files() -> Option<i64> {
     let count = std::fs::read_dir("/proc/self/fd").ok()?.count();
     i64::try_from(count).ok()
+}
+
+fn most_files() -> Option<i64> {
+    let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    limits.current.and_then(|most| i64::try_from(most).ok())
+}
+
+/// When the process started: at the boot of the machine, and so many ticks later.
+fn started_at() -> Option<i64> {
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    let boot: i64 = stat
+        .lines()
+        .find_map(|line| line.strip_prefix("btime "))?
+        .trim()
+        .parse()
+        .ok()?;
+    let own = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let ticks: i64 = own.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    Some(boot + ticks / 100)
 }
 
 /// User and system time of a process, by its id or `self`, in seconds. The kernel counts in ticks of 10 ms on every

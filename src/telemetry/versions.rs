@@ -49,6 +49,7 @@ struct FaultLabels {
 pub struct VersionMetrics {
     state: Family<StateLabels, Gauge>,
     verified: Family<VersionLabels, Gauge>,
+    memory: Family<VersionLabels, Gauge>,
     reloads: Family<OutcomeLabels, Counter>,
     refused: Family<NameLabels, Gauge>,
     examinations: Family<OutcomeLabels, Counter>,
@@ -61,6 +62,7 @@ impl VersionMetrics {
         let metrics = Self {
             state: Family::default(),
             verified: Family::default(),
+            memory: Family::default(),
             reloads: Family::default(),
             refused: Family::default(),
             examinations: Family::default(),
@@ -76,6 +78,11 @@ impl VersionMetrics {
             "model_verified",
             "1 for a version that is held to golden examples of its training framework, 0 for one that nobody compared",
             metrics.verified.clone(),
+        );
+        registry.register(
+            "model_memory_bytes",
+            "Memory that a loaded version is expected to take, estimated from its files before it was loaded",
+            metrics.memory.clone(),
         );
         registry.register(
             "model_reloads",
@@ -132,6 +139,23 @@ impl VersionMetrics {
             }
             None => {
                 self.verified.remove(&labels);
+            }
+        }
+    }
+
+    /// Sets what memory a version is expected to take, in bytes; `None` removes a version that is gone.
+    pub fn set_memory(&self, model: &str, version: &str, bytes: Option<u64>) {
+        let labels = VersionLabels {
+            model: model.to_owned(),
+            version: version.to_owned(),
+        };
+        match bytes {
+            Some(bytes) => {
+                let gauge = self.memory.get_or_create_owned(&labels);
+                gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+            }
+            None => {
+                self.memory.remove(&labels);
             }
         }
     }

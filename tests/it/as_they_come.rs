@@ -688,7 +688,7 @@ async fn where_the_newest_version_is_broken_the_one_before_it_serves_from_the_st
         let told = format!("version `4` was refused ({stage})");
         assert!(model.message.contains(&told), "{case}: {}", model.message);
         assert!(!model.message.contains("/tmp"), "no paths: {}", model.message);
-        let metrics = server.service.metrics().render();
+        let metrics = server.service.metrics().text();
         assert!(
             metrics.contains("tandem_model_version_refused{model=\"reviews\"} 1"),
             "{metrics}"

@@ -190,7 +190,7 @@ async fn pages_of_the_named_origins_may_call_and_no_others() {
         )
         .await;
     assert_eq!(streamed.header("access-control-allow-origin"), PAGE);
-    let metrics = server.service.metrics().render();
+    let metrics = server.service.metrics().text();
     for labels in [
         [r#"method="OPTIONS""#, r#""OK""#],
         [r#"method="OPTIONS""#, "METHOD_NOT_FOUND"],

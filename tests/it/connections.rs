@@ -23,7 +23,7 @@ const ENDLESS: HumanDuration = HumanDuration(Duration::from_hours(1));
 
 /// The number of connections that a server has accepted for gRPC.
 fn connections_of(server: &TestServer) -> u64 {
-    let text = server.service.metrics().render();
+    let text = server.service.metrics().text();
     let line = text
         .lines()
         .find(|line| line.starts_with("tandem_connections_accepted_total") && line.contains("\"grpc\""));

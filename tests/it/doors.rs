@@ -192,7 +192,7 @@ async fn what_is_refused_before_its_handler_is_counted_by_its_name() {
     let mut nowhere = RawCall::predict(b"").header(key.0, key.1);
     nowhere.path = format!("{PREDICT}Nowhere");
     assert_eq!(refused(nowhere).await, "METHOD_NOT_FOUND");
-    let metrics = server.service.metrics().render();
+    let metrics = server.service.metrics().text();
     for (door, method, reason) in [
         ("http", "/v1/predict", "UNAUTHENTICATED"),
         ("http", "/v1/models/{name}", "UNAUTHENTICATED"),

@@ -314,7 +314,7 @@ async fn whoever_has_no_key_is_refused_unless_the_route_is_declared_open() {
         }
     }
     assert_eq!(open, OPEN.map(str::to_owned).into());
-    let metrics = server.service.metrics().render();
+    let metrics = server.service.metrics().text();
     for (door, method) in refused {
         assert_counted(&metrics, door, &method, "UNAUTHENTICATED");
     }

@@ -214,7 +214,7 @@ async fn has_canary(server: &TestServer) -> bool {
 }
 
 fn examinations(server: &TestServer) -> bool {
-    let text = server.service.metrics().render();
+    let text = server.service.metrics().text();
     text.contains("tandem_model_examinations_total{")
 }
 

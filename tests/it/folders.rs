@@ -141,7 +141,7 @@ async fn a_repository_holds_exports_beside_models_with_a_manifest_a_task_each() 
         .expect("models");
     let verified: Vec<bool> = listed.into_inner().models.iter().map(|model| model.verified).collect();
     assert_eq!(verified, [false, true, false]);
-    let metrics = server.service.metrics().render();
+    let metrics = server.service.metrics().text();
     for line in [
         "tandem_model_verified{model=\"moods\",version=\"7\"} 0",
         "tandem_model_verified{model=\"sentiment-fast\",version=\"1\"} 1",

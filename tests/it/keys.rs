@@ -108,3 +108,33 @@ async fn reflection_can_be_turned_off() {
     let asked = reflection.server_reflection_info(futures::stream::empty()).await;
     assert_eq!(asked.expect_err("off").code(), Code::Unimplemented);
 }
+
+#[tokio::test]
+async fn a_key_for_metrics_is_good_for_metrics_alone() {
+    let server = TestServer::builder()
+        .fast_only()
+        .tokens("first:0123456789abcdef,collector:fedcba9876543210 only=metrics")
+        .metrics_port()
+        .start()
+        .await;
+    let as_collector = [("authorization", "Bearer fedcba9876543210")];
+    for address in [server.http_addr(), server.metrics_addr()] {
+        let http = crate::support::HttpClient::new(address);
+        let scraped = http.send(http::Method::GET, "/metrics", &as_collector, "").await;
+        assert_eq!(scraped.status.as_u16(), 200);
+    }
+    let body = r#"{"text": "a", "do_fast": true}"#;
+    let refused = server.http().post_with("/predict", &as_collector, body).await;
+    assert_eq!(refused.status.as_u16(), 403);
+    assert!(refused.text().contains("KEY_NOT_ALLOWED"), "{}", refused.text());
+    let mut client = server.client().await;
+    let status = client
+        .predict(with_token("fedcba9876543210"))
+        .await
+        .expect_err("refused");
+    let refusal = Refusal::of(&status);
+    assert_eq!(
+        (refusal.code, refusal.reason.as_str()),
+        (Code::PermissionDenied, "KEY_NOT_ALLOWED")
+    );
+}

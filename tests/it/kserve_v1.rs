@@ -143,7 +143,7 @@ async fn bad_input_is_refused_in_its_form_and_names_the_field() {
         );
         assert_eq!(refused.header("allow"), "GET,HEAD", "{path}");
     }
-    let counted = TestServer::shared().await.service.metrics().render();
+    let counted = TestServer::shared().await.service.metrics().text();
     let refused = "method=\"/v1/models/{name}\",code=\"UNIMPLEMENTED\",reason=\"METHOD_NOT_ALLOWED\"";
     assert!(counted.contains(refused), "{counted}");
     // An escaped colon is one.

@@ -50,6 +50,8 @@ mod keys;
 mod kserve_v1;
 mod limits;
 mod long_models;
+mod metrics;
+mod metrics_docs;
 mod model_service;
 mod nan;
 mod neighbours;

@@ -315,7 +315,7 @@ async fn with_keys_everybody_may_read_it_and_nobody_may_ask_without_one() {
     let limited = post(&http, &key, "text=a%0D%0Ab&lines=on").await;
     assert_eq!(limited.status.as_u16(), 429);
     assert!(read(limited.text()).1.contains("RATE_LIMITED"));
-    let metrics = server.service.metrics().render();
+    let metrics = server.service.metrics().text();
     let counted = metrics.lines().filter(|line| line.contains("method=\"/page\""));
     let counted: Vec<&str> = counted.collect();
     for outcome in ["OK", "UNAUTHENTICATED", "RATE_LIMITED"] {

@@ -95,7 +95,7 @@ fn requests(server: &TestServer) -> usize {
 }
 
 fn count(server: &TestServer, label: &str) -> usize {
-    let metrics = server.service.metrics().render();
+    let metrics = server.service.metrics().text();
     let counts = metrics
         .lines()
         .filter(|line| line.starts_with("tandem_requests_total") && line.contains(label));

@@ -45,7 +45,7 @@ async fn a_call_that_is_taken_back_within_its_message_is_cancelled_and_a_flood_o
         .predict(fast(&["좋다"]))
         .await
         .expect("the next client is served");
-    let metrics = server.service.metrics().render();
+    let metrics = server.service.metrics().text();
     let reasons: Vec<&str> = metrics
         .lines()
         .filter(|line| line.starts_with("tandem_requests_total") && !line.contains(r#"reason="""#))

@@ -236,3 +236,53 @@ fn a_connection_that_ends_for_its_malformed_calls_leaves_a_line() {
         "{line}"
     );
 }
+
+#[test]
+fn the_access_log_tells_who_asked_for_what() {
+    let models = FastModelCopy::new();
+    let mut command = crate::support::command::tandem();
+    command.arg("serve").args(crate::support::server::free_ports());
+    command
+        .arg("--models")
+        .arg(models.repository())
+        .args(crate::support::models::FAST_ONLY);
+    command.args(["--access-log", "1"]);
+    command.env("TANDEM_TOKENS", "reports:0123456789abcdef");
+    command.env("TANDEM_GRPC_ADR", "127.0.0.1:1");
+    let server = RunningServer::spawn(command);
+    server.wait_ready();
+    let headers = ["authorization: Bearer 0123456789abcdef", "x-request-id: mine"];
+    let body = json!({"texts": [CANARY, "영화"], "route": "ROUTE_FAST"}).to_string();
+    let (status, _) = curl(server.http(), "/v1/predict", &headers, body.as_bytes());
+    assert_eq!(status, 200);
+    assert!(curl_get(server.http(), "/healthz").contains("ok"));
+    server.signal("TERM");
+    let (code, log) = server.wait_exit();
+    assert_eq!(code, Some(0));
+    let lines = log.iter().map(|line| serde_json::from_str(line).expect("JSON"));
+    let lines: Vec<Value> = lines.collect();
+    let answered: Vec<&Value> = lines.iter().filter(|line| line["message"] == "answered").collect();
+    let [line] = answered[..] else {
+        panic!("one line, and none for the probe: {answered:?}")
+    };
+    assert_eq!(line["level"], "INFO");
+    for (key, value) in [
+        ("door", json!("http")),
+        ("method", json!("/v1/predict")),
+        ("request_id", json!("mine")),
+        ("key", json!("reports")),
+        ("peer", json!("127.0.0.1")),
+        ("route", json!("fast")),
+        ("texts", json!(2)),
+    ] {
+        assert_eq!(line[key], value, "{line}");
+    }
+    assert!(line["took_us"].as_u64().is_some_and(|took| took > 0), "{line}");
+    let told = lines.iter().filter(|line| line["level"] == "WARN");
+    let misspelt = |line: &Value| {
+        line["message"]
+            .as_str()
+            .is_some_and(|message| message.contains("TANDEM_GRPC_ADR"))
+    };
+    assert_eq!(told.filter(|line| misspelt(line)).count(), 1, "{log:?}");
+}

@@ -170,3 +170,37 @@ fn clients_show_token_and_certificate_and_no_log_holds_the_token() {
         .collect();
     assert!(leaks.is_empty(), "{leaks:#?}");
 }
+
+#[test]
+fn a_certificate_that_ends_soon_or_ended_is_told_at_a_check() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let models = FastModelCopy::new();
+    for (days, expected) in [(-1, Some("has expired")), (3, Some("expires in")), (60, None)] {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a good name");
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = i64::try_from(now.expect("after 1970").as_secs()).expect("this century");
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1)
+            + std::time::Duration::from_secs(u64::try_from(now + days * 86_400).expect("positive"));
+        let certificate = params.self_signed(&key).expect("signed");
+        std::fs::write(folder.path().join("cert.pem"), certificate.pem()).expect("written");
+        std::fs::write(folder.path().join("key.pem"), key.serialize_pem()).expect("written");
+        let mut command = tandem();
+        command.current_dir(folder.path()).arg("serve").args([
+            "--check",
+            "--tls-cert",
+            "cert.pem",
+            "--tls-key",
+            "key.pem",
+        ]);
+        command.arg("--models").arg(models.repository()).args(FAST_ONLY);
+        let checked = finish(&mut command, b"");
+        assert_eq!(checked.code, Some(0), "{checked:?}");
+        let told = checked.stderr.contains("certificate of tls_cert");
+        assert_eq!(told, expected.is_some(), "{days}: {checked:?}");
+        assert!(
+            checked.stderr.contains(expected.unwrap_or_default()),
+            "{days}: {checked:?}"
+        );
+    }
+}

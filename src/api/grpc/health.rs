@@ -101,6 +101,9 @@ impl Health for HealthApi {
         let work = async {
             let status = status_of(&self.service, &service, &self.also)
                 .ok_or_else(|| Error::new(Reason::ModelNotFound, "service: no service or model of that name"))?;
+            if status != ServingStatus::Serving {
+                call.tell_not_serving();
+            }
             Ok(HealthCheckResponse { status: status.into() })
         };
         respond(&call, "Health.Check", work).await
@@ -115,7 +118,10 @@ impl Health for HealthApi {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
 
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let name = request.into_inner().service;
+        let (call, HealthCheckRequest { service: name }) = take_call(request);
+        if status_of(&self.service, &name, &self.also) != Some(ServingStatus::Serving) {
+            call.tell_not_serving();
+        }
         let watch = Watch {
             service: self.service.clone(),
             drain: self.drain.clone(),

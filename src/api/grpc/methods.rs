@@ -111,6 +111,14 @@ impl CallMethod for Method {
         self.access
     }
 
+    fn gives_metrics(&self) -> bool {
+        false
+    }
+
+    fn is_probe(&self) -> bool {
+        self.access == Access::Open
+    }
+
     fn deadline(&self, call: &Call) -> Option<Instant> {
         if self.of_operators {
             return Some(operation_deadline(call));
@@ -118,6 +126,14 @@ impl CallMethod for Method {
         let unary = !self.takes_stream && !self.gives_stream;
         unary.then(|| call.deadline())
     }
+}
+
+/// The names of the methods of Tandem's own services for callers, as metrics have them.
+pub fn own_names() -> impl Iterator<Item = &'static str> {
+    let own =
+        |path: &&str| path.starts_with("/tandem.v1.") && !OF_OPERATORS.iter().any(|begin| path.starts_with(begin));
+    let paths = schema::paths().filter(own);
+    paths.filter_map(|path| schema::method(path).map(MethodDescriptor::name))
 }
 
 #[cfg(test)]

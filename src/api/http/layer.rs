@@ -14,6 +14,7 @@ use http_body_util::BodyExt;
 use super::error::{self, ErrorForm};
 use super::route::Route;
 use super::routes;
+use super::routes::METRICS;
 use crate::api::body_budget::PartOfProgram;
 use crate::api::call::{Access, Call, media_type, only};
 use crate::api::call_layer::{CallMethod, CallProtocol, UNKNOWN_METHOD};
@@ -50,6 +51,14 @@ impl CallMethod for HttpMethod {
 
     fn access(&self) -> Access {
         self.route.map_or(Access::Keyed, |route| route.access)
+    }
+
+    fn gives_metrics(&self) -> bool {
+        self.route.is_some_and(|route| route.path == METRICS)
+    }
+
+    fn is_probe(&self) -> bool {
+        self.route.is_some_and(Route::is_probe)
     }
 
     fn deadline(&self, call: &Call) -> Option<Instant> {

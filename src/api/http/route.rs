@@ -63,6 +63,11 @@ impl Route {
         }
     }
 
+    /// Whether it asks for health. The page is open to all too, but is none.
+    pub fn is_probe(&self) -> bool {
+        self.access == Access::Open && self.offer != Some(Offer::Page)
+    }
+
     /// What answers it.
     pub fn handler(&self) -> MethodRouter<Door> {
         (self.handler)()

@@ -19,6 +19,9 @@ use crate::api::open_inference::rest;
 use crate::api::{classify, connect, kserve_v1, tei};
 use crate::error::{Error, Reason};
 
+/// The path of the metrics.
+pub const METRICS: &str = "/metrics";
+
 static OWN: [Route; 9] = [
     Route::new("POST", "/predict", || post(simple_predict::predict)),
     Route::new("POST", "/v1/predict", || post(predict::predict)),
@@ -32,7 +35,7 @@ static OWN: [Route; 9] = [
     Route::new("GET", "/readyz", || get(operations::readyz))
         .for_operators()
         .open_to_all(),
-    Route::new("GET", "/metrics", || get(operations::metrics)).for_operators(),
+    Route::new("GET", METRICS, || get(operations::metrics)).for_operators(),
 ];
 
 /// The tables of all that the HTTP port offers. Where two templates fit a path, the earlier one counts.
@@ -49,6 +52,12 @@ static TABLES: [&[Route]; 7] = [
 /// All routes, whether they are switched on or not.
 pub fn all() -> impl Iterator<Item = &'static Route> {
     TABLES.iter().copied().flatten()
+}
+
+/// The paths that are switched on and ask for no health, as metrics have them.
+pub fn names(offers: &Offers) -> impl Iterator<Item = &'static str> {
+    let offered = all().filter(|route| route.is_offered(offers));
+    offered.filter(|route| !route.is_probe()).map(|route| route.path)
 }
 
 /// The route of a request; `None` for an unknown path. A path that does not take the method still has its name, key and

@@ -111,6 +111,14 @@ struct PreflightProtocol(HttpProtocol);
 struct Preflight;
 
 impl CallMethod for Preflight {
+    fn gives_metrics(&self) -> bool {
+        false
+    }
+
+    fn is_probe(&self) -> bool {
+        false
+    }
+
     fn name(&self) -> &'static str {
         NAME
     }

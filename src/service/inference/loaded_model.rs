@@ -29,7 +29,7 @@ use crate::model::loading::wide_trial::WideTrial;
 use crate::model::manifest::Batch;
 use crate::model::preprocess::windows::{WindowSize, Windows};
 use crate::model::{Encoding, ModelInput, memory};
-use crate::telemetry::metrics::ModelMetrics;
+use crate::telemetry::model_metrics::ModelMetrics;
 
 /// One request of so many is looked at for what its texts are like.
 const SAMPLED: u32 = 16;
@@ -112,6 +112,8 @@ impl LoadedModel {
             },
             max_width: model.manifest.max_token_count(),
         };
+        metrics.set_queue_limit(room.rows);
+        metrics.set_instances(share.instances.count);
         let name = &model.manifest.name;
         let scheduler = Scheduler::start(name, runners, on_arrival(native)?, &costs, settings, metrics.clone())?;
         Ok(Self {

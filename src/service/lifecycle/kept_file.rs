@@ -173,7 +173,7 @@ mod tests {
     use super::*;
     use crate::model::Tier;
     use crate::service::catalog::kept::text::{KeepReason, KeptAnswer, SeenText};
-    use crate::telemetry::metrics::Metrics;
+    use crate::telemetry::metrics::{Format, Metrics};
 
     fn settings(file: &Path, most: u64) -> Settings {
         Settings {
@@ -193,7 +193,7 @@ mod tests {
             keep(&kept, text);
         }
         kept.close();
-        metrics.render()
+        String::from_utf8(metrics.render(Format::PlainText)).expect("UTF-8")
     }
 
     fn started(settings: &Settings, metrics: &Metrics) -> Arc<KeptTexts> {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::answer::{Answers, TextAnswer};
 use super::auditing::audit;
+use super::cascade::Threshold;
 use super::cascade_metrics;
 use super::keeping;
 use super::route::{Chosen, Plan, plan};
@@ -89,7 +90,7 @@ pub async fn answer(
         let task = keeping::task_of(&input.task, &input.target, &plan, serving.catalog);
         keeping::keep(kept, task, &texts, &answers, &answers.counts.found_otherwise);
     }
-    count(&plan, &answers);
+    count(&plan, &answers, times);
     Ok(finish(answers, options, times, plan.told_confidence()))
 }
 
@@ -115,7 +116,16 @@ async fn run(
     }
 }
 
-fn count(plan: &Plan, answers: &Answers) {
+fn count(plan: &Plan, answers: &Answers, times: CallTimes) {
+    // The deep route with fallback asks the deep model.
+    let asked = match plan {
+        Plan::Cascade(cascade) if cascade.threshold == Threshold::None => plan.targets().last(),
+        _ => plan.targets().next(),
+    };
+    if let Some(target) = asked {
+        let in_cascade = matches!(plan, Plan::Cascade(_));
+        target.loaded.metrics.took(in_cascade, times.arrived.elapsed());
+    }
     for target in plan.targets() {
         let tier = target.model.tier;
         let by_it = || answers.texts.iter().filter(|answer| answer.model.tier() == tier);

@@ -10,7 +10,7 @@ use tandem::batching::{
 };
 use tandem::model::loading::cost_probe::ShapeCost;
 use tandem::model::{ModelInput, RunError, Runner};
-use tandem::telemetry::metrics::ModelMetrics;
+use tandem::telemetry::model_metrics::ModelMetrics;
 use tokio::task::JoinHandle;
 
 /// What a scripted run does.
