@@ -12,6 +12,8 @@ import re
 import sys
 
 import promql_parser
+from grafana_foundation_sdk.cog import encoder, plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from ruamel.yaml import YAML
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -171,9 +173,25 @@ def check_expression(expression, known, recorded, reasons):
     yield from (f"no metric in it has a label {label}" for label in sorted((grouped | named) - labels))
 
 
+def lost(ours, theirs, path=""):
+    """Where a value of ours is not in theirs."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key, value in ours.items():
+            yield from lost(value, theirs.get(key), f"{path}.{key}")
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        for at, value in enumerate(ours):
+            yield from lost(value, theirs[at], f"{path}[{at}]")
+    elif ours != theirs:
+        yield path
+
+
 def check_dashboard(file):
     """What is wrong with the frame of a dashboard."""
     dashboard = json.loads(file.read_text())
+    # Read and written by Grafana's own types, which drop what they do not know.
+    read = json.loads(encoder.JSONEncoder().encode(Dashboard.from_json(dashboard)))
+    # It is Prometheus' own, and the types know only what all sources have.
+    yield from (f"Grafana does not know {path}" for path in lost(dashboard, read) if not path.endswith(".titleFormat"))
     if dashboard["uid"] != file.stem:
         yield f"its uid is {dashboard['uid']}"
     taken = {}
@@ -213,6 +231,7 @@ def check_alerts(known):
 
 
 def main():
+    plugins.register_default_plugins()
     known, found = known_series(), expressions()
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     reasons = set(re.findall(r"^\| `([A-Z_0-9]+)` \|", (ROOT / "docs" / "api.md").read_text(), re.M))

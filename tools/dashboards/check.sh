@@ -8,7 +8,7 @@ set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=$(CDPATH='' cd -- "$here/../.." && pwd)
-PYTHONPATH=$("$root/tools/test-tools.sh" promql)
+PYTHONPATH=$("$root/tools/test-tools.sh" dashboards)
 export PYTHONPATH PYTHONDONTWRITEBYTECODE=1
 
 "$here/make.py" --check

@@ -81,8 +81,7 @@ def heat(title, description, unit, query):
     made["options"] = {
         "calculate": False,
         "yAxis": {"unit": unit},
-        "color": {"mode": "scheme", "scheme": "Blues"},
-        "tooltip": {"mode": "single"},
+        "color": {"mode": "scheme", "scheme": "Blues", "steps": 64},
     }
     return made
 
@@ -104,7 +103,6 @@ def variable(name, query, label):
         "type": "query",
         "datasource": SOURCE,
         "query": {"query": query, "refId": name},
-        "definition": query,
         "refresh": 2,
         "sort": 1,
         "multi": True,
@@ -347,7 +345,6 @@ def dashboard(name):
         "iconColor": "blue",
         "expr": f"changes(process_start_time_seconds{{{HERE}}}[$__rate_interval]) > 0",
         "titleFormat": "{{instance}} started",
-        "step": "60s",
     }
     return {
         "uid": f"tandem-{name}",
