@@ -129,7 +129,7 @@ def documented():
     """The metrics of docs/operations.md: name -> kind, labels."""
     text = (ROOT / "docs" / "operations.md").read_text().split("\n## Metrics\n")[1].split("\n## ")[0]
     found = {}
-    for row in re.findall(r"^\| `(?:tandem|process)_.*$", text, re.M):
+    for row in re.findall(r"^\| `(?:tandem|process)_.*$", text, re.MULTILINE):
         names, kind, labels = row.split(" | ")[:3]
         for name in re.findall(r"`(\w+)`", names):
             found[name] = kind.strip(), set(re.findall(r"`(\w+)`", labels))
@@ -212,7 +212,7 @@ def check_alerts(known):
     runbook = (ROOT / "docs" / "runbook.md").read_text()
     tests = (PROMETHEUS / "tandem.rules.test.yaml").read_text()
     alerts = [rule for rule in rules() if "alert" in rule]
-    sections = set(re.findall(r"^#+ (Tandem\w+)$", runbook, re.M))
+    sections = set(re.findall(r"^#+ (Tandem\w+)$", runbook, re.MULTILINE))
     for rule in alerts:
         name = rule["alert"]
         if rule["annotations"].get("runbook") != f"docs/runbook.md#{name.lower()}":
@@ -234,7 +234,7 @@ def main():
     plugins.register_default_plugins()
     known, found = known_series(), expressions()
     recorded = {rule["record"] for rule in rules() if "record" in rule}
-    reasons = set(re.findall(r"^\| `([A-Z_0-9]+)` \|", (ROOT / "docs" / "api.md").read_text(), re.M))
+    reasons = set(re.findall(r"^\| `([A-Z_0-9]+)` \|", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE))
     problems = [f"{name} is in docs/operations.md: take it out of PLANNED in tools/dashboards/check.py" for name in sorted(set(planned()) & set(documented()))]
     for expression in found + [expression for expression, _ in variables()]:
         problems += [f"{expression.where}: {problem}" for problem in check_expression(expression, known, recorded, reasons)]

@@ -24,7 +24,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from check import PROMETHEUS, ROOT, RULES, documented, expressions, planned, rules, series_of, variables
+from check import PROMETHEUS, ROOT, RULES, documented, expressions, planned, series_of, variables
 from ruamel.yaml import YAML
 
 TOKEN, ADMIN_TOKEN = "0123456789abcdef-load", "0123456789abcdef-admin"
@@ -93,7 +93,7 @@ def copy_version(model, version):
     """Version 1 of a model, once more under another number."""
     shutil.copytree(model / "1", model / version)
     manifest = model / version / "manifest.toml"
-    manifest.write_text(re.sub(r'^version = "1"$', f'version = "{version}"', manifest.read_text(), flags=re.M))
+    manifest.write_text(re.sub(r'^version = "1"$', f'version = "{version}"', manifest.read_text(), flags=re.MULTILINE))
     return model / version
 
 
