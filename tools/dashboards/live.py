@@ -153,13 +153,13 @@ class Server:
 
     def load(self):
         """What happens to it: half a minute of calls, and mishaps."""
-        for route in ("fast", "deep", "cascade"):
-            self.bench("--route", route, "--rate", "100", "--duration", "6s", "--connections", "4")
         long = json.dumps({"texts": ["재미있다 " * 400], "route": "ROUTE_DEEP", "truncation": "TRUNCATION_WINDOWS"}).encode()
-        for _ in range(3):
+        for route in ("fast", "deep", "cascade"):
+            # Between the loads, so that Prometheus sees these counters grow.
             self.get("/v1/predict", long)
             self.get("/predict", b'{"text": 7}')
             self.get("/predict", b'{"text": "a"}', token="nobody-knows-this-one")
+            self.bench("--route", route, "--rate", "100", "--duration", "6s", "--connections", "4")
         run(self.tandem, "healthcheck", "--grpc-addr", self.grpc, "--tls-ca", self.work / "cert.pem", env=self.environment, cwd=self.work)
         # A canary that is rolled back, and a version that is refused.
         copy_version(self.models / "sentiment-fast", "2")
