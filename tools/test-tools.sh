@@ -5,7 +5,8 @@
 #   tools/test-tools.sh buf          installs one and prints its path alone
 #   tools/test-tools.sh npm FOLDER   installs what FOLDER/package-lock.json pins, and prints where: a folder of node_modules
 #
-# buf, envoy, grpcurl, hadolint, protoc: the path of the program. node: a folder for PATH. The others: one for PYTHONPATH.
+# buf, envoy, grpcurl, hadolint, protoc: the path of the program. node: a folder for PATH. The others: one for PYTHONPATH, and
+# kubernetes has helm and kubectl in its bin/ too.
 # Needs python3 with pip, no venv. Safe to call from several tests at once.
 set -eu
 
@@ -30,6 +31,26 @@ path_of() {
     esac
 }
 
+# helm and kubectl lie in an archive within an archive of their package, which is of no use otherwise.
+unpack_kubectl() {
+    python3 - "$1" <<'PYTHON'
+import glob, io, os, shutil, sys, tarfile, zipfile
+
+folder = sys.argv[1]
+[package] = glob.glob(folder + "/aws_cdk/*/_jsii/*.tgz")
+with tarfile.open(package) as outer:
+    layer = outer.extractfile("package/lib/layer.zip").read()
+with zipfile.ZipFile(io.BytesIO(layer)) as inner:
+    for name in "helm", "kubectl":
+        path = os.path.join(folder, "bin", name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with inner.open(name + "/" + name) as source, open(path, "wb") as target:
+            shutil.copyfileobj(source, target)
+        os.chmod(path, 0o755)
+shutil.rmtree(folder + "/aws_cdk")
+PYTHON
+}
+
 install() {
     name=$1
     folder=$(folder_of "$name")
@@ -43,6 +64,7 @@ install() {
             PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-input \
                 --no-deps --no-warn-script-location --target "$temporary/new" \
                 --requirement "$root/tools/requirements/$name.txt" >&2
+            [ "$name" != kubernetes ] || unpack_kubectl "$temporary/new"
             mv "$temporary/new" "$folder"
         fi
     ) 9>"$tools/.lock-$name"
