@@ -1,0 +1,78 @@
+"""Checks the files of deploy/ for Kubernetes: renders every overlay and the chart, compares them, checks them against schemas, and,
+where a program is built, starts it with the settings of each container and asks it what Kubernetes' probes would ask.
+tools/deploy-check.sh calls it. `check.py update` writes deploy/kubernetes.yaml; `check.py render FOLDER` writes all to look at."""
+
+import pathlib
+import subprocess
+import sys
+
+import yaml
+
+import objects
+import schemas
+import wiring
+
+
+def tool(*arguments):
+    return subprocess.run(["tools/test-tools.sh", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def rendered(kubectl):
+    """The base and each overlay, by name."""
+    return {folder.name: objects.kustomize(kubectl, folder) for folder in [objects.BASE, *objects.OVERLAYS]}
+
+
+def of_chart(helm, name):
+    values = objects.CHART / "ci" / f"{name}.yaml"
+    return objects.chart(helm, *([] if name == "base" else ["--values", values]))
+
+
+def compared(all_of_it, helm):
+    """The chart gives what the overlays give, and the plain file what the base gives."""
+    for name, items in all_of_it.items():
+        expected = objects.canonical(items)
+        for found in objects.differences(expected, objects.canonical(of_chart(helm, name))):
+            yield f"the overlay {name} against the chart: {found}"
+    if objects.PLAIN.read_text() != objects.plain():
+        yield f"{objects.PLAIN} is not the base: run tools/deploy-check.sh update"
+    base = objects.canonical(all_of_it["base"])
+    for found in objects.differences(base, objects.canonical(objects.parse(objects.PLAIN.read_text()))):
+        yield f"the base against {objects.PLAIN}: {found}"
+
+
+def main():
+    tools = tool("kubernetes")
+    kubectl, helm = f"{tools}/bin/kubectl", f"{tools}/bin/helm"
+    if sys.argv[1:] == ["update"]:
+        objects.PLAIN.write_text(objects.plain())
+        return
+    everything = rendered(kubectl)
+    kserve = [item for path in objects.KSERVE for item in objects.parse(path.read_text())]
+    if sys.argv[1:2] == ["render"]:
+        folder = pathlib.Path(sys.argv[2])
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, items in {**everything, "kserve": kserve}.items():
+            (folder / f"{name}.yaml").write_text(yaml.safe_dump_all(items))
+        return
+
+    objects.output(helm, "lint", "--strict", "--quiet", objects.CHART)
+    found = list(compared(everything, helm))
+    unique = list({str(item): item for items in everything.values() for item in items}.values())
+    foreign = [item for item in unique if item["apiVersion"].split("/")[0] in schemas.OTHERS]
+    found += schemas.kubernetes([item for item in unique if item not in foreign])
+    found += schemas.others(foreign, f"{tool('node')}/node", tool("npm", "tools/deploy"))
+    found += schemas.KServe(tools).errors(kserve)
+    found += schemas.promql(unique)
+    for name, items in everything.items():
+        found += [f"{name}: {error}" for error in wiring.errors(items)]
+    for name, spec in objects.pods(kserve):
+        found += wiring.of_pod(name, spec)
+    for line in found:
+        print(line, file=sys.stderr)
+    if found:
+        sys.exit(1)
+    print(f"{len(everything)} renderings by kustomize, equal to the chart's; {len(unique)} objects fit their schemas, {len(kserve)} of KServe")
+
+
+if __name__ == "__main__":
+    main()
