@@ -1,0 +1,238 @@
+"""Starts the program that was built with the settings of each container in deploy/, and does to it what a cluster would do: asks
+what the probes ask, calls it with and without certificates, renews its certificates as Kubernetes renews a secret. Volumes become
+folders, and each port becomes a free one on loopback. Says so if nothing is built. `TANDEM=path run.py` names the program."""
+
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import objects
+import wiring
+from server import Server
+
+# As the log names the doors, by the variable of each. A shared address takes the place of the first two.
+DOORS = {"TANDEM_GRPC_ADDR": "grpc", "TANDEM_HTTP_ADDR": "http", "TANDEM_METRICS_ADDR": "metrics", "TANDEM_ADMIN_ADDR": "admin",
+         "TANDEM_SHARED_ADDR": "grpc"}
+TEXT = '{"texts": ["정말 재미있게 봤어요"]}'
+TENSOR = '{"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["정말 재미있게 봤어요"]}]}'
+PREDICT = "tandem.v1.PredictionService/Predict"
+
+
+def program():
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target"))
+    named = os.environ.get("TANDEM")
+    paths = [pathlib.Path(named)] if named else [target / "release/tandem", target / "debug/tandem"]
+    return next((path.resolve() for path in paths if path.is_file()), None)
+
+
+def of_image():
+    """The variables that the image sets."""
+    text = pathlib.Path("Dockerfile").read_text().replace("\\\n", " ")
+    words = [word for line in re.findall(r"^ENV (.*)$", text, re.M) for word in shlex.split(line)]
+    return {key: value for key, _, value in (word.partition("=") for word in words) if key != "PATH"}
+
+
+def accepted(binary, name, variables, arguments):
+    """`--print-config` takes all variables as they stand in the manifest, and each of them holds."""
+    done = subprocess.run([binary, *arguments, "--print-config"], env=variables, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"{name}: {done.stderr}")
+    holds = dict(line.split(" = ", 1) for line in done.stdout.splitlines() if " = " in line)
+    for variable, value in variables.items():
+        key = variable.removeprefix("TANDEM_").lower()
+        if variable.startswith("TANDEM_") and holds.get(key, "").strip('"') != value:
+            raise SystemExit(f"{name}: {variable} is {value}, and the server has {key} = {holds.get(key)}")
+
+
+class Secret:
+    """A folder of certificates as Kubernetes lays out a secret: links to a folder that is exchanged in one step."""
+
+    def __init__(self, folder):
+        self.folder, self.made, self.count = folder, folder.parent / "made", 0
+        folder.mkdir()
+        self.renew()
+        for name in "tls.crt", "tls.key", "ca.crt":
+            (folder / name).symlink_to(f"..data/{name}")
+
+    def renew(self):
+        objects.output("deploy/tls/make-certs.sh", self.made, "tandem", "localhost", "127.0.0.1")
+        self.count += 1
+        version = self.folder / f"..{self.count}"
+        version.mkdir()
+        for source, name in ("server.pem", "tls.crt"), ("server-key.pem", "tls.key"), ("ca.pem", "ca.crt"):
+            shutil.copy(self.made / source, version / name)
+        link = self.folder / "..data_new"
+        link.symlink_to(version.name)
+        link.rename(self.folder / "..data")
+
+    def file(self, name):
+        return str(self.made / f"{name}.pem")
+
+
+class Trial:
+    """One container of the manifests, as it runs here."""
+
+    def __init__(self, binary, grpcurl, name, spec, work):
+        [self.container] = spec["containers"]
+        self.binary, self.grpcurl, self.name, self.secret = binary, grpcurl, name, None
+        self.variables = {**of_image(), **wiring.environment(self.container)}
+        # What KServe lays under /mnt/models may be a link, as for models from OCI images.
+        folders = {"/opt/tandem/models": pathlib.Path("models").resolve(), "/mnt/models": work / "link"}
+        folders["/mnt/models"].symlink_to(pathlib.Path("models").resolve())
+        kinds = {volume["name"]: volume for volume in spec.get("volumes", [])}
+        for mount in self.container.get("volumeMounts", []):
+            volume, folder = kinds[mount["name"]], work / mount["name"]
+            if "secret" in volume:
+                self.secret = Secret(folder)
+            elif "persistentVolumeClaim" in volume:
+                shutil.copytree("models", folder)
+            else:
+                folder.mkdir()
+            folders[mount["mountPath"]] = folder
+        self.folders = folders
+        self.here = {key: self.moved(value) for key, value in self.variables.items()}
+        # As with 5 s, only sooner.
+        self.here["TANDEM_RELOAD_INTERVAL"] = "1s"
+
+    def moved(self, value):
+        for path, folder in self.folders.items():
+            if value == path or value.startswith(path + "/"):
+                return str(folder) + value[len(path):]
+        return re.sub(r"^[0-9.]+:\d+$", "127.0.0.1:0", value)
+
+    def tls(self):
+        return "TANDEM_TLS_CERT" in self.variables
+
+    def mutual(self):
+        return "TANDEM_TLS_CLIENT_CA" in self.variables
+
+    def must(self, what, works, *command, **more):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, **more)
+        if (done.returncode == 0) != works:
+            raise SystemExit(f"{self.name}: {what}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def curl(self, what, works, url, *arguments):
+        return self.must(what, works, "curl", "--silent", "--show-error", "--fail", "--max-time", "20", *arguments, url)
+
+    def ask(self, what, works, address, method, *arguments, data="{}"):
+        return self.must(what, works, self.grpcurl, "-max-time", "20", *arguments, "-d", data, address, method)
+
+    def run(self):
+        accepted(self.binary, self.name, self.variables, self.container["args"])
+        with Server(self.binary, [self.moved(word) for word in self.container["args"]], self.here) as server:
+            ports = {}
+            for variable, door in DOORS.items():
+                if variable in self.variables and door in server.doors:
+                    ports[int(self.variables[variable].rpartition(":")[2])] = server.doors[door]
+            self.probe(ports)
+            if self.tls():
+                self.over_tls(server)
+            elif "TANDEM_SHARED_ADDR" in self.variables:
+                self.over_kserve(server.doors["grpc"])
+            else:
+                answer = self.ask("a call", True, server.doors["grpc"], PREDICT, "-plaintext", data=TEXT)
+                assert "positive" in answer, answer
+            if "TANDEM_LABELS_FILE" in self.here:
+                self.by_hand(server)
+            if not self.tls():
+                self.metrics(server.doors["http"])
+        return server.took
+
+    def probe(self, ports):
+        named = {port["name"]: port["containerPort"] for port in self.container["ports"]}
+        for name, content in wiring.probes(self.container).items():
+            if "grpc" in content:
+                answer = self.ask(name, True, ports[content["grpc"]["port"]], "grpc.health.v1.Health/Check", "-plaintext")
+                assert "SERVING" in answer and "NOT_SERVING" not in answer, answer
+            else:
+                get = content["httpGet"]
+                address = ports[named.get(get["port"], get["port"])]
+                # As Kubernetes does it: it takes any certificate and has none of its own.
+                self.curl(name, True, f"{get.get('scheme', 'HTTP').lower()}://{address}{get['path']}", "--insecure")
+
+    def over_tls(self, server):
+        grpc, http, metrics = (server.doors[door] for door in ("grpc", "http", "metrics"))
+        trust = ["--cacert", self.secret.file("ca")]
+        mine = ["--cert", self.secret.file("client"), "--key", self.secret.file("client-key")] if self.mutual() else []
+        body = ["--header", "content-type: application/json", "--data", TEXT]
+        answer = self.curl("a call over HTTPS", True, f"https://{http}/v1/predict", *trust, *mine, *body)
+        assert "positive" in answer, answer
+        self.curl("without the authority", False, f"https://{http}/v1/predict", *mine, *body)
+        self.curl("by another name", False, "https://other.example/v1/predict", *trust, *mine, *body, "--connect-to", f"::{http}")
+        self.curl("in plaintext", False, f"http://{http}/v1/predict", *body)
+        self.metrics(metrics, "--cacert", self.secret.file("ca"), "--connect-to", f"tandem:443:{metrics}", url="https://tandem")
+        self.over_grpcs(server, grpc)
+
+    def over_grpcs(self, server, grpc):
+        trust = ["-cacert", self.secret.file("ca"), "-servername", "tandem"]
+        mine = ["-cert", self.secret.file("client"), "-key", self.secret.file("client-key")] if self.mutual() else []
+        answer = self.ask("a call over gRPC", True, grpc, PREDICT, *trust, *mine, data=TEXT)
+        assert "positive" in answer, answer
+        self.ask("without the authority", False, grpc, PREDICT, *mine, data=TEXT)
+        self.ask("in plaintext", False, grpc, PREDICT, "-plaintext", data=TEXT)
+        if self.mutual():
+            self.ask("without a certificate", False, grpc, PREDICT, *trust, data=TEXT)
+            http = server.doors["http"]
+            self.curl("without a certificate", False, f"https://{http}/v1/models", "--cacert", self.secret.file("ca"))
+        self.must("healthcheck", True, self.binary, "healthcheck", "--addr", grpc, env=self.here)
+        before = server.certificate(grpc)
+        self.secret.renew()
+        server.wait("new certificates are in use")
+        assert server.certificate(grpc) != before, "the old certificate is still shown"
+        self.ask("a call after the renewal", True, grpc, PREDICT, *trust, *mine, data=TEXT)
+
+    def over_kserve(self, address):
+        infer = ["--header", "content-type: application/json", "--data", TENSOR]
+        for version in "--http1.1", "--http2-prior-knowledge":
+            answer = self.curl("KServe's REST", True, f"http://{address}/v2/models/sentiment-deep/infer", version, *infer)
+            assert "positive" in answer, answer
+        answer = self.ask("KServe's gRPC", True, address, "inference.GRPCInferenceService/ModelReady", "-plaintext",
+                          data='{"name": "sentiment-deep"}')
+        assert "true" in answer, answer
+
+    def by_hand(self, server):
+        """What operators decide is kept on the writable volume, and nothing is written beside the models."""
+        admin = {**self.here, "TANDEM_ADMIN_ADDR": server.doors["admin"]}
+        before = sorted(pathlib.Path(self.here["TANDEM_MODELS"]).rglob("*"))
+        self.must("models promote", True, self.binary, "models", "promote", "sentiment-deep@1", env=admin)
+        assert "sentiment-deep" in pathlib.Path(self.here["TANDEM_LABELS_FILE"]).read_text()
+        assert sorted(pathlib.Path(self.here["TANDEM_MODELS"]).rglob("*")) == before
+
+    def metrics(self, address, *arguments, url=None):
+        """Every metric that the rules and autoscalers ask for is there, where the server has begun to count it."""
+        found = self.curl("metrics", True, f"{url or 'http://' + address}/metrics", *arguments)
+        for name in "tandem_queue_duration_seconds_bucket", "tandem_queued_texts", "tandem_model_state", "tandem_requests_total":
+            assert f"\n{name}{{" in found, f"{self.name}: no {name}"
+
+
+def main():
+    binary = program()
+    if binary is None:
+        print("no program is built (cargo build --release): the settings of deploy/ were not tried")
+        return
+    tools, grpcurl = (subprocess.check_output(["tools/test-tools.sh", tool], text=True).strip() for tool in ("kubernetes", "grpcurl"))
+    renderings = [(folder.name, objects.kustomize(f"{tools}/bin/kubectl", folder)) for folder in [objects.BASE, *objects.OVERLAYS]]
+    renderings += [("kserve", objects.parse(path.read_text())) for path in objects.KSERVE]
+    tried = set()
+    for rendering, items in renderings:
+        for name, spec in objects.pods(items):
+            container = spec["containers"][0]
+            # What differs in other things only, how many there are for instance, need not run twice.
+            same = str(objects.canonical([{"kind": "", "metadata": {"name": ""}, **{key: container.get(key) for key in (
+                "args", "env", "ports", "volumeMounts", "startupProbe", "readinessProbe", "livenessProbe")}}]))
+            if same in tried:
+                continue
+            tried.add(same)
+            with tempfile.TemporaryDirectory() as work:
+                took = Trial(binary, grpcurl, f"{rendering}/{name}", spec, pathlib.Path(work)).run()
+            print(f"{rendering}/{name}: ready after {took:.1f} s, probes and calls as they should be")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

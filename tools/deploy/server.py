@@ -1,0 +1,68 @@
+"""A server that tools/deploy/run.py starts, and what its log says."""
+
+import json
+import ssl
+import subprocess
+import threading
+import time
+
+PATIENCE = 60
+
+
+class Server:
+    def __init__(self, binary, arguments, variables):
+        self.command, self.variables = [binary, *arguments, "--log-format", "json"], variables
+        self.doors, self.lines, self.more = {}, [], threading.Condition()
+        self.ended = False
+
+    def __enter__(self):
+        began = time.monotonic()
+        self.process = subprocess.Popen(self.command, env=self.variables, stderr=subprocess.PIPE, text=True)
+        self.reader = threading.Thread(target=self.read)
+        self.reader.start()
+        try:
+            self.wait("ready")
+        except BaseException:
+            self.end()
+            raise
+        self.took = time.monotonic() - began
+        listening = next(line for line in self.lines if line.get("message") == "listening")
+        self.doors = {key: value for key, value in listening.items() if isinstance(value, str) and value.startswith("127.0.0.1:")}
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def end(self):
+        """Two signals: what a pause is for, is not tried here."""
+        self.process.terminate()
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.reader.join()
+
+    def read(self):
+        for line in self.process.stderr:
+            with self.more:
+                self.lines.append(json.loads(line) if line.startswith("{") else {"message": line.rstrip()})
+                self.more.notify_all()
+        with self.more:
+            self.ended = True
+            self.more.notify_all()
+
+    def wait(self, message):
+        """Until the log has this message."""
+        def there():
+            return self.ended or any(line.get("message") == message for line in self.lines)
+
+        with self.more:
+            if not self.more.wait_for(there, PATIENCE) or self.ended:
+                raise SystemExit(f"{self.command}: no '{message}' in the log: {self.lines[-3:]}")
+
+    @staticmethod
+    def certificate(address):
+        host, _, port = address.rpartition(":")
+        return ssl.get_server_certificate((host, int(port)), timeout=20)
