@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist dashboards-check
+.PHONY: metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist dashboards-check deploy-scan
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -46,12 +46,16 @@ generated-code: ## makes clients for six languages into gen/, as buf.gen.yaml sa
 example-clients: ## runs the clients of examples/clients/ and clients/node against a server, and says which can't run here
 	cargo test --locked --test process -- example_clients:: clients::node --nocapture
 
-deploy-check: ## lints the Dockerfile and the Compose file, the alerts and the dashboards
+deploy-check: ## checks the files for containers and Kubernetes, alerts and dashboards, and runs what is built with their settings
 	tools/deploy-check.sh
+
+deploy-scan: ## scans the files for Kubernetes with checkov: 96 packages, so not a part of ci
+	tools/deploy-scan.sh
 
 dashboards-check: build ## runs every alert and panel against a real server and a real Prometheus, which it fetches on Debian
 	tools/prometheus.sh fetch >/dev/null
 	tools/dashboards/check.sh target/release/tandem
+
 
 bench: build ## compares the server with its references, into target/bench/: wants a quiet machine
 	benches/compare.sh target/bench
@@ -92,4 +96,4 @@ dist: ## makes dist/tandem-<version>-<arch>/, which runs wherever it is moved to
 clean-dist: ## removes dist/
 	rm -rf dist
 
-ci: lint docs proto-check deploy-check build model-check faults parquet test ## everything that .ci/run checks
+ci: lint docs proto-check build deploy-check model-check faults parquet test ## everything that .ci/run checks
