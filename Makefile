@@ -23,7 +23,7 @@ parquet: ## tests the reading of Parquet files, which only a build with the feat
 lint: ## formatting, clippy, shell scripts: warnings are errors
 	cargo fmt --check
 	cargo clippy --locked --all-targets --features parquet -- --deny warnings
-	@if command -v shellcheck >/dev/null; then shellcheck tools/*.sh tools/dashboards/*.sh benches/*.sh .ci/run; else echo "shellcheck is not here: skipped"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck tools/*.sh tools/dashboards/*.sh benches/*.sh deploy/tls/*.sh .ci/run; else echo "shellcheck is not here: skipped"; fi
 
 docs: ## builds the documentation: broken links are errors
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items

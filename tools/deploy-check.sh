@@ -1,6 +1,6 @@
 #!/bin/sh
 # Checks the container files without a container engine (hadolint, the Compose schema), and the files for Kubernetes without a
-# cluster: tools/deploy/check.py. Where a program is built, it is started with the settings in them: tools/deploy/run.py.
+# cluster: tools/deploy/check.py. Where a program is built, it is started with the settings in them.
 #
 #   tools/deploy-check.sh           checks
 #   tools/deploy-check.sh update    writes deploy/kubernetes.yaml anew from deploy/kubernetes/base
@@ -17,4 +17,3 @@ hadolint=$(tools/test-tools.sh hadolint)
 compose=$(tools/test-tools.sh compose)
 PYTHONPATH=$compose python3 -m check_jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 python3 tools/deploy/check.py
-python3 tools/deploy/run.py

@@ -9,6 +9,7 @@ import sys
 import yaml
 
 import objects
+import run
 import schemas
 import wiring
 
@@ -71,7 +72,9 @@ def main():
         print(line, file=sys.stderr)
     if found:
         sys.exit(1)
-    print(f"{len(everything)} renderings by kustomize, equal to the chart's; {len(unique)} objects fit their schemas, {len(kserve)} of KServe")
+    print(f"{len(everything)} renderings by kustomize, equal to the chart's; {len(unique)} objects fit their schemas, {len(kserve)} of KServe",
+          flush=True)
+    run.all_of([*everything.items(), ("kserve", kserve)])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Starts the program that was built with the settings of each container in deploy/, and does to it what a cluster would do: asks
 what the probes ask, calls it with and without certificates, renews its certificates as Kubernetes renews a secret. Volumes become
-folders, and each port becomes a free one on loopback. Says so if nothing is built. `TANDEM=path run.py` names the program."""
+folders, and each port becomes a free one on loopback. Says so if nothing is built. `TANDEM=path` names another program."""
 
 import os
 import pathlib
@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 
 import objects
@@ -27,7 +26,8 @@ def program():
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target"))
     named = os.environ.get("TANDEM")
     paths = [pathlib.Path(named)] if named else [target / "release/tandem", target / "debug/tandem"]
-    return next((path.resolve() for path in paths if path.is_file()), None)
+    built = [path.resolve() for path in paths if path.is_file()]
+    return max(built, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def of_image():
@@ -35,18 +35,6 @@ def of_image():
     text = pathlib.Path("Dockerfile").read_text().replace("\\\n", " ")
     words = [word for line in re.findall(r"^ENV (.*)$", text, re.M) for word in shlex.split(line)]
     return {key: value for key, _, value in (word.partition("=") for word in words) if key != "PATH"}
-
-
-def accepted(binary, name, variables, arguments):
-    """`--print-config` takes all variables as they stand in the manifest, and each of them holds."""
-    done = subprocess.run([binary, *arguments, "--print-config"], env=variables, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise SystemExit(f"{name}: {done.stderr}")
-    holds = dict(line.split(" = ", 1) for line in done.stdout.splitlines() if " = " in line)
-    for variable, value in variables.items():
-        key = variable.removeprefix("TANDEM_").lower()
-        if variable.startswith("TANDEM_") and holds.get(key, "").strip('"') != value:
-            raise SystemExit(f"{name}: {variable} is {value}, and the server has {key} = {holds.get(key)}")
 
 
 class Secret:
@@ -105,6 +93,22 @@ class Trial:
                 return str(folder) + value[len(path):]
         return re.sub(r"^[0-9.]+:\d+$", "127.0.0.1:0", value)
 
+    def accepted(self):
+        """`--print-config` takes all variables as they stand in the manifest, and each of them holds."""
+        printed = self.must("--print-config", True, self.binary, *self.container["args"], "--print-config", env=self.variables)
+        holds = dict(line.split(" = ", 1) for line in printed.splitlines() if " = " in line)
+        for variable, value in self.variables.items():
+            key = variable.removeprefix("TANDEM_").lower()
+            if variable.startswith("TANDEM_") and holds.get(key, "").strip('"') != value:
+                raise SystemExit(f"{self.name}: {variable} is {value}, and the server has {key} = {holds.get(key)}")
+
+    def shape(self):
+        """What decides how it runs here."""
+        variables = sorted(item for item in self.variables.items() if item[0] in DOORS or item[1].startswith("/"))
+        ports = sorted(port["containerPort"] for port in self.container["ports"])
+        mounts = sorted(mount["mountPath"] for mount in self.container.get("volumeMounts", []))
+        return str((self.container["args"], variables, ports, mounts, wiring.probes(self.container)))
+
     def tls(self):
         return "TANDEM_TLS_CERT" in self.variables
 
@@ -124,7 +128,6 @@ class Trial:
         return self.must(what, works, self.grpcurl, "-max-time", "20", *arguments, "-d", data, address, method)
 
     def run(self):
-        accepted(self.binary, self.name, self.variables, self.container["args"])
         with Server(self.binary, [self.moved(word) for word in self.container["args"]], self.here) as server:
             ports = {}
             for variable, door in DOORS.items():
@@ -211,28 +214,21 @@ class Trial:
             assert f"\n{name}{{" in found, f"{self.name}: no {name}"
 
 
-def main():
+def all_of(renderings):
+    """Tries (name, objects) of each rendering. Containers whose ports, folders and probes are the same run once; the variables of
+    each are tried in any case."""
     binary = program()
     if binary is None:
-        print("no program is built (cargo build --release): the settings of deploy/ were not tried")
+        print("no program is built (cargo build --release): the settings in deploy/ were not tried")
         return
-    tools, grpcurl = (subprocess.check_output(["tools/test-tools.sh", tool], text=True).strip() for tool in ("kubernetes", "grpcurl"))
-    renderings = [(folder.name, objects.kustomize(f"{tools}/bin/kubectl", folder)) for folder in [objects.BASE, *objects.OVERLAYS]]
-    renderings += [("kserve", objects.parse(path.read_text())) for path in objects.KSERVE]
+    grpcurl = objects.output("tools/test-tools.sh", "grpcurl").strip()
     tried = set()
     for rendering, items in renderings:
         for name, spec in objects.pods(items):
-            container = spec["containers"][0]
-            # What differs in other things only, how many there are for instance, need not run twice.
-            same = str(objects.canonical([{"kind": "", "metadata": {"name": ""}, **{key: container.get(key) for key in (
-                "args", "env", "ports", "volumeMounts", "startupProbe", "readinessProbe", "livenessProbe")}}]))
-            if same in tried:
-                continue
-            tried.add(same)
             with tempfile.TemporaryDirectory() as work:
-                took = Trial(binary, grpcurl, f"{rendering}/{name}", spec, pathlib.Path(work)).run()
-            print(f"{rendering}/{name}: ready after {took:.1f} s, probes and calls as they should be")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+                trial = Trial(binary, grpcurl, f"{rendering}/{name}", spec, pathlib.Path(work))
+                trial.accepted()
+                if trial.shape() not in tried:
+                    tried.add(trial.shape())
+                    took = trial.run()
+                    print(f"{trial.name}: ready after {took:.1f} s, probes and calls as they should be", flush=True)
