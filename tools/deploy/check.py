@@ -3,6 +3,7 @@ where a program is built, starts it with the settings of each container and asks
 tools/deploy-check.sh calls it. `check.py update` writes deploy/kubernetes.yaml; `check.py render FOLDER` writes all to look at."""
 
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -41,6 +42,16 @@ def compared(all_of_it, helm):
         yield f"the base against {objects.PLAIN}: {found}"
 
 
+def versions(items):
+    """Images, the chart and the program have one version."""
+    wanted = re.search(r'^version = "(.*)"$', pathlib.Path("Cargo.toml").read_text(), re.M)[1]
+    about = yaml.safe_load((objects.CHART / "Chart.yaml").read_text())
+    found = {"the chart's version": about["version"], "the chart's appVersion": about["appVersion"]}
+    for name, spec in objects.pods(items):
+        found[f"the image of {name}"] = spec["containers"][0]["image"].rpartition(":")[2]
+    return [f"{what} is {version}, not {wanted}" for what, version in found.items() if version != wanted]
+
+
 def main():
     tools = tool("kubernetes")
     kubectl, helm = f"{tools}/bin/kubectl", f"{tools}/bin/helm"
@@ -64,6 +75,7 @@ def main():
     found += schemas.others(foreign, f"{tool('node')}/node", tool("npm", "tools/deploy"))
     found += schemas.KServe(tools).errors(kserve)
     found += schemas.promql(unique)
+    found += versions(unique + kserve)
     for name, items in everything.items():
         found += [f"{name}: {error}" for error in wiring.errors(items)]
     for name, spec in objects.pods(kserve):

@@ -37,11 +37,25 @@ def of_image():
     return {key: value for key, _, value in (word.partition("=") for word in words) if key != "PATH"}
 
 
+def as_user(binary, spec):
+    """The pod's user, as subprocess takes it, where this program may become another user and that one can reach the server."""
+    wanted = spec.get("securityContext", {})
+    if os.geteuid() != 0 or "runAsUser" not in wanted:
+        return {}
+    user = {"user": wanted["runAsUser"], "group": wanted["runAsGroup"], "extra_groups": []}
+    try:
+        reached = subprocess.run([binary, "--version"], capture_output=True, **user).returncode == 0
+    except PermissionError:
+        reached = False
+    return user if reached else {}
+
+
 class Secret:
     """A folder of certificates as Kubernetes lays out a secret: links to a folder that is exchanged in one step."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, mode, group):
         self.folder, self.made, self.count = folder, folder.parent / "made", 0
+        self.mode, self.group = mode, group
         folder.mkdir()
         self.renew()
         for name in "tls.crt", "tls.key", "ca.crt":
@@ -54,6 +68,8 @@ class Secret:
         version.mkdir()
         for source, name in ("server.pem", "tls.crt"), ("server-key.pem", "tls.key"), ("ca.pem", "ca.crt"):
             shutil.copy(self.made / source, version / name)
+            (version / name).chmod(self.mode)
+            os.chown(version / name, -1, self.group)
         link = self.folder / "..data_new"
         link.symlink_to(version.name)
         link.rename(self.folder / "..data")
@@ -68,6 +84,10 @@ class Trial:
     def __init__(self, binary, grpcurl, name, spec, work):
         [self.container] = spec["containers"]
         self.binary, self.grpcurl, self.name, self.secret = binary, grpcurl, name, None
+        # Where it can be: the pod's own user, and its group for what is mounted.
+        self.user = as_user(binary, spec)
+        group = spec["securityContext"].get("fsGroup", -1) if self.user else -1
+        work.chmod(0o755)
         self.variables = {**of_image(), **wiring.environment(self.container)}
         # What KServe lays under /mnt/models may be a link, as for models from OCI images.
         folders = {"/opt/tandem/models": pathlib.Path("models").resolve(), "/mnt/models": work / "link"}
@@ -76,11 +96,13 @@ class Trial:
         for mount in self.container.get("volumeMounts", []):
             volume, folder = kinds[mount["name"]], work / mount["name"]
             if "secret" in volume:
-                self.secret = Secret(folder)
+                self.secret = Secret(folder, volume["secret"]["defaultMode"], group)
             elif "persistentVolumeClaim" in volume:
                 shutil.copytree("models", folder)
             else:
                 folder.mkdir()
+                os.chown(folder, -1, group)
+                folder.chmod(0o2770)
             folders[mount["mountPath"]] = folder
         self.folders = folders
         self.here = {key: self.moved(value) for key, value in self.variables.items()}
@@ -128,7 +150,7 @@ class Trial:
         return self.must(what, works, self.grpcurl, "-max-time", "20", *arguments, "-d", data, address, method)
 
     def run(self):
-        with Server(self.binary, [self.moved(word) for word in self.container["args"]], self.here) as server:
+        with Server(self.binary, [self.moved(word) for word in self.container["args"]], self.here, self.user) as server:
             ports = {}
             for variable, door in DOORS.items():
                 if variable in self.variables and door in server.doors:
@@ -231,4 +253,5 @@ def all_of(renderings):
                 if trial.shape() not in tried:
                     tried.add(trial.shape())
                     took = trial.run()
-                    print(f"{trial.name}: ready after {took:.1f} s, probes and calls as they should be", flush=True)
+                    user = f"as user {trial.user['user']}" if trial.user else "as this user"
+                    print(f"{trial.name}: ready after {took:.1f} s {user}, probes and calls as they should be", flush=True)

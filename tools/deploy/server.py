@@ -10,14 +10,15 @@ PATIENCE = 60
 
 
 class Server:
-    def __init__(self, binary, arguments, variables):
+    def __init__(self, binary, arguments, variables, user):
         self.command, self.variables = [binary, *arguments, "--log-format", "json"], variables
+        self.user = user
         self.doors, self.lines, self.more = {}, [], threading.Condition()
         self.ended = False
 
     def __enter__(self):
         began = time.monotonic()
-        self.process = subprocess.Popen(self.command, env=self.variables, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(self.command, env=self.variables, stderr=subprocess.PIPE, text=True, cwd="/", **self.user)
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
         try:
