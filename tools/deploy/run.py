@@ -19,6 +19,9 @@ DOORS = {"TANDEM_GRPC_ADDR": "grpc", "TANDEM_HTTP_ADDR": "http", "TANDEM_METRICS
          "TANDEM_SHARED_ADDR": "grpc"}
 TEXT = '{"texts": ["정말 재미있게 봤어요"]}'
 TENSOR = '{"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["정말 재미있게 봤어요"]}]}'
+# Exit codes: of any command; of grpcurl that can't connect; of curl that does not believe the certificate, and of curl that gets
+# no answer in HTTP (no HTTP at all, the handshake failed, nothing came, the connection broke).
+WELL, REFUSED, UNTRUSTED, NO_ANSWER = {0}, {1}, {60}, {1, 35, 52, 55, 56}
 PREDICT = "tandem.v1.PredictionService/Predict"
 
 
@@ -117,7 +120,7 @@ class Trial:
 
     def accepted(self):
         """`--print-config` takes all variables as they stand in the manifest, and each of them holds."""
-        printed = self.must("--print-config", True, self.binary, *self.container["args"], "--print-config", env=self.variables)
+        printed = self.must("--print-config", WELL, self.binary, *self.container["args"], "--print-config", env=self.variables)
         holds = dict(line.split(" = ", 1) for line in printed.splitlines() if " = " in line)
         for variable, value in self.variables.items():
             key = variable.removeprefix("TANDEM_").lower()
@@ -137,17 +140,18 @@ class Trial:
     def mutual(self):
         return "TANDEM_TLS_CLIENT_CA" in self.variables
 
-    def must(self, what, works, *command, **more):
+    def must(self, what, codes, *command, **more):
+        """Runs a command, which must end with one of these exit codes."""
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, **more)
-        if (done.returncode == 0) != works:
+        if done.returncode not in codes:
             raise SystemExit(f"{self.name}: {what}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def curl(self, what, works, url, *arguments):
-        return self.must(what, works, "curl", "--silent", "--show-error", "--fail", "--max-time", "20", *arguments, url)
+    def curl(self, what, codes, url, *arguments):
+        return self.must(what, codes, "curl", "--silent", "--show-error", "--fail", "--max-time", "20", *arguments, url)
 
-    def ask(self, what, works, address, method, *arguments, data="{}"):
-        return self.must(what, works, self.grpcurl, "-max-time", "20", *arguments, "-d", data, address, method)
+    def ask(self, what, codes, address, method, *arguments, data="{}"):
+        return self.must(what, codes, self.grpcurl, "-max-time", "20", *arguments, "-d", data, address, method)
 
     def run(self):
         with Server(self.binary, [self.moved(word) for word in self.container["args"]], self.here, self.user) as server:
@@ -161,7 +165,7 @@ class Trial:
             elif "TANDEM_SHARED_ADDR" in self.variables:
                 self.over_kserve(server.doors["grpc"])
             else:
-                answer = self.ask("a call", True, server.doors["grpc"], PREDICT, "-plaintext", data=TEXT)
+                answer = self.ask("a call", WELL, server.doors["grpc"], PREDICT, "-plaintext", data=TEXT)
                 assert "positive" in answer, answer
             if "TANDEM_LABELS_FILE" in self.here:
                 self.by_hand(server)
@@ -173,51 +177,51 @@ class Trial:
         named = {port["name"]: port["containerPort"] for port in self.container["ports"]}
         for name, content in wiring.probes(self.container).items():
             if "grpc" in content:
-                answer = self.ask(name, True, ports[content["grpc"]["port"]], "grpc.health.v1.Health/Check", "-plaintext")
+                answer = self.ask(name, WELL, ports[content["grpc"]["port"]], "grpc.health.v1.Health/Check", "-plaintext")
                 assert "SERVING" in answer and "NOT_SERVING" not in answer, answer
             else:
                 get = content["httpGet"]
                 address = ports[named.get(get["port"], get["port"])]
                 # As Kubernetes does it: it takes any certificate and has none of its own.
-                self.curl(name, True, f"{get.get('scheme', 'HTTP').lower()}://{address}{get['path']}", "--insecure")
+                self.curl(name, WELL, f"{get.get('scheme', 'HTTP').lower()}://{address}{get['path']}", "--insecure")
 
     def over_tls(self, server):
         grpc, http, metrics = (server.doors[door] for door in ("grpc", "http", "metrics"))
         trust = ["--cacert", self.secret.file("ca")]
         mine = ["--cert", self.secret.file("client"), "--key", self.secret.file("client-key")] if self.mutual() else []
         body = ["--header", "content-type: application/json", "--data", TEXT]
-        answer = self.curl("a call over HTTPS", True, f"https://{http}/v1/predict", *trust, *mine, *body)
+        answer = self.curl("a call over HTTPS", WELL, f"https://{http}/v1/predict", *trust, *mine, *body)
         assert "positive" in answer, answer
-        self.curl("without the authority", False, f"https://{http}/v1/predict", *mine, *body)
-        self.curl("by another name", False, "https://other.example/v1/predict", *trust, *mine, *body, "--connect-to", f"::{http}")
-        self.curl("in plaintext", False, f"http://{http}/v1/predict", *body)
+        self.curl("without the authority", UNTRUSTED, f"https://{http}/v1/predict", *mine, *body)
+        self.curl("by another name", UNTRUSTED, "https://other.example/v1/predict", *trust, *mine, *body, "--connect-to", f"::{http}")
+        self.curl("in plaintext", NO_ANSWER, f"http://{http}/v1/predict", *body)
         self.metrics(metrics, "--cacert", self.secret.file("ca"), "--connect-to", f"tandem:443:{metrics}", url="https://tandem")
         self.over_grpcs(server, grpc)
 
     def over_grpcs(self, server, grpc):
         trust = ["-cacert", self.secret.file("ca"), "-servername", "tandem"]
         mine = ["-cert", self.secret.file("client"), "-key", self.secret.file("client-key")] if self.mutual() else []
-        answer = self.ask("a call over gRPC", True, grpc, PREDICT, *trust, *mine, data=TEXT)
+        answer = self.ask("a call over gRPC", WELL, grpc, PREDICT, *trust, *mine, data=TEXT)
         assert "positive" in answer, answer
-        self.ask("without the authority", False, grpc, PREDICT, *mine, data=TEXT)
-        self.ask("in plaintext", False, grpc, PREDICT, "-plaintext", data=TEXT)
+        self.ask("without the authority", REFUSED, grpc, PREDICT, *mine, data=TEXT)
+        self.ask("in plaintext", REFUSED, grpc, PREDICT, "-plaintext", data=TEXT)
         if self.mutual():
-            self.ask("without a certificate", False, grpc, PREDICT, *trust, data=TEXT)
+            self.ask("without a certificate", REFUSED, grpc, PREDICT, *trust, data=TEXT)
             http = server.doors["http"]
-            self.curl("without a certificate", False, f"https://{http}/v1/models", "--cacert", self.secret.file("ca"))
-        self.must("healthcheck", True, self.binary, "healthcheck", "--addr", grpc, env=self.here)
+            self.curl("without a certificate", NO_ANSWER, f"https://{http}/v1/models", "--cacert", self.secret.file("ca"))
+        self.must("healthcheck", WELL, self.binary, "healthcheck", "--addr", grpc, env=self.here)
         before = server.certificate(grpc)
         self.secret.renew()
         server.wait("new certificates are in use")
         assert server.certificate(grpc) != before, "the old certificate is still shown"
-        self.ask("a call after the renewal", True, grpc, PREDICT, *trust, *mine, data=TEXT)
+        self.ask("a call after the renewal", WELL, grpc, PREDICT, *trust, *mine, data=TEXT)
 
     def over_kserve(self, address):
         infer = ["--header", "content-type: application/json", "--data", TENSOR]
         for version in "--http1.1", "--http2-prior-knowledge":
-            answer = self.curl("KServe's REST", True, f"http://{address}/v2/models/sentiment-deep/infer", version, *infer)
+            answer = self.curl("KServe's REST", WELL, f"http://{address}/v2/models/sentiment-deep/infer", version, *infer)
             assert "positive" in answer, answer
-        answer = self.ask("KServe's gRPC", True, address, "inference.GRPCInferenceService/ModelReady", "-plaintext",
+        answer = self.ask("KServe's gRPC", WELL, address, "inference.GRPCInferenceService/ModelReady", "-plaintext",
                           data='{"name": "sentiment-deep"}')
         assert "true" in answer, answer
 
@@ -225,13 +229,13 @@ class Trial:
         """What operators decide is kept on the writable volume, and nothing is written beside the models."""
         admin = {**self.here, "TANDEM_ADMIN_ADDR": server.doors["admin"]}
         before = sorted(pathlib.Path(self.here["TANDEM_MODELS"]).rglob("*"))
-        self.must("models promote", True, self.binary, "models", "promote", "sentiment-deep@1", env=admin)
+        self.must("models promote", WELL, self.binary, "models", "promote", "sentiment-deep@1", env=admin)
         assert "sentiment-deep" in pathlib.Path(self.here["TANDEM_LABELS_FILE"]).read_text()
         assert sorted(pathlib.Path(self.here["TANDEM_MODELS"]).rglob("*")) == before
 
     def metrics(self, address, *arguments, url=None):
         """Every metric that the rules and autoscalers ask for is there, where the server has begun to count it."""
-        found = self.curl("metrics", True, f"{url or 'http://' + address}/metrics", *arguments)
+        found = self.curl("metrics", WELL, f"{url or 'http://' + address}/metrics", *arguments)
         for name in "tandem_queue_duration_seconds_bucket", "tandem_queued_texts", "tandem_model_state", "tandem_requests_total":
             assert f"\n{name}{{" in found, f"{self.name}: no {name}"
 
