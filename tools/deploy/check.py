@@ -42,6 +42,25 @@ def compared(all_of_it, helm):
         yield f"the base against {objects.PLAIN}: {found}"
 
 
+def options(helm):
+    """The chart's values that no overlay has; those that make no sense are refused."""
+    items = objects.chart(helm, "--values", objects.CHART / "ci/options.yaml", name="other", namespace="shop")
+    for error in wiring.errors(items):
+        yield f"options: {error}"
+    [(_, pod)] = objects.pods(items)
+    variables = wiring.environment(pod["containers"][0])
+    if variables["TANDEM_DRAIN_PAUSE"] != "9s" or variables["TANDEM_MAX_TEXTS"] != "64":
+        yield f"options: `env` does not hold: {variables}"
+    for item in items:
+        if not item["metadata"]["name"].startswith("other") or "tandem" in str(item["metadata"].get("labels")):
+            yield f"options: {item['kind']} {item['metadata']['name']} would meet another release's"
+    for setting in "tls.mutual=true", "replica=3", "autoscaling.kind=vpa", "image.digest=0.1.0", "env.TANDEM_MAX_TEXTS=64":
+        if not objects.refused(helm, setting):
+            yield f"the chart takes {setting}"
+    foreign = [item for item in items if item["apiVersion"].split("/")[0] in schemas.OTHERS]
+    yield from schemas.kubernetes([item for item in items if item not in foreign])
+
+
 def versions(items):
     """Images, the chart and the program have one version."""
     wanted = re.search(r'^version = "(.*)"$', pathlib.Path("Cargo.toml").read_text(), re.M)[1]
@@ -75,6 +94,7 @@ def main():
     found += schemas.others(foreign, f"{tool('node')}/node", tool("npm", "tools/deploy"))
     found += schemas.KServe(tools).errors(kserve)
     found += schemas.promql(unique)
+    found += options(helm)
     found += versions(unique + kserve)
     for name, items in everything.items():
         found += [f"{name}: {error}" for error in wiring.errors(items)]

@@ -34,8 +34,13 @@ def kustomize(kubectl, folder):
     return parse(output(kubectl, "kustomize", folder))
 
 
-def chart(helm, *arguments):
-    return parse(output(helm, "template", "tandem", CHART, "--namespace", "default", *arguments))
+def chart(helm, *arguments, name="tandem", namespace="default"):
+    return parse(output(helm, "template", name, CHART, "--namespace", namespace, *arguments))
+
+
+def refused(helm, setting):
+    """Whether the chart refuses a value."""
+    return subprocess.run([helm, "template", "tandem", CHART, "--set", setting], capture_output=True).returncode != 0
 
 
 def plain():

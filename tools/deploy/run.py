@@ -19,9 +19,9 @@ DOORS = {"TANDEM_GRPC_ADDR": "grpc", "TANDEM_HTTP_ADDR": "http", "TANDEM_METRICS
          "TANDEM_SHARED_ADDR": "grpc"}
 TEXT = '{"texts": ["정말 재미있게 봤어요"]}'
 TENSOR = '{"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["정말 재미있게 봤어요"]}]}'
-# Exit codes: of any command; of grpcurl that can't connect; of curl that does not believe the certificate, and of curl that gets
-# no answer in HTTP (no HTTP at all, the handshake failed, nothing came, the connection broke).
-WELL, REFUSED, UNTRUSTED, NO_ANSWER = {0}, {1}, {60}, {1, 35, 52, 55, 56}
+# Exit codes: of any command; of grpcurl that can't connect; of curl that gets an error in HTTP, that does not believe the
+# certificate, and that gets no answer in HTTP (no HTTP at all, the handshake failed, nothing came, the connection broke).
+WELL, REFUSED, UNREADY, UNTRUSTED, NO_ANSWER = {0}, {1}, {22}, {60}, {1, 35, 52, 55, 56}
 PREDICT = "tandem.v1.PredictionService/Predict"
 
 
@@ -109,8 +109,8 @@ class Trial:
             folders[mount["mountPath"]] = folder
         self.folders = folders
         self.here = {key: self.moved(value) for key, value in self.variables.items()}
-        # As with 5 s, only sooner.
-        self.here["TANDEM_RELOAD_INTERVAL"] = "1s"
+        # As with the manifests' own times, only sooner, and later.
+        self.here.update(TANDEM_RELOAD_INTERVAL="1s", TANDEM_DRAIN_PAUSE="60s")
 
     def moved(self, value):
         for path, folder in self.folders.items():
@@ -171,6 +171,7 @@ class Trial:
                 self.by_hand(server)
             if not self.tls():
                 self.metrics(server.doors["http"])
+                self.drain(server)
         return server.took
 
     def probe(self, ports):
@@ -184,6 +185,16 @@ class Trial:
                 address = ports[named.get(get["port"], get["port"])]
                 # As Kubernetes does it: it takes any certificate and has none of its own.
                 self.curl(name, WELL, f"{get.get('scheme', 'HTTP').lower()}://{address}{get['path']}", "--insecure")
+
+    def drain(self, server):
+        """What Kubernetes does to a pod that is to go: readiness ends at once, and calls are still taken."""
+        server.drain()
+        grpc = server.doors["grpc"]
+        answer = self.ask("health in the drain", WELL, grpc, "grpc.health.v1.Health/Check", "-plaintext")
+        assert "NOT_SERVING" in answer, answer
+        self.curl("readiness in the drain", UNREADY, f"http://{server.doors['http']}/readyz")
+        self.curl("liveness in the drain", WELL, f"http://{server.doors['http']}/healthz")
+        self.ask("a call in the drain", WELL, grpc, PREDICT, "-plaintext", data=TEXT)
 
     def over_tls(self, server):
         grpc, http, metrics = (server.doors[door] for door in ("grpc", "http", "metrics"))

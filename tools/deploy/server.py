@@ -24,7 +24,9 @@ class Server:
         try:
             self.wait("ready")
         except BaseException:
-            self.end()
+            self.process.kill()
+            self.process.wait()
+            self.reader.join()
             raise
         self.took = time.monotonic() - began
         listening = next(line for line in self.lines if line.get("message") == "listening")
@@ -34,16 +36,22 @@ class Server:
     def __exit__(self, *_):
         self.end()
 
+    def drain(self):
+        """The first signal, until it is heard: two at once might count as one."""
+        self.process.terminate()
+        self.wait("told to stop, draining")
+
     def end(self):
-        """Two signals: what a pause is for, is not tried here."""
-        self.process.terminate()
-        self.process.terminate()
+        """The second signal, which ends the pause."""
         try:
+            if self.process.poll() is None:
+                self.drain()
+                self.process.terminate()
             self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
+        finally:
             self.process.kill()
             self.process.wait()
-        self.reader.join()
+            self.reader.join()
 
     def read(self):
         for line in self.process.stderr:
