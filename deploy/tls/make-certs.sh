@@ -39,8 +39,13 @@ work=$(mktemp -d "$folder/.new-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
+# openssl tells of what went well on standard error, too.
+quietly() {
+    "$@" 2>"$work/errors" || { cat "$work/errors" >&2; exit 1; }
+}
+
 key() {
-    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$work/$1-key.pem" 2>"$work/errors" || { cat "$work/errors" >&2; exit 1; }
+    quietly openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$work/$1-key.pem"
 }
 
 # A configuration of our own, so that what the system's openssl.cnf adds does not matter.
@@ -81,8 +86,9 @@ fi
 leaf() {
     key "$1"
     openssl req -new -config "$work/openssl.cnf" -subj "/CN=$2" -key "$work/$1-key.pem" -out "$work/$1.csr"
-    openssl x509 -req -in "$work/$1.csr" -CA "$folder/ca.pem" -CAkey "$folder/ca-key.pem" -set_serial "0x$(openssl rand -hex 16 | sed 's/^./1/')" \
-        -sha256 -days "${DAYS:-7}" -extfile "$work/openssl.cnf" -extensions "$1" -out "$work/$1.pem" 2>"$work/errors" || { cat "$work/errors" >&2; exit 1; }
+    serial=0x1$(openssl rand -hex 15)
+    quietly openssl x509 -req -in "$work/$1.csr" -CA "$folder/ca.pem" -CAkey "$folder/ca-key.pem" -set_serial "$serial" -sha256 \
+        -days "${DAYS:-7}" -extfile "$work/openssl.cnf" -extensions "$1" -out "$work/$1.pem"
     chmod 644 "$work/$1.pem"
     mv "$work/$1-key.pem" "$work/$1.pem" "$folder/"
 }

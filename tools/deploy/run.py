@@ -262,6 +262,9 @@ def all_of(renderings):
     tried = set()
     for rendering, items in renderings:
         for name, spec in objects.pods(items):
+            if not shutil.which("openssl") and any("secret" in volume for volume in spec.get("volumes", [])):
+                print(f"{rendering}/{name}: openssl is not here, so it was not tried")
+                continue
             with tempfile.TemporaryDirectory() as work:
                 trial = Trial(binary, grpcurl, f"{rendering}/{name}", spec, pathlib.Path(work))
                 trial.accepted()
