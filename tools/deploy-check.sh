@@ -1,9 +1,11 @@
 #!/bin/sh
 # Checks the container files without a container engine (hadolint, the Compose schema), and the files for Kubernetes without a
-# cluster: tools/deploy/check.py. Where a program is built, it is started with the settings in them.
+# cluster: tools/deploy/check.py. Where a program is built, it is started with the settings in them. And the alerts and
+# dashboards, as far as that goes without a server: tools/dashboards/check.sh.
 #
 #   tools/deploy-check.sh           checks
-#   tools/deploy-check.sh update    writes deploy/kubernetes.yaml anew from deploy/kubernetes/base
+#   tools/deploy-check.sh update    writes deploy/kubernetes.yaml anew from deploy/kubernetes/base, and the rules from
+#                                   deploy/prometheus
 set -eu
 
 cd "$(dirname -- "$0")/.."
@@ -17,3 +19,4 @@ hadolint=$(tools/test-tools.sh hadolint)
 compose=$(tools/test-tools.sh compose)
 PYTHONPATH=$compose python3 -m check_jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 python3 tools/deploy/check.py
+tools/dashboards/check.sh

@@ -2,7 +2,7 @@
 """Checks deploy/prometheus/ and deploy/grafana/ as far as that goes without a Prometheus: tools/dashboards/check.sh runs it.
 
 Each expression must parse. Each metric, label and reason in it must be one that the server has, by the tables of
-docs/operations.md and docs/api.md. Each alert must have a section of docs/runbook.md and a test. live.py asks a real
+docs/metrics.md and docs/api.md. Each alert must have a section of docs/runbook.md and a test. live.py asks a real
 Prometheus the rest.
 """
 
@@ -20,32 +20,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 DASHBOARDS = sorted((ROOT / "deploy" / "grafana").glob("*.json"))
 RULES = PROMETHEUS / "tandem.rules.yaml"
-
-# Metrics that the server is about to have and that the table of docs/operations.md lacks: name, kind, labels. One that is
-# in the table must go from here.
-PLANNED = """
-process_cpu_seconds_total counter
-process_resident_memory_bytes gauge
-process_virtual_memory_bytes gauge
-process_open_fds gauge
-process_max_fds gauge
-process_start_time_seconds gauge
-tandem_inflight_requests gauge door
-tandem_panics_total counter
-tandem_health_checks_total counter door status
-tandem_refusals_total counter reason
-tandem_key_refusals_total counter key reason
-tandem_answer_duration_seconds histogram task route
-tandem_instances gauge model tier
-tandem_queue_limit_texts gauge model tier
-tandem_connections_limit gauge door
-tandem_inflight_body_limit_bytes gauge
-tandem_model_memory_bytes gauge model version
-tandem_tls_handshakes_total counter door outcome
-tandem_certificate_expiry_timestamp_seconds gauge
-tandem_security_reloads_total counter outcome
-tandem_text_windows histogram model tier
-"""
 
 # What Prometheus has by itself.
 BY_PROMETHEUS = {"up": set(), "ALERTS": {"alertname", "alertstate", "severity"}}
@@ -126,8 +100,8 @@ def series_of(name, kind, labels):
 
 
 def documented():
-    """The metrics of docs/operations.md: name -> kind, labels."""
-    text = (ROOT / "docs" / "operations.md").read_text().split("\n## Metrics\n")[1].split("\n## ")[0]
+    """The metrics of docs/metrics.md: name -> kind, labels."""
+    text = (ROOT / "docs" / "metrics.md").read_text()
     found = {}
     for row in re.findall(r"^\| `(?:tandem|process)_.*$", text, re.MULTILINE):
         names, kind, labels = row.split(" | ")[:3]
@@ -136,14 +110,9 @@ def documented():
     return found
 
 
-def planned():
-    rows = (line.split() for line in PLANNED.split("\n") if line)
-    return {name: (kind, set(labels)) for name, kind, *labels in rows}
-
-
 def known_series():
     known = dict(BY_PROMETHEUS)
-    for name, (kind, labels) in {**planned(), **documented()}.items():
+    for name, (kind, labels) in documented().items():
         known |= series_of(name, kind, labels)
     return known
 
@@ -224,7 +193,7 @@ def check_alerts(known):
     names = {rule["alert"] for rule in alerts}
     yield from (f"{name}: docs/runbook.md has no section of it" for name in sorted(names - sections))
     yield from (f"docs/runbook.md has a section of {name}, which is no alert" for name in sorted(sections - names))
-    metrics = set(known) | set(documented()) | set(planned())
+    metrics = set(known) | set(documented())
     for name in sorted(set(re.findall(r"`((?:tandem|process)_\w+)", runbook))):
         if name not in metrics:
             yield f"docs/runbook.md: no such metric: {name}"
@@ -235,7 +204,7 @@ def main():
     known, found = known_series(), expressions()
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     reasons = set(re.findall(r"^\| `([A-Z_0-9]+)` \|", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE))
-    problems = [f"{name} is in docs/operations.md: take it out of PLANNED in tools/dashboards/check.py" for name in sorted(set(planned()) & set(documented()))]
+    problems = []
     for expression in found + [expression for expression, _ in variables()]:
         problems += [f"{expression.where}: {problem}" for problem in check_expression(expression, known, recorded, reasons)]
     for file in DASHBOARDS:
@@ -244,8 +213,6 @@ def main():
     if problems:
         sys.exit("\n".join(problems))
     print(f"{len(found)} expressions in {len(DASHBOARDS)} dashboards and {len(rules())} rules: each parses, and names what the server has")
-    if planned():
-        print(f"of the metrics {len(planned())} are planned: not yet in docs/operations.md")
 
 
 if __name__ == "__main__":

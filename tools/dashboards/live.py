@@ -24,7 +24,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from check import PROMETHEUS, ROOT, RULES, documented, expressions, planned, series_of, variables
+from check import PROMETHEUS, ROOT, RULES, documented, expressions, series_of, variables
 from ruamel.yaml import YAML
 
 TOKEN, ADMIN_TOKEN = "0123456789abcdef-load", "0123456789abcdef-admin"
@@ -236,14 +236,11 @@ class Prometheus:
         return {alert["labels"]["alertname"] for alert in self.ask("alerts")["alerts"]}
 
 
-def check_expressions(prometheus, skip):
+def check_expressions(prometheus):
     """Each expression and variable, asked of Prometheus: what is wrong, and how many gave data."""
     problems, given, empty = [], 0, []
     for expression in expressions():
         names = expression.names()
-        if names & skip:
-            empty.append(f"{expression.where}: waits for {', '.join(sorted(names & skip))}")
-            continue
         # An alert gives data when it fires; what it looks at must be there all the time.
         asked = expression.filled(RATE_INTERVAL)
         parts = [asked] if expression.kind != "alert" else [SHIFT.sub("", selector.prettify()) for selector in expression.selectors()[0]]
@@ -265,9 +262,9 @@ def check_expressions(prometheus, skip):
 
 
 def check_metrics(prometheus):
-    """Whether the metrics are those of docs/operations.md, with their labels."""
+    """Whether the metrics are those of docs/metrics.md, with their labels."""
     known = {}
-    for name, (kind, labels) in {**planned(), **documented()}.items():
+    for name, (kind, labels) in documented().items():
         known |= series_of(name, kind, labels)
     problems, found = set(), {}
     for series in prometheus.ask("series", **{"match[]": '{__name__=~"(tandem|process)_.*",job="tandem"}'}):
@@ -275,11 +272,11 @@ def check_metrics(prometheus):
         found.setdefault(series["__name__"], set()).update(set(series) - {"__name__", "job", "instance"})
     for name, labels in found.items():
         if name not in known:
-            problems.add(f"{name}: not in docs/operations.md")
+            problems.add(f"{name}: not in docs/metrics.md")
         elif labels != known[name]:
-            problems.add(f"{name}: has labels {sorted(labels)}, docs/operations.md says {sorted(known[name])}")
+            problems.add(f"{name}: has labels {sorted(labels)}, docs/metrics.md says {sorted(known[name])}")
     if not problems:
-        print(f"the {len(found)} names of series that were scraped are in docs/operations.md, with their labels")
+        print(f"the {len(found)} names of series that were scraped are in docs/metrics.md, with their labels")
     return sorted(problems)
 
 
@@ -293,29 +290,15 @@ def check_text(promtool, server):
     return [f"promtool check metrics: {line}" for line in said.splitlines()]
 
 
-def check_alerts(prometheus, skip):
+def check_alerts(prometheus):
     """The alerts that should be there by now, and that Prometheus could evaluate every rule."""
     problems = []
     for group in prometheus.ask("rules")["groups"]:
         problems += [f"{rule['name']}: {rule['lastError']}" for rule in group["rules"] if rule["health"] != "ok"]
     there = prometheus.alerts()
     print(f"alerts that are pending or fire: {', '.join(sorted(there))}")
-    able = {expression.where.split(": ")[1] for expression in expressions() if not expression.names() & skip}
-    absent = [name for name in EXPECTED_ALERTS if name in able and name not in there]
+    absent = [name for name in EXPECTED_ALERTS if name not in there]
     return problems + [f"{name} should be there, since {EXPECTED_ALERTS[name]}" for name in absent]
-
-
-def missing(prometheus):
-    """The series of planned metrics that this server does not have, and what is recorded from them."""
-    found = set()
-    for name, (kind, labels) in planned().items():
-        series = set(series_of(name, kind, labels))
-        if not any(prometheus.values(f"count({one})") for one in series):
-            found |= series
-    for expression in expressions():
-        if expression.kind == "record" and expression.names() & found:
-            found.add(expression.where.split(": ")[1])
-    return found
 
 
 def main():
@@ -333,10 +316,9 @@ def main():
         # Everything up to here is scraped, and seen by the rules.
         told = time.time() + 3
         until("the last scrape", lambda: (prometheus.values("min(timestamp(up))") or [0])[0] > told)
-        skip = missing(prometheus)
-        found, given, empty = check_expressions(prometheus, skip)
+        found, given, empty = check_expressions(prometheus)
         problems += found + check_metrics(prometheus) + check_text(folder / "promtool", server)
-        problems += check_alerts(prometheus, skip)
+        problems += check_alerts(prometheus)
         ours.send_signal(signal.SIGTERM)
         until("the alert that the server is down", lambda: "TandemDown" in prometheus.alerts())
     print(f"{given} of {len(expressions())} expressions gave data; without data:")

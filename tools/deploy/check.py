@@ -1,6 +1,6 @@
 """Checks the files of deploy/ for Kubernetes: renders every overlay and the chart, compares them, checks them against schemas, and,
 where a program is built, starts it with the settings of each container and asks it what Kubernetes' probes would ask.
-tools/deploy-check.sh calls it. `check.py update` writes deploy/kubernetes.yaml; `check.py render FOLDER` writes all to look at."""
+tools/deploy-check.sh calls it. `check.py update` writes deploy/kubernetes.yaml and the copies of Prometheus's rules; `check.py render FOLDER` writes all to look at."""
 
 import pathlib
 import re
@@ -13,6 +13,8 @@ import objects
 import run
 import schemas
 import wiring
+
+RULES = pathlib.Path("deploy/prometheus/tandem.rules.yaml")
 
 
 def tool(*arguments):
@@ -29,6 +31,24 @@ def of_chart(helm, name):
     return objects.chart(helm, *([] if name == "base" else ["--values", values]))
 
 
+def alerts():
+    """The files with Prometheus's rules, as they are written from deploy/prometheus: path -> text."""
+    rules = yaml.safe_load(RULES.read_text())
+    text = yaml.safe_dump(rules, sort_keys=False, allow_unicode=True, width=120)
+    head = f"# Written from {RULES} by tools/deploy-check.sh update.\n"
+    item = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "tandem", "labels": {"app.kubernetes.io/name": "tandem"}},
+        "spec": rules,
+    }
+    item = yaml.safe_dump(item, sort_keys=False, allow_unicode=True, width=120)
+    return {
+        pathlib.Path("deploy/kubernetes/components/monitoring/prometheus-rule.yaml"): head + item,
+        objects.CHART / "rules.yaml": head + text,
+    }
+
+
 def compared(all_of_it, helm):
     """The chart gives what the overlays give, and the plain file what the base gives."""
     for name, items in all_of_it.items():
@@ -37,6 +57,9 @@ def compared(all_of_it, helm):
             yield f"the overlay {name} against the chart: {found}"
     if objects.PLAIN.read_text() != objects.plain():
         yield f"{objects.PLAIN} is not the base: run tools/deploy-check.sh update"
+    for path, text in alerts().items():
+        if path.read_text() != text:
+            yield f"{path} is not {RULES}: run tools/deploy-check.sh update"
     base = objects.canonical(all_of_it["base"])
     for found in objects.differences(base, objects.canonical(objects.parse(objects.PLAIN.read_text()))):
         yield f"the base against {objects.PLAIN}: {found}"
@@ -75,6 +98,8 @@ def main():
     tools = tool("kubernetes")
     kubectl, helm = f"{tools}/bin/kubectl", f"{tools}/bin/helm"
     if sys.argv[1:] == ["update"]:
+        for path, text in alerts().items():
+            path.write_text(text)
         objects.PLAIN.write_text(objects.plain())
         return
     everything = rendered(kubectl)

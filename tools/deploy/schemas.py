@@ -107,13 +107,14 @@ def queries(objects):
 
 
 def promql(objects):
-    """Each query can be parsed, and asks for metrics that docs/operations.md lists."""
-    documented = set(re.findall(r"`(tandem_\w+)`", pathlib.Path("docs/operations.md").read_text()))
+    """Each query can be parsed, and asks for metrics that docs/metrics.md lists."""
+    documented = set(re.findall(r"`((?:tandem|process)_\w+)`", pathlib.Path("docs/metrics.md").read_text()))
     for where, query in queries(objects):
         try:
             promql_parser.parse(query)
         except ValueError as error:
             yield f"{where}: {error}"
-        for name in set(re.findall(r"\btandem_\w+", query)):
+        # Recorded series have a colon in their name.
+        for name in set(re.findall(r"(?<![:\w])tandem_\w+(?![:\w])", query)):
             if re.sub(r"_(bucket|sum|count)$", "", name) not in documented and name not in documented:
-                yield f"{where}: {name} is no metric of docs/operations.md"
+                yield f"{where}: {name} is no metric of docs/metrics.md"
