@@ -497,7 +497,7 @@ ROWS = {"right": row_right, "broken": row_broken, "tail": row_tail, "memory": ro
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="small counts")
-    parser.add_argument("--program", default=f"{ROOT}/target/release/tandem")
+    parser.add_argument("--program", default=f"{os.environ.get('CARGO_TARGET_DIR', ROOT + '/target')}/release/tandem")
     parser.add_argument("rows", nargs="*", metavar="ROW", choices=[[], *ROWS], help=", ".join(ROWS))
     arguments = parser.parse_args()
     outcomes = [ROWS[row](arguments.program, arguments.short) for row in arguments.rows or ROWS]
