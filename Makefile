@@ -43,7 +43,7 @@ generated-code: ## makes clients for six languages into gen/, as buf.gen.yaml sa
 example-clients: ## runs the clients of examples/clients/ and clients/node against a server, and says which can't run here
 	cargo test --locked --test process -- example_clients:: clients::node --nocapture
 
-deploy-check: ## lints the Dockerfile and the Compose file
+deploy-check: ## lints the Dockerfile and the Compose file, and tries the model of autoscaling
 	tools/deploy-check.sh
 
 bench: build ## compares the server with its references, into target/bench/: wants a quiet machine

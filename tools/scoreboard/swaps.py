@@ -12,7 +12,7 @@
 
 Without a ROW, all. The server is the release build unless told otherwise. Versions differ in their temperature: labels are the
 same, confidences tell them apart. --short is a form with small counts. Figures of time say little on a busy machine. Exits 1 if
-a row other than tail and shadow misses its mark.
+a row misses its mark; shadow has none, and --short judges no times.
 """
 
 import argparse
@@ -445,7 +445,7 @@ def row_tail(program, short):
             p99_ms_exchanging=f"{then:.2f}", all_steady=[round(value, 2) for value in steady],
             all_exchanging=[round(value, 2) for value in during],
         ) and passed
-    return True
+    return passed or short
 
 
 def row_memory(program, short):
