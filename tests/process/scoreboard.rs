@@ -165,6 +165,7 @@ fn a_killed_server_behind_a_balancer_costs_what_its_page_says_and_every_door_ans
         "envoy_kill",
         "haproxy_kill",
         "nginx_kill",
+        "envoy_outliers",
         "envoy_doors",
         "haproxy_doors",
         "nginx_doors",
@@ -173,10 +174,10 @@ fn a_killed_server_behind_a_balancer_costs_what_its_page_says_and_every_door_ans
     let told = Scoreboard::run(&rows);
     for row in rows {
         if !told.row(row).starts_with("skipped") {
-            let part = if row.ends_with("kill") {
-                "2 kills, 2 times"
-            } else {
-                "Connect answered"
+            let part = match row.rsplit('_').next() {
+                Some("kill") => "2 kills, 2 times",
+                Some("outliers") => "0 servers put out;",
+                _ => "Connect answered",
             };
             told.says(row, &[part]);
         }

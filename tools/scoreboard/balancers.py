@@ -280,6 +280,44 @@ def over_the_rate(pair, predict):
     return f"then 50 calls where 20 a minute may pass: {codes}", codes.keys() == {"OK", "RESOURCE_EXHAUSTED"} and codes["OK"] < 20
 
 
+def ejections(port):
+    """How often Envoy has put a server out, by its own account."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/stats?filter=ejections_enforced_total", timeout=DEADLINE_S) as page:
+        return sum(int(line.split()[-1]) for line in page.read().decode().splitlines())
+
+
+def envoy_outliers(options):
+    """200 calls whose deadline of 4 ms passes turn no server away from Envoy; a kill does, within 1 s, and no call of 8 callers fails."""
+    port = free_port()
+    admin = f"admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}}}\nstatic_resources:\n"
+    models = ("sentiment-fast", "sentiment-deep")
+    with Pair(options, "envoy.yaml", program_of("envoy.yaml"), models, [("static_resources:\n", admin)]) as pair:
+        late = 0
+        with pair.grpc.insecure_channel(f"127.0.0.1:{pair.balancer.port}") as channel:
+            predict = channel.unary_unary(PREDICT.decode())
+            for _ in range(200):
+                try:
+                    predict(DEEP * 6, timeout=0.004)
+                except pair.grpc.RpcError as error:
+                    late += error.code() == pair.grpc.StatusCode.DEADLINE_EXCEEDED
+        # Longer than its interval.
+        time.sleep(2)
+        by_deadlines = ejections(port)
+        with pair.callers(DEEP):
+            time.sleep(1)
+            pair.servers[0].process.kill()
+            killed, waited = time.monotonic(), None
+            while waited is None and time.monotonic() - killed < 3:
+                if ejections(port) > by_deadlines:
+                    waited = time.monotonic() - killed
+                time.sleep(0.02)
+    told, lost = pair.told()
+    said = "never" if waited is None else f"after {waited:.2f} s"
+    told = f"{late} calls too late, {by_deadlines} servers put out; after a kill put out {said}: {told}"
+    counts = [("none put out by deadlines", late > 0 and by_deadlines == 0), ("none failed", lost == 0)]
+    return judged(options, told, counts, [("put out within 1 s", waited is not None and waited <= 1)])
+
+
 def envoy(options):
     """Rolling restarts of two servers behind Envoy by deploy/envoy.yaml, 8 callers that never retry: 0 calls failed."""
     return rolling_restart(options, "envoy.yaml")
@@ -326,4 +364,4 @@ def nginx_doors(options):
     return doors(options, "nginx.conf")
 
 
-ROWS = [envoy, haproxy, nginx, envoy_kill, haproxy_kill, nginx_kill, envoy_doors, haproxy_doors, nginx_doors]
+ROWS = [envoy, haproxy, nginx, envoy_kill, haproxy_kill, nginx_kill, envoy_outliers, envoy_doors, haproxy_doors, nginx_doors]

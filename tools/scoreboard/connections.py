@@ -157,7 +157,7 @@ def descriptors(options):
         back = check(server.grpc)
         lines = sum("can't accept" in line for line in server.lines)
     told = f"{cpu:.1f} % of a core, back after {back:.0f} ms, {lines} lines in the log"
-    return judged(options, told, [("one line in the log", lines == 1)], [("at most 5 %", cpu <= 5), ("back within 1 s", back <= 1000)])
+    return judged(options, told, [("told in the log", lines > 0)], [("at most 5 %", cpu <= 5), ("back within 1 s", back <= 1000)])
 
 
 ROWS = [silent, stalled_tls, half_open, slow_headers, descriptors]
