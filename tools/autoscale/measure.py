@@ -106,13 +106,6 @@ def cheapest(measure):
     return min((measure() for _ in range(ROUNDS)), key=lambda found: found["cpu_ms"] / found["calls"])
 
 
-def line(points):
-    """The straight line nearest to points: where it begins, and how it rises."""
-    x, y = [[point[at] for point in points] for at in (0, 1)]
-    slope, start = statistics.linear_regression(x, y)
-    return max(start, 0.0), slope
-
-
 def settled(program):
     """A server that fills its batches, and how many there were that did not.
 
@@ -141,17 +134,14 @@ def measure(program):
     finally:
         server.stop()
     points = [(found["texts"] / found["runs"], found["inference_ms"] / found["runs"]) for found in (*deep, full)]
-    run_ms, text_ms = line(points)
     return {
         "start_s": round(statistics.median(taken for taken, _ in starts), 2),
         "start_least_s": round(min(taken for taken, _ in starts), 2),
         "start_cpu_s": round(statistics.median(cpu for _, cpu in starts), 2),
         "memory_mb": round(memory),
         "disturbed_starts": retries,
-        # A run of so many texts takes run_ms and text_ms for each; a call costs call_ms beside its runs.
+        # Runs: texts, and ms for all of them. A call costs call_ms beside its runs.
         "deep": {
-            "run_ms": round(run_ms, 3),
-            "text_ms": round(text_ms, 3),
             "call_ms": round((full["cpu_ms"] - full["inference_ms"]) / full["calls"], 3),
             "points": [[round(value, 2) for value in point] for point in points],
         },

@@ -19,11 +19,10 @@ POINTS = ((0.25, 0.5), (0.7, 0.4), (0.945, 0.09), (0.9945, 0.009), (0.9995, 0.00
 
 @dataclass
 class Costs:
-    """Seconds of a core, as measured: a run of the deep model, each text in it, each call of a deep text, a fast call; and the most
-    texts that a run takes."""
+    """Seconds of a core, as measured: runs of the deep model of some numbers of texts, a call of a deep text beside its run, a fast
+    call; and the most texts that a run takes."""
 
-    run: float
-    text: float
+    points: list
     call: float
     fast: float
     batch: int
@@ -31,12 +30,22 @@ class Costs:
     @classmethod
     def of(cls, measured):
         deep = measured["deep"]
-        seconds = (value / 1000 for value in (deep["run_ms"], deep["text_ms"], deep["call_ms"], measured["fast"]["call_ms"]))
-        return cls(*seconds, batch=round(measured["full"]["texts_a_run"]))
+        points = [(texts, run / 1000) for texts, run in sorted(deep["points"])]
+        return cls(points, deep["call_ms"] / 1000, measured["fast"]["call_ms"] / 1000, round(measured["full"]["texts_a_run"]))
+
+    def __post_init__(self):
+        self.runs = [self.between(texts) for texts in range(self.batch + 1)]
+
+    def between(self, texts):
+        """Along the straight line between the two nearest points."""
+        for (low, quick), (high, slow) in zip(self.points, self.points[1:]):
+            if texts <= high:
+                return quick + (slow - quick) * max(0, texts - low) / (high - low)
+        return self.points[-1][1] * texts / self.points[-1][0]
 
     def full(self):
         """Calls a second of the mix that a core can answer, if every batch is full."""
-        deep = self.run / self.batch + self.text + self.call
+        deep = self.runs[self.batch] / self.batch + self.call
         return 1 / (DEEP_SHARE * deep + FAST_SHARE * self.fast)
 
 
@@ -71,7 +80,7 @@ def under(costs, calls, texts, seed, cores=1):
             waiting.append(arrival)
             arrival += draw.expovariate(rate)
         batch, waiting = waiting[: costs.batch], waiting[costs.batch :]
-        run = (costs.run + costs.text * len(batch)) / left
+        run = costs.runs[len(batch)] / left
         done = now + run + costs.call * len(batch) / left
         waits += [now - at for at in batch]
         latencies += [done - at for at in batch]
