@@ -26,8 +26,8 @@ FAST = request(b"a good film", 1)
 # PredictRequest { texts: 8, route: deep }: a kill finds some of these under way.
 DEEP = (b"\x0a" + varint(11) + b"a good film") * 8 + b"\x20\x02"
 CALLERS = 8
-# Below it no call of a small model fails on a machine that works.
-DEADLINE_S = 10
+# Below it no call of a small model fails, on a busy machine neither.
+DEADLINE_S = 30
 # After it a balancer knows that a server is ready: `minReadySeconds` of a roll-out.
 SETTLED_S = 5
 
