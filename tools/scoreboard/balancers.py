@@ -217,7 +217,10 @@ def kills(options, file, allowed):
         f"{rounds} kills, {len(again)} times the new server had calls, at most {max(again, default=0):.1f} s after it was ready: {told}; "
         f"the longest call {pair.longest * 1000:.0f} ms"
     )
-    return judged(options, told, [("at work again", None not in back), (f"at most {allowed} lost a kill", lost <= allowed * rounds)])
+    # On a machine with too much else to do, some come past their deadlines, whatever balances.
+    late = sum(count for outcome, count in pair.outcomes.items() if outcome.startswith("DEADLINE_EXCEEDED"))
+    counts = [("at work again", None not in back), (f"at most {allowed} lost a kill", lost - late <= allowed * rounds)]
+    return judged(options, told, counts, [("none late", late == 0)])
 
 
 def until_called(server):

@@ -44,6 +44,7 @@ class Server:
             try:
                 entry = json.loads(line)
             except ValueError:
+                self.process.kill()
                 raise SystemExit(f"the server said: {line}") from None
             if entry.get("message") == "listening":
                 split = lambda key: (entry[key].rsplit(":", 1)[0], int(entry[key].rsplit(":", 1)[1]))
