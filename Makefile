@@ -83,9 +83,8 @@ kserve-client: build ## compares KServe's own client with our own door: 65 packa
 	target/tools/kserve/bin/pip install --quiet kserve==0.21.0
 	target/tools/kserve/bin/python tools/kserve_client.py
 
-scoreboard: ## attacks and drains of the release build, with their figures; long
-	tools/scoreboard/rows.py
-	tools/scoreboard/swaps.py
+scoreboard: build ## attacks and drains of the release build, with their figures; long; fails if a row misses its mark
+	@rows=0; tools/scoreboard/rows.py || rows=1; tools/scoreboard/swaps.py && exit $$rows
 
 fuzz: ## arbitrary and mutated input for everything that reads what others wrote, FUZZ_SECONDS each (600)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} cargo test --release --locked --test it -- fuzz --nocapture

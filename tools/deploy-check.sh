@@ -1,7 +1,8 @@
 #!/bin/sh
 # Checks the container files without a container engine (hadolint, the Compose schema), and the files for Kubernetes without a
 # cluster: tools/deploy/check.py. Where a program is built, it is started with the settings in them. And the alerts and
-# dashboards, as far as that goes without a server: tools/dashboards/check.sh.
+# dashboards, as far as that goes without a server: tools/dashboards/check.sh. And the model behind what
+# docs/autoscaling.md recommends.
 #
 #   tools/deploy-check.sh           checks
 #   tools/deploy-check.sh update    writes deploy/kubernetes.yaml anew from deploy/kubernetes/base, and the rules from
@@ -20,3 +21,4 @@ compose=$(tools/test-tools.sh compose)
 PYTHONPATH=$compose python3 -m check_jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 python3 tools/deploy/check.py
 tools/dashboards/check.sh
+python3 tools/autoscale/test_autoscale.py

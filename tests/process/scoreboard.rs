@@ -156,3 +156,30 @@ fn servers_restart_in_turn_behind_each_balancer_by_its_file() {
         }
     }
 }
+
+/// As above. A kill of one of two servers may cost what docs/balancing.md says, and each door is open through each file.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_killed_server_behind_a_balancer_costs_what_its_page_says_and_every_door_answers() {
+    let rows = [
+        "envoy_kill",
+        "haproxy_kill",
+        "nginx_kill",
+        "envoy_outliers",
+        "envoy_doors",
+        "haproxy_doors",
+        "nginx_doors",
+    ];
+    // The program ends with an error if a row misses its mark.
+    let told = Scoreboard::run(&rows);
+    for row in rows {
+        if !told.row(row).starts_with("skipped") {
+            let part = match row.rsplit('_').next() {
+                Some("kill") => "2 kills, 2 times",
+                Some("outliers") => "0 servers put out;",
+                _ => "Connect answered",
+            };
+            told.says(row, &[part]);
+        }
+    }
+}

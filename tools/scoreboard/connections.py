@@ -9,6 +9,7 @@ import threading
 import time
 
 from h2raw import CHECK, END_HEADERS, HEADERS, PREDICT, Connection, frame, headers
+from marks import judged
 from server import Server
 
 
@@ -40,7 +41,8 @@ def silent(options):
         peers = [socket.create_connection(server.grpc) for _ in range(count)]
         waited = max(check(server.grpc) for _ in range(5))
         closed, took = closed_after(peers, started)
-    return f"{closed} of {count} closed after {took:.1f} s, new client served in {waited:.0f} ms"
+    told = f"{closed} of {count} closed after {took:.1f} s, new client served in {waited:.0f} ms"
+    return judged(options, told, [("all closed", closed == count)], [("in 10 s", took <= 10), ("a new client within 100 ms", waited <= 100)])
 
 
 def certificates(folder):
@@ -91,7 +93,8 @@ def stalled_tls(options):
             waited = max(check(server.grpc, wrap) for _ in range(5))
             closed, took = closed_after(peers, started)
     total = silent_count + stalled_count
-    return f"{closed} of {total} closed after {took:.1f} s, the slowest of five new TLS clients served in {waited:.0f} ms"
+    told = f"{closed} of {total} closed after {took:.1f} s, the slowest of five new TLS clients served in {waited:.0f} ms"
+    return judged(options, told, [("all closed", closed == total)], [("in 10 s", took <= 10), ("a new client within 100 ms", waited <= 100)])
 
 
 def half_open(options):
@@ -107,7 +110,8 @@ def half_open(options):
             connection.send(frame(HEADERS, END_HEADERS, stream, headers(PREDICT)))
         after = max(server.memory_mb() for _ in range(20) if not time.sleep(0.05))
         waited = check(server.grpc)
-    return f"{count} streams: {after - before:+.1f} MB, new client served in {waited:.0f} ms"
+    told = f"{count} streams: {after - before:+.1f} MB, new client served in {waited:.0f} ms"
+    return judged(options, told, [], [("at most +10 MB", after - before <= 10)])
 
 
 def slow_headers(options):
@@ -135,7 +139,8 @@ def slow_headers(options):
                     continue
                 with contextlib.suppress(OSError):
                     peer.send(b"a")
-    return f"{count - len(peers)} of {count} closed, the last after {held:.1f} s"
+    told = f"{count - len(peers)} of {count} closed, the last after {held:.1f} s"
+    return judged(options, told, [("all closed", not peers)], [("none held over 15 s", held <= 15)])
 
 
 def descriptors(options):
@@ -150,8 +155,9 @@ def descriptors(options):
         for peer in peers:
             peer.close()
         back = check(server.grpc)
-        told = sum("can't accept" in line for line in server.lines)
-    return f"{cpu:.1f} % of a core, back after {back:.0f} ms, {told} lines in the log"
+        lines = sum("can't accept" in line for line in server.lines)
+    told = f"{cpu:.1f} % of a core, back after {back:.0f} ms, {lines} lines in the log"
+    return judged(options, told, [("told in the log", lines > 0)], [("at most 5 %", cpu <= 5), ("back within 1 s", back <= 1000)])
 
 
 ROWS = [silent, stalled_tls, half_open, slow_headers, descriptors]

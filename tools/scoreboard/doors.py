@@ -14,6 +14,7 @@ import time
 
 from floods import p99
 from h2raw import CHECK, DATA, END_HEADERS, END_STREAM, HEADERS, PREDICT, SETTINGS, STREAM, WATCH, WINDOW_UPDATE, Connection, data, frame, headers, literal, message
+from marks import judged
 from server import Server
 
 GOOD, EVIL = "good-0123456789abcdef", "evil-0123456789abcdef"
@@ -125,15 +126,24 @@ def finish(connection):
     return "lost"
 
 
-def told(server, quiet, before, felt, options):
+def told(options, what, server, quiet, before, felt, most_mb=float("inf")):
     peak = server.peak_mb()
     if not options.short:
         time.sleep(10)
     after = server.memory_mb()
-    return (
-        f"{felt.lost} of {3 * len(felt.calls)} calls of another client not answered, p99 {quiet:.1f} → {p99(felt.calls):.1f} ms "
+    figures = [
+        ("health within 100 ms", max(felt.health) <= 100),
+        ("p99 below 3 ×", p99(felt.calls) < 3 * quiet),
+        ("memory below 1.2 ×", after < 1.2 * before),
+        (f"at most {most_mb} MB", peak <= most_mb),
+    ]
+    return judged(
+        options,
+        f"{what}: {felt.lost} of {3 * len(felt.calls)} calls of another client not answered, p99 {quiet:.1f} → {p99(felt.calls):.1f} ms "
         f"({p99(felt.calls) / quiet:.1f} ×), health at most {max(felt.health):.0f} ms; memory {before:.0f} MB, at most {peak:.0f}, "
-        f"then {after:.0f} ({after / before:.2f} ×)"
+        f"then {after:.0f} ({after / before:.2f} ×)",
+        [("all calls answered", felt.lost == 0)],
+        figures,
     )
 
 
@@ -156,7 +166,7 @@ def bodies(options, path, token, connections, *flags):
         sent, held = receiver.recv()
         attacker.terminate()
         attacker.join()
-        return f"{sent / 1e6:.0f} MB on {held} connections: {told(server, quiet, before, felt, options)}"
+        return told(options, f"{sent / 1e6:.0f} MB on {held} connections", server, quiet, before, felt)
 
 
 def keyless_bodies(options):
@@ -195,7 +205,7 @@ def watch_names(options):
         felt = Felt(server, lambda: True, least)
         for connection in held:
             connection.socket.shutdown(2)
-        return f"{connections * names} names: {told(server, quiet, before, felt, options)}"
+        return told(options, f"{connections * names} names", server, quiet, before, felt)
 
 
 def prefaces(options):
@@ -211,7 +221,8 @@ def prefaces(options):
             for _ in iter(peer.read, None):
                 pass
         took = time.monotonic() - started
-    return f"{outcome} after {waited:.0f} ms" + ("" if options.short else f", all 50 closed after {took:.1f} s")
+    found = f"{outcome} after {waited:.0f} ms" + ("" if options.short else f", all 50 closed after {took:.1f} s")
+    return judged(options, found, [("answered", outcome == "answered")], [("within 100 ms", waited <= 100), ("closed in 10 s", took <= 10)])
 
 
 def unread_answers(options):
@@ -243,7 +254,7 @@ def unread_answers(options):
         felt = Felt(server, done.is_set, least)
         for peer in held:
             peer.socket.shutdown(2)
-        return f"{connections * calls} calls, {sent / 1e6:.1f} MB sent: {told(server, quiet, before, felt, options)}"
+        return told(options, f"{connections * calls} calls, {sent / 1e6:.1f} MB sent", server, quiet, before, felt, 200)
 
 
 ROWS = [keyless_bodies, stream_bodies, many_bodies, reflection_bodies, watch_names, prefaces, unread_answers]

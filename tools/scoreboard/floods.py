@@ -12,6 +12,7 @@ import threading
 import time
 
 from h2raw import CHECK, CONTINUATION, HEADERS, END_HEADERS, PING, PREDICT, RST_STREAM, SETTINGS, Connection, frame, headers, literal
+from marks import judged
 from server import Server
 
 CHUNK = 100
@@ -120,10 +121,13 @@ def flood(options, piece):
         control = Attack(server, client, listener.getsockname(), piece, total, niceness)
         real = Attack(server, client, server.grpc, piece, total, niceness)
         listening.terminate()
-    return (
+    return judged(
+        options,
         f"{real.sent} sent over {real.opened} connections in {real.lasted:.1f} s: p99 {quiet:.2f} ms → {real.p99:.2f} ms "
         f"({real.p99 / quiet:.1f} ×; {control.p99:.2f} ms while the same goes elsewhere), the longest {real.worst:.0f} ms, "
-        f"{real.cpu:.1f} s of processor, {real.peak - before:+.1f} MB"
+        f"{real.cpu:.1f} s of processor, {real.peak - before:+.1f} MB",
+        [("all sent", real.sent == total)],
+        [("p99 below 3 ×", real.p99 < 3 * quiet), ("at most +5 MB", real.peak - before <= 5)],
     )
 
 

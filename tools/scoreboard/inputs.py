@@ -11,6 +11,7 @@ import time
 import urllib.request
 
 from h2raw import CHECK, PREDICT, Connection
+from marks import judged
 from server import ROOT, Server
 
 MIB = 1 << 20
@@ -76,9 +77,14 @@ def bombs(options):
             told.append((door, refused, server.peak_mb() - before, limit))
         assert Connection(server.grpc).call(CHECK) == "answered"
         grpc_limit = grpc_message_limit(server) / 1e6
-    return "; ".join(
-        f"{door}: {refused} of {count} refused, {grew:+.1f} MB with a limit of {limit or grpc_limit:.1f} MB"
-        for door, refused, grew, limit in told
+    return judged(
+        options,
+        "; ".join(
+            f"{door}: {refused} of {count} refused, {grew:+.1f} MB with a limit of {limit or grpc_limit:.1f} MB"
+            for door, refused, grew, limit in told
+        ),
+        [(f"{door}: all refused", refused == count) for door, refused, _, _ in told],
+        [(f"{door}: at most twice the limit", grew <= 2 * (limit or grpc_limit)) for door, _, grew, limit in told],
     )
 
 
@@ -97,7 +103,7 @@ def grpc_message_limit(server):
 def many_empty_texts(options):
     """Millions of empty texts in a few KB of gzip, by three callers at each door, again and again: each refused for its number, memory below +64 MB, `/healthz` within 100 ms, another client answered throughout, its p99 below 3 x (or 10 ms, whatever is more)."""
     seconds, count = (1, 100_000) if options.short else (10, 2_000_000)
-    told = []
+    told, counts, figures = [], [], []
     with Server(options.program) as server:
         # Just under the limits of the doors: eight million texts as JSON, two million as Protobuf.
         most = {"HTTP": 4 * count, "gRPC": count}
@@ -125,12 +131,15 @@ def many_empty_texts(options):
                 other = asked_for(seconds, ask)
             refused = [outcome for attacker in attackers for outcome in attacker.result()]
             wrong = sum(not right for right, _ in refused + health.result() + other)
+            grew, slowest = server.peak_mb() - before, 1000 * max(took for _, took in health.result())
             told.append(
-                f"{door}: {len(refused)} refused, {wrong} otherwise, {server.peak_mb() - before:+.1f} MB, "
-                f"/healthz at most {1000 * max(took for _, took in health.result()):.0f} ms, "
+                f"{door}: {len(refused)} refused, {wrong} otherwise, {grew:+.1f} MB, /healthz at most {slowest:.0f} ms, "
                 f"the other client's p99 {p99(calm):.1f} -> {p99(other):.1f} ms"
             )
-    return "; ".join(told)
+            counts.append((f"{door}: none otherwise", wrong == 0))
+            figures += [(f"{door}: below +64 MB", grew < 64), (f"{door}: /healthz within 100 ms", slowest <= 100)]
+            figures.append((f"{door}: p99 below 3 × or 10 ms", p99(other) < max(3 * p99(calm), 10)))
+    return judged(options, "; ".join(told), counts, figures)
 
 
 def asked_for(seconds, ask):
@@ -188,7 +197,7 @@ def long_texts(options):
     grpc = grpcio()
     count = 3 if options.short else 100
     sizes = {"at the default limits, refused": [], "with a limit of 1 MiB": ["--max-text-bytes", str(MIB), "--max-queue-bytes", str(128 * MIB)]}
-    told = []
+    told, figures = [], []
     for case, flags in sizes.items():
         with Server(options.program, *flags, models=("sentiment-fast", "sentiment-deep")) as server:
             unlimited = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
@@ -210,10 +219,11 @@ def long_texts(options):
                 cost = f", at most {dearest[0]:.1f} ms of processor each ({dearest[1]})"
                 over = f", over 20 ms: {', '.join(slow)}" if slow else ""
                 told.append(f"{case}, {name}: worst p99 {worst[0]:.1f} ms ({worst[1]}){cost}{over}")
+                figures.append((f"{case}, {name}: p99 at most 20 ms", not slow))
             channel.close()
             panics = sum("panic" in line for line in server.lines)
             assert server.process.poll() is None and not panics, panics
-    return f"{count} of each kind; " + "; ".join(told)
+    return judged(options, f"{count} of each kind; " + "; ".join(told), [], figures)
 
 
 def ask(grpc, predict, message, refused):
@@ -295,7 +305,8 @@ def canary(options):
         lines = len(server.lines)
     if options.verbose and echoed:
         print(echoed)
-    return f"{sent} sent: {leaks} answers, {logged} of {lines} lines of the log and {metrics.count(CANARY)} metrics hold it"
+    told = f"{sent} sent: {leaks} answers, {logged} of {lines} lines of the log and {metrics.count(CANARY)} metrics hold it"
+    return judged(options, told, [("found nowhere", not leaks and not logged and CANARY not in metrics)])
 
 
 ROWS = [bombs, many_empty_texts, long_texts, canary]

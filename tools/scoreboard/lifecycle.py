@@ -12,6 +12,7 @@ import urllib.request
 from connections import certificate, certificates
 from h2raw import CHECK, DATA, END_HEADERS, HEADERS, PREDICT, STREAM, WATCH, Connection, frame, headers
 from inputs import grpcio, post, request
+from marks import judged
 from models import Copy
 from server import Server
 
@@ -48,7 +49,9 @@ def drain(options):
             longest = max(longest, time.monotonic() - started)
             for client in clients:
                 client.join()
-    return f"{rounds} times: {outcomes}, longest end {longest:.2f} s of {grace + 0.2:.1f} s, exit codes {codes}"
+    told = f"{rounds} times: {outcomes}, longest end {longest:.2f} s of {grace + 0.2:.1f} s, exit codes {codes}"
+    kept = not {"lost", "failed"} & outcomes.keys()
+    return judged(options, told, [("none lost", kept), ("exit 0", codes == {0})], [("within grace + 0.2 s", longest <= grace + 0.2)])
 
 
 def stubborn(options):
@@ -75,7 +78,9 @@ def stubborn(options):
         took = time.monotonic() - started
         silent_peer.close()
     said = "never" if told is None else f"after {told:.1f} ms"
-    return f"Watch told NOT_SERVING {said}, exit {code} after {took:.2f} s of {grace} s"
+    found = f"Watch told NOT_SERVING {said}, exit {code} after {took:.2f} s of {grace} s"
+    counts = [("Watch told", told is not None), ("exit 0", code == 0)]
+    return judged(options, found, counts, [("told within 10 ms", told is not None and told <= 10), ("within grace", took <= grace)])
 
 
 def idle_stream(options):
@@ -92,7 +97,8 @@ def idle_stream(options):
         watch.read()
         code, took = server.stop(signal.SIGTERM, grace + 10)
         silent_peer.close()
-    return f"exit {code} after {took:.2f} s of {grace + 0.2:.1f} s"
+    told = f"exit {code} after {took:.2f} s of {grace + 0.2:.1f} s"
+    return judged(options, told, [("exit 0", code == 0)], [("within grace + 0.2 s", took <= grace + 0.2)])
 
 
 def health(options):
@@ -108,7 +114,8 @@ def health(options):
             while not client.last_message.endswith(NOT_SERVING):
                 assert client.call(CHECK) == "answered"
             waits.append((time.monotonic() - started) * 1000)
-    return f"{rounds} times NOT_SERVING, the slowest after {max(waits):.1f} ms"
+    told = f"{rounds} times NOT_SERVING, the slowest after {max(waits):.1f} ms"
+    return judged(options, told, [], [("within 10 ms", max(waits) <= 10)])
 
 
 def starts(options):
@@ -118,7 +125,7 @@ def starts(options):
     with Copy("models", "sentiment-fast") as copy:
         copy.replace("golden.jsonl", rb'"logits":\[-?\d', rb'"logits":[7')
         for _ in range(count):
-            with Server(options.program, repository=copy.repository.name, wait=False) as server:
+            with Server(options.program, "--listen", "at-start", repository=copy.repository.name, wait=False) as server:
                 server.drain_log()
                 with contextlib.suppress(OSError):
                     client = Connection(server.grpc)
@@ -126,7 +133,8 @@ def starts(options):
                         asked += 1
                         serving += client.last_message.endswith(SERVING)
                 ended += server.process.wait(60) == 1
-    return f"{count} starts, asked {asked} times, SERVING {serving} times, {ended} ended with exit 1"
+    told = f"{count} starts, asked {asked} times, SERVING {serving} times, {ended} ended with exit 1"
+    return judged(options, told, [("asked", asked > 0), ("never SERVING", serving == 0), ("all ended with exit 1", ended == count)])
 
 
 class Load:
@@ -174,6 +182,9 @@ class Load:
         for thread in self.threads:
             thread.join()
 
+    def none_failed(self):
+        return self.outcomes.keys() == {"answered"}
+
     def told(self):
         problems = f", problems: {sorted(self.problems)}" if self.problems else ""
         return f"{self.outcomes}, the longest call {self.longest * 1000:.0f} ms{problems}"
@@ -187,7 +198,7 @@ def ages(options):
             load.calls_per_channel = 1 << 40
             time.sleep(lasts)
         accepted = metric(server, 'tandem_connections_accepted_total{door="grpc"}')
-    return f"{lasts} s over {accepted} connections: {load.told()}"
+    return judged(options, f"{lasts} s over {accepted} connections: {load.told()}", [("none failed", load.none_failed())])
 
 
 OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
@@ -222,7 +233,8 @@ def rotation(options):
                     server.process.send_signal(signal.SIGHUP)
                     time.sleep(0.2)
             taken = sum("new certificates are in use" in line for line in server.lines)
-    return f"{count} rotations, {taken} taken into use, {load.channels} connections: {load.told()}"
+    told = f"{count} rotations, {taken} taken into use, {load.channels} connections: {load.told()}"
+    return judged(options, told, [("none failed", load.none_failed()), ("all taken into use", taken == count)])
 
 
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
@@ -255,7 +267,7 @@ def clock(options):
             server.stop(signal.SIGTERM, 60)
             server.reader.join(60)
             hours = {line.split('"timestamp":"')[1][:13] for line in server.lines if '"timestamp":"' in line}
-    return f"{len(moves)} moves, hours in the log {sorted(hours)}: {load.told()}"
+    return judged(options, f"{len(moves)} moves, hours in the log {sorted(hours)}: {load.told()}", [("none failed", load.none_failed())])
 
 
 ROWS = [drain, stubborn, idle_stream, health, starts, ages, rotation, clock]

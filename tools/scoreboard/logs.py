@@ -11,6 +11,7 @@ import time
 
 from h2raw import PREDICT, Connection
 from inputs import request
+from marks import judged
 from server import ROOT
 
 GRACE_S = 2
@@ -73,7 +74,9 @@ def unwritten(options, kind, stderr):
             process.wait()
     slowest = max(seconds for _, seconds in pages) * 1000
     refused, fine = bad.count("failed"), all(status == 200 for status, _ in pages)
-    return f"{kind}: {refused} of {count} refused, then {good}, pages {'ok' if fine else 'failed'} within {slowest:.0f} ms, exit {code} after {took:.2f} s"
+    told = f"{kind}: {refused} of {count} refused, then {good}, pages {'ok' if fine else 'failed'} within {slowest:.0f} ms, exit {code} after {took:.2f} s"
+    as_ever = refused == count and good == "answered" and fine and code == 0
+    return told, (f"{kind}: served as ever", as_ever), (f"{kind}: pages within 100 ms, exit in grace", slowest <= 100 and took <= GRACE_S)
 
 
 def unwritten_log(options):
@@ -89,7 +92,8 @@ def unwritten_log(options):
     told.append(unwritten(options, "stalled", write))
     os.close(read)
     os.close(write)
-    return "; ".join(told)
+    texts, counts, figures = zip(*told)
+    return judged(options, "; ".join(texts), counts, figures)
 
 
 def early_signals(options):
@@ -106,7 +110,8 @@ def early_signals(options):
             code = process.wait(GRACE_S + 20)
             longest = max(longest, time.monotonic() - began)
             codes[code] = codes.get(code, 0) + 1
-    return f"{rounds} ends, exit codes {codes}, the longest took {longest:.2f} s"
+    told = f"{rounds} ends, exit codes {codes}, the longest took {longest:.2f} s"
+    return judged(options, told, [("exit 0, or by a signal", codes.keys() <= {0, -signal.SIGHUP, -signal.SIGTERM})])
 
 
 ROWS = [unwritten_log, early_signals]

@@ -12,6 +12,7 @@ import tempfile
 import time
 import urllib.request
 
+from marks import judged
 from server import ROOT, Server
 
 
@@ -166,7 +167,8 @@ def broken(options):
                 if len(complaint) != 1:
                     wordy.append(case)
     told = f"{codes[1] + codes[2]} of {len(cases)} refused, {codes[2]} with exit 2, {codes[1]} with exit 1"
-    return told + f", taken: {taken or 'none'}, more than one line: {wordy or 'none'}"
+    told += f", taken: {taken or 'none'}, more than one line: {wordy or 'none'}"
+    return judged(options, told, [("none taken", not taken), ("one line each", not wordy)])
 
 
 def flip(rng, octets):
@@ -197,9 +199,11 @@ def flipped(options):
                     if options.verbose and not bad:
                         print(f"    {name}/{file}: {code} {complaint}")
                 copy.write(file, whole, rehash=False)
-    return (
+    return judged(
+        options,
         f"{refused} of {tried} refused; flipped in the manifest itself, which no checksum covers: "
-        f"{manifests - harmless} of {manifests} refused"
+        f"{manifests - harmless} of {manifests} refused",
+        [("all refused", refused == tried)],
     )
 
 
@@ -308,9 +312,11 @@ def poisoned(options):
         server.process.send_signal(signal.SIGTERM)
         code = server.process.wait(timeout=120)
         ended = time.monotonic() - started
-    return (
+    return judged(
+        options,
         f"{len(POISONED) - len(passed)} of {len(POISONED)} refused, passed: {passed or 'none'}, the longest took {slowest:.1f} s; "
-        f"while an endless version loads: health {1000 * max(health):.0f} ms at most, exit {code} {ended:.1f} s after SIGTERM"
+        f"while an endless version loads: health {1000 * max(health):.0f} ms at most, exit {code} {ended:.1f} s after SIGTERM",
+        [("all refused", not passed), ("exit 0", code == 0)],
     )
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 
+from marks import judged
 from server import ROOT, Server
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -29,7 +30,8 @@ def grpc_js(options):
         command = ["node", "client.js", f"{ROOT}/proto", "%s:%d" % server.grpc]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     passed = ", ".join(done.stdout.split())
-    return f"passed: {passed}" + ("" if done.returncode == 0 else f"; failed: {done.stderr.strip()[:500]}")
+    told = f"passed: {passed}" + ("" if done.returncode == 0 else f"; failed: {done.stderr.strip()[:500]}")
+    return judged(options, told, [("all pass", done.returncode == 0)])
 
 
 ROWS = [grpc_js]

@@ -41,7 +41,11 @@ class Server:
             if not line:
                 raise SystemExit(f"the server ended: {self.lines}")
             self.lines.append(line)
-            entry = json.loads(line)
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                self.process.kill()
+                raise SystemExit(f"the server said: {line}") from None
             if entry.get("message") == "listening":
                 split = lambda key: (entry[key].rsplit(":", 1)[0], int(entry[key].rsplit(":", 1)[1]))
                 self.grpc, self.http = split("grpc"), split("http")

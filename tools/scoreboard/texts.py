@@ -12,6 +12,7 @@ import time
 
 from h2raw import CHECK, PREDICT, Connection
 from inputs import grpcio, request, varint
+from marks import judged
 from server import Server
 
 ATTACKERS = 6
@@ -119,7 +120,7 @@ def hard_texts(options):
     """128 × 8 KB hard texts for the deep model over each of 6 connections: another client's interactive calls all answered, p99 below 3 × that beside ordinary texts; health ≤ 100 ms."""
     # The short form runs a debug build.
     texts, count, kinds = (16, 5, 1) if options.short else (128, 200, 9)
-    told = []
+    told, counts, figures = [], [], []
     with Server(options.program, models=("sentiment-fast", "sentiment-deep")) as server:
         calls(server, count)
         quiet = p99(calls(server, count)[0])
@@ -132,7 +133,9 @@ def hard_texts(options):
                 f"{kind}: {failed} of {count} failed, p99 {found:.0f} ms ({found / beside:.1f} ×), health at most {health:.0f} ms, "
                 f"{answered} hard calls answered"
             )
-    return f"quiet p99 {quiet:.0f} ms, beside ordinary texts {beside:.0f} ms; " + "; ".join(told)
+            counts.append((f"{kind}: none failed", failed == 0))
+            figures += [(f"{kind}: p99 below 3 ×", found < 3 * beside), (f"{kind}: health within 100 ms", health <= 100)]
+    return judged(options, f"quiet p99 {quiet:.0f} ms, beside ordinary texts {beside:.0f} ms; " + "; ".join(told), counts, figures)
 
 
 ROWS = [hard_texts]
