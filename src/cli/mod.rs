@@ -26,6 +26,7 @@ pub mod predict;
 pub mod preflight;
 pub mod read_args;
 pub mod serve;
+mod service_manager;
 pub mod signals;
 pub mod target_args;
 pub mod terminal;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::reloads::next_hang_up;
 use super::tls::Tls;
 use crate::api::keys::{Keys, Variable};
 use crate::config::Settings;
@@ -68,20 +69,31 @@ impl Security {
     }
 
     /// Looks at the files every `interval`, and at SIGHUP, until `end`. Files are compared by content, so that a link
-    /// that now points elsewhere is noticed, as in mounted secrets of Kubernetes.
-    pub async fn watch(self, interval: Duration, mut hang_up: watch::Receiver<u64>, end: CancellationToken) {
+    /// that now points elsewhere is noticed, as in mounted secrets of Kubernetes. `heeded` is told of each SIGHUP that was heeded.
+    pub async fn watch(
+        self,
+        interval: Duration,
+        mut hang_up: watch::Receiver<u64>,
+        heeded: watch::Sender<u64>,
+        end: CancellationToken,
+    ) {
         // The same problem is logged once, not every few seconds.
         let mut last_problem = None;
         loop {
             let by_signal = tokio::select! {
-                () = tokio::time::sleep(interval) => false,
-                () = next_hang_up(&mut hang_up) => true,
+                () = tokio::time::sleep(interval) => None,
+                count = next_hang_up(&mut hang_up) => Some(count),
                 () = end.cancelled() => return,
             };
             let problem = self.clone().reload_elsewhere().await;
-            if let Some(problem) = problem.filter(|problem| by_signal || last_problem.as_ref() != Some(problem)) {
+            if let Some(problem) =
+                problem.filter(|problem| by_signal.is_some() || last_problem.as_ref() != Some(problem))
+            {
                 tracing::error!(%problem, "new keys or certificates can't be used, those from before stay");
                 last_problem = Some(problem);
+            }
+            if let Some(count) = by_signal {
+                heeded.send_replace(count);
             }
         }
     }
@@ -126,11 +138,4 @@ fn check_admin(settings: &Settings, keys: &Keys, admin_keys: &Keys) -> Result<()
     Err(format!(
         "admin_addr is {address}: whoever reaches it could change the models; set admin_tokens_file or TANDEM_ADMIN_TOKENS"
     ))
-}
-
-/// Waits for the next SIGHUP, also one that came before; forever if no signal can come any more.
-pub(super) async fn next_hang_up(hang_up: &mut watch::Receiver<u64>) {
-    if hang_up.changed().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
