@@ -1,5 +1,7 @@
 #!/bin/sh
-# Checks the container files without a container engine: hadolint, and the Compose schema.
+# Checks the files of containers and services without an engine: hadolint, the Compose schema, that the bake file can be read and names
+# what the Dockerfile has, and, where systemd is, its own checks of the unit. tools/container-check.sh builds and runs the image,
+# tools/systemd-check.sh the service.
 set -eu
 
 cd "$(dirname -- "$0")/.."
@@ -7,3 +9,58 @@ hadolint=$(tools/test-tools.sh hadolint)
 "$hadolint" Dockerfile
 compose=$(tools/test-tools.sh compose)
 PYTHONPATH=$compose python3 -m check_jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+hcl=$(tools/test-tools.sh hcl)
+PYTHONPATH=$hcl python3 - <<'PYTHON'
+import re
+import sys
+
+import hcl2
+
+with open("docker-bake.hcl", encoding="utf-8") as file:
+    bake = hcl2.load(file)
+with open("Dockerfile", encoding="utf-8") as file:
+    dockerfile = file.read()
+with open("Cargo.toml", encoding="utf-8") as file:
+    version = re.search(r'^version = "(.*)"$', file.read(), re.M)[1]
+
+
+def plain(value):
+    """Some versions of the reader keep the quotes of names and texts."""
+    if isinstance(value, dict):
+        return {plain(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    return value.strip('"') if isinstance(value, str) else value
+
+
+def named(kind):
+    return {name: body for block in plain(bake)[kind] for name, body in block.items()}
+
+
+defaults = {name: body["default"] for name, body in named("variable").items()}
+targets = named("target")
+arguments = dict(re.findall(r"^ARG (\w+)=(.*)$", dockerfile, re.M))
+stages = set(re.findall(r"^FROM .* AS (\w+)$", dockerfile, re.M))
+problems = []
+for name in targets["common"]["args"]:
+    if defaults[name] != arguments.get(name):
+        problems.append(f"{name} is {defaults[name]} in docker-bake.hcl and {arguments.get(name)} in the Dockerfile")
+if arguments.get("VERSION") != version:
+    problems.append(f"VERSION is {arguments.get('VERSION')}, Cargo.toml says {version}")
+for name, body in targets.items():
+    if "target" in body and body["target"] not in stages:
+        problems.append(f"{name}: the Dockerfile has no stage {body['target']}")
+for name in named("group")["default"]["targets"]:
+    if name not in targets:
+        problems.append(f"no target {name}")
+if problems:
+    sys.exit("\n".join(problems))
+print(f"ok -- docker-bake.hcl: {len(targets)} targets, version {version}")
+PYTHON
+if command -v systemd-analyze >/dev/null; then
+    # 0 is safest, 100 a service without any protection.
+    systemd-analyze security --offline=true --threshold=20 deploy/systemd/tandem.service >/dev/null
+    echo "ok -- tandem.service: its exposure is at most 2.0 of 10"
+else
+    echo "systemd-analyze is not here: skipped"
+fi
