@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist
+.PHONY: openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check container-check systemd-check sbom kserve-client scoreboard fuzz dist tools ci clean-dist
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -43,8 +43,17 @@ generated-code: ## makes clients for six languages into gen/, as buf.gen.yaml sa
 example-clients: ## runs the clients of examples/clients/ and clients/node against a server, and says which can't run here
 	cargo test --locked --test process -- example_clients:: clients::node --nocapture
 
-deploy-check: ## lints the Dockerfile and the Compose file
+deploy-check: ## checks the files of containers and services without an engine
 	tools/deploy-check.sh
+
+container-check: ## builds the image without an engine, from nothing, and checks what runs in it: docs/container.md; root only, long
+	tools/container-check.sh
+
+systemd-check: build ## runs the service of deploy/systemd/ under a systemd of its own: docs/container.md; root only
+	tools/systemd-check.sh
+
+sbom: ## writes target/sbom.json, the list of what is in the program (CycloneDX)
+	tools/sbom.sh >target/sbom.json
 
 bench: build ## compares the server with its references, into target/bench/: wants a quiet machine
 	benches/compare.sh target/bench

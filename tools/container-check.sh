@@ -43,6 +43,10 @@ cleanup() {
     store podman rm --all --force --time 0 >/dev/null 2>&1 || true
     # An overlay that is still mounted must not be walked into.
     grep " $work/" /proc/mounts | cut -d ' ' -f 2 | sort -r | while read -r mount; do umount --lazy "$mount"; done
+    # Groups that podman leaves behind, empty.
+    find /sys/fs/cgroup -maxdepth 2 -name libpod_parent | while read -r group; do
+        find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    done
     [ -n "$kept" ] || rm -rf "$work"
 }
 trap cleanup EXIT
@@ -188,14 +192,15 @@ network ip link set lo up
 # shellcheck disable=SC3045
 nofile=$(ulimit -n)
 engine() {
-    network podman --root "$work/storage" --runroot "$work/run" --storage-driver "$driver" --cgroup-manager cgroupfs "$@"
+    # Its complaints that no systemd keeps the timers of health checks: the checks are run here.
+    network podman --log-level fatal --root "$work/storage" --runroot "$work/run" --storage-driver "$driver" --cgroup-manager cgroupfs "$@"
 }
 # No rights, nothing to write, limits that this machine can give.
 start() {
     name=$1
     shift
     engine run --detach --name "$name" --pull never --network host --cgroups disabled --log-driver k8s-file --read-only \
-        --read-only-tmpfs=false --health-interval disable --cap-drop all --security-opt no-new-privileges --ulimit "nofile=$nofile:$nofile" --ulimit nproc=512:512 \
+        --read-only-tmpfs=false --cap-drop all --security-opt no-new-privileges --ulimit "nofile=$nofile:$nofile" --ulimit nproc=512:512 \
         "$@" >/dev/null || fail "$name does not start"
 }
 healthy() {
