@@ -6,7 +6,7 @@
 #   tools/container-check.sh --program PATH    takes a ready program: only the last stages of the Dockerfile are built
 #   --work FOLDER                              keeps base images and layers there for the next run, in place of a temporary folder
 #
-# Needs root, buildah, podman, crun, debootstrap, openssl, and cargo. The base image is made by debootstrap from the mirror that apt
+# Needs root, buildah, podman, crun, podman's plugin dnsname, debootstrap, iproute2, openssl, python3 with pip, and cargo. The base image is made by debootstrap from the mirror that apt
 # uses here and with the Rust that is installed here; it trusts the authorities that this machine trusts. A pip.conf of this machine
 # is read by the build, and is not in the image. All of it happens in a mount namespace with a /dev of its own, and containers run in
 # a network of their own.
@@ -276,3 +276,32 @@ healthy slim
 predict slim || fail "no answer"
 stop slim
 ok "slim names the folder of models that it lacks, and serves one that is mounted there"
+
+# ---- with Compose: names are looked up in a network of its own
+
+[ -x /usr/lib/cni/dnsname ] || { echo "skipped docker-compose.yml: podman has no plugin dnsname here"; exit 0; }
+printf '[storage]\ndriver = "%s"\ngraphroot = "%s/storage"\nrunroot = "%s/run"\n' "$driver" "$work" "$work" >"$work/storage.conf"
+cat >"$work/containers.conf" <<END
+[containers]
+cgroups = "disabled"
+default_ulimits = ["nofile=$nofile:$nofile", "nproc=512:512"]
+[engine]
+cgroup_manager = "cgroupfs"
+[network]
+network_config_dir = "$work/networks"
+END
+PYTHONPATH=$("$here/tools/test-tools.sh" podman-compose)
+export PYTHONPATH CONTAINERS_STORAGE_CONF="$work/storage.conf" CONTAINERS_CONF="$work/containers.conf"
+compose() {
+    network python3 -m podman_compose --podman-args=--log-level=fatal --in-pod=false --project-name tandem-check --file "$work/docker-compose.yml" "$@"
+}
+cp "$here/docker-compose.yml" "$work/"
+store podman tag tandem:check tandem:latest
+compose up --no-build --detach server >"$work/compose.log" 2>&1 || fail "docker-compose.yml: $work/compose.log"
+healthy tandem-check_server_1
+answers=$(compose run --no-deps --rm client 2>>"$work/compose.log") || fail "the client of docker-compose.yml: $work/compose.log"
+for label in positive negative; do
+    echo "$answers" | grep -q "$label" || fail "the client says: $answers"
+done
+compose down >>"$work/compose.log" 2>&1 || fail "docker-compose.yml does not go down: $work/compose.log"
+ok "docker-compose.yml: the server gets healthy after $ready_ms ms, and the client finds it by name and prints its answers"
