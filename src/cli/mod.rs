@@ -26,17 +26,20 @@ pub mod predict;
 pub mod preflight;
 pub mod read_args;
 pub mod serve;
+mod service_manager;
 pub mod signals;
 pub mod target_args;
 pub mod terminal;
 pub mod train;
 pub mod write_manifest;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ContextValue;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use self::config_args::ConfigArgs;
 use self::exit::Exit;
 use self::signals::Signals;
 use self::terminal::ColorChoice;
@@ -172,7 +175,7 @@ fn run(cli: Cli, signals: &Signals) -> Exit {
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Models(args)) => models::run(&args),
         Some(Command::Audit(args)) => audit::run(&args),
-        Some(Command::Healthcheck(args)) => healthcheck::run(&args),
+        Some(Command::Healthcheck(args)) => healthcheck::run(&args, serves_with),
         Some(Command::Bench(args)) => bench::run(&args, signals),
         Some(Command::BenchOnnx(args)) => bench::raw::run(&args),
         Some(Command::BenchEcho(args)) => bench::echo::run(&args),
@@ -183,6 +186,14 @@ fn run(cli: Cli, signals: &Signals) -> Exit {
             Exit::Success
         }
         None => Exit::Usage,
+    }
+}
+
+/// The configuration in a command line, if it is that of a server.
+fn serves_with(words: Vec<OsString>) -> Option<ConfigArgs> {
+    match Cli::try_parse_from(words).ok()?.command? {
+        Command::Serve(args) => Some(args.config),
+        _ => None,
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::config_args::ConfigArgs;
 use super::exit::Exit;
 use super::output::{self, complain, fail, outln};
+use super::service_manager::ServiceManager;
 use super::signals::Signals;
 use super::terminal::takes_colours;
 use crate::config::{Address, Settings, variables};
@@ -168,9 +170,11 @@ async fn serve(settings: &Settings, security: Security, service: Service, signal
         Ok(addresses) => announce(addresses),
         Err(error) => return fail(&format!("can't tell the addresses in use: {error}"), Exit::Failure),
     }
+    let manager = ServiceManager::of_environment();
+    tokio::spawn(manager.clone().watchdog(server.runtimes()));
     let (sender, loaded) = tokio::sync::oneshot::channel();
     let loader = load(service.clone(), sender);
-    let listening = server.listening();
+    let (listening, heeded) = (server.listening(), server.heeded());
     let mut exit = Exit::Success;
     let ready = async {
         // If the loader sent nothing, it panicked; the log has the panic.
@@ -181,9 +185,13 @@ async fn serve(settings: &Settings, security: Security, service: Service, signal
         // So that whoever reads the line can connect.
         listening.cancelled().await;
         tracing::info!(load_ms = millis(load_time), "ready");
+        manager.ready().await;
+        manager.reloads(signals.hang_up.clone(), heeded).await;
         std::future::pending::<Result<(), ModelError>>().await
     };
     let mut told_to_stop = Instant::now();
+    // Not awaited before the drain begins: the service manager must not keep health from saying NOT_SERVING.
+    let mut stopping = None;
     let shutdown = async {
         tokio::select! {
             () = signals.stop.cancelled() => tracing::info!("told to stop, draining"),
@@ -194,12 +202,25 @@ async fn serve(settings: &Settings, security: Security, service: Service, signal
             }
         }
         told_to_stop = Instant::now();
+        stopping = Some(tokio::spawn(manager.clone().stopping()));
     };
     let served = server.run(shutdown, signals.hang_up.clone(), signals.hurry.clone());
     if let Err(error) = served.await {
         complain(&error);
         exit = Exit::Failure;
     }
+    let left = drain.saturating_sub(told_to_stop.elapsed()).max(LAST_MOMENT);
+    stop_models(service, loader, left, &signals).await;
+    if let Some(told) = stopping {
+        // Its own bound is short.
+        let _ = told.await;
+    }
+    tracing::info!("stopped");
+    exit
+}
+
+/// Waits for the end of the models' threads, at most so long.
+async fn stop_models(service: Service, loader: JoinHandle<()>, left: Duration, signals: &Signals) {
     let (ended, models_ended) = tokio::sync::oneshot::channel();
     // On a thread of its own, since work that is stuck may hold all others.
     std::thread::spawn(move || {
@@ -207,17 +228,14 @@ async fn serve(settings: &Settings, security: Security, service: Service, signal
         service.stop_models();
         let _ = ended.send(());
     });
-    let left = drain.saturating_sub(told_to_stop.elapsed()).max(LAST_MOMENT);
     let late = tokio::select! {
         _ = models_ended => false,
         () = tokio::time::sleep(left) => true,
-        () = hurried(&signals) => true,
+        () = hurried(signals) => true,
     };
     if late {
         tracing::warn!("models still load or run, the process ends without them");
     }
-    tracing::info!("stopped");
-    exit
 }
 
 /// Returns a moment after the second signal.
@@ -228,10 +246,7 @@ async fn hurried(signals: &Signals) {
 
 /// Loads the models on a thread of their own, and sends how long it took. Ends when all models serve, when one fails,
 /// or when a drain begins.
-fn load(
-    service: Service,
-    sender: tokio::sync::oneshot::Sender<Result<Duration, ModelError>>,
-) -> std::thread::JoinHandle<()> {
+fn load(service: Service, sender: tokio::sync::oneshot::Sender<Result<Duration, ModelError>>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let started = Instant::now();
         let outcome = service.load_models().map(|()| started.elapsed());

@@ -43,6 +43,11 @@ impl ConnectionThreads {
         Ok(Self { threads, _ended: guard })
     }
 
+    /// What runs on each of them. Holding one keeps no thread.
+    pub fn runtimes(&self) -> Vec<Handle> {
+        self.threads.iter().map(|thread| thread.runtime.clone()).collect()
+    }
+
     /// The thread for the next connection, which counts as its own from now on.
     pub fn give(&self) -> (&Handle, Given) {
         let of = |thread: &&Thread| thread.connections.load(Ordering::Relaxed);

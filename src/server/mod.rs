@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`Server::bind`] opens the [`ports`], [`Server::run`] serves until told to stop, [`accept`] is the life
 //! of a listener, which speaks a [`protocol`], [`connection`] that of a connection, with [`places`], [`activity`], and what tells it of
-//! bytes ([`metered_io`]) and calls ([`call_body`]); `memory` gives it back; [`security`] holds keys and certificates ([`tls`]).
+//! bytes ([`metered_io`]) and calls ([`call_body`]); `memory` gives it back; [`security`] holds keys and certificates ([`tls`]),
+//! which a SIGHUP has looked at again, as the models ([`reloads`]).
 
 pub mod accept;
 pub mod activity;
@@ -17,6 +18,7 @@ mod packed;
 pub mod places;
 pub mod ports;
 pub mod protocol;
+pub mod reloads;
 mod routers;
 pub mod security;
 pub mod socket;
@@ -25,6 +27,7 @@ pub mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -44,6 +47,7 @@ use connection_threads::ConnectionThreads;
 use places::Places;
 use ports::{Addresses, BindError, Sockets};
 use protocol::Protocol;
+use reloads::{Heeded, Heeding};
 use security::Security;
 use socket::Socket;
 use tls::Tls;
@@ -63,6 +67,8 @@ pub struct Server {
     pause: Duration,
     grace: Duration,
     listening: CancellationToken,
+    heeding: Heeding,
+    heeded: Heeded,
 }
 
 impl Server {
@@ -76,6 +82,7 @@ impl Server {
             0 => None,
             count => Some(Arc::new(ConnectionThreads::start(count).map_err(BindError::Threads)?)),
         };
+        let (heeding, heeded) = reloads::channel();
         Ok(Self {
             door: Door::new(settings, service),
             security,
@@ -88,6 +95,8 @@ impl Server {
             pause: settings.drain_pause.0,
             grace: settings.drain_grace.0,
             listening: CancellationToken::new(),
+            heeding,
+            heeded,
         })
     }
 
@@ -104,6 +113,17 @@ impl Server {
     /// Cancelled once every port takes connections.
     pub fn listening(&self) -> CancellationToken {
         self.listening.clone()
+    }
+
+    /// Tells which SIGHUPs have been heeded.
+    pub fn heeded(&self) -> Heeded {
+        self.heeded.clone()
+    }
+
+    /// What connections and calls run on: the runtime that this is called on, and those of threads with connections of their own.
+    pub fn runtimes(&self) -> Vec<Handle> {
+        let own = self.threads.iter().flat_map(|threads| threads.runtimes());
+        std::iter::once(Handle::current()).chain(own).collect()
     }
 
     /// Serves until `shutdown`, then drains: health turns NOT_SERVING at once, calls are still taken for the pause,
@@ -157,14 +177,16 @@ impl Server {
     /// this returns, when many connections have ended.
     fn watch(&self, hang_up: &watch::Receiver<u64>, drain: &CancellationToken, tasks: &TaskTracker) -> Arc<Notify> {
         let service = &self.door.service;
-        let security = self.security.clone();
-        tasks.spawn(security.watch(
-            self.reload_interval,
-            self.door.context.metrics.clone(),
+        let (security, heeding) = (self.security.clone(), &self.heeding);
+        let metrics = self.door.context.metrics.clone();
+        let told = (hang_up.clone(), heeding.keys.clone());
+        tasks.spawn(security.watch(self.reload_interval, metrics, told, drain.clone()));
+        tasks.spawn(model_reload::watch(
+            service.clone(),
             hang_up.clone(),
+            heeding.models.clone(),
             drain.clone(),
         ));
-        tasks.spawn(model_reload::watch(service.clone(), hang_up.clone(), drain.clone()));
         tasks.spawn({
             let (service, drain) = (service.clone(), drain.clone());
             async move { service.supervise(drain).await }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::reloads::next_hang_up;
 use super::tls::Tls;
 use crate::api::keys::{Keys, Variable};
 use crate::config::Settings;
@@ -72,12 +73,12 @@ impl Security {
     }
 
     /// Looks at the files every `interval`, and at SIGHUP, until `end`. Files are compared by content, so that a link
-    /// that now points elsewhere is noticed, as in mounted secrets of Kubernetes.
+    /// that now points elsewhere is noticed, as in mounted secrets of Kubernetes. `heeded` is told of each SIGHUP that was heeded.
     pub async fn watch(
         self,
         interval: Duration,
         metrics: Metrics,
-        mut hang_up: watch::Receiver<u64>,
+        (mut hang_up, heeded): (watch::Receiver<u64>, watch::Sender<u64>),
         end: CancellationToken,
     ) {
         self.tell_expiry(&metrics);
@@ -85,8 +86,8 @@ impl Security {
         let mut last_problem = None;
         loop {
             let by_signal = tokio::select! {
-                () = tokio::time::sleep(interval) => false,
-                () = next_hang_up(&mut hang_up) => true,
+                () = tokio::time::sleep(interval) => None,
+                count = next_hang_up(&mut hang_up) => Some(count),
                 () = end.cancelled() => return,
             };
             let Looked { changed, problem } = self.clone().reload_elsewhere().await;
@@ -98,13 +99,16 @@ impl Security {
                 metrics.security_reloaded(false);
             }
             match problem {
-                Some(problem) if by_signal || last_problem.as_ref() != Some(&problem) => {
+                Some(problem) if by_signal.is_some() || last_problem.as_ref() != Some(&problem) => {
                     tracing::error!(%problem, "new keys or certificates can't be used, those from before stay");
                     last_problem = Some(problem);
                 }
                 // What is mended and breaks again the same way is told again.
                 None => last_problem = None,
                 Some(_) => {}
+            }
+            if let Some(count) = by_signal {
+                heeded.send_replace(count);
             }
         }
     }
@@ -191,11 +195,4 @@ fn check_admin(settings: &Settings, keys: &Keys, admin_keys: &Keys) -> Result<()
     Err(format!(
         "admin_addr is {address}: whoever reaches it could change the models; set admin_tokens_file or TANDEM_ADMIN_TOKENS"
     ))
-}
-
-/// Waits for the next SIGHUP, also one that came before; forever if no signal can come any more.
-pub(super) async fn next_hang_up(hang_up: &mut watch::Receiver<u64>) {
-    if hang_up.changed().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }

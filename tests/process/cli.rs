@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use crate::security::write_certificates;
 use crate::support::command::{Finished, finish, tandem};
-use crate::support::models::FastModelCopy;
+use crate::support::models::{FAST_ONLY, FastModelCopy};
 use crate::support::server::free_ports;
 use crate::support::{RunningServer, root};
 
@@ -185,6 +186,39 @@ fn healthcheck_reads_what_the_server_reads() {
         ask.args(["healthcheck", "--timeout-ms", "60000"]);
         assert_eq!(finish(&mut ask, b"").success(), "SERVING\n", "TLS: {by_tls}");
     }
+}
+
+#[test]
+fn healthcheck_finds_what_a_server_was_told_by_flags() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_certificates(folder.path(), &[]);
+    let models = FastModelCopy::new();
+    let mut serve = tandem();
+    serve.current_dir(folder.path()).arg("serve").args(FAST_ONLY);
+    serve.args(["--grpc-addr", "unix:own.sock", "--no-http", "--log-format", "json"]);
+    serve.args([
+        "--tls-cert",
+        "cert.pem",
+        "--tls-key",
+        "key.pem",
+        "--tls-client-ca",
+        "ca.pem",
+    ]);
+    let server = RunningServer::spawn({
+        serve.arg("--models").arg(models.repository());
+        serve
+    });
+    server.wait_ready();
+    let ask = |pid: u32| {
+        let mut ask = tandem();
+        ask.current_dir(folder.path()).env("TANDEM_GRPC_ADDR", "127.0.0.1:0");
+        ask.args(["healthcheck", "--timeout-ms", "60000", "--pid", &pid.to_string()]);
+        finish(&mut ask, b"")
+    };
+    assert_eq!(ask(server.pid()).success(), "SERVING\n");
+    let other = ask(std::process::id());
+    assert_eq!(other.code, Some(1), "{other:?}");
+    assert!(other.complaint().starts_with("tandem: 127.0.0.1:0: "), "{other:?}");
 }
 
 #[test]

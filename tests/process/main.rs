@@ -41,6 +41,7 @@ mod remedies;
 mod reports;
 mod scoreboard;
 mod security;
+mod service_manager;
 mod shutdown;
 mod signals;
 mod snapshots;

@@ -50,6 +50,10 @@ pub fn tandem() -> Command {
 /// A program that is not led astray by the environment: no settings, no proxies on the way to this machine.
 pub fn clean(program: &str) -> Command {
     let mut command = Command::new(program);
+    // A service manager that runs the tests is told nothing of their servers.
+    for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+        command.env_remove(name);
+    }
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy().to_ascii_lowercase();
         let terminal = ["columns", "lines", "clicolor_force"].contains(&text.as_str());

@@ -1,0 +1,7 @@
+#!/bin/sh
+# Writes the list of what is in the program to standard output (SBOM, CycloneDX 1.6, checked by its schema). With the root of an image,
+# as tools/container-check.sh keeps it, the system's libraries and the models are in it too: tools/sbom.sh [FOLDER]
+set -eu
+
+cd "$(dirname -- "$0")/.."
+PYTHONPATH=$(tools/test-tools.sh sbom) exec python3 tools/sbom.py "$@"
