@@ -12,13 +12,16 @@ use governor::clock::MonotonicClock;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 
 use super::body_budget::{HeldBody, Holder};
+use super::call_spans;
 use super::door_context::{Deadlines, DoorContext};
 use super::keys::KeyOwner;
 use super::rate_limit::RateLimit;
 use crate::error::{Error, Reason};
 use crate::service::messages::{CallTimes, ClientKey, Weight};
+use crate::telemetry::call_span::CallSpan;
 use crate::telemetry::line_limit::LineLimit;
 use crate::telemetry::request_id::{RequestId, trace_id};
+use crate::telemetry::spans::Stage;
 
 /// The response header with the number of texts that were answered from the cache; absent where the cache is off.
 pub const CACHE_HITS_HEADER: &str = "x-tandem-cache-hits";
@@ -143,7 +146,11 @@ pub struct RequestTime {
 
 /// A call, before its message is read; cheap to clone.
 #[derive(Clone)]
-pub struct Call(Arc<CallFacts>);
+pub struct Call {
+    facts: Arc<CallFacts>,
+    /// Notes what is done for it, if it is sampled.
+    pub span: CallSpan,
+}
 
 /// What is known of a call.
 pub struct CallFacts {
@@ -167,7 +174,7 @@ impl Deref for Call {
     type Target = CallFacts;
 
     fn deref(&self) -> &CallFacts {
-        &self.0
+        &self.facts
     }
 }
 
@@ -236,7 +243,12 @@ impl Call {
         (access, admitted): (Access, &Result<Option<KeyOwner>, Error>),
     ) -> Self {
         let who = Who::calls(context, access, admitted, headers, extensions);
-        Self(Arc::new(CallFacts {
+        // Whoever was not admitted, and health checks, have no spans: nobody without a key makes the server send any.
+        let span = match (&context.spans, access, admitted) {
+            (Some(spans), Access::Keyed, Ok(_)) => CallSpan::begin(spans, headers, arrived),
+            _ => CallSpan::default(),
+        };
+        let facts = CallFacts {
             request_id: RequestId::from_headers(headers),
             arrived,
             timeout,
@@ -247,9 +259,21 @@ impl Call {
             caller: who.caller,
             weight: who.weight,
             rate_limit: who.rate_limit,
-            trace_id: trace_id(headers).map(str::to_owned),
+            trace_id: trace_id(headers).map(str::to_owned).or_else(|| span.trace_id()),
             finished: AtomicBool::new(false),
-        }))
+        };
+        Self {
+            facts: Arc::new(facts),
+            span,
+        }
+    }
+
+    /// The same call, for one of its many requests, which has a span of its own.
+    pub fn of_request(&self, name: &'static str, arrived: Instant) -> Self {
+        Self {
+            facts: Arc::clone(&self.facts),
+            span: self.span.of_request(name, arrived),
+        }
     }
 
     /// The limits on the time of calls.
@@ -283,12 +307,15 @@ impl Call {
             limit.take(texts)?;
         }
         let RequestTime { arrived, deadline } = time;
+        self.span.add(|| Stage::new("read", arrived, Instant::now()));
+        self.span.set("tandem.texts", || texts);
         Ok(CallTimes {
             arrived,
             deadline,
             client: self.client,
             caller: self.caller,
             weight: self.weight,
+            span: self.span.clone(),
         })
     }
 
@@ -316,9 +343,17 @@ impl Call {
         }
     }
 
+    /// Counts one of many requests of a call, under a name of its own, and ends its span. Writes no log line.
+    pub fn end_request(&self, name: &'static str, failure: Option<&Error>, took: Duration) {
+        self.count_request(name, failure, took);
+        self.span.end(|| call_spans::request_outcome(failure));
+    }
+
     /// Counts one of many requests of a call, under a name of its own. Writes no log line.
     pub fn count_request(&self, name: &'static str, failure: Option<&Error>, took: Duration) {
-        self.context.metrics.answered(self.door, name, failure, took);
+        self.context
+            .metrics
+            .answered(self.door, name, failure, took, self.span.is());
     }
 }
 
@@ -349,7 +384,11 @@ static REFUSED_LINES: LazyLock<LineLimit> = LazyLock::new(|| LineLimit::new(Mono
 
 fn record(call: &Call, method: &'static str, outcome: Result<(), &Error>, took: Duration) {
     let door = call.door;
-    call.context.metrics.answered(door, method, outcome.err(), took);
+    call.context
+        .metrics
+        .answered(door, method, outcome.err(), took, call.span.is());
+    call.span
+        .end(|| call_spans::outcome(door, call.request_id.as_str(), outcome.err()));
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let request_id = call.request_id.as_str();
     let trace_id = call.trace_id.as_deref();

@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::config::bodies::{largest_json, largest_message};
 use crate::service::limits::RequestLimits;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::spans::Spans;
 
 pub struct DoorContext {
     pub deadlines: Deadlines,
@@ -25,6 +26,8 @@ pub struct DoorContext {
     /// The bound on the bytes of bodies.
     pub bodies: BodyBudget,
     pub metrics: Metrics,
+    /// Where spans go; nowhere where tracing is off.
+    pub spans: Spans,
 }
 
 impl DoorContext {
@@ -46,6 +49,7 @@ impl DoorContext {
             offers: Offers::new(settings),
             bodies: BodyBudget::new(settings.room_size(), metrics.inflight_body_bytes()),
             metrics,
+            spans: None,
         }
     }
 }

@@ -38,6 +38,7 @@ use crate::config::origins::Origins;
 use crate::cores;
 use crate::service::Service;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::spans::Spans;
 use accept::Listener;
 use connection::ConnectionLimits;
 use connection_threads::ConnectionThreads;
@@ -68,6 +69,16 @@ pub struct Server {
 impl Server {
     /// Takes every port, or none. Each takes connections from now on, but for the gRPC port, for which the settings say when.
     pub async fn bind(settings: &Settings, security: Security, service: Service) -> Result<Self, BindError> {
+        Self::bind_traced(settings, security, service, None).await
+    }
+
+    /// The same, for a server whose calls' spans go to `spans`.
+    pub async fn bind_traced(
+        settings: &Settings,
+        security: Security,
+        service: Service,
+        spans: Spans,
+    ) -> Result<Self, BindError> {
         let sockets = Sockets::open(settings).await?;
         if sockets.waits() {
             service.close();
@@ -77,7 +88,7 @@ impl Server {
             count => Some(Arc::new(ConnectionThreads::start(count).map_err(BindError::Threads)?)),
         };
         Ok(Self {
-            door: Door::new(settings, service),
+            door: Door::new(settings, service, spans),
             security,
             sockets,
             reflection: !settings.no_reflection,

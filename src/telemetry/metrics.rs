@@ -3,7 +3,7 @@
 //! Every label has a bounded set of values: names of models, methods, codes. Nothing from a request becomes a label.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -14,10 +14,12 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::cascade::CascadeMetrics;
-use super::histogram::{Buckets, HistogramFamily};
+use super::histogram::{Buckets, ExemplarFamily, HistogramFamily, TraceLabels};
 use super::inputs::{InputFamilies, InputMetrics};
 use super::kept::KeptMetrics;
 use super::process::ProcessCollector;
+use super::span_metrics::SpanMetrics;
+use super::spans::SpanRef;
 use super::versions::VersionMetrics;
 use crate::error::Error;
 
@@ -60,7 +62,7 @@ struct DoorLabels {
 pub struct Metrics {
     registry: Arc<Registry>,
     calls: Family<CallLabels, Counter>,
-    call_duration: HistogramFamily<MethodLabels>,
+    call_duration: ExemplarFamily<MethodLabels>,
     connections: Family<DoorLabels, Gauge>,
     accepted: Family<DoorLabels, Counter>,
     versions: VersionMetrics,
@@ -70,6 +72,7 @@ pub struct Metrics {
     cascade: CascadeMetrics,
     kept: KeptMetrics,
     inputs: InputFamilies,
+    spans: SpanMetrics,
 }
 
 #[derive(Clone)]
@@ -130,6 +133,7 @@ impl Metrics {
         let cascade = CascadeMetrics::register(&mut registry);
         let kept = KeptMetrics::register(&mut registry);
         let inputs = InputFamilies::register(&mut registry);
+        let spans = SpanMetrics::register(&mut registry);
         let build = [
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("onnxruntime", onnxruntime_version.to_owned()),
@@ -149,7 +153,12 @@ impl Metrics {
             cascade,
             kept,
             inputs,
+            spans,
         }
+    }
+
+    pub fn spans(&self) -> &SpanMetrics {
+        &self.spans
     }
 
     pub fn versions(&self) -> &VersionMetrics {
@@ -172,8 +181,16 @@ impl Metrics {
         out
     }
 
-    /// Counts an answered request. `method` is one of the server's own names, so the labels stay bounded.
-    pub fn answered(&self, door: &'static str, method: &'static str, failure: Option<&Error>, took: Duration) {
+    /// Counts an answered request. `method` is one of the server's own names, so the labels stay bounded. The span of a
+    /// sampled one becomes the exemplar of its bucket.
+    pub fn answered(
+        &self,
+        door: &'static str,
+        method: &'static str,
+        failure: Option<&Error>,
+        took: Duration,
+        span: Option<SpanRef>,
+    ) {
         let (code, reason) = failure.map_or(("OK", ""), |error| (error.reason.grpc_name(), error.reason.name()));
         self.calls
             .get_or_create(&CallLabels {
@@ -185,7 +202,11 @@ impl Metrics {
             .inc();
         self.call_duration
             .get_or_create(&MethodLabels { door, method })
-            .observe(took.as_secs_f64());
+            .observe(
+                took.as_secs_f64(),
+                span.map(TraceLabels::of),
+                span.map(|_| SystemTime::now()),
+            );
     }
 
     /// Counts an open connection until the guard is dropped.
