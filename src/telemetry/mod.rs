@@ -16,5 +16,6 @@ pub mod span_export;
 pub mod span_metrics;
 pub mod spans;
 pub mod stderr;
+mod variables;
 pub mod versions;
 pub mod visible;

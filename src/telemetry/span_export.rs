@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::metrics::Metrics;
 use super::spans::Spans;
+use super::variables::variable;
 
 /// Sends the spans that it is left with, within a time. Blocks.
 type Ending = Box<dyn FnOnce(Duration) + Send>;
@@ -19,11 +20,6 @@ pub struct SpanExport {
 
 /// The variables that name a collector.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
-
-/// A variable's value, unless it is empty, which is the same as not set.
-pub(super) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
 
 /// Whether the variables ask for spans.
 fn is_wanted() -> bool {

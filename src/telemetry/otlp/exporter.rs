@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use hyper_rustls::HttpsConnectorBuilder;
 use opentelemetry_http::hyper::HyperClient;
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithHttpConfig};
+use opentelemetry_otlp::{SpanExporter, WithHttpConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::SpanData;
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::telemetry::span_export::variable;
+use super::collector_tls;
 use crate::telemetry::span_metrics::SpanMetrics;
+use crate::telemetry::variables::variable;
 
 /// How often the log says that spans can't be sent.
 const SAID_EVERY: Duration = Duration::from_mins(1);
@@ -101,7 +101,7 @@ impl Sender {
         let timeout = timeout();
         let to = {
             let _inside = runtime.enter();
-            exporter(timeout).map_err(|error| error.to_string())?
+            exporter(timeout)?
         };
         let sender = Self {
             to: Arc::new(to),
@@ -129,20 +129,24 @@ impl Sender {
     }
 }
 
-fn exporter(timeout: Duration) -> Result<SpanExporter, ExporterBuildError> {
-    match protocol() {
-        Protocol::Grpc => SpanExporter::builder().with_tonic().build(),
+fn exporter(timeout: Duration) -> Result<SpanExporter, String> {
+    let certificate = exporter_variable("CERTIFICATE");
+    let authorities = certificate.map(|path| {
+        let read = std::fs::read(&path);
+        read.map_err(|error| format!("OTEL_EXPORTER_OTLP_CERTIFICATE {path}: {error}"))
+    });
+    let authorities = authorities.transpose()?;
+    let built = match protocol() {
+        Protocol::Grpc => {
+            let builder = SpanExporter::builder().with_tonic();
+            builder.with_tls_config(collector_tls::over_grpc(authorities)).build()
+        }
         Protocol::Http => {
-            let connector = HttpsConnectorBuilder::new()
-                .with_webpki_roots()
-                .https_or_http()
-                .enable_http1()
-                .enable_http2()
-                .build();
-            let client = HyperClient::new(connector, timeout, None);
+            let client = HyperClient::new(collector_tls::over_http(authorities)?, timeout, None);
             SpanExporter::builder().with_http().with_http_client(client).build()
         }
-    }
+    };
+    built.map_err(|error| error.to_string())
 }
 
 impl opentelemetry_sdk::trace::SpanExporter for Sender {

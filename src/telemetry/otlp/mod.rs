@@ -3,6 +3,7 @@
 //! A span is put into a bounded queue, without waiting. A thread of the library takes batches out of it, and a runtime with
 //! one thread of its own sends them, so that no thread that serves has any part in it.
 
+mod collector_tls;
 mod exporter;
 
 use std::str::FromStr;
@@ -24,9 +25,9 @@ use opentelemetry_sdk::trace::{
     BatchSpanProcessor, Config, SamplingDecision, ShouldSample, SpanData, SpanEvents, SpanLinks, SpanProcessor,
 };
 
-use super::span_export::variable;
 use super::span_metrics::SpanMetrics;
 use super::spans::{Attribute, Kind, Origin, Span, SpanRef, SpanSink, Value};
+use super::variables::variable;
 use exporter::Sender;
 
 /// The most spans that wait to be sent, where `OTEL_BSP_MAX_QUEUE_SIZE` says nothing.
