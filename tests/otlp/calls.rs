@@ -11,7 +11,7 @@ use tandem::api::pb::prediction_service_client::PredictionServiceClient;
 use crate::collector::{Collector, spans, value};
 use crate::support::command::curl_get;
 use crate::support::{curl, runtime, wait};
-use crate::{CANARY, PARENT, TRACE, cascade, server, traced, traceparent, url};
+use crate::{CANARY, PARENT, TRACE, request, server, server_of_both, traced, traceparent, url};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -48,7 +48,7 @@ fn one<'a>(spans: &[&'a Span], name: &str) -> &'a Span {
 #[test]
 fn a_call_over_grpc_has_its_callers_trace_its_stages_and_its_batches() {
     let collector = Collector::start();
-    let server = server(&[
+    let server = server_of_both(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &url(collector.grpc)),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "x-for-collector=hello"),
@@ -61,7 +61,7 @@ fn a_call_over_grpc_has_its_callers_trace_its_stages_and_its_batches() {
     ]);
     let runtime = runtime();
     let mut client = PredictionServiceClient::new(server.channel(&runtime));
-    let mut call = traced(cascade(3), &traceparent());
+    let mut call = traced(request(pb::Route::Cascade, 1), &traceparent());
     call.metadata_mut()
         .insert("tracestate", "vendor=abc".parse().expect("a value"));
     call.metadata_mut()
@@ -78,7 +78,7 @@ fn a_call_over_grpc_has_its_callers_trace_its_stages_and_its_batches() {
         ("rpc.system.name", "grpc"),
         ("rpc.method", "tandem.v1.PredictionService/Predict"),
         ("rpc.response.status_code", "OK"),
-        ("tandem.texts", "3"),
+        ("tandem.texts", "1"),
         ("baggage.tenant", "acme"),
     ] {
         assert_eq!(value(&call.attributes, key).as_deref(), Some(expected), "{key}");
@@ -150,10 +150,7 @@ fn calls_at_once_share_a_batch_whose_span_points_at_each_and_no_text_is_in_any_s
     let round = || {
         let calls = (0..16).map(|_| {
             let mut client = client.clone();
-            let request = pb::PredictRequest {
-                route: pb::Route::Deep.into(),
-                ..cascade(2)
-            };
+            let request = request(pb::Route::Fast, 2);
             async move { client.predict(request).await }
         });
         for answer in wait(&runtime, futures::future::join_all(calls)) {
@@ -189,15 +186,15 @@ fn calls_at_once_share_a_batch_whose_span_points_at_each_and_no_text_is_in_any_s
     let bad = [
         pb::PredictRequest {
             task: CANARY.to_owned(),
-            ..cascade(1)
+            ..request(pb::Route::Fast, 1)
         },
         pb::PredictRequest {
             model: CANARY.to_owned(),
-            ..cascade(1)
+            ..request(pb::Route::Fast, 1)
         },
         pb::PredictRequest {
             texts: vec![CANARY.repeat(2000)],
-            ..cascade(1)
+            ..request(pb::Route::Fast, 1)
         },
     ];
     for request in bad {
@@ -302,13 +299,13 @@ fn each_request_of_a_stream_has_a_span_below_the_streams() {
     ]);
     let runtime = runtime();
     let mut client = PredictionServiceClient::new(server.channel(&runtime));
-    let request = |id: usize| pb::PredictStreamRequest {
+    let of_stream = |id: usize| pb::PredictStreamRequest {
         id: id.to_string(),
-        request: Some(cascade(1)),
+        request: Some(request(pb::Route::Fast, 1)),
         ..pb::PredictStreamRequest::default()
     };
     let answers = wait(&runtime, async {
-        let requests = tokio_stream::iter((0..3).map(request));
+        let requests = tokio_stream::iter((0..3).map(of_stream));
         let mut answers = client.predict_stream(requests).await.expect("a stream").into_inner();
         let mut count = 0;
         while answers.message().await.expect("an answer").is_some() {

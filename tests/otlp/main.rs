@@ -14,6 +14,7 @@ mod collector;
 mod sending;
 
 use std::net::SocketAddr;
+use std::process::Command;
 
 use tandem::api::pb;
 
@@ -31,8 +32,26 @@ pub fn traceparent() -> String {
     format!("00-{TRACE}-{PARENT}-01")
 }
 
-/// A server of the shipped models with variables of OpenTelemetry, none of which it has from whoever runs the tests.
+/// A server of the shipped fast model with variables of OpenTelemetry, none of which it has from whoever runs the tests.
 pub fn server(variables: &[(&str, &str)]) -> RunningServer {
+    start(variables, |command| {
+        command
+            .arg("--fast")
+            .arg(support::root().join("models/sentiment-fast/1"));
+        // By batches, as any other model.
+        command.args(["--default-route", "fast", "--fast-path", "onnx"]);
+    })
+}
+
+/// The same with both models.
+pub fn server_of_both(variables: &[(&str, &str)]) -> RunningServer {
+    start(variables, |command| {
+        command.arg("--models").arg(support::root().join("models"));
+        command.args(["--deep-instances", "1", "--idle-threads", "1"]);
+    })
+}
+
+fn start(variables: &[(&str, &str)], with: impl FnOnce(&mut Command)) -> RunningServer {
     let mut command = tandem();
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("OTEL_") {
@@ -41,9 +60,7 @@ pub fn server(variables: &[(&str, &str)]) -> RunningServer {
     }
     command.envs(variables.iter().copied());
     command.arg("serve").args(free_ports());
-    command.arg("--models").arg(support::root().join("models"));
-    // One session of the deep model, so that calls at once come into one batch.
-    command.args(["--deep-instances", "1", "--idle-threads", "1"]);
+    with(&mut command);
     let server = RunningServer::spawn(command);
     server.wait_ready();
     server
@@ -54,11 +71,11 @@ pub fn url(address: SocketAddr) -> String {
     format!("http://{address}")
 }
 
-/// A request by the cascade that asks the deep model too.
-pub fn cascade(texts: usize) -> pb::PredictRequest {
+/// A request by that route.
+pub fn request(route: pb::Route, texts: usize) -> pb::PredictRequest {
     pb::PredictRequest {
         texts: (0..texts).map(|at| format!("{CANARY} 영화 {at}")).collect(),
-        route: pb::Route::Cascade.into(),
+        route: route.into(),
         ..pb::PredictRequest::default()
     }
 }
