@@ -147,7 +147,7 @@ pub struct RequestTime {
 /// A call, before its message is read; cheap to clone.
 #[derive(Clone)]
 pub struct Call {
-    facts: Arc<CallFacts>,
+    pub(super) facts: Arc<CallFacts>,
     /// Notes what is done for it, if it is sampled.
     pub span: CallSpan,
 }
@@ -160,8 +160,8 @@ pub struct CallFacts {
     pub timeout: Option<Duration>,
     /// The bytes of its body, held until it is answered. Its holder also holds the answer.
     pub body: HeldBody,
-    door: &'static str,
-    context: Arc<DoorContext>,
+    pub(super) door: &'static str,
+    pub(super) context: Arc<DoorContext>,
     client: ClientKey,
     caller: ClientKey,
     weight: Weight,
@@ -268,14 +268,6 @@ impl Call {
         }
     }
 
-    /// The same call, for one of its many requests, which has a span of its own.
-    pub fn of_request(&self, name: &'static str, arrived: Instant) -> Self {
-        Self {
-            facts: Arc::clone(&self.facts),
-            span: self.span.of_request(name, arrived),
-        }
-    }
-
     /// The limits on the time of calls.
     pub fn deadlines(&self) -> Deadlines {
         self.context.deadlines
@@ -341,19 +333,6 @@ impl Call {
         if !self.finished.swap(true, Ordering::Relaxed) {
             record(self, method, outcome, self.arrived.elapsed());
         }
-    }
-
-    /// Counts one of many requests of a call, under a name of its own, and ends its span. Writes no log line.
-    pub fn end_request(&self, name: &'static str, failure: Option<&Error>, took: Duration) {
-        self.count_request(name, failure, took);
-        self.span.end(|| call_spans::request_outcome(failure));
-    }
-
-    /// Counts one of many requests of a call, under a name of its own. Writes no log line.
-    pub fn count_request(&self, name: &'static str, failure: Option<&Error>, took: Duration) {
-        self.context
-            .metrics
-            .answered(self.door, name, failure, took, self.span.is());
     }
 }
 

@@ -15,6 +15,7 @@ pub mod body_budget;
 mod body_room;
 pub mod call;
 pub mod call_layer;
+mod call_requests;
 mod call_spans;
 pub mod classify;
 pub mod connect;

@@ -1,5 +1,7 @@
 //! Histograms that share their buckets and differ in their labels.
 
+use std::time::{Duration, SystemTime};
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
@@ -28,7 +30,7 @@ pub(super) struct TraceLabels {
 }
 
 impl TraceLabels {
-    pub(super) fn of(span: SpanRef) -> Self {
+    fn of(span: SpanRef) -> Self {
         Self {
             trace_id: span.trace_id(),
             span_id: span.span_id(),
@@ -40,6 +42,12 @@ impl MetricConstructor<HistogramWithExemplars<TraceLabels>> for Buckets {
     fn new_metric(&self) -> HistogramWithExemplars<TraceLabels> {
         HistogramWithExemplars::new(self.0.iter().copied())
     }
+}
+
+/// Adds a duration; the span of a sampled call becomes the exemplar of its bucket.
+pub(super) fn observe(histogram: &HistogramWithExemplars<TraceLabels>, took: Duration, span: Option<SpanRef>) {
+    let now = span.map(|_| SystemTime::now());
+    histogram.observe(took.as_secs_f64(), span.map(TraceLabels::of), now);
 }
 
 /// A histogram for each set of labels, whose buckets point at the last sampled call in them.

@@ -3,7 +3,7 @@
 //! Every label has a bounded set of values: names of models, methods, codes. Nothing from a request becomes a label.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -14,7 +14,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::cascade::CascadeMetrics;
-use super::histogram::{Buckets, ExemplarFamily, HistogramFamily, TraceLabels};
+use super::histogram::{Buckets, ExemplarFamily, HistogramFamily, observe};
 use super::inputs::{InputFamilies, InputMetrics};
 use super::kept::KeptMetrics;
 use super::process::ProcessCollector;
@@ -181,8 +181,7 @@ impl Metrics {
         out
     }
 
-    /// Counts an answered request. `method` is one of the server's own names, so the labels stay bounded. The span of a
-    /// sampled one becomes the exemplar of its bucket.
+    /// Counts an answered request. `method` is a name of the server's own: labels stay bounded. `span` is the exemplar.
     pub fn answered(
         &self,
         door: &'static str,
@@ -200,13 +199,11 @@ impl Metrics {
                 reason,
             })
             .inc();
-        self.call_duration
-            .get_or_create(&MethodLabels { door, method })
-            .observe(
-                took.as_secs_f64(),
-                span.map(TraceLabels::of),
-                span.map(|_| SystemTime::now()),
-            );
+        observe(
+            &self.call_duration.get_or_create(&MethodLabels { door, method }),
+            took,
+            span,
+        );
     }
 
     /// Counts an open connection until the guard is dropped.

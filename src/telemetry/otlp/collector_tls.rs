@@ -2,14 +2,16 @@
 //! `OTEL_EXPORTER_OTLP_CERTIFICATE` names a file, those in it alone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_rustls::HttpsConnectorBuilder;
+use opentelemetry_http::HttpClient;
+use opentelemetry_http::hyper::HyperClient;
+use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
-use tonic::transport::{Certificate, ClientTlsConfig};
 
 pub(super) fn over_grpc(authorities: Option<Vec<u8>>) -> ClientTlsConfig {
     match authorities {
@@ -18,7 +20,8 @@ pub(super) fn over_grpc(authorities: Option<Vec<u8>>) -> ClientTlsConfig {
     }
 }
 
-pub(super) fn over_http(authorities: Option<Vec<u8>>) -> Result<HttpsConnector<HttpConnector>, String> {
+/// The client that spans are sent by over HTTP; a request may take that long.
+pub(super) fn over_http(authorities: Option<Vec<u8>>, timeout: Duration) -> Result<impl HttpClient + use<>, String> {
     let builder = HttpsConnectorBuilder::new();
     let builder = match authorities {
         Some(pem) => builder.with_tls_config(trusting(&pem)?),
@@ -26,7 +29,8 @@ pub(super) fn over_http(authorities: Option<Vec<u8>>) -> Result<HttpsConnector<H
             .with_provider_and_webpki_roots(ring::default_provider())
             .map_err(|error| error.to_string())?,
     };
-    Ok(builder.https_or_http().enable_http1().enable_http2().build())
+    let connector = builder.https_or_http().enable_http1().enable_http2().build();
+    Ok(HyperClient::new(connector, timeout, None))
 }
 
 fn trusting(pem: &[u8]) -> Result<ClientConfig, String> {

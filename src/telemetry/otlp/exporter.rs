@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_otlp::{SpanExporter, WithHttpConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
@@ -142,7 +141,7 @@ fn exporter(timeout: Duration) -> Result<SpanExporter, String> {
             builder.with_tls_config(collector_tls::over_grpc(authorities)).build()
         }
         Protocol::Http => {
-            let client = HyperClient::new(collector_tls::over_http(authorities)?, timeout, None);
+            let client = collector_tls::over_http(authorities, timeout)?;
             SpanExporter::builder().with_http().with_http_client(client).build()
         }
     };
