@@ -45,6 +45,27 @@ fn one<'a>(spans: &[&'a Span], name: &str) -> &'a Span {
     one
 }
 
+/// The batch belongs to many calls: it has a trace of its own, and links go both ways.
+fn assert_linked_to_its_batch(all: &[Span], call: &Span, inference: &Span) {
+    let [to_batch] = &inference.links[..] else {
+        panic!("one link: {inference:#?}")
+    };
+    let batch = all
+        .iter()
+        .find(|span| span.span_id == to_batch.span_id)
+        .expect("the batch");
+    assert_eq!((batch.name.as_str(), &batch.trace_id), ("batch", &to_batch.trace_id));
+    assert_ne!(batch.trace_id, call.trace_id);
+    let [to_call] = &batch.links[..] else {
+        panic!("one link: {batch:#?}")
+    };
+    assert_eq!((&to_call.trace_id, &to_call.span_id), (&call.trace_id, &call.span_id));
+    assert_eq!(
+        value(&batch.attributes, "tandem.model").as_deref(),
+        Some("sentiment-deep")
+    );
+}
+
 #[test]
 fn a_call_over_grpc_has_its_callers_trace_its_stages_and_its_batches() {
     let collector = Collector::start();
@@ -96,25 +117,7 @@ fn a_call_over_grpc_has_its_callers_trace_its_stages_and_its_batches() {
     let deep = stages(&all, one(&of_call, "deep"));
     assert_eq!(names(&deep), ["inference", "preprocess", "queue"]);
 
-    // The batch belongs to many calls: a trace of its own, and links both ways.
-    let [to_batch] = &one(&deep, "inference").links[..] else {
-        panic!("one link: {deep:#?}")
-    };
-    let batch = all
-        .iter()
-        .find(|span| span.span_id == to_batch.span_id)
-        .expect("the batch");
-    assert_eq!((batch.name.as_str(), &batch.trace_id), ("batch", &to_batch.trace_id));
-    assert_ne!(batch.trace_id, call.trace_id);
-    let [to_call] = &batch.links[..] else {
-        panic!("one link: {batch:#?}")
-    };
-    assert_eq!((&to_call.trace_id, &to_call.span_id), (&call.trace_id, &call.span_id));
-    assert_eq!(
-        value(&batch.attributes, "tandem.model").as_deref(),
-        Some("sentiment-deep")
-    );
-
+    assert_linked_to_its_batch(&all, &call, one(&deep, "inference"));
     let of_trace = || all.iter().filter(|span| span.trace_id == call.trace_id);
     for span in of_trace() {
         assert_eq!(span.trace_state, "vendor=abc", "{}", span.name);
@@ -138,7 +141,7 @@ fn a_call_over_grpc_has_its_callers_trace_its_stages_and_its_batches() {
 }
 
 #[test]
-fn calls_at_once_share_a_batch_whose_span_points_at_each_and_no_text_is_in_any_span() {
+fn calls_at_once_share_a_batch_whose_span_points_at_each() {
     let collector = Collector::start();
     let server = server(&[
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &url(collector.grpc)),
@@ -181,8 +184,19 @@ fn calls_at_once_share_a_batch_whose_span_points_at_each_and_no_text_is_in_any_s
         assert_eq!(call.name, "tandem.v1.PredictionService/Predict");
         assert!(call.parent_span_id.is_empty(), "the trace begins here");
     }
+}
 
-    // Everything that takes a string, in calls that are refused for it too.
+#[test]
+fn no_text_is_in_any_span_not_of_calls_that_are_refused_for_it_either() {
+    let collector = Collector::start();
+    let server = server(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &url(collector.grpc)),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ]);
+    let runtime = runtime();
+    let mut client = PredictionServiceClient::new(server.channel(&runtime));
+    wait(&runtime, client.predict(request(pb::Route::Fast, 2))).expect("an answer");
     let bad = [
         pb::PredictRequest {
             task: CANARY.to_owned(),
@@ -198,7 +212,6 @@ fn calls_at_once_share_a_batch_whose_span_points_at_each_and_no_text_is_in_any_s
         },
     ];
     for request in bad {
-        let mut client = client.clone();
         wait(&runtime, client.predict(request)).expect_err("refused");
     }
     let body = json!({"text": CANARY, "do_fast": true}).to_string();

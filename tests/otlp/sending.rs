@@ -5,8 +5,9 @@ use std::net::TcpListener;
 use serde_json::json;
 
 use crate::collector::{Collector, spans};
-use crate::support::command::curl_get;
+use crate::support::command::{curl_get, finish, tandem};
 use crate::support::curl;
+use crate::support::server::free_ports;
 use crate::{server, url};
 
 fn ask(server: &crate::support::RunningServer) {
@@ -113,4 +114,20 @@ fn nothing_is_sent_unless_a_collector_is_named_and_the_sdk_is_not_disabled() {
         assert!(!log.iter().any(|line| line.contains("spans")), "{log:#?}");
     }
     assert_eq!(collector.now(<[_]>::len), 0);
+}
+
+#[test]
+fn a_start_that_fails_ends_as_it_does_without_spans() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().map(|address| (taken, address)).expect("an address");
+    let mut command = tandem();
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    command.arg("serve").args(free_ports());
+    command
+        .arg("--fast")
+        .arg(crate::support::root().join("models/sentiment-fast/1"));
+    command.args(["--default-route", "fast", "--metrics-addr", &taken.1.to_string()]);
+    let ended = finish(&mut command, b"");
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
 }

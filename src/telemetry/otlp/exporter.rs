@@ -66,6 +66,17 @@ pub(super) struct Sender {
     trouble: Mutex<Trouble>,
 }
 
+/// The runtime that sends. It ends without waiting for a request that hangs, also where an async runtime drops it.
+pub(super) struct Background(Option<Runtime>);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// What the log has yet to say.
 #[derive(Default)]
 struct Trouble {
@@ -81,7 +92,7 @@ impl fmt::Debug for Sender {
 
 impl Sender {
     /// A sender by the variables, and the runtime that it needs for as long as it sends.
-    pub(super) fn new(metrics: SpanMetrics, waiting: Arc<AtomicUsize>) -> Result<(Self, Runtime), String> {
+    pub(super) fn new(metrics: SpanMetrics, waiting: Arc<AtomicUsize>) -> Result<(Self, Background), String> {
         if let Some(unknown) =
             exporter_variable("PROTOCOL").filter(|name| !["grpc", "http/protobuf"].contains(&&**name))
         {
@@ -98,13 +109,15 @@ impl Sender {
             .build()
             .map_err(|error| format!("there is no thread to send spans: {error}"))?;
         let timeout = timeout();
+        let on = runtime.handle().clone();
+        let runtime = Background(Some(runtime));
         let to = {
-            let _inside = runtime.enter();
+            let _inside = on.enter();
             exporter(timeout)?
         };
         let sender = Self {
             to: Arc::new(to),
-            on: runtime.handle().clone(),
+            on,
             timeout,
             metrics,
             waiting,
