@@ -12,14 +12,17 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 
 use super::body_budget::{HeldBody, Holder};
 use super::call_line::{Asked, CallLine};
+use super::call_spans;
 use super::caller_connection::CallerConnection;
 use super::door_context::{Deadlines, DoorContext};
 use super::keys::KeyOwner;
 use super::rate_limit::RateLimit;
 use crate::error::{Error, Reason};
 use crate::service::messages::{CallTimes, ClientKey, Weight};
+use crate::telemetry::call_span::CallSpan;
 use crate::telemetry::door_metrics::Counted;
 use crate::telemetry::request_id::{RequestId, trace_id};
+use crate::telemetry::spans::Stage;
 
 /// The response header with the number of texts that were answered from the cache; absent where the cache is off.
 pub const CACHE_HITS_HEADER: &str = "x-tandem-cache-hits";
@@ -84,7 +87,11 @@ pub struct RequestTime {
 
 /// A call, before its message is read; cheap to clone.
 #[derive(Clone)]
-pub struct Call(Arc<CallFacts>);
+pub struct Call {
+    pub(super) facts: Arc<CallFacts>,
+    /// Notes what is done for it, if it is sampled.
+    pub span: CallSpan,
+}
 
 /// What is known of a call.
 pub struct CallFacts {
@@ -94,14 +101,14 @@ pub struct CallFacts {
     pub timeout: Option<Duration>,
     /// The bytes of its body, held until it is answered. Its holder also holds the answer.
     pub body: HeldBody,
-    door: &'static str,
-    context: Arc<DoorContext>,
+    pub(super) door: &'static str,
+    pub(super) context: Arc<DoorContext>,
     client: ClientKey,
     caller: ClientKey,
     weight: Weight,
     rate_limit: Option<Arc<RateLimit>>,
     /// The name of its key.
-    key: Option<Arc<str>>,
+    pub(super) key: Option<Arc<str>>,
     peer: Option<IpAddr>,
     trace_id: Option<String>,
     /// Whether it asks for health, and so is no request.
@@ -119,7 +126,7 @@ impl Deref for Call {
     type Target = CallFacts;
 
     fn deref(&self) -> &CallFacts {
-        &self.0
+        &self.facts
     }
 }
 
@@ -197,7 +204,12 @@ impl Call {
         probe: bool,
     ) -> Self {
         let who = Who::calls(context, access, admitted, headers, extensions);
-        Self(Arc::new(CallFacts {
+        // Whoever was not admitted, and health checks, have no spans: nobody without a key makes the server send any.
+        let span = match (&context.spans, access, admitted) {
+            (Some(spans), Access::Keyed, Ok(_)) => CallSpan::begin(spans, headers, arrived),
+            _ => CallSpan::default(),
+        };
+        let facts = CallFacts {
             request_id: RequestId::from_headers(headers),
             arrived,
             timeout,
@@ -210,14 +222,18 @@ impl Call {
             rate_limit: who.rate_limit,
             key: who.key,
             peer: who.peer,
-            trace_id: trace_id(headers).map(str::to_owned),
+            trace_id: trace_id(headers).map(str::to_owned).or_else(|| span.trace_id()),
             probe,
             not_serving: AtomicBool::new(false),
             asked: OnceLock::new(),
             texts: AtomicUsize::new(0),
             finished: AtomicBool::new(false),
             _unanswered: context.metrics.doors().begin_call(door),
-        }))
+        };
+        Self {
+            facts: Arc::new(facts),
+            span,
+        }
     }
 
     /// The limits on the time of calls.
@@ -252,12 +268,15 @@ impl Call {
             limit.take(texts)?;
         }
         let RequestTime { arrived, deadline } = time;
+        self.span.add(|| Stage::new("read", arrived, Instant::now()));
+        self.span.set("tandem.texts", || texts);
         Ok(CallTimes {
             arrived,
             deadline,
             client: self.client,
             caller: self.caller,
             weight: self.weight,
+            span: self.span.clone(),
         })
     }
 
@@ -293,6 +312,8 @@ impl Call {
     pub fn finish(&self, method: &'static str, outcome: Result<(), &Error>) {
         if !self.finished.swap(true, Ordering::Relaxed) {
             self.line(method).write(outcome, self.arrived.elapsed());
+            let (door, id) = (self.door, self.request_id.as_str());
+            self.span.end(|| call_spans::outcome(door, id, outcome.err()));
         }
     }
 
@@ -309,14 +330,9 @@ impl Call {
             probe: self.probe,
             not_serving: self.not_serving.load(Ordering::Relaxed),
             access_log: self.context.access_log,
+            span: self.span.is(),
             doors: self.context.metrics.doors(),
         }
-    }
-
-    /// Counts one of many requests of a call, under a name of its own. Writes no log line.
-    pub fn count_request(&self, name: &'static str, failure: Option<&Error>, took: Duration) {
-        let doors = self.context.metrics.doors();
-        doors.answered((self.door, name), failure, self.key.as_deref(), took);
     }
 }
 

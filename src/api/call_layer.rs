@@ -4,6 +4,7 @@
 //! A protocol adds what is its own by [`CallProtocol`], which has no defaults. A port takes its routes only as a
 //! [`DoorRouter`], and only this file makes one: a door without the layer does not compile.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use super::door_context::DoorContext;
 use super::keys::Keys;
 use crate::error::{Error, Reason};
 use crate::telemetry::request_id::REQUEST_ID_HEADER;
+use crate::telemetry::spans::Attribute;
 
 /// A method that was reached answers at the deadline itself, with a better error. Calls that reached none end this much
 /// later.
@@ -56,6 +58,9 @@ pub trait CallProtocol: Send + Sync + 'static {
 
     /// The method that a request is for; for an unknown one, a method that stands for none.
     fn method(&self, request: &Request) -> Self::Method;
+
+    /// The name of a call's span, and what the protocol tells of it. Nothing of it is the caller's own words.
+    fn describe(&self, request: &Request, method: &Self::Method) -> (Cow<'static, str>, Vec<Attribute>);
 
     /// The time that the caller allows, if the headers say so.
     fn timeout(&self, headers: &HeaderMap) -> Result<Option<Duration>, Error>;
@@ -238,6 +243,7 @@ impl<P: CallProtocol> CallLayer<P> {
         let head = (headers, request.extensions());
         let probe = method.is_probe();
         let call = Call::new(&self.context, P::DOOR, head, (arrived, given), (access, &key), probe);
+        call.span.describe(|| self.protocol.describe(request, method));
         let key = key.map(drop);
         (call, HeadChecks { key, timeout })
     }

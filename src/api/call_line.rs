@@ -9,6 +9,7 @@ use governor::clock::MonotonicClock;
 use crate::error::{Error, Reason};
 use crate::telemetry::door_metrics::{DoorMetrics, NOT_SERVING, SERVING};
 use crate::telemetry::line_limit::LineLimit;
+use crate::telemetry::spans::SpanRef;
 
 /// What a call asks for, by the names in its request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub(super) struct CallLine<'a> {
     pub not_serving: bool,
     /// The share of answered calls that get a line at INFO, from 0 to 1.
     pub access_log: f64,
+    /// The span of a call that is recorded.
+    pub span: Option<SpanRef>,
     pub doors: &'a DoorMetrics,
 }
 
@@ -77,7 +80,7 @@ impl CallLine<'_> {
                 .health_checked(self.door, if serves { SERVING } else { NOT_SERVING });
         } else {
             self.doors
-                .answered((self.door, self.method), outcome.err(), self.key, took);
+                .answered((self.door, self.method), outcome.err(), self.key, (took, self.span));
         }
         let drawn = || !self.probe && self.access_log > 0.0 && fastrand::f64() < self.access_log;
         match outcome {

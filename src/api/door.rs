@@ -12,6 +12,7 @@ use crate::config::Settings;
 use crate::error::Error;
 use crate::service::Service;
 use crate::service::messages::{PredictInput, PredictOutput};
+use crate::telemetry::spans::Spans;
 
 /// What the methods of a door work with; cheap to clone.
 #[derive(Clone)]
@@ -29,9 +30,12 @@ pub struct Predicted {
 }
 
 impl Door {
-    /// A door to this service, by the settings.
-    pub fn new(settings: &Settings, service: Service) -> Self {
-        let context = DoorContext::new(settings, service.limits(), service.metrics().clone());
+    /// A door to this service, by the settings; `spans` is where the spans of its calls go.
+    pub fn new(settings: &Settings, service: Service, spans: Spans) -> Self {
+        let context = DoorContext {
+            spans,
+            ..DoorContext::new(settings, service.limits(), service.metrics().clone())
+        };
         Self {
             service,
             context: Arc::new(context),
@@ -61,16 +65,17 @@ impl Door {
     async fn predict_tasks(&self, call: &Call, time: RequestTime, input: PredictInput) -> Result<Predicted, Error> {
         let texts = input.texts.len() * self.service.task_count(&input.tasks);
         let times = call.take_texts(texts, time)?;
+        let arrived = times.arrived;
         let outputs = self.service.answer_tasks(input, times).await?;
         for output in &outputs {
-            call.count_request("Predict.task", output.outcome.as_ref().err(), times.arrived.elapsed());
+            call.count_request("Predict.task", output.outcome.as_ref().err(), arrived.elapsed());
         }
         let hits = outputs
             .iter()
             .filter_map(|output| output.outcome.as_ref().ok()?.cache_hits);
         let cache_hits = hits.reduce(|a, b| a + b);
         let to_status = |error: &Error| to_message(error, Some(&call.request_id));
-        let response = convert::tasks_response(outputs, times.arrived.elapsed(), to_status);
+        let response = convert::tasks_response(outputs, arrived.elapsed(), to_status);
         Ok(Predicted { response, cache_hits })
     }
 

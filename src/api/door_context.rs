@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::config::bodies::{largest_json, largest_message};
 use crate::service::limits::RequestLimits;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::spans::Spans;
 
 pub struct DoorContext {
     pub deadlines: Deadlines,
@@ -27,6 +28,8 @@ pub struct DoorContext {
     pub metrics: Metrics,
     /// The share of answered calls that get a line in the log, from 0 to 1.
     pub access_log: f64,
+    /// Where spans go; nowhere where tracing is off.
+    pub spans: Spans,
 }
 
 impl DoorContext {
@@ -50,6 +53,7 @@ impl DoorContext {
             bodies: BodyBudget::new(settings.room_size(), metrics.inflight_body_bytes()),
             metrics,
             access_log: settings.access_log,
+            spans: None,
         }
     }
 }

@@ -17,6 +17,8 @@ mod body_room;
 pub mod call;
 pub mod call_layer;
 pub mod call_line;
+mod call_requests;
+mod call_spans;
 pub mod caller_connection;
 pub mod classify;
 pub mod connect;

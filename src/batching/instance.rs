@@ -2,6 +2,7 @@
 //! closed and empty.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ndarray::Array2;
@@ -10,13 +11,14 @@ use super::cost::BatchShape;
 use super::queue::{Batch, Entry};
 use super::shared_queue::SharedQueue;
 use super::ticket::{Failure, RowOutput};
+use super::traced;
 use crate::low_priority::LowPriority;
 use crate::model::runtime::thread_time::thread_time;
 use crate::model::{ModelInput, RunError, Runner};
 
 /// Runs batches until the queue is closed and empty: the whole life of an instance's thread. `linear` says that the model
 /// also runs where its texts arrive.
-pub fn serve(shared: &SharedQueue, instance: usize, mut runner: Box<dyn Runner>, linear: bool) {
+pub fn serve(shared: &SharedQueue, model: &Arc<str>, instance: usize, mut runner: Box<dyn Runner>, linear: bool) {
     // A refusal or a health check takes microseconds, and should not wait for the end of a time slice of inference. A
     // linear model takes a millisecond at most. Its rows must not wait for the threads that take requests: those would
     // find the queue occupied, and send theirs there too.
@@ -36,8 +38,9 @@ pub fn serve(shared: &SharedQueue, instance: usize, mut runner: Box<dyn Runner>,
         // such runs may be done where they arrive again.
         let learnt = (linear || !batch.alone).then_some(run.took);
         shared.metrics.ran(rows, run.took);
+        traced::ran(&batch, model, run.started, run.took, outcome.is_err());
         if outcome.is_err() && rows > 1 {
-            run_one_by_one(shared, &mut runner, batch.entries);
+            run_one_by_one(shared, model, &mut runner, batch.entries);
             shared.finished(instance, rows, width, learnt);
             continue;
         }
@@ -50,7 +53,7 @@ pub fn serve(shared: &SharedQueue, instance: usize, mut runner: Box<dyn Runner>,
 }
 
 /// Runs the rows of a failed batch one by one, so that one bad row does not fail its neighbours.
-fn run_one_by_one(shared: &SharedQueue, runner: &mut Box<dyn Runner>, entries: Vec<Entry>) {
+fn run_one_by_one(shared: &SharedQueue, model: &Arc<str>, runner: &mut Box<dyn Runner>, entries: Vec<Entry>) {
     for entry in entries {
         let started = Instant::now();
         if entry.ticket.is_settled() {
@@ -67,13 +70,15 @@ fn run_one_by_one(shared: &SharedQueue, runner: &mut Box<dyn Runner>, entries: V
             wide: false,
         };
         let worked_before = thread_time();
-        match run_guarded(runner, &batch) {
+        let outcome = run_guarded(runner, &batch);
+        let run = Run {
+            started,
+            took: started.elapsed(),
+            worked: thread_time().saturating_sub(worked_before),
+        };
+        traced::ran(&batch, model, started, run.took, outcome.is_err());
+        match outcome {
             Ok(outputs) => {
-                let run = Run {
-                    started,
-                    took: started.elapsed(),
-                    worked: thread_time().saturating_sub(worked_before),
-                };
                 deliver(shared, &batch, &outputs, &run);
             }
             Err(error) => batch.entries[0].ticket.fail(Failure::Inference(error.to_string())),

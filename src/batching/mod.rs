@@ -25,6 +25,7 @@ pub mod shared_queue;
 pub mod shares;
 pub mod sync;
 pub mod ticket;
+mod traced;
 pub mod turns;
 pub mod workers;
 

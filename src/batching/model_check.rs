@@ -126,7 +126,7 @@ fn explore(instances: usize, test: impl Fn(Arc<SharedQueue>) -> Vec<Call> + Send
             let runners: Vec<_> = (0..instances)
                 .map(|at| {
                     let shared = Arc::clone(&shared);
-                    shuttle::thread::spawn(move || instance::serve(&shared, at, Box::new(Echo), false))
+                    shuttle::thread::spawn(move || instance::serve(&shared, &"echo".into(), at, Box::new(Echo), false))
                 })
                 .collect();
             let calls = test(Arc::clone(&shared));

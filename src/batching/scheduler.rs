@@ -16,9 +16,11 @@ use super::shared_queue::SharedQueue;
 use super::shares::Amount;
 use super::sync::{Arc, Mutex, lock};
 use super::ticket::{Failure, Outcome, SubmitOptions, Ticket};
+use super::traced;
 use crate::low_priority::LowPriority;
 use crate::model::loading::cost_probe::ShapeCost;
 use crate::model::{ModelInput, Runner};
+use crate::telemetry::call_span::CallSpan;
 use crate::telemetry::model_metrics::ModelMetrics;
 
 /// How often [`Scheduler::join`] looks whether the threads have ended.
@@ -51,6 +53,7 @@ pub struct Reservation {
     scheduler: Scheduler,
     hold: Hold,
     deadline: Instant,
+    span: CallSpan,
 }
 
 impl Scheduler {
@@ -78,11 +81,12 @@ impl Scheduler {
             threads: Mutex::new(Vec::new()),
         });
         let linear = inner.on_arrival.is_some();
+        let model: std::sync::Arc<str> = name.into();
         for (at, runner) in runners.into_iter().enumerate() {
-            let shared = Arc::clone(&shared);
+            let (shared, model) = (Arc::clone(&shared), std::sync::Arc::clone(&model));
             let thread = std::thread::Builder::new()
                 .name(format!("{name}-{at}"))
-                .spawn(move || instance::serve(&shared, at, runner, linear))?;
+                .spawn(move || instance::serve(&shared, &model, at, runner, linear))?;
             lock(&inner.threads).push(thread);
         }
         Ok(Self { inner })
@@ -127,6 +131,7 @@ impl Scheduler {
             scheduler: self.clone(),
             hold,
             deadline: options.deadline,
+            span: CallSpan::default(),
         })
     }
 
@@ -231,6 +236,12 @@ impl Drop for Inner {
 }
 
 impl Reservation {
+    /// The same room, for a call with this span.
+    pub fn traced(mut self, span: &CallSpan) -> Self {
+        self.span = span.clone();
+        self
+    }
+
     /// Runs the rows and waits for their outputs, in order. Dropping the future takes them out of the queue.
     pub async fn submit(mut self, inputs: Vec<ModelInput>) -> Outcome {
         if inputs.is_empty() {
@@ -244,7 +255,8 @@ impl Reservation {
             // An error means that the caller has gone: nothing is left to do.
             let _ = sender.send(answer);
         };
-        let ticket = Arc::new(Ticket::new(inputs.len(), self.deadline, reply));
+        let ticket = Ticket::new(inputs.len(), self.deadline, reply).traced(std::mem::take(&mut self.span));
+        let ticket = Arc::new(ticket);
         let shared = Arc::clone(&self.scheduler.inner.shared);
         let keys = shared.push(&mut self.hold, inputs, &ticket, Instant::now())?;
         let mut leave = LeaveQueue {
@@ -275,6 +287,7 @@ impl Reservation {
         }
         let (outcome, took) = on_arrival.run(inputs);
         shared.ran_on_arrival(inputs, took);
+        traced::ran_on_arrival(&self.span, inputs.len(), took, outcome.is_err());
         Some(outcome)
     }
 }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::cost::BatchShape;
 use super::sync::atomic::{AtomicBool, Ordering};
 use super::sync::{Mutex, lock};
+use crate::telemetry::call_span::CallSpan;
 
 /// Which requests go first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -119,6 +120,8 @@ type Reply = Box<dyn FnOnce(Outcome) + Send>;
 pub struct Ticket {
     /// When the caller stops waiting.
     pub deadline: Instant,
+    /// Is told of the batches that its rows run in, if its call is sampled.
+    span: CallSpan,
     settled: AtomicBool,
     state: Mutex<State>,
 }
@@ -139,9 +142,19 @@ impl Ticket {
         };
         Self {
             deadline,
+            span: CallSpan::default(),
             settled: AtomicBool::new(false),
             state: Mutex::new(state),
         }
+    }
+
+    /// The same ticket, of a call with this span.
+    pub fn traced(self, span: CallSpan) -> Self {
+        Self { span, ..self }
+    }
+
+    pub fn span(&self) -> &CallSpan {
+        &self.span
     }
 
     /// Whether nobody waits for it any more: it was answered, or its caller went away.

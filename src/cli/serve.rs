@@ -26,6 +26,7 @@ use crate::service::lifecycle::kept_file;
 use crate::service::lifecycle::start::open_catalog;
 use crate::telemetry::logs::{self, millis};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::span_export::SpanExport;
 
 /// The arguments of `tandem serve`.
 #[derive(clap::Args)]
@@ -43,6 +44,8 @@ pub struct ServeArgs {
 
 /// How long the models' threads may take to end when the grace is over or the second signal has come.
 const LAST_MOMENT: Duration = Duration::from_millis(200);
+/// The longest that the last spans may take to be sent, of what is left of the grace.
+const LAST_SPANS: Duration = Duration::from_secs(5);
 
 /// Runs the server until SIGTERM or SIGINT.
 pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
@@ -162,7 +165,8 @@ fn loaded(catalog: &Catalog) -> String {
 async fn serve(settings: &Settings, security: Security, service: Service, signals: Signals) -> Exit {
     let drain = settings.drain_pause.0.saturating_add(settings.drain_grace.0);
     signals.begin(drain);
-    let server = match Server::bind(settings, security, service.clone()).await {
+    let export = SpanExport::start(service.metrics());
+    let server = match Server::bind_traced(settings, security, service.clone(), export.spans.clone()).await {
         Ok(server) => server,
         Err(error) => return fail(&error, Exit::Failure),
     };
@@ -215,6 +219,9 @@ async fn serve(settings: &Settings, security: Security, service: Service, signal
         // Its own bound is short.
         let _ = told.await;
     }
+    // What is sent of the last calls ends when all else has to end.
+    let left = drain.saturating_sub(told_to_stop.elapsed());
+    send_last_spans(export, left.clamp(LAST_MOMENT, LAST_SPANS), &signals).await;
     tracing::info!("stopped");
     exit
 }
@@ -235,6 +242,20 @@ async fn stop_models(service: Service, loader: JoinHandle<()>, left: Duration, s
     };
     if late {
         tracing::warn!("models still load or run, the process ends without them");
+    }
+}
+
+/// Sends the spans that are left, within a time and until the second signal.
+async fn send_last_spans(export: SpanExport, limit: Duration, signals: &Signals) {
+    let (ended, sent) = tokio::sync::oneshot::channel();
+    // It blocks.
+    std::thread::spawn(move || {
+        export.end(limit);
+        let _ = ended.send(());
+    });
+    tokio::select! {
+        _ = sent => {}
+        () = hurried(signals) => {}
     }
 }
 

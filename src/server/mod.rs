@@ -41,6 +41,7 @@ use crate::config::origins::Origins;
 use crate::cores;
 use crate::service::Service;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::spans::Spans;
 use accept::Listener;
 use connection::ConnectionLimits;
 use connection_threads::ConnectionThreads;
@@ -74,6 +75,16 @@ pub struct Server {
 impl Server {
     /// Takes every port, or none. Each takes connections from now on, but for the gRPC port, for which the settings say when.
     pub async fn bind(settings: &Settings, security: Security, service: Service) -> Result<Self, BindError> {
+        Self::bind_traced(settings, security, service, None).await
+    }
+
+    /// The same, for a server whose calls' spans go to `spans`.
+    pub async fn bind_traced(
+        settings: &Settings,
+        security: Security,
+        service: Service,
+        spans: Spans,
+    ) -> Result<Self, BindError> {
         let sockets = Sockets::open(settings).await?;
         if sockets.waits() {
             service.close();
@@ -84,7 +95,7 @@ impl Server {
         };
         let (heeding, heeded) = reloads::channel();
         Ok(Self {
-            door: Door::new(settings, service),
+            door: Door::new(settings, service, spans),
             security,
             sockets,
             reflection: !settings.no_reflection,

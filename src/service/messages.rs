@@ -8,6 +8,7 @@ pub use crate::batching::{ClientKey, Priority, SubmitOptions, Weight};
 use crate::error::Error;
 use crate::model::Tier;
 use crate::model::manifest::Truncation;
+use crate::telemetry::call_span::CallSpan;
 
 /// Which model a request asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,7 +145,7 @@ pub struct Contribution {
 }
 
 /// When a request arrived, when its caller stops waiting, and who calls.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct CallTimes {
     pub arrived: Instant,
     /// After this nobody waits for the answer.
@@ -155,11 +156,13 @@ pub struct CallTimes {
     pub caller: ClientKey,
     /// The client's weight in fair shares.
     pub weight: Weight,
+    /// Notes what is done for the request, if it is sampled.
+    pub span: CallSpan,
 }
 
 impl CallTimes {
     /// The options for a queue, for a request of this priority.
-    pub fn submit_options(self, priority: Priority) -> SubmitOptions {
+    pub fn submit_options(&self, priority: Priority) -> SubmitOptions {
         SubmitOptions {
             deadline: self.deadline,
             priority,

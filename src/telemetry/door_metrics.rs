@@ -8,7 +8,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::histogram::{DURATION_BUCKETS, HistogramFamily};
+use super::histogram::{DURATION_BUCKETS, ExemplarFamily, observe};
+use super::spans::SpanRef;
 use crate::error::{Error, Reason};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -81,7 +82,7 @@ pub const NOT_SERVING: &str = "NOT_SERVING";
 #[derive(Clone)]
 pub struct DoorMetrics {
     calls: Family<CallLabels, Counter>,
-    duration: HistogramFamily<MethodLabels>,
+    duration: ExemplarFamily<MethodLabels>,
     inflight: Family<DoorLabels, Gauge>,
     refusals: Family<ReasonLabels, Counter>,
     of_keys: Family<KeyLabels, Counter>,
@@ -191,13 +192,14 @@ impl DoorMetrics {
     }
 
     /// Counts an answered request, and the key that it showed if it was refused. `method` is one of the server's own names
-    /// and keys are those that it knows, so the labels stay bounded.
+    /// and keys are those that it knows, so the labels
+    /// stay bounded. `span` becomes the exemplar.
     pub fn answered(
         &self,
         (door, method): (&'static str, &'static str),
         failure: Option<&Error>,
         key: Option<&str>,
-        took: Duration,
+        (took, span): (Duration, Option<SpanRef>),
     ) {
         let (code, reason) = failure.map_or(("OK", ""), |error| (error.reason.grpc_name(), error.reason.name()));
         let labels = CallLabels {
@@ -208,7 +210,7 @@ impl DoorMetrics {
         };
         self.calls.get_or_create(&labels).inc();
         let labels = MethodLabels { door, method };
-        self.duration.get_or_create(&labels).observe(took.as_secs_f64());
+        observe(&self.duration.get_or_create(&labels), took, span);
         if failure.is_none() {
             return;
         }

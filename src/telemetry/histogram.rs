@@ -1,7 +1,13 @@
 //! Histograms that share their buckets and differ in their labels.
 
+use std::time::{Duration, SystemTime};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::histogram::{Histogram, NativeHistogramConfig};
+
+use super::spans::SpanRef;
 
 /// The bounds of the buckets of durations, in seconds: from 50 µs (a fast answer) to a minute, more of them where
 /// deadlines are.
@@ -47,3 +53,35 @@ impl MetricConstructor<Histogram> for Buckets {
 
 /// A histogram for each set of labels.
 pub(super) type HistogramFamily<L> = Family<L, Histogram, Buckets>;
+
+/// What an exemplar points at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct TraceLabels {
+    trace_id: String,
+    span_id: String,
+}
+
+impl TraceLabels {
+    fn of(span: SpanRef) -> Self {
+        Self {
+            trace_id: span.trace_id(),
+            span_id: span.span_id(),
+        }
+    }
+}
+
+// The library has none that are native too.
+impl MetricConstructor<HistogramWithExemplars<TraceLabels>> for Buckets {
+    fn new_metric(&self) -> HistogramWithExemplars<TraceLabels> {
+        HistogramWithExemplars::new(self.bounds.iter().copied())
+    }
+}
+
+/// Adds a duration; the span of a sampled call becomes the exemplar of its bucket.
+pub(super) fn observe(histogram: &HistogramWithExemplars<TraceLabels>, took: Duration, span: Option<SpanRef>) {
+    let now = span.map(|_| SystemTime::now());
+    histogram.observe(took.as_secs_f64(), span.map(TraceLabels::of), now);
+}
+
+/// A histogram for each set of labels, whose buckets point at the last sampled call in them.
+pub(super) type ExemplarFamily<L> = Family<L, HistogramWithExemplars<TraceLabels>, Buckets>;

@@ -20,6 +20,7 @@ use super::kept::KeptMetrics;
 use super::model_metrics::{ModelFamilies, ModelMetrics};
 use super::plain_text;
 use super::process::{LogCollector, ProcessCollector};
+use super::span_metrics::SpanMetrics;
 use super::versions::VersionMetrics;
 
 /// A format of the answer.
@@ -73,6 +74,7 @@ pub struct Metrics {
     model: ModelFamilies,
     cascade: CascadeMetrics,
     kept: KeptMetrics,
+    spans: SpanMetrics,
 }
 
 impl Metrics {
@@ -106,6 +108,7 @@ impl Metrics {
         let model = ModelFamilies::register(registry);
         let cascade = CascadeMetrics::register(registry);
         let kept = KeptMetrics::register(registry);
+        let spans = SpanMetrics::register(registry);
         let build = [
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("onnxruntime", onnxruntime_version.to_owned()),
@@ -123,6 +126,7 @@ impl Metrics {
             model,
             cascade,
             kept,
+            spans,
         }
     }
 
@@ -140,6 +144,10 @@ impl Metrics {
 
     pub fn kept(&self) -> &KeptMetrics {
         &self.kept
+    }
+
+    pub fn spans(&self) -> &SpanMetrics {
+        &self.spans
     }
 
     /// All metrics in a format.

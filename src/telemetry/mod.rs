@@ -1,5 +1,6 @@
-//! Telemetry: logs, metrics, request ids. Request text appears in none of them.
+//! Telemetry: logs, metrics, request ids, spans. Request text appears in none of them.
 
+pub mod call_span;
 pub mod cascade;
 pub mod door_metrics;
 mod histogram;
@@ -9,9 +10,15 @@ pub mod line_limit;
 pub mod logs;
 pub mod metrics;
 pub mod model_metrics;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod plain_text;
 pub mod process;
 pub mod request_id;
+pub mod span_export;
+pub mod span_metrics;
+pub mod spans;
 pub mod stderr;
+mod variables;
 pub mod versions;
 pub mod visible;

@@ -10,6 +10,7 @@ use tandem::error::{Error, Reason};
 use tandem::service::catalog::health::ServingState;
 use tandem::service::messages::ClientKey;
 use tandem::service::pipeline::run_recorder::RunRecorder;
+use tandem::telemetry::call_span::CallSpan;
 use tonic::{Code, Request};
 
 use crate::caller_texts::folder;
@@ -150,7 +151,7 @@ async fn calls_that_are_late_cancelled_or_refused_say_nothing_of_the_model() {
     {
         let version = server.service.catalog().stable("sentiment-fast").expect("it is there");
         let (health, metrics) = (server.service.health(), server.service.metrics());
-        let recorder = RunRecorder::new(health, metrics, ClientKey::default());
+        let recorder = RunRecorder::new(health, metrics, ClientKey::default(), CallSpan::default());
         for _ in 0..20 {
             recorder.record::<()>(&version, None, &Err(Error::new(reason, "it failed")));
         }

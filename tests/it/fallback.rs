@@ -120,6 +120,7 @@ async fn behind_a_long_queue_the_fast_answer_comes_before_the_deadline() {
             tokio::spawn(async move {
                 let arrived = std::time::Instant::now();
                 let times = tandem::service::messages::CallTimes {
+                    span: tandem::telemetry::call_span::CallSpan::default(),
                     arrived,
                     deadline: arrived + Duration::from_hours(1),
                     client: tandem::batching::ClientKey::default(),

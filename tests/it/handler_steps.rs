@@ -105,6 +105,7 @@ async fn handle_runs_all_steps_for_both_models() {
         };
         let arrived = Instant::now();
         let times = CallTimes {
+            span: tandem::telemetry::call_span::CallSpan::default(),
             arrived,
             deadline: arrived + Duration::from_mins(1),
             client: ClientKey::default(),
@@ -132,6 +133,7 @@ async fn the_fast_model_is_right_on_more_than_four_fifths_of_the_reviews() {
         };
         let arrived = Instant::now();
         let times = CallTimes {
+            span: tandem::telemetry::call_span::CallSpan::default(),
             arrived,
             deadline: arrived + Duration::from_mins(1),
             client: ClientKey::default(),

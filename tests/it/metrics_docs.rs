@@ -23,7 +23,7 @@ fn used() -> Metrics {
     let doors = metrics.doors();
     doors.open("grpc", ["Predict"].into_iter());
     doors.listen("grpc", 1, true);
-    doors.answered(("grpc", "Predict"), Some(&refused), Some("key"), second);
+    doors.answered(("grpc", "Predict"), Some(&refused), Some("key"), (second, None));
     doors.shaken("grpc", Handshake::Done);
     drop(doors.connected("grpc"));
     metrics.set_certificate_expiry(1);
@@ -47,6 +47,8 @@ fn used() -> Metrics {
     cascade.confident("a", "fast", [0.5].into_iter());
     cascade.distance("a", 0.1);
     cascade.share("a", 0.1, Some((0.1, 0.2)), false);
+    metrics.spans().sent(1);
+    metrics.spans().lost("queue_full", 1);
     metrics.kept().kept("a", "random");
     metrics.kept().dropped(Cause::TooLarge);
     metrics

@@ -13,6 +13,8 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::support::command::curl_get;
 use crate::support::models::FastModelCopy;
 use crate::support::{RunningServer, curl, runtime, wait};
+#[cfg(not(feature = "otlp"))]
+use crate::support::{command::tandem, models::FAST_ONLY, server::free_ports};
 
 /// Stands for what people write: in every place of a request that takes a string.
 const CANARY: &str = "kanarienvogel";
@@ -285,4 +287,28 @@ fn the_access_log_tells_who_asked_for_what() {
             .is_some_and(|message| message.contains("TANDEM_GRPC_ADR"))
     };
     assert_eq!(told.filter(|line| misspelt(line)).count(), 1, "{log:?}");
+}
+
+#[cfg(not(feature = "otlp"))]
+#[test]
+fn a_build_without_an_exporter_says_so_where_spans_are_asked_for() {
+    let mut command = tandem();
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    command.arg("serve").args(free_ports()).args(FAST_ONLY);
+    let model = FastModelCopy::new();
+    command.arg("--models").arg(model.repository());
+    let server = RunningServer::spawn(command);
+    server.wait_ready();
+    server.signal("TERM");
+    let (code, log) = server.wait_exit();
+    assert_eq!(code, Some(0));
+    let warnings: Vec<&String> = log
+        .iter()
+        .filter(|line| line.contains("no exporter of spans"))
+        .collect();
+    let [warning] = warnings[..] else {
+        panic!("one line: {log:#?}")
+    };
+    let warning: Value = serde_json::from_str(warning).expect("JSON");
+    assert_eq!(warning["level"], "WARN");
 }

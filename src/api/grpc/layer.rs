@@ -1,5 +1,6 @@
 //! gRPC's own part of the call layer: its paths, its timeout, its content type, its messages, and its answers.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +16,11 @@ use super::methods::Method;
 use super::timeout;
 use crate::api::call::{Call, media_type};
 use crate::api::call_layer::CallProtocol;
+use crate::api::call_spans;
 use crate::api::door_context::DoorContext;
 use crate::api::status::{error_behind, named, to_status};
 use crate::error::{Error, Reason};
+use crate::telemetry::spans::Attribute;
 
 pub struct GrpcProtocol {
     /// What all doors share.
@@ -33,6 +36,14 @@ impl CallProtocol for GrpcProtocol {
 
     fn method(&self, request: &Request) -> Method {
         Method::at(request.uri().path(), &self.context)
+    }
+
+    fn describe(&self, _: &Request, method: &Method) -> (Cow<'static, str>, Vec<Attribute>) {
+        let name = method.descriptor.map(|method| {
+            let service = method.parent_service().full_name();
+            format!("{service}/{}", method.name())
+        });
+        call_spans::of_grpc(name)
     }
 
     fn timeout(&self, headers: &HeaderMap) -> Result<Option<Duration>, Error> {

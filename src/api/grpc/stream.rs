@@ -39,6 +39,7 @@ const MAX_ID_BYTES: usize = 128;
 /// How long to wait in a drain for requests that may be on their way: about a round trip.
 const LAST_REQUESTS: Duration = Duration::from_millis(100);
 const METHOD: &str = "PredictStream";
+const REQUEST: &str = "PredictStream.request";
 
 pub type ResponseStream = ReceiverStream<Result<pb::PredictStreamResponse, Status>>;
 type OpenRequest = Pin<Box<dyn Future<Output = StreamAnswer> + Send>>;
@@ -167,7 +168,7 @@ impl StreamServer {
             timeout_duration,
         } = request;
         let checked = self.check(&id, timeout_duration.as_ref());
-        let (door, call) = (self.door.clone(), self.call.clone());
+        let (door, call) = (self.door.clone(), self.call.of_request(REQUEST, arrived));
         let held = checked.is_ok().then(|| id.clone());
         if let Some(id) = &held {
             self.open_ids.insert(id.clone());
@@ -192,7 +193,7 @@ impl StreamServer {
                 .catch_unwind()
                 .await
                 .unwrap_or_else(|_| Err(Error::internal()));
-            call.count_request("PredictStream.request", outcome.as_ref().err(), arrived.elapsed());
+            call.end_request(REQUEST, outcome.as_ref().err(), arrived.elapsed());
             let outcome = match outcome {
                 Ok(predicted) => Outcome::Response(predicted.response),
                 Err(error) => Outcome::Status(to_message(&error, Some(&call.request_id))),

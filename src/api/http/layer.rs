@@ -1,5 +1,6 @@
 //! HTTP's own part of the call layer: its paths, its timeout, its host, and its answers.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,9 +19,11 @@ use super::routes::METRICS;
 use crate::api::body_budget::PartOfProgram;
 use crate::api::call::{Access, Call, media_type, only};
 use crate::api::call_layer::{CallMethod, CallProtocol, UNKNOWN_METHOD};
+use crate::api::call_spans;
 use crate::api::offers::Offers;
 use crate::api::status::to_status;
 use crate::error::{Error, Reason};
+use crate::telemetry::spans::Attribute;
 
 /// The header with the time that an HTTP caller allows a request, in milliseconds.
 pub static TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-request-timeout-ms");
@@ -80,6 +83,10 @@ impl CallProtocol for HttpProtocol {
             route,
             form: like.and_then(|route| route.form),
         }
+    }
+
+    fn describe(&self, request: &Request, method: &HttpMethod) -> (Cow<'static, str>, Vec<Attribute>) {
+        call_spans::of_http(request.method(), method.route.map(|route| route.path))
     }
 
     fn timeout(&self, headers: &HeaderMap) -> Result<Option<Duration>, Error> {

@@ -58,9 +58,9 @@ impl TeiApi {
         ask: fn(Q) -> Result<PredictInput, Error>,
     ) -> Response<ResponseStream> {
         let (call, requests) = take_call(request);
-        let (door, of_call) = (self.door.clone(), call.clone());
-        let answer = move |message: Q, time| -> BoxFuture<'static, Result<pb::PredictResponse, Error>> {
-            let (door, call) = (door.clone(), of_call.clone());
+        let door = self.door.clone();
+        let answer = move |message: Q, call: Call, time| -> BoxFuture<'static, Result<pb::PredictResponse, Error>> {
+            let door = door.clone();
             async move { Self::answer(&door, &call, time, ask(message)).await }.boxed()
         };
         let largest = self.door.context.max_message_bytes;

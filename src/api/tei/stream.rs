@@ -56,7 +56,7 @@ pub fn serve_stream<Q: Message + 'static>(
     call: Call,
     requests: Streaming<Q>,
     (names, largest): (StreamOf, usize),
-    answer: impl Fn(Q, RequestTime) -> BoxFuture<'static, Result<PredictResponse, Error>> + Send + Sync + 'static,
+    answer: impl Fn(Q, Call, RequestTime) -> BoxFuture<'static, Result<PredictResponse, Error>> + Send + Sync + 'static,
 ) -> ResponseStream {
     // Answers in a channel can't be taken back at the end, so all but one wait outside it.
     let (answers, reader) = mpsc::channel(1);
@@ -114,7 +114,7 @@ impl<F> StreamServer<F> {
         drain: CancellationToken,
     ) -> Result<(), Error>
     where
-        F: Fn(Q, RequestTime) -> BoxFuture<'static, Result<PredictResponse, Error>>,
+        F: Fn(Q, Call, RequestTime) -> BoxFuture<'static, Result<PredictResponse, Error>>,
     {
         let mut last_requests = pin!(async {
             drain.cancelled().await;
@@ -171,22 +171,22 @@ impl<F> StreamServer<F> {
 
     fn start<Q: Message + 'static>(&mut self, request: Q)
     where
-        F: Fn(Q, RequestTime) -> BoxFuture<'static, Result<PredictResponse, Error>>,
+        F: Fn(Q, Call, RequestTime) -> BoxFuture<'static, Result<PredictResponse, Error>>,
     {
         let arrived = Instant::now();
         // Held until the request is answered.
         let body = HeldBody::new(self.call.body.holder().clone());
         let room = body.grow_to(request.encoded_len());
-        let call = self.call.clone();
+        let call = self.call.of_request(self.names.request, arrived);
         let own = call.deadlines().deadline(arrived, None);
         let deadline = self.deadline.unwrap_or(own);
-        let answer = room.map(|()| (self.answer)(request, RequestTime { arrived, deadline }));
+        let answer = room.map(|()| (self.answer)(request, call.clone(), RequestTime { arrived, deadline }));
         let name = self.names.request;
         self.open.push_back(Box::pin(async move {
             let work = async { answer?.await };
             let outcome = AssertUnwindSafe(work).catch_unwind().await;
             let outcome = outcome.unwrap_or_else(|_| Err(Error::internal()));
-            call.count_request(name, outcome.as_ref().err(), arrived.elapsed());
+            call.end_request(name, outcome.as_ref().err(), arrived.elapsed());
             let message = outcome?;
             body.release();
             body.add_answer(message.encoded_len());

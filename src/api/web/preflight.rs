@@ -4,6 +4,7 @@
 //! lets the page call only where its origin is allowed and the path takes the method; else it is a failure without the
 //! headers that browsers look for, as the Fetch standard wants it.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use tower_http::cors::CorsLayer;
 
 use crate::api::call::{Access, Call};
 use crate::api::call_layer::{CallMethod, CallProtocol, DoorRouter, Routes};
+use crate::api::call_spans;
 use crate::api::door::Door;
 use crate::api::http::error::{HttpError, own_form};
 use crate::api::http::layer::HttpProtocol;
@@ -24,6 +26,7 @@ use crate::api::offers::{Offer, Offers};
 use crate::api::schema;
 use crate::config::origins::Origins;
 use crate::error::{Error, Reason};
+use crate::telemetry::spans::Attribute;
 
 /// The name of preflights in logs and metrics.
 const NAME: &str = "OPTIONS";
@@ -139,6 +142,10 @@ impl CallProtocol for PreflightProtocol {
 
     fn method(&self, _: &Request) -> Preflight {
         Preflight
+    }
+
+    fn describe(&self, request: &Request, _: &Preflight) -> (Cow<'static, str>, Vec<Attribute>) {
+        call_spans::of_http(request.method(), None)
     }
 
     fn timeout(&self, headers: &HeaderMap) -> Result<Option<Duration>, Error> {

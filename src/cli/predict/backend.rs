@@ -18,6 +18,7 @@ use crate::service::Service;
 use crate::service::catalog::{Catalog, ModelVersion};
 use crate::service::lifecycle::start::open_catalog;
 use crate::service::messages::{CallTimes, ClientKey, Weight};
+use crate::telemetry::call_span::CallSpan;
 use crate::telemetry::metrics::Metrics;
 
 /// Who answers requests; cheap to clone.
@@ -64,9 +65,10 @@ impl Backend {
                 let input = convert::predict_input(request)?;
                 let times = patient(service);
                 if !input.tasks.is_empty() {
+                    let arrived = times.arrived;
                     let outputs = service.answer_tasks(input, times).await?;
                     let to_status = |error: &Error| to_message(error, None);
-                    return Ok(convert::tasks_response(outputs, times.arrived.elapsed(), to_status));
+                    return Ok(convert::tasks_response(outputs, arrived.elapsed(), to_status));
                 }
                 let output = service.answer(input, times).await?;
                 Ok(convert::predict_response(output))
@@ -97,6 +99,7 @@ fn patient(service: &Service) -> CallTimes {
         client: ClientKey::default(),
         caller: ClientKey::default(),
         weight: Weight::default(),
+        span: CallSpan::default(),
     }
 }
 

@@ -29,6 +29,7 @@ use crate::model::loading::wide_trial::WideTrial;
 use crate::model::manifest::Batch;
 use crate::model::preprocess::windows::{WindowSize, Windows};
 use crate::model::{Encoding, ModelInput, memory};
+use crate::telemetry::call_span::CallSpan;
 use crate::telemetry::model_metrics::ModelMetrics;
 
 /// One request of so many is looked at for what its texts are like.
@@ -160,11 +161,12 @@ impl LoadedModel {
         texts: TextSubset,
         options: SubmitOptions,
         shared: Option<&Arc<SharedRuns>>,
+        span: &CallSpan,
     ) -> Result<ModelOutputs, Error> {
         let Some(cache) = &self.cache else {
-            return self.run_shared(texts, options, shared).await;
+            return self.run_shared(texts, options, shared, span).await;
         };
-        let run = |texts| self.run_shared(texts, options, shared);
+        let run = |texts| self.run_shared(texts, options, shared, span);
         let expected = |sizes: Vec<usize>| self.scheduler.expected(options, sizes.into_iter());
         let fingerprint = self.model.fingerprint.as_str();
         let outputs = cache
@@ -181,9 +183,10 @@ impl LoadedModel {
         texts: TextSubset,
         options: SubmitOptions,
         shared: Option<&Arc<SharedRuns>>,
+        span: &CallSpan,
     ) -> Result<ModelOutputs, Error> {
         let fingerprint = self.model.fingerprint.as_str();
-        let run = |texts| self.run(texts, options, shared);
+        let run = |texts| self.run(texts, options, shared, span);
         let Some(rows) = shared.and_then(|shared| shared.rows(fingerprint)) else {
             return run(texts).await;
         };
@@ -200,9 +203,10 @@ impl LoadedModel {
         texts: TextSubset,
         options: SubmitOptions,
         shared: Option<&Arc<SharedRuns>>,
+        span: &CallSpan,
     ) -> Result<ModelOutputs, Error> {
         let copied = self.mirror.keep(&texts);
-        let outputs = self.run_here(texts, options, shared).await?;
+        let outputs = self.run_here(texts, options, shared, span).await?;
         self.mirror.send(copied);
         Ok(outputs)
     }
@@ -212,7 +216,7 @@ impl LoadedModel {
     pub fn hold(&self, texts: &TextSubset, options: SubmitOptions) -> Result<Reservation, Error> {
         let ready_in = self.windowing.expected(texts.sizes(), &options);
         let held = self.scheduler.reserve_ahead(options, texts.sizes(), ready_in);
-        held.map_err(|failure| self.to_error(&failure))
+        held.map_err(|failure| self.to_error(&failure, &CallSpan::default()))
     }
 
     /// Cuts the texts into windows that this model and another read whole.
@@ -234,7 +238,7 @@ impl LoadedModel {
 
     /// Runs the texts without the cache, and sends no copy.
     pub async fn run_unseen(&self, texts: TextSubset, options: SubmitOptions) -> Result<ModelOutputs, Error> {
-        self.run_here(texts, options, None).await
+        self.run_here(texts, options, None, &CallSpan::default()).await
     }
 
     async fn run_here(
@@ -242,14 +246,17 @@ impl LoadedModel {
         texts: TextSubset,
         options: SubmitOptions,
         shared: Option<&Arc<SharedRuns>>,
+        span: &CallSpan,
     ) -> Result<ModelOutputs, Error> {
         let ready_in = self.preparation.expected(texts.sizes(), &options);
         let room = self
             .scheduler
             .reserve_ahead(options, texts.sizes(), ready_in)
-            .map_err(|failure| self.to_error(&failure))?;
+            .map_err(|failure| self.to_error(&failure, span))?;
         let sizes = self.is_sampled().then(|| texts.sizes().collect::<Vec<_>>());
+        let preparing = span.open("preprocess");
         let (encodings, preprocess) = self.preparation.encode(texts, options, shared.cloned()).await?;
+        drop(preparing);
         self.metrics.preprocessed(preprocess);
         if let Some(sizes) = sizes {
             self.look_at(&sizes, &encodings);
@@ -259,7 +266,8 @@ impl LoadedModel {
             .map(|encoding| (encoding.token_count, encoding.truncated))
             .collect();
         let inputs: Vec<ModelInput> = encodings.into_iter().map(|encoding| encoding.input).collect();
-        let outputs = room.submit(inputs).await.map_err(|failure| self.to_error(&failure))?;
+        let outputs = room.traced(span).submit(inputs).await;
+        let outputs = outputs.map_err(|failure| self.to_error(&failure, span))?;
         let rows = outputs.into_iter().zip(shapes);
         Ok(ModelOutputs {
             rows: rows
@@ -290,7 +298,7 @@ impl LoadedModel {
 
     /// Runs finished inputs as one request. Refuses at once where there is no room.
     pub async fn run_inputs(&self, inputs: Vec<ModelInput>, options: SubmitOptions) -> Result<Vec<RowOutput>, Error> {
-        let to_error = |failure| self.to_error(&failure);
+        let to_error = |failure| self.to_error(&failure, &CallSpan::default());
         let sizes = inputs.iter().map(ModelInput::width);
         let room = self.scheduler.reserve(options, sizes).map_err(to_error)?;
         room.submit(inputs).await.map_err(to_error)
@@ -316,7 +324,7 @@ impl LoadedModel {
         self.scheduler.admissible_ahead(options, wanted, size, ready_in)
     }
 
-    fn to_error(&self, failure: &Failure) -> Error {
+    fn to_error(&self, failure: &Failure, span: &CallSpan) -> Error {
         let model = &self.model.manifest.name;
         match failure {
             Failure::QueueFull { retry_after } => {
@@ -326,7 +334,8 @@ impl LoadedModel {
             Failure::DeadlineExceeded => Error::deadline_exceeded(),
             Failure::Closed => Error::new(Reason::ServerDraining, "the server is shutting down"),
             Failure::Inference(problem) => {
-                tracing::error!(model, problem, "inference failed");
+                let trace_id = span.trace_id();
+                tracing::error!(model, problem, trace_id, "inference failed");
                 inference_failed(&self.model)
             }
         }

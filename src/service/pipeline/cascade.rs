@@ -162,6 +162,8 @@ impl CascadePlan {
         options: SubmitOptions,
         recorder: &RunRecorder<'_>,
     ) -> Result<Escalation, Error> {
+        let mut stage = recorder.span().open("escalate");
+        stage.set("tandem.texts.not_sure", || wanted.len());
         let now = Instant::now();
         let (deadline, places, given_up) = if self.allow_fallback {
             let deadline = escalation::escalation_deadline(now, options.deadline);
@@ -189,6 +191,9 @@ impl CascadePlan {
             };
             escalation.fallen = given_up.into_iter().map(|place| (place, short_of)).collect();
         }
+        stage.set("tandem.texts.escalated", || escalation.places.len());
+        stage.set("tandem.texts.fallen_back", || escalation.fallen.len());
+        drop(stage);
         if escalation.places.is_empty() {
             return Ok(escalation);
         }

@@ -49,8 +49,10 @@ pub async fn explain(
     limits: RequestLimits,
     recorder: &RunRecorder<'_>,
 ) -> Result<ExplainOutput, Error> {
-    let input = validate_explain(input, limits)?;
-    let target = explained(&input, catalog, times.client)?;
+    let span = recorder.span();
+    let input = span.timed("validate", || validate_explain(input, limits))?;
+    let target = span.timed("route", || explained(&input, catalog, times.client))?;
+    let explained = span.open("explain");
     let explanations = explain_all(
         &target,
         &input,
@@ -58,6 +60,7 @@ pub async fn explain(
         times.submit_options(Priority::Normal),
     )
     .await;
+    drop(explained);
     recorder.record(&target.version, target.arm.as_ref(), &explanations);
     Ok(ExplainOutput {
         explanations: explanations?,

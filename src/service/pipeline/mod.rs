@@ -69,17 +69,17 @@ impl Pipeline {
     }
 
     pub async fn predict(&self, input: PredictInput, times: CallTimes) -> Result<PredictOutput, Error> {
-        let (catalog, recorder) = (self.catalog.load(), self.recorder(times));
+        let (catalog, recorder) = (self.catalog.load(), self.recorder(&times));
         predict::predict(input, times, &self.serving(&catalog, &recorder)).await
     }
 
     pub async fn predict_tasks(&self, input: PredictInput, times: CallTimes) -> Result<Vec<TaskOutput>, Error> {
-        let (catalog, recorder) = (self.catalog.load(), self.recorder(times));
+        let (catalog, recorder) = (self.catalog.load(), self.recorder(&times));
         several_tasks::predict(input, times, &self.serving(&catalog, &recorder)).await
     }
 
-    fn recorder(&self, times: CallTimes) -> RunRecorder<'_> {
-        RunRecorder::new(&self.health, &self.metrics, times.caller)
+    fn recorder(&self, times: &CallTimes) -> RunRecorder<'_> {
+        RunRecorder::new(&self.health, &self.metrics, times.caller, times.span.clone())
     }
 
     fn serving<'a>(&'a self, catalog: &'a Catalog, recorder: &'a RunRecorder<'a>) -> Serving<'a> {
@@ -94,7 +94,7 @@ impl Pipeline {
     }
 
     pub async fn explain(&self, input: ExplainInput, times: CallTimes) -> Result<ExplainOutput, Error> {
-        let recorder = self.recorder(times);
+        let recorder = self.recorder(&times);
         explain::explain(input, times, &self.catalog.load(), self.limits, &recorder).await
     }
 }

@@ -43,9 +43,10 @@ pub struct Serving<'a> {
 /// Answers one request: validate → route → preprocess → inference → postprocess. Preprocessing and inference run once
 /// for each model. Texts that are read in windows are cut before, and their answers made one after.
 pub async fn predict(input: PredictInput, times: CallTimes, serving: &Serving<'_>) -> Result<PredictOutput, Error> {
-    let input = validate(input, serving.limits)?;
-    let chosen = plan(&input, serving.catalog, times.client)?;
-    answer(&input, chosen, MOST_ANSWER_BYTES, times, serving).await
+    let span = serving.recorder.span();
+    let input = span.timed("validate", || validate(input, serving.limits))?;
+    let chosen = span.timed("route", || plan(&input, serving.catalog, times.client))?;
+    answer(&input, chosen, MOST_ANSWER_BYTES, &times, serving).await
 }
 
 /// Answers a request for one task by the models that were chosen, in at most so many bytes of scores.
@@ -57,7 +58,7 @@ pub async fn answer(
         answer_from,
     }: Chosen,
     most_bytes: usize,
-    times: CallTimes,
+    times: &CallTimes,
     serving: &Serving<'_>,
 ) -> Result<PredictOutput, Error> {
     let (recorder, options) = (serving.recorder, input.options);
@@ -74,7 +75,9 @@ pub async fn answer(
                 "does not go with windows: it was measured on texts that are read once",
             ));
         }
+        let cutting = recorder.span().open("windows");
         let windows = windows::cut(&plan, &rules, texts, serving.windows, submit).await?;
+        drop(cutting);
         if options.include_windows {
             check_sizes(windows.texts.places.len())?;
         }
@@ -83,6 +86,7 @@ pub async fn answer(
     } else {
         run(&plan, texts, submit, recorder, Some(serving.audits)).await?
     };
+    let _stage = recorder.span().open("postprocess");
     if let Some(confidence) = answer_from {
         answers.withhold_below(confidence);
     }
@@ -116,7 +120,7 @@ async fn run(
     }
 }
 
-fn count(plan: &Plan, answers: &Answers, times: CallTimes) {
+fn count(plan: &Plan, answers: &Answers, times: &CallTimes) {
     // The deep route with fallback asks the deep model.
     let asked = match plan {
         Plan::Cascade(cascade) if cascade.threshold == Threshold::None => plan.targets().last(),
@@ -159,7 +163,7 @@ fn check_size(labels: &[String], texts: usize, top_k: usize, most_bytes: usize) 
     ))
 }
 
-fn finish(answers: Answers, options: AnswerOptions, times: CallTimes, min_confidence: Option<f32>) -> PredictOutput {
+fn finish(answers: Answers, options: AnswerOptions, times: &CallTimes, min_confidence: Option<f32>) -> PredictOutput {
     let mut read = answers.read.into_iter();
     let predictions = answers.texts.iter().map(|answer| {
         let mut prediction = postprocess(answer, options);

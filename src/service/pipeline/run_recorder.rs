@@ -10,6 +10,7 @@ use crate::service::catalog::canary::Arm;
 use crate::service::catalog::health::Health;
 use crate::service::catalog::model_version::ModelVersion;
 use crate::service::messages::ClientKey;
+use crate::telemetry::call_span::CallSpan;
 use crate::telemetry::metrics::Metrics;
 
 /// Records how runs went, for circuit breakers and canaries.
@@ -17,19 +18,26 @@ pub struct RunRecorder<'a> {
     health: &'a Health,
     metrics: &'a Metrics,
     caller: ClientKey,
+    /// Notes what is done for the request, if it is sampled.
+    span: CallSpan,
     /// The versions that failed in this request, by name and version: several tasks may run the same texts on one.
     failed: Mutex<Vec<(String, String)>>,
 }
 
 impl<'a> RunRecorder<'a> {
     /// A recorder for one caller's requests.
-    pub fn new(health: &'a Health, metrics: &'a Metrics, caller: ClientKey) -> Self {
+    pub fn new(health: &'a Health, metrics: &'a Metrics, caller: ClientKey, span: CallSpan) -> Self {
         Self {
             health,
             metrics,
             caller,
+            span,
             failed: Mutex::default(),
         }
+    }
+
+    pub fn span(&self) -> &CallSpan {
+        &self.span
     }
 
     pub fn metrics(&self) -> &Metrics {

@@ -20,7 +20,8 @@ use crate::service::messages::{CallTimes, PredictInput, TaskOutput};
 
 /// Answers a request for several tasks, in the order in which it names them.
 pub async fn predict(input: PredictInput, times: CallTimes, serving: &Serving<'_>) -> Result<Vec<TaskOutput>, Error> {
-    let input = validate(input, serving.limits)?;
+    let span = serving.recorder.span();
+    let input = span.timed("validate", || validate(input, serving.limits))?;
     let tasks = named_tasks::names(&input.tasks, serving.catalog)?;
     let of_task = |task: &String| {
         let mut input = input.clone();
@@ -28,13 +29,14 @@ pub async fn predict(input: PredictInput, times: CallTimes, serving: &Serving<'_
         let chosen = plan(&input, serving.catalog, times.client);
         (input, chosen)
     };
-    let chosen: Vec<_> = tasks.iter().map(of_task).collect();
+    let chosen: Vec<_> = span.timed("route", || tasks.iter().map(of_task).collect());
     let plans = || chosen.iter().filter_map(|(_, chosen)| chosen.as_ref().ok());
     let (models, hashing) = (asked_by_several(plans()), hashed_by_several(plans()));
     let shared = Arc::new(SharedRuns::new(models, hashing, input.texts.places.len()));
     let most_bytes = MOST_ANSWER_BYTES / tasks.len().max(1);
     let answers = chosen.into_iter().map(|(input, chosen)| {
         let chosen = chosen.map(|chosen| sharing(chosen, &shared));
+        let times = &times;
         async move { predict::answer(&input, chosen?, most_bytes, times, serving).await }
     });
     let answers = join_all(answers).await;

@@ -66,7 +66,15 @@ impl ModelTarget {
         temperature: Option<f32>,
         recorder: &RunRecorder<'_>,
     ) -> Result<Classified, Error> {
-        let outputs = self.loaded.infer(texts, options, self.shared.as_ref()).await;
+        let mut stage = recorder.span().open(self.model.tier.name());
+        stage.set("tandem.task", || self.head.manifest.task.clone());
+        stage.set("tandem.model", || self.model.name.to_string());
+        stage.set("tandem.model.version", || self.model.version.to_string());
+        stage.set("tandem.texts", || texts.places.len());
+        let outputs = self
+            .loaded
+            .infer(texts, options, self.shared.as_ref(), &stage.within)
+            .await;
         let classified = outputs.and_then(|outputs| {
             let says = outputs
                 .rows
