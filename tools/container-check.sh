@@ -40,6 +40,9 @@ driver=overlay
 grep -q overlay /proc/filesystems || driver=vfs
 builder() { store buildah "$@"; }
 cleanup() {
+    code=$?
+    [ -z "${holder:-}" ] || kill "$holder" || true
+    [ "$code" = 0 ] || echo "$0: ended with $code" >&2
     store podman rm --all --force --time 0 >/dev/null 2>&1 || true
     # An overlay that is still mounted must not be walked into.
     grep " $work/" /proc/mounts | cut -d ' ' -f 2 | sort -r | while read -r mount; do umount --lazy "$mount"; done
@@ -185,7 +188,6 @@ chmod 644 "$work/tls/"*
 network() { nsenter --net="/proc/$holder/ns/net" "$@"; }
 unshare --net sleep infinity &
 holder=$!
-trap 'kill "$holder"; cleanup' EXIT
 while [ "$(readlink "/proc/$holder/ns/net")" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.02; done
 network ip link set lo up
 
@@ -305,3 +307,4 @@ for label in positive negative; do
 done
 compose down >>"$work/compose.log" 2>&1 || fail "docker-compose.yml does not go down: $work/compose.log"
 ok "docker-compose.yml: the server gets healthy after $ready_ms ms, and the client finds it by name and prints its answers"
+echo "all is as it should be"
