@@ -232,19 +232,19 @@ impl<P: CallProtocol> CallLayer<P> {
         let access = method.access();
         let key = match access {
             Access::Open => Ok(None),
-            Access::Keyed => self.keys.admit(headers).and_then(|owner| match &owner {
-                Some(owner) if owner.limits.metrics_only && !method.gives_metrics() => {
-                    let problem = "this key is good for metrics alone (only=metrics)";
-                    Err(Error::new(Reason::KeyNotAllowed, problem))
-                }
-                _ => Ok(owner),
-            }),
+            Access::Keyed => self.keys.admit(headers),
         };
         let head = (headers, request.extensions());
         let probe = method.is_probe();
         let call = Call::new(&self.context, P::DOOR, head, (arrived, given), (access, &key), probe);
         call.span.describe(|| self.protocol.describe(request, method));
-        let key = key.map(drop);
+        let key = key.and_then(|owner| match owner {
+            Some(owner) if owner.limits.metrics_only && !method.gives_metrics() => {
+                let problem = "this key is good for metrics alone (only=metrics)";
+                Err(Error::new(Reason::KeyNotAllowed, problem))
+            }
+            _ => Ok(()),
+        });
         (call, HeadChecks { key, timeout })
     }
 

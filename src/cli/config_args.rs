@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::config::{ConfigError, Options, Settings, resolve};
 
 /// Where settings come from.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub struct ConfigArgs {
     /// The configuration file [default: tandem.toml, if it is there]
     #[arg(long, env = "TANDEM_CONFIG", value_name = "FILE")]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::config_args::ConfigArgs;
 use super::exit::Exit;
+use super::log_filter;
 use super::output::{self, complain, fail, outln};
 use super::service_manager::ServiceManager;
 use super::signals::Signals;
@@ -18,7 +19,7 @@ use crate::model::memory;
 use crate::model::onnx::Runtime;
 use crate::server::Server;
 use crate::server::ports::Addresses;
-use crate::server::security::{Security, Tokens};
+use crate::server::security::{Expiry, Security, Tokens};
 use crate::service::Service;
 use crate::service::catalog::Catalog;
 use crate::service::catalog::model_version::ModelVersion;
@@ -104,11 +105,13 @@ pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
         Err(error) => return fail(&error, Exit::Failure),
     };
     if args.check {
-        if let Some(problem) = security.expiry_problem() {
-            complain(&problem);
-        }
-        return check(&service);
+        return check(&service, &security);
     }
+    on_runtime(&settings, args.config.clone(), security, service, signals)
+}
+
+/// Serves on an async runtime of its own, and follows the log filter meanwhile.
+fn on_runtime(settings: &Settings, config: ConfigArgs, security: Security, service: Service, signals: Signals) -> Exit {
     let threads = cores::usable();
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
@@ -118,7 +121,13 @@ pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
         .build();
     match tokio {
         // A thread that is stuck, in a run or in preprocessing, must not delay the end.
-        Ok(tokio) => output::end(tokio.block_on(serve(&settings, security, service, signals))),
+        Ok(tokio) => output::end(tokio.block_on(async {
+            let filter = log_filter::follow(config, signals.hang_up.clone(), settings.log_filter.clone());
+            let following = tokio::spawn(filter);
+            let exit = serve(settings, security, service, signals).await;
+            following.abort();
+            exit
+        })),
         Err(error) => fail(&format!("can't start the async runtime: {error}"), Exit::Failure),
     }
 }
@@ -131,10 +140,15 @@ fn tell_unknown_variables() {
 }
 
 /// Says whether a start would succeed. Does not open the ports, so it can't tell whether they are free.
-fn check(service: &Service) -> Exit {
+fn check(service: &Service, security: &Security) -> Exit {
     let outcome = service.load_models();
     service.stop_models();
+    let expiries = security.expiry_problems();
+    for Expiry { problem, .. } in &expiries {
+        complain(problem);
+    }
     match outcome {
+        Ok(()) if expiries.iter().any(|expiry| expiry.has_expired) => Exit::Failure,
         Ok(()) => {
             outln!("ok: {}", loaded(&service.catalog()));
             Exit::Success

@@ -104,7 +104,11 @@ impl Security {
                     last_problem = Some(problem);
                 }
                 // What is mended and breaks again the same way is told again.
-                None => last_problem = None,
+                None => {
+                    if last_problem.take().is_some() {
+                        tracing::info!("keys and certificates can be used again");
+                    }
+                }
                 Some(_) => {}
             }
             if let Some(count) = by_signal {
@@ -130,28 +134,36 @@ impl Security {
     /// Sets when the certificates expire, and warns where that is soon or was before.
     fn tell_expiry(&self, metrics: &Metrics) {
         let Some(tls) = &self.tls else { return };
-        metrics.set_certificate_expiry(tls.expires_at());
-        if let Some(problem) = self.expiry_problem() {
+        for (kind, at) in tls.expiries() {
+            metrics.set_certificate_expiry(kind.name(), at);
+        }
+        for Expiry { problem, .. } in self.expiry_problems() {
             tracing::warn!(%problem, "TLS");
         }
     }
 
-    /// What is wrong with the age of the certificates, if anything is: one line.
-    pub fn expiry_problem(&self) -> Option<String> {
+    /// What is wrong with the age of certificates, each in one line.
+    pub fn expiry_problems(&self) -> Vec<Expiry> {
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
-        let left = self.tls.as_ref()?.expires_at() - i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        match left {
-            ..=0 => Some("the certificate of tls_cert has expired: clients refuse it".to_owned()),
-            1..EXPIRES_SOON => {
-                let (days, hours) = (left / 86_400, left % 86_400 / 3_600);
-                Some(format!(
-                    "the certificate of tls_cert expires in {days} days and {hours} hours"
-                ))
-            }
-            _ => None,
-        }
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let certificates = self.tls.iter().flat_map(|tls| tls.expiries());
+        let problems = certificates.filter_map(|(kind, at)| {
+            let setting = kind.setting();
+            let left = at - now;
+            let problem = match left {
+                ..=0 => format!("the certificate of {setting} has expired: {}", kind.consequence()),
+                1..EXPIRES_SOON => {
+                    let (days, hours) = (left / 86_400, left % 86_400 / 3_600);
+                    format!("the certificate of {setting} expires in {days} days and {hours} hours")
+                }
+                _ => return None,
+            };
+            let has_expired = left <= 0;
+            Some(Expiry { problem, has_expired })
+        });
+        problems.collect()
     }
 
     /// Looks at the files once.
@@ -172,6 +184,13 @@ impl Security {
             problem: (!problems.is_empty()).then(|| problems.join("; ")),
         }
     }
+}
+
+/// What is wrong with the age of a certificate.
+pub struct Expiry {
+    /// One line.
+    pub problem: String,
+    pub has_expired: bool,
 }
 
 /// What a look at the files of keys and certificates found.

@@ -44,8 +44,41 @@ struct Acceptors {
     grpc: TlsAcceptor,
     http: TlsAcceptor,
     operations: TlsAcceptor,
-    /// When the first certificate of the chain to expire does, in seconds since 1970.
-    expires_at: i64,
+    /// When certificates expire, in seconds since 1970.
+    expiries: Vec<(CertificateKind, i64)>,
+}
+
+/// Whose certificate it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateKind {
+    Server,
+    ClientAuthority,
+}
+
+impl CertificateKind {
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::ClientAuthority => "client_ca",
+        }
+    }
+
+    /// The setting that names its file.
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::Server => "tls_cert",
+            Self::ClientAuthority => "tls_client_ca",
+        }
+    }
+
+    /// What happens once it has expired.
+    pub fn consequence(self) -> &'static str {
+        match self {
+            Self::Server => "clients refuse it",
+            Self::ClientAuthority => "no client gets in",
+        }
+    }
 }
 
 impl Tls {
@@ -83,9 +116,10 @@ impl Tls {
         Ok(true)
     }
 
-    /// When the certificates in use expire, in seconds since 1970.
-    pub fn expires_at(&self) -> i64 {
-        self.used.load().expires_at
+    /// When the certificates in use expire, in seconds since 1970: the first one of the server's chain, and the last one of
+    /// the authorities of clients, since one of them is enough.
+    pub fn expiries(&self) -> Vec<(CertificateKind, i64)> {
+        self.used.load().expiries.clone()
     }
 
     /// The acceptor for this kind of port.
@@ -116,7 +150,16 @@ impl Files {
 
     fn acceptors(&self, contents: &Contents) -> Result<Acceptors, String> {
         let chain = certificates(&contents.cert).map_err(|problem| named(self.cert.path(), &problem))?;
-        let expires_at = earliest_end(&chain).map_err(|problem| named(self.cert.path(), &problem))?;
+        let ends_of = |file: &Given, certificates: &[CertificateDer<'_>]| {
+            ends(certificates).map_err(|problem| named(file.path(), &problem))
+        };
+        let first = ends_of(&self.cert, &chain)?.into_iter().min();
+        let mut expiries: Vec<_> = first.map(|at| (CertificateKind::Server, at)).into_iter().collect();
+        if let (Some(file), Some(pem)) = (&self.client_ca, &contents.client_ca) {
+            let authorities = certificates(pem).map_err(|problem| named(file.path(), &problem))?;
+            let last = ends_of(file, &authorities)?.into_iter().max();
+            expiries.extend(last.map(|at| (CertificateKind::ClientAuthority, at)));
+        }
         let key = PrivateKeyDer::from_pem_slice(&contents.key)
             .map_err(|_| named(self.key.path(), &"holds no private key in PEM that can be read"))?;
         let provider = Arc::new(ring::default_provider());
@@ -142,7 +185,7 @@ impl Files {
             http: config(true, &["h2", "http/1.1"])?,
             // Probes have no certificates of their own.
             operations: config(false, &["h2", "http/1.1"])?,
-            expires_at,
+            expiries,
         })
     }
 }
@@ -151,15 +194,14 @@ fn named(file: &Path, problem: &dyn std::fmt::Display) -> String {
     format!("{}: {problem}", file.display())
 }
 
-/// When the first of these certificates to expire does, in seconds since 1970.
-fn earliest_end(chain: &[CertificateDer<'_>]) -> Result<i64, String> {
+/// When each of these certificates expires, in seconds since 1970.
+fn ends(chain: &[CertificateDer<'_>]) -> Result<Vec<i64>, String> {
     let ends = chain.iter().map(|certificate| {
         let (_, read) = x509_parser::parse_x509_certificate(certificate)
             .map_err(|_| "holds what is no X.509 certificate".to_owned())?;
         Ok(read.validity().not_after.timestamp())
     });
-    let ends: Vec<i64> = ends.collect::<Result<_, String>>()?;
-    Ok(ends.into_iter().min().unwrap_or(i64::MAX))
+    ends.collect()
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{self, Writer};
+use tracing_subscriber::reload;
 
 use super::stderr;
 use super::visible::visible;
@@ -45,22 +47,46 @@ pub fn start(format: LogFormat, filter: &str, colours: bool) -> Result<(), Strin
     };
     // A second start, in tests, keeps the first.
     let _ = if json {
-        builder
+        let builder = builder
             .json()
             .flatten_event(true)
             .with_current_span(true)
             .with_span_list(false)
             .with_writer(|| JsonLine)
-            .try_init()
+            .with_filter_reloading();
+        let handle = builder.reload_handle();
+        keep(move |filter| handle.reload(filter));
+        builder.try_init()
     } else {
-        builder
+        let builder = builder
             .with_target(false)
             .with_ansi(colours)
             .fmt_fields(plain_fields())
             .with_writer(|| PrettyLine)
-            .try_init()
+            .with_filter_reloading();
+        let handle = builder.reload_handle();
+        keep(move |filter| handle.reload(filter));
+        builder.try_init()
     };
     Ok(())
+}
+
+type SetFilter = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
+
+/// Changes the filter of the log that was started.
+static SET_FILTER: OnceLock<SetFilter> = OnceLock::new();
+
+fn keep(set: impl Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync + 'static) {
+    // A second start keeps the first.
+    let _ = SET_FILTER.set(Box::new(set));
+}
+
+/// Has another filter say from now on which lines are written. After an error the one before stays. The error is one line.
+pub fn set_filter(filter: &str) -> Result<(), String> {
+    let named = |problem: String| format!("log filter `{filter}`: {problem}");
+    let parsed = EnvFilter::try_new(filter).map_err(|error| named(error.to_string()))?;
+    let set = SET_FILTER.get().ok_or_else(|| named("the log is not started".into()))?;
+    set(parsed).map_err(|error| named(error.to_string()))
 }
 
 /// A line of JSON. Control characters are shown as escapes in the whole line, since in JSON only strings can hold them.

@@ -182,9 +182,9 @@ impl Metrics {
         self.inflight_body_limit.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    /// Sets when the certificate of the doors expires, in seconds since 1970.
-    pub fn set_certificate_expiry(&self, at: i64) {
-        let labels = CertificateLabels { kind: "server" };
+    /// Sets when a certificate of the doors expires, in seconds since 1970.
+    pub fn set_certificate_expiry(&self, kind: &'static str, at: i64) {
+        let labels = CertificateLabels { kind };
         self.certificate_expiry.get_or_create(&labels).set(at);
     }
 
@@ -208,7 +208,7 @@ fn register_security(registry: &mut Registry) -> (Family<CertificateLabels, Gaug
     let expiry = Family::default();
     registry.register(
         "certificate_expiry_timestamp_seconds",
-        "When the certificate of the doors expires, in seconds since 1970; absent without TLS",
+        "When a certificate expires, in seconds since 1970: the server's own, and the authority of clients; absent without TLS",
         expiry.clone(),
     );
     let reloads: Family<OutcomeLabels, Counter> = Family::default();

@@ -112,6 +112,20 @@ impl VersionMetrics {
         metrics
     }
 
+    /// A model is loaded: what may happen to it is there from now on, with 0.
+    pub fn open(&self, model: &str) {
+        for outcome in ["sound", "broken", "unknown"] {
+            let model = model.to_owned();
+            drop(self.examinations.get_or_create_owned(&OutcomeLabels { model, outcome }));
+        }
+        for fault in ["failures", "disagreement", "slowness"] {
+            let model = model.to_owned();
+            drop(self.canary_rollbacks.get_or_create_owned(&FaultLabels { model, fault }));
+        }
+        let model = model.to_owned();
+        drop(self.refused.get_or_create_owned(&NameLabels { model }));
+    }
+
     /// Sets which of `states` a version of a model (name, version, fingerprint) is in.
     pub fn set_state(&self, model: [&str; 3], state: &'static str, states: &[&'static str]) {
         for &candidate in states {

@@ -137,4 +137,7 @@ async fn a_key_for_metrics_is_good_for_metrics_alone() {
         (refusal.code, refusal.reason.as_str()),
         (Code::PermissionDenied, "KEY_NOT_ALLOWED")
     );
+    let metrics = server.service.metrics().text();
+    let counted = "tandem_key_refusals_total{key=\"collector\",reason=\"KEY_NOT_ALLOWED\"} 2";
+    assert!(metrics.contains(counted), "{metrics}");
 }

@@ -26,7 +26,7 @@ fn used() -> Metrics {
     doors.answered(("grpc", "Predict"), Some(&refused), Some("key"), (second, None));
     doors.shaken("grpc", Handshake::Done);
     drop(doors.connected("grpc"));
-    metrics.set_certificate_expiry(1);
+    metrics.set_certificate_expiry("server", 1);
     let versions = metrics.versions();
     versions.set_state(["a", "1", "f"], "serving", &["serving"]);
     versions.set_verified("a", "1", Some(true));

@@ -312,3 +312,39 @@ fn a_build_without_an_exporter_says_so_where_spans_are_asked_for() {
     let warning: Value = serde_json::from_str(warning).expect("JSON");
     assert_eq!(warning["level"], "WARN");
 }
+
+#[test]
+fn at_a_signal_the_log_filter_is_read_again_from_its_file() {
+    let models = FastModelCopy::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("tandem.toml");
+    let write = |filter: &str| std::fs::write(&file, format!("log_filter = \"{filter}\"\n")).expect("written");
+    write("info");
+    let mut command = tandem();
+    command.arg("serve").args(free_ports()).args(FAST_ONLY);
+    command.arg("--models").arg(models.repository());
+    command.arg("--config").arg(&file);
+    let server = RunningServer::spawn(command);
+    server.wait_ready();
+    let ask = |id: &str| {
+        let id = format!("x-request-id: {id}");
+        let (status, _) = curl(server.http(), "/predict", &[&id], br#"{"text": "a", "do_fast": true}"#);
+        assert_eq!(status, 200);
+    };
+    ask("quiet");
+    write("tandem=debug");
+    server.signal("HUP");
+    let changed = server.logged("the log filter changed");
+    assert_eq!(
+        (&changed["filter"], &changed["before"]),
+        (&json!("tandem=debug"), &json!("info"))
+    );
+    ask("talkative");
+    let answered = server.logged("answered");
+    assert_eq!(answered["request_id"], "talkative", "the first call has no line");
+    write("tandem=[");
+    server.signal("HUP");
+    server.logged("the configuration can't be read again, the log filter stays");
+    ask("still");
+    server.logged_where("answered", |line| line["request_id"] == "still");
+}

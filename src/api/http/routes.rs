@@ -54,10 +54,11 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
     TABLES.iter().copied().flatten()
 }
 
-/// The paths that are switched on and ask for no health, as metrics have them.
+/// The paths whose answers are counted as requests, of those that are switched on.
 pub fn names(offers: &Offers) -> impl Iterator<Item = &'static str> {
     let offered = all().filter(|route| route.is_offered(offers));
-    offered.filter(|route| !route.is_probe()).map(|route| route.path)
+    let counted = offered.filter(|route| !route.is_probe() && route.path != METRICS);
+    counted.map(|route| route.path)
 }
 
 /// The route of a request; `None` for an unknown path. A path that does not take the method still has its name, key and

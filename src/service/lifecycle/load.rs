@@ -165,6 +165,7 @@ impl Loader {
         };
         let loaded = LoadedModel::start(initialized, surroundings).map_err(no_threads);
         let versions = self.metrics.versions();
+        versions.open(version.name());
         versions.set_memory(version.name(), version.version(), Some(expected.bytes()));
         // What the load needed besides, and has freed.
         memory::give_back();

@@ -32,14 +32,8 @@ app.kubernetes.io/name: {{ .Release.Name }}
 
 {{/* How fast servers come and go, for both autoscalers. */}}
 {{- define "tandem.behavior" -}}
-scaleUp:
-  stabilizationWindowSeconds: 0
-  selectPolicy: Max
-  policies:
-    - {type: Pods, value: 2, periodSeconds: 30}
-    - {type: Percent, value: 100, periodSeconds: 30}
 scaleDown:
-  stabilizationWindowSeconds: 300
+  stabilizationWindowSeconds: 600
   policies:
-    - {type: Pods, value: 1, periodSeconds: 60}
+    - {type: Percent, value: 10, periodSeconds: 60}
 {{- end -}}
