@@ -13,7 +13,6 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::support::command::curl_get;
 use crate::support::models::FastModelCopy;
 use crate::support::{RunningServer, curl, runtime, wait};
-#[cfg(not(feature = "otlp"))]
 use crate::support::{command::tandem, models::FAST_ONLY, server::free_ports};
 
 /// Stands for what people write: in every place of a request that takes a string.
@@ -242,12 +241,9 @@ fn a_connection_that_ends_for_its_malformed_calls_leaves_a_line() {
 #[test]
 fn the_access_log_tells_who_asked_for_what() {
     let models = FastModelCopy::new();
-    let mut command = crate::support::command::tandem();
-    command.arg("serve").args(crate::support::server::free_ports());
-    command
-        .arg("--models")
-        .arg(models.repository())
-        .args(crate::support::models::FAST_ONLY);
+    let mut command = tandem();
+    command.arg("serve").args(free_ports());
+    command.arg("--models").arg(models.repository()).args(FAST_ONLY);
     command.args(["--access-log", "1"]);
     command.env("TANDEM_TOKENS", "reports:0123456789abcdef");
     command.env("TANDEM_GRPC_ADR", "127.0.0.1:1");
