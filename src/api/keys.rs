@@ -66,10 +66,8 @@ impl PartialEq for Key {
 impl Keys {
     /// Reads the keys of a file and of a variable: `name:token` and the name's limits on each line; in the variable
     /// also between commas. The error is one line.
-    pub fn load(file: Option<&Path>, variable: Option<Variable>) -> Result<Self, String> {
-        let named = |file: &Path, problem: String| format!("{}: {problem}", file.display());
-        let read = |file: &Path| Given::open(file).map_err(|problem| named(file, problem));
-        let (file, content) = file.map(read).transpose()?.unzip();
+    pub fn load(setting: &'static str, file: Option<&Path>, variable: Option<Variable>) -> Result<Self, String> {
+        let (file, content) = file.map(|file| Given::open(setting, file)).transpose()?.unzip();
         let keys = Self {
             file,
             variable,
@@ -86,7 +84,7 @@ impl Keys {
         match file.again() {
             Ok(None) => Ok(false),
             Ok(content) => self.take(content),
-            Err(problem) => Err(format!("{}: {problem}", file.path().display())),
+            Err(problem) => Err(file.named(problem)),
         }
     }
 
@@ -94,7 +92,7 @@ impl Keys {
     fn take(&self, content: Option<Vec<u8>>) -> Result<bool, String> {
         let mut known = Vec::new();
         if let Some((file, content)) = self.file.as_ref().zip(content) {
-            let problem = |problem: String| format!("{}: {problem}", file.path().display());
+            let problem = |problem: String| file.named(problem);
             let text = String::from_utf8(content).map_err(|_| problem("is not UTF-8".into()))?;
             known.extend(parse_file(&text).map_err(problem)?);
             if known.is_empty() {
@@ -223,7 +221,7 @@ mod tests {
     #[test]
     fn each_of_several_keys_admits_and_a_name_may_have_two() {
         let text = format!("# old and new\na:{FIRST}\n\n a : {SECOND} ,b:cccccccccccccccc");
-        let keys = Keys::load(None, Some(variable(&text))).expect("keys");
+        let keys = Keys::load("tokens_file", None, Some(variable(&text))).expect("keys");
         let first = keys.admit(&with(&format!("Bearer {FIRST}"))).expect("known");
         let second = keys.admit(&with(&format!("bearer  {SECOND}"))).expect("known");
         let client = |owner: Option<KeyOwner>| owner.map(|owner| owner.client);
@@ -250,9 +248,9 @@ mod tests {
         let file = folder.path().join("tokens");
         let of_file = |text: &str| {
             std::fs::write(&file, text).expect("written");
-            Keys::load(Some(&file), None)
+            Keys::load("tokens_file", Some(&file), None)
         };
-        let of_variable = |text: &str| Keys::load(None, Some(variable(text)));
+        let of_variable = |text: &str| Keys::load("tokens_file", None, Some(variable(text)));
         let knows = |keys: &Keys, token: &str| keys.admit(&with(&format!("Bearer {token}"))).is_ok();
         // For each separator: whether it may stand between two keys, in a file and in a variable. Otherwise the text
         // is refused.
@@ -304,9 +302,14 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("tokens");
         std::fs::write(&file, format!("# two\na:{FIRST},b:{SECOND}")).expect("written");
-        let error = Keys::load(Some(&file), None).err().expect("a comma");
+        let error = Keys::load("tokens_file", Some(&file), None).err().expect("a comma");
         assert!(error.contains("tokens: line 2 has a comma"), "{error}");
-        let error = Keys::load(None, Some(variable(&format!("a:{FIRST}, # old:{SECOND}")))).err();
+        let error = Keys::load(
+            "tokens_file",
+            None,
+            Some(variable(&format!("a:{FIRST}, # old:{SECOND}"))),
+        )
+        .err();
         assert!(error.is_some_and(|error| error.contains("key 2 begins with #")));
     }
 
@@ -324,7 +327,7 @@ mod tests {
             ),
             ("# nothing", "holds no keys"),
         ] {
-            let error = Keys::load(None, Some(variable(text))).err().expect(text);
+            let error = Keys::load("tokens_file", None, Some(variable(text))).err().expect(text);
             assert!(error.contains(expected) && !error.contains("SECRET"), "{error}");
         }
     }
@@ -335,7 +338,7 @@ mod tests {
         let file = folder.path().join("tokens");
         let write = |text: &str| std::fs::write(&file, text).expect("written");
         write(&format!("a:{FIRST} texts_per_second=1 burst=3 weight=2\na:{SECOND}"));
-        let keys = Keys::load(Some(&file), None).expect("keys");
+        let keys = Keys::load("tokens_file", Some(&file), None).expect("keys");
         let owner = |token: &str| {
             keys.admit(&with(&format!("Bearer {token}")))
                 .expect("known")

@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 
 use super::exit::Exit;
 use super::terminal::{Painted, width, wrap};
-use crate::telemetry::stderr;
 use crate::telemetry::visible::visible;
+use crate::telemetry::{logs, stderr};
 
 /// What the first failed write said.
 static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
@@ -76,9 +76,9 @@ pub fn settle(exit: Exit) -> Exit {
     }
 }
 
-/// Says what went wrong, in one line, on standard error.
+/// Says what went wrong, in one line, on standard error; in JSON where this command's log is.
 pub fn complain(problem: &dyn Display) {
-    stderr::line(&visible(&format!("tandem: {problem}")));
+    logs::complain(&problem.to_string());
 }
 
 /// Says what went wrong and ends with `exit`.

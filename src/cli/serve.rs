@@ -215,7 +215,7 @@ async fn serve(settings: &Settings, security: Security, service: Service, signal
             () = signals.stop.cancelled() => tracing::info!("told to stop, draining"),
             Err(error) = ready => {
                 complain(&error);
-                tracing::error!(%error, "a model failed its checks");
+                tracing::error!("a model failed its checks");
                 exit = Exit::Failure;
             }
         }

@@ -3,6 +3,7 @@
 //! They may be pipes, such as a shell's `<(…)`: those are waited for, for a while, and read once. Whatever a file is, no more is
 //! read of it than a bound.
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -22,17 +23,25 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 /// A file that was read, and may be looked at again.
 #[derive(Debug)]
 pub struct Given {
+    /// The setting that names it.
+    setting: &'static str,
     path: PathBuf,
     /// It was a pipe or a device, which has its content once.
     once: bool,
 }
 
 impl Given {
-    /// Reads a file for the first time. The error is a part of a line that does not name it.
-    pub fn open(path: &Path) -> Result<(Self, Vec<u8>), String> {
-        let (bytes, once) = read_within(path, PATIENCE)?;
+    /// Reads the file of a setting for the first time. The error is one line that names both.
+    pub fn open(setting: &'static str, path: &Path) -> Result<(Self, Vec<u8>), String> {
         let path = path.to_owned();
-        Ok((Self { path, once }, bytes))
+        let mut given = Self {
+            setting,
+            path,
+            once: false,
+        };
+        let (bytes, once) = read_within(&given.path, PATIENCE).map_err(|problem| given.named(problem))?;
+        given.once = once;
+        Ok((given, bytes))
     }
 
     /// Looks at it again and never waits: what is there now must be a regular file. Nothing if it has its content once.
@@ -46,9 +55,9 @@ impl Given {
         }
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// One line that says what is wrong with it: the setting, the path, and the problem.
+    pub fn named(&self, problem: impl Display) -> String {
+        format!("{}: {}: {problem}", self.setting, self.path.display())
     }
 }
 
@@ -128,7 +137,7 @@ mod tests {
                 file.write_all(part.as_bytes()).expect("written");
             }
         });
-        let (given, bytes) = Given::open(&path).expect("read");
+        let (given, bytes) = Given::open("tls_key", &path).expect("read");
         writer.join().expect("it wrote");
         assert_eq!(bytes, b"one\ntwo\n");
         assert_eq!(given.again(), Ok(None), "it is not waited for again");
@@ -156,10 +165,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("pipe");
         std::fs::write(&path, "a").expect("written");
-        let (given, _) = Given::open(&path).expect("read");
+        let (given, _) = Given::open("tls_key", &path).expect("read");
         assert_eq!(given.again(), Ok(Some(b"a".to_vec())));
         std::fs::remove_file(&path).expect("removed");
         pipe(folder.path());
         assert_eq!(given.again(), Err("is not a regular file".to_owned()));
+        let missing = Given::open("tokens_file", Path::new("/nowhere")).expect_err("it is missing");
+        assert!(missing.starts_with("tokens_file: /nowhere: No such file"), "{missing}");
     }
 }

@@ -20,4 +20,13 @@ impl ModelError {
             problem: problem.to_string(),
         }
     }
+
+    /// Names the setting too, if the fault is with the very path that the setting names.
+    pub fn of_setting(mut self, setting: &str, path: &Path) -> Self {
+        let path = path.display().to_string();
+        if self.path == path {
+            self.path = format!("{setting}: {path}");
+        }
+        self
+    }
 }

@@ -57,8 +57,8 @@ impl Security {
         let variable = |name, value| Some(Variable { name, value: value? });
         let callers = variable("TANDEM_TOKENS", tokens.callers);
         let operators = variable("TANDEM_ADMIN_TOKENS", tokens.operators);
-        let keys = Keys::load(settings.tokens_file.as_deref(), callers)?;
-        let admin_keys = Keys::load(settings.admin_tokens_file.as_deref(), operators)?;
+        let keys = Keys::load("tokens_file", settings.tokens_file.as_deref(), callers)?;
+        let admin_keys = Keys::load("admin_tokens_file", settings.admin_tokens_file.as_deref(), operators)?;
         check_admin(settings, &keys, &admin_keys)?;
         if settings.profile == Profile::Hardened && keys.admits_everybody() && settings.tls_client_ca.is_none() {
             return Err(

@@ -2,7 +2,6 @@
 //!
 //! If a new pair can't be used, the one in use stays. Connections keep what they were opened with.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -87,9 +86,10 @@ impl Tls {
         let (Some(cert), Some(key)) = (&settings.tls_cert, &settings.tls_key) else {
             return Ok(None);
         };
-        let open = |file: &Path| Given::open(file).map_err(|problem| named(file, &problem));
-        let ((cert_file, cert), (key_file, key)) = (open(cert)?, open(key)?);
-        let (client_ca_file, client_ca) = settings.tls_client_ca.as_deref().map(open).transpose()?.unzip();
+        let ((cert_file, cert), (key_file, key)) = (Given::open("tls_cert", cert)?, Given::open("tls_key", key)?);
+        let client_ca = settings.tls_client_ca.as_deref();
+        let client_ca = client_ca.map(|file| Given::open("tls_client_ca", file)).transpose()?;
+        let (client_ca_file, client_ca) = client_ca.unzip();
         let files = Files {
             cert: cert_file,
             key: key_file,
@@ -138,7 +138,7 @@ impl Files {
     fn read_again(&self, before: &Contents) -> Result<Contents, String> {
         let read = |file: &Given, before: &Vec<u8>| match file.again() {
             Ok(now) => Ok(now.unwrap_or_else(|| before.clone())),
-            Err(problem) => Err(named(file.path(), &problem)),
+            Err(problem) => Err(file.named(problem)),
         };
         let client_ca = self.client_ca.as_ref().zip(before.client_ca.as_ref());
         Ok(Contents {
@@ -149,19 +149,19 @@ impl Files {
     }
 
     fn acceptors(&self, contents: &Contents) -> Result<Acceptors, String> {
-        let chain = certificates(&contents.cert).map_err(|problem| named(self.cert.path(), &problem))?;
+        let chain = certificates(&contents.cert).map_err(|problem| self.cert.named(problem))?;
         let ends_of = |file: &Given, certificates: &[CertificateDer<'_>]| {
-            ends(certificates).map_err(|problem| named(file.path(), &problem))
+            ends(certificates).map_err(|problem| file.named(problem))
         };
         let first = ends_of(&self.cert, &chain)?.into_iter().min();
         let mut expiries: Vec<_> = first.map(|at| (CertificateKind::Server, at)).into_iter().collect();
         if let (Some(file), Some(pem)) = (&self.client_ca, &contents.client_ca) {
-            let authorities = certificates(pem).map_err(|problem| named(file.path(), &problem))?;
+            let authorities = certificates(pem).map_err(|problem| file.named(problem))?;
             let last = ends_of(file, &authorities)?.into_iter().max();
             expiries.extend(last.map(|at| (CertificateKind::ClientAuthority, at)));
         }
         let key = PrivateKeyDer::from_pem_slice(&contents.key)
-            .map_err(|_| named(self.key.path(), &"holds no private key in PEM that can be read"))?;
+            .map_err(|_| self.key.named("holds no private key in PEM that can be read"))?;
         let provider = Arc::new(ring::default_provider());
         let config = |demanding: bool, protocols: &[&str]| -> Result<TlsAcceptor, String> {
             let builder = ServerConfig::builder_with_provider(provider.clone())
@@ -169,14 +169,14 @@ impl Files {
                 .map_err(|error| error.to_string())?;
             let builder = match (&self.client_ca, &contents.client_ca) {
                 (Some(file), Some(pem)) if demanding => {
-                    let verifier = client_verifier(pem, &provider).map_err(|problem| named(file.path(), &problem))?;
+                    let verifier = client_verifier(pem, &provider).map_err(|problem| file.named(problem))?;
                     builder.with_client_cert_verifier(verifier)
                 }
                 _ => builder.with_no_client_auth(),
             };
             let mut config = builder
                 .with_single_cert(chain.clone(), key.clone_key())
-                .map_err(|error| named(self.cert.path(), &error))?;
+                .map_err(|error| self.cert.named(error))?;
             config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
             Ok(TlsAcceptor::from(Arc::new(config)))
         };
@@ -188,10 +188,6 @@ impl Files {
             expiries,
         })
     }
-}
-
-fn named(file: &Path, problem: &dyn std::fmt::Display) -> String {
-    format!("{}: {problem}", file.display())
 }
 
 /// When each of these certificates expires, in seconds since 1970.

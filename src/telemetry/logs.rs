@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -13,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{self, Writer};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::reload;
 
 use super::stderr;
@@ -45,6 +46,7 @@ pub fn start(format: LogFormat, filter: &str, colours: bool) -> Result<(), Strin
         LogFormat::Pretty => false,
         LogFormat::Json => true,
     };
+    IN_JSON.store(json, Ordering::Relaxed);
     // A second start, in tests, keeps the first.
     let _ = if json {
         let builder = builder
@@ -69,6 +71,37 @@ pub fn start(format: LogFormat, filter: &str, colours: bool) -> Result<(), Strin
         builder.try_init()
     };
     Ok(())
+}
+
+/// Whether the log that was started is lines of JSON.
+static IN_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Says what the command fails by, in the form of the log if that is JSON, and else in a line that begins with the
+/// program's name. No filter leaves it out.
+pub fn complain(problem: &str) {
+    if !IN_JSON.load(Ordering::Relaxed) {
+        return stderr::line(&visible(&format!("tandem: {problem}")));
+    }
+    let mut timestamp = String::new();
+    // A string takes whatever is written to it.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
+    let line = Complaint {
+        timestamp,
+        level: "ERROR",
+        message: problem,
+        target: "tandem",
+    };
+    let line = serde_json::to_string(&line).expect("strings are JSON");
+    stderr::line(&visible(&line));
+}
+
+/// A complaint, with the keys that lines of the log have.
+#[derive(Serialize)]
+struct Complaint<'a> {
+    timestamp: String,
+    level: &'static str,
+    message: &'a str,
+    target: &'static str,
 }
 
 type SetFilter = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;

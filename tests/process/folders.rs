@@ -119,7 +119,7 @@ fn a_folder_of_the_file_system_that_can_not_be_read_stops_no_start() {
     std::fs::set_permissions(&named, closed).expect("changed");
     let finished = start();
     assert_eq!(finished.code, Some(2), "{finished:?}");
-    do_what_is_told(finished.complaint());
+    do_what_is_told(&finished.complaint());
     assert_eq!(start().code, Some(0));
 }
 
@@ -182,7 +182,7 @@ fn what_the_server_may_not_read_is_told_with_a_command_that_opens_it() {
         let start = || finish(as_nobody().args(["serve", "--check"]).args(args), b"");
         let refused = start();
         assert_eq!(refused.code, Some(2), "{closed:?}: {refused:?}");
-        do_what_is_told(refused.complaint());
+        do_what_is_told(&refused.complaint());
         let started = start();
         assert_eq!(started.code, Some(0), "{closed:?}: {refused:?} {started:?}");
     }

@@ -116,7 +116,7 @@ fn names_neither_split_nor_colour_what_is_said_of_them() {
     for args in complain {
         let finished = finish(tandem().args(args), b"");
         assert_ne!(finished.code, Some(0), "{args:?}");
-        assert!(harmless(finished.complaint()), "{args:?}: {finished:?}");
+        assert!(harmless(&finished.complaint()), "{args:?}: {finished:?}");
     }
     let usage = finish(tandem().args(["serve", "--grpc-addr", HOSTILE]), b"");
     assert!(usage.code == Some(2) && harmless(&usage.stderr), "{usage:?}");

@@ -248,7 +248,7 @@ fn a_bad_row_has_its_line_and_the_others_their_answers_here_and_by_a_server() {
     let args = ["--route", "fast", "--file", &path];
     for output in [predict_here(&args, b""), predict_by(&server, &args, b"")] {
         assert_eq!(output.code, Some(1), "{}", output.stderr);
-        let complaint = output.complaint().to_owned();
+        let complaint = output.complaint();
         assert!(
             complaint.contains("2 of 153 texts have no answer; the first, line 151: byte 4"),
             "{complaint}"
@@ -262,7 +262,7 @@ fn a_bad_row_has_its_line_and_the_others_their_answers_here_and_by_a_server() {
     }
     // In a table each has one line, and the remedy is told once.
     let output = predict_here(&[&args[..], &["--format", "table"]].concat(), b"");
-    let told = output.complaint().to_owned();
+    let told = output.complaint();
     assert!(told.contains("; say the encoding with --encoding"), "{told}");
     let rows: Vec<&str> = output.stdout.lines().filter(|line| line.starts_with("error")).collect();
     assert!(rows[0].ends_with("line 151: byte 4 is no UTF-8"), "{rows:?}");

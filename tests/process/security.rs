@@ -56,7 +56,7 @@ fn what_is_unsafe_or_broken_is_refused_before_a_port_opens() {
         (vec!["--tls-cert", "cert.pem"], "tls_cert needs tls_key"),
         (
             vec!["--tls-cert", "none.pem", "--tls-key", "key.pem"],
-            "none.pem: No such file",
+            "tls_cert: none.pem: No such file",
         ),
         (
             vec!["--tls-cert", "rubbish", "--tls-key", "key.pem"],

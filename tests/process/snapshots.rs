@@ -44,7 +44,12 @@ const COMMANDS: [(&str, &[&str]); 24] = [
 fn taken() -> Vec<(&'static str, String)> {
     let mut taken = Vec::new();
     for (name, arguments) in COMMANDS {
-        let finished = finish(tandem().args(arguments), b"");
+        let mut command = tandem();
+        // Faults as on a terminal. Help shows the values of variables.
+        if !arguments.contains(&"--help") {
+            command.env("TANDEM_LOG_FORMAT", "pretty");
+        }
+        let finished = finish(command.args(arguments), b"");
         let code = finished.code.expect("an exit code");
         let command = ["tandem"]
             .iter()

@@ -116,6 +116,11 @@ fn a_golden_mismatch_exits_1_after_the_ports_were_open() {
     let finished = refused(models.repository(), &FAST_ONLY);
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(opened_ports(&finished), "{finished:?}");
+    let not_json = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_err();
+    assert!(
+        !finished.stderr.lines().any(not_json),
+        "what is fatal is JSON too: {finished:?}"
+    );
     let complaint = finished.complaint();
     let folder = models
         .file("golden.jsonl")

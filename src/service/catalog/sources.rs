@@ -20,7 +20,7 @@ use crate::model::{ModelError, Tier};
 pub fn folders(settings: &Settings) -> Result<Vec<PathBuf>, ModelError> {
     let alone: Vec<PathBuf> = alone(settings).map(|(_, folder)| folder.to_path_buf()).collect();
     if alone.is_empty() {
-        repository::newest(&settings.models)
+        repository::newest(&settings.models).map_err(|error| error.of_setting("models", &settings.models))
     } else {
         Ok(alone)
     }

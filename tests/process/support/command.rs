@@ -30,14 +30,23 @@ impl Finished {
         serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"))
     }
 
-    /// The one line on standard error that is not a line of the log.
-    pub fn complaint(&self) -> &str {
-        let mut lines = self.stderr.lines().filter(|line| !line.starts_with('{'));
+    /// The one line on standard error that says what is wrong, and is no line of the log.
+    pub fn complaint(&self) -> String {
+        let mut lines = self.stderr.lines().filter_map(complaint_in);
         match (lines.next(), lines.next()) {
             (Some(line), None) => line,
             _ => panic!("expected one line that says what is wrong: {self:?}"),
         }
     }
+}
+
+/// What a line complains of, as people read it. A log in JSON has complaints in JSON, by their target.
+fn complaint_in(line: &str) -> Option<String> {
+    if !line.starts_with('{') {
+        return Some(line.to_owned());
+    }
+    let line: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+    (line["target"] == "tandem").then(|| format!("tandem: {}", line["message"].as_str().expect("a message")))
 }
 
 /// The program under test, in a folder without a `tandem.toml`, without settings of whoever runs the tests.
