@@ -307,7 +307,14 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
 
 /// A failed call as one line.
 pub fn describe(status: &Status) -> String {
-    format!("{:?}: {}", status.code(), status.message())
+    // Only a failure of the connection has a cause here; what a server answers has none.
+    match std::error::Error::source(status) {
+        None => format!("{:?}: {}", status.code(), status.message()),
+        Some(cause) => format!(
+            "the connection failed: {}; if the server has TLS, give --tls-ca",
+            innermost(cause)
+        ),
+    }
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {
