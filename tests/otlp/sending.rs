@@ -89,6 +89,52 @@ fn a_collector_that_is_not_there_is_one_line_of_the_log_and_the_spans_are_counte
 }
 
 #[test]
+fn a_collector_that_hangs_fills_the_queue_and_what_has_no_room_is_counted() {
+    // It takes connections, as the system does for it, and answers none.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("an address");
+    let server = server(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &url(address)),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "8"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "20"),
+    ]);
+    // Each call has several spans.
+    for _ in 0..20 {
+        ask(&server);
+    }
+    let metrics = curl_get(server.http(), "/metrics");
+    let lost = metrics.lines().find_map(|line| {
+        let count = line.strip_prefix("tandem_spans_lost_total{why=\"queue_full\"} ")?;
+        count.parse::<u64>().ok()
+    });
+    assert!(lost.is_some_and(|lost| lost > 0), "{metrics}");
+    server.signal("TERM");
+    server.signal("TERM");
+    assert_eq!(server.wait_exit().0, Some(0));
+}
+
+#[test]
+fn a_sampled_share_of_calls_has_spans() {
+    let collector = Collector::start();
+    let server = server(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &url(collector.http)),
+        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.1"),
+    ]);
+    let asked = 400;
+    for _ in 0..asked {
+        ask(&server);
+    }
+    server.signal("TERM");
+    assert_eq!(server.wait_exit().0, Some(0));
+    let calls = collector.now(spans);
+    let calls = calls.iter().filter(|span| span.name == "POST /predict").count();
+    // Of 400 calls 40 are expected, with a deviation of 6; this is seven of these on either side.
+    assert!((1..=82).contains(&calls), "{calls} of {asked}");
+}
+
+#[test]
 fn nothing_is_sent_unless_a_collector_is_named_and_the_sdk_is_not_disabled() {
     let collector = Collector::start();
     let endpoint = url(collector.http);
