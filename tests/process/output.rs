@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::command::{finish, tandem};
+use crate::support::command::{complaint_in, finish, tandem};
 use crate::support::models::{FAST_ONLY, FastModelCopy};
 use crate::support::root;
 
@@ -71,9 +71,9 @@ fn a_reader_that_has_read_enough_is_no_failure_and_a_full_disk_is_one_line_and_e
         let full = full.expect("it runs");
         let told = String::from_utf8_lossy(&full.stderr).into_owned();
         assert_eq!(full.status.code(), Some(1), "{args:?}: {told}");
-        let told: Vec<&str> = told.lines().filter(|line| !line.starts_with('{')).collect();
+        let told: Vec<String> = told.lines().filter_map(complaint_in).collect();
         assert!(
-            matches!(told[..], [line] if line.starts_with("tandem: standard output: ")),
+            matches!(&told[..], [line] if line.starts_with("tandem: standard output: ")),
             "{args:?}: {told:?}"
         );
     }
@@ -113,10 +113,11 @@ fn names_neither_split_nor_colour_what_is_said_of_them() {
         &["check", HOSTILE],
         &["serve", "--tokens-file", HOSTILE],
     ];
-    for args in complain {
-        let finished = finish(tandem().args(args), b"");
+    for (args, format) in complain.iter().flat_map(|args| [(args, "json"), (args, "pretty")]) {
+        let finished = finish(tandem().args(*args).env("TANDEM_LOG_FORMAT", format), b"");
         assert_ne!(finished.code, Some(0), "{args:?}");
-        assert!(harmless(&finished.complaint()), "{args:?}: {finished:?}");
+        assert!(harmless(&finished.stderr), "{args:?}: {finished:?}");
+        assert_eq!(finished.stderr.lines().count(), 1, "{args:?}: {finished:?}");
     }
     let usage = finish(tandem().args(["serve", "--grpc-addr", HOSTILE]), b"");
     assert!(usage.code == Some(2) && harmless(&usage.stderr), "{usage:?}");

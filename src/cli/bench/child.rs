@@ -71,11 +71,13 @@ async fn until_ready<R: tokio::io::AsyncBufRead + Unpin>(lines: &mut Lines<R>) -
     let mut last = String::new();
     while let Ok(Some(line)) = lines.next_line().await {
         let Ok(entry) = serde_json::from_str::<Value>(&line) else {
-            // What it complains of on its way out is not a line of its log.
+            // What it says of its arguments comes before its log, and is no JSON.
             last = line;
             continue;
         };
         match (entry["message"].as_str(), address) {
+            // What it complains of on its way out.
+            (Some(message), _) if entry["target"] == "tandem" => last = message.to_owned(),
             (Some("listening"), _) => address = entry["grpc"].as_str().and_then(|grpc| grpc.parse().ok()),
             (Some("ready"), Some(address)) => return Ok(address),
             _ => {}

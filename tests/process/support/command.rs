@@ -41,7 +41,7 @@ impl Finished {
 }
 
 /// What a line complains of, as people read it. A log in JSON has complaints in JSON, by their target.
-fn complaint_in(line: &str) -> Option<String> {
+pub fn complaint_in(line: &str) -> Option<String> {
     if !line.starts_with('{') {
         return Some(line.to_owned());
     }
