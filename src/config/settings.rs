@@ -158,6 +158,8 @@ settings! {
         /// Without it, in labels.toml in the repository
         labels_file: PathBuf or None =
             absent("FILE").default_words("labels.toml in the repository").sample("/var/lib/tandem/labels.toml");
+        /// How often labels_file is looked at, which several servers share then: each does what any was told; 0 for never
+        labels_poll_interval: HumanDuration = seconds(0).zero_or_from(SECOND, DAY).link("#several-servers-as-one");
         /// How many requests, and how many compared texts, it takes to tell how a canary does
         ///
         /// A canary that does badly is rolled back

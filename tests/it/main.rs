@@ -73,6 +73,7 @@ mod scheduler;
 mod sessions;
 mod settings_docs;
 mod several_tasks;
+mod shared_labels;
 mod shutdown;
 mod silent_peers;
 mod sklearn;

@@ -178,3 +178,52 @@ fn the_server_is_found_by_its_own_configuration() {
         }
     }
 }
+
+#[test]
+fn several_servers_are_compared_and_a_command_walks_until_one_refuses() {
+    let (models, other) = (FastModelCopy::new(), FastModelCopy::new());
+    let ((_one, first), (_two, second)) = (server(&models), server(&other));
+    let both = Operator {
+        address: format!("{},{}", first.address, second.address),
+    };
+    let listed = both.run(&["list"]).success();
+    assert!(
+        listed.contains(&first.address) && listed.contains(&second.address),
+        "{listed}"
+    );
+    assert!(!listed.contains("differs"), "{listed}");
+    // The second one has no such version.
+    models.add_version("2");
+    let promoted = both.run(&["promote", "sentiment-fast@2"]);
+    assert_eq!(promoted.code, Some(1), "{promoted:?}");
+    let stopped = format!(
+        "tandem: stopped at {}: 1 of 2 servers did it, 0 were not asked",
+        second.address
+    );
+    assert!(promoted.stderr.contains(&stopped), "{promoted:?}");
+    let listed = both.run(&["list"]);
+    assert_eq!(listed.code, Some(1), "{listed:?}");
+    assert!(listed.stdout.contains("sentiment-fast differs: "), "{listed:?}");
+    let json = both.run(&["list", "--json"]);
+    let json: Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert_eq!(json["same"], false);
+    assert_eq!(json["servers"][1]["models"][0]["model"]["version"], "1");
+    // The other way round, the first one is not reached.
+    let walked = Operator {
+        address: format!("{},{}", second.address, first.address),
+    }
+    .run(&["promote", "sentiment-fast@2"]);
+    assert!(
+        walked.stderr.contains("0 of 2 servers did it, 1 were not asked"),
+        "{walked:?}"
+    );
+    // All addresses of a name, which is one here.
+    let port = first.address.rsplit_once(':').expect("a port").1;
+    let named = Operator {
+        address: format!("dns:///localhost:{port}"),
+    };
+    assert!(named.run(&["list"]).stdout.contains("sentiment-fast"));
+    other.add_version("2");
+    both.run(&["promote", "sentiment-fast@2"]).success();
+    assert!(!both.run(&["list"]).success().contains("differs"));
+}

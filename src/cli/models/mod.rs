@@ -1,9 +1,10 @@
 //! `tandem models`: what an operator asks and commands at a server's admin port. The server decides; this calls it and
-//! prints.
+//! prints. With several servers, [`fleet`] compares what they have, and walks from one to the next with a command.
 
+mod fleet;
 mod print;
 
-use super::admin_args::{AdminArgs, told};
+use super::admin_args::{AdminArgs, AdminServer, told};
 use super::client::Connection;
 use super::config_args::ConfigArgs;
 use super::exit::Exit;
@@ -112,6 +113,15 @@ pub fn run(args: &ModelsArgs) -> Exit {
     }
 }
 
+async fn act(args: &ModelsArgs, settings: &Settings, printer: &Printer) -> Result<Exit, String> {
+    let servers = args.admin.servers(settings).await?;
+    match (&servers[..], &args.action) {
+        ([server], action) => act_on(&mut connect(&args.admin, server, settings).await?, action, printer).await,
+        (servers, Action::List) => fleet::list(&args.admin, servers, settings, printer).await,
+        (servers, action) => fleet::walk(&args.admin, servers, settings, action, printer).await,
+    }
+}
+
 /// The clients of one connection.
 struct Clients<'a> {
     models: ModelServiceClient<Connection>,
@@ -119,9 +129,8 @@ struct Clients<'a> {
     args: &'a AdminArgs,
 }
 
-/// Connects to the admin port that the arguments name, or else to the configured one.
-async fn connect<'a>(args: &'a AdminArgs, settings: &Settings) -> Result<Clients<'a>, String> {
-    let connection = args.connect(settings).await?;
+async fn connect<'a>(args: &'a AdminArgs, server: &AdminServer, settings: &Settings) -> Result<Clients<'a>, String> {
+    let connection = args.connect_to(server, settings).await?;
     Ok(Clients {
         models: ModelServiceClient::new(connection.clone()),
         admin: AdminServiceClient::new(connection),
@@ -129,9 +138,9 @@ async fn connect<'a>(args: &'a AdminArgs, settings: &Settings) -> Result<Clients
     })
 }
 
-async fn act(args: &ModelsArgs, settings: &Settings, printer: &Printer) -> Result<Exit, String> {
-    let mut clients = connect(&args.admin, settings).await?;
-    match &args.action {
+/// Does it at one server.
+async fn act_on(clients: &mut Clients<'_>, action: &Action, printer: &Printer) -> Result<Exit, String> {
+    match action {
         Action::List => printer.list(&clients.list().await?),
         Action::Show { model } => printer.show(&clients.get(model).await?),
         Action::Reload => {

@@ -190,7 +190,7 @@ fn told_of(canary: &pb::Canary) -> String {
     )
 }
 
-fn role(role: VersionRole) -> &'static str {
+pub fn role(role: VersionRole) -> &'static str {
     match role {
         VersionRole::Unspecified => "",
         VersionRole::Stable => "stable",
@@ -200,7 +200,7 @@ fn role(role: VersionRole) -> &'static str {
     }
 }
 
-fn state(state: ServingState) -> &'static str {
+pub fn state(state: ServingState) -> &'static str {
     match state {
         ServingState::Unspecified => "",
         ServingState::Loading => "loading",

@@ -6,7 +6,7 @@
 //! [`cascade_tables`], its [`escalation_drift`], its [`gears`], its [`audit`] with its [`evidence`] and [`audit_queue`],
 //! and which answers it withholds, [`abstention`]; the texts of it that are worth labelling, [`kept`]) → [`store`] (the
 //! catalog that serves now) → [`health`] (the states of its versions). Where versions come from: [`sources`] (folders),
-//! [`pins`] (what operators chose), [`refusal`] (why one does not serve).
+//! [`pins`] and [`pin_book`] (what operators chose, and the file of it), [`refusal`] (why one does not serve).
 
 pub mod abstention;
 pub mod audit;
@@ -21,6 +21,7 @@ pub mod gears;
 pub mod health;
 pub mod kept;
 pub mod model_version;
+pub mod pin_book;
 pub mod pins;
 pub mod refusal;
 pub mod sources;

@@ -42,6 +42,8 @@ pub enum Command {
     },
     /// Reload if files changed and have been quiet since the last look.
     Look,
+    /// Do what other servers were told, which share the file of pins.
+    Follow,
     /// Reload now.
     Reload {
         /// Takes the result.
@@ -94,7 +96,7 @@ impl Command {
             Command::Load { reply, .. } => reply(Ok(())),
             Command::Reload { reply } => reply(stopped()),
             Command::Operate { reply, .. } => reply(Err(draining())),
-            Command::Look | Command::WritePins => {}
+            Command::Look | Command::Follow | Command::WritePins => {}
         }
     }
 }
@@ -138,6 +140,11 @@ impl Commands {
     /// Has it look for changed files. Does nothing where so many commands wait that it will look anyway.
     pub fn look(&self) {
         let _ = self.sender.try_send(Command::Look);
+    }
+
+    /// Has it do what other servers were told. Does nothing where so many commands wait: the next look comes.
+    pub fn follow(&self) {
+        let _ = self.sender.try_send(Command::Follow);
     }
 
     /// Has it reload, and waits for the report.

@@ -7,7 +7,7 @@
 //! and canaries). Meanwhile, outside the thread: [`supervision`], with its [`examination`] of versions that fail and its
 //! [`core_watch`].
 //! Besides: [`version_comparison`] (for shadows and canaries), [`loaded_line`] (for the log), [`report`] (of a
-//! reload) and [`kept_file`] (writes texts that are kept to be labelled).
+//! reload), [`unfollowed`] (of what other servers were told) and [`kept_file`] (writes texts that are kept to be labelled).
 
 pub mod audit;
 pub mod candidate;
@@ -25,6 +25,7 @@ pub mod rollout;
 pub mod start;
 pub mod supervision;
 pub mod swap;
+pub mod unfollowed;
 pub mod version_comparison;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -38,7 +39,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::catalog::model_version::ModelVersion;
-use super::catalog::pins::{PinBook, Pins};
+use super::catalog::pin_book::PinBook;
+use super::catalog::pins::Pins;
 use super::catalog::refusal::{RefusedVersion, RefusedVersions};
 use super::catalog::store::CatalogStore;
 use super::inference::answer_cache::AnswerCache;
@@ -85,6 +87,7 @@ impl Lifecycle {
         let (commands, received) = Commands::new(shared.health.clone(), stop.clone());
         let workers = SharedWorkers::default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let looks = settings.labels_poll_interval.0;
         let owner = Owner::new(
             settings,
             shared.clone(),
@@ -107,7 +110,13 @@ impl Lifecycle {
             })
             .map_err(StartError::Threads)?;
         Ok(Self {
-            supervision: supervision::Supervision::new(shared.clone(), pins.clone(), commands.clone(), workers.clone()),
+            supervision: supervision::Supervision::new(
+                shared.clone(),
+                pins.clone(),
+                commands.clone(),
+                workers.clone(),
+                looks,
+            ),
             commands,
             catalog: shared.catalog,
             pins,
@@ -202,6 +211,7 @@ fn run(mut owner: Owner, mut commands: mpsc::Receiver<Command>, stop: &Cancellat
             Command::Look => {
                 reload::reload(owner, false);
             }
+            Command::Follow => rollout::following::follow(owner, Instant::now()),
             Command::Reload { reply } => {
                 // Everyone who asked before this reload begins gets its report.
                 let mut replies = vec![reply];

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use super::load::{Loader, Shared};
 use super::reload::seen::Seen;
 use super::retire::Retirement;
+use super::unfollowed::Unfollowed;
 use crate::config::Settings;
 use crate::service::catalog::Catalog;
 use crate::service::catalog::audit_queue::AuditQueue;
 use crate::service::catalog::health::Health;
 use crate::service::catalog::kept::KeptTexts;
-use crate::service::catalog::pins::{ModelPins, PinBook};
+use crate::service::catalog::pin_book::PinBook;
+use crate::service::catalog::pins::ModelPins;
 use crate::service::catalog::refusal::RefusedVersions;
 use crate::service::catalog::store::CatalogStore;
 use crate::telemetry::metrics::Metrics;
@@ -35,6 +37,10 @@ pub struct Owner {
     pub health: Health,
     pub metrics: Metrics,
     pub pins: PinBook,
+    /// What other servers were told and this one could not do.
+    pub unfollowed: Unfollowed,
+    /// Whether it does what another server was told, whose pins are in the file already.
+    pub follows: bool,
     /// The newest versions that were refused.
     pub refused: RefusedVersions,
     pub loader: Loader,
@@ -71,6 +77,8 @@ impl Owner {
             health,
             metrics,
             pins,
+            unfollowed: Unfollowed::default(),
+            follows: false,
             refused,
             seen: Seen::default(),
             runtime: Arc::new(runtime),
@@ -88,6 +96,9 @@ impl Owner {
 
     /// Changes a model's pins. If they can't be written, logs it and returns the warning.
     pub fn pin(&self, model: &str, change: impl FnOnce(&mut ModelPins)) -> Warning {
+        if self.follows {
+            return None;
+        }
         let changed = self.pins.change(model, change);
         self.health.tell();
         if changed { self.pins.write().err() } else { None }
