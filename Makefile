@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist dashboards-check deploy-scan container-check systemd-check sbom otlp
+.PHONY: deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist dashboards-check deploy-scan container-check systemd-check sbom otlp
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -27,6 +27,12 @@ lint: ## formatting, clippy, shell scripts: warnings are errors
 	cargo fmt --check
 	cargo clippy --locked --all-targets --features otlp,parquet -- --deny warnings
 	@if command -v shellcheck >/dev/null; then shellcheck tools/*.sh tools/dashboards/*.sh benches/*.sh deploy/tls/*.sh .ci/run; else echo "shellcheck is not here: skipped"; fi
+
+deny: ## holds Cargo.lock against deny.toml: licences, crates that may not be there, sources
+	$$(tools/test-tools.sh cargo-deny) --locked check licenses bans sources
+
+audit: ## asks RustSec's database for known holes in what Cargo.lock holds; wants the network
+	$$(tools/test-tools.sh cargo-deny) --locked check advisories
 
 docs: ## builds the documentation: broken links are errors
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
@@ -106,4 +112,5 @@ dist: ## makes dist/tandem-<version>-<arch>/, which runs wherever it is moved to
 clean-dist: ## removes dist/
 	rm -rf dist
 
-ci: lint docs proto-check build deploy-check model-check faults parquet otlp test ## everything that .ci/run checks
+ci: ## everything that CI checks: runs .ci/run, which is the one list of it
+	.ci/run
