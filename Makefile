@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist dashboards-check deploy-scan container-check systemd-check sbom otlp
+.PHONY: docs-check deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist dashboards-check deploy-scan container-check systemd-check sbom otlp
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ audit: ## asks RustSec's database for known holes in what Cargo.lock holds; want
 
 docs: ## builds the documentation: broken links are errors
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
+
+docs-check: ## links, anchors, tables, recipes and paths in every Markdown file, and the test of that check
+	python3 tools/test_docs_check.py
+	tools/docs_check.py
 
 settings-docs: ## writes the settings into tandem.example.toml and docs/operations.md as they are declared
 	UPDATE_SNAPSHOTS=1 cargo test --locked --test it -- what_is_declared
