@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: docs-check deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist dashboards-check deploy-scan container-check systemd-check sbom otlp
+.PHONY: msrv workflows-check docs-check deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist dashboards-check deploy-scan container-check systemd-check sbom otlp
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ deny: ## holds Cargo.lock against deny.toml: licences, crates that may not be th
 
 audit: ## asks RustSec's database for known holes in what Cargo.lock holds; wants the network
 	$$(tools/test-tools.sh cargo-deny) --locked check advisories
+
+msrv: ## compiles everything by the oldest Rust that Cargo.toml promises; wants rustup
+	tools/msrv.sh
+
+workflows-check: ## the files of .github/: their schemas, and what zizmor says of the workflows
+	tools/workflows-check.sh
 
 docs: ## builds the documentation: broken links are errors
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
