@@ -14,21 +14,21 @@ cd "$(dirname -- "$0")/.."
 faults=0
 fault() { echo "$0: $*" >&2; faults=1; }
 
-# The first text in a file that the expression keeps.
-first() { sed -n "s/$2/\1/p" "$1" | head -n 1; }
+# What the expression keeps of a file's lines; more than one text if they differ.
+said() { sed -n "s/$2/\1/p" "$1" | sort -u | paste -s -d , -; }
 
 # Each place that holds the version, and what it says. The packages for callers have versions of their own.
 versions() {
     cat <<EOF
-Cargo.toml $(first Cargo.toml '^version = "\(.*\)"$')
+Cargo.toml $(said Cargo.toml '^version = "\(.*\)"$')
 Cargo.lock $(sed -n '/^name = "tandem"$/{n;s/^version = "\(.*\)"$/\1/p;}' Cargo.lock)
-Dockerfile $(first Dockerfile '^ARG VERSION=\(.*\)$')
+Dockerfile $(said Dockerfile '^ARG VERSION=\(.*\)$')
 docker-bake.hcl $(sed -n '/^variable "VERSION"/,/^}/s/^  default = "\(.*\)"$/\1/p' docker-bake.hcl)
-deploy/helm/tandem/Chart.yaml(appVersion) $(first deploy/helm/tandem/Chart.yaml '^appVersion: \(.*\)$')
-deploy/kubernetes/base/kustomization.yaml $(first deploy/kubernetes/base/kustomization.yaml '^.*newTag: \([^ }]*\).*$')
-deploy/kubernetes.yaml $(first deploy/kubernetes.yaml '^ *image: tandem:\(.*\)$')
-deploy/kserve/runtimes.yaml $(first deploy/kserve/runtimes.yaml '^ *image: tandem:\(.*\)$')
-src/api/http/openapi.json $(first src/api/http/openapi.json '^    "version": "\(.*\)",$')
+deploy/helm/tandem/Chart.yaml(appVersion) $(said deploy/helm/tandem/Chart.yaml '^appVersion: \(.*\)$')
+deploy/kubernetes/base/kustomization.yaml $(said deploy/kubernetes/base/kustomization.yaml '^.*newTag: \([^ }]*\).*$')
+deploy/kubernetes.yaml $(said deploy/kubernetes.yaml '^ *image: tandem:\(.*\)$')
+deploy/kserve/runtimes.yaml $(said deploy/kserve/runtimes.yaml '^ *image: tandem:\(.*\)$')
+src/api/http/openapi.json $(said src/api/http/openapi.json '^    "version": "\(.*\)",$')
 EOF
 }
 
@@ -50,11 +50,12 @@ check() {
     [0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]) ;;
     *) fault "CHANGELOG.md has no heading '## [$version] - YYYY-MM-DD'" ;;
     esac
+    [ -z "$(notes Unreleased)" ] || fault "CHANGELOG.md has lines under [Unreleased]: they belong to a version"
     [ -n "$(notes "$version")" ] || fault "CHANGELOG.md says nothing of $version"
     [ -z "$(git status --porcelain)" ] || fault "the work tree has changes: $(git status --porcelain | head -n 3 | tr '\n' ' ')"
 }
 
-version=$(first Cargo.toml '^version = "\(.*\)"$')
+version=$(said Cargo.toml '^version = "\(.*\)"$')
 tag=v$version
 case ${1:-dry-run} in
 notes)
