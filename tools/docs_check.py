@@ -16,7 +16,7 @@ import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Folders at the root whose paths are looked up where they stand in code. ARCHITECTURE.md leaves `src/` out of its own.
-FOLDERS = "tools", "benches", "deploy", "docs", "tests", "examples", "clients", "training", ".ci", ".github"
+FOLDERS = "src", "proto", "tools", "benches", "deploy", "docs", "tests", "examples", "clients", "training", ".ci", ".github"
 # What commands in the texts make, so that git has none of it.
 MADE = ("training/work/",)
 
@@ -28,7 +28,8 @@ DEFINITION = re.compile(r"^ {0,3}\[[^\]]+\]:\s+<?([^\s>]+)>?")
 ATTRIBUTE = re.compile(r"<(?:a|img|source)\b[^>]*?\b(?:href|src)=\"([^\"]*)\"", re.I)
 ANCHOR = re.compile(r"<a\b[^>]*?\b(?:id|name)=\"([^\"]+)\"", re.I)
 DASHES = re.compile(r"^\|(?:\s*:?-+:?\s*\|)+\s*$")
-RECIPE = re.compile(r"(?<![\w-])make ([a-z][a-z-]*)(?![\w-]|: |\.[a-z])")
+# Where a command begins: a line, a prompt, a key of YAML, after another command or a variable.
+RECIPE = re.compile(r"(?:^|[;&|$(:]|[A-Z_]=\S+)\s*make ([a-z][a-z-]*)(?![\w-]|\.[a-z])")
 PATH = re.compile(r"(?<![\w./*{}<>$-])((?:%s)/[\w./*-]*)(?![\w{}<>$…])" % "|".join(re.escape(name) for name in FOLDERS))
 
 

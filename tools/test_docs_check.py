@@ -36,6 +36,10 @@ CASES = {
     "a line right below": ("| a | b |\n| --- | --- |\n| 1 | 2 |\nMore.\n", [(4, "becomes a row")]),
     "a table in a fence": ("```\n| a |\n```\n", []),
     "recipes": ("`make lint`, `make nothing`\n\n```sh\nmake docs-check   # text\nmake none\n```\n", [(1, "nothing"), (5, "none")]),
+    "recipes after a prompt, a variable, a command": (
+        "```console\n$ make no-a\n$ X=1 make no-b && make no-c\nwould make the tag\n```\n",
+        [(2, "no-a"), (3, "no-b"), (3, "no-c")],
+    ),
     "the word make in prose": ("We make none.\n", []),
     "paths": ("`tools/x.sh row` and `tools/y.sh` and `tools/*.sh` and `a/tools/z`\n", [(1, "tools/y.sh")]),
     "paths beside the text": ("`docs/b.md`\n", []),
