@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist dashboards-check deploy-scan container-check systemd-check sbom otlp
+.PHONY: msrv workflows-check docs-check deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist dashboards-check deploy-scan container-check systemd-check sbom otlp
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -28,8 +28,24 @@ lint: ## formatting, clippy, shell scripts: warnings are errors
 	cargo clippy --locked --all-targets --features otlp,parquet -- --deny warnings
 	@if command -v shellcheck >/dev/null; then shellcheck tools/*.sh tools/dashboards/*.sh benches/*.sh deploy/tls/*.sh .ci/run; else echo "shellcheck is not here: skipped"; fi
 
+deny: ## holds Cargo.lock against deny.toml: licences, crates that may not be there, sources
+	$$(tools/test-tools.sh cargo-deny) --locked check licenses bans sources
+
+audit: ## asks RustSec's database for known holes in what Cargo.lock holds; wants the network
+	$$(tools/test-tools.sh cargo-deny) --locked check advisories
+
+msrv: ## compiles everything by the oldest Rust that Cargo.toml promises; wants rustup
+	tools/msrv.sh
+
+workflows-check: ## the files of .github/: their schemas, and what zizmor says of the workflows
+	tools/workflows-check.sh
+
 docs: ## builds the documentation: broken links are errors
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
+
+docs-check: ## links, anchors, tables, recipes and paths in every Markdown file, and the test of that check
+	python3 tools/test_docs_check.py
+	tools/docs_check.py
 
 settings-docs: ## writes the settings into tandem.example.toml and docs/operations.md as they are declared
 	UPDATE_SNAPSHOTS=1 cargo test --locked --test it -- what_is_declared
@@ -106,4 +122,5 @@ dist: ## makes dist/tandem-<version>-<arch>/, which runs wherever it is moved to
 clean-dist: ## removes dist/
 	rm -rf dist
 
-ci: lint docs proto-check build deploy-check model-check faults parquet otlp test ## everything that .ci/run checks
+ci: ## everything that CI checks: runs .ci/run, which is the one list of it
+	.ci/run

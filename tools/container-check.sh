@@ -150,7 +150,7 @@ for image in check:$SIZE_LIMIT_MB slim:$SLIM_LIMIT_MB; do
 done
 for label in title description licenses version revision; do
     value=$(store podman image inspect --format "{{index .Labels \"org.opencontainers.image.$label\"}}" tandem:check)
-    [ -n "$value" ] && [ "$value" != "<no value>" ] || fail "no label $label"
+    case $value in "" | "<no value>") fail "no label $label" ;; esac
     [ "$label" != version ] || [ "$value" = "$version" ] || fail "the label says version $value, Cargo.toml $version"
 done
 ok "labels, version $version"

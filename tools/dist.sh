@@ -3,7 +3,7 @@
 # folder runs wherever it is moved to. The contract is proto/ and, for proxies and tools that want it compiled,
 # tandem.binpb: a google.protobuf.FileDescriptorSet with all that the files import, and with their comments.
 #
-#   --tar            makes a compressed archive beside it too
+#   --tar            makes a compressed archive beside it too, and its checksum
 #   --binary PATH    takes that program instead of building one
 #   --into FOLDER    instead of dist
 #
@@ -70,5 +70,8 @@ BUF_CACHE_DIR=$target/tools/buf-cache "$buf" build --as-file-descriptor-set --ou
     echo "$sums" >SHA256SUMS
 )
 
-[ -z "$tar" ] || tar --directory "$into" --create --gzip --file "$folder.tar.gz" "$name"
+if [ -n "$tar" ]; then
+    tar --directory "$into" --create --gzip --file "$folder.tar.gz" "$name"
+    (cd "$into" && sha256sum "$name.tar.gz" >"$name.tar.gz.sha256")
+fi
 echo "$folder"

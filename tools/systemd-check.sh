@@ -72,7 +72,7 @@ soon() {
         sleep 0.1
     done
 }
-booted() { inside=$(cat "/proc/$container/task/$container/children" | tr -d ' ') && [ -n "$inside" ]; }
+booted() { inside=$(tr -d ' ' <"/proc/$container/task/$container/children") && [ -n "$inside" ]; }
 soon booted || fail "no systemd"
 in_container() { nsenter --target "$inside" --mount --pid --uts --ipc --net --cgroup "$@"; }
 ctl() { in_container systemctl "$@"; }
@@ -90,7 +90,7 @@ health() { in_container /opt/tandem/tandem healthcheck --addr 127.0.0.1:7001 >/d
 health || fail "it is started and not healthy"
 pid=$(show MainPID)
 uid=$(in_container sh -c "sed -n 's/^Uid:\t\([0-9]*\).*/\1/p' /proc/$pid/status")
-[ "$uid" -ge 61184 ] && [ "$uid" -le 65519 ] || fail "it runs as $uid, not as a dynamic user"
+if [ "$uid" -lt 61184 ] || [ "$uid" -gt 65519 ]; then fail "it runs as $uid, not as a dynamic user"; fi
 ok "start waits until it serves, at the address of the environment file, as a user of its own ($uid)"
 log() { in_container journalctl --unit tandem --output cat --no-pager; }
 # Whatever its sandbox forbids it would say.

