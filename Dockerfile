@@ -25,7 +25,7 @@ RUN --mount=type=cache,id=tandem-cargo-${TARGETARCH},target=/usr/local/cargo/reg
     && touch src/lib.rs \
     && printf '%s\n' '#[path = "build/onnxruntime.rs"] mod onnxruntime;' '#[path = "build/wheel.rs"] mod wheel;' \
         'fn main() { onnxruntime::provide().expect("ONNX Runtime") }' >build.rs \
-    && cargo build --release --locked --features parquet \
+    && cargo build --release --locked --features otlp,parquet \
     && cargo clean --release --locked --package tandem \
     && rm -r src build.rs \
     && tools/test-tools.sh buf
