@@ -21,6 +21,8 @@ const FILES: &[&str] = &[
     "grpc/health/v1/health.proto",
     "tei/v1/tei.proto",
     "inference/grpc_service.proto",
+    // Imports the report itself.
+    "xds/service/orca/v3/orca.proto",
 ];
 const ROOT: &str = "proto";
 
@@ -30,6 +32,7 @@ pub fn compile() -> Result<(), String> {
     println!("cargo:rerun-if-changed={ROOT}/grpc");
     println!("cargo:rerun-if-changed={ROOT}/tei");
     println!("cargo:rerun-if-changed={ROOT}/inference");
+    println!("cargo:rerun-if-changed={ROOT}/xds");
     generate().map_err(|error| format!("could not compile the files under {ROOT}/: {error}"))
 }
 
@@ -49,6 +52,8 @@ fn generate() -> Result<(), Box<dyn Error>> {
     // `prost::Name` is how the JSON gateway finds a type in the descriptor set.
     config.enable_type_names();
     // Tensors as one piece of bytes are not copied out of the message.
+    // Names in order, so that equal reports are equal bytes.
+    config.btree_map([".xds"]);
     config.bytes([".inference.ModelInferRequest.raw_input_contents"]);
     tonic_prost_build::configure()
         // Decoding failures are the callers': our codec says so, the stock one calls them internal errors.

@@ -36,6 +36,8 @@ pub enum Reason {
     RateLimited,
     /// The requests that are read and worked on hold as many bytes as they may.
     BodiesFull,
+    /// As many streams of load reports are open as may be.
+    StreamsFull,
     /// The message is larger than the server takes.
     MessageTooLarge,
     /// The headers are larger than the server takes.
@@ -86,7 +88,7 @@ struct Mapping {
 
 impl Reason {
     /// Every reason, for documentation and for tests.
-    pub const ALL: [Reason; 29] = [
+    pub const ALL: [Reason; 30] = [
         Reason::InvalidField,
         Reason::MalformedMessage,
         Reason::InvalidUtf8,
@@ -97,6 +99,7 @@ impl Reason {
         Reason::QueueFull,
         Reason::RateLimited,
         Reason::BodiesFull,
+        Reason::StreamsFull,
         Reason::MessageTooLarge,
         Reason::HeadersTooLarge,
         Reason::DeadlineExceeded,
@@ -130,6 +133,7 @@ impl Reason {
             Reason::QueueFull => ("QUEUE_FULL", 8, "RESOURCE_EXHAUSTED", 429),
             Reason::RateLimited => ("RATE_LIMITED", 8, "RESOURCE_EXHAUSTED", 429),
             Reason::BodiesFull => ("BODIES_FULL", 8, "RESOURCE_EXHAUSTED", 429),
+            Reason::StreamsFull => ("STREAMS_FULL", 8, "RESOURCE_EXHAUSTED", 429),
             Reason::HeadersTooLarge => ("HEADERS_TOO_LARGE", 8, "RESOURCE_EXHAUSTED", 431),
             Reason::MessageTooLarge => ("MESSAGE_TOO_LARGE", 8, "RESOURCE_EXHAUSTED", 413),
             Reason::DeadlineExceeded => ("DEADLINE_EXCEEDED", 4, "DEADLINE_EXCEEDED", 504),
@@ -171,6 +175,21 @@ impl Reason {
     /// The name of the gRPC status code.
     pub fn grpc_name(self) -> &'static str {
         self.mapping().grpc_name
+    }
+
+    /// Whether the server's own state is to blame, for the errors that load reports count. A caller's mistake is not, nor a deadline,
+    /// which the caller chose: it could make servers look bad that are well.
+    pub fn is_the_servers(self) -> bool {
+        matches!(
+            self,
+            Self::QueueFull
+                | Self::BodiesFull
+                | Self::ModelLoading
+                | Self::ModelFailed
+                | Self::ServerDraining
+                | Self::InferenceFailed
+                | Self::Internal
+        )
     }
 
     /// The HTTP status.

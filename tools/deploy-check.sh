@@ -2,8 +2,8 @@
 # Checks the container files without a container engine (hadolint, the Compose schema), and the files for Kubernetes without a
 # cluster: tools/deploy/check.py. Where a program is built, it is started with the settings in them. And the alerts and
 # dashboards, as far as that goes without a server: tools/dashboards/check.sh. And the model behind what
-# docs/autoscaling.md recommends; that the bake file can be read and names what the Dockerfile has; and, where systemd is, its own
-# checks of the unit. tools/container-check.sh builds and runs the image, tools/systemd-check.sh the service.
+# docs/autoscaling.md recommends; that Envoy takes its files; that the bake file can be read and names what the Dockerfile has; and,
+# where systemd is, its own checks of the unit. tools/container-check.sh builds and runs the image, tools/systemd-check.sh the service.
 #
 #   tools/deploy-check.sh           checks
 #   tools/deploy-check.sh update    writes deploy/kubernetes.yaml anew from deploy/kubernetes/base, and the rules from
@@ -33,6 +33,13 @@ touch "$bare/src/lib.rs" "$bare/src/main.rs" "$bare/build.rs"
     exit 1
 }
 rm -r "$bare"
+if [ "$(uname -m)" = x86_64 ]; then
+    envoy=$(tools/test-tools.sh envoy)
+    for file in deploy/envoy*.yaml; do
+        "$envoy" --mode validate --log-level error --base-id 30001 -c "$file" >/dev/null
+        echo "ok -- $file: Envoy takes it"
+    done
+fi
 hcl=$(tools/test-tools.sh hcl)
 PYTHONPATH=$hcl python3 - <<'PYTHON'
 import re

@@ -16,6 +16,7 @@ use super::call_spans;
 use super::caller_connection::CallerConnection;
 use super::door_context::{Deadlines, DoorContext};
 use super::keys::KeyOwner;
+use super::orca::reports::Form;
 use super::rate_limit::RateLimit;
 use crate::error::{Error, Reason};
 use crate::service::messages::{CallTimes, ClientKey, Weight};
@@ -115,6 +116,8 @@ pub struct CallFacts {
     probe: bool,
     /// Whether the answer to such a call was that this does not serve.
     not_serving: AtomicBool,
+    /// The form in which its answer carries a load report, if it does.
+    pub(super) load_report: Option<Form>,
     asked: OnceLock<Asked>,
     /// How many texts it brought so far.
     texts: AtomicUsize,
@@ -209,6 +212,11 @@ impl Call {
             (Some(spans), Access::Keyed, Ok(_)) => CallSpan::begin(spans, headers, arrived),
             _ => CallSpan::default(),
         };
+        // Nobody else learns how loaded the server is.
+        let load_report = match (&context.load_reports, access, admitted) {
+            (Some(reports), Access::Keyed, Ok(_)) => reports.form(headers),
+            _ => None,
+        };
         let facts = CallFacts {
             request_id: RequestId::from_headers(headers),
             arrived,
@@ -225,6 +233,7 @@ impl Call {
             trace_id: trace_id(headers).map(str::to_owned).or_else(|| span.trace_id()),
             probe,
             not_serving: AtomicBool::new(false),
+            load_report,
             asked: OnceLock::new(),
             texts: AtomicUsize::new(0),
             finished: AtomicBool::new(false),

@@ -1,10 +1,12 @@
 //! Door context: what all doors of a server share besides the service: how long calls may take, how large messages may
 //! be, the room for bodies, and the metrics. The doors don't ask the service for any of it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::body_budget::BodyBudget;
 use super::offers::Offers;
+use super::orca::reports::LoadReports;
 use crate::config::Settings;
 use crate::config::bodies::{largest_json, largest_message};
 use crate::service::limits::RequestLimits;
@@ -28,6 +30,8 @@ pub struct DoorContext {
     pub metrics: Metrics,
     /// The share of answered calls that get a line in the log, from 0 to 1.
     pub access_log: f64,
+    /// What is told of the load; absent where that is off.
+    pub load_reports: Option<Arc<LoadReports>>,
     /// Where spans go; nowhere where tracing is off.
     pub spans: Spans,
 }
@@ -53,6 +57,7 @@ impl DoorContext {
             bodies: BodyBudget::new(settings.room_size(), metrics.inflight_body_bytes()),
             metrics,
             access_log: settings.access_log,
+            load_reports: LoadReports::new(settings).map(Arc::new),
             spans: None,
         }
     }

@@ -8,7 +8,7 @@
 //! [`status`] (failures on the wire), [`json`] (proto3 JSON) and [`json_measure`] (its size), [`schema`] (the types of
 //! methods), [`decoding`] and [`gzip`] (reading what is large), [`keys`] (who may call) and [`rate_limit`] (how often).
 //!
-//! Protocols of others have a folder each: [`classify`], [`connect`], [`kserve_v1`], [`open_inference`], [`tei`];
+//! Protocols of others have a folder each: [`classify`], [`connect`], [`kserve_v1`], [`open_inference`], [`orca`], [`tei`];
 //! [`web`] lets pages of browsers in. For these: [`offers`] (which are switched on), [`target_name`] (what their names
 //! of models mean), [`scores`] (every label's score in their orders), [`field_names`] (errors with their fields).
 
@@ -40,6 +40,7 @@ pub mod kserve_v1;
 pub mod object;
 pub mod offers;
 pub mod open_inference;
+pub mod orca;
 pub mod rate_limit;
 pub mod schema;
 pub mod scores;

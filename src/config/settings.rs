@@ -11,6 +11,7 @@ use super::addresses::AddressList;
 use super::connection_threads::ConnectionThreads;
 use super::duration::HumanDuration;
 use super::listen::Listen;
+use super::load_reports::LoadReports;
 use super::origins::Origins;
 use super::profile::Profile;
 use super::setting::{Setting, absent, bytes, choice, count, flag, seconds, settings, value};
@@ -20,6 +21,9 @@ use crate::model::manifest::{LEAST_TOKENS, MOST_TOKENS};
 use crate::telemetry::logs::LogFormat;
 
 const SECOND: HumanDuration = HumanDuration::seconds(1);
+/// How often the load is measured: reports that come faster would say the same.
+const HALF_SECOND: HumanDuration = HumanDuration(std::time::Duration::from_millis(500));
+const MILLISECOND: HumanDuration = HumanDuration(std::time::Duration::from_millis(1));
 const HOUR: HumanDuration = HumanDuration::seconds(3600);
 const DAY: HumanDuration = HumanDuration::seconds(24 * 3600);
 
@@ -305,6 +309,24 @@ settings! {
         ///
         /// It begins when drain_pause is over. What is not done by then is cut
         drain_grace: HumanDuration = seconds(20).at_most(DAY);
+    }
+    "Load reports" {
+        /// Which answers tell how loaded the server is: none, those to callers that ask, or all
+        ///
+        /// The reports of ORCA, by which gRPC's `weighted_round_robin` and Envoy send a slow server fewer calls. gRPC's clients never
+        /// ask: for them take `always`, or the stream of reports, which is there unless this is `off`
+        load_reports: LoadReports = choice("WHEN", LoadReports::Off).link("balancing.md#by-load");
+        /// The wait for a batch that counts, in a load report, like a server without a free moment
+        load_queue_target: HumanDuration =
+            value("DURATION", HumanDuration(std::time::Duration::from_millis(100))).from(MILLISECOND, HOUR);
+        /// The shortest time between two reports of a stream
+        ///
+        /// Callers that ask for less, or say nothing, get this
+        load_report_interval: HumanDuration = seconds(30).from(HALF_SECOND, DAY);
+        /// The most open streams of load reports
+        ///
+        /// Past it, RESOURCE_EXHAUSTED
+        max_load_streams: usize = count(1024).from(1, 1 << 20);
     }
     "Kept texts" {
         /// How many texts of live traffic are kept in memory, as those worth labelling; 0 for none

@@ -11,6 +11,7 @@ mod authority;
 pub mod call_body;
 pub mod connection;
 mod connection_threads;
+mod load_watch;
 mod memory;
 pub mod metered_io;
 mod model_reload;
@@ -62,6 +63,7 @@ pub struct Server {
     /// The pages of other origins that may call the gateway.
     cors_origins: Option<Origins>,
     reload_interval: Duration,
+    load_queue_target: Duration,
     limits: ConnectionLimits,
     /// Threads with connections of their own; absent where all threads share them.
     threads: Option<Arc<ConnectionThreads>>,
@@ -101,6 +103,7 @@ impl Server {
             reflection: !settings.no_reflection,
             cors_origins: settings.cors_origins.clone(),
             reload_interval: settings.reload_interval.0,
+            load_queue_target: settings.load_queue_target.0,
             limits: settings.into(),
             threads,
             pause: settings.drain_pause.0,
@@ -202,6 +205,15 @@ impl Server {
             let (service, drain) = (service.clone(), drain.clone());
             async move { service.supervise(drain).await }
         });
+        if let Some(reports) = &self.door.context.load_reports {
+            let (reports, metrics) = (Arc::clone(reports), self.door.context.metrics.clone());
+            tasks.spawn(load_watch::watch(
+                reports,
+                metrics,
+                self.load_queue_target,
+                drain.clone(),
+            ));
+        }
         let flood_ended = Arc::new(Notify::new());
         let bodies = self.door.context.bodies.clone();
         tasks.spawn(memory::watch(bodies, flood_ended.clone(), drain.clone()));

@@ -1,5 +1,7 @@
 //! The metrics of doors: calls, health checks, refusals, connections, and the limits on them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -91,6 +93,14 @@ pub struct DoorMetrics {
     connections_limit: Family<DoorLabels, Gauge>,
     accepted: Family<DoorLabels, Counter>,
     handshakes: Family<HandshakeLabels, Counter>,
+    outcomes: Arc<Outcomes>,
+}
+
+/// Requests since the start, for load reports.
+#[derive(Default)]
+struct Outcomes {
+    answered: AtomicU64,
+    failed: AtomicU64,
 }
 
 impl DoorMetrics {
@@ -107,6 +117,7 @@ impl DoorMetrics {
             connections_limit: Family::default(),
             accepted: Family::default(),
             handshakes: Family::default(),
+            outcomes: Arc::default(),
         };
         registry.register(
             "requests",
@@ -211,14 +222,24 @@ impl DoorMetrics {
         self.calls.get_or_create(&labels).inc();
         let labels = MethodLabels { door, method };
         observe(&self.duration.get_or_create(&labels), took, span);
-        if failure.is_none() {
+        let Some(error) = failure else {
+            self.outcomes.answered.fetch_add(1, Ordering::Relaxed);
             return;
+        };
+        if error.reason.is_the_servers() {
+            self.outcomes.failed.fetch_add(1, Ordering::Relaxed);
         }
         self.refusals.get_or_create(&ReasonLabels { reason }).inc();
         if let Some(key) = key {
             let key = key.to_owned();
             self.of_keys.get_or_create_owned(&KeyLabels { key, reason }).inc();
         }
+    }
+
+    /// How many requests were answered since the start, and how many failed through no fault of their callers.
+    pub fn outcomes(&self) -> (u64, u64) {
+        let Outcomes { answered, failed } = &*self.outcomes;
+        (answered.load(Ordering::Relaxed), failed.load(Ordering::Relaxed))
     }
 
     /// Counts an answer to a health check.

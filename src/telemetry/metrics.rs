@@ -4,6 +4,7 @@
 //! a label.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::prometheus_protobuf::{self, prometheus_data_model::MetricFamily};
@@ -17,9 +18,10 @@ use prometheus_client::registry::Registry;
 use super::cascade::CascadeMetrics;
 use super::door_metrics::DoorMetrics;
 use super::kept::KeptMetrics;
+use super::load::Totals;
 use super::model_metrics::{ModelFamilies, ModelMetrics};
 use super::plain_text;
-use super::process::{LogCollector, ProcessCollector};
+use super::process::{LogCollector, ProcessCollector, cpu_time};
 use super::span_metrics::SpanMetrics;
 use super::versions::VersionMetrics;
 
@@ -197,6 +199,18 @@ impl Metrics {
     /// Sets how many cores the server may use.
     pub fn set_cores(&self, cores: usize) {
         self.cores.set(i64::try_from(cores).unwrap_or(i64::MAX));
+    }
+
+    /// What the server did since the start, until `at`.
+    pub fn totals(&self, at: Instant) -> Totals {
+        let (answered, failed) = self.doors.outcomes();
+        Totals {
+            at,
+            cpu: cpu_time(),
+            answered,
+            failed,
+            models: self.model.work(),
+        }
     }
 
     pub fn for_model(&self, name: &str, tier: &'static str) -> ModelMetrics {

@@ -7,6 +7,7 @@ mod histogram;
 pub mod inputs;
 pub mod kept;
 pub mod line_limit;
+pub mod load;
 pub mod logs;
 pub mod metrics;
 pub mod model_metrics;

@@ -1,8 +1,10 @@
 //! The metrics of models: their texts, their queues, their runs, and what they have for them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -12,6 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::histogram::{Buckets, DURATION_BUCKETS, HistogramFamily};
 use super::inputs::{InputFamilies, InputMetrics};
+use super::load::{ModelTotals, ModelWork};
 
 const BATCH_BUCKETS: Buckets = Buckets::classic(&[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]);
 
@@ -55,6 +58,8 @@ pub struct ModelFamilies {
     windows: HistogramFamily<ModelLabels>,
     answer_duration: HistogramFamily<RouteLabels>,
     inputs: InputFamilies,
+    /// Every model that there was, by its name and tier.
+    known: Arc<Mutex<BTreeMap<(String, &'static str), ModelMetrics>>>,
 }
 
 impl ModelFamilies {
@@ -76,6 +81,7 @@ impl ModelFamilies {
             windows: Family::new_with_constructor(BATCH_BUCKETS),
             answer_duration: Family::new_with_constructor(DURATION_BUCKETS),
             inputs: InputFamilies::register(registry),
+            known: Arc::default(),
         };
         for (name, help, family) in [
             ("texts", "Texts answered", &families.texts),
@@ -153,6 +159,22 @@ impl ModelFamilies {
 
     /// The metrics of one model. All its series exist from now on.
     pub fn for_model(&self, name: &str, tier: &'static str) -> ModelMetrics {
+        let mut known = self.known.lock();
+        let of = known.entry((name.to_owned(), tier));
+        of.or_insert_with(|| self.new_model(name, tier)).clone()
+    }
+
+    /// What each model did since the start.
+    pub fn work(&self) -> Vec<ModelTotals> {
+        let known = self.known.lock();
+        let totals = known.iter().map(|((name, tier), metrics)| {
+            let instances = usize::try_from(metrics.of.instances.get()).unwrap_or(0);
+            ModelTotals::new(name, tier, instances, &metrics.of.work)
+        });
+        totals.collect()
+    }
+
+    fn new_model(&self, name: &str, tier: &'static str) -> ModelMetrics {
         let labels = ModelLabels {
             model: name.to_owned(),
             tier,
@@ -185,6 +207,7 @@ impl ModelFamilies {
             answers: self.answer_duration.get_or_create_owned(&of_route(tier)),
             cascades: (tier == "fast").then(|| self.answer_duration.get_or_create_owned(&of_route("cascade"))),
             inputs: self.inputs.for_model(name, tier),
+            work: ModelWork::default(),
         };
         ModelMetrics { of: Arc::new(of) }
     }
@@ -215,6 +238,8 @@ struct OfModel {
     /// Of cascades that begin with it; absent for a deep model.
     cascades: Option<Histogram>,
     inputs: InputMetrics,
+    /// For load reports.
+    work: ModelWork,
 }
 
 impl ModelMetrics {
@@ -254,6 +279,7 @@ impl ModelMetrics {
     /// Adds how long a row waited for its batch.
     pub fn waited(&self, took: Duration) {
         self.of.queue_duration.observe(took.as_secs_f64());
+        self.of.work.waited(took);
     }
 
     /// Adds how long the preprocessing of a request's texts took.
@@ -265,6 +291,7 @@ impl ModelMetrics {
     pub fn ran(&self, rows: usize, took: Duration) {
         self.of.batch_rows.observe(rows as f64);
         self.of.inference_duration.observe(took.as_secs_f64());
+        self.of.work.ran(took);
     }
 
     /// Adds how long a request took that it answered, or that a cascade answered which begins with it.

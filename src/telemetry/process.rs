@@ -1,10 +1,13 @@
 //! What the operating system says of this process: memory, file descriptors, processor time. Linux only; elsewhere
 //! the metrics are left out.
 
+use std::time::Duration;
+
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use rustix::time::{ClockId, clock_gettime};
 
 /// Reads the process's figures when metrics are rendered. Their names are those that all Prometheus clients give them.
 #[derive(Debug)]
@@ -117,4 +120,13 @@ pub fn cpu_seconds(process: &str) -> Option<f64> {
     let user: f64 = fields.next()?.parse().ok()?;
     let system: f64 = fields.next()?.parse().ok()?;
     Some((user + system) / 100.0)
+}
+
+/// User and system time of this process, to the nanosecond.
+pub fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
 }

@@ -24,6 +24,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MessageDescriptor, Met
 use tandem::api::DESCRIPTOR_SET;
 use tandem::api::open_inference::pb::model_infer_request::InferInputTensor;
 use tandem::api::open_inference::pb::{InferTensorContents, ModelInferRequest};
+use tandem::config::LoadReports;
 use tonic::Status;
 
 use crate::support::frames::frame;
@@ -58,6 +59,8 @@ async fn server() -> TestServer {
     TestServer::builder()
         .fast_only()
         .tokens(&format!("many:{KEY},one:{ONE_TEXT} texts_per_second=1 burst=1"))
+        // A service that is there if it is asked for.
+        .with(|settings| settings.load_reports = LoadReports::Asked)
         .admin_port()
         .admin_tokens(&format!("operator:{OPERATOR}"))
         .start()

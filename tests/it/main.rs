@@ -49,6 +49,7 @@ mod kept_texts;
 mod keys;
 mod kserve_v1;
 mod limits;
+mod load_reports;
 mod long_models;
 mod metrics;
 mod metrics_docs;

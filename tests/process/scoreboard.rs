@@ -183,3 +183,15 @@ fn a_killed_server_behind_a_balancer_costs_what_its_page_says_and_every_door_ans
         }
     }
 }
+
+/// As above. By the load reports of two servers the slow one gets fewer calls: of gRPC's own client, and of Envoy.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_slow_server_gets_fewer_calls_of_clients_that_weigh_servers_by_their_reports() {
+    let told = Scoreboard::run(&["grpc_by_load", "envoy_by_load"]);
+    told.says(
+        "grpc_by_load",
+        &["turns ", "per call ", "out of band ", "; 0 calls failed"],
+    );
+    told.says("envoy_by_load", &["turns ", "by load ", "; 0 calls failed"]);
+}

@@ -43,7 +43,7 @@ def free_port():
 
 def program_of(file):
     """The command that runs a balancer by a file, given a folder of its own; none if it is not here."""
-    if file == "envoy.yaml":
+    if file.startswith("envoy"):
         done = subprocess.run([f"{ROOT}/tools/test-tools.sh", "envoy"], check=True, capture_output=True, text=True)
         # Envoy's files for hot restarts are named by the number; several may run on one machine.
         return lambda _: [done.stdout.strip(), "--log-level", "error", "--base-id", str(os.getpid() % 30000), "-c"]

@@ -18,6 +18,7 @@ import sys
 import traceback
 
 import balancers
+import by_load
 import connections
 import doors
 import floods
@@ -31,7 +32,7 @@ import texts
 from marks import judged
 from server import ROOT
 
-ROWS = {row.__name__: row for part in (connections, doors, floods, inputs, texts, models, streams, lifecycle, logs, peers, balancers) for row in part.ROWS}
+ROWS = {row.__name__: row for part in (connections, doors, floods, inputs, texts, models, streams, lifecycle, logs, peers, balancers, by_load) for row in part.ROWS}
 
 
 def main():

@@ -18,6 +18,7 @@ use crate::api::call::{Call, media_type};
 use crate::api::call_layer::CallProtocol;
 use crate::api::call_spans;
 use crate::api::door_context::DoorContext;
+use crate::api::orca::trailers;
 use crate::api::status::{error_behind, named, to_status};
 use crate::error::{Error, Reason};
 use crate::telemetry::spans::Attribute;
@@ -102,8 +103,20 @@ impl CallProtocol for GrpcProtocol {
         response
     }
 
-    /// Replaces an error that tonic made before our code was reached by ours.
+    /// With our errors, and the load report.
     async fn answered(&self, response: Response, call: &Call, _: &Method) -> (Response, Option<Error>) {
+        let (response, failure) = self.with_our_errors(response, call);
+        let reported = self.context.load_reports.as_ref().zip(call.load_report);
+        match reported {
+            Some((reports, form)) => (trailers::add_to_grpc(response, reports, form), failure),
+            None => (response, failure),
+        }
+    }
+}
+
+impl GrpcProtocol {
+    /// Replaces an error that tonic made before our code was reached by ours.
+    fn with_our_errors(&self, response: Response, call: &Call) -> (Response, Option<Error>) {
         let headers = response.headers();
         let code = headers.get(Status::GRPC_STATUS);
         let code = code.map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));

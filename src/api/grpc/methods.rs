@@ -29,6 +29,9 @@ const OF_TEXTS: [&str; 8] = [
     "/tei.v1.Predict/PredictPairStream",
 ];
 
+/// What tells no more than metrics do, and so takes a key for these.
+const OF_METRICS: &str = "/xds.service.orca.v3.OpenRcaService/StreamCoreMetrics";
+
 /// How the services begin whose methods have names of their own.
 const OWN_PACKAGES: [&str; 2] = ["tandem.v1.", "grpc."];
 
@@ -67,6 +70,8 @@ pub struct Method {
     pub access: Access,
     /// Whether it is an operator's.
     pub of_operators: bool,
+    /// Whether it tells what metrics do.
+    pub of_metrics: bool,
 }
 
 impl Method {
@@ -89,6 +94,7 @@ impl Method {
             gives_stream: descriptor.is_some_and(MethodDescriptor::is_server_streaming),
             largest,
             access,
+            of_metrics: path == OF_METRICS,
             of_operators: OF_OPERATORS.iter().any(|begin| path.starts_with(begin)),
         }
     }
@@ -112,7 +118,7 @@ impl CallMethod for Method {
     }
 
     fn gives_metrics(&self) -> bool {
-        false
+        self.of_metrics
     }
 
     fn is_probe(&self) -> bool {

@@ -38,6 +38,8 @@ use super::door::Door;
 use super::keys::Keys;
 use super::offers::Offer;
 use super::open_inference::grpc as inference;
+use super::orca::pb::OpenRcaServiceServer;
+use super::orca::stream as orca;
 use super::pb::admin_service_server::AdminServiceServer;
 use super::pb::model_service_server::ModelServiceServer;
 use super::pb::prediction_service_server::PredictionServiceServer;
@@ -94,6 +96,11 @@ pub fn router(door: Door, surroundings: Surroundings) -> DoorRouter {
     if door.context.offers.has(Offer::OpenInference) {
         others = others.add_service(inference::server(door.clone(), inference::Port::Public));
         services.push(inference::SERVICE);
+    }
+    if let Some(reports) = &door.context.load_reports {
+        let api = orca::OrcaApi::new(Arc::clone(reports), surroundings.drain.clone());
+        others = others.add_service(OpenRcaServiceServer::new(api));
+        services.push(orca::SERVICE);
     }
     let health = health.and(&services[PUBLIC_SERVICES.len()..]);
     let others = others.add_service(HealthServer::new(health));

@@ -21,6 +21,7 @@ use crate::api::call::{Access, Call, media_type, only};
 use crate::api::call_layer::{CallMethod, CallProtocol, UNKNOWN_METHOD};
 use crate::api::call_spans;
 use crate::api::offers::Offers;
+use crate::api::orca::trailers;
 use crate::api::status::to_status;
 use crate::error::{Error, Reason};
 use crate::telemetry::spans::Attribute;
@@ -138,8 +139,19 @@ impl CallProtocol for HttpProtocol {
         }
     }
 
-    /// A handler's failure is told in the form of its protocol here, so that no handler needs to know one.
+    /// With failures in the form of their protocol, and the load report.
     async fn answered(&self, response: Response, call: &Call, method: &HttpMethod) -> (Response, Option<Error>) {
+        let (mut response, failure) = Self::in_form(response, call, method).await;
+        if let Some((reports, form)) = call.context.load_reports.as_ref().zip(call.load_report) {
+            trailers::add_to_head(&mut response, reports, form);
+        }
+        (response, failure)
+    }
+}
+
+impl HttpProtocol {
+    /// Tells a handler's failure in the form of its protocol, so that no handler needs to know one.
+    async fn in_form(response: Response, call: &Call, method: &HttpMethod) -> (Response, Option<Error>) {
         let failure = response.extensions().get::<Error>().cloned();
         let of_handler = response.extensions().get::<ErrorForm>().copied();
         let foreign = of_handler.or(method.form);

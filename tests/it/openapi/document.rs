@@ -24,8 +24,8 @@ const DOORS: [&str; 7] = [
     "src/api/http/page",
 ];
 
-/// What only operators can hear, who have no HTTP door.
-const OF_OPERATORS: [&str; 3] = ["VERSION_REFUSED", "ROLLOUT_CONFLICT", "TEXTS_NOT_KEPT"];
+/// What nobody can hear over HTTP: operators have no door there, nor have streams of load reports.
+const NOT_OVER_HTTP: [&str; 4] = ["VERSION_REFUSED", "ROLLOUT_CONFLICT", "TEXTS_NOT_KEPT", "STREAMS_FULL"];
 
 /// The failures that any door may tell: status, name, and what happened.
 const FAILURES: [(&str, &str, &str); 11] = [
@@ -326,7 +326,7 @@ fn with_request_id(responses: Json) -> Json {
 fn error(mut schema: Json) -> Json {
     let heard = Reason::ALL
         .into_iter()
-        .filter(|reason| !OF_OPERATORS.contains(&reason.name()));
+        .filter(|reason| !NOT_OVER_HTTP.contains(&reason.name()));
     let heard: Vec<Reason> = heard.collect();
     let codes: BTreeSet<&str> = heard.iter().map(|reason| reason.grpc_name()).collect();
     let mut properties = schema.take("properties").expect("properties");
