@@ -157,6 +157,6 @@ mod tests {
         assert_eq!(refused.reason, Reason::StreamsFull);
         assert!(refused.message.starts_with("2 streams"), "{refused}");
         drop(open);
-        reports.open_stream().expect("a place again");
+        drop(reports.open_stream().expect("a place again"));
     }
 }
