@@ -141,15 +141,14 @@ class Proof:
         finally:
             if running.poll() is None:
                 os.killpg(running.pid, signal.SIGKILL)
-        if code != 0:
-            print((out / "log").read_text(errors="replace")[-3000:], file=sys.stderr)
         return code
 
-    def check(self, what, out, rows, expected, unfaulty=True):
+    def check(self, what, out, rows, expected):
         """Whether each text has one answer, and the label that it should."""
         if not (out / "answers.tsv").exists():
             self.failures += 1
             print(f"FAILED  {self.engine}: {what}: no answers", flush=True)
+            print((out / "log").read_text(errors="replace")[-3000:], file=sys.stderr)
             return None
         found = [line.split("\t") for line in (out / "answers.tsv").read_text(encoding="utf-8").splitlines()]
         place = {key: at for at, (key, _) in enumerate(rows)}
