@@ -66,7 +66,9 @@ class Server:
         """The processes that have a connection to it."""
         port = int(self.address.rpartition(":")[2])
         sockets = set()
-        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        # gRPC's sockets are of IPv6, whatever the address.
+        lines = [line for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+        for line in lines:
             fields = line.split()
             if int(fields[2].rpartition(":")[2], 16) == port and fields[3] == "01":
                 sockets.add(f"socket:[{fields[9]}]")
@@ -198,7 +200,8 @@ class Proof:
         if what == "server":
             servers[0].kill()
             return f"one of two servers killed (process {servers[0].process.pid})"
-        workers = [pid for pid in servers[0].callers() if pid != running.pid] or [running.pid]
+        # Of Beam's direct runner with one worker it is the whole job.
+        workers = servers[0].callers()
         os.kill(workers[0], signal.SIGKILL)
         return f"a worker killed (process {workers[0]} of {len(workers)})"
 
@@ -251,7 +254,8 @@ def main():
         rows = texts(arguments.texts, arguments.rows)
         path = write_rows(folder / "texts.jsonl", rows)
         expected, took = predicted(program, path, rows, "fast")
-        print(f"        tandem predict, fast: {len(rows)} texts, {len(rows) / took:,.0f} texts/s", flush=True)
+        if arguments.texts:
+            print(f"        tandem predict, fast: {len(rows)} texts, {len(rows) / took:,.0f} texts/s", flush=True)
         own = ("--program", program, "--models", MODELS)
         if arguments.only in (None, "labels"):
             if not arguments.texts or arguments.only:
