@@ -115,7 +115,11 @@ def settled(program):
     The server measures at its start what batches cost. Where other programs disturb that, it may hold small ones for the best."""
     for retries in range(10):
         server = Server(program)
-        found = server.load("deep", 64, 1, TEXTS_A_SIZE)
+        try:
+            found = server.load("deep", 64, 1, TEXTS_A_SIZE)
+        except BaseException:
+            server.stop()
+            raise
         if found["texts"] / found["runs"] > 6:
             return server, retries
         server.stop()
