@@ -2,8 +2,9 @@
 # Checks the container files without a container engine (hadolint, the Compose schema), and the files for Kubernetes without a
 # cluster: tools/deploy/check.py. Where a program is built, it is started with the settings in them. And the alerts and
 # dashboards, as far as that goes without a server: tools/dashboards/check.sh. And the model behind what
-# docs/autoscaling.md recommends; that Envoy takes its files; that the bake file can be read and names what the Dockerfile has; and,
-# where systemd is, its own checks of the unit. tools/container-check.sh builds and runs the image, tools/systemd-check.sh the service.
+# docs/autoscaling.md recommends, and the one behind the tables of docs/scale.md and docs/scale-callers.md; that Envoy takes its
+# files; that the bake file can be read and names what the Dockerfile has; and, where systemd is, its own checks of the unit.
+# tools/container-check.sh builds and runs the image, tools/systemd-check.sh the service.
 #
 #   tools/deploy-check.sh           checks
 #   tools/deploy-check.sh update    writes deploy/kubernetes.yaml anew from deploy/kubernetes/base, and the rules from
@@ -23,6 +24,8 @@ PYTHONPATH=$compose python3 -m check_jsonschema --builtin-schema vendor.compose-
 python3 tools/deploy/check.py
 tools/dashboards/check.sh
 python3 tools/autoscale/test_autoscale.py
+python3 tools/scale/test_scale.py
+python3 tools/scale/run.py --check
 # The Dockerfile builds the crates around a program of nothing: Cargo.toml must be good without the sources.
 bare=$(mktemp -d)
 mkdir "$bare/src"

@@ -34,13 +34,13 @@ def free_port():
 
 
 class Server:
-    """The program on one core, from its start to ready."""
+    """The program on one core, or on those that `cores` names, from its start to ready."""
 
-    def __init__(self, program):
+    def __init__(self, program, options=(), cores=None):
         self.program, self.grpc, self.http = program, free_port(), free_port()
-        core = str(min(os.sched_getaffinity(0)))
-        command = ["taskset", "--cpu-list", core, program, "serve", "--models", f"{ROOT}/models", "--log-filter", "error"]
-        command += ["--grpc-addr", f"127.0.0.1:{self.grpc}", "--http-addr", f"127.0.0.1:{self.http}"]
+        cores = cores or str(min(os.sched_getaffinity(0)))
+        command = ["taskset", "--cpu-list", cores, program, "serve", "--models", f"{ROOT}/models", "--log-filter", "error"]
+        command += ["--grpc-addr", f"127.0.0.1:{self.grpc}", "--http-addr", f"127.0.0.1:{self.http}", *options]
         began = time.monotonic()
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not self.ready():
@@ -82,20 +82,23 @@ class Server:
         with open(f"/proc/{self.process.pid}/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 
-    def load(self, route, concurrency, size, calls):
-        """What that many calls cost: runs of the model, texts, processor seconds of its threads, and of all."""
+    def load(self, route, concurrency, size, calls, options=()):
+        """What that many calls cost: runs of the model (for the cascade, of the deep one), their texts, processor time of its threads,
+        and of all. `answer` is what `tandem bench` measured."""
+        tier = "deep" if route == "cascade" else route
         figures = lambda: [
-            self.counter("tandem_batch_texts_count", route), self.counter("tandem_batch_texts_sum", route),
-            self.cpu_s(f"sentiment-{route}"), self.cpu_s(),
+            self.counter("tandem_batch_texts_count", tier), self.counter("tandem_batch_texts_sum", tier),
+            self.cpu_s(f"sentiment-{tier}"), self.cpu_s(),
         ]
         command = [self.program, "bench", "--server", f"127.0.0.1:{self.grpc}", "--route", route, "--warm-up", "0s", "--json", "-"]
-        command += ["--concurrency", str(concurrency), "--batch-size", str(size), "--calls", str(calls)]
+        command += ["--concurrency", str(concurrency), "--batch-size", str(size), "--calls", str(calls), *options]
         before = figures()
         done = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
         if done["measured"]["failures"]:
             raise SystemExit(f"calls failed: {done['measured']['failures']}")
         runs, texts, inference, everything = (after - early for after, early in zip(figures(), before))
-        return {"runs": runs, "texts": texts, "inference_ms": inference * 1000, "cpu_ms": everything * 1000, "calls": calls}
+        return {"runs": runs, "texts": texts, "inference_ms": inference * 1000, "cpu_ms": everything * 1000, "calls": calls,
+                "answer": done["measured"]}
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -112,7 +115,11 @@ def settled(program):
     The server measures at its start what batches cost. Where other programs disturb that, it may hold small ones for the best."""
     for retries in range(10):
         server = Server(program)
-        found = server.load("deep", 64, 1, TEXTS_A_SIZE)
+        try:
+            found = server.load("deep", 64, 1, TEXTS_A_SIZE)
+        except BaseException:
+            server.stop()
+            raise
         if found["texts"] / found["runs"] > 6:
             return server, retries
         server.stop()
