@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::config_args::ConfigArgs;
 use super::exit::Exit;
 use super::log_filter;
+use super::models_here::not_opened;
 use super::output::{self, complain, fail, outln};
 use super::service_manager::ServiceManager;
 use super::signals::Signals;
@@ -79,7 +80,10 @@ pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
     };
     let opened = match open_catalog(&settings) {
         Ok(opened) => opened,
-        Err(error) => return fail(&error, Exit::Usage),
+        Err(error) => {
+            let (problem, exit) = not_opened(error);
+            return fail(&problem, exit);
+        }
     };
     let runtime = match Runtime::get() {
         Ok(runtime) => runtime,
@@ -150,6 +154,9 @@ fn check(service: &Service, security: &Security) -> Exit {
     match outcome {
         Ok(()) if expiries.iter().any(|expiry| expiry.has_expired) => Exit::Failure,
         Ok(()) => {
+            if let Some(fetched) = service.fetched() {
+                outln!("fetched: {fetched}");
+            }
             outln!("ok: {}", loaded(&service.catalog()));
             Exit::Success
         }
