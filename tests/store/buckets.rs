@@ -1,7 +1,7 @@
 //! Buckets, by servers that others wrote: s3s-fs, which checks signatures as S3 does, and Azurite, Microsoft's own emulator of
 //! Azure's storage. `tools/store-peers.sh fetch` installs them; without them these tests say so and do nothing.
 //!
-//! Google's storage has no emulator of Google's: what is Google's alone is object_store's own to test.
+//! Google's storage has no emulator of Google's own, so nothing here reads a bucket of it.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::command::{Finished, finish};
 use crate::support::models::FastModelCopy;
+use crate::support::tools::tool;
 use crate::support::{LIMIT, root};
 use crate::{Cache, logged, write_sums};
 
@@ -155,9 +156,10 @@ fn wrong_credentials_and_an_empty_prefix_are_told_without_secrets() {
 #[test]
 fn a_container_of_azure_is_fetched() {
     let Some(program) = peer("azurite") else { return };
+    let node = format!("{}/node", tool("node"));
     let folder = tempfile::tempdir().expect("a folder");
     let server = Running::start(|port| {
-        let mut command = Command::new("node");
+        let mut command = Command::new(&node);
         command.arg(&program).args([
             "--blobHost",
             "127.0.0.1",
@@ -175,7 +177,7 @@ fn a_container_of_azure_is_fetched() {
         command.env("AZURITE_BLOB_STORAGE_URL", format!("http://{}", server.1));
     };
     let models = FastModelCopy::new();
-    let mut upload = Command::new("node");
+    let mut upload = Command::new(&node);
     // Its client lies beside it.
     upload.env("NODE_PATH", program.ancestors().nth(5).expect("a folder of packages"));
     upload

@@ -201,6 +201,7 @@ fn a_folder_of_a_repository_is_one_model_and_check_says_where_it_is_from() {
         refused.code == Some(2) && refused.complaint().contains("nothing is written into model_cache"),
         "{refused:?}"
     );
+    // What was fetched before is not used in place of a place that is named wrongly.
     let mut command = cache.checking("hf://owner/name");
     let refused = finish(command.env("HF_ENDPOINT", "http://example.com"), b"");
     assert!(

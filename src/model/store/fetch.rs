@@ -154,12 +154,11 @@ impl Gathering<'_> {
     /// Takes a file from a revision in the cache, if one has it whole. Both share the bytes then, where the disk can.
     fn reuse(&self, path: &str, entry: &Entry, target: &Path) -> Result<bool, String> {
         let taken = self.room.in_bases(|base| {
-            let is_here = base.may_be(path, entry) && base.has(path);
-            is_here.then_some(())?;
-            let from = base.file(path);
+            let like = base.like(path, entry).filter(|like| base.has(like))?;
+            let from = base.file(like);
             let linked = std::fs::hard_link(&from, target).is_ok();
             let copied = if linked { 0 } else { std::fs::copy(&from, target).ok()? };
-            Some((base.sums.0[path].clone(), base.record.files[path].size, copied))
+            Some((base.sums.0[like].clone(), base.record.files.get(like)?.size, copied))
         });
         let Some((sha256, bytes, copied)) = taken else {
             return Ok(false);

@@ -48,7 +48,10 @@ impl ModelStore {
         let pinned = wanted.place.pin.as_deref().and_then(|pin| folder.revision(pin));
         let fetched = match pinned.filter(is_whole) {
             Some(revision) => Ok(of_cache(revision)),
-            None => now(&wanted, &folder, &|| false),
+            // What the environment says wrong is no reason to use what was fetched before.
+            None => Source::new(&wanted.place)
+                .map_err(told)
+                .map(|_| now(&wanted, &folder, &|| false))?,
         };
         let is_pinned = wanted.place.pin.is_some();
         let fetched = fetched.or_else(|problem| {

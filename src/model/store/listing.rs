@@ -48,11 +48,6 @@ impl Listing {
         files::sha256(text.as_bytes())
     }
 
-    /// The bytes of all files, as far as the place says.
-    pub fn bytes(&self) -> u64 {
-        self.files.values().filter_map(|entry| entry.size).sum()
-    }
-
     /// Leaves only the files that a list names, with their SHA-256. The error is a part of a line.
     pub fn only(&mut self, sums: &Sums, digest: String) -> Result<(), String> {
         let before = self.files.len();

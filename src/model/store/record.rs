@@ -46,8 +46,8 @@ pub struct Revision {
     pub folder: PathBuf,
     pub record: Record,
     pub sums: Sums,
-    /// Locked, to be shared with other readers.
-    pub held: File,
+    /// Locked, to be shared with other readers, until it is closed.
+    _held: File,
 }
 
 impl Record {
@@ -93,7 +93,7 @@ impl Revision {
             folder,
             record,
             sums,
-            held,
+            _held: held,
         })
     }
 
@@ -119,19 +119,21 @@ impl Revision {
         paths.filter(|path| !self.has(path)).cloned().collect()
     }
 
-    /// Whether one of its files is what a place lists now, by what is known of both.
-    pub fn may_be(&self, path: &str, listed: &Entry) -> bool {
-        let (Some(sum), Some(known)) = (self.sums.0.get(path), self.record.files.get(path)) else {
-            return false;
+    /// Which of its files is what a place lists now under `path`, by what is known of both. It need not be whole.
+    pub fn like(&self, path: &str, listed: &Entry) -> Option<&str> {
+        if let Some(listed) = &listed.sha256 {
+            let mut same = self.sums.0.iter().filter(|(_, sum)| *sum == listed);
+            // A new version has many files of the one before, in another folder.
+            return same.next().map(|(path, _)| path.as_str());
+        }
+        let (path, known) = self.record.files.get_key_value(path)?;
+        let same = match (&listed.git, &listed.tag) {
+            (Some(git), _) => known.git.as_ref() == Some(git),
+            (None, Some(tag)) => known.tag.as_ref() == Some(tag),
+            (None, None) => false,
         };
         let same_size = listed.size.is_none_or(|size| size == known.size);
-        let same = match (&listed.sha256, &listed.git, &listed.tag) {
-            (Some(listed), _, _) => listed == sum,
-            (None, Some(git), _) => known.git.as_ref() == Some(git),
-            (None, None, Some(tag)) => known.tag.as_ref() == Some(tag),
-            (None, None, None) => false,
-        };
-        same && same_size
+        (same && same_size).then_some(path.as_str())
     }
 }
 
