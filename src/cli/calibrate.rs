@@ -14,7 +14,7 @@ use super::config_args::ConfigArgs;
 use super::costs;
 use super::dataset_args::DatasetArgs;
 use super::exit::Exit;
-use super::models_here::{here, is_address};
+use super::models_here::{check_out, here};
 use super::moment;
 use super::out_place;
 use super::outcome::{Outcome, failure};
@@ -98,22 +98,16 @@ pub fn run(args: &CalibrateArgs) -> Exit {
 }
 
 fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
-    let settings = args.config.resolve().map_err(usage)?;
     let wanted = args.target.wanted().map_err(usage)?;
     let deferral = target_args::deferral(args.deferral, &wanted).map_err(usage)?;
-    let is_fetched = is_address(&settings.models);
-    let (settings, _) = here(settings)?;
+    let (settings, fetched) = here(args.config.resolve().map_err(usage)?)?;
     let Subject { task, fast, deep } = subject(args, &settings)?;
-    if is_fetched && args.out.is_none() && !args.dry_run && !names_calibration(&settings, &task) {
-        return Err(usage(format!(
-            "--out: models are fetched, and nothing is written beside them; name a file, and name it as              tasks.{task}.cascade.calibration for the server"
-        )));
-    }
     let labels = &deep.manifest.labels;
     wanted.check(labels).map_err(usage)?;
     let out = args.out.clone().unwrap_or_else(|| usual_place(&settings, &task));
     let page = args.report.clone().unwrap_or_else(|| out.with_extension("html"));
     if !args.dry_run {
+        check_out(&out, &settings, fetched.is_some()).map_err(usage)?;
         check_places(&args.file, &out, &page).map_err(usage)?;
     }
     let each = Each::of(&fast.manifest, &deep.manifest);
@@ -215,11 +209,6 @@ fn subject(args: &CalibrateArgs, settings: &Settings) -> Outcome<Subject> {
             "the task `{name}` has one tier only: there is nothing to calibrate"
         ))),
     }
-}
-
-fn names_calibration(settings: &Settings, task: &str) -> bool {
-    let configured = settings.tasks.get(task);
-    configured.is_some_and(|task| task.cascade.calibration.is_some())
 }
 
 fn usual_place(settings: &Settings, task: &str) -> PathBuf {

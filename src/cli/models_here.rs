@@ -20,6 +20,18 @@ pub fn here(settings: Settings) -> Outcome<(Settings, Option<String>)> {
     Ok((local, told))
 }
 
+/// Checks that what a command writes does not go among models that were fetched. The error is one line.
+pub fn check_out(out: &Path, settings: &Settings, fetched: bool) -> Result<(), String> {
+    if fetched && out.starts_with(&settings.models) {
+        return Err(
+            "--out: models are fetched, and nothing is written beside them; name a file, and name it in the settings of the \
+             server as tasks.NAME.cascade.calibration"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
 /// Whether a path is an address that models are fetched from.
 pub fn is_address(path: &Path) -> bool {
     !matches!(Place::of(path), Ok(None))

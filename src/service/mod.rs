@@ -24,7 +24,6 @@ use crate::config::Settings;
 use crate::error::{Error, Reason};
 use crate::model::ModelError;
 use crate::model::manifest::is_name;
-use crate::model::store::ModelStore;
 use crate::telemetry::metrics::Metrics;
 use catalog::Catalog;
 use catalog::audit_queue::AuditQueue;
@@ -68,7 +67,6 @@ struct Parts {
     settings: Arc<Settings>,
     metrics: Metrics,
     started_at: Instant,
-    store: Option<ModelStore>,
 }
 
 impl Service {
@@ -102,7 +100,7 @@ impl Service {
             metrics: metrics.clone(),
             audits: audits.clone(),
             kept: kept.clone(),
-            store: store.clone(),
+            store,
         };
         let lifecycle = Arc::new(Lifecycle::start(
             Arc::clone(&settings),
@@ -134,7 +132,6 @@ impl Service {
             settings,
             metrics,
             started_at: Instant::now(),
-            store,
         };
         Ok(Self { parts: Arc::new(parts) })
     }
@@ -318,11 +315,6 @@ impl Service {
     /// Reloads if files have changed and been quiet since the last look. Waits for what is fetched, not for the reload.
     pub async fn look_for_versions(&self) {
         self.parts.lifecycle.look_for_versions().await;
-    }
-
-    /// Where the models were fetched from, in one line; `None` if they are in a folder of the settings.
-    pub fn fetched(&self) -> Option<String> {
-        self.parts.store.as_ref().map(ModelStore::told)
     }
 
     /// Makes a version stable and pins it. With an empty `version`, makes the newest stable, now and from then on.

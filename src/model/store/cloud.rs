@@ -11,9 +11,8 @@ use object_store::path::Path;
 use object_store::{BackoffConfig, ObjectStore, ObjectStoreExt, RetryConfig};
 
 use super::client::{Connector, PAUSE, TRIES};
-use super::listing::{Entry, Listing};
+use super::listing::{Body, Entry, Listing};
 use super::place::{Cloud, is_loopback};
-use super::source::Body;
 use super::sums::{SUMS_FILE, Sums};
 use super::told::told;
 use crate::model::files;

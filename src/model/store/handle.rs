@@ -49,9 +49,10 @@ impl ModelStore {
         let fetched = match pinned.filter(is_whole) {
             Some(revision) => Ok(of_cache(revision)),
             // What the environment says wrong is no reason to use what was fetched before.
-            None => Source::new(&wanted.place)
-                .map_err(told)
-                .map(|_| now(&wanted, &folder, &|| false))?,
+            None => {
+                Source::new(&wanted.place).map_err(told)?;
+                now(&wanted, &folder, &|| false)
+            }
         };
         let is_pinned = wanted.place.pin.is_some();
         let fetched = fetched.or_else(|problem| {

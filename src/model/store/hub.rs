@@ -6,9 +6,8 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 
 use super::client::Http;
-use super::listing::{Entry, Listing};
+use super::listing::{Body, Entry, Listing};
 use super::place::is_loopback;
-use super::source::Body;
 use super::told::told;
 use super::web::encoded;
 use crate::model::files;

@@ -2,8 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
 use super::sums::{MOST_FILES, Sums, check_path, too_many};
 use crate::model::files;
+
+/// The bytes of a file as they come; an error is a part of a line.
+pub type Body = BoxStream<'static, Result<Bytes, String>>;
 
 /// The files of a place, and what is known of them.
 #[derive(Clone, Debug, Default)]

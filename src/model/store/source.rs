@@ -1,16 +1,10 @@
 //! Source: any place, asked for what it has and for its files.
 
-use bytes::Bytes;
-use futures::stream::BoxStream;
-
 use super::cloud::Bucket;
 use super::hub::Hub;
-use super::listing::Listing;
+use super::listing::{Body, Listing};
 use super::place::{Kind, Place};
 use super::web::Web;
-
-/// The bytes of a file as they come; an error is a part of a line.
-pub type Body = BoxStream<'static, Result<Bytes, String>>;
 
 /// A place that can be asked.
 pub enum Source {

@@ -4,8 +4,7 @@ use futures::{StreamExt, TryStreamExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::client::Http;
-use super::listing::{Entry, Listing};
-use super::source::Body;
+use super::listing::{Body, Entry, Listing};
 use super::sums::{SUMS_FILE, Sums};
 use super::told::told;
 use crate::model::files;
