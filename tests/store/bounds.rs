@@ -11,7 +11,7 @@ use crate::{Cache, write_sums};
 
 #[test]
 fn what_does_not_fit_into_the_cache_is_refused_and_what_nobody_uses_makes_way() {
-    let (models, cache) = (FastModelCopy::new(), Cache::new());
+    let (models, cache) = (FastModelCopy::new(), Cache::empty());
     write_sums(models.repository());
     let server = WebServer::of(models.repository());
     let bytes: u64 = models
@@ -46,7 +46,7 @@ fn what_does_not_fit_into_the_cache_is_refused_and_what_nobody_uses_makes_way() 
 
 #[test]
 fn a_store_that_gives_without_end_or_nothing_at_all_is_given_up() {
-    let (models, cache) = (FastModelCopy::new(), Cache::new());
+    let (models, cache) = (FastModelCopy::new(), Cache::empty());
     write_sums(models.repository());
     let part = bytes::Bytes::from_static(&[b'x'; 4096]);
     let endless = WebServer::with(models.repository(), move |asked| {
@@ -65,7 +65,7 @@ fn a_store_that_gives_without_end_or_nothing_at_all_is_given_up() {
     );
     let endless_list = WebServer::with(models.repository(), |asked| {
         let stream =
-            futures::stream::repeat_with(|| Ok::<_, std::io::Error>(bytes::Bytes::from_static(&[b'\n'; 65536])));
+            futures::stream::repeat_with(|| Ok::<_, std::io::Error>(bytes::Bytes::from_static(&[b'\n'; 4096])));
         asked
             .path
             .ends_with("SHA256SUMS")

@@ -102,7 +102,7 @@ fn buckets() -> (tempfile::TempDir, PathBuf) {
 fn a_bucket_of_s3_is_fetched_pinned_and_used_without_it() {
     let Some(program) = peer("s3s-fs") else { return };
     let (folder, models) = buckets();
-    let (server, cache) = (s3(&program, folder.path()), Cache::new());
+    let (server, cache) = (s3(&program, folder.path()), Cache::empty());
     let place = "s3://bucket/some/models";
     let first = check_s3(&cache, &server, SECRET, place);
     let revision = logged(&first, "models are here")["revision"]
@@ -118,7 +118,7 @@ fn a_bucket_of_s3_is_fetched_pinned_and_used_without_it() {
     assert_eq!(logged(&second, "models are here")["fetched_files"], 0);
     // What changes there is no longer what is pinned, and an empty cache says so.
     std::fs::write(models.join("sentiment-fast/1/extra.txt"), "x").expect("written");
-    let other = Cache::new();
+    let other = Cache::empty();
     let refused = check_s3(&other, &server, SECRET, &pinned);
     assert!(
         refused.code == Some(1) && refused.complaint().ends_with("it is not what is pinned"),
@@ -139,7 +139,7 @@ fn a_bucket_of_s3_is_fetched_pinned_and_used_without_it() {
 fn wrong_credentials_and_an_empty_prefix_are_told_without_secrets() {
     let Some(program) = peer("s3s-fs") else { return };
     let (folder, _models) = buckets();
-    let (server, cache) = (s3(&program, folder.path()), Cache::new());
+    let (server, cache) = (s3(&program, folder.path()), Cache::empty());
     let wrong = "wrong-kanarienvogel";
     let refused = check_s3(&cache, &server, wrong, "s3://bucket/some/models");
     assert_eq!(refused.code, Some(1));
@@ -185,7 +185,7 @@ fn a_container_of_azure_is_fetched() {
         .arg(server.1.to_string())
         .arg(models.repository());
     finish(&mut upload, b"").success();
-    let cache = Cache::new();
+    let cache = Cache::empty();
     let mut command = cache.checking("az://container/some/models");
     azure(&mut command);
     let first = finish(&mut command, b"");

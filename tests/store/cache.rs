@@ -13,7 +13,7 @@ use crate::{Cache, logged, write_sums};
 
 #[test]
 fn a_damaged_file_is_fetched_again_and_it_alone() {
-    let (models, cache) = (FastModelCopy::new(), Cache::new());
+    let (models, cache) = (FastModelCopy::new(), Cache::empty());
     let pin = write_sums(models.repository());
     let server = WebServer::of(models.repository());
     let pinned = format!("{}#sha256={pin}", server.url());
@@ -41,7 +41,7 @@ fn a_damaged_file_is_fetched_again_and_it_alone() {
 
 #[test]
 fn a_killed_start_leaves_nothing_half_done() {
-    let (models, cache) = (FastModelCopy::new(), Cache::new());
+    let (models, cache) = (FastModelCopy::new(), Cache::empty());
     write_sums(models.repository());
     let graph = std::fs::read(models.file("model.onnx")).expect("a file");
     let mut stalls = WebServer::with(models.repository(), move |asked| {
@@ -87,7 +87,7 @@ fn a_killed_start_leaves_nothing_half_done() {
 
 #[test]
 fn two_programs_with_one_cache_fetch_once_and_both_serve() {
-    let (models, cache) = (FastModelCopy::new(), Cache::new());
+    let (models, cache) = (FastModelCopy::new(), Cache::empty());
     write_sums(models.repository());
     let server = WebServer::of(models.repository());
     let url = server.url();

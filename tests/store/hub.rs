@@ -74,7 +74,7 @@ fn tree(root: &Path, below: &str) -> serde_json::Value {
             git.update(&bytes);
             let oid: String = git.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
             let mut item = json!({ "type": "file", "oid": oid, "size": bytes.len(), "path": name });
-            if name.ends_with(".onnx") {
+            if path.extension() == Some("onnx".as_ref()) {
                 item["lfs"] = json!({ "oid": sha256(&bytes), "size": bytes.len(), "pointerSize": 134 });
             }
             items.push(item);
@@ -96,7 +96,7 @@ fn export() -> (FastModelCopy, PathBuf) {
 #[test]
 fn a_commit_is_fetched_whole_without_what_is_never_read_and_then_needs_no_hub() {
     let (_models, folder) = export();
-    let (hub, cache) = (Hub::of(&folder), Cache::new());
+    let (hub, cache) = (Hub::of(&folder), Cache::empty());
     let place = format!("hf://owner/name@{COMMIT}");
     let first = hub.check(&cache, &place);
     let facts = logged(&first, "models are here");
@@ -127,7 +127,7 @@ fn a_commit_is_fetched_whole_without_what_is_never_read_and_then_needs_no_hub() 
 fn a_branch_is_looked_up_and_told_as_not_pinned() {
     let (_models, folder) = export();
     // Without a manifest it has no name and no version of its own.
-    let cache = Cache::new();
+    let cache = Cache::empty();
     let hub = Hub::of(&folder);
     let first = hub.check(&cache, "hf://owner/name@main");
     let warned = logged(
@@ -153,7 +153,7 @@ fn a_branch_is_looked_up_and_told_as_not_pinned() {
 #[test]
 fn what_is_not_the_commits_content_is_refused() {
     let (_models, folder) = export();
-    let cache = Cache::new();
+    let cache = Cache::empty();
     let hub = Hub::of(&folder);
     // The listing is made anew at each call, so the large files' host gives what the listing does not have.
     let other = tempfile::tempdir().expect("a folder");
@@ -188,7 +188,7 @@ fn what_is_not_the_commits_content_is_refused() {
 #[test]
 fn a_folder_of_a_repository_is_one_model_and_check_says_where_it_is_from() {
     let models = FastModelCopy::new();
-    let (hub, cache) = (Hub::of(models.repository()), Cache::new());
+    let (hub, cache) = (Hub::of(models.repository()), Cache::empty());
     let place = format!("hf://owner/name@{COMMIT}/sentiment-fast/1");
     let mut command = cache.command(&["check", &place], "models");
     let said = finish(command.env("HF_ENDPOINT", hub.server.url()), b"").success();

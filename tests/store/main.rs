@@ -36,7 +36,7 @@ const VARIABLES: [&str; 7] = ["AWS_", "AZURE_", "GOOGLE_", "HF_", "SSL_CERT", "X
 pub struct Cache(TempDir);
 
 impl Cache {
-    pub fn new() -> Self {
+    pub fn empty() -> Self {
         Self(tempfile::tempdir().expect("a folder"))
     }
 

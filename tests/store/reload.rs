@@ -16,7 +16,7 @@ fn serving(cache: &Cache, models: &str, more: &[&str]) -> RunningServer {
 
 #[test]
 fn at_sighup_the_place_is_asked_anew_and_what_serves_goes_on_while_it_is_away() {
-    let (models, cache) = (FastModelCopy::new(), Cache::new());
+    let (models, cache) = (FastModelCopy::new(), Cache::empty());
     write_sums(models.repository());
     let web = WebServer::of(models.repository());
     let server = serving(&cache, &web.url(), &[]);
@@ -50,7 +50,7 @@ fn at_sighup_the_place_is_asked_anew_and_what_serves_goes_on_while_it_is_away() 
 
 #[test]
 fn the_poll_fetches_what_has_settled_and_a_pinned_place_is_never_asked_again() {
-    let (models, cache) = (FastModelCopy::new(), Cache::new());
+    let (models, cache) = (FastModelCopy::new(), Cache::empty());
     let pin = write_sums(models.repository());
     let web = WebServer::of(models.repository());
     let pinned = serving(

@@ -54,7 +54,7 @@ impl Drop for Python {
 
 #[test]
 fn what_pythons_web_server_serves_is_used_and_then_needs_no_server() {
-    let (models, cache) = (FastModelCopy::new(), Cache::new());
+    let (models, cache) = (FastModelCopy::new(), Cache::empty());
     let pin = write_sums(models.repository());
     let python = Python::of(models.repository());
     let pinned = format!("{}#sha256={pin}", python.url);
@@ -78,7 +78,7 @@ fn what_pythons_web_server_serves_is_used_and_then_needs_no_server() {
 
 #[test]
 fn what_is_not_pinned_is_asked_for_each_time_and_the_last_is_used_while_it_is_away() {
-    let (models, cache) = (FastModelCopy::new(), Cache::new());
+    let (models, cache) = (FastModelCopy::new(), Cache::empty());
     let pin = write_sums(models.repository());
     let server = WebServer::of(models.repository());
     let url = server.url();
@@ -113,7 +113,7 @@ fn what_is_not_pinned_is_asked_for_each_time_and_the_last_is_used_while_it_is_aw
 
 #[test]
 fn without_the_server_and_without_a_cache_the_start_fails_in_one_line() {
-    let (models, cache) = (FastModelCopy::new(), Cache::new());
+    let (models, cache) = (FastModelCopy::new(), Cache::empty());
     let server = WebServer::of(models.repository());
     let url = server.url();
     let none = cache.check(&url);
@@ -134,7 +134,7 @@ fn without_the_server_and_without_a_cache_the_start_fails_in_one_line() {
 
 #[test]
 fn a_list_that_leads_elsewhere_or_lies_is_refused() {
-    let (models, cache) = (FastModelCopy::new(), Cache::new());
+    let (models, cache) = (FastModelCopy::new(), Cache::empty());
     let (repository, sums) = (models.repository(), models.repository().join("SHA256SUMS"));
     let server = WebServer::of(repository);
     let digest = "0".repeat(64);
@@ -166,7 +166,7 @@ fn a_list_that_leads_elsewhere_or_lies_is_refused() {
 
 #[test]
 fn what_passes_is_tried_again_and_what_redirects_for_ever_is_given_up() {
-    let (models, cache) = (FastModelCopy::new(), Cache::new());
+    let (models, cache) = (FastModelCopy::new(), Cache::empty());
     write_sums(models.repository());
     let tries = AtomicUsize::new(0);
     let flaky = WebServer::with(models.repository(), move |asked| {
@@ -179,7 +179,7 @@ fn what_passes_is_tried_again_and_what_redirects_for_ever_is_given_up() {
     let sends_on = WebServer::with(models.repository(), move |asked| {
         Some(redirect(&format!("{target}{}", asked.path)))
     });
-    Cache::new().check(&sends_on.url()).success();
+    Cache::empty().check(&sends_on.url()).success();
     let round = WebServer::with(models.repository(), |asked| Some(redirect(&asked.path)));
     let given_up = cache.check(&round.url());
     assert!(
@@ -191,7 +191,7 @@ fn what_passes_is_tried_again_and_what_redirects_for_ever_is_given_up() {
 
 #[test]
 fn an_address_with_secrets_is_refused_and_not_repeated() {
-    let cache = Cache::new();
+    let cache = Cache::empty();
     for models in [
         "https://me:hunter2@host/m",
         "https://host/m?sig=hunter2",

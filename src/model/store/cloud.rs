@@ -18,7 +18,7 @@ use super::told::told;
 use crate::model::files;
 
 /// The longest that a request is tried again.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// The most objects that are looked at, those that are left out included.
 const MOST_LISTED: usize = 50_000;
 

@@ -1,6 +1,7 @@
 //! Listing: what a place says that it has, before anything is fetched.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -74,8 +75,9 @@ impl Listing {
     /// Whether the files are one model, and not a repository of them.
     pub fn is_one_model(&self) -> bool {
         self.files.keys().any(|path| {
-            let onnx = path.strip_prefix("onnx/").unwrap_or(path);
-            path == "manifest.toml" || path == "config.json" || (onnx.ends_with(".onnx") && !onnx.contains('/'))
+            let at_top = path.strip_prefix("onnx/").unwrap_or(path);
+            let is_graph = !at_top.contains('/') && Path::new(at_top).extension() == Some("onnx".as_ref());
+            is_graph || path == "manifest.toml" || path == "config.json"
         })
     }
 }

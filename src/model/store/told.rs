@@ -83,10 +83,7 @@ mod tests {
     fn queries_users_and_known_secrets_are_left_out() {
         let text = "GET https://me:pw@host/a?sig=hunter2&x=1: 403\n <AWSAccessKeyId>AKIA99</AWSAccessKeyId>";
         let told = without(text, ["AKIA99".to_owned()].into_iter());
-        assert_eq!(
-            told,
-            "GET https://host/a?… 403 <AWSAccessKeyId>…</AWSAccessKeyId>".replace("?… ", "?… ")
-        );
+        assert_eq!(told, "GET https://host/a?… 403 <AWSAccessKeyId>…</AWSAccessKeyId>");
         assert!(without(&"x".repeat(900), std::iter::empty()).chars().count() == LONGEST + 1);
     }
 }
