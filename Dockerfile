@@ -25,7 +25,7 @@ RUN --mount=type=cache,id=tandem-cargo-${TARGETARCH},target=/usr/local/cargo/reg
     && touch src/lib.rs \
     && printf '%s\n' '#[path = "build/onnxruntime.rs"] mod onnxruntime;' '#[path = "build/wheel.rs"] mod wheel;' \
         'fn main() { onnxruntime::provide().expect("ONNX Runtime") }' >build.rs \
-    && cargo build --release --locked --features otlp,parquet \
+    && cargo build --release --locked --features object-store,otlp,parquet \
     && cargo clean --release --locked --package tandem \
     && rm -r src build.rs \
     && tools/test-tools.sh buf
@@ -53,6 +53,7 @@ ENV PATH=/opt/tandem \
     TANDEM_HTTP_ADDR=0.0.0.0:5000 \
     TANDEM_ALLOW_PLAINTEXT=true \
     TANDEM_MODELS=/opt/tandem/models \
+    TANDEM_MODEL_CACHE=/var/cache/tandem \
     TANDEM_DRAIN_PAUSE=5s \
     ORT_DISABLE_TELEMETRY=1
 # Nobody in particular, as a number, so that Kubernetes can tell that it is not root. Nothing is written.

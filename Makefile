@@ -1,12 +1,12 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: msrv workflows-check docs-check deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist dashboards-check deploy-scan container-check systemd-check sbom otlp
+.PHONY: msrv workflows-check docs-check deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist dashboards-check deploy-scan container-check systemd-check sbom otlp store store-peers
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
 
 build: ## builds the server as it ships
-	cargo build --release --locked --features otlp,parquet
+	cargo build --release --locked --features object-store,otlp,parquet
 
 test: ## runs every test
 	cargo test --locked
@@ -23,9 +23,16 @@ parquet: ## tests the reading of Parquet files, which only a build with the feat
 otlp: ## tests that spans come to a collector, which only a build with the feature of that name sends
 	cargo test --locked --features otlp --test otlp
 
+store: ## tests that models are fetched, which only a build with the feature object-store does; first `make store-peers` for S3 and Azure
+	cargo test --locked --features object-store --lib model::store
+	cargo test --locked --features object-store --test store -- --nocapture
+
+store-peers: ## installs what `make store` talks to: a server that speaks S3, and Azure's emulator; minutes
+	tools/store-peers.sh fetch
+
 lint: ## formatting, clippy, shell scripts: warnings are errors
 	cargo fmt --check
-	cargo clippy --locked --all-targets --features otlp,parquet -- --deny warnings
+	cargo clippy --locked --all-targets --features object-store,otlp,parquet -- --deny warnings
 	@if command -v shellcheck >/dev/null; then shellcheck tools/*.sh tools/dashboards/*.sh benches/*.sh deploy/tls/*.sh .ci/run; else echo "shellcheck is not here: skipped"; fi
 
 deny: ## holds Cargo.lock against deny.toml: licences, crates that may not be there, sources

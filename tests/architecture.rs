@@ -165,6 +165,15 @@ fn only_one_folder_knows_onnx_runtime() {
 }
 
 #[test]
+fn only_one_folder_fetches_models() {
+    let faults = mentions(
+        |source| !source.is_under("model/store"),
+        &["object_store::", "reqwest::"],
+    );
+    assert_none("only src/model/store/ uses object_store and reqwest", &faults);
+}
+
+#[test]
 fn only_one_file_counts_cores() {
     let faults = mentions(|source| source.path != "cores.rs", &["available_parallelism"]);
     assert_none("only src/cores.rs counts cores", &faults);

@@ -37,7 +37,7 @@ name=tandem-$version-$arch
 folder=$into/$name
 
 if [ -z "$binary" ]; then
-    cargo build --release --locked --features otlp,parquet
+    cargo build --release --locked --features object-store,otlp,parquet
     binary=$target/release/tandem
 fi
 

@@ -28,7 +28,7 @@ PLATFORM = "x86_64-unknown-linux-gnu"
 
 
 def metadata():
-    command = ["cargo", "metadata", "--locked", "--format-version", "1", "--features", "parquet", "--filter-platform", PLATFORM]
+    command = ["cargo", "metadata", "--locked", "--format-version", "1", "--features", "object-store,otlp,parquet", "--filter-platform", PLATFORM]
     return json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True).stdout)
 
 

@@ -14,6 +14,7 @@ use super::config_args::ConfigArgs;
 use super::costs;
 use super::dataset_args::DatasetArgs;
 use super::exit::Exit;
+use super::models_here::{check_out, here};
 use super::moment;
 use super::out_place;
 use super::outcome::{Outcome, failure};
@@ -97,15 +98,16 @@ pub fn run(args: &CalibrateArgs) -> Exit {
 }
 
 fn calibrate(args: &CalibrateArgs) -> Outcome<()> {
-    let settings = args.config.resolve().map_err(usage)?;
     let wanted = args.target.wanted().map_err(usage)?;
     let deferral = target_args::deferral(args.deferral, &wanted).map_err(usage)?;
+    let (settings, fetched) = here(args.config.resolve().map_err(usage)?)?;
     let Subject { task, fast, deep } = subject(args, &settings)?;
     let labels = &deep.manifest.labels;
     wanted.check(labels).map_err(usage)?;
     let out = args.out.clone().unwrap_or_else(|| usual_place(&settings, &task));
     let page = args.report.clone().unwrap_or_else(|| out.with_extension("html"));
     if !args.dry_run {
+        check_out(&out, &settings, fetched.is_some()).map_err(usage)?;
         check_places(&args.file, &out, &page).map_err(usage)?;
     }
     let each = Each::of(&fast.manifest, &deep.manifest);

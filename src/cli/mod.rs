@@ -19,6 +19,7 @@ pub mod exit;
 pub mod healthcheck;
 pub mod log_filter;
 mod models;
+pub mod models_here;
 pub mod moment;
 pub mod out_place;
 pub mod outcome;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::config_args::ConfigArgs;
 use super::exit::Exit;
 use super::log_filter;
+use super::models_here::not_opened;
 use super::output::{self, complain, fail, outln};
 use super::service_manager::ServiceManager;
 use super::signals::Signals;
@@ -79,7 +80,10 @@ pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
     };
     let opened = match open_catalog(&settings) {
         Ok(opened) => opened,
-        Err(error) => return fail(&error, Exit::Usage),
+        Err(error) => {
+            let (problem, exit) = not_opened(error);
+            return fail(&problem, exit);
+        }
     };
     let runtime = match Runtime::get() {
         Ok(runtime) => runtime,
@@ -100,12 +104,13 @@ pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
         settings.keep_texts = 0;
         settings.keep_file = None;
     }
+    let fetched = opened.store.as_ref().map(|store| store.told());
     let service = match Service::new(&settings, opened, Metrics::new(&runtime.version)) {
         Ok(service) => service,
         Err(error) => return fail(&error, Exit::Failure),
     };
     if args.check {
-        return check(&service, &security);
+        return check(&service, &security, fetched);
     }
     on_runtime(&settings, args.config.clone(), security, service, signals)
 }
@@ -139,8 +144,8 @@ fn tell_unknown_variables() {
     }
 }
 
-/// Says whether a start would succeed. Does not open the ports, so it can't tell whether they are free.
-fn check(service: &Service, security: &Security) -> Exit {
+/// Says whether a start would succeed, and what was fetched for it. Does not open the ports, so it can't tell whether they are free.
+fn check(service: &Service, security: &Security, fetched: Option<String>) -> Exit {
     let outcome = service.load_models();
     service.stop_models();
     let expiries = security.expiry_problems();
@@ -150,6 +155,9 @@ fn check(service: &Service, security: &Security) -> Exit {
     match outcome {
         Ok(()) if expiries.iter().any(|expiry| expiry.has_expired) => Exit::Failure,
         Ok(()) => {
+            if let Some(fetched) = fetched {
+                outln!("fetched: {fetched}");
+            }
             outln!("ok: {}", loaded(&service.catalog()));
             Exit::Success
         }

@@ -5,6 +5,7 @@ use super::addresses::AddressList;
 use super::bodies::largest_json;
 use super::settings::{AbstainSettings, GearSettings, Settings, WindowSettings};
 use crate::model::manifest::MOST_TOKENS;
+use crate::model::store::place::{NO_FEATURE, Place};
 
 /// The most bytes of text in one request.
 const MOST_BYTES_OF_A_REQUEST: usize = 256 << 20;
@@ -22,6 +23,7 @@ impl Settings {
     /// Checks each value, and values that must fit each other. The error names the setting and the limit.
     pub fn check(&self) -> Result<(), String> {
         self.check_bounds()?;
+        check_models(self)?;
         check_queue(self)?;
         check_client_header(self)?;
         check_tasks(self)?;
@@ -32,6 +34,25 @@ impl Settings {
         check_tls(self)?;
         check_plaintext(self)
     }
+}
+
+/// Models that are fetched are a repository, from a place that can be one, and need the feature.
+fn check_models(settings: &Settings) -> Result<(), String> {
+    let place = Place::of(&settings.models)?;
+    if place.is_some() && cfg!(not(feature = "object-store")) {
+        return Err(NO_FEATURE.to_owned());
+    }
+    for (key, folder) in [("deep", &settings.deep), ("fast", &settings.fast)] {
+        if folder
+            .as_ref()
+            .is_some_and(|folder| folder.to_string_lossy().contains("://"))
+        {
+            return Err(format!(
+                "{key} must be a folder; models alone may be an address, and takes one model too"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The largest request must fit into a model's queue, and must not be too large itself.

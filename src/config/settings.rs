@@ -123,14 +123,30 @@ settings! {
         no_page: bool = flag().hardened(true).link("page.md");
     }
     "Models" {
-        /// The model repository: NAME/VERSION/manifest.toml
+        /// The model repository: NAME/VERSION/manifest.toml; a folder, or where to fetch it from
         ///
-        /// Of each name the newest version is served
-        models: PathBuf = value("FOLDER", PathBuf::from("models")).default_words("models, here or beside the program");
+        /// Of each name the newest version is served. `s3://BUCKET/PREFIX`, `gs://`, `az://`, `https://HOST/PATH` or
+        /// `hf://OWNER/NAME@REVISION` is fetched into model_cache
+        models: PathBuf = value("FOLDER", PathBuf::from("models"))
+            .default_words("models, here or beside the program")
+            .link("model-storage.md");
         /// Serve the deep model in this folder, in place of the repository: a model of ours, or a Hugging Face export
         deep: PathBuf or None = absent("FOLDER").sample("my-transformer").link("models.md");
         /// Serve the fast model in this folder, in place of the repository: a model of ours, or a scikit-learn export
         fast: PathBuf or None = absent("FOLDER").sample("my-linear-model").link("models.md");
+        /// The folder for models that are fetched
+        ///
+        /// It must be writable. `XDG_CACHE_HOME`/tandem, or else `HOME`/.cache/tandem, or else /var/cache/tandem
+        model_cache: PathBuf or None = absent("FOLDER")
+            .default_words("tandem in the user's cache")
+            .sample("/var/cache/tandem")
+            .link("model-storage.md");
+        /// The most bytes in model_cache
+        ///
+        /// Revisions that no process uses make way, the least recently used first
+        model_cache_bytes: u64 = bytes(20 << 30).from(1 << 20, 1 << 44).link("model-storage.md");
+        /// The longest that one fetch of models may take
+        model_fetch_time: HumanDuration = seconds(1800).above_zero_to(DAY).link("model-storage.md");
         /// How often the repository is looked at for new versions; 0 for never
         ///
         /// SIGHUP has it looked at at once

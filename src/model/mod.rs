@@ -5,7 +5,7 @@
 //!
 //! - A folder: [`files`], [`paths`] and [`limited`] (how it is read) → [`manifest`] → [`scan`] (an ONNX file, before it
 //!   is loaded) → [`listed_files`] → [`discover`] (a folder without a manifest) → [`repository`] → [`model_name`]
-//!   (`name@version`) → `max_tokens.rs`.
+//!   (`name@version`) → `max_tokens.rs`. Where the folder is fetched from elsewhere: [`store`].
 //! - One text: [`input`] → [`preprocess`] → [`runner`] → [`onnx`] and [`runtime`] → [`postprocess`] (to a
 //!   [`classification`]) → [`blend`] and [`agreement`] (two models' answers), [`pooling`] (the answers to a long text's
 //!   windows).
@@ -47,6 +47,7 @@ pub mod runtime;
 pub mod sample;
 pub mod scan;
 pub mod side_by_side;
+pub mod store;
 pub mod table;
 pub mod text_cost;
 mod warm_up;

@@ -21,7 +21,12 @@ pub async fn watch(
     loop {
         let by_time = (!interval.is_zero()).then(|| Instant::now() + interval);
         tokio::select! {
-            () = sleep_until(by_time) => service.look_for_versions(),
+            () = sleep_until(by_time) => {
+                tokio::select! {
+                    () = service.look_for_versions() => {}
+                    () = end.cancelled() => return,
+                }
+            }
             count = next_hang_up(&mut hang_up) => {
                 tracing::info!("told to look for new versions of models");
                 tokio::select! {

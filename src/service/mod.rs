@@ -27,6 +27,7 @@ use crate::model::manifest::is_name;
 use crate::telemetry::metrics::Metrics;
 use catalog::Catalog;
 use catalog::audit_queue::AuditQueue;
+use catalog::fetched;
 use catalog::health::{Health, ServingState};
 use catalog::kept::KeptTexts;
 use catalog::kept::page::{KeptPage, KeptQuery};
@@ -72,7 +73,7 @@ impl Service {
     /// A service over the models that a start opened. None of them is loaded yet. An error means that the system gives
     /// no thread, or that the file for kept texts can't be written.
     pub fn new(settings: &Settings, opened: OpenedCatalog, metrics: Metrics) -> Result<Self, StartError> {
-        let settings = Arc::new(settings.clone());
+        let settings = Arc::new(fetched::local(settings, opened.store.as_ref()));
         let limits = RequestLimits {
             max_texts: settings.max_texts,
             max_text_bytes: settings.max_text_bytes,
@@ -82,7 +83,12 @@ impl Service {
             of_request: settings.max_queue_texts,
             bytes: settings.max_queue_bytes,
         };
-        let OpenedCatalog { catalog, pins, refused } = opened;
+        let OpenedCatalog {
+            catalog,
+            pins,
+            refused,
+            store,
+        } = opened;
         let catalog = CatalogStore::new(catalog);
         let health = Health::new(catalog.clone());
         let cache = AnswerCache::new(settings.cache_bytes);
@@ -94,6 +100,7 @@ impl Service {
             metrics: metrics.clone(),
             audits: audits.clone(),
             kept: kept.clone(),
+            store,
         };
         let lifecycle = Arc::new(Lifecycle::start(
             Arc::clone(&settings),
@@ -305,9 +312,9 @@ impl Service {
         self.parts.lifecycle.reload().await
     }
 
-    /// Reloads if files have changed and been quiet since the last look. Does not wait.
-    pub fn look_for_versions(&self) {
-        self.parts.lifecycle.look_for_versions();
+    /// Reloads if files have changed and been quiet since the last look. Waits for what is fetched, not for the reload.
+    pub async fn look_for_versions(&self) {
+        self.parts.lifecycle.look_for_versions().await;
     }
 
     /// Makes a version stable and pins it. With an empty `version`, makes the newest stable, now and from then on.

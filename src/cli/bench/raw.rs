@@ -14,6 +14,7 @@ use super::recorder::Latencies;
 use super::texts;
 use crate::cli::config_args::ConfigArgs;
 use crate::cli::exit::Exit;
+use crate::cli::models_here::here;
 use crate::cli::output::{fail, outln};
 use crate::cli::read_args::ReadArgs;
 use crate::config::Settings;
@@ -61,6 +62,10 @@ pub fn run(args: &RawArgs) -> Exit {
     let settings = match args.config.resolve() {
         Ok(settings) => settings,
         Err(error) => return fail(&error, Exit::Usage),
+    };
+    let settings = match here(settings) {
+        Ok((settings, _)) => settings,
+        Err((problem, exit)) => return fail(&problem, exit),
     };
     match serve(args, &settings) {
         Ok(()) => Exit::Success,

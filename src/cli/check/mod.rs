@@ -10,6 +10,8 @@ use report::{GoldenFacts, ModelFacts, NeighbourFacts, NoteFacts, Printer, Report
 
 use super::config_args::ConfigArgs;
 use super::exit::Exit;
+use super::models_here::{here, is_address};
+use super::outcome::Outcome;
 use super::output::{self, complain, fail};
 use super::terminal::Style;
 use super::write_manifest;
@@ -25,7 +27,7 @@ use crate::model::repository::{self, MANIFEST_FILE, VerifiedModel};
 /// The arguments of `tandem check`.
 #[derive(clap::Args)]
 pub struct CheckArgs {
-    /// The model: its folder, or its name in the repository
+    /// The model: its folder, its name in the repository, or the address to fetch it from
     model: PathBuf,
     /// Write what was found into the folder: manifest.toml with checksums, and golden.jsonl with examples by Tandem itself
     #[arg(long)]
@@ -50,15 +52,19 @@ pub fn run(args: &CheckArgs) -> Exit {
         Ok(settings) => settings,
         Err(error) => return fail(&error, Exit::Usage),
     };
-    let folder = match find(&args.model, &settings.models) {
-        Ok(folder) => folder,
-        Err(problem) => return fail(&problem, Exit::Usage),
+    let (settings, folder, fetched) = match place(args, settings) {
+        Ok(found) => found,
+        Err((problem, exit)) => return fail(&problem, exit),
     };
     let mut report = Report {
         folder: folder.clone(),
+        fetched,
         ..Report::default()
     };
     let mut printer = Printer { json: args.json };
+    if let Some(fetched) = &report.fetched {
+        printer.line("fetched", fetched, Style::Plain);
+    }
     let exit = match check(&folder, &settings, args, &mut report, &mut printer) {
         Ok(exit) => exit,
         Err((problem, exit)) => {
@@ -135,6 +141,52 @@ fn check(
         return Ok(Exit::Doubtful);
     }
     Ok(Exit::Success)
+}
+
+/// The folder of the model, and what was fetched for it in one line. Models that the settings only name by an address are
+/// fetched where the model is none of this machine's folders.
+fn place(args: &CheckArgs, mut settings: Settings) -> Outcome<(Settings, PathBuf, Option<String>)> {
+    let usage = |problem: String| (problem, Exit::Usage);
+    let is_address = is_address(&args.model);
+    if is_address {
+        settings.models.clone_from(&args.model);
+        (settings.deep, settings.fast) = (None, None);
+        settings.check().map_err(usage)?;
+    }
+    let mut fetched = None;
+    if is_address || !args.model.exists() {
+        (settings, fetched) = here(settings)?;
+    }
+    if fetched.is_some() && args.write_manifest {
+        let problem =
+            "--write-manifest: the model is fetched, and nothing is written into model_cache; copy its folder";
+        return Err(usage(problem.into()));
+    }
+    let folder = if is_address {
+        only(&settings.models).map_err(usage)?
+    } else {
+        find(&args.model, &settings.models).map_err(usage)?
+    };
+    Ok((settings, folder, fetched))
+}
+
+/// The folder of the only model in a repository.
+fn only(repository: &Path) -> Result<PathBuf, String> {
+    let folders = repository::newest(repository).map_err(|error| error.to_string())?;
+    let name = |folder: &PathBuf| folder.parent().and_then(Path::file_name).unwrap_or_default().to_owned();
+    match &folders[..] {
+        [folder] => Ok(folder.clone()),
+        several => {
+            let names: Vec<String> = several
+                .iter()
+                .map(|folder| name(folder).display().to_string())
+                .collect();
+            let names = names.join(", ");
+            Err(format!(
+                "there are several models: {names}; give the address as --models, and name one"
+            ))
+        }
+    }
 }
 
 /// The folder of a model: the one named, or the newest version in the repository.

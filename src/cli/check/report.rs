@@ -19,6 +19,9 @@ const MARGIN: usize = 13;
 #[derive(Default, Serialize)]
 pub struct Report {
     pub folder: PathBuf,
+    /// Where the model was fetched from, and how much; absent if it is in a folder of this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fetched: Option<String>,
     /// Absent if the model can't be read.
     pub model: Option<ModelFacts>,
     /// What was found, assumed, doubtful and wrong.

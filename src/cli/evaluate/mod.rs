@@ -19,6 +19,7 @@ use report::Beside;
 use summary::Summary;
 
 use super::exit::Exit;
+use super::models_here::here;
 use super::out_place;
 use super::outcome::{Outcome, failure};
 use super::output::{self, complain, fail};
@@ -52,6 +53,14 @@ pub fn run(args: &EvaluateArgs) -> Exit {
             ..settings
         },
         Err(error) => return fail(&error, Exit::Usage),
+    };
+    // A server has its own.
+    let settings = match args.addr {
+        Some(_) => settings,
+        None => match here(settings) {
+            Ok((settings, _)) => settings,
+            Err((problem, exit)) => return fail(&problem, exit),
+        },
     };
     let tokio = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(tokio) => tokio,

@@ -10,7 +10,7 @@ use crate::api::pb::prediction_service_client::PredictionServiceClient;
 use crate::api::status::to_message;
 use crate::api::{convert, convert_models, pb};
 use crate::cli::client::{Connection, CredentialArgs, ServerAddress, connect_as, describe};
-use crate::cli::exit::Exit;
+use crate::cli::models_here::not_opened;
 use crate::cli::outcome::{Outcome, failure};
 use crate::config::Settings;
 use crate::error::{Error, Reason};
@@ -114,7 +114,7 @@ pub fn local(settings: &Settings, is_wanted: impl Fn(&Catalog, &Arc<ModelVersion
     for task in settings.tasks.values_mut() {
         task.cascade.audit_share = None;
     }
-    let opened = open_catalog(&settings).map_err(|error| (error.to_string(), Exit::Usage))?;
+    let opened = open_catalog(&settings).map_err(not_opened)?;
     let service = Service::new(&settings, opened, Metrics::new("")).map_err(failure)?;
     let catalog = service.catalog();
     for version in catalog.versions().filter(|version| is_wanted(&catalog, version)) {

@@ -17,6 +17,7 @@ pub mod cascade_tables;
 pub mod circuit_breaker;
 pub mod escalation_drift;
 pub mod evidence;
+pub mod fetched;
 pub mod gears;
 pub mod health;
 pub mod kept;

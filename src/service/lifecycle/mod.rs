@@ -47,6 +47,7 @@ use super::inference::answer_cache::AnswerCache;
 use crate::config::Settings;
 use crate::error::Error;
 use crate::model::ModelError;
+use crate::model::store::ModelStore;
 use commands::{Command, Commands, MOST_WAITING, Operation, Warning};
 use load::SharedWorkers;
 use owner::Owner;
@@ -69,6 +70,8 @@ pub struct Lifecycle {
     /// Disconnected once the lifecycle's thread has ended.
     ended: Mutex<std_mpsc::Receiver<()>>,
     supervision: supervision::Supervision,
+    /// Where the models were fetched from; absent if they are in a folder. One fetch at a time.
+    fetched: Option<tokio::sync::Mutex<ModelStore>>,
 }
 
 impl Lifecycle {
@@ -100,6 +103,7 @@ impl Lifecycle {
             },
             runtime.map_err(StartError::Threads)?,
         );
+        let fetched = shared.store.clone().map(tokio::sync::Mutex::new);
         let (end, ended) = std_mpsc::channel();
         let until = stop.clone();
         std::thread::Builder::new()
@@ -117,6 +121,7 @@ impl Lifecycle {
                 workers.clone(),
                 looks,
             ),
+            fetched,
             commands,
             catalog: shared.catalog,
             pins,
@@ -149,13 +154,46 @@ impl Lifecycle {
 
     /// Looks for new versions and exchanges those that pass every check; reports what became of each. Returns once the
     /// replaced versions are gone, or after a few seconds.
+    ///
+    /// What was fetched from elsewhere is fetched anew first. If that fails, the report says so, and what serves goes on.
     pub async fn reload(&self) -> Arc<ReloadReport> {
-        self.commands.reload().await
+        let problem = self.fetch(false).await;
+        let report = self.commands.reload().await;
+        match problem {
+            None => report,
+            Some(problem) => Arc::new(ReloadReport {
+                problem: Some(problem),
+                ..(*report).clone()
+            }),
+        }
     }
 
-    /// Reloads if files have changed and been quiet since the last look. Does not wait.
-    pub fn look_for_versions(&self) {
+    /// Reloads if files have changed and been quiet since the last look. Waits for what is fetched, not for the reload.
+    pub async fn look_for_versions(&self) {
+        self.fetch(true).await;
         self.commands.look();
+    }
+
+    /// Fetches the models anew where they come from elsewhere; the problem if that fails, which is in the log too. On a
+    /// thread of its own, which ends when the server stops.
+    async fn fetch(&self, settle: bool) -> Option<String> {
+        let store = self.fetched.as_ref()?.lock().await;
+        let (own, stop) = (store.clone(), self.stop.clone());
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let fetch = move || {
+            // No error if nobody waits any more.
+            let _ = sender.send(own.refresh(settle, &|| stop.is_cancelled()));
+        };
+        let started = std::thread::Builder::new().name("model-refresh".into()).spawn(fetch);
+        let outcome = match started {
+            Ok(_) => receiver.await.map_err(|_| "fetching panicked".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        let problem = outcome
+            .and_then(|fetched| fetched.map_err(|error| error.to_string()))
+            .err()?;
+        tracing::error!(problem, "the models can't be fetched anew, what serves goes on");
+        Some(problem)
     }
 
     /// Does an operation on a model's versions, after the commands before it.

@@ -7,6 +7,7 @@ use super::reload::seen::Seen;
 use super::retire::Retirement;
 use super::unfollowed::Unfollowed;
 use crate::config::Settings;
+use crate::model::store::ModelStore;
 use crate::service::catalog::Catalog;
 use crate::service::catalog::audit_queue::AuditQueue;
 use crate::service::catalog::health::Health;
@@ -28,11 +29,16 @@ pub struct Handles {
     pub audits: AuditQueue,
     /// The texts that are kept; absent where none are.
     pub kept: Option<Arc<KeptTexts>>,
+    /// Where the models were fetched from; absent if they are in a folder.
+    pub store: Option<ModelStore>,
 }
 
 /// Everything that the lifecycle's thread works with.
 pub struct Owner {
+    /// With the repository of the last reload.
     pub settings: Arc<Settings>,
+    /// Where the models were fetched from; absent if they are in a folder.
+    pub fetched: Option<ModelStore>,
     pub store: CatalogStore,
     pub health: Health,
     pub metrics: Metrics,
@@ -68,11 +74,13 @@ impl Owner {
             metrics,
             audits: _,
             kept: _,
+            store: fetched,
         } = handles;
         Self {
             loader: Loader::new(Arc::clone(&settings), health.clone(), metrics.clone(), shared),
             retirement: Retirement::new(catalog.clone(), metrics.clone()),
             settings,
+            fetched,
             store: catalog,
             health,
             metrics,
@@ -83,6 +91,32 @@ impl Owner {
             seen: Seen::default(),
             runtime: Arc::new(runtime),
         }
+    }
+
+    /// Takes the repository that was fetched last for the one to read; whether it is another one.
+    pub fn follow_store(&mut self) -> bool {
+        let Some(folder) = self.fetched.as_ref().map(ModelStore::folder) else {
+            return false;
+        };
+        let is_new = self.settings.models != folder;
+        if is_new {
+            let settings = Settings {
+                models: folder,
+                ..(*self.settings).clone()
+            };
+            self.settings = Arc::new(settings);
+        }
+        is_new
+    }
+
+    /// Lets go of what was fetched earlier and none of whose versions is in the catalog.
+    pub fn let_go(&self) {
+        let Some(store) = &self.fetched else { return };
+        let catalog = self.catalog();
+        store.keep_only(&|folder| {
+            let mut versions = catalog.versions();
+            versions.any(|version| version.verified.folder.starts_with(folder))
+        });
     }
 
     pub fn catalog(&self) -> Arc<Catalog> {

@@ -8,10 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::load::Loader;
 use super::owner::Owner;
 use crate::config::Settings;
+use crate::model::store::ModelStore;
+use crate::model::store::wanted::StoreError;
 use crate::model::{ModelError, Tier, repository, side_by_side};
 use crate::service::catalog::Catalog;
 use crate::service::catalog::canary::CanaryWatch;
 use crate::service::catalog::canary::verdict::Bounds;
+use crate::service::catalog::fetched;
 use crate::service::catalog::model_version::ModelVersion;
 use crate::service::catalog::pins::{CanaryPin, Pins};
 use crate::service::catalog::refusal::{Refusal, RefusedVersion};
@@ -27,6 +30,9 @@ pub enum StartError {
     /// The models and the configuration do not fit together.
     #[error("configuration: {0}")]
     Catalog(String),
+    /// The models can't be fetched.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The system gives no thread.
     #[error("a thread can't be started: {0}")]
     Threads(std::io::Error),
@@ -41,16 +47,25 @@ pub struct OpenedCatalog {
     pub pins: Pins,
     /// The newest versions that can't be used. The catalog has older ones in their place.
     pub refused: BTreeMap<String, RefusedVersion>,
+    /// Where the models were fetched from; `None` if they are in a folder of the settings.
+    pub store: Option<ModelStore>,
 }
 
-/// Reads and verifies the repository: manifests, checksums, tasks. Nothing is loaded.
+/// Fetches the models if need be, then reads and verifies the repository: manifests, checksums, tasks. Nothing is loaded.
 pub fn open_catalog(settings: &Settings) -> Result<OpenedCatalog, StartError> {
+    let store = fetched::open(settings)?;
+    let settings = &fetched::local(settings, store.as_ref());
     let pins = Pins::read(settings).map_err(StartError::Catalog)?;
     let Opened { models, refused } = sources::read_all(settings, &pins)?;
     let catalog = Catalog::new(models, settings).map_err(StartError::Catalog)?;
     let catalog = with_canaries(catalog, &pins, settings);
     catalog.tell_unused_calibrations();
-    Ok(OpenedCatalog { catalog, pins, refused })
+    Ok(OpenedCatalog {
+        catalog,
+        pins,
+        refused,
+        store,
+    })
 }
 
 /// Adds the canaries that the pins name. One that can't be used is left out, and the server starts without it.

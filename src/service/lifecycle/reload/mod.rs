@@ -15,6 +15,8 @@ use crate::service::catalog::sources;
 
 /// Does one reload. Unless `requested`, it does nothing if no files changed, or if they changed since the last look.
 pub fn reload(owner: &mut Owner, requested: bool) -> ReloadReport {
+    // Another revision is there as a whole: nobody is still copying.
+    let requested = owner.follow_store() || requested;
     let everything = look(&owner.settings);
     let due = requested || owner.seen.settled(everything);
     if !due || owner.is_stopping() {
@@ -31,6 +33,7 @@ pub fn reload(owner: &mut Owner, requested: bool) -> ReloadReport {
             }
         }
     };
+    owner.let_go();
     report.sorted()
 }
 

@@ -1,0 +1,37 @@
+//! What is to be fetched, and within which bounds; and the error of a store.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::place::Place;
+
+/// What is to be fetched, where to, and within which bounds.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub place: Place,
+    /// The folder of the cache.
+    pub cache: PathBuf,
+    /// The most bytes of files in the cache.
+    pub most_bytes: u64,
+    /// The longest that one fetch may take.
+    pub longest: Duration,
+}
+
+/// Models that can't be fetched, in one line that names the place. Without credentials.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("models: {place}: {problem}")]
+pub struct StoreError {
+    /// The place, as the settings have it.
+    pub place: String,
+    /// What is wrong.
+    pub problem: String,
+}
+
+impl StoreError {
+    pub fn new(place: &Place, problem: impl ToString) -> Self {
+        Self {
+            place: place.to_string(),
+            problem: problem.to_string(),
+        }
+    }
+}
