@@ -7,4 +7,4 @@ version=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
 [ -n "$version" ] || { echo "$0: Cargo.toml has no rust-version" >&2; exit 1; }
 command -v rustup >/dev/null || { echo "$0: rustup is not here, which fetches Rust $version: https://rustup.rs" >&2; exit 1; }
 rustup toolchain install "$version" --profile minimal
-cargo "+$version" check --locked --all-targets --features otlp,parquet
+cargo "+$version" check --locked --all-targets --features object-store,otlp,parquet
