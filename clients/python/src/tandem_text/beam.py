@@ -63,8 +63,8 @@ class TandemModelHandler(RemoteModelHandler[str, PredictionResult, Classifier]):
             namespace=_NAMESPACE,
             num_retries=num_retries,
             retry_filter=another_try_helps,
-            # Beam takes a batch that is not answered within the window for a failed one, and then rests. By default both
-            # are too hard on batches of seconds, whose pauses are kept here already.
+            # Beam takes a batch that is not answered within the window for a failed one, and rests. By default that is
+            # too hard on batches of some seconds, whose pauses are kept here already.
             throttle_delay_secs=1,
             window_ms=60_000,
             bucket_ms=1_000,
