@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: msrv workflows-check docs-check deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist dashboards-check deploy-scan container-check systemd-check sbom otlp store store-peers
+.PHONY: msrv workflows-check docs-check deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist dashboards-check deploy-scan container-check systemd-check sbom otlp store store-peers bulk-check
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ store-peers: ## installs what `make store` talks to: a server that speaks S3, an
 lint: ## formatting, clippy, shell scripts: warnings are errors
 	cargo fmt --check
 	cargo clippy --locked --all-targets --features object-store,otlp,parquet -- --deny warnings
-	@if command -v shellcheck >/dev/null; then shellcheck tools/*.sh tools/dashboards/*.sh benches/*.sh deploy/tls/*.sh .ci/run; else echo "shellcheck is not here: skipped"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck tools/*.sh tools/dashboards/*.sh tools/bulk/*.sh benches/*.sh deploy/tls/*.sh .ci/run; else echo "shellcheck is not here: skipped"; fi
 
 deny: ## holds Cargo.lock against deny.toml: licences, crates that may not be there, sources
 	$$(tools/test-tools.sh cargo-deny) --locked check licenses bans sources
@@ -77,6 +77,9 @@ deploy-check: ## checks the files for containers and Kubernetes, alerts and dash
 
 deploy-scan: ## scans the files for Kubernetes with checkov: 96 packages, so not a part of ci
 	tools/deploy-scan.sh
+
+bulk-check: build ## runs bulk work on Beam, Spark and Ray, with kills; installs them, 1.3 GB, so not a part of ci
+	tools/bulk/check.sh
 
 dashboards-check: build ## runs every alert and panel against a real server and a real Prometheus, which it fetches on Debian
 	tools/prometheus.sh fetch >/dev/null

@@ -58,8 +58,18 @@ class TandemModelHandler(RemoteModelHandler[str, PredictionResult, Classifier]):
         **options: Unpack[Options],
     ) -> None:
         # Older versions of Beam know none.
-        more = {} if rate_limiter is None else {"rate_limiter": rate_limiter}
-        super().__init__(namespace=_NAMESPACE, num_retries=num_retries, retry_filter=another_try_helps, **more)
+        more: dict[str, Any] = {} if rate_limiter is None else {"rate_limiter": rate_limiter}
+        super().__init__(
+            namespace=_NAMESPACE,
+            num_retries=num_retries,
+            retry_filter=another_try_helps,
+            # Beam takes a batch that is not answered within the window for a failed one, and rests. By default that is
+            # too hard on batches of some seconds, whose pauses are kept here already.
+            throttle_delay_secs=1,
+            window_ms=60_000,
+            bucket_ms=1_000,
+            **more,
+        )
         self._batching = {"min_batch_size": min_batch_size, "max_batch_size": max_batch_size}
         self._bulk = Bulk(
             target,
