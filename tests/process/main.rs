@@ -33,6 +33,7 @@ mod output;
 mod page;
 mod pipes;
 mod predict;
+mod predict_bulk;
 mod python_package;
 mod quiet_moments;
 mod quota;

@@ -19,6 +19,8 @@ pub enum Format {
     Jsonl,
     /// Comma-separated values, with a header.
     Csv,
+    /// Values between tabs, with a header; for --out.
+    Tsv,
 }
 
 #[derive(Serialize)]
@@ -116,7 +118,7 @@ impl Writer {
     /// Writes the answers to some texts.
     pub fn write(&mut self, answers: &[Answered]) {
         match self.format {
-            Format::Csv => output::raw(&self.csv(answers)),
+            Format::Csv | Format::Tsv => output::raw(&self.csv(answers)),
             Format::Jsonl => answers.iter().for_each(|answer| output::line(&self.json_line(answer))),
             Format::Table => output::painted(&self.table(answers).painted()),
         }
