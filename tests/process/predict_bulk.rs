@@ -15,10 +15,10 @@ use crate::support::reviews::reviews;
 use crate::support::{LIMIT, RunningServer, root};
 
 /// A folder with files to read and a place to write.
-struct Folder(TempDir);
+pub struct Folder(TempDir);
 
 impl Folder {
-    fn new(files: &[(&str, &str)]) -> Self {
+    pub fn new(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         for (name, content) in files {
             fs::write(folder.path().join(name), content).expect("written");
@@ -26,15 +26,15 @@ impl Folder {
         Self(folder)
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub fn at(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn read(&self, name: &str) -> String {
+    pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.at(name)).expect("it is there")
     }
 
-    fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.0.path()).expect("a folder");
         let mut names: Vec<String> = entries
             .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
@@ -44,7 +44,7 @@ impl Folder {
     }
 
     /// The command, in this folder, with the fast model.
-    fn command(&self, args: &[&str]) -> Command {
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = tandem();
         command
             .current_dir(self.0.path())
@@ -53,12 +53,12 @@ impl Folder {
         command
     }
 
-    fn run(&self, args: &[&str]) -> Finished {
+    pub fn run(&self, args: &[&str]) -> Finished {
         finish(&mut self.command(args), b"")
     }
 }
 
-fn objects(text: &str) -> Vec<Value> {
+pub fn objects(text: &str) -> Vec<Value> {
     let lines = text.lines().map(serde_json::from_str);
     lines.collect::<Result<_, _>>().expect("an object a line")
 }
@@ -228,7 +228,7 @@ impl Seeded {
 }
 
 /// Waits until the program has written so many bytes or ends; whether it ended.
-fn wait_for(child: &mut Child, partial: &Path, bytes: u64) -> bool {
+pub fn wait_for(child: &mut Child, partial: &Path, bytes: u64) -> bool {
     let began = Instant::now();
     while began.elapsed() < LIMIT {
         if child.try_wait().expect("a child").is_some() {
@@ -243,7 +243,7 @@ fn wait_for(child: &mut Child, partial: &Path, bytes: u64) -> bool {
 }
 
 /// Some files of rows, which are read as one.
-fn many_rows(folder: &Folder, rows: usize) {
+pub fn many_rows(folder: &Folder, rows: usize) {
     let reviews = reviews(500);
     for file in 0..2 {
         let mut csv = "id,text,note\n".to_owned();

@@ -123,8 +123,9 @@ async fn bulk(args: &PredictArgs, settings: &Settings, out: &Path) -> Outcome<Ex
 }
 
 async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<Tally> {
-    if args.format == Some(Format::Tsv) || args.file.len() > 1 || args.addr.len() > 1 {
-        let problem = "--format tsv, several files and several addresses go with --out alone";
+    let of_bulk = matches!(args.format, Some(Format::Tsv | Format::Parquet | Format::Arrow));
+    if of_bulk || args.file.len() > 1 || args.addr.len() > 1 {
+        let problem = "--format tsv, parquet and arrow, several files and several addresses go with --out alone";
         return Err((problem.to_owned(), Exit::Usage));
     }
     let mut source = Source::open(args)?;

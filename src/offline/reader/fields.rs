@@ -52,6 +52,13 @@ pub struct Fields {
     pub others: Vec<Value>,
 }
 
+impl Fields {
+    /// The size of its texts in bytes.
+    pub fn size(&self) -> usize {
+        self.text.len() + self.pair.as_ref().map_or(0, String::len)
+    }
+}
+
 /// The indices of the columns to read.
 pub struct Places {
     pub text: usize,

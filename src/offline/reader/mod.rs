@@ -2,9 +2,11 @@
 //!
 //! In reading order: [`encoding`] (which one a file has) → [`lines`] (its lines, with their numbers) → [`separated`]
 //! (records of TSV and CSV) → [`fields`] (of a row); `row_groups`
-//! (rows of Parquet). Reads as it goes, so what it holds at a time is bounded. A row that
+//! (rows of Parquet), `batches` (whole rows of Parquet and Arrow). Reads as it goes, so what it holds at a time is bounded. A row that
 //! can't be read is an error with the number of its line, and the reader goes on after it.
 
+#[cfg(feature = "parquet")]
+pub mod batches;
 pub mod encoding;
 pub mod fields;
 pub mod lines;
@@ -31,6 +33,9 @@ const MOST_HELD: usize = 2_000_000;
 /// The most bytes of a file whose texts are held.
 const MOST_BYTES_HELD: u64 = 1 << 30;
 
+const NO_ARROW: &str =
+    "is Arrow, which `predict --out` reads, in builds with --features parquet; for others write it as Parquet";
+
 /// How a file is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -44,6 +49,8 @@ pub enum Format {
     Jsonl,
     /// Columns of a Parquet file.
     Parquet,
+    /// Columns of an Arrow file or stream; for `tandem predict --out`.
+    Arrow,
 }
 
 impl Format {
@@ -55,6 +62,7 @@ impl Format {
             Some("csv") => Self::Csv,
             Some("jsonl" | "ndjson" | "json") => Self::Jsonl,
             Some("parquet" | "pq") => Self::Parquet,
+            Some("arrow" | "arrows" | "feather" | "ipc") => Self::Arrow,
             _ => Self::Lines,
         }
     }
@@ -111,6 +119,9 @@ impl Rows {
             format: options.format.or(Some(Format::of_name(path))),
             ..options.clone()
         };
+        if options.format == Some(Format::Arrow) {
+            return Err(NO_ARROW.to_owned());
+        }
         let told = |error: io::Error| error.to_string();
         let mut file = File::open(path).map_err(told)?;
         let about = file.metadata().map_err(told)?;
@@ -202,6 +213,9 @@ impl Rows {
         if options.format == Some(Format::Parquet) {
             return Err("Parquet can't be read from a stream: name a file".to_owned());
         }
+        if options.format == Some(Format::Arrow) {
+            return Err(NO_ARROW.to_owned());
+        }
         let mut notes = Vec::new();
         // A byte order mark is more certain than what anybody says.
         let encoding = match options.encoding.filter(|_| !detector.has_mark()) {
@@ -229,7 +243,7 @@ impl Rows {
                         .to_owned(),
                 );
             }
-            Format::Lines | Format::Parquet => Kind::Lines(lines),
+            Format::Lines | Format::Parquet | Format::Arrow => Kind::Lines(lines),
             Format::Jsonl => Kind::Objects(lines),
             Format::Csv | Format::Tsv => {
                 let quoted = match options.quoted {

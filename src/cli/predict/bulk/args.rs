@@ -24,6 +24,15 @@ pub struct BulkArgs {
     /// End the run once more rows than this have no answer [default: go on]
     #[arg(long, value_name = "COUNT", help_heading = "Bulk", requires = "out")]
     pub max_errors: Option<u64>,
+    /// Rows of each file in the folder that Parquet and Arrow are written to
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 65_536,
+        help_heading = "Bulk",
+        requires = "out"
+    )]
+    pub part_rows: u64,
     /// Seconds to go on while no server answers
     #[arg(
         long,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::blocks::Original;
+use super::block::Original;
 use crate::cli::outcome::{Outcome, failure};
 use crate::cli::predict::backend::Backend;
 use crate::cli::predict::question::{Named, Question};
@@ -77,11 +77,11 @@ impl Asker {
 
 /// Texts sorted by length, so that those of a request are alike.
 fn parts(mut rows: Vec<(usize, Fields)>, most: usize) -> Vec<Part> {
-    rows.sort_by_key(|(_, fields)| size(fields));
+    rows.sort_by_key(|(_, fields)| fields.size());
     let mut parts: Vec<Part> = Vec::new();
     let mut bytes = 0;
     for (at, fields) in rows {
-        let own = size(&fields);
+        let own = fields.size();
         match parts.last_mut() {
             Some((places, part)) if places.len() < most && bytes + own <= MOST_BYTES => {
                 places.push(at);
@@ -95,10 +95,6 @@ fn parts(mut rows: Vec<(usize, Fields)>, most: usize) -> Vec<Part> {
         }
     }
     parts
-}
-
-fn size(fields: &Fields) -> usize {
-    fields.text.len() + fields.pair.as_ref().map_or(0, String::len)
 }
 
 #[cfg(test)]

@@ -2,50 +2,26 @@
 //!
 //! Where a block ends depends on the rows alone, so that a run that goes on from the end of one has the same blocks.
 
+#[cfg(feature = "parquet")]
+use std::fs::File;
 use std::io::{self, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
 
+#[cfg(feature = "parquet")]
+use super::batch_blocks::send_batches;
+use super::block::{Block, Blocks, MOST_BYTES, MOST_ROWS, Original, Place};
+use super::text_rows::Layout;
 use crate::cli::output::complain;
+#[cfg(feature = "parquet")]
+use crate::offline::reader::Format;
+#[cfg(feature = "parquet")]
+use crate::offline::reader::batches::Batches;
 use crate::offline::reader::{Columns, Fields, Kept, Options, Row, Rows};
 
-/// The most rows of a block.
-pub const MOST_ROWS: usize = 2048;
-/// The most bytes of a block, but for its last row, which the reader bounds.
-const MOST_BYTES: usize = 4 << 20;
 /// How many blocks wait to be asked about.
 const WAITING: usize = 2;
-
-/// Where reading goes on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Place {
-    /// The place of the file among the inputs.
-    pub file: usize,
-    /// How many of its rows were taken.
-    pub rows: u64,
-}
-
-/// A row as it was read.
-pub struct Original {
-    /// The line on which it began.
-    pub line: u64,
-    /// Its texts, or why they can't be read.
-    pub fields: Result<Fields, String>,
-    /// All that the file has for it, if that can be read.
-    pub kept: Option<Kept>,
-}
-
-/// Rows that are sorted, asked about and written together. All are of one file.
-pub struct Block {
-    pub rows: Vec<Original>,
-    /// The columns of its file, if that has a header.
-    pub header: Option<Vec<String>>,
-    /// Where reading goes on after it.
-    pub end: Place,
-    /// How many bytes of all inputs were read when it was whole.
-    pub bytes: u64,
-}
 
 /// What is read, and how.
 pub struct Plan {
@@ -53,6 +29,8 @@ pub struct Plan {
     pub files: Vec<PathBuf>,
     pub options: Options,
     pub columns: Columns,
+    /// How rows are written.
+    pub layout: Layout,
     /// Where to begin.
     pub from: Place,
 }
@@ -70,30 +48,18 @@ pub fn read(plan: Plan) -> io::Result<mpsc::Receiver<Result<Block, String>>> {
     Ok(receive)
 }
 
-fn read_all(plan: &Plan, send: &mpsc::Sender<Result<Block, String>>) -> Result<(), String> {
+fn read_all(plan: &Plan, send: &Blocks) -> Result<(), String> {
     if plan.files.is_empty() {
-        let input = BufReader::new(io::stdin());
-        let named = |problem| format!("standard input: {problem}");
-        let rows = Rows::stream(input, &plan.options, plan.columns.clone()).map_err(named)?;
-        return read_file(rows, Place::default(), 0, send).map(|_| ()).map_err(named);
+        return read_input(plan, send).map_err(|problem| format!("standard input: {problem}"));
     }
     let mut before = 0;
     for (file, path) in plan.files.iter().enumerate() {
-        let named = |problem| format!("{}: {problem}", path.display());
         let size = path.metadata().map_or(0, |about| about.len());
         if file >= plan.from.file {
-            let mut rows = Rows::open(path, &plan.options, plan.columns.clone()).map_err(named)?;
-            for note in rows.notes() {
-                complain(&named(note.clone()));
-            }
-            let taken = if file == plan.from.file { plan.from.rows } else { 0 };
-            for _ in 0..taken {
-                let row = rows.next().transpose();
-                row.map_err(|error| named(error.to_string()))?
-                    .ok_or_else(|| named("has fewer rows than were answered".to_owned()))?;
-            }
-            let place = Place { file, rows: taken };
-            if !read_file(rows, place, before, send).map_err(named)? {
+            let rows = if file == plan.from.file { plan.from.rows } else { 0 };
+            let place = Place { file, rows };
+            let goes_on = read_path(plan, path, place, (before, size), send);
+            if !goes_on.map_err(|problem| format!("{}: {problem}", path.display()))? {
                 return Ok(());
             }
         }
@@ -102,13 +68,57 @@ fn read_all(plan: &Plan, send: &mpsc::Sender<Result<Block, String>>) -> Result<(
     Ok(())
 }
 
-/// Sends the rows of a file in blocks; whether somebody takes them.
-fn read_file(
-    mut rows: Rows,
-    mut place: Place,
-    before: u64,
-    send: &mpsc::Sender<Result<Block, String>>,
+fn read_input(plan: &Plan, send: &Blocks) -> Result<(), String> {
+    #[cfg(feature = "parquet")]
+    if plan.options.format == Some(Format::Arrow) {
+        let batches = Batches::stream(io::stdin(), &plan.columns)?;
+        return send_batches(batches, Place::default(), plan.layout, |_| 0, send).map(|_| ());
+    }
+    let rows = Rows::stream(BufReader::new(io::stdin()), &plan.options, plan.columns.clone())?;
+    read_rows(rows, Place::default(), 0, send).map(|_| ())
+}
+
+/// Sends the rows of a file from `place` on; whether somebody takes them. `before`: the size of the files before it; `size`: its
+/// own.
+fn read_path(
+    plan: &Plan,
+    path: &Path,
+    place: Place,
+    (before, size): (u64, u64),
+    send: &Blocks,
 ) -> Result<bool, String> {
+    #[cfg(feature = "parquet")]
+    {
+        let format = plan.options.format.unwrap_or_else(|| Format::of_name(path));
+        let share = |share: Option<f64>| before + share.map_or(0, |share| (share * size as f64) as u64);
+        let batches = match format {
+            Format::Parquet => {
+                let file = File::open(path).map_err(|error| error.to_string())?;
+                Some(Batches::parquet(file, &plan.columns)?)
+            }
+            Format::Arrow => Some(Batches::arrow(path, &plan.columns)?),
+            _ => None,
+        };
+        if let Some(batches) = batches {
+            return send_batches(batches, place, plan.layout, share, send);
+        }
+    }
+    // Files of text tell by themselves how much of them was read, and are kept as text.
+    #[cfg(not(feature = "parquet"))]
+    let _ = (size, plan.layout);
+    let mut rows = Rows::open(path, &plan.options, plan.columns.clone())?;
+    for note in rows.notes() {
+        complain(&format!("{}: {note}", path.display()));
+    }
+    for _ in 0..place.rows {
+        let row = rows.next().transpose().map_err(|error| error.to_string())?;
+        row.ok_or_else(|| "has fewer rows than were answered".to_owned())?;
+    }
+    read_rows(rows, place, before, send)
+}
+
+/// Sends the rows of a file in blocks; whether somebody takes them.
+fn read_rows(mut rows: Rows, mut place: Place, before: u64, send: &Blocks) -> Result<bool, String> {
     let header = rows.header().map(<[String]>::to_vec);
     loop {
         let (mut block, mut bytes) = (Vec::new(), 0);
@@ -117,7 +127,7 @@ fn read_file(
                 break;
             };
             let Row { line, fields, kept } = row;
-            bytes += fields.as_ref().map_or(0, size) + kept.as_ref().map_or(0, Kept::size);
+            bytes += fields.as_ref().map_or(0, Fields::size) + kept.as_ref().map_or(0, Kept::size);
             block.push(Original { line, fields, kept });
         }
         if block.is_empty() {
@@ -127,6 +137,8 @@ fn read_file(
         let block = Block {
             rows: block,
             header: header.clone(),
+            #[cfg(feature = "parquet")]
+            batch: None,
             end: place,
             bytes: before + rows.bytes_read(),
         };
@@ -134,8 +146,4 @@ fn read_file(
             return Ok(false);
         }
     }
-}
-
-fn size(fields: &Fields) -> usize {
-    fields.text.len() + fields.pair.as_ref().map_or(0, String::len)
 }

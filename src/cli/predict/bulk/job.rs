@@ -7,7 +7,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::asking::{Answer, Asker};
-use super::blocks::{Block, Original};
+#[cfg(feature = "parquet")]
+use super::batch_rows;
+use super::block::{Block, Original};
 use super::columns::{Added, check_apart};
 use super::journal::{Journal, Shape};
 use super::place::Sink;
@@ -66,7 +68,7 @@ impl<'a> Running<'a> {
         let outcome = self.answer_all(asker, &mut blocks).await;
         self.progress.end();
         if outcome.is_err() {
-            self.sink.commit(&self.journal).map_err(failure)?;
+            self.sink.commit(&mut self.journal).map_err(failure)?;
         }
         outcome
     }
@@ -106,7 +108,7 @@ impl<'a> Running<'a> {
 
     /// Writes what is left once all rows were written: of no rows, the columns alone. The error is one line.
     pub fn end(&mut self) -> Result<(), String> {
-        if self.journal.shape.is_some() {
+        if self.journal.shape.is_some() || !self.layout.is_text() {
             return Ok(());
         }
         let shape = Shape {
@@ -134,33 +136,75 @@ impl<'a> Running<'a> {
         let answers: Vec<Answer> = block.rows.iter().zip(answers).map(with_line).collect();
         if self.journal.shape.is_none() {
             let shape = self.shape(block, &answers).map_err(failure)?;
-            let header = self.rows(&shape, &shape.added.names()).header();
-            self.add(&header)?;
+            if self.layout.is_text() {
+                let header = self.rows(&shape, &shape.added.names()).header();
+                self.add(&header)?;
+            }
             self.journal.shape = Some(shape);
         }
         let shape = self.journal.shape.clone().unwrap_or_default();
         let added = shape.added.names();
         let header = self.header(block, &shape, &added).map_err(failure)?;
-        let rows = self.rows(&shape, &added);
-        let mut bytes = Vec::new();
-        let mut failed = Vec::new();
+        let failed = if self.layout.is_text() {
+            self.write_text(block, answers, &shape, &header)?
+        } else {
+            self.write_batch(block, answers, &shape)?
+        };
+        self.count(block, failed);
+        // What the first rows say of the columns is kept at once.
+        if self.committed.is_none_or(|last| last.elapsed() >= COMMIT_EVERY) {
+            self.sink.commit(&mut self.journal).map_err(failure)?;
+            self.committed = Some(Instant::now());
+        }
+        self.check_errors()
+    }
+
+    /// Writes rows as text; why rows failed.
+    fn write_text(
+        &mut self,
+        block: &Block,
+        answers: Vec<Answer>,
+        shape: &Shape,
+        header: &[String],
+    ) -> Outcome<Vec<String>> {
+        let added = shape.added.names();
+        let rows = self.rows(shape, &added);
+        let (mut bytes, mut failed) = (Vec::new(), Vec::new());
         for (row, mut answer) in block.rows.iter().zip(answers) {
-            let mut written = rows.row(&header, row.kept.as_ref(), &shape.added.cells(&answer));
+            let mut written = rows.row(header, row.kept.as_ref(), &shape.added.cells(&answer));
             if let Ok(Err(problem)) = written {
                 answer = Err(format!("line {}: {problem}", row.line));
-                written = rows.row(&header, None, &shape.added.cells(&answer));
+                written = rows.row(header, None, &shape.added.cells(&answer));
             }
             bytes.extend(written.map_err(failure)?.unwrap_or_default());
             failed.extend(answer.err());
         }
         self.add(&bytes)?;
-        self.count(block, failed);
-        // What the first rows say of the columns is kept at once.
-        if self.committed.is_none_or(|last| last.elapsed() >= COMMIT_EVERY) {
-            self.sink.commit(&self.journal).map_err(failure)?;
-            self.committed = Some(Instant::now());
+        Ok(failed)
+    }
+
+    /// Writes rows as a batch of Arrow; why rows failed.
+    #[cfg(feature = "parquet")]
+    fn write_batch(&mut self, block: &Block, mut answers: Vec<Answer>, shape: &Shape) -> Outcome<Vec<String>> {
+        let added = shape.added.names();
+        let rows = self.rows(shape, &added);
+        for (row, answer) in block.rows.iter().zip(&mut answers) {
+            if let Some(Kept::Object(_, object)) = &row.kept {
+                check_apart(object.keys().map(String::as_str), &added).map_err(failure)?;
+                if let Err(problem) = rows.cells_of(object) {
+                    *answer = Err(format!("line {}: {problem}", row.line));
+                }
+            }
         }
-        self.check_errors()
+        let cells: Vec<_> = answers.iter().map(|answer| shape.added.cells(answer)).collect();
+        let batch = batch_rows::of(block, &shape.kept, &added, &cells).map_err(failure)?;
+        self.sink.add_batch(&batch).map_err(failure)?;
+        Ok(answers.into_iter().filter_map(Result::err).collect())
+    }
+
+    #[cfg(not(feature = "parquet"))]
+    fn write_batch(&mut self, _: &Block, _: Vec<Answer>, _: &Shape) -> Outcome<Vec<String>> {
+        Err(failure("this build writes text alone"))
     }
 
     fn count(&mut self, block: &Block, failed: Vec<String>) {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::blocks::Place;
+use super::block::Place;
 use super::columns::Added;
 use super::inputs::Input;
 use crate::offline::whole_files;
@@ -81,6 +81,9 @@ pub struct Journal {
     pub first: Option<String>,
     /// How many bytes of the output are on the disk.
     pub bytes: u64,
+    /// How many files of Parquet or Arrow are.
+    #[serde(default)]
+    pub parts: u64,
     /// Whether all rows were written.
     pub done: bool,
 }

@@ -7,11 +7,18 @@
 
 pub mod args;
 pub mod asking;
+#[cfg(feature = "parquet")]
+pub mod batch_blocks;
+#[cfg(feature = "parquet")]
+pub mod batch_rows;
+pub mod block;
 pub mod blocks;
 pub mod columns;
 pub mod inputs;
 pub mod job;
 pub mod journal;
+#[cfg(feature = "parquet")]
+pub mod parts;
 pub mod place;
 pub mod progress;
 pub mod start;

@@ -14,7 +14,7 @@ use super::blocks::{self, Plan};
 use super::inputs::{self, Input};
 use super::job::Running;
 use super::journal::{Job, Journal};
-use super::place::{Found, Place, Sink};
+use super::place::{Form, Found, Place, Sink};
 use super::progress::Progress;
 use super::text_rows::Layout;
 use crate::cli::exit::Exit;
@@ -77,16 +77,35 @@ fn layout(args: &PredictArgs, out: &Path) -> Result<Layout, String> {
         (Some(Format::Jsonl), _) => Ok(Layout::Jsonl),
         (Some(Format::Csv), _) => Ok(Layout::Csv),
         (Some(Format::Tsv), _) => Ok(Layout::Tsv),
-        (Some(Format::Table), _) => Err("--format table is for people; --out takes jsonl, csv, tsv".to_owned()),
+        (Some(Format::Table), _) => {
+            Err("--format table is for people; --out takes jsonl, csv, tsv, parquet, arrow".to_owned())
+        }
+        (Some(Format::Parquet | Format::Arrow), _) if is_standard(out) => {
+            Err("--out -: standard output takes text; name a folder for Parquet and Arrow".to_owned())
+        }
+        (Some(Format::Parquet), _) => parts(Layout::Parquet),
+        (Some(Format::Arrow), _) => parts(Layout::Arrow),
         (None, _) if is_standard(out) => Ok(Layout::Jsonl),
         (None, Some("jsonl" | "ndjson" | "json")) => Ok(Layout::Jsonl),
         (None, Some("csv")) => Ok(Layout::Csv),
         (None, Some("tsv" | "tab")) => Ok(Layout::Tsv),
+        (None, Some("parquet" | "pq")) => parts(Layout::Parquet),
+        (None, Some("arrow" | "feather" | "ipc")) => parts(Layout::Arrow),
         (None, _) => Err(format!(
-            "--out: the ending of {} says no format; end it in .jsonl, .csv or .tsv, or say --format",
+            "--out: the ending of {} says no format; end it in .jsonl, .csv, .tsv, .parquet or .arrow, or say --format",
             out.display()
         )),
     }
+}
+
+fn parts(layout: Layout) -> Result<Layout, String> {
+    if cfg!(feature = "parquet") {
+        return Ok(layout);
+    }
+    Err(
+        "--out: this build writes no Parquet and no Arrow: build with --features parquet, or write JSON Lines"
+            .to_owned(),
+    )
 }
 
 /// Runs a job to its end.
@@ -113,7 +132,11 @@ pub async fn run(
         (Sink::Standard, Journal::new(job))
     } else {
         let lasting = !files.is_empty();
-        let found = Place::open(&prepared.out, job, args.bulk.resume, lasting);
+        let form = Form {
+            layout: prepared.layout,
+            rows_a_part: args.bulk.part_rows.max(1),
+        };
+        let found = Place::open(&prepared.out, job, form, args.bulk.resume, lasting);
         match found.map_err(|problem| (problem, Exit::Usage))? {
             Found::Done(journal) => {
                 complain(&format!("{} is complete already", prepared.out.display()));
@@ -131,6 +154,7 @@ pub async fn run(
             others: Vec::new(),
             keep: true,
         },
+        layout: prepared.layout,
         from: journal.end,
     };
     let asker = asker(settings, question, backend);
@@ -194,9 +218,8 @@ fn with_rest(problem: String, running: Running) -> String {
 
 fn finish(mut running: Running, keep: bool) -> Outcome<Exit> {
     running.end().map_err(failure)?;
-    running.journal.done = true;
     if let Sink::File(place) = running.sink {
-        place.finish(&running.journal, keep).map_err(failure)?;
+        place.finish(&mut running.journal, keep).map_err(failure)?;
     }
     Ok(told(&running.journal))
 }
@@ -230,6 +253,10 @@ fn options(args: &PredictArgs, layout: Layout) -> BTreeMap<String, String> {
     let said = [
         ("format", Some(format!("{layout:?}").to_ascii_lowercase())),
         ("prefix", given(&args.bulk.prefix)),
+        (
+            "part-rows",
+            (!layout.is_text()).then(|| args.bulk.part_rows.to_string()),
+        ),
         ("task", args.task.first().cloned()),
         ("route", route.map(|route| route.get_name().to_owned())),
         ("model", given(&args.model)),

@@ -6,12 +6,21 @@ use serde_json::{Map, Value};
 use super::columns::{Cell, check_apart};
 use crate::offline::reader::Kept;
 
-/// The layout of a text file.
+/// The layout of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     Tsv,
     Csv,
     Jsonl,
+    Parquet,
+    Arrow,
+}
+
+impl Layout {
+    /// Whether rows are written as text.
+    pub fn is_text(self) -> bool {
+        !matches!(self, Self::Parquet | Self::Arrow)
+    }
 }
 
 /// Writes rows of the same columns.
@@ -63,11 +72,12 @@ impl TextRows<'_> {
         match self.layout {
             Layout::Tsv => Some(b'\t'),
             Layout::Csv => Some(b','),
-            Layout::Jsonl => None,
+            Layout::Jsonl | Layout::Parquet | Layout::Arrow => None,
         }
     }
 
-    fn cells_of(&self, object: &Map<String, Value>) -> Result<Vec<String>, String> {
+    /// The cells of an object; an error if it has a key that is no column.
+    pub fn cells_of(&self, object: &Map<String, Value>) -> Result<Vec<String>, String> {
         if let Some(key) = object.keys().find(|key| !self.kept.contains(key)) {
             let key: String = key.chars().take(40).collect();
             return Err(format!(
