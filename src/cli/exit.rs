@@ -8,6 +8,7 @@ pub enum Exit {
     Failure = 1,
     /// The input is wrong: the command line, the configuration, a manifest, a checksum.
     Usage = 2,
-    /// Everything works but something is doubtful, and `--strict` asked for that to be an error.
+    /// Everything works but something is doubtful, and `--strict` asked for that to be an error; or a bulk job is done, and
+    /// some of its rows have no answer.
     Doubtful = 3,
 }

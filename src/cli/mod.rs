@@ -72,7 +72,7 @@ struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 success; 1 could not start or go on (a port in use, a model that fails its \
 checks, a server out of reach), a text has no answer, or a figure is below its --min; 2 a mistake in the command line, the configuration, a manifest or a \
-checksum; 3 something is doubtful, for `check --strict`.";
+checksum; 3 something is doubtful, for `check --strict`, or some rows of `predict --out` have an error.";
 
 #[derive(Subcommand)]
 enum Command {

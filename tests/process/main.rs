@@ -33,6 +33,9 @@ mod output;
 mod page;
 mod pipes;
 mod predict;
+mod predict_bulk;
+#[cfg(feature = "parquet")]
+mod predict_parquet;
 mod python_package;
 mod quiet_moments;
 mod quota;

@@ -118,10 +118,7 @@ fn without_the_server_and_without_a_cache_the_start_fails_in_one_line() {
     let url = server.url();
     let none = cache.check(&url);
     let expected = format!("models: {url}: {url}/SHA256SUMS answers 404 Not Found");
-    assert_eq!(
-        (none.code, none.complaint()),
-        (Some(1), format!("tandem: {expected}"))
-    );
+    assert_eq!((none.code, none.complaint()), (Some(1), format!("tandem: {expected}")));
     drop(server);
     let away = cache.check(&url);
     assert_eq!(away.code, Some(1));

@@ -19,6 +19,12 @@ pub enum Format {
     Jsonl,
     /// Comma-separated values, with a header.
     Csv,
+    /// Values between tabs, with a header; for --out.
+    Tsv,
+    /// A folder of Parquet files; for --out.
+    Parquet,
+    /// A folder of Arrow files; for --out.
+    Arrow,
 }
 
 #[derive(Serialize)]
@@ -116,7 +122,7 @@ impl Writer {
     /// Writes the answers to some texts.
     pub fn write(&mut self, answers: &[Answered]) {
         match self.format {
-            Format::Csv => output::raw(&self.csv(answers)),
+            Format::Csv | Format::Tsv | Format::Parquet | Format::Arrow => output::raw(&self.csv(answers)),
             Format::Jsonl => answers.iter().for_each(|answer| output::line(&self.json_line(answer))),
             Format::Table => output::painted(&self.table(answers).painted()),
         }

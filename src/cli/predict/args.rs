@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::answers::Format;
+use super::bulk::args::BulkArgs;
 use crate::cli::client::{CredentialArgs, ServerAddress};
 use crate::cli::config_args::ConfigArgs;
 use crate::cli::read_args::ReadArgs;
@@ -14,9 +15,12 @@ pub struct PredictArgs {
     /// The texts; `-` reads standard input, one text a line or as --input-format says
     #[arg(value_name = "TEXT", required_unless_present = "file", conflicts_with = "file")]
     pub texts: Vec<String>,
-    /// Read texts from a file: one a line, or .tsv, .csv (both with a header), .jsonl
-    #[arg(long, value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    /// Read texts from a file: one a line, or .tsv, .csv (both with a header), .jsonl; with --out from several, or a quoted pattern
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub file: Vec<PathBuf>,
+    /// Where every row goes with its answer.
+    #[command(flatten)]
+    pub bulk: BulkArgs,
     /// The second text of a pair, for models that classify pairs; once for each text
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["file", "pair_column", "explain"])]
     pub pair: Vec<String>,
@@ -53,9 +57,9 @@ pub struct PredictArgs {
     /// The task [default: the server's]; several times for several tasks at once, or * for all
     #[arg(long, value_name = "TASK")]
     pub task: Vec<String>,
-    /// Ask the server at this gRPC address instead of loading the models here
-    #[arg(long, value_name = "ADDRESS", value_parser = ServerAddress::parse)]
-    pub addr: Option<ServerAddress>,
+    /// Ask the server at this gRPC address instead of loading the models here; with --out several, and all that a name stands for
+    #[arg(long, value_name = "ADDRESS", value_parser = ServerAddress::parse, value_delimiter = ',')]
+    pub addr: Vec<ServerAddress>,
     /// How this client identifies itself, and whom it trusts.
     #[command(flatten)]
     pub credentials: CredentialArgs,

@@ -1,25 +1,29 @@
-//! Backend of `tandem predict` and `evaluate`: models in this process, or a server. And why a request was refused.
+//! Backend of `tandem predict` and `evaluate`: models in this process, a server, or a fleet of them.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tonic_types::StatusExt;
-
+use super::fleet::asking::Fleet;
+use super::fleet::servers::Plan;
+use super::refusal::Refusal;
 use crate::api::pb::model_service_client::ModelServiceClient;
 use crate::api::pb::prediction_service_client::PredictionServiceClient;
 use crate::api::status::to_message;
 use crate::api::{convert, convert_models, pb};
-use crate::cli::client::{Connection, CredentialArgs, ServerAddress, connect_as, describe};
+use crate::cli::client::{Connection, CredentialArgs, ServerAddress, connect_as};
 use crate::cli::models_here::not_opened;
 use crate::cli::outcome::{Outcome, failure};
 use crate::config::Settings;
-use crate::error::{Error, Reason};
+use crate::error::Error;
 use crate::service::Service;
 use crate::service::catalog::{Catalog, ModelVersion};
 use crate::service::lifecycle::start::open_catalog;
 use crate::service::messages::{CallTimes, ClientKey, Weight};
 use crate::telemetry::call_span::CallSpan;
 use crate::telemetry::metrics::Metrics;
+
+/// The most models of a server that are looked at.
+const MOST_MODELS: usize = 10_000;
 
 /// Who answers requests; cheap to clone.
 #[derive(Clone)]
@@ -31,6 +35,8 @@ pub enum Backend {
         Box<PredictionServiceClient<Connection>>,
         Box<ModelServiceClient<Connection>>,
     ),
+    /// Several servers, in a bulk job.
+    Fleet(Fleet),
 }
 
 impl Backend {
@@ -46,6 +52,22 @@ impl Backend {
         ))
     }
 
+    /// Finds the servers of a bulk job.
+    pub async fn fleet(
+        addresses: &[ServerAddress],
+        credentials: &CredentialArgs,
+        settings: &Settings,
+        patience: Duration,
+    ) -> Outcome<Self> {
+        let plan = Plan {
+            addresses: addresses.to_vec(),
+            credentials: credentials.clone(),
+            own: settings.tls_cert.clone().zip(settings.tls_key.clone()),
+            patience,
+        };
+        Fleet::find(plan).await.map(Self::Fleet).map_err(failure)
+    }
+
     /// The labels of a model, in the order of its outputs.
     pub async fn labels(&mut self, model: &str) -> Result<Vec<String>, Refusal> {
         let answer = match self {
@@ -54,8 +76,42 @@ impl Backend {
                 let name = model.to_owned();
                 models.get_model(pb::GetModelRequest { name }).await?.into_inner()
             }
+            Backend::Fleet(fleet) => {
+                let name = model.to_owned();
+                let mut models = fleet.models().await?;
+                models.get_model(pb::GetModelRequest { name }).await?.into_inner()
+            }
         };
         Ok(answer.model.unwrap_or_default().labels)
+    }
+
+    /// The models that serve, each as `name@version fingerprint`, by name.
+    pub async fn fingerprints(&mut self) -> Result<Vec<String>, Refusal> {
+        let mut found = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = pb::ListModelsRequest {
+                page_size: 0,
+                page_token: page_token.clone(),
+            };
+            let page = match self {
+                Backend::Local(service) => convert_models::list_models_response(service.list_models(0, &page_token)?),
+                Backend::Remote(_, models) => models.list_models(request).await?.into_inner(),
+                Backend::Fleet(fleet) => fleet.models().await?.list_models(request).await?.into_inner(),
+            };
+            let serving = page
+                .models
+                .iter()
+                .filter(|model| model.state() == pb::ServingState::Serving);
+            let of_them = serving.filter_map(|model| model.model.as_ref());
+            found.extend(of_them.map(|model| format!("{}@{} {}", model.name, model.version, model.fingerprint)));
+            // A server that always names a next page is not followed for ever.
+            if page.next_page_token.is_empty() || found.len() > MOST_MODELS {
+                found.sort();
+                return Ok(found);
+            }
+            page_token = page.next_page_token;
+        }
     }
 
     /// Classifies texts.
@@ -74,6 +130,7 @@ impl Backend {
                 Ok(convert::predict_response(output))
             }
             Backend::Remote(client, _) => Ok(client.predict(request).await?.into_inner()),
+            Backend::Fleet(fleet) => fleet.ask(request).await,
         }
     }
 
@@ -86,6 +143,7 @@ impl Backend {
                 Ok(convert::explain_response(output))
             }
             Backend::Remote(client, _) => Ok(client.explain(request).await?.into_inner()),
+            Backend::Fleet(_) => Err(Refusal::whole("a fleet explains nothing; name one server".to_owned())),
         }
     }
 }
@@ -121,70 +179,4 @@ pub fn local(settings: &Settings, is_wanted: impl Fn(&Catalog, &Arc<ModelVersion
         service.load_model(version).map_err(failure)?;
     }
     Ok(service)
-}
-
-/// Why a request was not answered.
-pub struct Refusal {
-    /// The message about the whole request.
-    pub message: String,
-    /// The texts at fault, by their positions in the request, with what is wrong.
-    pub rows: Vec<(usize, String)>,
-    /// Whether the fault may be in one text, or in their number, so that smaller requests could be answered.
-    pub of_some: bool,
-}
-
-impl Refusal {
-    fn new<'a>(message: String, of_some: bool, fields: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        let (mut rows, mut too_many) = (Vec::new(), false);
-        for (field, problem) in fields {
-            let place = field.strip_suffix(']').and_then(|field| {
-                let pair = field.strip_prefix("text_pairs[");
-                pair.or_else(|| field.strip_prefix("texts["))?.parse().ok()
-            });
-            match place {
-                Some(place) => rows.push((place, format!("the text {problem}"))),
-                None if field == "texts" && problem.contains("the limit is") => too_many = true,
-                // The scores of all texts are too large for one answer; those of fewer texts may not be.
-                None if field == "top_k" => too_many = true,
-                // The fault is in another field, so every request would be refused.
-                None => {
-                    return Self {
-                        message,
-                        rows: Vec::new(),
-                        of_some: false,
-                    };
-                }
-            }
-        }
-        Self {
-            message,
-            rows,
-            of_some: of_some || too_many,
-        }
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        let of_some = matches!(error.reason, Reason::InferenceFailed | Reason::MessageTooLarge);
-        let fields = error.violations.iter();
-        let fields = fields.map(|violation| (violation.field.as_str(), violation.description.as_str()));
-        Self::new(error.to_string(), of_some, fields)
-    }
-}
-
-impl From<tonic::Status> for Refusal {
-    fn from(status: tonic::Status) -> Self {
-        let reason = status
-            .get_details_error_info()
-            .map(|info| info.reason)
-            .unwrap_or_default();
-        let of_some = [Reason::InferenceFailed, Reason::MessageTooLarge]
-            .map(Reason::name)
-            .contains(&&*reason);
-        let request = status.get_details_bad_request();
-        let fields = request.iter().flat_map(|request| &request.field_violations);
-        let fields = fields.map(|violation| (violation.field.as_str(), violation.description.as_str()));
-        Self::new(describe(&status), of_some, fields)
-    }
 }

@@ -20,7 +20,9 @@ pub fn write(format: Format, first: bool, line: Option<u64>, text: &str, outcome
             let row = serde_json::json!({ "line": line, "text": text, "error": problem });
             output::line(&row.to_string());
         }
-        (Format::Csv, _) => output::raw(&csv(first, text, outcome.as_ref().ok())),
+        (Format::Csv | Format::Tsv | Format::Parquet | Format::Arrow, _) => {
+            output::raw(&csv(first, text, outcome.as_ref().ok()));
+        }
         (Format::Table, Ok(explanation)) => {
             let mut out = Painted::default();
             if !first {

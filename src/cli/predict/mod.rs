@@ -4,10 +4,16 @@ mod answered;
 mod answers;
 pub mod args;
 pub mod backend;
+mod bulk;
 mod csv_rows;
 mod explain;
+mod fleet;
 pub mod question;
+mod refusal;
 mod source;
+
+use std::path::Path;
+use std::time::Duration;
 
 use answered::Answered;
 use answers::{Format, Writer};
@@ -37,6 +43,12 @@ pub fn run(args: &PredictArgs) -> Exit {
         Ok(tokio) => tokio,
         Err(error) => return fail(&error, Exit::Failure),
     };
+    if let Some(out) = &args.bulk.out {
+        return match tokio.block_on(bulk(args, &settings, out)) {
+            Ok(exit) => exit,
+            Err((problem, exit)) => fail(&problem, exit),
+        };
+    }
     match tokio.block_on(predict(args, &settings)) {
         // A reader that has read enough does not need the summary.
         Ok(_) if output::failed() => Exit::Success,
@@ -69,7 +81,7 @@ impl Tally {
         };
         let file = args
             .file
-            .as_ref()
+            .first()
             .map(|file| format!("{}: ", file.display()))
             .unwrap_or_default();
         let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
@@ -94,9 +106,30 @@ impl Tally {
     }
 }
 
+/// Writes every row with its answer to `out`.
+async fn bulk(args: &PredictArgs, settings: &Settings, out: &Path) -> Outcome<Exit> {
+    let prepared = bulk::start::prepare(args, out)?;
+    let backend = if args.addr.is_empty() {
+        Backend::Local(wanted(args, settings)?)
+    } else {
+        let patience = Duration::from_secs(args.bulk.patience);
+        Backend::fleet(&args.addr, &args.credentials, settings, patience).await?
+    };
+    let question = Question {
+        bulk: true,
+        ..question(args)
+    };
+    bulk::start::run(args, settings, prepared, question, backend).await
+}
+
 async fn predict(args: &PredictArgs, settings: &Settings) -> Outcome<Tally> {
+    let of_bulk = matches!(args.format, Some(Format::Tsv | Format::Parquet | Format::Arrow));
+    if of_bulk || args.file.len() > 1 || args.addr.len() > 1 {
+        let problem = "--format tsv, parquet and arrow, several files and several addresses go with --out alone";
+        return Err((problem.to_owned(), Exit::Usage));
+    }
     let mut source = Source::open(args)?;
-    let mut backend = match &args.addr {
+    let mut backend = match args.addr.first() {
         Some(address) => Backend::remote(address, &args.credentials, settings).await?,
         None => Backend::Local(wanted(args, settings)?),
     };
@@ -205,6 +238,7 @@ fn question(args: &PredictArgs) -> Question {
         min_precision: args.min_precision,
         allow_fallback: args.allow_fallback,
         windows: args.windows,
+        bulk: false,
     }
 }
 

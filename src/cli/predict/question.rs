@@ -29,7 +29,12 @@ pub struct Question {
     pub allow_fallback: bool,
     /// Whether texts that are too long are read in windows.
     pub windows: bool,
+    /// Whether requests that others wait for go first.
+    pub bulk: bool,
 }
+
+/// An answer, and the model that gave it, as `name@version`.
+pub type Named = (pb::Prediction, String);
 
 impl Question {
     /// The route on the wire.
@@ -64,6 +69,12 @@ impl Question {
             min_confidence: self.min_confidence,
             min_precision: self.min_precision,
             allow_fallback: self.allow_fallback.then_some(true),
+            priority: if self.bulk {
+                pb::Priority::Bulk
+            } else {
+                pb::Priority::Unspecified
+            }
+            .into(),
             ..pb::PredictRequest::default()
         }
     }
@@ -84,6 +95,32 @@ impl Question {
             answer.predictions
         };
         self.ask_each(backend, rows, answers).await
+    }
+
+    /// The same with the model that gave each answer.
+    pub async fn ask_named(
+        &self,
+        backend: &mut Backend,
+        rows: &[Result<Fields, String>],
+    ) -> Outcome<Vec<Result<Named, String>>> {
+        let named = |answer: pb::PredictResponse, _| {
+            let of_tier = |tier: pb::Tier| {
+                let model = answer.models.iter().find(|model| model.tier() == tier);
+                model.map_or_else(String::new, |model| format!("{}@{}", model.name, model.version))
+            };
+            let (fast, deep) = (of_tier(pb::Tier::Fast), of_tier(pb::Tier::Deep));
+            let with = |prediction: pb::Prediction| {
+                let model = if prediction.tier() == pb::Tier::Fast {
+                    &fast
+                } else {
+                    &deep
+                };
+                let model = model.clone();
+                (prediction, model)
+            };
+            answer.predictions.into_iter().map(with).collect()
+        };
+        self.ask_each(backend, rows, named).await
     }
 
     /// The same for several tasks: the outcomes of each row, by task.

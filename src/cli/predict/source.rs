@@ -33,7 +33,7 @@ impl Source {
             ..Columns::default()
         };
         let options = args.reading.options();
-        let (rows, name) = match &args.file {
+        let (rows, name) = match args.file.first() {
             Some(path) => (Rows::open(path, &options, columns), path.display().to_string()),
             None if args.texts == ["-"] => {
                 let input = BufReader::new(io::stdin());
@@ -73,7 +73,7 @@ impl Source {
             let next = match self {
                 Self::Given(texts) => texts.next().map(|fields| (None, Ok(fields))),
                 Self::Read(rows) => match rows.next().transpose() {
-                    Ok(row) => row.map(|Row { line, fields }| (Some(line), fields)),
+                    Ok(row) => row.map(|Row { line, fields, .. }| (Some(line), fields)),
                     Err(error) => return Err(failure(format!("the texts can't be read: {error}"))),
                 },
             };

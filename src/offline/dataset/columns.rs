@@ -88,6 +88,7 @@ impl DatasetColumns {
             text: self.text.clone(),
             pair: None,
             others,
+            keep: false,
         };
         (columns, places)
     }

@@ -17,6 +17,28 @@ pub struct Columns {
     pub pair: Option<String>,
     /// Further columns, such as those of labels and weights.
     pub others: Vec<String>,
+    /// Whether all that the file has for a row is given beside its fields.
+    pub keep: bool,
+}
+
+/// All that a file has for a row, for those who write it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// The cells of a record, in the order of the columns; of a file of lines, the line.
+    Cells(Vec<String>),
+    /// A JSON object: as it stands in the file, and what it is.
+    Object(String, Map<String, Value>),
+}
+
+impl Kept {
+    /// Its size in bytes, roughly.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Cells(cells) => cells.iter().map(String::len).sum(),
+            // The text, and the same again as values.
+            Self::Object(text, _) => 2 * text.len(),
+        }
+    }
 }
 
 /// The fields of one row.
@@ -28,6 +50,13 @@ pub struct Fields {
     /// The values of the further columns, in the order in which they were named: text in TSV and CSV, and null where a
     /// JSON object lacks the key.
     pub others: Vec<Value>,
+}
+
+impl Fields {
+    /// The size of its texts in bytes.
+    pub fn size(&self) -> usize {
+        self.text.len() + self.pair.as_ref().map_or(0, String::len)
+    }
 }
 
 /// The indices of the columns to read.
@@ -77,15 +106,20 @@ pub fn of_record(fields: &csv::StringRecord, places: &Places) -> Fields {
     }
 }
 
-/// The fields of a JSON object. Keeps the names of its keys in `names`, if that is empty. The error says what is wrong.
-pub fn of_object(line: &str, columns: &Columns, names: &mut String) -> Result<Fields, String> {
+/// The fields of a JSON object, and all of it if it is to be kept. Keeps the names of its keys in `names`, if that is
+/// empty. The error says what is wrong.
+pub fn of_object(line: String, columns: &Columns, names: &mut String) -> (Result<Fields, String>, Option<Kept>) {
     // The message names the place in the line, and always says line 1.
     let told = |error: serde_json::Error| error.to_string().replace(" at line 1 column ", " at byte ");
-    let object: Map<String, Value> = serde_json::from_str(line).map_err(told)?;
+    let object: Map<String, Value> = match serde_json::from_str(&line) {
+        Ok(object) => object,
+        Err(error) => return (Err(told(error)), None),
+    };
     if names.is_empty() {
         *names = listed(object.keys().map(String::as_str));
     }
-    of_values(&object, columns, "key")
+    let fields = of_values(&object, columns, "key");
+    (fields, columns.keep.then_some(Kept::Object(line, object)))
 }
 
 /// The fields of a row of named values. `what` says in messages what a name is the name of. The error says what is wrong.

@@ -2,9 +2,11 @@
 //!
 //! In reading order: [`encoding`] (which one a file has) → [`lines`] (its lines, with their numbers) → [`separated`]
 //! (records of TSV and CSV) → [`fields`] (of a row); `row_groups`
-//! (rows of Parquet). Reads as it goes, so what it holds at a time is bounded. A row that
+//! (rows of Parquet), `batches` (whole rows of Parquet and Arrow). Reads as it goes, so what it holds at a time is bounded. A row that
 //! can't be read is an error with the number of its line, and the reader goes on after it.
 
+#[cfg(feature = "parquet")]
+pub mod batches;
 pub mod encoding;
 pub mod fields;
 pub mod lines;
@@ -19,9 +21,9 @@ use std::path::Path;
 use encoding_rs::Encoding;
 
 use encoding::Detector;
-pub use fields::{Columns, Fields};
+pub use fields::{Columns, Fields, Kept};
 use fields::{Places, bounded, of_object, of_record, places};
-use lines::Lines;
+use lines::{Line, Lines};
 use separated::{Dialect, Separated};
 
 /// How many bytes of a stream are looked at before it is read. A file is looked at as a whole.
@@ -30,6 +32,10 @@ const SAMPLE: u64 = 1 << 20;
 const MOST_HELD: usize = 2_000_000;
 /// The most bytes of a file whose texts are held.
 const MOST_BYTES_HELD: u64 = 1 << 30;
+
+const NO_COLUMNS: &str = "is read as one text a line, without columns; --input-format tsv, csv or jsonl reads them";
+const NO_ARROW: &str =
+    "is Arrow, which `predict --out` reads, in builds with --features parquet; for others write it as Parquet";
 
 /// How a file is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -44,6 +50,8 @@ pub enum Format {
     Jsonl,
     /// Columns of a Parquet file.
     Parquet,
+    /// Columns of an Arrow file or stream; for `tandem predict --out`.
+    Arrow,
 }
 
 impl Format {
@@ -55,6 +63,7 @@ impl Format {
             Some("csv") => Self::Csv,
             Some("jsonl" | "ndjson" | "json") => Self::Jsonl,
             Some("parquet" | "pq") => Self::Parquet,
+            Some("arrow" | "arrows" | "feather" | "ipc") => Self::Arrow,
             _ => Self::Lines,
         }
     }
@@ -78,6 +87,8 @@ pub struct Row {
     pub line: u64,
     /// The fields, or why the row can't be read.
     pub fields: Result<Fields, String>,
+    /// All that the file has for it, if that was asked for and can be read.
+    pub kept: Option<Kept>,
 }
 
 /// The rows of a file, read one by one. An error ends them, since the file can't be read any further.
@@ -87,6 +98,8 @@ pub struct Rows {
     notes: Vec<String>,
     /// The names of the columns, or the keys of the first JSON object.
     names: String,
+    /// All columns of TSV and CSV.
+    header: Option<Vec<String>>,
     /// Whether it is UTF-8 with a byte order mark, which is left off.
     has_mark: bool,
     size: Option<u64>,
@@ -107,6 +120,9 @@ impl Rows {
             format: options.format.or(Some(Format::of_name(path))),
             ..options.clone()
         };
+        if options.format == Some(Format::Arrow) {
+            return Err(NO_ARROW.to_owned());
+        }
         let told = |error: io::Error| error.to_string();
         let mut file = File::open(path).map_err(told)?;
         let about = file.metadata().map_err(told)?;
@@ -172,6 +188,7 @@ impl Rows {
             columns,
             notes: Vec::new(),
             names,
+            header: None,
             has_mark: false,
             size: Some(size),
         })
@@ -194,8 +211,10 @@ impl Rows {
         columns: Columns,
         again: impl Fn() -> io::Result<(Box<dyn BufRead + Send>, bool)>,
     ) -> Result<Self, String> {
-        if options.format == Some(Format::Parquet) {
-            return Err("Parquet can't be read from a stream: name a file".to_owned());
+        match options.format {
+            Some(Format::Parquet) => return Err("Parquet can't be read from a stream: name a file".to_owned()),
+            Some(Format::Arrow) => return Err(NO_ARROW.to_owned()),
+            _ => {}
         }
         let mut notes = Vec::new();
         // A byte order mark is more certain than what anybody says.
@@ -216,15 +235,10 @@ impl Rows {
             return Err("is one JSON array; make it one object a line: jq -c '.[]' FILE > FILE.jsonl".to_owned());
         }
         let named = columns.text.is_some() || columns.pair.is_some() || !columns.others.is_empty();
-        let mut names = String::new();
+        let (mut names, mut all) = (String::new(), None);
         let kind = match format {
-            Format::Lines if named => {
-                return Err(
-                    "is read as one text a line, without columns; --input-format tsv, csv or jsonl reads them"
-                        .to_owned(),
-                );
-            }
-            Format::Lines | Format::Parquet => Kind::Lines(lines),
+            Format::Lines if named => return Err(NO_COLUMNS.to_owned()),
+            Format::Lines | Format::Parquet | Format::Arrow => Kind::Lines(lines),
             Format::Jsonl => Kind::Objects(lines),
             Format::Csv | Format::Tsv => {
                 let quoted = match options.quoted {
@@ -250,6 +264,7 @@ impl Rows {
                     notes.push(format!("columns are separated by {:?}", separated.delimiter()));
                 }
                 names = header.names();
+                all = Some(header.all());
                 let places = places(&header, &columns)?;
                 Kind::Separated(Box::new(separated), places)
             }
@@ -259,6 +274,7 @@ impl Rows {
             columns,
             notes,
             names,
+            header: all,
             has_mark: detector.has_mark() && encoding == encoding_rs::UTF_8,
             size: None,
         })
@@ -283,6 +299,11 @@ impl Rows {
     /// that was read.
     pub fn names(&self) -> &str {
         &self.names
+    }
+
+    /// The names of all columns of a file that has a header.
+    pub fn header(&self) -> Option<&[String]> {
+        self.header.as_deref()
     }
 
     /// Checks that `count` texts, all that were read so far, may be held at a time. The error is a part of a line.
@@ -312,47 +333,57 @@ impl Iterator for Rows {
     type Item = io::Result<Row>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        let columns = &self.columns;
         let row = match &mut self.kind {
-            Kind::Lines(lines) => lines.next().map(|line| {
-                line.map(|line| Row {
-                    line: line.number,
-                    fields: line.text.map(|text| Fields {
-                        text,
-                        ..Fields::default()
-                    }),
-                })
-            }),
+            Kind::Lines(lines) => lines.next()?.map(|line| of_line(line, columns.keep)),
             Kind::Objects(lines) => loop {
-                match lines.next() {
-                    Some(Ok(line)) if line.text.as_ref().is_ok_and(|text| text.trim().is_empty()) => {}
-                    line => {
-                        break line.map(|line| {
-                            line.map(|line| Row {
-                                line: line.number,
-                                fields: line
-                                    .text
-                                    .and_then(|text| of_object(&text, &self.columns, &mut self.names)),
-                            })
-                        });
-                    }
+                match lines.next()? {
+                    Ok(line) if line.text.as_ref().is_ok_and(|text| text.trim().is_empty()) => {}
+                    line => break line.map(|line| object_row(line, columns, &mut self.names)),
                 }
             },
-            Kind::Separated(separated, places) => separated.next().map(|record| {
-                record.map(|(line, fields)| Row {
-                    line,
-                    fields: fields.map(|fields| of_record(&fields, places)),
-                })
+            Kind::Separated(separated, places) => separated.next()?.map(|(line, record)| {
+                let kept = record.as_ref().ok().filter(|_| columns.keep);
+                let kept = kept.map(|record| Kept::Cells(record.iter().map(str::to_owned).collect()));
+                let fields = record.map(|record| of_record(&record, places));
+                Row { line, fields, kept }
             }),
             #[cfg(feature = "parquet")]
-            Kind::Parquet(rows, _) => rows
-                .next()
-                .map(|row| row.map(|(line, fields)| Row { line, fields }).map_err(io::Error::other)),
-        }?;
+            Kind::Parquet(rows, _) => {
+                let row = rows.next()?.map(|(line, fields)| Row {
+                    line,
+                    fields,
+                    kept: None,
+                });
+                row.map_err(io::Error::other)
+            }
+        };
         Some(row.map(|row| Row {
             fields: row.fields.and_then(bounded),
             ..row
         }))
     }
+}
+
+fn of_line(line: Line, keep: bool) -> Row {
+    let kept = line.text.as_ref().ok().filter(|_| keep);
+    Row {
+        line: line.number,
+        kept: kept.map(|text| Kept::Cells(vec![text.clone()])),
+        fields: line.text.map(|text| Fields {
+            text,
+            ..Fields::default()
+        }),
+    }
+}
+
+fn object_row(line: Line, columns: &Columns, names: &mut String) -> Row {
+    let (fields, kept) = match line.text {
+        Ok(text) => of_object(text, columns, names),
+        Err(problem) => (Err(problem), None),
+    };
+    let line = line.number;
+    Row { line, fields, kept }
 }
 
 #[cfg(test)]

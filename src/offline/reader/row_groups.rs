@@ -45,6 +45,7 @@ impl RowGroups {
                 text: Some(name(places.text)),
                 pair: places.pair.map(name),
                 others: places.others.iter().map(|&at| name(at)).collect(),
+                keep: false,
             };
             for chunk in about.row_groups().iter().flat_map(|group| group.columns()) {
                 let is_wanted = |at: &usize| chunk.column_path().parts().first() == Some(&name(*at));
@@ -97,7 +98,7 @@ thread_local! {
 }
 
 /// Runs some work of the library; a panic is an error, and nothing else is told of it.
-fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let others = take_hook();

@@ -44,6 +44,11 @@ impl Header {
         self.find(name).ok_or_else(missing)
     }
 
+    /// All names as they are.
+    pub fn all(&self) -> Vec<String> {
+        self.0.iter().map(str::to_owned).collect()
+    }
+
     /// All names, cut short where they are many: in a file without a header they are texts.
     pub fn names(&self) -> String {
         listed(self.0.iter())

@@ -204,6 +204,7 @@ fn columns_are_found_by_name_and_those_that_are_there_are_named() {
         text: Some("premise".to_owned()),
         pair: Some("Hypothesis".to_owned()),
         others: vec!["gold".to_owned()],
+        keep: true,
     };
     let csv = b"sep=;\npremise;hypothesis;gold\na;b;1\n";
     let (rows, _) = rows_of("a.csv", csv, &Options::default(), &columns).expect("opened");
@@ -216,7 +217,8 @@ fn columns_are_found_by_name_and_those_that_are_there_are_named() {
         rows[0],
         Row {
             line: 3,
-            fields: Ok(expected)
+            fields: Ok(expected),
+            kept: Some(Kept::Cells(["a", "b", "1"].map(str::to_owned).to_vec())),
         }
     );
     let problem =

@@ -23,6 +23,7 @@ fn columns(text: &str, others: &[&str]) -> Columns {
         text: Some(text.to_owned()),
         pair: None,
         others: others.iter().map(|&name| name.to_owned()).collect(),
+        keep: false,
     }
 }
 
