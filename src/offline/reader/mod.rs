@@ -67,6 +67,14 @@ impl Format {
             _ => Self::Lines,
         }
     }
+
+    fn check_stream(self) -> Result<(), String> {
+        match self {
+            Self::Parquet => Err("Parquet can't be read from a stream: name a file".to_owned()),
+            Self::Arrow => Err(NO_ARROW.to_owned()),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What the user says about a file; the reader finds out the rest.
@@ -211,11 +219,7 @@ impl Rows {
         columns: Columns,
         again: impl Fn() -> io::Result<(Box<dyn BufRead + Send>, bool)>,
     ) -> Result<Self, String> {
-        match options.format {
-            Some(Format::Parquet) => return Err("Parquet can't be read from a stream: name a file".to_owned()),
-            Some(Format::Arrow) => return Err(NO_ARROW.to_owned()),
-            _ => {}
-        }
+        options.format.map_or(Ok(()), Format::check_stream)?;
         let mut notes = Vec::new();
         // A byte order mark is more certain than what anybody says.
         let encoding = match options.encoding.filter(|_| !detector.has_mark()) {
