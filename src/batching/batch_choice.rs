@@ -43,7 +43,7 @@ impl Trial {
 }
 
 /// One batch of so many is a [`Trial`].
-const TRIAL_EVERY: u64 = 16;
+pub const TRIAL_EVERY: u64 = 16;
 /// A trial takes place where at least so many times the best batch's rows wait.
 const TRIAL_BACKLOG: usize = 4;
 
