@@ -17,8 +17,9 @@ model-check: ## tries out the orders in which the scheduler's threads may run
 faults: ## injects faults: 1,000 panics of instances, with their figure
 	TANDEM_FAULT_PANICS=1000 cargo test --locked --features fault-injection --test faults -- --nocapture
 
-parquet: ## tests the reading of Parquet files, which only a build with the feature of that name has
+parquet: ## tests the reading and writing of Parquet and Arrow files, which only a build with the feature of that name does
 	cargo test --locked --features parquet --lib reader::
+	cargo test --locked --features parquet --test process -- predict_parquet
 
 otlp: ## tests that spans come to a collector, which only a build with the feature of that name sends
 	cargo test --locked --features otlp --test otlp
