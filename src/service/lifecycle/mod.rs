@@ -243,6 +243,8 @@ fn run(mut owner: Owner, mut commands: mpsc::Receiver<Command>, stop: &Cancellat
             .or_else(|| runtime.block_on(next(&mut owner, &mut commands, stop)));
         let Some(command) = next else { break };
         let owner = &mut owner;
+        // A panic may have ended the command that set it.
+        owner.follows = false;
         // After a panic the reply is dropped, which the caller that waits for it notices.
         let _ = catch_unwind(AssertUnwindSafe(|| match command {
             Command::Load { only, reply } => reply(start::load(owner, only)),

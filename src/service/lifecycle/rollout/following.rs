@@ -111,8 +111,9 @@ fn do_as_told(owner: &mut Owner, model: &str, pins: &ModelPins) -> Result<(), (S
         .canary
         .as_ref()
         .map(|canary| (canary.version.clone(), canary.share));
+    // One whose share alone is another keeps its counts.
     if let Some((version, _)) = &canary
-        && wanted != canary
+        && wanted.as_ref().is_none_or(|(wanted, _)| wanted != version)
     {
         operate(
             version,
