@@ -21,7 +21,7 @@ pub fn write(format: Format, first: bool, line: Option<u64>, text: &str, outcome
             output::line(&row.to_string());
         }
         (Format::Csv | Format::Tsv | Format::Parquet | Format::Arrow, _) => {
-            output::raw(&csv(first, text, outcome.as_ref().ok()))
+            output::raw(&csv(first, text, outcome.as_ref().ok()));
         }
         (Format::Table, Ok(explanation)) => {
             let mut out = Painted::default();

@@ -119,7 +119,7 @@ pub fn of_object(line: String, columns: &Columns, names: &mut String) -> (Result
         *names = listed(object.keys().map(String::as_str));
     }
     let fields = of_values(&object, columns, "key");
-    (fields, columns.keep.then(|| Kept::Object(line, object)))
+    (fields, columns.keep.then_some(Kept::Object(line, object)))
 }
 
 /// The fields of a row of named values. `what` says in messages what a name is the name of. The error says what is wrong.
