@@ -17,16 +17,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const WIDTH_WEIGHT: f64 = 1.0 / 16.0;
 
 impl Queue {
-    /// Whether it takes nothing new.
-    pub fn is_closed(&self) -> bool {
-        self.closed
-    }
-
-    /// Accepts nothing new from now on; what waits is still run.
-    pub fn close(&mut self) {
-        self.closed = true;
-    }
-
     /// Reserves room for a request with texts of these sizes in bytes, whose preprocessing should end after `ready_in`.
     /// Refuses a request that has no room, or that can't be done in time.
     pub fn reserve(

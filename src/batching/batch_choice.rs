@@ -17,35 +17,7 @@ pub struct Bounds {
     pub max_cost: Option<Duration>,
     /// How many instances are free, this one included: the waiting rows are shared out among them.
     pub free_instances: usize,
-    pub trial: Option<Trial>,
 }
-
-/// A batch of another size than seems best, so that the costs of sizes that seem dear are seen anew: what a disturbed
-/// start measured wrongly would else last, since sizes that seem not to pay would never run. It is one batch of
-/// [`TRIAL_EVERY`], and only where so many rows wait that its own rows lose little by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trial {
-    /// Twice the rows.
-    Larger,
-    /// Half the rows.
-    Smaller,
-}
-
-impl Trial {
-    /// What the batch with this number tries, if anything: larger and smaller in turns.
-    pub fn of_batch(number: u64) -> Option<Self> {
-        match number % (2 * TRIAL_EVERY) {
-            0 => Some(Self::Larger),
-            TRIAL_EVERY => Some(Self::Smaller),
-            _ => None,
-        }
-    }
-}
-
-/// One batch of so many is a [`Trial`].
-pub const TRIAL_EVERY: u64 = 16;
-/// A trial takes place where at least so many times the best batch's rows wait.
-const TRIAL_BACKLOG: usize = 4;
 
 /// How many waiting rows are looked at, from the first on: bounds the cost of a choice.
 pub const WINDOW: usize = 256;
@@ -88,12 +60,7 @@ pub fn choose(widths: &[usize], bounds: Bounds, cost: &CostModel) -> Vec<usize> 
     }
     let best = ratios.iter().copied().fold(f64::INFINITY, f64::min);
     let enough = ratios.iter().position(|&ratio| ratio <= best * NEAR_ENOUGH);
-    let rows = enough.map_or(1, |at| at + 1);
-    chosen.truncate(match bounds.trial {
-        Some(Trial::Larger) if widths.len() >= TRIAL_BACKLOG * rows => 2 * rows,
-        Some(Trial::Smaller) if widths.len() >= TRIAL_BACKLOG * rows => rows.div_ceil(2),
-        _ => rows,
-    });
+    chosen.truncate(enough.map_or(1, |at| at + 1));
     chosen.sort_unstable();
     chosen
 }
@@ -133,7 +100,6 @@ mod tests {
             limits,
             max_cost: None,
             free_instances: 1,
-            trial: None,
         }
     }
 
@@ -177,90 +143,6 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_is_twice_or_half_as_large_where_enough_waits() {
-        let shape = |rows: usize, micros: u64| ShapeCost {
-            rows,
-            width: 10,
-            took: Duration::from_micros(micros),
-        };
-        // More than eight rows no longer fit the caches.
-        let cost = CostModel::fit(&[shape(1, 110), shape(8, 180), shape(32, 1000)], LIMITS);
-        let tried = |waiting: usize, trial| {
-            let bounds = Bounds {
-                trial,
-                ..bounds(LIMITS)
-            };
-            choose(&vec![10; waiting], bounds, &cost).len()
-        };
-        let usual = tried(100, None);
-        assert_eq!(usual, 8);
-        assert_eq!(tried(100, Some(Trial::Larger)), 2 * usual);
-        assert_eq!(tried(100, Some(Trial::Smaller)), usual.div_ceil(2));
-        assert_eq!(tried(2 * usual, Some(Trial::Larger)), usual);
-        let trials: Vec<_> = (1..=4 * TRIAL_EVERY).filter_map(Trial::of_batch).collect();
-        assert_eq!(trials, [Trial::Smaller, Trial::Larger, Trial::Smaller, Trial::Larger]);
-    }
-
-    /// What a server with a full queue pays for each row, against the best size all the time: the model of costs learns
-    /// from `batches` runs that take `truly`, and the last quarter counts.
-    fn price_after(batches: u64, measured: &[ShapeCost], truly: impl Fn(usize) -> f64) -> f64 {
-        let limits = BatchLimits {
-            max_cells: 4096,
-            ..LIMITS
-        };
-        let mut cost = CostModel::fit(measured, limits);
-        let (mut spent, mut rows_run) = (0.0, 0);
-        for number in 1..=batches {
-            let bounds = Bounds {
-                trial: Trial::of_batch(number),
-                ..bounds(limits)
-            };
-            let rows = choose(&[16; 128], bounds, &cost).len();
-            // As disturbed as runs are: a seventh more or less.
-            let took = truly(rows) * (1.0 + 0.15 * ((number * 7 % 11) as f64 / 5.0 - 1.0));
-            cost.learn(rows, 16, Duration::from_secs_f64(took / 1e6));
-            if number > batches / 4 * 3 {
-                spent += truly(rows);
-                rows_run += rows;
-            }
-        }
-        let best = (1..=32)
-            .map(|rows| truly(rows) / rows as f64)
-            .fold(f64::INFINITY, f64::min);
-        spent / rows_run as f64 / best
-    }
-
-    fn measured(micros: impl Fn(usize) -> f64) -> Vec<ShapeCost> {
-        let shape = |rows: usize| ShapeCost {
-            rows,
-            width: 16,
-            took: Duration::from_secs_f64(micros(rows) / 1e6),
-        };
-        [1, 4, 16].map(shape).to_vec()
-    }
-
-    #[test]
-    fn what_a_disturbed_start_measured_wrongly_heals_while_serving() {
-        let truly = |rows: usize| 1000.0 + 1100.0 * rows as f64;
-        for wrong in [1, 4, 16] {
-            for by in [0.3, 0.5, 2.0, 4.0] {
-                let disturbed = measured(|rows| truly(rows) * if rows == wrong { by } else { 1.0 });
-                let price = price_after(8000, &disturbed, truly);
-                assert!(price < 1.06, "{wrong} rows measured {by} times as dear: {price}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_machine_that_became_slower_keeps_its_batches() {
-        let truly = |rows: usize| 1000.0 + 1100.0 * rows as f64;
-        for slower in [0.5, 1.0, 1.7, 5.0] {
-            let price = price_after(400, &measured(truly), |rows| slower * truly(rows));
-            assert!(price < 1.05, "{slower} times as slow: {price}");
-        }
-    }
-
-    #[test]
     fn nothing_waiting_is_no_batch() {
         assert!(choose(&[], bounds(LIMITS), &cost(1)).is_empty());
         assert_eq!(next_lane([false; 3], [99; 3]), None);
@@ -283,11 +165,9 @@ mod tests {
             max_cells in 1_usize..5000,
             fixed in 0_u64..5000,
             free_instances in 1_usize..5,
-            number in 0_u64..70,
         ) {
             let limits = BatchLimits { max_rows, max_cells, same_width };
-            let trial = Trial::of_batch(number);
-            let chosen = choose(&widths, Bounds { limits, max_cost: None, free_instances, trial }, &cost(fixed));
+            let chosen = choose(&widths, Bounds { limits, max_cost: None, free_instances }, &cost(fixed));
             prop_assert_eq!(chosen[0], 0);
             prop_assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]));
             prop_assert!(chosen.len() <= max_rows);

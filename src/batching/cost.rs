@@ -3,10 +3,6 @@
 //! A run of `rows` rows padded to `width` takes `base(rows × width) + attention × rows × width²`. The base is a
 //! measured curve, because its price per cell falls while a run is too small to fill the processor and rises when it no
 //! longer fits the caches; the second term is what a transformer's attention adds for long rows.
-//!
-//! What runs corrects both the level of all costs, as a busy machine changes it, and the curve's own shape, which a
-//! disturbed start may have measured wrongly. The shape is learnt from the sizes that run, so now and then a batch of
-//! another size must run: see [`super::batch_choice::Trial`].
 
 use std::time::Duration;
 
@@ -17,18 +13,6 @@ use crate::model::moving_average;
 const WEIGHT: f64 = 1.0 / 16.0;
 /// The bounds of the factor by which observations correct what was measured.
 const FACTOR_RANGE: (f64, f64) = (0.1, 20.0);
-/// As how many times as dear, or as what part, one run counts at most for the shape of the curve. Disturbances make runs
-/// slower and never faster, so that one fast run says more than one slow run.
-const BEND: (f64, f64) = (0.5, 1.25);
-/// The bounds of a point of the curve, as parts of what was measured.
-const BEND_RANGE: (f64, f64) = (0.1, 10.0);
-/// The least weight of a run at a point of the curve. A point that was seen often moves slowly, so that a busy minute
-/// changes the level and not the shape.
-const LEAST_BEND: f64 = 1.0 / 32.0;
-/// How far a point may move before the costs of single rows are worked out again.
-const STALE: f64 = 0.05;
-/// The most cells for which the curve has a point of its own.
-const MOST_CELLS: usize = 1 << 20;
 /// The widest row in the table of costs; the costs of wider rows are scaled from it.
 const TABLE_WIDTH: usize = 1024;
 
@@ -53,76 +37,48 @@ pub struct BatchShape {
 /// Predicts how long batches run.
 #[derive(Clone, Debug)]
 pub struct CostModel {
-    /// The base curve, by ascending cells, at least one point.
-    base: Vec<Point>,
+    /// The measured points of the base curve: cells and nanoseconds, ascending, at least one.
+    base: Vec<(f64, f64)>,
     /// Nanoseconds of attention for each row and square of its width.
     attention: f64,
     /// Nanoseconds of one row in the best batch for it, by its width.
     rows: Vec<f64>,
-    limits: BatchLimits,
     /// How long runs take now, divided by what was measured at warm-up.
     factor: f64,
-}
-
-/// What a run of so many cells takes, apart from attention.
-#[derive(Clone, Copy, Debug)]
-struct Point {
-    cells: f64,
-    nanos: f64,
-    /// What was measured.
-    measured: f64,
-    /// How often it was seen: at first twice, as its measurement is worth that.
-    seen: f64,
-    /// Its nanoseconds when the costs of single rows were worked out.
-    settled: f64,
-}
-
-impl Point {
-    fn new(cells: f64, nanos: f64) -> Self {
-        Self {
-            cells,
-            nanos,
-            measured: nanos,
-            seen: 2.0,
-            settled: nanos,
-        }
-    }
 }
 
 impl CostModel {
     /// Fits the model to measured runs; without any, every cell costs a nanosecond.
     pub fn fit(measured: &[ShapeCost], limits: BatchLimits) -> Self {
         let attention = attention(measured);
-        let mut points: Vec<Point> = measured
+        let mut base: Vec<(f64, f64)> = Vec::new();
+        let mut points: Vec<(f64, f64)> = measured
             .iter()
             .map(|shape| {
                 let left = nanos(shape.took) - attention * square(shape.rows, shape.width);
-                Point::new((shape.rows * shape.width) as f64, left.max(1.0))
+                ((shape.rows * shape.width) as f64, left.max(1.0))
             })
             .collect();
-        points.sort_by(|a, b| a.cells.total_cmp(&b.cells).then(a.nanos.total_cmp(&b.nanos)));
-        let mut base: Vec<Point> = Vec::new();
-        for point in points {
+        points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        for (cells, took) in points {
             match base.last() {
                 // The cheapest of like sizes comes first.
-                Some(last) if last.cells == point.cells => {}
+                Some(&(last, _)) if last == cells => {}
                 // More cells never take less: a smaller figure is noise in the one before it.
-                Some(before) => base.push(Point::new(point.cells, point.nanos.max(before.nanos))),
-                None => base.push(point),
+                Some(&(_, before)) => base.push((cells, took.max(before))),
+                None => base.push((cells, took)),
             }
         }
         if base.is_empty() {
-            base = vec![Point::new(1.0, 1.0), Point::new(2.0, 2.0)];
+            base = vec![(1.0, 1.0), (2.0, 2.0)];
         }
         let mut model = Self {
             base,
             attention,
             rows: Vec::new(),
-            limits,
             factor: 1.0,
         };
-        model.add_points();
-        model.price_rows();
+        model.rows = (0..=TABLE_WIDTH).map(|width| model.best_row(width, limits)).collect();
         model
     }
 
@@ -147,73 +103,11 @@ impl CostModel {
         self.raw_row(width)
     }
 
-    /// Corrects the costs by what a batch took: the level of all, and the shape of the curve near its size.
+    /// Corrects the costs by what a batch took.
     pub fn learn(&mut self, rows: usize, width: usize, took: Duration) {
         let seen = nanos(took) / self.raw(rows, width);
         let factor = moving_average::after(self.factor, seen, WEIGHT);
         self.factor = factor.clamp(FACTOR_RANGE.0, FACTOR_RANGE.1);
-        let attention = self.attention * square(rows, width);
-        let cells = (rows * width).max(1) as f64;
-        let left = (nanos(took) / self.factor - attention) / self.base_at(cells);
-        self.bend(cells, left.clamp(BEND.0, BEND.1));
-    }
-
-    /// Moves the points on both sides of a size so that it comes closer to `by` times its cost, each by its nearness.
-    fn bend(&mut self, cells: f64, by: f64) {
-        let after = self
-            .base
-            .partition_point(|point| point.cells < cells)
-            .min(self.base.len() - 1);
-        let before = after.saturating_sub(1);
-        let (from, to) = (self.base[before].cells, self.base[after].cells);
-        let nearness = if to > from {
-            ((cells - from) / (to - from)).clamp(0.0, 1.0)
-        } else {
-            1.0
-        };
-        let mut stale = false;
-        for (at, share) in [(before, 1.0 - nearness), (after, nearness)] {
-            let point = &mut self.base[at];
-            let weight = share * (1.0 / (1.0 + point.seen)).max(LEAST_BEND);
-            let nanos = point.nanos * (1.0 + (by - 1.0) * weight);
-            point.nanos = nanos.clamp(BEND_RANGE.0 * point.measured, BEND_RANGE.1 * point.measured);
-            point.seen += share;
-            let nanos = point.nanos;
-            // More cells never take less.
-            self.base[..at]
-                .iter_mut()
-                .for_each(|before| before.nanos = before.nanos.min(nanos));
-            self.base[at..]
-                .iter_mut()
-                .for_each(|after| after.nanos = after.nanos.max(nanos));
-            stale |= (nanos / self.base[at].settled - 1.0).abs() > STALE;
-        }
-        if stale {
-            self.price_rows();
-        }
-    }
-
-    /// Adds points at powers of two, up to the largest batch, so that what runs can bend the curve between the sizes
-    /// that were measured.
-    fn add_points(&mut self) {
-        let (first, last) = (self.base[0].cells, self.base[self.base.len() - 1].cells);
-        let most = last.max(self.limits.max_cells.min(MOST_CELLS) as f64);
-        let sizes = std::iter::successors(Some(1.0_f64), |cells| Some(cells * 2.0));
-        let added: Vec<Point> = sizes
-            .take_while(|&cells| cells <= most)
-            .filter(|&cells| cells > first && self.base.iter().all(|point| point.cells != cells))
-            .map(|cells| Point::new(cells, self.base_at(cells)))
-            .collect();
-        self.base.extend(added);
-        self.base.sort_by(|a, b| a.cells.total_cmp(&b.cells));
-    }
-
-    /// Works out what one row of each width costs in the best batch for it.
-    fn price_rows(&mut self) {
-        self.rows = (0..=TABLE_WIDTH)
-            .map(|width| self.best_row(width, self.limits))
-            .collect();
-        self.base.iter_mut().for_each(|point| point.settled = point.nanos);
     }
 
     fn raw_row(&self, width: usize) -> f64 {
@@ -230,18 +124,17 @@ impl CostModel {
     /// The cost of so many cells by the measured curve, in nanoseconds: flat before the first point, straight lines
     /// between points, and the last slope after the last.
     fn base_at(&self, cells: f64) -> f64 {
-        let after = self.base.partition_point(|point| point.cells < cells);
+        let after = self.base.partition_point(|&(at, _)| at < cells);
         let last = self.base.len() - 1;
-        let first = self.base[0];
         if after == 0 {
-            return first.nanos;
+            return self.base[0].1;
         }
         if last == 0 {
             // With one point only, the cost grows in proportion to the cells.
-            return first.nanos * cells / first.cells;
+            return self.base[0].1 * cells / self.base[0].0;
         }
         let (from, to) = (self.base[after.min(last) - 1], self.base[after.min(last)]);
-        from.nanos + (cells - from.cells) * (to.nanos - from.nanos) / (to.cells - from.cells)
+        from.1 + (cells - from.0) * (to.1 - from.1) / (to.0 - from.0)
     }
 
     fn best_row(&self, width: usize, limits: BatchLimits) -> f64 {
@@ -332,8 +225,7 @@ mod tests {
         for _ in 0..500 {
             model.learn(4, 32, Duration::from_hours(1));
         }
-        // The level by 20, and the shape by 10.
-        assert!(model.of_batch(4, 32) <= before * 200);
+        assert!(model.of_batch(4, 32) <= before * 20);
     }
 
     #[test]
@@ -364,6 +256,6 @@ mod tests {
         let mut model = CostModel::fit(&shapes(|rows, width| (1000 * rows * width) as f64), LIMITS);
         let before = model.of_batch(4, 32);
         model.learn(4, 32, before * 1000);
-        assert!(model.of_batch(4, 32) < before * 4 / 3);
+        assert!(model.of_batch(4, 32) < before * 5 / 4);
     }
 }

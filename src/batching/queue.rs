@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::batch_choice::{self, Bounds, Trial};
+use super::batch_choice::{self, Bounds};
 use super::cost::{BatchLimits, CostModel};
 use super::shares::{Amount, Shares};
 use super::sync::Arc;
@@ -88,7 +88,6 @@ pub struct Queue {
     /// Until when the texts of callers who were told to come back would keep the instances busy.
     pub(super) promised_until: Option<Instant>,
     rows_ever: u64,
-    batches_ever: u64,
     pub(super) closed: bool,
     /// Rows dropped because their deadline had passed, since somebody last asked.
     pub(super) expired: usize,
@@ -106,7 +105,6 @@ impl Queue {
             width_per_byte: 0.3,
             promised_until: None,
             rows_ever: 0,
-            batches_ever: 1,
             closed: false,
             expired: 0,
         }
@@ -134,6 +132,16 @@ impl Queue {
     /// How many rows were dropped because their deadline had passed, since the last call.
     pub fn take_expired(&mut self) -> usize {
         std::mem::take(&mut self.expired)
+    }
+
+    /// Whether it takes nothing new.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Accepts nothing new from now on; what waits is still run.
+    pub fn close(&mut self) {
+        self.closed = true;
     }
 
     /// Gives a request's room back.
@@ -212,10 +220,8 @@ impl Queue {
                 limits: self.settings.batch,
                 max_cost: (lane == Priority::Bulk.lane()).then_some(BULK_BATCH),
                 free_instances,
-                trial: Trial::of_batch(self.batches_ever),
             };
             let chosen = batch_choice::choose(&widths, bounds, &self.cost);
-            self.batches_ever += 1;
             self.lanes[lane].clock = turns.first()?.0;
             let entries: Vec<Entry> = chosen
                 .iter()
