@@ -117,6 +117,10 @@ async fn act(args: &ModelsArgs, settings: &Settings, printer: &Printer) -> Resul
     let servers = args.admin.servers(settings).await?;
     match (&servers[..], &args.action) {
         ([server], action) => act_on(&mut connect(&args.admin, server, settings).await?, action, printer).await,
+        // Each server would be asked anew which version that is, and may have followed another by then.
+        (_, Action::RollBack { model }) if model.version.is_none() => {
+            Err("several servers: name the version to get away from, NAME@VERSION".to_owned())
+        }
         (servers, Action::List) => fleet::list(&args.admin, servers, settings, printer).await,
         (servers, action) => fleet::walk(&args.admin, servers, settings, action, printer).await,
     }

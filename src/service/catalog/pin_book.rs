@@ -58,13 +58,14 @@ impl PinBook {
         self.state.lock().pins.of(model)
     }
 
-    /// Changes a model's pins, for all who read them from now on; whether they are different now. Does not write the file.
+    /// Changes a model's pins, for all who read them from now on; whether they are to be written. Does not write the file.
     pub fn change(&self, model: &str, change: impl FnOnce(&mut ModelPins)) -> bool {
         let mut state = self.state.lock();
         let before = state.pins.of(model);
         let mut pins = before.clone();
         change(&mut pins);
-        let changed = pins != before;
+        // With a shared file, what is so here already may be otherwise there.
+        let changed = pins != before || self.is_shared;
         if changed {
             state.pins.set(model, pins);
             state.unwritten.insert(model.to_owned());
@@ -72,9 +73,12 @@ impl PinBook {
         changed
     }
 
-    /// Takes over what another server wrote of a model.
+    /// Takes over what another server wrote of a model, unless this one was told something of it meanwhile.
     pub fn adopt(&self, model: &str, pins: ModelPins) {
-        self.state.lock().pins.set(model, pins);
+        let mut state = self.state.lock();
+        if !state.unwritten.contains(model) {
+            state.pins.set(model, pins);
+        }
     }
 
     /// What the file says of models of which this server has something else in use. What it was told itself is written
