@@ -15,11 +15,15 @@ const NAME: &str = "sentiment-fast";
 
 /// A server that looks at the labels once a second, the most often that it may.
 async fn server_of(repository: &Path) -> TestServer {
+    server_that_looks_every(Duration::from_secs(1), repository).await
+}
+
+async fn server_that_looks_every(interval: Duration, repository: &Path) -> TestServer {
     TestServer::builder()
         .models(repository.to_owned())
         .admin_port()
-        .with(|settings| {
-            settings.labels_poll_interval = HumanDuration(Duration::from_secs(1));
+        .with(move |settings| {
+            settings.labels_poll_interval = HumanDuration(interval);
             settings.canary_max_slowdown = 1000.0;
         })
         .start()
@@ -132,6 +136,8 @@ async fn a_server_that_can_not_follow_serves_what_it_served_and_says_so() {
         with_labels(first.repository()).start().await,
         with_labels(other.repository()).start().await,
     );
+    two.admin().await.promote_model(promote("1")).await.expect("promoted");
+    until(&one, "pinned", |versions| versions.pinned_version == "1").await;
     first.version("2").set_temperature(2.0);
     one.admin().await.promote_model(promote("2")).await.expect("promoted");
     // The second server's volume has no such version.
@@ -141,7 +147,33 @@ async fn a_server_that_can_not_follow_serves_what_it_served_and_says_so() {
     })
     .await;
     assert_eq!(stable(&versions(&two).await), "1");
-    // What it is told itself goes before, and the first follows.
+    // What it is told now is told later than that, though it is so here already: the first follows.
     two.admin().await.promote_model(promote("1")).await.expect("promoted");
     until(&one, "stable", |versions| stable(versions) == "1").await;
+    until(&two, "without a refusal", |versions| {
+        let is_refused = |version: &pb::ModelVersion| version.role() == VersionRole::Refused;
+        !versions.versions.iter().any(is_refused)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_canary_that_a_start_could_not_have_is_tried_again() {
+    let (first, late) = (ModelCopy::of(NAME, "1"), ModelCopy::of(NAME, "1"));
+    let one = server_of(first.repository()).await;
+    first.version("2").set_temperature(2.0);
+    let request = pb::SetCanaryRequest {
+        name: NAME.into(),
+        version: "2".into(),
+        share: 0.5,
+    };
+    one.admin().await.set_canary(request).await.expect("a canary");
+    // The other server's volume has the labels before the version.
+    let labels = first.repository().join("labels.toml");
+    std::fs::copy(labels, late.repository().join("labels.toml")).expect("copied");
+    // The version is whole before it looks: what it could not have is tried again after a minute only.
+    let two = server_that_looks_every(Duration::from_secs(5), late.repository()).await;
+    assert_eq!(versions(&two).await.canary, None);
+    late.version("2").set_temperature(2.0);
+    until(&two, "with the canary", |versions| versions.canary.is_some()).await;
 }

@@ -1,25 +1,26 @@
 //! The pins in use, and their file. Several servers may share the file, on a volume: each then looks at it now and again
-//! (`labels_poll_interval`), does what the others were told, and writes only those models of which it was told something
-//! itself, while it holds a lock. So no server undoes what another was told meanwhile, but by a command about the same
-//! model.
+//! (`labels_poll_interval`), does what the others were told, and makes what it was told itself of what the file says at that
+//! moment, while it holds a lock. So a server that has not looked for a while undoes nothing.
 
-use std::collections::BTreeSet;
-use std::fs::File;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
 
-use super::pins::{ModelPins, Pins, beside, file_of, write};
+use super::pin_lock::lock;
+use super::pins::{ModelPins, Pins, file_of, write};
 use crate::config::Settings;
 
-/// How long another server may hold the lock of a shared file, and how often it is tried.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
-const LOCK_TRY: Duration = Duration::from_millis(20);
+/// How long another server may hold the lock of a shared file. A write takes milliseconds.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+/// The most changes of a model that wait to be written one by one; with more, what they come to is written.
+const MOST_CHANGES: usize = 16;
+
+/// A change of a model's pins, which can be made of any state of them.
+type Change = Arc<dyn Fn(&mut ModelPins) + Send + Sync>;
 
 /// The pins in use, and their file; cheap to clone.
 #[derive(Clone)]
@@ -33,14 +34,14 @@ pub struct PinBook {
 #[derive(Default)]
 struct State {
     pins: Pins,
-    /// The models about which this server was told something that is not in the file yet.
-    unwritten: BTreeSet<String>,
+    /// What this server was told and is not in the file yet, by model, in order.
+    unwritten: BTreeMap<String, Vec<Change>>,
 }
 
 impl PinBook {
     /// The pins that were read, and the file that changes are written to.
     pub fn new(settings: &Settings, pins: Pins) -> Self {
-        let unwritten = BTreeSet::new();
+        let unwritten = BTreeMap::new();
         Self {
             file: file_of(settings).into(),
             is_shared: !settings.labels_poll_interval.0.is_zero(),
@@ -58,34 +59,40 @@ impl PinBook {
         self.state.lock().pins.of(model)
     }
 
-    /// Changes a model's pins, for all who read them from now on; whether they are to be written. Does not write the file.
-    pub fn change(&self, model: &str, change: impl FnOnce(&mut ModelPins)) -> bool {
+    /// Changes a model's pins, for all who read them from now on; whether that is to be written. Does not write the file.
+    pub fn change(&self, model: &str, change: impl Fn(&mut ModelPins) + Send + Sync + 'static) -> bool {
         let mut state = self.state.lock();
         let before = state.pins.of(model);
         let mut pins = before.clone();
         change(&mut pins);
-        // With a shared file, what is so here already may be otherwise there.
-        let changed = pins != before || self.is_shared;
-        if changed {
-            state.pins.set(model, pins);
-            state.unwritten.insert(model.to_owned());
+        // In a shared file it may be otherwise.
+        if pins == before && !self.is_shared {
+            return false;
         }
-        changed
+        state.pins.set(model, pins.clone());
+        let changes = state.unwritten.entry(model.to_owned()).or_default();
+        if changes.len() == MOST_CHANGES {
+            *changes = vec![Arc::new(move |other: &mut ModelPins| *other = pins.clone())];
+        } else {
+            changes.push(Arc::new(change));
+        }
+        true
     }
 
     /// Takes over what another server wrote of a model, unless this one was told something of it meanwhile.
     pub fn adopt(&self, model: &str, pins: ModelPins) {
         let mut state = self.state.lock();
-        if !state.unwritten.contains(model) {
+        if !state.unwritten.contains_key(model) {
             state.pins.set(model, pins);
         }
     }
 
     /// What the file says of models of which this server has something else in use. What it was told itself is written
-    /// first. The error is one line. Blocks, as [`PinBook::write`] does.
+    /// first. The error is one line. Blocks, as [`PinBook::write`] does, but waits for no lock.
     pub fn told_elsewhere(&self) -> Result<Vec<(String, ModelPins)>, String> {
+        let named = |error: io::Error| format!("{}: {error}", self.file.display());
         if !self.state.lock().unwritten.is_empty() {
-            self.write()?;
+            self.write_until(Instant::now()).map_err(named)?;
         }
         let theirs = Pins::in_file(&self.file)?;
         let state = self.state.lock();
@@ -99,7 +106,7 @@ impl PinBook {
         let differ = models
             .into_iter()
             // Told meanwhile, as a canary's roll-back is: it is written next.
-            .filter(|model| !state.unwritten.contains(*model) && theirs.of(model) != state.pins.of(model));
+            .filter(|model| !state.unwritten.contains_key(*model) && theirs.of(model) != state.pins.of(model));
         Ok(differ.map(|model| (model.clone(), theirs.of(model))).collect())
     }
 
@@ -107,65 +114,42 @@ impl PinBook {
     /// with no lock of this process held, so that readers don't wait for a slow disk. For one thread only, so that an older
     /// state never takes the place of a newer one.
     pub fn write(&self) -> Result<(), String> {
-        let written = if self.is_shared {
-            self.write_shared()
-        } else {
-            self.write_own()
-        };
-        written.map_err(|error| {
+        self.write_until(Instant::now() + LOCK_PATIENCE).map_err(|error| {
             tracing::warn!(file = %self.file.display(), %error, "labels could not be written, a restart will not know them");
             format!("the labels could not be written ({error}): a restart will not know of this; see labels_file")
         })
     }
 
-    fn write_own(&self) -> io::Result<()> {
-        let (pins, told) = self.told_here();
-        write(&self.file, &pins)?;
-        self.is_written(&pins, &told);
-        Ok(())
-    }
-
-    /// Puts what this server was told into what the file says now.
-    fn write_shared(&self) -> io::Result<()> {
-        let _lock = lock(&self.file, Instant::now() + LOCK_PATIENCE)?;
-        let (ours, told) = self.told_here();
-        let found = Pins::in_file(&self.file).map_err(io::Error::other)?;
-        let mut all = found.unwrap_or_else(|| ours.clone());
-        for model in &told {
-            all.set(model, ours.of(model));
+    /// Writes the pins of this moment; those of a shared file once it has its lock, which it waits for until then.
+    fn write_until(&self, until: Instant) -> io::Result<()> {
+        let _lock = self.is_shared.then(|| lock(&self.file, until)).transpose()?;
+        let (ours, unwritten) = {
+            let state = self.state.lock();
+            (state.pins.clone(), state.unwritten.clone())
+        };
+        let mut all = ours;
+        // A file that is gone comes back whole.
+        if self.is_shared
+            && let Some(theirs) = Pins::in_file(&self.file).map_err(io::Error::other)?
+        {
+            all = theirs;
+            for (model, changes) in &unwritten {
+                let mut pins = all.of(model);
+                for change in changes {
+                    change(&mut pins);
+                }
+                all.set(model, pins);
+            }
         }
         write(&self.file, &all)?;
-        self.is_written(&ours, &told);
-        Ok(())
-    }
-
-    fn told_here(&self) -> (Pins, BTreeSet<String>) {
-        let state = self.state.lock();
-        (state.pins.clone(), state.unwritten.clone())
-    }
-
-    /// Notes what is in the file now; what was changed while it was written is not.
-    fn is_written(&self, written: &Pins, told: &BTreeSet<String>) {
         let mut state = self.state.lock();
-        let State { pins, unwritten } = &mut *state;
-        unwritten.retain(|model| !told.contains(model) || pins.of(model) != written.of(model));
-    }
-}
-
-/// Takes the lock of a file that servers share; it ends with what this gives, or with the process.
-fn lock(file: &Path, until: Instant) -> io::Result<File> {
-    let lock = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(beside(file, ".lock"))?;
-    loop {
-        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(lock),
-            Err(Errno::WOULDBLOCK) if Instant::now() < until => std::thread::sleep(LOCK_TRY),
-            Err(Errno::WOULDBLOCK) => return Err(io::Error::other("another server holds the lock of labels_file")),
-            Err(error) => return Err(error.into()),
-        }
+        state.unwritten.retain(|model, changes| {
+            let written = unwritten.get(model).map_or(&[][..], Vec::as_slice);
+            // What was told while it was written is not in the file.
+            changes.retain(|change| !written.iter().any(|written| Arc::ptr_eq(written, change)));
+            !changes.is_empty()
+        });
+        Ok(())
     }
 }
 
@@ -193,9 +177,10 @@ mod tests {
             version: "3".into(),
             share: 0.25,
         };
-        book.change("a", |pins| {
+        let given = canary.clone();
+        book.change("a", move |pins| {
             pins.stable = Some("2".into());
-            pins.canary = Some(canary.clone());
+            pins.canary = Some(given.clone());
         });
         book.write().expect("written");
         let read = Pins::read(&settings).expect("read");
@@ -216,10 +201,13 @@ mod tests {
             stable: Some(version.into()),
             ..ModelPins::default()
         };
-        one.change("a", |pins| *pins = stable("2"));
+        let promote = |book: &PinBook, model: &str, version: &'static str| {
+            book.change(model, move |pins| pins.stable = Some(version.into()));
+        };
+        promote(&one, "a", "2");
         one.write().expect("written");
         // It has not looked at the file since.
-        two.change("b", |pins| *pins = stable("7"));
+        promote(&two, "b", "7");
         two.write().expect("written");
         let expected = BTreeMap::from([("a".to_owned(), stable("2")), ("b".to_owned(), stable("7"))]);
         assert_eq!(Pins::read(&settings).expect("read").models, expected);
@@ -227,7 +215,7 @@ mod tests {
         two.adopt("a", stable("2"));
         assert_eq!(two.told_elsewhere().expect("read"), []);
         // What is adopted is not written: the first server may have been told something else meanwhile.
-        one.change("a", |pins| *pins = stable("3"));
+        promote(&one, "a", "3");
         one.write().expect("written");
         two.change("b", |pins| *pins = ModelPins::default());
         two.write().expect("written");
@@ -237,10 +225,73 @@ mod tests {
         // A file that is gone unpins nothing, and comes back whole.
         std::fs::remove_file(folder.path().join(LABELS_FILE)).expect("removed");
         assert!(one.told_elsewhere().is_err_and(|problem| problem.contains("is gone")));
-        one.change("c", |pins| *pins = stable("1"));
+        promote(&one, "c", "1");
         one.write().expect("written");
         let models = Pins::read(&settings).expect("read").models;
         assert!(models.keys().eq(["a", "c"]), "{models:?}");
+    }
+
+    #[test]
+    fn a_server_that_has_not_looked_makes_its_change_of_what_the_file_says() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut settings = settings(folder.path());
+        settings.labels_poll_interval = HumanDuration(Duration::from_secs(1));
+        let canary = CanaryPin {
+            version: "2".into(),
+            share: 0.5,
+        };
+        let before = ModelPins {
+            stable: Some("1".into()),
+            canary: Some(canary),
+            ..ModelPins::default()
+        };
+        let pins = Pins {
+            models: [("a".to_owned(), before.clone())].into(),
+        };
+        let (one, two) = (PinBook::new(&settings, pins.clone()), PinBook::new(&settings, pins));
+        // An operator promotes a version at one, and the other rolls its canary back before it hears of that.
+        one.change("a", |pins| {
+            pins.canary = None;
+            pins.stable = Some("3".into());
+        });
+        one.write().expect("written");
+        two.change("a", |pins| {
+            pins.roll_back(RolledBack {
+                version: "2".into(),
+                reason: "it failed".into(),
+            });
+        });
+        two.adopt("a", before);
+        assert_eq!(two.of("a").canary, None, "what was told meanwhile is not overwritten");
+        two.write().expect("written");
+        let file = Pins::read(&settings).expect("read").of("a");
+        assert_eq!(file.stable.as_deref(), Some("3"));
+        assert_eq!(file.rolled_back.as_ref().map(|back| &*back.version), Some("2"));
+        assert_eq!(two.told_elsewhere().expect("read"), [("a".to_owned(), file)]);
+        // What is so here already is written too, since the file says otherwise.
+        assert!(two.change("a", |pins| pins.stable = Some("1".into())));
+        two.write().expect("written");
+        assert_eq!(
+            Pins::read(&settings).expect("read").of("a").stable.as_deref(),
+            Some("1")
+        );
+    }
+
+    #[test]
+    fn what_waits_to_be_written_is_bounded() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut settings = settings(&folder.path().join("later"));
+        settings.labels_poll_interval = HumanDuration(Duration::from_secs(1));
+        let book = PinBook::new(&settings, Pins::default());
+        for version in 0..5 * MOST_CHANGES {
+            book.change("a", move |pins| pins.stable = Some(version.to_string()));
+            assert!(book.state.lock().unwritten["a"].len() <= MOST_CHANGES);
+        }
+        std::fs::create_dir(&settings.models).expect("a folder");
+        book.write().expect("written");
+        let last = (5 * MOST_CHANGES - 1).to_string();
+        assert_eq!(Pins::read(&settings).expect("read").of("a").stable, Some(last));
+        assert!(book.state.lock().unwritten.is_empty());
     }
 
     #[test]
@@ -261,17 +312,6 @@ mod tests {
             Pins::read(&settings).expect("read").of("a").stable.as_deref(),
             Some("2")
         );
-    }
-
-    #[test]
-    fn a_lock_that_another_server_holds_is_waited_for_within_a_bound() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join(LABELS_FILE);
-        let held = lock(&file, Instant::now()).expect("the lock");
-        let refused = lock(&file, Instant::now()).expect_err("it is held");
-        assert!(refused.to_string().contains("another server"), "{refused}");
-        drop(held);
-        lock(&file, Instant::now()).expect("it is free again");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Commands: what the lifecycle's thread can be told, and how callers wait for the result.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
@@ -42,8 +43,8 @@ pub enum Command {
     },
     /// Reload if files changed and have been quiet since the last look.
     Look,
-    /// Do what other servers were told, which share the file of pins.
-    Follow,
+    /// Do what other servers were told, which share the file of pins. Only one waits at a time.
+    Follow(Waits),
     /// Reload now.
     Reload {
         /// Takes the result.
@@ -96,8 +97,25 @@ impl Command {
             Command::Load { reply, .. } => reply(Ok(())),
             Command::Reload { reply } => reply(stopped()),
             Command::Operate { reply, .. } => reply(Err(draining())),
-            Command::Look | Command::Follow | Command::WritePins => {}
+            Command::Look | Command::Follow(_) | Command::WritePins => {}
         }
+    }
+}
+
+/// That a command of its kind waits, until this is dropped.
+pub struct Waits(Arc<AtomicBool>);
+
+impl Waits {
+    /// `None` if one waits already.
+    fn begin(waits: &Arc<AtomicBool>) -> Option<Self> {
+        let waited = waits.swap(true, Ordering::Relaxed);
+        (!waited).then(|| Self(Arc::clone(waits)))
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 
@@ -105,6 +123,8 @@ impl Command {
 #[derive(Clone)]
 pub struct Commands {
     sender: mpsc::Sender<Command>,
+    /// Whether a [`Command::Follow`] waits.
+    follows: Arc<AtomicBool>,
     health: Health,
     stop: CancellationToken,
 }
@@ -113,7 +133,14 @@ impl Commands {
     /// The sending and the receiving side.
     pub fn new(health: Health, stop: CancellationToken) -> (Self, mpsc::Receiver<Command>) {
         let (sender, received) = mpsc::channel(MOST_WAITING);
-        (Self { sender, health, stop }, received)
+        let follows = Arc::default();
+        let commands = Self {
+            sender,
+            follows,
+            health,
+            stop,
+        };
+        (commands, received)
     }
 
     /// Has models loaded. Blocks, also inside an async runtime. `Ok` where the server is stopping: nothing is loaded
@@ -142,9 +169,11 @@ impl Commands {
         let _ = self.sender.try_send(Command::Look);
     }
 
-    /// Has it do what other servers were told. Does nothing where so many commands wait: the next look comes.
+    /// Has it do what other servers were told. Does nothing where that or many commands wait: the next look comes.
     pub fn follow(&self) {
-        let _ = self.sender.try_send(Command::Follow);
+        if let Some(waits) = Waits::begin(&self.follows) {
+            let _ = self.sender.try_send(Command::Follow(waits));
+        }
     }
 
     /// Has it reload, and waits for the report.
@@ -224,6 +253,13 @@ mod tests {
         let catalog = Catalog::new(Vec::new(), &Settings::default()).expect("no models, no tasks");
         let stop = CancellationToken::new();
         let (commands, mut received) = Commands::new(Health::new(CatalogStore::new(catalog)), stop.clone());
+        for _ in 0..2 * MOST_WAITING {
+            commands.follow();
+        }
+        assert!(matches!(received.try_recv(), Ok(Command::Follow(_))));
+        assert!(received.try_recv().is_err(), "one waits at a time");
+        commands.follow();
+        assert!(received.try_recv().is_ok(), "the one before was taken");
         for _ in 0..2 * MOST_WAITING {
             commands.look();
         }

@@ -31,6 +31,7 @@ pub mod version_comparison;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::time::{Duration, Instant};
 
@@ -70,6 +71,10 @@ pub struct Lifecycle {
     /// Disconnected once the lifecycle's thread has ended.
     ended: Mutex<std_mpsc::Receiver<()>>,
     supervision: supervision::Supervision,
+    /// How often a shared file of pins is looked at; zero for never.
+    looks: Duration,
+    /// See [`unfollowed::Unfollowed::lacks`].
+    lacks: Arc<AtomicBool>,
     /// Where the models were fetched from; absent if they are in a folder. One fetch at a time.
     fetched: Option<tokio::sync::Mutex<ModelStore>>,
 }
@@ -103,6 +108,7 @@ impl Lifecycle {
             },
             runtime.map_err(StartError::Threads)?,
         );
+        let lacks = Arc::clone(&owner.unfollowed.lacks);
         let fetched = shared.store.clone().map(tokio::sync::Mutex::new);
         let (end, ended) = std_mpsc::channel();
         let until = stop.clone();
@@ -114,13 +120,9 @@ impl Lifecycle {
             })
             .map_err(StartError::Threads)?;
         Ok(Self {
-            supervision: supervision::Supervision::new(
-                shared.clone(),
-                pins.clone(),
-                commands.clone(),
-                workers.clone(),
-                looks,
-            ),
+            supervision: supervision::Supervision::new(shared.clone(), pins.clone(), commands.clone(), workers.clone()),
+            looks,
+            lacks,
             fetched,
             commands,
             catalog: shared.catalog,
@@ -201,9 +203,29 @@ impl Lifecycle {
         self.commands.operate(model, operation).await
     }
 
-    /// Watches the cores, canaries and failing versions until `end`.
+    /// Watches the cores, canaries and failing versions, and what other servers are told, until `end`.
     pub async fn supervise(&self, end: CancellationToken) {
-        self.supervision.run(end).await;
+        tokio::join!(self.supervision.run(end.clone()), self.follow_others(end));
+    }
+
+    /// Has what other servers were told done now and again, until `end`. What was not here at the last look is fetched first.
+    async fn follow_others(&self, end: CancellationToken) {
+        if self.looks.is_zero() {
+            return;
+        }
+        let rounds = async {
+            loop {
+                tokio::time::sleep(self.looks).await;
+                if self.lacks.swap(false, Ordering::Relaxed) {
+                    self.fetch(false).await;
+                }
+                self.commands.follow();
+            }
+        };
+        tokio::select! {
+            () = rounds => {}
+            () = end.cancelled() => {}
+        }
     }
 
     /// Calls off a reload that is under way, then lets every model finish what it accepted and waits until its threads
@@ -251,7 +273,11 @@ fn run(mut owner: Owner, mut commands: mpsc::Receiver<Command>, stop: &Cancellat
             Command::Look => {
                 reload::reload(owner, false);
             }
-            Command::Follow => rollout::following::follow(owner, Instant::now()),
+            Command::Follow(waits) => {
+                // The next may wait from now on.
+                drop(waits);
+                rollout::following::follow(owner, Instant::now());
+            }
             Command::Reload { reply } => {
                 // Everyone who asked before this reload begins gets its report.
                 let mut replies = vec![reply];

@@ -129,7 +129,7 @@ impl Owner {
     }
 
     /// Changes a model's pins. If they can't be written, logs it and returns the warning.
-    pub fn pin(&self, model: &str, change: impl FnOnce(&mut ModelPins)) -> Warning {
+    pub fn pin(&self, model: &str, change: impl Fn(&mut ModelPins) + Send + Sync + 'static) -> Warning {
         if self.follows {
             return None;
         }

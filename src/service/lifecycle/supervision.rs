@@ -1,8 +1,8 @@
-//! Supervision while the server serves: one task that follows the cores, one that audits cascades, one that has other
-//! servers followed, one for each canary, and one examination for each version that had a burst of failures.
+//! Supervision while the server serves: one task that follows the cores, one that audits cascades, one for each
+//! canary, and one examination for each version that had a burst of failures.
 
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,6 @@ use super::examination::examine_after_failures;
 use super::load::SharedWorkers;
 use super::owner::Handles;
 use super::rollout::auto_rollback::look_after;
-use super::rollout::following;
 use crate::service::catalog::canary::CanaryWatch;
 use crate::service::catalog::circuit_breaker::Finding;
 use crate::service::catalog::model_version::ModelVersion;
@@ -27,18 +26,15 @@ pub struct Supervision {
     pins: PinBook,
     commands: Commands,
     workers: SharedWorkers,
-    /// How often a shared file of pins is looked at; zero for never.
-    looks: Duration,
 }
 
 impl Supervision {
-    pub fn new(handles: Handles, pins: PinBook, commands: Commands, workers: SharedWorkers, looks: Duration) -> Self {
+    pub fn new(handles: Handles, pins: PinBook, commands: Commands, workers: SharedWorkers) -> Self {
         Self {
             handles,
             pins,
             commands,
             workers,
-            looks,
         }
     }
 
@@ -52,7 +48,6 @@ impl Supervision {
             self.workers.clone(),
             end.clone(),
         ));
-        tasks.spawn(following::look_every(self.looks, self.commands.clone(), end.clone()));
         let metrics = self.handles.metrics.cascade().clone();
         let (audits, kept) = (self.handles.audits.clone(), self.handles.kept.clone());
         tasks.spawn(audit::follow(audits, kept, metrics, end.clone()));

@@ -147,7 +147,7 @@ async fn roll_back(
         version: version.clone(),
         reason: why,
     };
-    pins.change(model, |pins| pins.roll_back(rolled_back));
+    pins.change(model, move |pins| pins.roll_back(rolled_back.clone()));
     handles.health.tell();
     // Those who ask are told at once. The file follows the commands that are under way.
     commands.write_pins().await;

@@ -77,19 +77,20 @@ fn make_stable(
     if new {
         tracing::info!(model = name, version, from, "a version was made stable");
     }
-    let of_pins = owner.pin(name, |pins| {
+    let version = version.to_owned();
+    let of_pins = owner.pin(name, move |pins| {
         pins.canary = None;
-        pins.stable = Some(version.to_owned());
-        match rolled_back {
+        pins.stable = Some(version.clone());
+        match &rolled_back {
             Some(rolled_back) => {
                 pins.previous = None;
-                pins.rolled_back = Some(rolled_back);
+                pins.rolled_back = Some(rolled_back.clone());
             }
             None => {
                 if new {
-                    pins.previous = Some(from);
+                    pins.previous = Some(from.clone());
                 }
-                pins.forgive(version);
+                pins.forgive(&version);
             }
         }
     });
@@ -110,7 +111,8 @@ fn roll_back(owner: &mut Owner, name: &str, from: Option<&str>) -> Result<Warnin
     if let Some(version) = canary.filter(|canary| meant(canary)) {
         let warning = end_canary(owner, name, &version)?;
         tracing::warn!(model = name, version, "the canary was rolled back by an operator");
-        let noted = owner.pin(name, |pins| pins.rolled_back = Some(by_hand(&version)));
+        let rolled_back = by_hand(&version);
+        let noted = owner.pin(name, move |pins| pins.rolled_back = Some(rolled_back.clone()));
         return Ok(both(warning, noted));
     }
     if !meant(&stable) {
@@ -155,13 +157,14 @@ fn set_canary(owner: &mut Owner, name: &str, version: &str, share: f64) -> Resul
     };
     let of_cascades = change(owner, found, |versions| versions.set_canary(Some(canary)))?;
     tracing::info!(model = name, version, share, "a share of the clients gets the canary");
-    let of_pins = owner.pin(name, |pins| {
-        pins.stable.get_or_insert(stable);
+    let version = version.to_owned();
+    let of_pins = owner.pin(name, move |pins| {
+        pins.stable.get_or_insert_with(|| stable.clone());
         pins.canary = Some(CanaryPin {
-            version: version.to_owned(),
+            version: version.clone(),
             share,
         });
-        pins.forgive(version);
+        pins.forgive(&version);
     });
     Ok(both(of_cascades, of_pins))
 }
