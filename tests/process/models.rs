@@ -225,5 +225,17 @@ fn several_servers_are_compared_and_a_command_walks_until_one_refuses() {
     assert!(named.run(&["list"]).stdout.contains("sentiment-fast"));
     other.add_version("2");
     both.run(&["promote", "sentiment-fast@2"]).success();
+    let answers = both.run(&["promote", "sentiment-fast@2", "--json"]).success();
+    let answers: Vec<Value> = answers
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let addresses: Vec<_> = answers.iter().map(|answer| answer["address"].as_str()).collect();
+    assert_eq!(addresses, [Some(&*first.address), Some(&*second.address)]);
+    assert_eq!(answers[1]["answer"]["versions"]["pinnedVersion"], "2");
+    // Which version that is may be another one at each.
+    let vague = both.run(&["rollback", "sentiment-fast"]);
+    assert_eq!(vague.code, Some(1), "{vague:?}");
+    assert!(vague.stderr.contains("name the version"), "{vague:?}");
     assert!(!both.run(&["list"]).success().contains("differs"));
 }

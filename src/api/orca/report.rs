@@ -97,7 +97,11 @@ fn fields(report: &OrcaLoadReport) -> Vec<(String, f64)> {
         ("rps_fractional", report.rps_fractional),
         ("eps", report.eps),
     ];
-    plain.map(|(name, number)| (name.to_owned(), number)).into()
+    // Without a limit there is no share of it; some memory is always used.
+    let told = plain
+        .into_iter()
+        .filter(|&(name, number)| name != "mem_utilization" || number > 0.0);
+    told.map(|(name, number)| (name.to_owned(), number)).collect()
 }
 
 /// `name=number`, with commas between; entries of maps with the map's name before theirs.
@@ -195,7 +199,7 @@ mod tests {
         let report = Report::of(&load(2));
         assert_eq!(
             report.text,
-            "TEXT application_utilization=1.25,cpu_utilization=0.5,mem_utilization=0,rps_fractional=10,eps=0,utilization.deep=0.25,\
+            "TEXT application_utilization=1.25,cpu_utilization=0.5,rps_fractional=10,eps=0,utilization.deep=0.25,\
              utilization.fast=0,named_metrics.queue_seconds.deep=0.001,named_metrics.queue_seconds.fast=0"
         );
         let json = report

@@ -61,8 +61,12 @@ pub async fn walk(
         if !printer.json {
             outln!("{}", server.address);
         }
+        let printer = Printer {
+            server: Some(server.address.to_string()),
+            ..*printer
+        };
         let outcome = match connect(args, server, settings).await {
-            Ok(mut clients) => act_on(&mut clients, action, printer).await,
+            Ok(mut clients) => act_on(&mut clients, action, &printer).await,
             Err(problem) => Err(problem),
         };
         match outcome {

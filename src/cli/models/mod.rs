@@ -106,7 +106,10 @@ pub fn run(args: &ModelsArgs) -> Exit {
         Ok(tokio) => tokio,
         Err(error) => return fail(&error, Exit::Failure),
     };
-    let printer = Printer { json: args.json };
+    let printer = Printer {
+        json: args.json,
+        server: None,
+    };
     match tokio.block_on(act(args, &settings, &printer)) {
         Ok(exit) => exit,
         Err(problem) => fail(&problem, Exit::Failure),

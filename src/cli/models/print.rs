@@ -9,6 +9,8 @@ use crate::cli::terminal::{Table, folded, width};
 pub struct Printer {
     /// Whether to print JSON.
     pub json: bool,
+    /// The server that answers, where several are asked: JSON names it then.
+    pub server: Option<String>,
 }
 
 /// Whether the reload refused nothing.
@@ -153,7 +155,11 @@ impl Printer {
     /// Prints the answer as JSON if that was asked for; returns whether it did.
     fn as_json<T: prost::Message + prost::Name>(&self, answer: &T) -> bool {
         if self.json {
-            outln!("{}", String::from_utf8_lossy(&json::encode(answer)));
+            let answer = String::from_utf8_lossy(&json::encode(answer)).into_owned();
+            match &self.server {
+                None => outln!("{answer}"),
+                Some(address) => outln!(r#"{{"address":{},"answer":{answer}}}"#, serde_json::json!(address)),
+            }
         }
         self.json
     }
