@@ -13,6 +13,7 @@ pub mod lines;
 #[cfg(feature = "parquet")]
 pub mod row_groups;
 pub mod separated;
+mod splitter;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};

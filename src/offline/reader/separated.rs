@@ -6,6 +6,7 @@
 use std::io;
 
 use super::lines::{Line, Lines};
+use super::splitter::Splitter;
 
 /// The most lines that one record may have.
 const MOST_LINES: usize = 10_000;
@@ -76,6 +77,7 @@ pub struct Separated {
     delimiter: char,
     quoted: bool,
     columns: usize,
+    splitter: Splitter,
 }
 
 impl Separated {
@@ -107,6 +109,7 @@ impl Separated {
             delimiter,
             quoted: dialect.quoted,
             columns: 0,
+            splitter: Splitter::new(delimiter, dialect.quoted),
         };
         let header = separated.next().transpose().map_err(|error| error.to_string())?;
         let (line, header) = header.ok_or("is empty; its first line must be a header")?;
@@ -161,7 +164,7 @@ impl Separated {
             }
             further.push(next);
         }
-        let fields = split(&text, self.delimiter, self.quoted);
+        let fields = self.splitter.split(&text);
         let right = self.columns == 0 || fields.len() == self.columns;
         if right && (further.is_empty() || !marks.is_strange()) {
             return Ok(Ok(fields));
@@ -218,22 +221,6 @@ fn commonest(header: &str) -> char {
     // Of equals, the first one.
     let most = counts.iter().rev().max_by_key(|(_, count)| *count);
     most.map_or(',', |(delimiter, _)| *delimiter)
-}
-
-fn split(text: &str, delimiter: char, quoted: bool) -> csv::StringRecord {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(u8::try_from(delimiter).unwrap_or(b','))
-        .quoting(quoted)
-        // Line breaks that end a record were found before; those that are left belong to a field.
-        .terminator(csv::Terminator::Any(b'\n'))
-        .buffer_capacity(text.len().max(1))
-        .from_reader(text.as_bytes());
-    let mut record = csv::StringRecord::new();
-    // It reads from memory, and the bytes are UTF-8.
-    let _ = reader.read_record(&mut record);
-    record
 }
 
 /// Follows quotation marks by the rules of RFC 4180.
