@@ -107,7 +107,7 @@ impl Service {
             pins,
             refused,
             cache.clone(),
-            handles,
+            handles.clone(),
         )?);
         let parts = Parts {
             pipeline: Pipeline::new(
@@ -117,12 +117,7 @@ impl Service {
                 metrics.clone(),
                 (audits, kept.clone()),
             ),
-            status: Status::new(
-                catalog.clone(),
-                health.clone(),
-                Arc::clone(&lifecycle),
-                Arc::clone(&settings),
-            ),
+            status: Status::new(&handles, Arc::clone(&lifecycle), Arc::clone(&settings)),
             lifecycle,
             catalog,
             health,

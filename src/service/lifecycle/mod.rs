@@ -5,7 +5,7 @@
 //! (one version comes, one goes) → [`start`] (the first versions) → [`candidate`] (whether a version may replace
 //! another) → [`swap`] (one version in or out) → [`reload`] (looks for new versions) → [`rollout`] (operators' commands
 //! and canaries). Meanwhile, outside the thread: [`supervision`], with its [`examination`] of versions that fail and its
-//! [`core_watch`].
+//! [`core_watch`], and [`fetching`] before a reload.
 //! Besides: [`version_comparison`] (for shadows and canaries), [`loaded_line`] (for the log), [`report`] (of a
 //! reload), [`unfollowed`] (of what other servers were told) and [`kept_file`] (writes texts that are kept to be labelled).
 
@@ -14,6 +14,7 @@ pub mod candidate;
 pub mod commands;
 pub mod core_watch;
 pub mod examination;
+pub mod fetching;
 pub mod kept_file;
 pub mod load;
 pub mod loaded_line;
@@ -48,8 +49,8 @@ use super::inference::answer_cache::AnswerCache;
 use crate::config::Settings;
 use crate::error::Error;
 use crate::model::ModelError;
-use crate::model::store::ModelStore;
 use commands::{Command, Commands, MOST_WAITING, Operation, Warning};
+use fetching::{Fetching, When};
 use load::SharedWorkers;
 use owner::Owner;
 use report::ReloadReport;
@@ -75,8 +76,8 @@ pub struct Lifecycle {
     looks: Duration,
     /// See [`unfollowed::Unfollowed::lacks`].
     lacks: Arc<AtomicBool>,
-    /// Where the models were fetched from; absent if they are in a folder. One fetch at a time.
-    fetched: Option<tokio::sync::Mutex<ModelStore>>,
+    /// Absent if the models are in a folder.
+    fetching: Option<Fetching>,
 }
 
 impl Lifecycle {
@@ -109,7 +110,7 @@ impl Lifecycle {
             runtime.map_err(StartError::Threads)?,
         );
         let lacks = Arc::clone(&owner.unfollowed.lacks);
-        let fetched = shared.store.clone().map(tokio::sync::Mutex::new);
+        let fetching = shared.store.clone().map(|store| Fetching::new(store, stop.clone()));
         let (end, ended) = std_mpsc::channel();
         let until = stop.clone();
         std::thread::Builder::new()
@@ -123,7 +124,7 @@ impl Lifecycle {
             supervision: supervision::Supervision::new(shared.clone(), pins.clone(), commands.clone(), workers.clone()),
             looks,
             lacks,
-            fetched,
+            fetching,
             commands,
             catalog: shared.catalog,
             pins,
@@ -159,7 +160,7 @@ impl Lifecycle {
     ///
     /// What was fetched from elsewhere is fetched anew first. If that fails, the report says so, and what serves goes on.
     pub async fn reload(&self) -> Arc<ReloadReport> {
-        let problem = self.fetch(false).await;
+        let problem = self.fetch(When::Asked).await;
         let report = self.commands.reload().await;
         match problem {
             None => report,
@@ -172,30 +173,13 @@ impl Lifecycle {
 
     /// Reloads if files have changed and been quiet since the last look. Waits for what is fetched, not for the reload.
     pub async fn look_for_versions(&self) {
-        self.fetch(true).await;
+        self.fetch(When::Polled).await;
         self.commands.look();
     }
 
-    /// Fetches the models anew where they come from elsewhere; the problem if that fails, which is in the log too. On a
-    /// thread of its own, which ends when the server stops.
-    async fn fetch(&self, settle: bool) -> Option<String> {
-        let store = self.fetched.as_ref()?.lock().await;
-        let (own, stop) = (store.clone(), self.stop.clone());
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let fetch = move || {
-            // No error if nobody waits any more.
-            let _ = sender.send(own.refresh(settle, &|| stop.is_cancelled()));
-        };
-        let started = std::thread::Builder::new().name("model-refresh".into()).spawn(fetch);
-        let outcome = match started {
-            Ok(_) => receiver.await.map_err(|_| "fetching panicked".to_owned()),
-            Err(error) => Err(error.to_string()),
-        };
-        let problem = outcome
-            .and_then(|fetched| fetched.map_err(|error| error.to_string()))
-            .err()?;
-        tracing::error!(problem, "the models can't be fetched anew, what serves goes on");
-        Some(problem)
+    /// Fetches the models anew where they come from elsewhere; the problem if that fails, which is in the log too.
+    async fn fetch(&self, when: When) -> Option<String> {
+        self.fetching.as_ref()?.fetch(when).await
     }
 
     /// Does an operation on a model's versions, after the commands before it.
@@ -217,7 +201,7 @@ impl Lifecycle {
             loop {
                 tokio::time::sleep(self.looks).await;
                 if self.lacks.swap(false, Ordering::Relaxed) {
-                    self.fetch(false).await;
+                    self.fetch(When::Missed).await;
                 }
                 self.commands.follow();
             }

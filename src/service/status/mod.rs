@@ -7,11 +7,13 @@ pub mod model_report;
 
 use std::sync::Arc;
 
-use super::catalog::health::Health;
+use super::catalog::fetched;
 use super::catalog::store::CatalogStore;
 use super::lifecycle::Lifecycle;
+use super::lifecycle::owner::Handles;
 use crate::config::Settings;
 use crate::error::Error;
+use crate::model::store::ModelStore;
 use model_info::{Inventory, ModelDetails, ModelPage, ModelVersions, TaskDetails};
 use model_report::{ModelReport, Reporter};
 
@@ -20,16 +22,19 @@ pub struct Status {
     reporter: Reporter,
     lifecycle: Arc<Lifecycle>,
     settings: Arc<Settings>,
+    /// Where the models were fetched from; absent if they are in a folder.
+    store: Option<ModelStore>,
 }
 
 impl Status {
     /// The status of what a lifecycle has loaded.
-    pub fn new(catalog: CatalogStore, health: Health, lifecycle: Arc<Lifecycle>, settings: Arc<Settings>) -> Self {
+    pub fn new(handles: &Handles, lifecycle: Arc<Lifecycle>, settings: Arc<Settings>) -> Self {
         Self {
-            catalog,
-            reporter: Reporter::new(health, Arc::clone(&lifecycle)),
+            catalog: handles.catalog.clone(),
+            reporter: Reporter::new(handles.health.clone(), Arc::clone(&lifecycle)),
             lifecycle,
             settings,
+            store: handles.store.clone(),
         }
     }
 
@@ -58,11 +63,16 @@ impl Status {
     }
 
     fn of_now<T>(&self, tell: impl FnOnce(&Inventory<'_>) -> T) -> T {
+        // A reload may have fetched another revision, which lies in another folder.
+        let fetched = self
+            .store
+            .as_ref()
+            .map(|store| fetched::local(&self.settings, Some(store)));
         tell(&Inventory {
             catalog: &self.catalog.load(),
             reporter: &self.reporter,
             lifecycle: &self.lifecycle,
-            settings: &self.settings,
+            settings: fetched.as_ref().unwrap_or(&self.settings),
         })
     }
 }

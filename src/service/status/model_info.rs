@@ -77,7 +77,7 @@ pub struct Inventory<'a> {
     pub reporter: &'a Reporter,
     /// Knows the pins and the refused versions.
     pub lifecycle: &'a Lifecycle,
-    /// Say where the models come from.
+    /// Say where the models are now.
     pub settings: &'a Settings,
 }
 
