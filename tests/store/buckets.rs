@@ -73,9 +73,9 @@ fn s3(program: &Path, folder: &Path) -> Running {
     })
 }
 
-fn check_s3(cache: &Cache, server: &Running, secret: &str, models: &str) -> Finished {
+fn check_s3(cache: &Cache, server: SocketAddr, secret: &str, models: &str) -> Finished {
     let mut command = cache.checking(models);
-    command.env("AWS_ENDPOINT_URL", format!("http://{}", server.1));
+    command.env("AWS_ENDPOINT_URL", format!("http://{server}"));
     command
         .env("AWS_ACCESS_KEY_ID", KEY)
         .env("AWS_SECRET_ACCESS_KEY", secret)
@@ -104,7 +104,7 @@ fn a_bucket_of_s3_is_fetched_pinned_and_used_without_it() {
     let (folder, models) = buckets();
     let (server, cache) = (s3(&program, folder.path()), Cache::empty());
     let place = "s3://bucket/some/models";
-    let first = check_s3(&cache, &server, SECRET, place);
+    let first = check_s3(&cache, server.1, SECRET, place);
     let revision = logged(&first, "models are here")["revision"]
         .as_str()
         .expect("a revision")
@@ -114,12 +114,12 @@ fn a_bucket_of_s3_is_fetched_pinned_and_used_without_it() {
     assert_eq!(write_sums(&models), revision);
     std::fs::remove_file(models.join("SHA256SUMS")).expect("removed");
     let pinned = format!("{place}#sha256={revision}");
-    let second = check_s3(&cache, &server, SECRET, &pinned);
+    let second = check_s3(&cache, server.1, SECRET, &pinned);
     assert_eq!(logged(&second, "models are here")["fetched_files"], 0);
     // What changes there is no longer what is pinned, and an empty cache says so.
     std::fs::write(models.join("sentiment-fast/1/extra.txt"), "x").expect("written");
     let other = Cache::empty();
-    let refused = check_s3(&other, &server, SECRET, &pinned);
+    let refused = check_s3(&other, server.1, SECRET, &pinned);
     assert!(
         refused.code == Some(1) && refused.complaint().ends_with("it is not what is pinned"),
         "{refused:?}"
@@ -128,11 +128,15 @@ fn a_bucket_of_s3_is_fetched_pinned_and_used_without_it() {
     std::fs::remove_file(models.join("sentiment-fast/1/extra.txt")).expect("removed");
     write_sums(&models);
     std::fs::write(models.join("sentiment-fast/1/extra.txt"), "x").expect("written");
-    let listed = check_s3(&other, &server, SECRET, &pinned);
+    let listed = check_s3(&other, server.1, SECRET, &pinned);
     assert_eq!(logged(&listed, "models are here")["left_out"], 1);
     listed.success();
+    let address = server.1;
     drop(server);
-    assert_eq!(cache.check(&pinned).code, Some(0));
+    assert_eq!(check_s3(&cache, address, SECRET, &pinned).code, Some(0));
+    // What one endpoint gave is not what another has.
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
+    assert_eq!(check_s3(&cache, nowhere, SECRET, place).code, Some(1));
 }
 
 #[test]
@@ -141,7 +145,7 @@ fn wrong_credentials_and_an_empty_prefix_are_told_without_secrets() {
     let (folder, _models) = buckets();
     let (server, cache) = (s3(&program, folder.path()), Cache::empty());
     let wrong = "wrong-kanarienvogel";
-    let refused = check_s3(&cache, &server, wrong, "s3://bucket/some/models");
+    let refused = check_s3(&cache, server.1, wrong, "s3://bucket/some/models");
     assert_eq!(refused.code, Some(1));
     let told = refused.complaint();
     assert!(
@@ -149,7 +153,7 @@ fn wrong_credentials_and_an_empty_prefix_are_told_without_secrets() {
         "{told}"
     );
     assert!(!refused.stderr.contains("kanarienvogel"), "{refused:?}");
-    let none = check_s3(&cache, &server, SECRET, "s3://bucket/nothing");
+    let none = check_s3(&cache, server.1, SECRET, "s3://bucket/nothing");
     assert!(none.complaint().ends_with("holds no files"), "{none:?}");
 }
 

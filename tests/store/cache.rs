@@ -8,6 +8,7 @@ use futures::StreamExt;
 
 use crate::support::command::{finish, signal};
 use crate::support::models::FastModelCopy;
+use crate::web::Python;
 use crate::web_server::WebServer;
 use crate::{Cache, logged, write_sums};
 
@@ -70,17 +71,8 @@ fn a_killed_start_leaves_nothing_half_done() {
     // The same place, by another server: the cache is that of its address.
     let address = stalls.address;
     drop(stalls);
-    let mut python = std::process::Command::new("python3");
-    python.args(["-m", "http.server", "--bind", "127.0.0.1", &address.port().to_string()]);
-    python
-        .current_dir(models.repository())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let mut python = python.spawn().expect("python3");
-    let outcome = cache.check(&format!("http://{address}"));
-    let _ = python.kill();
-    let _ = python.wait();
-    outcome.success();
+    let python = Python::on(models.repository(), address.port());
+    cache.check(&python.url).success();
     let names: Vec<_> = cache.revisions();
     assert_eq!(names.len(), 1, "{names:?}");
 }

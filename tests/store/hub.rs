@@ -10,7 +10,7 @@ use sha1::{Digest, Sha1};
 use crate::support::command::{Finished, finish};
 use crate::support::models::FastModelCopy;
 use crate::web_server::{WebServer, json, redirect};
-use crate::{Cache, logged, sha256};
+use crate::{Cache, logged, sha256, write_sums};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const LATER: &str = "89abcdef0123456789abcdef0123456789abcdef";
@@ -119,8 +119,41 @@ fn a_commit_is_fetched_whole_without_what_is_never_read_and_then_needs_no_hub() 
             .join("models/sentiment-fast/1/model.onnx")
             .is_file()
     );
+    let away = hub.server.url();
     drop(hub);
-    cache.check(&place).success();
+    let mut command = cache.checking(&place);
+    finish(command.env("HF_ENDPOINT", away), b"").success();
+    // What one hub gave is not what another has.
+    let mut command = cache.checking("hf://owner/name");
+    let refused = finish(command.env("HF_ENDPOINT", "http://127.0.0.1:1"), b"");
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+}
+
+#[test]
+fn what_is_listed_as_too_much_is_not_fetched_and_nothing_makes_way_for_it() {
+    let (models, folder) = export();
+    let (hub, cache) = (Hub::of(&folder), Cache::empty());
+    write_sums(models.repository());
+    let web = WebServer::of(models.repository());
+    cache.check(&web.url()).success();
+    let before = cache.revisions();
+    let fetched: u64 = ["model.onnx", "golden.jsonl", "manifest.toml", "README.md"]
+        .map(|name| models.file(name).metadata().expect("a file").len())
+        .iter()
+        .sum();
+    let mut command = cache.checking(&format!("hf://owner/name@{COMMIT}"));
+    command.env("HF_ENDPOINT", hub.server.url());
+    let refused = finish(command.arg("--model-cache-bytes").arg((fetched - 1).to_string()), b"");
+    let expected = format!(
+        "would take {fetched} bytes or more in model_cache, model_cache_bytes is {}",
+        fetched - 1
+    );
+    assert!(
+        refused.code == Some(1) && refused.complaint().ends_with(&expected),
+        "{refused:?}"
+    );
+    assert_eq!(hub.large.asked(), []);
+    assert!(before.iter().all(|revision| revision.is_dir()));
 }
 
 #[test]

@@ -16,21 +16,28 @@ mod bounds;
 mod buckets;
 mod cache;
 mod hub;
+mod labels;
 mod reload;
 mod web;
 mod web_server;
+mod whereabouts;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use support::RunningServer;
 use support::command::{Finished, finish, tandem};
 use support::models::FAST_ONLY;
+use support::server::free_ports;
 
 /// The variables of stores, none of which a test has from whoever runs it.
 const VARIABLES: [&str; 7] = ["AWS_", "AZURE_", "GOOGLE_", "HF_", "SSL_CERT", "XDG_", "HUGGING"];
+
+const TOKEN: &str = "operator-0123456789";
 
 /// A cache, and programs that use it.
 pub struct Cache(TempDir);
@@ -66,13 +73,74 @@ impl Cache {
         self.command(&["serve", "--check", "--log-format", "json"], models)
     }
 
+    /// The bytes of the files in the cache, where none is there under two names.
+    pub fn bytes(&self) -> u64 {
+        let (mut open, mut bytes) = (vec![self.path().to_owned()], 0);
+        while let Some(folder) = open.pop() {
+            for entry in folder.read_dir().expect("a folder").flatten() {
+                match entry.metadata().expect("it is there") {
+                    metadata if metadata.is_dir() => open.push(entry.path()),
+                    metadata => bytes += metadata.len(),
+                }
+            }
+        }
+        bytes
+    }
+
+    /// The folders of places in the cache.
+    pub fn places(&self) -> BTreeSet<PathBuf> {
+        folders(self.path()).into_iter().collect()
+    }
+
     /// The revisions in the cache.
     pub fn revisions(&self) -> Vec<PathBuf> {
-        let folders = |path: &Path| -> Vec<PathBuf> {
-            let entries = path.read_dir().into_iter().flatten().flatten();
-            entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
-        };
-        folders(self.path()).iter().flat_map(|place| folders(place)).collect()
+        self.places().iter().flat_map(|place| folders(place)).collect()
+    }
+}
+
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let entries = path.read_dir().into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
+/// A server with models from a place, and an operator of it.
+pub struct Operated {
+    pub server: RunningServer,
+    address: String,
+}
+
+impl Operated {
+    /// Waits until it is ready.
+    pub fn start(cache: &Cache, models: &str, more: &[&str]) -> Self {
+        Self::spawn(cache.command(&["serve"], models), more)
+    }
+
+    /// The same, by a command that was made before.
+    pub fn spawn(mut command: Command, more: &[&str]) -> Self {
+        command
+            .args(free_ports())
+            .args(["--admin-addr", "127.0.0.1:0"])
+            .args(more);
+        command.env("TANDEM_ADMIN_TOKENS", format!("operator:{TOKEN}"));
+        let server = RunningServer::spawn(command);
+        server.wait_ready();
+        let address = server.admin.expect("the admin port is open").to_string();
+        Self { server, address }
+    }
+
+    /// `tandem models`, to its end.
+    pub fn models(&self, words: &[&str]) -> Finished {
+        let mut command = tandem();
+        command.arg("models").args(words).args(["--addr", &self.address]);
+        finish(command.env("TANDEM_ADMIN_TOKEN", TOKEN), b"")
+    }
+
+    /// Ends it as it should end; what it wrote.
+    pub fn end(self) -> Vec<String> {
+        self.server.signal("TERM");
+        let (code, log) = self.server.wait_exit();
+        assert_eq!(code, Some(0), "{log:#?}");
+        log
     }
 }
 

@@ -1,6 +1,7 @@
 //! A folder of a web server: what `python3 -m http.server` serves, and what goes wrong on the way.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,25 +11,32 @@ use crate::support::models::FastModelCopy;
 use crate::web_server::{WebServer, redirect, status};
 use crate::{Cache, logged, write_sums};
 
-/// python's own web server on a folder.
-struct Python {
+/// python's own web server on a folder. It ends when it is dropped.
+pub struct Python {
     child: Child,
-    url: String,
+    pub url: String,
 }
 
 impl Python {
-    fn of(folder: &std::path::Path) -> Self {
+    /// On a free port.
+    fn of(folder: &Path) -> Self {
+        Self::on(folder, 0)
+    }
+
+    /// On this port. Listens when this returns.
+    pub fn on(folder: &Path, port: u16) -> Self {
         let mut python = Command::new("python3");
         python
-            .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1"])
+            .args(["-u", "-m", "http.server", &port.to_string(), "--bind", "127.0.0.1"])
             .current_dir(folder);
-        let mut child = python
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("python3");
+        let child = python.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        // From here on it ends with this, whatever panics.
+        let mut server = Self {
+            child: child.expect("python3"),
+            url: String::new(),
+        };
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe"))
+        BufReader::new(server.child.stdout.take().expect("a pipe"))
             .read_line(&mut line)
             .expect("a line");
         let port: String = line
@@ -38,10 +46,8 @@ impl Python {
             .chars()
             .take_while(char::is_ascii_digit)
             .collect();
-        Self {
-            child,
-            url: format!("http://127.0.0.1:{port}"),
-        }
+        server.url = format!("http://127.0.0.1:{port}");
+        server
     }
 }
 

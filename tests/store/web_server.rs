@@ -90,7 +90,12 @@ impl WebServer {
 
     /// Waits until it was asked for a path that ends so.
     pub fn wait_for(&mut self, end: &str) {
-        while self.count(end) == 0 {
+        self.wait_for_more(end, 0);
+    }
+
+    /// Waits until it was asked for a path that ends so more often than that.
+    pub fn wait_for_more(&mut self, end: &str, than: usize) {
+        while self.count(end) <= than {
             let runtime = self.runtime.as_ref().expect("it runs");
             let changed = async { tokio::time::timeout(crate::support::LIMIT, self.count.changed()).await };
             runtime.block_on(changed).expect("within the limit").expect("it runs");
@@ -101,7 +106,8 @@ impl WebServer {
 impl Drop for WebServer {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            // So that another server may have the port at once.
+            runtime.shutdown_timeout(crate::support::LIMIT);
         }
     }
 }

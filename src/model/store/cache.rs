@@ -5,12 +5,15 @@
 //! CACHE/PLACE/latest            the name of the revision that was fetched last
 //! CACHE/PLACE/REVISION.held     shared by those who use the revision; whoever removes it has it alone
 //! CACHE/PLACE/REVISION/         models/, SHA256SUMS, revision.json: whole, since it is renamed to this name at its end
-//! CACHE/PLACE/.new/             what is being fetched; what a process left there that was ended goes at the next fetch
+//! CACHE/PLACE/labels.toml       what operators said; REVISION.labels.toml where a revision has its own
+//! CACHE/PLACE/.new/             what is being fetched
+//! CACHE/PLACE/.old…/            what is being removed
 //! ```
+//!
+//! What processes that were ended left in the last two goes at the next fetch, of whichever place.
 //!
 //! The locks are the system's: they end with the process, however that ends.
 
-use std::collections::HashSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -22,9 +25,13 @@ use super::record::Revision;
 use crate::model::discover::as_name;
 use crate::model::files;
 
-const NEW: &str = ".new";
-const OLD: &str = ".old";
+pub const NEW: &str = ".new";
+pub const OLD: &str = ".old";
 const LATEST: &str = "latest";
+pub const LOCK: &str = "lock";
+pub const LABELS: &str = "labels.toml";
+/// The digits at the end of a place's folder.
+pub const DIGITS: usize = 12;
 /// How often a lock is tried that another process has.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -36,13 +43,15 @@ pub struct PlaceFolder {
 }
 
 impl PlaceFolder {
-    /// Makes the folder if need be. The error is a part of a line.
-    pub fn open(cache: &Path, place: &Place) -> Result<Self, String> {
+    /// Makes the folder if need be. `whereabouts` tells places apart that have one address: the account, the endpoint. The
+    /// error is a part of a line.
+    pub fn open(cache: &Path, place: &Place, whereabouts: &str) -> Result<Self, String> {
         let text = place.unpinned();
-        let digest = files::sha256(text.as_bytes());
-        let path = cache.join(format!("{}-{}", as_name(text), &digest[..12]));
+        // No address has a space.
+        let digest = files::sha256(format!("{text} {whereabouts}").trim_end().as_bytes());
+        let path = cache.join(format!("{}-{}", as_name(text), &digest[..DIGITS]));
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
-        made.and_then(|()| File::create(path.join("lock")))
+        made.and_then(|()| File::create(path.join(LOCK)))
             .map_err(|error| not_written(cache, &error))?;
         Ok(Self {
             cache: cache.to_owned(),
@@ -55,15 +64,18 @@ impl PlaceFolder {
         &self.cache
     }
 
-    /// Where a file beside the revisions is.
-    pub fn beside(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+    /// Where what operators said is kept: for all revisions, or for one alone, with which it goes.
+    pub fn labels(&self, revision: Option<&str>) -> PathBuf {
+        match revision {
+            Some(name) => beside(&self.path.join(name), LABELS),
+            None => self.path.join(LABELS),
+        }
     }
 
     /// Waits until no other process fetches from the place, and is the one that does.
     pub async fn lock(&self) -> Result<File, String> {
         let told = |error: io::Error| not_written(&self.cache, &error);
-        let file = File::create(self.path.join("lock")).map_err(told)?;
+        let file = File::create(self.path.join(LOCK)).map_err(told)?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
@@ -100,9 +112,7 @@ impl PlaceFolder {
     /// An empty folder to fetch into. Only for who has the lock.
     pub fn begin(&self) -> Result<PathBuf, String> {
         let new = self.path.join(NEW);
-        let made = remove(&new)
-            .and_then(|()| remove(&self.path.join(OLD)))
-            .and_then(|()| std::fs::create_dir(&new));
+        let made = remove(&new).and_then(|()| std::fs::create_dir(&new));
         made.map_err(|error| not_written(&self.cache, &error))?;
         Ok(new)
     }
@@ -119,72 +129,6 @@ impl PlaceFolder {
         std::fs::rename(new, &folder).map_err(told)?;
         let _ = remove(&old);
         Revision::read(&folder, held).ok_or_else(|| format!("{}: can't be read again", folder.display()))
-    }
-}
-
-/// A revision of any place.
-pub struct Kept {
-    folder: PathBuf,
-    used: SystemTime,
-}
-
-/// All revisions in a cache, the least recently used first.
-pub fn all(cache: &Path) -> Vec<Kept> {
-    let folders = |path: &Path| {
-        let entries = path.read_dir().into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).collect::<Vec<_>>()
-    };
-    let named = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(is_revision);
-    let revisions = folders(cache)
-        .into_iter()
-        .flat_map(|place| folders(&place))
-        .filter(named);
-    let mut all: Vec<Kept> = revisions
-        .map(|folder| {
-            let used = held_of(&folder).metadata().and_then(|held| held.modified());
-            let used = used.unwrap_or(SystemTime::UNIX_EPOCH);
-            Kept { folder, used }
-        })
-        .collect();
-    all.sort_by_key(|kept| kept.used);
-    all
-}
-
-/// The bytes of all files in a cache, also of those that are being fetched. A file that revisions share counts once.
-pub fn bytes(cache: &Path) -> u64 {
-    let (mut open, mut seen, mut bytes) = (vec![cache.to_owned()], HashSet::new(), 0);
-    while let Some(folder) = open.pop() {
-        for entry in folder.read_dir().into_iter().flatten().flatten() {
-            // Of a link itself: nothing here is one of ours.
-            let Ok(metadata) = entry.metadata() else { continue };
-            if metadata.is_dir() {
-                open.push(entry.path());
-            } else if seen.insert((metadata.dev(), metadata.ino())) {
-                bytes += metadata.len();
-            }
-        }
-    }
-    bytes
-}
-
-impl Kept {
-    /// Removes the revision unless some process uses it; whether it is gone.
-    pub fn remove(&self) -> bool {
-        let held = held_of(&self.folder);
-        let Ok(file) = OpenOptions::new().write(true).create(true).truncate(false).open(&held) else {
-            return false;
-        };
-        if file.try_lock().is_err() {
-            return false;
-        }
-        // Under another name first: a revision is whole or not there.
-        let gone = self.folder.with_file_name(format!("{OLD}-{}", std::process::id()));
-        let is_gone = std::fs::rename(&self.folder, &gone).is_ok();
-        let _ = remove(&gone);
-        if is_gone {
-            let _ = std::fs::remove_file(&held);
-        }
-        is_gone
     }
 }
 
@@ -208,18 +152,36 @@ fn hold(path: &Path) -> io::Result<File> {
     }
 }
 
-fn held_of(revision: &Path) -> PathBuf {
-    let mut name = revision.file_name().unwrap_or_default().to_owned();
-    name.push(".held");
-    revision.with_file_name(name)
+pub fn held_of(revision: &Path) -> PathBuf {
+    beside(revision, "held")
+}
+
+/// A file of a revision that is not in its folder.
+pub fn beside(revision: &Path, what: &str) -> PathBuf {
+    revision.with_file_name(format!("{}.{what}", name_of(revision)))
 }
 
 /// Whether a name is that of a revision: a commit or a SHA-256.
-fn is_revision(name: &str) -> bool {
-    matches!(name.len(), 40 | 64) && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+pub fn is_revision(name: &str) -> bool {
+    matches!(name.len(), 40 | 64) && is_hex(name)
 }
 
-fn remove(folder: &Path) -> io::Result<()> {
+pub fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// What is in a folder.
+pub fn within(folder: &Path) -> Vec<PathBuf> {
+    let entries = folder.read_dir().into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// The last name of a path; empty where it is none of ours.
+pub fn name_of(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+}
+
+pub fn remove(folder: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -240,7 +202,7 @@ pub fn not_written(cache: &Path, error: &io::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use std::path::Path;
 
     use super::*;
@@ -248,14 +210,14 @@ mod tests {
     use crate::model::store::record::Record;
     use crate::model::store::sums::Sums;
 
-    fn place() -> Place {
+    pub fn place() -> Place {
         Place::of(Path::new("s3://bucket/models"))
             .expect("a place")
             .expect("a place")
     }
 
     /// A revision of one byte.
-    fn made(folder: &PlaceFolder, digit: &str) -> Revision {
+    pub fn made(folder: &PlaceFolder, digit: &str) -> Revision {
         let new = folder.begin().expect("a folder");
         std::fs::create_dir(new.join("models")).expect("a folder");
         std::fs::write(new.join("models/a"), digit).expect("written");
@@ -271,31 +233,26 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_uses_is_not_removed_and_the_oldest_goes_first() {
-        let cache = tempfile::tempdir().expect("a folder");
-        let folder = PlaceFolder::open(cache.path(), &place()).expect("a folder");
-        let first = made(&folder, "1");
-        drop(made(&folder, "2"));
-        assert_eq!(all(cache.path()).len(), 2);
-        let kept = all(cache.path());
-        assert!(!kept[0].remove(), "it is in use");
-        assert!(kept[1].remove());
-        assert!(folder.revision(&"2".repeat(64)).is_none() && first.damaged().is_empty());
-        drop(first);
-        assert!(kept[0].remove());
-        assert!(all(cache.path()).is_empty());
-    }
-
-    #[test]
     fn what_an_ended_process_left_is_gone_at_the_next_fetch_and_was_never_a_revision() {
         let cache = tempfile::tempdir().expect("a folder");
-        let folder = PlaceFolder::open(cache.path(), &place()).expect("a folder");
+        let folder = PlaceFolder::open(cache.path(), &place(), "").expect("a folder");
         std::fs::write(folder.begin().expect("a folder").join("half"), "x").expect("written");
-        assert!(all(cache.path()).is_empty() && folder.latest().is_none());
+        assert!(folder.latest().is_none());
         assert_eq!(
             folder.begin().expect("a folder").read_dir().expect("a folder").count(),
             0
         );
+    }
+
+    #[test]
+    fn places_of_one_address_with_other_accounts_share_nothing() {
+        let cache = tempfile::tempdir().expect("a folder");
+        let open = |whereabouts| PlaceFolder::open(cache.path(), &place(), whereabouts).expect("a folder");
+        let (one, other) = (open("account-one"), open("account-two"));
+        let revision = made(&one, "1");
+        one.set_latest(&revision.record.revision).expect("written");
+        assert!(one.latest().is_some() && other.latest().is_none());
+        assert_ne!(one.labels(None), other.labels(None));
     }
 
     #[test]
@@ -308,7 +265,7 @@ mod tests {
     #[test]
     fn a_changed_byte_and_a_changed_list_are_seen() {
         let cache = tempfile::tempdir().expect("a folder");
-        let folder = PlaceFolder::open(cache.path(), &place()).expect("a folder");
+        let folder = PlaceFolder::open(cache.path(), &place(), "").expect("a folder");
         let revision = made(&folder, "1");
         folder.set_latest(&revision.record.revision).expect("written");
         assert!(folder.latest().expect("there").damaged().is_empty());

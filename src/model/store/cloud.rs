@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::path::Path;
 use object_store::{BackoffConfig, ObjectStore, ObjectStoreExt, RetryConfig};
 
@@ -117,6 +117,32 @@ fn without_folders(listing: &mut Listing) {
         listing.files.remove(&folder);
         listing.left_out += 1;
     }
+}
+
+/// The endpoint and the account that the environment names, by whichever of their names it does: buckets of one name lie in
+/// many of them. No secrets.
+pub fn whereabouts(cloud: Cloud) -> Vec<String> {
+    let named: Vec<Option<String>> = match cloud {
+        Cloud::S3 => {
+            let builder = AmazonS3Builder::from_env();
+            // The one for S3 alone goes before the one for all.
+            let own = builder.get_config_value(&AmazonS3ConfigKey::S3Endpoint);
+            vec![own.or_else(|| builder.get_config_value(&AmazonS3ConfigKey::Endpoint))]
+        }
+        Cloud::Google => vec![GoogleCloudStorageBuilder::from_env().get_config_value(&GoogleConfigKey::BaseUrl)],
+        Cloud::Azure => {
+            let builder = MicrosoftAzureBuilder::from_env();
+            let emulated = builder.get_config_value(&AzureConfigKey::UseEmulator);
+            let emulated = emulated.filter(|value| value != "false");
+            vec![
+                builder.get_config_value(&AzureConfigKey::AccountName),
+                builder.get_config_value(&AzureConfigKey::Endpoint),
+                emulated.map(|_| std::env::var("AZURITE_BLOB_STORAGE_URL").unwrap_or_else(|_| "emulator".into())),
+            ]
+        }
+    };
+    let named = named.into_iter().flatten().filter(|value| !value.is_empty());
+    named.map(|value| value.trim_end_matches('/').to_owned()).collect()
 }
 
 fn store(cloud: Cloud, bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {

@@ -8,9 +8,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::cache::{PlaceFolder, not_written};
 use super::download::download;
+use super::kept;
 use super::listing::{Entry, Listing};
 use super::place::{Kind, Place};
-use super::record::{Record, Revision, models_of};
+use super::record::{Record, Revision, models_of, version_of};
 use super::room::Room;
 use super::source::Source;
 use super::sums::Sums;
@@ -20,8 +21,6 @@ use crate::model::repository;
 
 /// How many files come at a time.
 const AT_A_TIME: usize = 4;
-/// How many digits of a revision are the version of a model that names none.
-const DIGITS: usize = 12;
 
 /// A revision, and what it took to have it here.
 pub struct Fetched {
@@ -45,6 +44,9 @@ pub async fn fetch(
     let latest = folder.latest();
     let name = listing.revision.as_deref().or(wanted.place.pin.as_deref());
     let named = name.and_then(|name| folder.revision(name));
+    // What was fetched last serves if this fails, unless it is not what is pinned.
+    let stays = latest.as_ref().filter(|_| wanted.place.pin.is_none());
+    let stays = stays.map(|latest| latest.record.revision.clone());
     let bases: Vec<Revision> = named.into_iter().chain(latest).collect();
     let stamp = listing.stamp();
     let is_same = |base: &Revision| base.record.stamp == stamp && base.damaged().is_empty();
@@ -59,19 +61,18 @@ pub async fn fetch(
             left_out: listing.left_out,
         });
     }
+    kept::remove_leftovers(folder.cache());
     let new = folder.begin()?;
     let gathering = Gathering {
         source,
         listing,
-        room: Room::new(folder.cache(), wanted.most_bytes, bases),
+        room: Room::new(folder.cache(), wanted.most_bytes, bases, stays),
         to: models_of(&new),
         made: RefCell::default(),
     };
     gathering.all().await?;
     let (mut sums, mut sizes, mut files, mut bytes) = (Sums::default(), BTreeMap::new(), 0, 0);
     let Gathering { room, made, .. } = gathering;
-    // No revision is held from here on but the new one.
-    drop(room);
     for (path, made) in made.into_inner() {
         if made.came {
             files += 1;
@@ -88,6 +89,8 @@ pub async fn fetch(
     record.write(&new, &sums).map_err(told)?;
     let revision = folder.finish(&new, &name)?;
     folder.set_latest(&name)?;
+    // What was fetched before was held until now.
+    drop(room);
     Ok(Fetched {
         revision,
         files,
@@ -139,7 +142,10 @@ impl Gathering<'_> {
             }
         }
         let sizes = missing.iter().filter_map(|(_, entry, _)| entry.size);
-        self.room.check_disk(sizes.sum())?;
+        // A place may list what it likes.
+        let bytes = sizes.fold(0, u64::saturating_add);
+        self.room.check(&self.to, bytes)?;
+        self.room.check_disk(bytes)?;
         let downloads = missing.iter().map(|(path, entry, target)| async move {
             let came = download(self.source, self.listing, (path, entry), target, &self.room).await?;
             self.note(path, came.sha256, came.bytes, true);
@@ -181,7 +187,7 @@ fn arrange(place: &Place, listing: &Listing, revision: &str, models: &Path) -> s
     }
     let (name, version) = match repository::manifest_in(models) {
         Some(manifest) => (manifest.name, manifest.version),
-        None => (as_name(place.last_part()), revision[..DIGITS].to_owned()),
+        None => (as_name(place.last_part()), version_of(revision).to_owned()),
     };
     let aside = models.with_file_name("one");
     std::fs::rename(models, &aside)?;

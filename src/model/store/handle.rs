@@ -9,14 +9,12 @@ use parking_lot::Mutex;
 use super::cache::PlaceFolder;
 use super::fetch::{Fetched, fetch};
 use super::record::Revision;
-use super::source::Source;
+use super::source::{Source, whereabouts};
 use super::told::without_secrets;
 use super::wanted::{StoreError, Wanted};
 
 /// How often a fetch looks whether it was called off.
 const LOOK: Duration = Duration::from_millis(100);
-/// The name of the file of pins beside the revisions.
-const LABELS: &str = "labels.toml";
 
 /// Models from a store; cheap to clone.
 #[derive(Clone, Debug)]
@@ -44,7 +42,7 @@ impl ModelStore {
     /// can't be read, what was fetched last. Blocks.
     pub fn open(wanted: Wanted) -> Result<Self, StoreError> {
         let told = |problem: String| StoreError::new(&wanted.place, without_secrets(&problem));
-        let folder = PlaceFolder::open(&wanted.cache, &wanted.place).map_err(told)?;
+        let folder = PlaceFolder::open(&wanted.cache, &wanted.place, &whereabouts(&wanted.place)).map_err(told)?;
         let pinned = wanted.place.pin.as_deref().and_then(|pin| folder.revision(pin));
         let fetched = match pinned.filter(is_whole) {
             Some(revision) => Ok(of_cache(revision)),
@@ -81,9 +79,13 @@ impl ModelStore {
         self.0.state.lock().current.models()
     }
 
-    /// Where pins are kept if the settings name no other place: beside the revisions, for all of them.
+    /// Where pins are kept if the settings name no other place: beside the revisions, for all of them. Where the revision
+    /// makes the version, no other revision has the versions that pins name, so there it is for the one that is here now.
     pub fn labels_file(&self) -> PathBuf {
-        self.0.folder.beside(LABELS)
+        let state = self.0.state.lock();
+        let record = &state.current.record;
+        let own = record.makes_the_version().then_some(record.revision.as_str());
+        self.0.folder.labels(own)
     }
 
     /// What is here, from where and how much, in one line for people.

@@ -32,6 +32,9 @@ const OTHERS: [&str; 12] = [
 /// The folders of other runtimes.
 const OTHER_FOLDERS: [&str; 3] = ["openvino/", "coreml/", "runs/"];
 
+/// The hub where the environment names none.
+const USUAL: &str = "https://huggingface.co";
+
 /// A folder of a repository.
 pub struct Hub {
     http: Http,
@@ -69,9 +72,7 @@ struct Large {
 
 impl Hub {
     pub fn new(repository: &str, revision: &str, folder: &str, is_commit: bool) -> Result<Self, String> {
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let endpoint = set("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned());
-        let endpoint = endpoint.trim_end_matches('/').to_owned();
+        let endpoint = endpoint();
         let plain = match endpoint.split_once("://") {
             Some(("https", _)) => false,
             Some(("http", rest)) if is_loopback(rest.split('/').next().unwrap_or_default()) => true,
@@ -81,7 +82,7 @@ impl Hub {
             return Err("HF_ENDPOINT must be an address alone, without a user or a query".into());
         }
         Ok(Self {
-            http: Http::new(plain, set("HF_TOKEN"))?,
+            http: Http::new(plain, variable("HF_TOKEN"))?,
             endpoint,
             repository: repository.to_owned(),
             revision: revision.to_owned(),
@@ -201,6 +202,20 @@ impl Hub {
             .map_err(|error| told(&error.without_url()))
             .boxed())
     }
+}
+
+/// Another hub than the usual one, as the environment says.
+pub fn other_endpoint() -> Option<String> {
+    Some(endpoint()).filter(|endpoint| endpoint != USUAL)
+}
+
+fn endpoint() -> String {
+    let endpoint = variable("HF_ENDPOINT").unwrap_or_else(|| USUAL.to_owned());
+    endpoint.trim_end_matches('/').to_owned()
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The address of the next page in a header `Link`.

@@ -3,8 +3,9 @@
 //!
 //! In reading order: [`place`] (what the setting says) → `sums.rs` (which files there are, by SHA-256) → `listing.rs` (what a
 //! place says that it has) → `client.rs`, `cloud.rs`, `web.rs`, `hub.rs` (how places are asked) → `source.rs` (any of them) →
-//! `cache.rs` and `record.rs` (what lies in the cache) → `room.rs` (how much may) → `download.rs` (one file) → `fetch.rs` (one
-//! revision) → `handle.rs` ([`ModelStore`]: the start, and what a reload does). `told.rs` takes secrets out of errors.
+//! `cache.rs`, `record.rs` and `kept.rs` (what lies in the cache) → `room.rs` (how much may) → `download.rs` (one file) →
+//! `fetch.rs` (one revision) → `handle.rs` ([`ModelStore`]: the start, and what a reload does). `told.rs` takes secrets out of
+//! errors.
 //!
 //! All of it is behind the feature `object-store`, but [`place`] and `absent.rs`, which stands in for it.
 
@@ -24,6 +25,8 @@ mod fetch;
 mod handle;
 #[cfg(feature = "object-store")]
 mod hub;
+#[cfg(feature = "object-store")]
+mod kept;
 #[cfg(feature = "object-store")]
 mod listing;
 #[cfg(feature = "object-store")]

@@ -15,6 +15,9 @@ const RECORD: &str = "revision.json";
 /// The folder of a revision that has the files.
 const MODELS: &str = "models";
 
+/// How many digits of a revision are the version of a model that names none.
+const DIGITS: usize = 12;
+
 /// What is known of a revision.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
@@ -72,6 +75,12 @@ impl Record {
             below,
             files: sizes.iter().map(known).collect(),
         }
+    }
+
+    /// Whether the place is one model that names no version, so that each revision is another version, and has no other.
+    pub fn makes_the_version(&self) -> bool {
+        let version = self.below.rsplit_once('/').map(|(_, version)| version);
+        version == Some(version_of(&self.revision))
     }
 
     /// Writes the record and the list of sums into the folder of a revision.
@@ -135,6 +144,11 @@ impl Revision {
         let same_size = listed.size.is_none_or(|size| size == known.size);
         (same && same_size).then_some(path.as_str())
     }
+}
+
+/// The version of a model that names none.
+pub fn version_of(revision: &str) -> &str {
+    revision.get(..DIGITS).unwrap_or(revision)
 }
 
 /// The repository in the folder of a revision.

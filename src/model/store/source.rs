@@ -1,9 +1,10 @@
 //! Source: any place, asked for what it has and for its files.
 
-use super::cloud::Bucket;
-use super::hub::Hub;
+use super::cloud::{self, Bucket};
+use super::hub::{self, Hub};
 use super::listing::{Body, Listing};
 use super::place::{Kind, Place};
+use super::told::without_secrets;
 use super::web::Web;
 
 /// A place that can be asked.
@@ -43,4 +44,15 @@ impl Source {
             Self::Hub(hub) => hub.open(listing, path).await,
         }
     }
+}
+
+/// In which of many accounts or behind which of many endpoints a place is, as the environment says; empty where the address
+/// of the place says all of it, or where it is the usual one. No secrets.
+pub fn whereabouts(place: &Place) -> String {
+    let named = match &place.kind {
+        Kind::Cloud { cloud, .. } => cloud::whereabouts(*cloud),
+        Kind::Hub { .. } => hub::other_endpoint().into_iter().collect(),
+        Kind::Web { .. } => Vec::new(),
+    };
+    without_secrets(&named.join(" "))
 }

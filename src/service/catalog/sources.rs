@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::pins::Pins;
+use super::pins::{Pins, file_of};
 use super::refusal::{Refusal, RefusedVersion, Stage};
 use crate::config::Settings;
 use crate::low_priority::LowPriority;
@@ -125,8 +125,11 @@ pub fn read_all(settings: &Settings, pins: &Pins) -> Result<Opened, ModelError> 
             Err(error) => error,
         };
         // A version that an operator named is never replaced by an older one.
-        if repository(settings).is_none() || folder != newest {
+        if repository(settings).is_none() {
             return Err(error);
+        }
+        if folder != newest {
+            return Err(said_by_labels(error, settings));
         }
         let mut older = repository::older_than(&newest).into_iter();
         let Some(model) = older.find_map(|older| read(settings, &older, None, &|| false).ok()) else {
@@ -165,6 +168,18 @@ pub fn read_all(settings: &Settings, pins: &Pins) -> Result<Opened, ModelError> 
         }
     }
     Ok(Opened { models, refused })
+}
+
+/// The error of a version that the pins name. It names their file, where an operator can change that.
+fn said_by_labels(error: ModelError, settings: &Settings) -> ModelError {
+    let (problem, file) = (error.problem, file_of(settings));
+    ModelError {
+        problem: format!(
+            "{problem}; labels_file ({}) says that this version serves",
+            file.display()
+        ),
+        ..error
+    }
 }
 
 /// The folders that the settings name, with their tiers.
