@@ -55,6 +55,20 @@ fn an_unknown_key_exits_2_and_names_the_nearest_one_before_any_port_is_tried() {
 }
 
 #[test]
+#[cfg(not(feature = "object-store"))]
+fn models_at_an_address_exit_2_and_name_the_feature_that_is_missing() {
+    for models in ["s3://bucket/models", "hf://owner/name"] {
+        let finished = refused(Path::new(models), &[]);
+        assert_eq!(finished.code, Some(2), "{finished:?}");
+        assert!(
+            finished.complaint().contains("without the feature `object-store`"),
+            "{finished:?}"
+        );
+        assert_eq!(finished.stderr.lines().count(), 1, "{finished:?}");
+    }
+}
+
+#[test]
 fn a_configuration_file_that_is_not_there_exits_2_and_is_named() {
     let finished = refused(&root().join("models"), &["--config", "/nowhere/tandem.toml"]);
     assert_eq!(finished.code, Some(2), "{finished:?}");
