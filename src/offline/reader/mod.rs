@@ -1,9 +1,9 @@
 //! The one reader of files of texts: plain lines, TSV, CSV, JSON Lines and Parquet.
 //!
 //! In reading order: [`encoding`] (which one a file has) → [`lines`] (its lines, with their numbers) → [`separated`]
-//! (records of TSV and CSV) → [`fields`] (of a row); `row_groups`
-//! (rows of Parquet), `batches` (whole rows of Parquet and Arrow). Reads as it goes, so what it holds at a time is bounded. A row that
-//! can't be read is an error with the number of its line, and the reader goes on after it.
+//! (records of TSV and CSV, by a `splitter`) → [`fields`] (of a row); `row_groups` (rows of Parquet), `batches` (whole rows
+//! of Parquet and Arrow). Reads as it goes, so what it holds at a time is bounded. A row that can't be read is an error with
+//! the number of its line, and the reader goes on after it.
 
 #[cfg(feature = "parquet")]
 pub mod batches;

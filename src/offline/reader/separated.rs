@@ -253,7 +253,8 @@ impl Marks {
     }
 
     fn read(&mut self, text: &str) {
-        if self.quoted {
+        // A text without a mark leaves it where it is: at the start of a field, or within one that a mark opened.
+        if self.quoted && text.contains('"') {
             text.chars().for_each(|value| self.step(value));
         }
     }

@@ -46,8 +46,10 @@ impl Splitter {
         }
         let starts = std::iter::once(0).chain(self.ends[..count].iter().copied());
         let fields = starts.zip(&self.ends[..count]).map(|(from, &to)| &self.bytes[from..to]);
-        // Of UTF-8 whole characters are left out alone.
-        fields.map(String::from_utf8_lossy).collect()
+        // A text of whole characters is cut at ASCII alone.
+        fields
+            .map(|field| std::str::from_utf8(field).unwrap_or_default())
+            .collect()
     }
 }
 
