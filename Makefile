@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: msrv workflows-check docs-check deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist dashboards-check deploy-scan container-check systemd-check sbom otlp store store-peers bulk-check
+.PHONY: msrv workflows-check docs-check deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist rivals dashboards-check deploy-scan container-check systemd-check sbom otlp store store-peers bulk-check
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -98,6 +98,10 @@ sbom: ## writes target/sbom.json, the list of what is in the program (CycloneDX)
 bench: build ## compares the server with its references, into target/bench/: wants a quiet machine
 	benches/compare.sh target/bench
 	benches/grid.sh target/bench
+
+rivals: build ## measures other servers beside this one, with MODEL and TEXTS: docs/comparison.md; 2 GB, wants a quiet machine and wrk
+	tools/rivals/compare.py install
+	tools/rivals/compare.py run $${MODEL:-models/sentiment-deep/1} $${TEXTS:-tests/data/reviews.tsv}
 
 openapi: ## writes src/api/http/openapi.json as the routes, the descriptors and the parts beside the doors say
 	UPDATE_SNAPSHOTS=1 cargo test --locked --test it -- openapi::the_document
