@@ -307,9 +307,10 @@ def row(name: str, of: Measured) -> str:
 
 
 def table(all_of: dict, model: Path, rounds: int, seconds: float) -> str:
+    named = model.parent.name if model.name.isdigit() else model.name
     today = datetime.datetime.now(datetime.timezone.utc).strftime("%-d %B %Y")
     lines = [
-        f"{today}, {machine()}; medians of {rounds} rounds, {seconds:.0f} s a load. Model: `{model.name if model.name != '1' else model.parent.name}`.",
+        f"{today}, {machine()}; medians of {rounds} rounds, {seconds:.0f} s a load. Model: `{named}`.",
         "",
         "| server | 1 × 1: p50, ms | 1 × 1: p99, ms | 1 × 1: texts/s | 64 × 1: texts/s | 8 × 32: texts/s "
         "| 64 × 1: processor, ms a text | memory, MB | first right answer, s |",
@@ -364,6 +365,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def main() -> int:
+    # So that a server is ended with its round, whoever ends this program.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("install")
