@@ -55,7 +55,7 @@ docs-check: ## links, anchors, tables, recipes and paths in every Markdown file,
 	python3 tools/test_docs_check.py
 	tools/docs_check.py
 
-settings-docs: ## writes the settings into tandem.example.toml and docs/operations.md as they are declared
+settings-docs: ## writes the settings into tandem.example.toml, docs/configuration.md and docs/security.md as they are declared
 	UPDATE_SNAPSHOTS=1 cargo test --locked --test it -- what_is_declared
 
 metrics-docs: ## writes the table of docs/metrics.md as the metrics are declared
