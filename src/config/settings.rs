@@ -223,7 +223,7 @@ settings! {
         /// The most texts that a model accepts and has not answered
         ///
         /// Past it, RESOURCE_EXHAUSTED. At least max_texts
-        max_queue_texts: usize = count(1024).from(1, 1 << 20).link("busy-server.md#a-busy-server");
+        max_queue_texts: usize = count(1024).from(1, 1 << 20).link("busy-server.md");
         /// The most bytes of text that a model accepts and has not answered
         ///
         /// Past it, RESOURCE_EXHAUSTED. At least max_texts times max_text_bytes
@@ -237,7 +237,7 @@ settings! {
         ///
         /// Without it, each connection is a client
         client_header: String or None =
-            absent("NAME").default_words("none, connections are").sample("x-client-id").link("busy-server.md#a-busy-server");
+            absent("NAME").default_words("none, connections are").sample("x-client-id").link("busy-server.md");
         /// The bytes of the cache of answers to texts seen before; 0 turns it off
         cache_bytes: usize = bytes(0).from(0, 1 << 36);
     }
