@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: msrv workflows-check docs-check deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist rivals dashboards-check deploy-scan container-check systemd-check sbom otlp store store-peers bulk-check
+.PHONY: msrv workflows-check docs-check book quickstart deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist rivals dashboards-check deploy-scan container-check systemd-check sbom otlp store store-peers bulk-check
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -51,11 +51,17 @@ workflows-check: ## the files of .github/: their schemas, and what zizmor says o
 docs: ## builds the documentation: broken links are errors
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
 
-docs-check: ## links, anchors, tables, recipes and paths in every Markdown file, and the test of that check
+docs-check: ## links, anchors, tables, lengths, recipes and paths in every Markdown file, and the test of that check
 	python3 tools/test_docs_check.py
 	tools/docs_check.py
 
-settings-docs: ## writes the settings into tandem.example.toml and docs/operations.md as they are declared
+book: ## builds the book of docs/ into target/book and checks its links; compiles mdBook first, once
+	tools/book.py
+
+quickstart: build ## runs the commands of docs/quickstart.md and compares what they print
+	tools/quickstart.py target/release/tandem
+
+settings-docs: ## writes the settings into tandem.example.toml, docs/configuration.md and docs/security.md as they are declared
 	UPDATE_SNAPSHOTS=1 cargo test --locked --test it -- what_is_declared
 
 metrics-docs: ## writes the table of docs/metrics.md as the metrics are declared

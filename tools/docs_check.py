@@ -2,7 +2,7 @@
 """Checks what a reader of the texts trips over: `make docs-check`, a step of .ci/run. Python's standard library and git.
 
 In every Markdown file of the repository: each relative link leads to a file that git has, each anchor to a heading, and
-each row of a table belongs to a table. In these, in .github/ and in .ci/run: each `make NAME` is a recipe of the Makefile,
+each row of a table belongs to a table. Each page of docs/ has fewer than 200 lines and is a chapter of docs/SUMMARY.md, once. In these, in .github/ and in .ci/run: each `make NAME` is a recipe of the Makefile,
 and each path into one of FOLDERS is there. CHANGELOG.md may name what is gone. Links to other sites are not followed.
 
 With paths, only these files are checked. tools/test_docs_check.py tests it.
@@ -17,6 +17,10 @@ import urllib.parse
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Folders at the root whose paths are looked up where they stand in code. ARCHITECTURE.md leaves `src/` out of its own.
 FOLDERS = "src", "proto", "tools", "benches", "deploy", "docs", "tests", "examples", "clients", "training", ".ci", ".github"
+# Pages of docs/ have fewer lines than this, but those that a generated table may make longer.
+LONG = 200
+GENERATED = "docs/configuration.md", "docs/metrics.md"
+SUMMARY = "docs/SUMMARY.md"
 # What commands in the texts make, so that git has none of it.
 MADE = ("training/work/",)
 
@@ -145,6 +149,8 @@ class Check:
         makefile = root / "Makefile"
         self.recipes = set(re.findall(r"^([a-z-]+):", makefile.read_text(), re.M)) if makefile.exists() else set()
         self.named = {}
+        summary = (root / SUMMARY).read_text(encoding="utf-8") if SUMMARY in self.files else ""
+        self.chapters = [target for _, line in parts(summary)[0] for target in LINK.findall(line)]
 
     def there(self, path):
         return path in self.files or path in self.folders
@@ -186,6 +192,15 @@ class Check:
                 if not found:
                     yield number, f"{path}: no such path in the repository"
 
+    def page(self, name):
+        """What is wrong with a page of docs/ as a whole, with the line after which it is too long."""
+        length = len((self.root / name).read_text(encoding="utf-8").splitlines())
+        if length >= LONG and name not in GENERATED:
+            yield LONG, f"the page has {length} lines, it must have fewer than {LONG}: cut it by what a reader wants"
+        count = self.chapters.count(pathlib.PurePosixPath(name).name)
+        if count != 1:
+            yield 1, f"the page is {count} times in {SUMMARY}, it must be there once"
+
     def markdown(self, name):
         text = (self.root / name).read_text(encoding="utf-8")
         raw = text.split("\n")
@@ -205,7 +220,9 @@ class Check:
         yield from self.commands(name, [(number, line) for number, line in enumerate(lines, 1)])
 
     def faults(self, name):
-        found = self.markdown(name) if name.endswith(".md") else self.script(name)
+        found = list(self.markdown(name) if name.endswith(".md") else self.script(name))
+        if re.fullmatch(r"docs/[^/]+\.md", name) and name != SUMMARY:
+            found += self.page(name)
         return [f"{name}:{number}: {fault}" for number, fault in sorted(set(found))]
 
 
@@ -217,7 +234,7 @@ def main(arguments):
     faults = [fault for name in names for fault in check.faults(name)]
     if faults:
         sys.exit("\n".join(faults))
-    print(f"ok -- {len(names)} files: links, anchors, tables, recipes and paths")
+    print(f"ok -- {len(names)} files: links, anchors, tables, lengths, recipes and paths")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs the pinned tools that tests and checks need under target/tools/, each once, and prints where it is.
 #
-#   tools/test-tools.sh              installs all; a line "name path" each
+#   tools/test-tools.sh              installs all but mdbook; a line "name path" each
 #   tools/test-tools.sh buf          installs one and prints its path alone
+#   tools/test-tools.sh mdbook       compiles mdBook, of crates.io, in minutes, and prints its path
 #   tools/test-tools.sh npm FOLDER   installs what FOLDER/package-lock.json pins, and prints where: a folder of node_modules
 #
 # buf, cargo-deny, envoy, grpcurl, hadolint, protoc, zizmor: the path of the program. node: a folder for PATH. The others: one for PYTHONPATH, and
@@ -92,8 +93,27 @@ install_npm() {
     echo "$folder/node_modules"
 }
 
+# https://rust-lang.github.io/mdBook. Without its server and its watch for changes, half of its crates are not compiled.
+mdbook=0.5.4
+install_mdbook() {
+    folder=$tools/mdbook-$mdbook
+    (
+        flock 9
+        if [ ! -d "$folder" ]; then
+            temporary=$(mktemp -d "$tools/.mdbook-XXXXXX")
+            trap 'rm -rf "$temporary"' EXIT
+            cargo install mdbook --quiet --locked --version "=$mdbook" --no-default-features --features search \
+                --no-track --root "$temporary/new" --target-dir "$temporary/build" >&2
+            mv "$temporary/new" "$folder"
+        fi
+    ) 9>"$tools/.lock-mdbook"
+    echo "$folder/bin/mdbook"
+}
+
 if [ $# -eq 2 ] && [ "$1" = npm ]; then
     install_npm "$2"
+elif [ "${1:-}" = mdbook ]; then
+    install_mdbook
 elif [ $# -eq 1 ]; then
     [ -f "$root/tools/requirements/$1.txt" ] || { echo "$0: no tool is called $1" >&2; exit 2; }
     install "$1"

@@ -30,6 +30,7 @@ CASES = {
     "a heading in a fence is none": ("```\n# c\n```\n\n[b](#c)\n", [(5, "anchor")]),
     "a table": ("| a | b |\n| --- | ---: |\n| 1 | 2 |\n", []),
     "a table that an empty line cuts": ("| a | b |\n| --- | --- |\n\n| 1 | 2 |\n", [(4, "no table")]),
+    "a table that an empty line cuts further down": ("| a |\n| --- |\n| 1 |\n\n| 2 |\n| 3 |\n", [(5, "no table")]),
     "a row of other cells": ("| a | b |\n| --- | --- |\n| 1 |\n", [(3, "cells")]),
     "a bar in a cell": ("| a | b |\n| --- | --- |\n| `1 \\| 2` | 3 |\n", []),
     "a bar in code ends its cell": ("| a | b |\n| --- | --- |\n| `1 | 2` | 3 |\n", [(3, "cells")]),
@@ -45,6 +46,8 @@ CASES = {
     "paths beside the text": ("`docs/b.md`\n", []),
     "paths that a command makes": ("`training/work/a.tsv`\n", []),
     "code over a line's end": ("`make\nnothing`\n", [(1, "nothing")]),
+    "the longest page": ("a\n" * 199, []),
+    "a page that is too long": ("a\n" * 200, [(200, "200 lines")]),
 }
 
 
@@ -59,6 +62,7 @@ class Cases(unittest.TestCase):
             "Makefile": "lint:\n\ttrue\ndocs-check: lint\n",
             "docs/b.md": "# b\n\n## Two words\n\n## Two words\n\n## `max_texts`, and *more*\n",
             "docs/ignored.md": "",
+            "docs/SUMMARY.md": "# A book\n\n- [A](a.md)\n  - [B](b.md)\n",
             "tools/x.sh": "",
         }.items():
             path = self.root / name
@@ -73,6 +77,19 @@ class Cases(unittest.TestCase):
                 self.assertEqual(len(found), len(wanted), found)
                 for fault, (line, word) in zip(found, wanted):
                     self.assertTrue(fault.startswith(f"docs/a.md:{line}: ") and word in fault, fault)
+
+    def test_a_generated_page_may_be_long(self):
+        (self.root / "docs" / "metrics.md").write_text("a\n" * 200)
+        (self.root / "docs" / "SUMMARY.md").write_text("- [M](metrics.md)\n")
+        self.assertEqual(docs_check.Check(self.root).faults("docs/metrics.md"), [])
+
+    def test_a_page_is_a_chapter_once(self):
+        (self.root / "docs" / "a.md").write_text("a\n")
+        for summary, count in ("", 0), ("- [A](a.md)\n- [Again](a.md)\n", 2), ("```\n[A](a.md)\n```\n", 0):
+            with self.subTest(summary):
+                (self.root / "docs" / "SUMMARY.md").write_text(summary)
+                [fault] = docs_check.Check(self.root).faults("docs/a.md")
+                self.assertIn(f"docs/a.md:1: the page is {count} times in docs/SUMMARY.md", fault)
 
     def test_a_changelog_may_name_what_is_gone(self):
         (self.root / "CHANGELOG.md").write_text("`make nothing`, [b](c.md)\n")

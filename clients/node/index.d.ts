@@ -296,7 +296,7 @@ export interface FieldViolation {
 export class TandemError extends Error {
   /** The name of the gRPC code, such as `"INVALID_ARGUMENT"`. */
   readonly code: string;
-  /** What programs should branch on, such as `"QUEUE_FULL"`; empty if the server was not reached. docs/api.md lists all. */
+  /** What programs should branch on, such as `"QUEUE_FULL"`; empty if the server was not reached. docs/errors.md lists all. */
   readonly reason: string;
   /** Facts, such as `limit_bytes`. */
   readonly metadata: Readonly<Record<string, string>>;

@@ -100,7 +100,7 @@ impl<T> Facts<T> {
         self
     }
 
-    /// A link to the heading of docs/operations.md, or to the page, that says more.
+    /// A link to a heading of docs/configuration.md, or to another page there, that says more.
     pub fn link(mut self, link: &'static str) -> Self {
         self.link = Some(link);
         self
@@ -191,7 +191,7 @@ pub struct Setting {
     pub allowed: String,
     /// A value for the example file, in TOML.
     pub sample: Option<&'static str>,
-    /// A link to where docs/operations.md says more.
+    /// A link from docs/configuration.md to where more is said.
     pub link: Option<&'static str>,
 }
 

@@ -1,5 +1,5 @@
 //! Settings, each declared once: its name, type, default, bounds and text. Flags, environment variables, keys, help,
-//! `tandem.example.toml` and the table in docs/operations.md follow from the declarations (`setting.rs` derives them;
+//! `tandem.example.toml` and the table in docs/configuration.md follow from the declarations (`setting.rs` derives them;
 //! `make settings-docs` writes the files).
 
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ fn local(port: u16) -> AddressList {
 settings! {
     "Security" {
         /// The values of the settings that nobody gave: hardened has the strict ones
-        profile: Profile = choice("PROFILE", Profile::Standard).link("#the-profile-hardened");
+        profile: Profile = choice("PROFILE", Profile::Standard).link("security.md#the-profile-hardened");
     }
     "Listeners" {
         /// Where gRPC listens
@@ -47,7 +47,7 @@ settings! {
         ///
         /// `when-ready`: a balancer that asks no health sends no call to a server that is loading. `at-start`: calls are answered
         /// with UNAVAILABLE until every model serves. It holds for shared_addr too. The other ports take connections from the start
-        listen: Listen = choice("WHEN", Listen::WhenReady).link("#starting-and-balancers");
+        listen: Listen = choice("WHEN", Listen::WhenReady).link("deployment.md#starting-and-balancers");
         /// Where the HTTP gateway listens
         http_addr: AddressList = value("ADDRESS", local(5000)).link("#addresses");
         /// Where gRPC and the HTTP gateway listen together, in place of grpc_addr and http_addr
@@ -65,13 +65,13 @@ settings! {
         ///
         /// Without it, nobody can call it
         admin_addr: Address or None =
-            absent("ADDRESS").default_words("off").sample("127.0.0.1:50052").link("#versions-by-hand");
+            absent("ADDRESS").default_words("off").sample("127.0.0.1:50052").link("versions.md");
     }
     "Security" {
         /// Serve addresses other than loopback without TLS
         ///
         /// Unix sockets need no TLS either
-        allow_plaintext: bool = flag().link("#tls-and-keys");
+        allow_plaintext: bool = flag().link("security.md#tls-and-keys");
     }
     "TLS" {
         /// The certificates by which this program shows itself, PEM
@@ -91,7 +91,7 @@ settings! {
         ///
         /// The limits of the name may follow its token
         tokens_file: PathBuf or None =
-            absent("FILE").default_words("none").sample("/etc/tandem/tokens").link("#tls-and-keys");
+            absent("FILE").default_words("none").sample("/etc/tandem/tokens").link("security.md#tls-and-keys");
         /// The keys of operators at the admin API, name:token a line; TANDEM_ADMIN_TOKENS may hold more
         admin_tokens_file: PathBuf or None = absent("FILE").default_words("none").sample("/etc/tandem/admin-tokens");
         /// How often the files of certificates and keys are looked at
@@ -103,22 +103,22 @@ settings! {
     }
     "Protocols" {
         /// Turn Open Inference Protocol v2 off, over gRPC and HTTP
-        no_open_inference: bool = flag().link("doors.md");
+        no_open_inference: bool = flag().link("doors-kserve.md#open-inference-protocol-v2");
         /// Turn the API of text-embeddings-inference off, over gRPC and HTTP
-        no_tei: bool = flag().link("doors.md");
+        no_tei: bool = flag().link("doors-tei.md#text-embeddings-inference");
         /// Turn the /classify of vLLM off
-        no_classify: bool = flag().link("doors.md");
+        no_classify: bool = flag().link("doors-tei.md#classify");
         /// Turn the /v1/models/NAME:predict of KServe off
-        no_kserve_v1: bool = flag().link("doors.md");
+        no_kserve_v1: bool = flag().link("doors-kserve.md#kserve-v1");
         /// Turn gRPC-Web off
-        no_grpc_web: bool = flag().link("doors.md");
+        no_grpc_web: bool = flag().link("doors-web.md#browsers");
         /// Turn Connect off
-        no_connect: bool = flag().link("doors.md");
+        no_connect: bool = flag().link("doors-web.md#connect");
         /// The origins of other web pages that may call the gateway from browsers (CORS), or *
         ///
         /// Several with commas between. Without it no other page may
         cors_origins: Origins or None =
-            absent("ORIGINS").default_words("none").sample("https://app.example.com").link("doors.md#browsers");
+            absent("ORIGINS").default_words("none").sample("https://app.example.com").link("doors-web.md#browsers");
         /// Turn the page at / of the HTTP gateway off
         no_page: bool = flag().hardened(true).link("page.md");
     }
@@ -150,7 +150,7 @@ settings! {
         /// How often the repository is looked at for new versions; 0 for never
         ///
         /// SIGHUP has it looked at at once
-        models_poll_interval: HumanDuration = seconds(0).zero_or_from(SECOND, DAY).link("#rolling-out-a-version");
+        models_poll_interval: HumanDuration = seconds(0).zero_or_from(SECOND, DAY).link("rollout.md");
         /// The bytes that loaded models may take; 0 leaves it to the control group's limit
         ///
         /// What they are expected to take counts, two versions in an exchange included. The control group's limit holds in any case
@@ -160,9 +160,9 @@ settings! {
         /// It may be fewer than its folder says, or more than 512, as far as its files go: attention takes memory and time by the square
         /// of it
         max_tokens: usize =
-            count(0).from_or_zero(LEAST_TOKENS, MOST_TOKENS, "what each folder says").link("#long-texts");
+            count(0).from_or_zero(LEAST_TOKENS, MOST_TOKENS, "what each folder says").link("windows.md#how-many-tokens-are-read");
         /// How many live texts a new version runs beside the old one before it takes its place; 0 for none
-        shadow_texts: usize = count(0).from(0, 1_000_000).link("#rolling-out-a-version");
+        shadow_texts: usize = count(0).from(0, 1_000_000).link("rollout.md");
         /// The longest that a new version runs beside the old one
         ///
         /// Then the texts that were compared so far decide
@@ -179,11 +179,11 @@ settings! {
         labels_file: PathBuf or None =
             absent("FILE").default_words("labels.toml in the repository").sample("/var/lib/tandem/labels.toml");
         /// How often labels_file is looked at, which several servers share then: each does what any was told; 0 for never
-        labels_poll_interval: HumanDuration = seconds(0).zero_or_from(SECOND, DAY).link("#several-servers-as-one");
+        labels_poll_interval: HumanDuration = seconds(0).zero_or_from(SECOND, DAY).link("versions.md#several-servers-as-one");
         /// How many requests, and how many compared texts, it takes to tell how a canary does
         ///
         /// A canary that does badly is rolled back
-        canary_min_count: u64 = count(100).from(1, 1_000_000).link("#versions-by-hand");
+        canary_min_count: u64 = count(100).from(1, 1_000_000).link("versions.md");
         /// By how much the share of a canary's requests that fail may be above the stable version's
         canary_max_failures: f64 = value("SHARE", 0.01).from(0.0, 1.0);
         /// The largest share of compared texts to which a canary may give another label
@@ -223,7 +223,7 @@ settings! {
         /// The most texts that a model accepts and has not answered
         ///
         /// Past it, RESOURCE_EXHAUSTED. At least max_texts
-        max_queue_texts: usize = count(1024).from(1, 1 << 20).link("#a-busy-server");
+        max_queue_texts: usize = count(1024).from(1, 1 << 20).link("busy-server.md");
         /// The most bytes of text that a model accepts and has not answered
         ///
         /// Past it, RESOURCE_EXHAUSTED. At least max_texts times max_text_bytes
@@ -237,7 +237,7 @@ settings! {
         ///
         /// Without it, each connection is a client
         client_header: String or None =
-            absent("NAME").default_words("none, connections are").sample("x-client-id").link("#a-busy-server");
+            absent("NAME").default_words("none, connections are").sample("x-client-id").link("busy-server.md");
         /// The bytes of the cache of answers to texts seen before; 0 turns it off
         cache_bytes: usize = bytes(0).from(0, 1 << 36);
     }
@@ -331,7 +331,7 @@ settings! {
         ///
         /// The reports of ORCA, by which gRPC's `weighted_round_robin` and Envoy send a slow server fewer calls. gRPC's clients never
         /// ask: for them take `always`, or the stream of reports, which is there unless this is `off`
-        load_reports: LoadReports = choice("WHEN", LoadReports::Off).link("balancing.md#by-load");
+        load_reports: LoadReports = choice("WHEN", LoadReports::Off).link("balancing-by-load.md");
         /// The wait for a batch that counts, in a load report, like a server without a free moment
         load_queue_target: HumanDuration =
             value("DURATION", HumanDuration(std::time::Duration::from_millis(100))).from(MILLISECOND, HOUR);
@@ -349,7 +349,7 @@ settings! {
         ///
         /// Texts whose answer was withheld, texts of which the audit found that the deep model says something else, and texts drawn
         /// at random; each of the three has a third of the room, and its oldest go. `tandem audit export` gets them
-        keep_texts: usize = count(0).from_or_zero(3, 100_000, "none").link("cascade.md#what-to-label-next");
+        keep_texts: usize = count(0).from_or_zero(3, 100_000, "none").link("labelling.md");
         /// The most bytes that kept texts may take in memory
         keep_bytes: usize = bytes(16 << 20).from(64 << 10, 1 << 30);
         /// The share of texts that are kept at random, whatever the answer
@@ -358,7 +358,7 @@ settings! {
         ///
         /// It is made for its owner alone (mode 0600) and is never removed. Needs keep_texts
         keep_file: PathBuf or None =
-            absent("FILE").default_words("none").sample("/var/lib/tandem/kept.jsonl").link("cascade.md#what-to-label-next");
+            absent("FILE").default_words("none").sample("/var/lib/tandem/kept.jsonl").link("labelling.md");
         /// The size at which no more texts are written to keep_file
         ///
         /// What is in it already counts. Where the file was moved or removed, the next text begins a new one

@@ -1,4 +1,4 @@
-//! Bad input: one table of fields over both doors of Tandem's own, which must refuse alike and as docs/api.md says; and one of
+//! Bad input: one table of fields over both doors of Tandem's own, which must refuse alike and as docs/errors.md says; and one of
 //! faults over all doors.
 
 mod ask;
@@ -55,12 +55,12 @@ fn by_http(answer: &Answer) -> Told {
     }
 }
 
-/// What docs/api.md says of a reason: the gRPC code and the HTTP status.
+/// What docs/errors.md says of a reason: the gRPC code and the HTTP status.
 fn documented(reason: &str) -> (String, u16) {
-    let docs = std::fs::read_to_string(root().join("docs/api.md")).expect("the documentation");
+    let docs = std::fs::read_to_string(root().join("docs/errors.md")).expect("the documentation");
     let start = format!("| `{reason}` | `");
     let line = docs.lines().find_map(|line| line.strip_prefix(&start));
-    let line = line.unwrap_or_else(|| panic!("docs/api.md does not know {reason}"));
+    let line = line.unwrap_or_else(|| panic!("docs/errors.md does not know {reason}"));
     let (code, rest) = line.split_once("` | ").expect("a code");
     let (status, _) = rest.split_once(" |").expect("a status");
     (code.to_owned(), status.parse().expect("a number"))

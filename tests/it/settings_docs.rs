@@ -151,9 +151,9 @@ pub fn keep(file: &str, begin: &str, end: &str, text: &str) {
 #[test]
 fn the_example_file_and_the_tables_are_what_is_declared() {
     keep("tandem.example.toml", "# From here", "# To here", &example());
-    let file = "docs/operations.md";
-    keep(file, "<!-- settings, ", "<!-- end of settings -->", &table());
-    keep(file, "<!-- hardened, ", "<!-- end of hardened -->", &hardened());
+    let (configuration, security) = ("docs/configuration.md", "docs/security.md");
+    keep(configuration, "<!-- settings, ", "<!-- end of settings -->", &table());
+    keep(security, "<!-- hardened, ", "<!-- end of hardened -->", &hardened());
 }
 
 #[test]

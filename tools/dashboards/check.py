@@ -2,7 +2,7 @@
 """Checks deploy/prometheus/ and deploy/grafana/ as far as that goes without a Prometheus: tools/dashboards/check.sh runs it.
 
 Each expression must parse. Each metric, label and reason in it must be one that the server has, by the tables of
-docs/metrics.md and docs/api.md. Each alert must have a section of docs/runbook.md and a test. live.py asks a real
+docs/metrics.md and docs/errors.md. Each alert must have a section of docs/runbook.md and a test. live.py asks a real
 Prometheus the rest.
 """
 
@@ -203,7 +203,7 @@ def main():
     plugins.register_default_plugins()
     known, found = known_series(), expressions()
     recorded = {rule["record"] for rule in rules() if "record" in rule}
-    reasons = set(re.findall(r"^\| `([A-Z_0-9]+)` \|", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE))
+    reasons = set(re.findall(r"^\| `([A-Z_0-9]+)` \|", (ROOT / "docs" / "errors.md").read_text(), re.MULTILINE))
     problems = []
     for expression in found + [expression for expression, _ in variables()]:
         problems += [f"{expression.where}: {problem}" for problem in check_expression(expression, known, recorded, reasons)]

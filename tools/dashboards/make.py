@@ -132,7 +132,7 @@ OVERVIEW = {
     "Requests": [
         lines("Requests by method", "Requests answered in a second.", "reqps",
               {f"sum by (door, method) ({rate('tandem_requests_total')})": "{{door}} {{method}}"}, stack="normal"),
-        lines("Refused and failed, by reason", "Empty while nothing is. docs/api.md says what each reason means.", "reqps",
+        lines("Refused and failed, by reason", "Empty while nothing is. docs/errors.md says what each reason means.", "reqps",
               {f"sum by (reason) ({rate('tandem_refusals_total')}) > 0": "{{reason}}"}, stack="normal"),
         lines("In flight", "Requests that are worked on now.", "none",
               {f"sum by (door) (tandem_inflight_requests{{{HERE}}})": "{{door}}"}),

@@ -1,6 +1,6 @@
 "use strict";
 
-// Runs each example of docs/clients-node.md, and compares what it prints with what the page says.
+// Runs each example of the pages for Node.js, and compares what it prints with what the page says.
 
 const assert = require("node:assert/strict");
 const { execFile } = require("node:child_process");
@@ -10,7 +10,8 @@ const { it } = require("node:test");
 const { promisify } = require("node:util");
 const { startServer, FAST_ALONE, ROOT } = require("./server.js");
 
-const PAGE = fs.readFileSync(path.join(ROOT, "docs/clients-node.md"), "utf8");
+// And how many examples each has.
+const PAGES = { "docs/clients-node.md": 4, "docs/clients-node-production.md": 3, "docs/clients-grpc-js.md": 1 };
 const EXAMPLE = /```js\n(.*?)```\n(?:\nIt prints\n\n```\n(.*?)```\n)?/gs;
 
 /** As a module, in which the examples may wait; `require` as the page has it. */
@@ -19,15 +20,18 @@ function asModule(code) {
   return code.includes("require(") ? require_ + code : code;
 }
 
-it("the examples of docs/clients-node.md print what it says", async () => {
+it("the examples of the pages print what they say", async () => {
   const certificates = process.env.TANDEM_CERTIFICATES;
   const files = ["cert", "key"].flatMap((name) => [`--tls-${name}`, path.join(certificates, `${name}.pem`)]);
   const secured = await startServer([...FAST_ALONE, ...files, "--tls-client-ca", path.join(certificates, "ca.pem")], {
     TANDEM_TOKENS: "docs:docs-0123456789abcdef",
   });
   const plain = await startServer();
-  const examples = [...PAGE.matchAll(EXAMPLE)];
-  assert.equal(examples.length, 8);
+  const examples = Object.entries(PAGES).flatMap(([page, count]) => {
+    const found = [...fs.readFileSync(path.join(ROOT, page), "utf8").matchAll(EXAMPLE)];
+    assert.equal(found.length, count, page);
+    return found;
+  });
   for (const [at, [, code, expected]] of examples.entries()) {
     assert.ok(expected, `what example ${at} prints`);
     const port = (code.includes("tls:") ? secured : plain).port;

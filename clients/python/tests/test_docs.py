@@ -1,4 +1,4 @@
-"""The examples of docs/clients-python.md and docs/clients-grpcio.md: each runs, and prints what the page says."""
+"""The examples of the pages for Python, with the package and with grpcio: each runs, and prints what the page says."""
 
 import contextlib
 import io
@@ -64,11 +64,13 @@ class Docs(unittest.TestCase):
             seen += 1
         self.assertGreaterEqual(seen, least)
 
-    def test_the_page_of_the_package(self):
-        self.run_page("clients-python.md", 9)
+    def test_the_pages_of_the_package(self):
+        self.run_page("clients-python.md", 5)
+        self.run_page("clients-python-production.md", 4)
 
-    def test_the_page_of_grpcio(self):
-        self.run_page("clients-grpcio.md", 8)
+    def test_the_pages_of_grpcio(self):
+        self.run_page("clients-grpcio.md", 4)
+        self.run_page("clients-grpcio-production.md", 4)
 
 
 if __name__ == "__main__":

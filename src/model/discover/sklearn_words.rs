@@ -289,7 +289,7 @@ impl Looked<'_> {
         }
         notes.found(format!(
             "{which}counts runs of up to {longest} words; whether training took stop words out of them, or others that token_pattern \
-             leaves out (numbers, short words), which the export would not, the file does not tell (docs/models-sklearn.md)"
+             leaves out (numbers, short words), which the export would not, the file does not tell (docs/models-sklearn-traps.md)"
         ));
     }
 }

@@ -104,7 +104,7 @@ pub(super) fn inputs(onnx: &ChosenOnnx, notes: &mut Notes) -> Inputs {
         let role = role_of(name).or(only.then_some("input_ids"));
         let which = || {
             format!(
-                "say in a manifest.toml which input is which ([onnx.inputs] in docs/models.md), or name them {}",
+                "say in a manifest.toml which input is which ([onnx.inputs] in docs/models-hugging-face.md), or name them {}",
                 INPUT_ROLES.join(", ")
             )
         };
@@ -147,7 +147,7 @@ pub(super) fn inputs(onnx: &ChosenOnnx, notes: &mut Notes) -> Inputs {
     if !taken.iter().any(|(role, _)| *role == "input_ids") {
         notes.wrong(
             format!("{file}: none of its inputs takes the ids of tokens by its name"),
-            "say in a manifest.toml which one does: [onnx.inputs] input_ids = \"NAME\" (docs/models.md)",
+            "say in a manifest.toml which one does: [onnx.inputs] input_ids = \"NAME\" (docs/models-hugging-face.md)",
         );
     }
     found.names = note_taken(&taken, file, notes);

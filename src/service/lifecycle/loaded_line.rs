@@ -52,7 +52,7 @@ pub fn tell_loaded(
             moved = neighbours.mixed,
             moved_at_one_length = neighbours.same_length,
             told = neighbours.told,
-            "{remark}; see docs/models.md"
+            "{remark}; see docs/models-hugging-face.md"
         );
     }
     if let Some(beyond) = initialized.model.tokens_beyond() {

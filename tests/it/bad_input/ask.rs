@@ -158,7 +158,7 @@ impl Door {
         matches!(self, Self::TeiGrpc | Self::TeiStream)
     }
 
-    /// The status where it is another than docs/api.md has for the reason.
+    /// The status where it is another than docs/errors.md has for the reason.
     pub fn http_status(self, reason: &str) -> Option<u16> {
         let refuses = ["INVALID_FIELD", "MALFORMED_MESSAGE", "INVALID_UTF8"].contains(&reason);
         (self == Self::TeiHttp && refuses).then_some(422)

@@ -19,7 +19,7 @@ pub struct Row {
     pub case: &'static str,
     /// The message.
     pub ask: Ask,
-    /// `ErrorInfo.reason`, whose codes docs/api.md has.
+    /// `ErrorInfo.reason`, whose codes docs/errors.md has.
     pub reason: &'static str,
     /// The fields at fault.
     pub fields: Vec<String>,

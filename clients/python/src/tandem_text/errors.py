@@ -81,7 +81,7 @@ class TandemError(Exception):
         self.message = message
         #: The status code of gRPC.
         self.code = code
-        #: Why, for programs, for instance `QUEUE_FULL`: see docs/api.md. Empty where the server did not say.
+        #: Why, for programs, for instance `QUEUE_FULL`: see docs/errors.md. Empty where the server did not say.
         self.reason = reason
         #: The fields at fault.
         self.violations = tuple(violations)
