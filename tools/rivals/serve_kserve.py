@@ -40,6 +40,7 @@ if __name__ == "__main__":
     rest.uvicorn.Config = Loopback
     port = int(os.environ["PORT"])
     server = ModelServer(http_port=port, enable_grpc=False, enable_latency_logging=False, event_loop="uvloop")
-    # Two lines a call otherwise: the others write none.
-    logging.getLogger("kserve.trace").setLevel(logging.WARNING)
+    # A line or more a call otherwise: the others write none.
+    for name in "kserve.trace", "uvicorn.access":
+        logging.getLogger(name).setLevel(logging.WARNING)
     server.start([Labels()])
