@@ -8,6 +8,7 @@ use prost_types::{ListValue, Struct, Value};
 use super::convert::{count, duration, model_ref, serving_state};
 use super::pb;
 use crate::model::manifest::{Manifest, Preprocess, Truncation};
+use crate::model::providers::Assigned;
 use crate::service::Service;
 use crate::service::catalog::audit::Findings;
 use crate::service::catalog::canary::verdict::Tally;
@@ -171,7 +172,16 @@ fn model_health(report: ModelReport) -> pb::ModelHealth {
         max_token_count: count(report.max_token_count),
         tasks: report.tasks,
         verified: report.verified,
+        execution_providers: execution_providers(report.execution_providers),
     }
+}
+
+fn execution_providers(assigned: Vec<Assigned>) -> Vec<pb::ExecutionProvider> {
+    let one = |assigned: Assigned| pb::ExecutionProvider {
+        name: assigned.provider,
+        node_count: count(assigned.nodes.unwrap_or_default()),
+    };
+    assigned.into_iter().map(one).collect()
 }
 
 /// What is certified of the cascades of tasks.
@@ -300,6 +310,7 @@ fn model(details: ModelDetails) -> pb::Model {
         verified: report.verified,
         stand_in: manifest.stand_in,
         queued_text_count: count(report.queued_texts),
+        execution_providers: execution_providers(report.execution_providers),
     }
 }
 

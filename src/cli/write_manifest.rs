@@ -117,6 +117,7 @@ fn manifest_text(manifest: &Manifest, golden_sum: &str, tolerance: f32, batch: B
         source: OWN_GOLDEN.to_owned(),
         logit_tolerance: TOLERANCE,
         batched_logit_tolerance: tolerance,
+        providers: std::collections::BTreeMap::new(),
     });
     manifest.onnx.batch_invariant = batch == Batch::Any;
     if batch != Batch::Any {

@@ -13,6 +13,7 @@ pub mod duration;
 pub mod given;
 pub mod listen;
 pub mod load_reports;
+mod of_models;
 pub mod origins;
 pub mod profile;
 pub mod resolve;

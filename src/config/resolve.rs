@@ -7,6 +7,7 @@ use toml::{Table, Value};
 use super::given;
 use super::profile::Profile;
 use super::settings::{DECLARED, Options, Settings, TaskSettings};
+use crate::model::providers::ProviderList;
 
 /// The file that is read if none is named and it exists.
 pub const DEFAULT_FILE: &str = "tandem.toml";
@@ -86,8 +87,9 @@ fn describe(error: &toml::de::Error, text: &str) -> String {
 
 fn check_keys(table: &Table) -> Result<(), String> {
     let declared = DECLARED.iter().map(|setting| setting.name);
-    let known: Vec<&str> = declared.chain(["tasks"]).collect();
+    let known: Vec<&str> = declared.chain(["tasks", "execution_providers"]).collect();
     check_known("", table, &known)?;
+    check_providers(table)?;
     let Some(tasks) = table.get("tasks") else { return Ok(()) };
     let tasks = tasks
         .as_table()
@@ -118,6 +120,21 @@ fn check_keys(table: &Table) -> Result<(), String> {
         }
         let parsed: Result<TaskSettings, _> = Value::Table(task.clone()).try_into();
         parsed.map_err(|error| format!("{prefix}: {}", error.message().replace('\n', " ")))?;
+    }
+    Ok(())
+}
+
+/// Checks the execution providers of models by name. The error names the model.
+fn check_providers(table: &Table) -> Result<(), String> {
+    let Some(models) = table.get("execution_providers") else {
+        return Ok(());
+    };
+    let models = models.as_table().ok_or(
+        "execution_providers must be a table with a list for each model; fast_execution_providers is for all of a tier",
+    )?;
+    for (name, list) in models {
+        let parsed: Result<ProviderList, _> = list.clone().try_into();
+        parsed.map_err(|error| format!("execution_providers.{name}: {}", error.message().replace('\n', " ")))?;
     }
     Ok(())
 }

@@ -296,6 +296,9 @@ macro_rules! settings {
             /// Tasks by name; those that are not listed follow from the models' manifests.
             #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
             pub tasks: BTreeMap<String, TaskSettings>,
+            /// The execution providers of models by name; the others have those of their tier.
+            #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+            pub execution_providers: BTreeMap<String, ProviderList>,
         }
 
         impl Settings {
@@ -304,6 +307,7 @@ macro_rules! settings {
                 Self {
                     $($($name: $facts.into_default(profile),)+)+
                     tasks: BTreeMap::new(),
+                    execution_providers: BTreeMap::new(),
                 }
             }
 

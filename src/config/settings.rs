@@ -18,6 +18,7 @@ use super::setting::{Setting, absent, bytes, choice, count, flag, seconds, setti
 pub use super::tasks::{AbstainSettings, CascadeSettings, GearSettings, RouteSetting, TaskSettings, WindowSettings};
 use crate::model::loading::FastPath;
 use crate::model::manifest::{LEAST_TOKENS, MOST_TOKENS};
+use crate::model::providers::ProviderList;
 use crate::telemetry::logs::LogFormat;
 
 const SECOND: HumanDuration = HumanDuration::seconds(1);
@@ -259,6 +260,13 @@ settings! {
         /// `native`: the program adds the weights up itself. Each load compares it with ONNX Runtime first. `onnx`: ONNX Runtime
         /// runs it, as any other model
         fast_path: FastPath = choice("WHAT", FastPath::Native);
+        /// The hardware that fast models run on: execution providers of ONNX Runtime, as `openvino,cpu`
+        fast_execution_providers: ProviderList or None = absent("LIST").default_words("cpu").sample("cpu").link("providers.md");
+        /// The hardware that deep models run on: execution providers of ONNX Runtime, as `tensorrt,cuda(device=1),cpu`
+        ///
+        /// One that is missing or answers wrongly is left out where others follow, else the model is refused
+        deep_execution_providers: ProviderList or None =
+            absent("LIST").default_words("cpu").sample("openvino,cpu").link("providers.md");
         /// Threads inside a deep run while nothing else runs or waits; 0 takes all processors where that is faster, 1 is off
         ///
         /// Faster is a run at least 1.2 times shorter, which is measured on the requests that arrive. There are never more than there
@@ -381,13 +389,6 @@ settings! {
 impl Default for Settings {
     fn default() -> Self {
         Self::of(Profile::Standard)
-    }
-}
-
-impl Settings {
-    /// The most tokens of a text that a transformer may read; `None` if the settings leave it to the model.
-    pub fn configured_max_tokens(&self) -> Option<usize> {
-        (self.max_tokens > 0).then_some(self.max_tokens)
     }
 }
 

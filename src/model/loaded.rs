@@ -12,6 +12,7 @@ use super::preprocess::Preprocessor;
 use super::preprocess::ngrams::NgramSpan;
 use super::preprocess::tokenizer::Beyond;
 use super::preprocess::windows::{self, WindowSize, Windows};
+use super::providers::Assigned;
 use super::text_cost::TextCost;
 
 /// A loaded model: all of its steps but inference, which the scheduler runs.
@@ -32,6 +33,8 @@ pub struct Model {
     pub neighbours: Neighbours,
     /// A note for people if the model takes fewer tokens than its folder says, and what to do about it.
     pub fewer: Option<Note>,
+    /// What runs it.
+    pub assigned: Vec<Assigned>,
 }
 
 impl Model {

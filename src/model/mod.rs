@@ -9,7 +9,7 @@
 //! - One text: [`input`] → [`preprocess`] → [`runner`] → [`onnx`] and [`runtime`] → [`postprocess`] (to a
 //!   [`classification`]) → [`blend`] and [`agreement`] (two models' answers), [`pooling`] (the answers to a long text's
 //!   windows).
-//! - A load: [`memory`] and `run_memory.rs` (does it fit?) → [`loading`] → [`sample`] (a long row) → [`table`] (the ids
+//! - A load: [`memory`] and `run_memory.rs` (does it fit?) → [`providers`] (what runs it) → [`loading`] → [`sample`] (a long row) → [`table`] (the ids
 //!   that the graph knows) → `warm_up.rs` → [`neighbours`] (which rows may share a batch) → [`text_cost`] →
 //!   [`own_texts`] → [`loaded`].
 //! - Errors: [`model_error`].
@@ -40,6 +40,7 @@ pub mod paths;
 pub mod pooling;
 pub mod postprocess;
 pub mod preprocess;
+pub mod providers;
 pub mod repository;
 mod run_memory;
 pub mod runner;

@@ -1,10 +1,16 @@
 //! The metrics of versions of models: their states, and what became of new ones.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+
+use crate::model::providers::Assigned;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabels {
@@ -18,6 +24,13 @@ struct StateLabels {
 struct VersionLabels {
     model: String,
     version: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProviderLabels {
+    model: String,
+    version: String,
+    provider: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -44,12 +57,18 @@ struct FaultLabels {
     fault: &'static str,
 }
 
+/// What runs each version, by its model and version.
+type KnownProviders = BTreeMap<(String, String), Vec<String>>;
+
 /// The metrics of every version of every model; cheap to clone.
 #[derive(Clone)]
 pub struct VersionMetrics {
     state: Family<StateLabels, Gauge>,
     verified: Family<VersionLabels, Gauge>,
     memory: Family<VersionLabels, Gauge>,
+    providers: Family<ProviderLabels, Gauge>,
+    /// So that what no longer runs a version can be taken back.
+    known_providers: Arc<Mutex<KnownProviders>>,
     reloads: Family<OutcomeLabels, Counter>,
     refused: Family<NameLabels, Gauge>,
     examinations: Family<OutcomeLabels, Counter>,
@@ -63,6 +82,8 @@ impl VersionMetrics {
             state: Family::default(),
             verified: Family::default(),
             memory: Family::default(),
+            providers: Family::default(),
+            known_providers: Arc::default(),
             reloads: Family::default(),
             refused: Family::default(),
             examinations: Family::default(),
@@ -83,6 +104,11 @@ impl VersionMetrics {
             "model_memory_bytes",
             "Memory that a loaded version is expected to take, estimated from its files before it was loaded",
             metrics.memory.clone(),
+        );
+        registry.register(
+            "model_execution_provider",
+            "1 for each execution provider that runs a loaded version or a part of its graph",
+            metrics.providers.clone(),
         );
         registry.register(
             "model_reloads",
@@ -172,6 +198,25 @@ impl VersionMetrics {
                 self.memory.remove(&labels);
             }
         }
+    }
+
+    /// Sets what runs a version; `None` removes a version that is gone.
+    pub fn set_providers(&self, model: &str, version: &str, providers: Option<&[Assigned]>) {
+        let labels = |provider: &str| ProviderLabels {
+            model: model.to_owned(),
+            version: version.to_owned(),
+            provider: provider.to_owned(),
+        };
+        let key = (model.to_owned(), version.to_owned());
+        let mut known = self.known_providers.lock();
+        for gone in known.remove(&key).unwrap_or_default() {
+            self.providers.remove(&labels(&gone));
+        }
+        let Some(providers) = providers else { return };
+        for one in providers {
+            self.providers.get_or_create_owned(&labels(&one.provider)).set(1);
+        }
+        known.insert(key, providers.iter().map(|one| one.provider.clone()).collect());
     }
 
     /// Counts a new version by its outcome: exchanged, or the step that refused it.

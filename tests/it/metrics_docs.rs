@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model::MetricType;
 use tandem::error::{Error, Reason};
+use tandem::model::providers::Assigned;
 use tandem::telemetry::door_metrics::Handshake;
 use tandem::telemetry::kept::Cause;
 use tandem::telemetry::metrics::Metrics;
@@ -31,6 +32,7 @@ fn used() -> Metrics {
     versions.set_state(["a", "1", "f"], "serving", &["serving"]);
     versions.set_verified("a", "1", Some(true));
     versions.set_memory("a", "1", Some(1));
+    versions.set_providers("a", "1", Some(&Assigned::all("cpu")));
     versions.reloaded("a", "exchanged");
     versions.examined("a", "sound");
     versions.canary_request("a", true, false);

@@ -12,7 +12,7 @@ use tandem::config::duration::HumanDuration;
 use tandem::model::ModelError;
 use tandem::model::discover::Hints;
 use tandem::model::limited::CallOff;
-use tandem::model::loading::{Around, FastPath, Initialized, InstanceSettings, Limits, initialize_in};
+use tandem::model::loading::{Around, FastPath, Initialized, InstanceSettings, LoadOptions, initialize_in};
 use tandem::model::onnx::{OnnxBytes, Probe, RunLimit, Runtime, Seen};
 use tandem::model::repository::{self, VerifiedModel};
 use tandem::service::catalog::refusal::Stage;
@@ -59,10 +59,10 @@ fn load(verified: &VerifiedModel, run: Duration, off: &CallOff) -> Result<Initia
         verified,
         ONE,
         Around::Quiet,
-        &Limits {
+        &LoadOptions {
             run,
             off,
-            ..Limits::default()
+            ..LoadOptions::default()
         },
     )
 }

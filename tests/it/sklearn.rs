@@ -11,7 +11,7 @@ use tandem::api::pb;
 use tandem::model::Manifest;
 use tandem::model::discover::{self, Examined, Hints, NoteKind};
 use tandem::model::limited::CallOff;
-use tandem::model::onnx::{OnnxBytes, OnnxRunner, RunLimit, Runtime, SessionSettings, Source};
+use tandem::model::onnx::{OnnxBytes, OnnxRunner, Providers, RunLimit, Runtime, SessionSettings, Source};
 use tempfile::TempDir;
 
 use crate::support::{Client, TestServer, root};
@@ -272,6 +272,7 @@ pub(super) fn open(path: &Path, manifest: &Manifest) -> Result<OnnxRunner, Strin
         manifest,
         pad_id: 0,
         weights: None,
+        providers: &Providers::default(),
         limit: &RunLimit::new(Duration::from_mins(1), CallOff::default()),
     };
     let runtime = Runtime::get().expect("the library");

@@ -2,11 +2,12 @@
 //! model is; for a folder without a manifest, what was assumed; what is doubtful or wrong, and how to fix it.
 
 mod report;
+mod tolerances;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use report::{GoldenFacts, ModelFacts, NeighbourFacts, NoteFacts, Printer, Report};
+use report::{GoldenFacts, ModelFacts, NeighbourFacts, NoteFacts, Printer, ProviderFacts, Report};
 
 use super::config_args::ConfigArgs;
 use super::exit::Exit;
@@ -17,11 +18,12 @@ use super::terminal::Style;
 use super::write_manifest;
 use crate::config::Settings;
 use crate::model::discover::{self, Examined, Hints};
-use crate::model::loading::{InstanceSettings, initialize};
+use crate::model::loading::{Around, Initialized, InstanceSettings, LoadOptions, initialize_in};
 use crate::model::manifest::Batch;
 use crate::model::memory::{self, Expected};
 use crate::model::neighbours::Neighbours;
 use crate::model::preprocess::tokenizer::Beyond;
+use crate::model::providers::ProviderList;
 use crate::model::repository::{self, MANIFEST_FILE, VerifiedModel};
 
 /// The arguments of `tandem check`.
@@ -35,6 +37,12 @@ pub struct CheckArgs {
     /// Let --write-manifest overwrite a manifest and golden examples that are there, made anew from the export
     #[arg(long, requires = "write_manifest")]
     force: bool,
+    /// Check it on these execution providers, as `openvino`: golden examples are measured there, and only their labels must agree
+    #[arg(long, value_name = "LIST", conflicts_with = "write_manifest")]
+    provider: Option<ProviderList>,
+    /// Write how far the golden examples may be on --provider into the manifest, by what was measured
+    #[arg(long, requires = "provider")]
+    write_tolerances: bool,
     /// End with exit code 3 where something is doubtful
     #[arg(long)]
     strict: bool,
@@ -120,6 +128,11 @@ fn check(
         };
         repository::unverified(folder, manifest, notes, &hints)
     };
+    let providers = args
+        .provider
+        .clone()
+        .or_else(|| settings.providers_of(&verified.manifest));
+    let verified = verified.on(providers);
     let facts = ModelFacts::of(&verified, has_manifest && !args.write_manifest);
     printer.model(&facts, folder);
     report.model = Some(facts);
@@ -245,7 +258,14 @@ fn load(
     if let Some(problem) = memory::of_cgroup().and_then(|usage| expected.too_much(usage, "the control group's")) {
         return Err((format!("{}: {problem}", verified.folder.display()), Exit::Failure));
     }
-    let mut initialized = initialize(verified, instances).map_err(|error| (error.to_string(), Exit::Failure))?;
+    let options = LoadOptions {
+        measure_golden: args.provider.is_some(),
+        ..LoadOptions::default()
+    };
+    let initialized = initialize_in(verified, instances, Around::Quiet, &options);
+    let mut initialized = initialized.map_err(|error| (error.to_string(), Exit::Failure))?;
+    report.execution_providers = initialized.model.assigned.iter().map(ProviderFacts::of).collect();
+    printer.providers(&report.execution_providers);
     let found: Vec<NoteFacts> = initialized.model.fewer.iter().map(NoteFacts::of).collect();
     printer.notes(&found);
     report.notes.extend(found);
@@ -265,18 +285,7 @@ fn load(
         printer.notes(std::slice::from_ref(&doubt));
         report.notes.push(doubt);
     }
-    match &verified.manifest.golden {
-        Some(golden) => {
-            let facts = GoldenFacts::of(initialized.golden, golden, verified.manifest.onnx.output_kind);
-            printer.golden(&facts);
-            report.golden = Some(facts);
-        }
-        None => printer.line(
-            "golden",
-            "no examples: nobody compared its answers with those of its training framework",
-            Style::Doubtful,
-        ),
-    }
+    describe_golden(verified, &initialized, args, report, printer);
     if args.write_manifest {
         let mut manifest = verified.manifest.clone();
         manifest.preprocess = initialized.model.manifest.preprocess.clone();
@@ -289,9 +298,76 @@ fn load(
         let remedy = format!("--write-manifest writes {MANIFEST_FILE} with checksums and examples");
         printer.line("  remedy", &remedy, Style::Plain);
     }
+    if args.write_tolerances {
+        write_tolerances(verified, &initialized, report, printer).map_err(|problem| (problem, Exit::Failure))?;
+    }
     let taken = started.elapsed();
     report.seconds = Some(taken.as_secs_f64());
     printer.verdict(report.count("doubtful"), &format!("{taken:.0?}"));
+    Ok(())
+}
+
+/// Prints how far the golden examples are, and doubts a provider on which they are too far.
+fn describe_golden(
+    verified: &VerifiedModel,
+    initialized: &Initialized,
+    args: &CheckArgs,
+    report: &mut Report,
+    printer: &Printer,
+) {
+    let Some(golden) = &verified.manifest.golden else {
+        let doubt = "no examples: nobody compared its answers with those of its training framework";
+        printer.line("golden", doubt, Style::Doubtful);
+        return;
+    };
+    let names: Vec<&str> = verified
+        .providers
+        .all()
+        .iter()
+        .map(|provider| provider.name.as_str())
+        .collect();
+    let golden = golden.on(&names);
+    let facts = GoldenFacts::of(initialized.golden, &golden, verified.manifest.onnx.output_kind);
+    printer.golden(&facts);
+    report.golden = Some(facts);
+    let too_far = args.provider.is_some() && !tolerances::are_kept(&golden, initialized.golden);
+    if too_far && !args.write_tolerances {
+        let remedy = "--write-tolerances allows what was measured; `tandem evaluate` with --deep-execution-providers says what it costs";
+        let doubt = NoteFacts {
+            remedy: Some(remedy.to_owned()),
+            ..NoteFacts::of_kind(
+                "doubtful",
+                "its answers differ by more than the manifest allows, so it would not serve there".to_owned(),
+            )
+        };
+        printer.notes(std::slice::from_ref(&doubt));
+        report.notes.push(doubt);
+    }
+}
+
+/// Writes the tolerances of the first provider that is not the processor.
+fn write_tolerances(
+    verified: &VerifiedModel,
+    initialized: &Initialized,
+    report: &mut Report,
+    printer: &Printer,
+) -> Result<(), String> {
+    let first = verified.providers.all().iter().find(|provider| !provider.is_cpu());
+    let provider = first.ok_or("--write-tolerances: the tolerances of the processor are those of the manifest")?;
+    let has_some = verified.has_manifest() && verified.manifest.golden.is_some();
+    if !has_some {
+        return Err(
+            "--write-tolerances: there are no golden examples; --write-manifest makes some, on the processor".into(),
+        );
+    }
+    let tolerances = tolerances::of(initialized.golden);
+    tolerances::write(&verified.folder, &provider.name, tolerances)?;
+    report.written = vec![MANIFEST_FILE];
+    let written = format!(
+        "{MANIFEST_FILE}: on {} a logit may differ by {}, in a batch by {}; the model's fingerprint is another one now",
+        provider.name, tolerances.logit_tolerance, tolerances.batched_logit_tolerance
+    );
+    printer.line("written", &written, Style::Plain);
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use crate::model::discover::{Note, NoteKind};
 use crate::model::loading::golden;
 use crate::model::manifest::{Batch, Golden, OWN_GOLDEN, OutputKind};
 use crate::model::neighbours::Neighbours;
+use crate::model::providers::Assigned;
 use crate::model::repository::{MANIFEST_FILE, VerifiedModel};
 
 /// The width of the first column.
@@ -32,6 +33,8 @@ pub struct Report {
     pub golden: Option<GoldenFacts>,
     /// The files that were written.
     pub written: Vec<&'static str>,
+    /// What runs it.
+    pub execution_providers: Vec<ProviderFacts>,
     /// Why the check ended early; absent if it did not.
     pub problem: Option<String>,
     /// How long loading took.
@@ -58,6 +61,25 @@ pub struct ModelFacts {
     pub checksums: bool,
     /// Whether it is a stand-in, whose answers are not meant for use.
     pub stand_in: bool,
+}
+
+/// What runs the model, or a part of it.
+#[derive(Serialize)]
+pub struct ProviderFacts {
+    /// An execution provider, or `native`.
+    pub name: String,
+    /// How many nodes of the graph it runs; absent where it runs all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<usize>,
+}
+
+impl ProviderFacts {
+    pub fn of(assigned: &Assigned) -> Self {
+        Self {
+            name: assigned.provider.clone(),
+            nodes: assigned.nodes,
+        }
+    }
 }
 
 /// A note of discovery.
@@ -243,6 +265,17 @@ impl Printer {
                     self.line("  remedy", remedy, Style::Plain);
                 }
             }
+        }
+    }
+
+    /// Prints what runs the model, where that is not the processor alone.
+    pub fn providers(&self, providers: &[ProviderFacts]) {
+        let all: Vec<String> = providers
+            .iter()
+            .filter_map(|one| Some(format!("{} {} nodes", one.name, one.nodes?)))
+            .collect();
+        if !all.is_empty() {
+            self.line("runs on", &all.join(", "), Style::Plain);
         }
     }
 

@@ -77,6 +77,7 @@ pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -
             batch_invariant: false,
             label: None,
         },
+        execution_providers: None,
         preprocess: Preprocess::Tokenizer(TokenizerSettings {
             file: TOKENIZER_FILE.to_owned(),
             max_tokens,

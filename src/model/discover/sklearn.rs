@@ -103,6 +103,7 @@ fn manifest(place: &Place<'_>, onnx: &ChosenOnnx, facts: &Facts, judged: Judged)
             batch_invariant: true,
             label,
         },
+        execution_providers: None,
         preprocess: Preprocess::String { max_bytes: 8192 },
         calibration: Calibration {
             temperature,

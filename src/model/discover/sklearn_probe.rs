@@ -17,7 +17,7 @@ use super::{sklearn_traps, sklearn_words};
 use crate::model::input::ModelInput;
 use crate::model::limited::CallOff;
 use crate::model::manifest::{Manifest, ProblemType};
-use crate::model::onnx::{OnnxBytes, OnnxRunner, Probe, RunLimit, Runtime, Seen, SessionSettings, Source};
+use crate::model::onnx::{OnnxBytes, OnnxRunner, Probe, Providers, RunLimit, Runtime, Seen, SessionSettings, Source};
 use crate::model::runner::{RunError, Runner};
 
 /// The longest that a run of one short text may take.
@@ -63,6 +63,7 @@ pub(super) fn examine(folder: &Path, graph: &Graph, facts: &Facts, raw: Manifest
                 manifest: &raw,
                 pad_id: 0,
                 weights: None,
+                providers: &Providers::default(),
                 limit: &limit,
             };
             let runner = OnnxRunner::load(Runtime::get()?, source, SessionSettings::beside_others(1))?;

@@ -8,7 +8,7 @@ use super::cost_probe::{self, ShapeBounds, ShapeCost};
 use super::effort::Effort;
 use super::golden::{self, Report, Subject};
 use super::idle_priority::{self, Patience};
-use super::load_types::{Around, Initialized, InstanceSettings, LoadTimes, SHORTEST_LIMIT};
+use super::load_types::{Around, Initialized, InstanceSettings, LoadOptions, LoadTimes, SHORTEST_LIMIT};
 use super::native_check;
 use super::wide_trial::WideTrial;
 use crate::model::input::BatchBounds;
@@ -17,9 +17,10 @@ use crate::model::loaded::Model;
 use crate::model::manifest::Manifest;
 use crate::model::model_error::ModelError;
 use crate::model::neighbours::{self, Neighbours};
-use crate::model::onnx::{OnnxBytes, RunLimit, Runtime, SharedWeights};
+use crate::model::onnx::{OnnxBytes, Providers, RunLimit, Runtime, SharedWeights};
 use crate::model::postprocess::Postprocessor;
 use crate::model::preprocess::Preprocessor;
+use crate::model::providers::Assigned;
 use crate::model::repository::VerifiedModel;
 use crate::model::runner::{RunError, Runner};
 use crate::model::runtime::thread_time::own_clock;
@@ -35,6 +36,9 @@ const WIDEST_COMPARED: usize = 128;
 /// The limit of a run, in times the longest run that was measured.
 const PATIENCE_WITH_RUNS: u32 = 20;
 
+/// What runs a model whose weights the program adds up itself.
+const NATIVE: &str = "native";
+
 /// A model with all that it needs to serve, but the wide session.
 struct Narrow {
     manifest: Manifest,
@@ -47,6 +51,7 @@ struct Narrow {
     postprocessor: Postprocessor,
     runners: Vec<Box<dyn Runner>>,
     native: Option<NativeRunner>,
+    assigned: Vec<Assigned>,
     sample: Sample,
     golden: Report,
     costs: Vec<ShapeCost>,
@@ -71,14 +76,17 @@ pub(super) struct Load<'a> {
     pub(super) bytes: OnnxBytes,
     /// The weights that all sessions share, if they do.
     pub(super) weights: Option<SharedWeights>,
+    pub(super) providers: Providers,
+    /// Whether golden examples are only measured.
+    measure_golden: bool,
 }
 
 impl<'a> Load<'a> {
     pub(super) fn new(
         verified: &'a VerifiedModel,
         settings: InstanceSettings,
-        (around, effort): (Around, Effort),
-        share: bool,
+        (around, options): (Around, &LoadOptions),
+        (providers, share): (&Providers, bool),
         limit: &'a RunLimit,
     ) -> Result<Self, ModelError> {
         let VerifiedModel { folder, manifest, .. } = verified;
@@ -88,21 +96,23 @@ impl<'a> Load<'a> {
             verified,
             settings,
             around,
-            effort,
+            effort: options.effort,
             limit,
             longest: limit.get(),
             runtime,
             path: folder.join(&manifest.onnx.file),
             weights: share.then(|| SharedWeights::read(&bytes)).flatten(),
             bytes,
+            providers: providers.clone(),
+            measure_golden: options.measure_golden,
         })
     }
 
     /// Does all steps.
     pub(super) fn run(self) -> Result<Initialized, ModelError> {
         let narrow = match self.around {
-            // Sessions with one thread start no threads, so they may be opened at idle priority.
-            Around::Busy if self.settings.intra_threads == 1 => {
+            // Sessions with one thread start no threads, so they may be opened at idle priority. Other providers may start some.
+            Around::Busy if self.settings.intra_threads == 1 && self.providers.is_cpu() => {
                 idle_priority::when_idle(|patience| self.open_narrow(patience))
             }
             Around::Quiet | Around::Busy => idle_priority::here(|patience| self.open_narrow(patience)),
@@ -137,6 +147,7 @@ impl<'a> Load<'a> {
         let (preprocessor, sample, took) = preparing?;
         times.preprocessor = took;
         let mut runners = runners?;
+        let assigned = self.assigned(&runners)?;
         for runner in &mut runners {
             runner.pad_with(preprocessor.pad_id());
         }
@@ -159,10 +170,16 @@ impl<'a> Load<'a> {
         let manifest = manifest.with_batch(neighbours.batch);
         let bounds = ShapeBounds::new(&manifest, self.settings.max_cells);
         let golden = self.check_golden(&manifest, &preprocessor, &postprocessor, &mut at_once)?;
-        let native = native_check::recognised(self.settings.fast_path, &manifest, &self.bytes, self.limit);
+        let fast_path = self.fast_path();
+        let native = native_check::recognised(fast_path, &manifest, &self.bytes, self.limit);
         let passes =
             |native: &mut NativeRunner| self.check_golden(&manifest, &preprocessor, &postprocessor, &mut [native]);
         let native = native_check::held(native, passes, &mut runners[0], &preprocessor, &sample);
+        let assigned = if native.is_some() {
+            Assigned::all(NATIVE)
+        } else {
+            assigned
+        };
         let mut runners = native_check::instances(native.as_ref(), runners);
         times.golden = lap();
         // Now that it is known which rows may share a batch, and so how large the largest batch is.
@@ -181,6 +198,7 @@ impl<'a> Load<'a> {
             postprocessor,
             runners,
             native,
+            assigned,
             sample,
             golden,
             costs,
@@ -212,9 +230,11 @@ impl<'a> Load<'a> {
         let path = self.verified.folder.join(&expected.file);
         let bytes = self.verified.read(&expected.file, files::MOST_OF_GOLDEN)?;
         let examples = golden::read(&path, &bytes)?;
+        let tolerances = expected.on(&self.providers.names());
         let subject = Subject {
             manifest,
-            golden: expected,
+            golden: &tolerances,
+            labels_alone: self.measure_golden,
             preprocessor,
             postprocessor,
             cells: self.settings.max_cells,
@@ -252,7 +272,7 @@ impl<'a> Load<'a> {
         sample: &Sample,
         bounds: ShapeBounds,
     ) -> Result<Vec<ShapeCost>, ModelError> {
-        let clock = self.around.clock(self.settings.intra_threads);
+        let clock = self.around.clock(self.settings.intra_threads, &self.providers);
         cost_probe::measure(runner, sample, bounds, self.effort.measuring(), clock).map_err(|error| self.failed(&error))
     }
 
@@ -274,12 +294,14 @@ impl<'a> Load<'a> {
         let told = &self.verified.manifest;
         let threads = self.settings.idle_threads;
         // A wide session pays, if at all, for batches that run alone.
-        let wide = (threads > self.settings.intra_threads).then(|| WideTrial {
+        let may_pay = threads > self.settings.intra_threads && self.providers.compute_here();
+        let wide = may_pay.then(|| WideTrial {
             slot: WideSlot::default(),
             threads,
             manifest: told.clone(),
             bytes: self.bytes,
             weights: self.weights,
+            providers: self.providers,
             pad_id: narrow.preprocessor.pad_id(),
             limit: self.limit.clone(),
             runtime: self.runtime,
@@ -309,6 +331,7 @@ impl<'a> Load<'a> {
                 limit: self.limit.clone(),
                 neighbours: narrow.neighbours,
                 fewer,
+                assigned: narrow.assigned,
             }),
             wide,
             runners,

@@ -82,6 +82,8 @@ pub struct Subject<'a> {
     pub manifest: &'a Manifest,
     /// The tolerances.
     pub golden: &'a Golden,
+    /// Whether the labels of an example must agree, and its numbers may be anywhere.
+    pub labels_alone: bool,
     pub preprocessor: &'a Preprocessor,
     pub postprocessor: &'a Postprocessor,
     /// The most cells, rows × width, of examples that run together: as many as of texts when the model serves.
@@ -123,7 +125,12 @@ pub fn check(
         cells: subject.cells,
     };
     let runs = plan(&by_width, together, |at| encodings[&at].input.width(), effort);
-    let (golden, postprocessor) = (subject.golden, subject.postprocessor);
+    let Subject {
+        golden,
+        postprocessor,
+        labels_alone,
+        ..
+    } = subject;
     let reports = side_by_side::share(runners, runs.len(), |runner, at| -> Result<Report, String> {
         let places = runs[at];
         let mut report = Report::default();
@@ -135,7 +142,7 @@ pub fn check(
         let rows = runner.run(&inputs).map_err(|error| error.to_string())?;
         for (row, &at) in rows.rows().into_iter().zip(places) {
             let size = inputs.len();
-            let difference = check_row(postprocessor, &row.to_vec(), &examples[at], tolerance)
+            let difference = check_row(postprocessor, &row.to_vec(), &examples[at], (tolerance, labels_alone))
                 .map_err(|problem| format!("line {}: in a batch of {size}: {problem}", at + 1))?;
             *largest = largest.max(difference);
         }
@@ -196,13 +203,25 @@ fn check_ids(preprocessor: &Preprocessor, example: &Example) -> Result<Encoding,
     Ok(encoding)
 }
 
-fn check_row(postprocessor: &Postprocessor, row: &[f32], example: &Example, tolerance: f32) -> Result<f32, String> {
+fn check_row(
+    postprocessor: &Postprocessor,
+    row: &[f32],
+    example: &Example,
+    (tolerance, labels_alone): (f32, bool),
+) -> Result<f32, String> {
+    let tolerance = if labels_alone { f32::INFINITY } else { tolerance };
     let answer = postprocessor.classify(row).map_err(|error| error.to_string())?;
     if answer.logits.len() != example.logits.len() || answer.probabilities.len() != example.probabilities.len() {
         return Err(format!(
             "{} outputs here, {} in training",
             answer.logits.len(),
             example.logits.len()
+        ));
+    }
+    if labels_alone && let Some(at) = other_label(&answer.probabilities, &example.probabilities) {
+        let (here, there) = (answer.probabilities[at], example.probabilities[at]);
+        return Err(format!(
+            "the label of column {at} is another one: {here:.4} here, {there:.4} in training"
         ));
     }
     let moved = largest_difference(&answer.probabilities, &example.probabilities);
@@ -228,6 +247,13 @@ fn check_row(postprocessor: &Postprocessor, row: &[f32], example: &Example, tole
         ));
     }
     Ok(largest)
+}
+
+/// The first column whose label is chosen here or there alone: the largest of all, or one that is likelier than not.
+fn other_label(found: &[f32], expected: &[f32]) -> Option<usize> {
+    let largest = |of: &[f32]| of.iter().copied().fold(f32::MIN, f32::max);
+    let chosen = |of: &[f32], at: usize| of[at] >= largest(of) || of[at] > 0.5;
+    (0..found.len()).find(|&at| chosen(found, at) != chosen(expected, at))
 }
 
 fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {

@@ -13,6 +13,7 @@ use super::wide_trial::WideTrial;
 use crate::model::limited::CallOff;
 use crate::model::linear::NativeRunner;
 use crate::model::loaded::Model;
+use crate::model::onnx::Providers;
 use crate::model::runner::Runner;
 use crate::model::runtime::thread_time::own_clock;
 
@@ -22,22 +23,28 @@ pub const SHORTEST_LIMIT: Duration = Duration::from_secs(5);
 /// The limit of runs while a model loads, unless the caller names another.
 const USUAL_LIMIT: Duration = Duration::from_mins(1);
 
-/// The limits of a load.
+/// How a model is loaded, and what bounds it.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct LoadOptions {
     /// The longest that a run may take until runs were measured; the limit afterwards is no longer than this.
     pub run: Duration,
     /// Calls the load off.
     pub off: CallOff,
     pub effort: Effort,
+    /// Whether the number of instances was chosen by the number of processors. Where a graph runs elsewhere, there is one.
+    pub count_by_processors: bool,
+    /// Whether golden examples are only measured: their labels must agree, however far their numbers are.
+    pub measure_golden: bool,
 }
 
-impl Default for Limits {
+impl Default for LoadOptions {
     fn default() -> Self {
         Self {
             run: USUAL_LIMIT,
             off: CallOff::default(),
             effort: Effort::default(),
+            count_by_processors: false,
+            measure_golden: false,
         }
     }
 }
@@ -79,10 +86,10 @@ pub enum Around {
 
 impl Around {
     /// The clock for runs of an instance with this many threads. The processor time of the calling thread is right only
-    /// if no other thread helps with the run.
-    pub(super) fn clock(self, intra_threads: usize) -> impl Fn() -> Instant {
+    /// if no other thread helps with the run, and no other hardware.
+    pub(super) fn clock(self, intra_threads: usize, providers: &Providers) -> impl Fn() -> Instant + use<> {
         let own = own_clock();
-        let by_processor = intra_threads == 1 && self == Self::Busy;
+        let by_processor = intra_threads == 1 && providers.is_cpu() && self == Self::Busy;
         move || if by_processor { own() } else { Instant::now() }
     }
 }

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use super::attempt::Load;
 use super::cost_probe;
 use super::idle_priority::Patience;
-use super::load_types::Around;
+use super::load_types::{Around, FastPath};
 use crate::model::manifest::{Manifest, Preprocess};
 use crate::model::model_error::ModelError;
 use crate::model::onnx::{OnnxRunner, RunLimit, SessionSettings, Source};
 use crate::model::preprocess::Preprocessor;
+use crate::model::providers::Assigned;
 use crate::model::repository::VerifiedModel;
 use crate::model::runner::Runner;
 use crate::model::sample::{self, Sample};
@@ -58,10 +59,35 @@ impl Load<'_> {
             manifest: &self.verified.manifest,
             pad_id,
             weights: self.weights.as_ref(),
+            providers: &self.providers,
             limit,
         };
         OnnxRunner::load(self.runtime, source, SessionSettings::beside_others(intra_threads))
             .map_err(|problem| ModelError::new(&self.path, problem))
+    }
+
+    /// What runs the graph of the instances. The error names the providers if they take no part of it.
+    pub(super) fn assigned(&self, runners: &[OnnxRunner]) -> Result<Vec<Assigned>, ModelError> {
+        let names = self.providers.names();
+        let mut assigned = runners.first().map(OnnxRunner::assigned).unwrap_or_default();
+        if assigned.is_empty() {
+            assigned = names.iter().flat_map(|name| Assigned::all(name)).collect();
+        }
+        let takes_part = |name: &&str| assigned.iter().any(|assigned| assigned.provider == *name);
+        if !names.is_empty() && !names.iter().any(takes_part) {
+            let problem = format!("{} can run no part of its graph", names.join(", "));
+            return Err(ModelError::new(&self.path, problem));
+        }
+        Ok(assigned)
+    }
+
+    /// What runs a model of `tandem train`: a provider that somebody chose gets its graph.
+    pub(super) fn fast_path(&self) -> FastPath {
+        if self.providers.is_cpu() {
+            self.settings.fast_path
+        } else {
+            FastPath::Onnx
+        }
     }
 
     pub(super) fn fit_table(

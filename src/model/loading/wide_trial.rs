@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::cost_probe::{ShapeBounds, ShapeCost};
 use crate::model::manifest::Manifest;
 use crate::model::neighbours::{self, Alone, Neighbours};
-use crate::model::onnx::{OnnxBytes, OnnxRunner, RunLimit, Runtime, SessionSettings, SharedWeights, Source};
+use crate::model::onnx::{OnnxBytes, OnnxRunner, Providers, RunLimit, Runtime, SessionSettings, SharedWeights, Source};
 use crate::model::runner::{RunError, Runner};
 use crate::model::runtime::wide_session::WideSlot;
 use crate::model::sample::Sample;
@@ -21,6 +21,7 @@ pub struct WideTrial {
     pub(super) manifest: Manifest,
     pub(super) bytes: OnnxBytes,
     pub(super) weights: Option<SharedWeights>,
+    pub(super) providers: Providers,
     pub(super) pad_id: u32,
     pub(super) limit: RunLimit,
     pub(super) runtime: &'static Runtime,
@@ -77,6 +78,7 @@ impl WideTrial {
             manifest: &self.manifest,
             pad_id: self.pad_id,
             weights: self.weights.as_ref(),
+            providers: &self.providers,
             limit: &self.limit,
         };
         let mut runner = OnnxRunner::load(self.runtime, source, SessionSettings::wide(self.threads))?;

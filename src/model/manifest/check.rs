@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
-    INPUT_ROLES, LEAST_TOKENS, LONGEST_LABEL, MOST_BATCH, MOST_LABELS, MOST_TOKENS, Manifest, Onnx, Preprocess,
+    Golden, INPUT_ROLES, LEAST_TOKENS, LONGEST_LABEL, MOST_BATCH, MOST_LABELS, MOST_TOKENS, Manifest, Onnx, Preprocess,
     ProblemType, SCHEMA_VERSION, is_name,
 };
 use crate::model::paths::goes_down;
@@ -31,6 +31,10 @@ impl Manifest {
             self.onnx.check_output()?;
         }
         self.onnx.check(self.labels.len(), self.problem_type)?;
+        if let Some(providers) = &self.execution_providers {
+            let checked = providers.check_of_manifest();
+            checked.map_err(|problem| format!("execution_providers: {problem}"))?;
+        }
         self.check_preprocess()?;
         self.check_files()
     }
@@ -77,13 +81,7 @@ impl Manifest {
                 return Err("calibration.thresholds must be numbers from 0 to 1".into());
             }
         }
-        let tolerances = self.golden.iter().flat_map(|golden| {
-            [
-                ("golden.logit_tolerance", golden.logit_tolerance),
-                ("golden.batched_logit_tolerance", golden.batched_logit_tolerance),
-            ]
-        });
-        for (key, value) in tolerances {
+        for (key, value) in self.golden.iter().flat_map(Golden::tolerances) {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(format!("{key} must be a number of at least 0"));
             }

@@ -5,11 +5,13 @@
 //! for readers.
 
 mod check;
+mod golden;
 mod heads;
 mod meaning;
 mod tokenizer;
 mod truncation;
 
+pub use golden::{Golden, OWN_GOLDEN, Tolerances};
 pub use meaning::{Calibration, Head, OutputKind, ProblemType};
 pub use tokenizer::{AddedToken, TokenizerOverrides, TokenizerSettings};
 pub use truncation::Truncation;
@@ -18,6 +20,8 @@ use truncation::default_max_bytes;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use super::providers::ProviderList;
 
 /// A trade of speed for accuracy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
@@ -99,6 +103,9 @@ pub struct Manifest {
     #[serde(default)]
     pub stand_in: bool,
     pub onnx: Onnx,
+    /// What the graph is to run on, where the server's settings say nothing; absent for the processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution_providers: Option<ProviderList>,
     /// How a text becomes the model's input.
     pub preprocess: Preprocess,
     /// How raw outputs become probabilities.
@@ -200,24 +207,6 @@ pub struct HashedNgrams {
     pub max_words: usize,
     /// The number of buckets that n-grams are hashed into; a power of two.
     pub buckets: u32,
-}
-
-/// The `source` of golden examples that Tandem itself wrote: they detect later changes, not a wrong export.
-pub const OWN_GOLDEN: &str = "onnxruntime";
-
-/// Texts with known outputs: the training framework's, unless `source` says that Tandem wrote them.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Golden {
-    /// The path of the JSON Lines file in the folder.
-    pub file: String,
-    /// What wrote it.
-    #[serde(default)]
-    pub source: String,
-    /// The largest difference that is allowed for a logit of a text that runs alone.
-    pub logit_tolerance: f32,
-    /// The largest difference that is allowed for a logit of a text that runs in a batch.
-    pub batched_logit_tolerance: f32,
 }
 
 /// How many texts, and which, may run together.

@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 
 use ort::environment::Environment;
 
+use super::plugins::Plugins;
+
 /// The ONNX Runtime library, loaded, with its environment; one in a process.
 pub struct Runtime {
     pub(super) environment: Environment,
@@ -13,6 +15,8 @@ pub struct Runtime {
     pub library: PathBuf,
     /// Its version, for instance `1.28.0`.
     pub version: String,
+    /// The plugins of execution providers that were registered.
+    pub(super) plugins: Plugins,
 }
 
 impl Runtime {
@@ -53,6 +57,7 @@ impl Runtime {
             environment,
             library,
             version,
+            plugins: Plugins::default(),
         })
     }
 }

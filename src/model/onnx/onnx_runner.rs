@@ -5,17 +5,20 @@ use std::sync::Arc;
 use ndarray::Array2;
 use ort::session::{RunOptions, Session};
 
+use super::assignment;
 use super::bytes::OnnxBytes;
 use super::environment::Runtime;
 use super::feeds::{Feed, check_fed, feed_for, fixed};
 use super::inputs::{Fixed, tensor_for};
 use super::opener::{Opener, SessionSettings, run_within};
 use super::outputs::OutputReader;
+use super::providers::Providers;
 use super::watch::RunLimit;
 use super::weights::SharedWeights;
 use super::words::load_problem;
 use crate::model::input::ModelInput;
 use crate::model::manifest::Manifest;
+use crate::model::providers::{Assigned, CPU};
 use crate::model::runner::{RunError, Runner};
 
 /// What the sessions of a model are made from.
@@ -28,6 +31,8 @@ pub struct Source<'a> {
     pub pad_id: u32,
     /// The weights that all sessions share, if they do.
     pub weights: Option<&'a SharedWeights>,
+    /// What the graph may run on.
+    pub providers: &'a Providers,
     pub limit: &'a RunLimit,
 }
 
@@ -50,6 +55,7 @@ impl OnnxRunner {
             environment: &runtime.environment,
             origin: source.bytes.origin(),
             weights: source.weights.cloned(),
+            providers: source.providers.clone(),
             settings,
             limit: source.limit.clone(),
         };
@@ -74,6 +80,14 @@ impl OnnxRunner {
             output,
             pad_id,
         })
+    }
+
+    /// What runs the graph.
+    pub fn assigned(&self) -> Vec<Assigned> {
+        if self.open.providers.is_cpu() {
+            return Assigned::all(CPU);
+        }
+        assignment::of(&self.session)
     }
 
     /// Sets the id that fills short rows up.

@@ -9,6 +9,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{RunOptions, Session, SessionInputs, SessionOutputs};
 
 use super::bytes::{OnnxBytes, Origin};
+use super::providers::Providers;
 use super::rewrite;
 use super::watch::{RunLimit, Stoppable, Watched};
 use super::weights::SharedWeights;
@@ -49,6 +50,7 @@ pub(super) struct Opener {
     pub environment: &'static Environment,
     pub origin: Origin,
     pub weights: Option<SharedWeights>,
+    pub providers: Providers,
     pub settings: SessionSettings,
     pub limit: RunLimit,
 }
@@ -104,7 +106,10 @@ impl Opener {
             // a form of its own.
             .with_log_level(LogLevel::Fatal)?
             .with_config_entry("session.use_env_allocators", "0")?;
-        if self.settings.spinning {
+        builder = self
+            .providers
+            .apply(self.environment, builder, self.settings.intra_threads)?;
+        if self.settings.spinning && self.providers.is_cpu() {
             // It runs seldom: what a run takes goes back after it.
             builder = builder.with_execution_providers([CPU::default().with_arena_allocator(false).build()])?;
         }

@@ -8,6 +8,7 @@ use ort::value::Tensor;
 use super::bytes::OnnxBytes;
 use super::environment::Runtime;
 use super::opener::{Opener, SessionSettings, run_within};
+use super::providers::Providers;
 use super::watch::RunLimit;
 use super::words::load_problem;
 use crate::model::runner::RunError;
@@ -43,6 +44,7 @@ impl Probe {
             environment: &runtime.environment,
             origin: bytes.origin(),
             weights: None,
+            providers: Providers::default(),
             settings: SessionSettings::beside_others(1),
             limit: limit.clone(),
         };

@@ -15,6 +15,7 @@ pub use crate::model::manifest::MANIFEST_FILE;
 use crate::model::manifest::{Manifest, UNASKED_TOKENS, is_name};
 use crate::model::model_error::ModelError;
 use crate::model::paths::folder_of;
+use crate::model::providers::ProviderList;
 use crate::model::{files, paths, scan};
 use fingerprint::{fingerprint, of_tokens};
 
@@ -36,9 +37,19 @@ pub struct VerifiedModel {
     pub verified: bool,
     /// What discovery found and assumed, if there is no manifest.
     pub notes: Vec<Note>,
+    /// What its graph is to run on.
+    pub providers: ProviderList,
 }
 
 impl VerifiedModel {
+    /// The same model on other execution providers than its manifest says; `None` leaves it as it is.
+    pub fn on(self, providers: Option<ProviderList>) -> Self {
+        match providers {
+            Some(providers) => Self { providers, ..self },
+            None => self,
+        }
+    }
+
     /// Whether the folder has a manifest. If it has none, the notes say what is known of it.
     pub fn has_manifest(&self) -> bool {
         self.notes.is_empty()
@@ -267,9 +278,10 @@ pub fn unverified(folder: &Path, manifest: Manifest, notes: Vec<Note>, hints: &H
     VerifiedModel {
         folder: folder.to_path_buf(),
         fingerprint: own,
-        manifest,
         whole: None,
         verified: false,
+        providers: manifest.execution_providers.clone().unwrap_or_default(),
+        manifest,
         notes,
     }
 }
@@ -319,6 +331,7 @@ fn verify_under(root: &Path, folder: &Path) -> Result<VerifiedModel, ModelError>
         folder: folder.to_path_buf(),
         fingerprint: fingerprint(&manifest, Some(&text)),
         verified: manifest.is_verified(),
+        providers: manifest.execution_providers.clone().unwrap_or_default(),
         manifest,
         whole: None,
         notes: Vec::new(),

@@ -77,7 +77,9 @@ pub fn read(
 
 fn read_here(settings: &Settings, folder: &Path) -> Result<VerifiedModel, ModelError> {
     let Some(tier) = tier_of(settings, folder) else {
-        return repository::verify_in_repository(folder, settings.configured_max_tokens());
+        let model = repository::verify_in_repository(folder, settings.configured_max_tokens())?;
+        let providers = settings.providers_of(&model.manifest);
+        return Ok(model.on(providers));
     };
     let model = repository::read(folder, &hints(settings, folder, tier))?;
     let found = model.manifest.tier;
@@ -85,7 +87,8 @@ fn read_here(settings: &Settings, folder: &Path) -> Result<VerifiedModel, ModelE
         let problem = format!("the model is {}, it was given as {}", found.name(), tier.name());
         return Err(ModelError::new(folder, problem));
     }
-    Ok(model)
+    let providers = settings.providers_of(&model.manifest);
+    Ok(model.on(providers))
 }
 
 /// The folder of the version that the pins make stable, where `newest` is the folder of the newest version. Pins do not

@@ -44,6 +44,14 @@ impl CoreShare {
         Self { instances, cores }
     }
 
+    /// Whether the settings leave the number of a model's instances open.
+    pub fn is_count_free(tier: Tier, settings: &Settings) -> bool {
+        match tier {
+            Tier::Fast => settings.fast_instances == 0,
+            Tier::Deep => settings.deep_instances == 0,
+        }
+    }
+
     /// How many of its instances may run at once while there are so many cores: all if there are no fewer than at its
     /// load, else as many as have a core for each of their threads, at least one.
     pub fn at_once(&self, cores: usize) -> usize {

@@ -88,7 +88,7 @@ impl LoadedModel {
     pub fn start(initialized: Initialized, surroundings: Surroundings) -> std::io::Result<Self> {
         let Surroundings {
             workers,
-            share,
+            mut share,
             room,
             max_cells,
             metrics,
@@ -114,6 +114,8 @@ impl LoadedModel {
             max_width: model.manifest.max_token_count(),
         };
         metrics.set_queue_limit(room.rows);
+        // There may be fewer than were meant, where they run on other hardware.
+        share.instances.count = runners.len();
         metrics.set_instances(share.instances.count);
         let name = &model.manifest.name;
         let scheduler = Scheduler::start(name, runners, on_arrival(native)?, &costs, settings, metrics.clone())?;

@@ -14,7 +14,9 @@ use crate::cores;
 use crate::low_priority::LowPriority;
 use crate::model::ModelError;
 use crate::model::limited::{self, CallOff, LOAD_LIMIT, Stopped};
-use crate::model::loading::{Around, Effort, Initialized, InstanceSettings, Limits, SHORTEST_LIMIT, initialize_in};
+use crate::model::loading::{
+    Around, Effort, Initialized, InstanceSettings, LoadOptions, SHORTEST_LIMIT, initialize_in,
+};
 use crate::model::memory::{self, Expected, Usage};
 use crate::service::catalog::health::{Health, ServingState};
 use crate::service::catalog::model_version::{ModelState, ModelVersion};
@@ -148,9 +150,10 @@ impl Loader {
         let started = Instant::now();
         let initialized = self.initialize(version, instances, around)?;
         let (took, max_tokens) = (started.elapsed(), self.settings.configured_max_tokens());
-        tell_loaded(version, instances, &initialized, took, around, max_tokens);
+        tell_loaded(version, &initialized, took, around, max_tokens);
         let no_threads =
             |error: std::io::Error| Refusal::new(Stage::Load, format!("its threads can't be started: {error}"));
+        let assigned = initialized.model.assigned.clone();
         let surroundings = Surroundings {
             workers: self.shared.workers.get().map_err(no_threads)?,
             share,
@@ -167,6 +170,7 @@ impl Loader {
         let versions = self.metrics.versions();
         versions.open(version.name());
         versions.set_memory(version.name(), version.version(), Some(expected.bytes()));
+        versions.set_providers(version.name(), version.version(), Some(&assigned));
         // What the load needed besides, and has freed.
         memory::give_back();
         loaded
@@ -181,6 +185,7 @@ impl Loader {
     ) -> Result<Initialized, Refusal> {
         let verified = version.verified.clone();
         let run = self.settings.max_timeout.0.max(SHORTEST_LIMIT);
+        let count_by_processors = CoreShare::is_count_free(verified.manifest.tier, &self.settings);
         let priority = match around {
             Around::Quiet => None,
             // ONNX Runtime's own threads keep the priority that they were started with.
@@ -196,7 +201,14 @@ impl Loader {
                 Around::Quiet => Effort::Short,
                 Around::Busy => Effort::Full,
             };
-            initialize_in(&verified, instances, around, &Limits { run, off, effort })
+            let options = LoadOptions {
+                run,
+                off,
+                effort,
+                count_by_processors,
+                measure_golden: false,
+            };
+            initialize_in(&verified, instances, around, &options)
         };
         let loaded = limited::run("model-load", LOAD_LIMIT, &|| self.is_stopping(), load);
         let initialized = loaded.map_err(|stopped| match stopped {

@@ -3,14 +3,23 @@
 use std::time::Duration;
 
 use crate::model::discover::NoteKind;
-use crate::model::loading::{Around, Initialized, InstanceSettings};
+use crate::model::loading::{Around, Initialized};
+use crate::model::providers::Assigned;
 use crate::service::catalog::model_version::ModelVersion;
 use crate::telemetry::logs::millis;
+
+/// Execution providers with how many nodes of the graph each runs: `openvino 111, cpu 37`.
+fn providers(assigned: &[Assigned]) -> String {
+    let one = |assigned: &Assigned| match assigned.nodes {
+        Some(nodes) => format!("{} {nodes}", assigned.provider),
+        None => assigned.provider.clone(),
+    };
+    assigned.iter().map(one).collect::<Vec<_>>().join(", ")
+}
 
 /// Logs that a version was loaded in `took`.
 pub fn tell_loaded(
     version: &ModelVersion,
-    instances: InstanceSettings,
     initialized: &Initialized,
     took: Duration,
     around: Around,
@@ -32,8 +41,9 @@ pub fn tell_loaded(
         version = manifest.version,
         fingerprint = version.verified.fingerprint,
         tier = manifest.tier.name(),
-        instances = instances.count,
+        instances = initialized.runners.len(),
         native = initialized.native.is_some(),
+        execution_providers = providers(&initialized.model.assigned),
         golden_examples = golden.examples,
         largest_logit_difference = golden.largest_difference,
         largest_batched_logit_difference = golden.largest_batched_difference,
@@ -78,6 +88,12 @@ pub fn tell_loaded(
             "not verified: nobody compared its answers with those of its training framework; see `tandem check`"
         );
     }
+    tell_notes(version);
+}
+
+/// Logs what discovery found of a folder without a manifest.
+fn tell_notes(version: &ModelVersion) {
+    let manifest = &version.verified.manifest;
     for note in version.verified.notes.iter().filter(|note| !note.leads) {
         let text = &note.text;
         match note.kind {

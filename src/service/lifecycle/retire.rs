@@ -57,6 +57,7 @@ impl Retirement {
             if self.catalog.load().version(&model.name, &model.version).is_none() {
                 self.metrics.versions().set_verified(&model.name, &model.version, None);
                 self.metrics.versions().set_memory(&model.name, &model.version, None);
+                self.metrics.versions().set_providers(&model.name, &model.version, None);
             }
             if let Some(loaded) = version.loaded() {
                 let threads = loaded.scheduler.take_threads();

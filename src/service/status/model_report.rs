@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::model::providers::Assigned;
 use crate::model::repository::VerifiedModel;
 use crate::service::catalog::Catalog;
 use crate::service::catalog::health::{Health, ServingState};
@@ -29,6 +30,8 @@ pub struct ModelReport {
     pub tasks: Vec<String>,
     /// Whether it has golden examples: texts with the outputs of the training framework.
     pub verified: bool,
+    /// What runs it; empty if it is not loaded.
+    pub execution_providers: Vec<Assigned>,
 }
 
 /// Makes reports on versions.
@@ -60,9 +63,11 @@ impl Reporter {
             queued_texts,
             labels: manifest.labels.clone(),
             max_token_count: in_force
+                .as_ref()
                 .map_or_else(|| manifest.max_token_count(), |model| model.manifest.max_token_count()),
             tasks: catalog.tasks_of(version).into_iter().map(str::to_owned).collect(),
             verified: version.verified.verified,
+            execution_providers: in_force.map(|model| model.assigned.clone()).unwrap_or_default(),
         }
     }
 
