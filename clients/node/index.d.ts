@@ -215,6 +215,8 @@ export interface ModelHealth {
   labels: string[];
   maxTokenCount: number;
   tasks: string[];
+  /** What runs it: execution providers of ONNX Runtime, those with the most of its graph first; empty if it is not loaded. */
+  executionProviders: string[];
   verified: boolean;
 }
 

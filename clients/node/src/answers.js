@@ -108,6 +108,7 @@ function healthOf(response) {
       labels: one.labels,
       maxTokenCount: one.maxTokenCount,
       tasks: one.tasks,
+      executionProviders: one.executionProviders.map((/** @type {any} */ provider) => provider.name),
       verified: one.verified,
     })),
     maxTextCount: response.maxTextCount,

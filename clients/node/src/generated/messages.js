@@ -2068,6 +2068,7 @@ $root.tandem = (function() {
             function ModelHealth(properties) {
                 this.labels = [];
                 this.tasks = [];
+                this.executionProviders = [];
                 if (properties)
                     for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -2082,6 +2083,7 @@ $root.tandem = (function() {
             ModelHealth.prototype.maxTokenCount = 0;
             ModelHealth.prototype.tasks = $util.emptyArray;
             ModelHealth.prototype.verified = false;
+            ModelHealth.prototype.executionProviders = $util.emptyArray;
 
             ModelHealth.encode = function encode(message, writer, q) {
                 if (!writer)
@@ -2108,6 +2110,9 @@ $root.tandem = (function() {
                         writer.uint32(58).string(message.tasks[i]);
                 if (message.verified != null && Object.hasOwnProperty.call(message, "verified"))
                     writer.uint32(64).bool(message.verified);
+                if (message.executionProviders != null && message.executionProviders.length)
+                    for (var i = 0; i < message.executionProviders.length; ++i)
+                        $root.tandem.v1.ExecutionProvider.encode(message.executionProviders[i], writer.uint32(74).fork(), q + 1).ldelim();
                 return writer;
             };
 
@@ -2170,6 +2175,12 @@ $root.tandem = (function() {
                             message.verified = reader.bool();
                             break;
                         }
+                    case 9: {
+                            if (!(message.executionProviders && message.executionProviders.length))
+                                message.executionProviders = [];
+                            message.executionProviders.push($root.tandem.v1.ExecutionProvider.decode(reader, reader.uint32(), undefined, long + 1));
+                            break;
+                        }
                     default:
                         reader.skipType(tag & 7, long);
                         break;
@@ -2184,6 +2195,79 @@ $root.tandem = (function() {
             };
 
             return ModelHealth;
+        })();
+
+        v1.ExecutionProvider = (function() {
+
+            function ExecutionProvider(properties) {
+                if (properties)
+                    for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            }
+
+            ExecutionProvider.prototype.name = "";
+            ExecutionProvider.prototype.nodeCount = 0;
+
+            ExecutionProvider.encode = function encode(message, writer, q) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (q === undefined)
+                    q = 0;
+                if (q > $util.recursionLimit)
+                    throw Error("max depth exceeded");
+                if (message.name != null && Object.hasOwnProperty.call(message, "name"))
+                    writer.uint32(10).string(message.name);
+                if (message.nodeCount != null && Object.hasOwnProperty.call(message, "nodeCount"))
+                    writer.uint32(16).int32(message.nodeCount);
+                return writer;
+            };
+
+            ExecutionProvider.decode = function decode(reader, length, error, long) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (long === undefined)
+                    long = 0;
+                if (long > $Reader.recursionLimit)
+                    throw Error("maximum nesting depth exceeded");
+                var end, message;
+                if (length === undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = new $root.tandem.v1.ExecutionProvider();
+                while (reader.pos < end) {
+                    var tag = reader.uint32();
+                    if (tag === error)
+                        break;
+                    switch (tag >>> 3) {
+                    case 1: {
+                            message.name = reader.string();
+                            break;
+                        }
+                    case 2: {
+                            message.nodeCount = reader.int32();
+                            break;
+                        }
+                    default:
+                        reader.skipType(tag & 7, long);
+                        break;
+                    }
+                }
+                if (length !== undefined) {
+                    if (reader.pos !== end)
+                        throw RangeError("index out of range");
+                    reader.len = length;
+                }
+                return message;
+            };
+
+            return ExecutionProvider;
         })();
 
         v1.Route = (function() {

@@ -336,6 +336,7 @@ def model(one: model_service_pb2.Model) -> server.Model:
         verified=one.verified,
         stand_in=one.stand_in,
         queued_text_count=one.queued_text_count,
+        execution_providers=tuple(provider.name for provider in one.execution_providers),
     )
 
 
@@ -389,6 +390,7 @@ def health(answer: prediction_pb2.HealthResponse) -> server.Health:
             max_token_count=one.max_token_count,
             tasks=tuple(one.tasks),
             verified=one.verified,
+            execution_providers=tuple(provider.name for provider in one.execution_providers),
         )
         for one in answer.models
     )

@@ -64,6 +64,8 @@ class Model:
     stand_in: bool
     #: Texts that wait for it now.
     queued_text_count: int
+    #: What runs it: execution providers of ONNX Runtime, those with the most of its graph first; empty if it is not loaded.
+    execution_providers: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -181,6 +183,8 @@ class ModelHealth:
     max_token_count: int
     tasks: tuple[str, ...]
     verified: bool
+    #: What runs it: execution providers of ONNX Runtime, those with the most of its graph first; empty if it is not loaded.
+    execution_providers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class GetModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[Model, _Mapping[str, object]]] = ..., versions: _Optional[_Union[ModelVersions, _Mapping[str, object]]] = ..., tasks: _Optional[_Iterable[_Union[Task, _Mapping[str, object]]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("model", "role", "state", "message", "description", "license", "task", "tasks", "labels", "limits", "preprocessing", "calibration", "metrics", "verified", "stand_in", "queued_text_count")
+    __slots__ = ("model", "role", "state", "message", "description", "license", "task", "tasks", "labels", "limits", "preprocessing", "calibration", "metrics", "verified", "stand_in", "queued_text_count", "execution_providers")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +75,7 @@ class Model(_message.Message):
     VERIFIED_FIELD_NUMBER: _ClassVar[int]
     STAND_IN_FIELD_NUMBER: _ClassVar[int]
     QUEUED_TEXT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    EXECUTION_PROVIDERS_FIELD_NUMBER: _ClassVar[int]
     model: _prediction_pb2.ModelRef
     role: VersionRole
     state: _prediction_pb2.ServingState
@@ -91,7 +92,8 @@ class Model(_message.Message):
     verified: bool
     stand_in: bool
     queued_text_count: int
-    def __init__(self, model: _Optional[_Union[_prediction_pb2.ModelRef, _Mapping[str, object]]] = ..., role: _Optional[_Union[VersionRole, str]] = ..., state: _Optional[_Union[_prediction_pb2.ServingState, str]] = ..., message: _Optional[str] = ..., description: _Optional[str] = ..., license: _Optional[str] = ..., task: _Optional[str] = ..., tasks: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., limits: _Optional[_Union[ModelLimits, _Mapping[str, object]]] = ..., preprocessing: _Optional[_Union[Preprocessing, _Mapping[str, object]]] = ..., calibration: _Optional[_Union[ModelCalibration, _Mapping[str, object]]] = ..., metrics: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, object]]] = ..., verified: _Optional[bool] = ..., stand_in: _Optional[bool] = ..., queued_text_count: _Optional[int] = ...) -> None: ...
+    execution_providers: _containers.RepeatedCompositeFieldContainer[_prediction_pb2.ExecutionProvider]
+    def __init__(self, model: _Optional[_Union[_prediction_pb2.ModelRef, _Mapping[str, object]]] = ..., role: _Optional[_Union[VersionRole, str]] = ..., state: _Optional[_Union[_prediction_pb2.ServingState, str]] = ..., message: _Optional[str] = ..., description: _Optional[str] = ..., license: _Optional[str] = ..., task: _Optional[str] = ..., tasks: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., limits: _Optional[_Union[ModelLimits, _Mapping[str, object]]] = ..., preprocessing: _Optional[_Union[Preprocessing, _Mapping[str, object]]] = ..., calibration: _Optional[_Union[ModelCalibration, _Mapping[str, object]]] = ..., metrics: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, object]]] = ..., verified: _Optional[bool] = ..., stand_in: _Optional[bool] = ..., queued_text_count: _Optional[int] = ..., execution_providers: _Optional[_Iterable[_Union[_prediction_pb2.ExecutionProvider, _Mapping[str, object]]]] = ...) -> None: ...
 
 class ModelLimits(_message.Message):
     __slots__ = ("max_batch_size", "max_token_count", "max_text_size_bytes")

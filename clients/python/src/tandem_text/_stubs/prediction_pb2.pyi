@@ -386,7 +386,7 @@ class TaskCertificate(_message.Message):
     def __init__(self, task: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelRef, _Mapping[str, object]]]] = ..., measure: _Optional[str] = ..., label: _Optional[str] = ..., at_least: _Optional[float] = ..., confidence: _Optional[float] = ..., min_confidence: _Optional[float] = ..., in_force: _Optional[bool] = ..., text_count: _Optional[int] = ..., measured_at: _Optional[str] = ..., alarm: _Optional[bool] = ...) -> None: ...
 
 class ModelHealth(_message.Message):
-    __slots__ = ("model", "state", "message", "queued_text_count", "labels", "max_token_count", "tasks", "verified")
+    __slots__ = ("model", "state", "message", "queued_text_count", "labels", "max_token_count", "tasks", "verified", "execution_providers")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -395,6 +395,7 @@ class ModelHealth(_message.Message):
     MAX_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
     VERIFIED_FIELD_NUMBER: _ClassVar[int]
+    EXECUTION_PROVIDERS_FIELD_NUMBER: _ClassVar[int]
     model: ModelRef
     state: ServingState
     message: str
@@ -403,4 +404,13 @@ class ModelHealth(_message.Message):
     max_token_count: int
     tasks: _containers.RepeatedScalarFieldContainer[str]
     verified: bool
-    def __init__(self, model: _Optional[_Union[ModelRef, _Mapping[str, object]]] = ..., state: _Optional[_Union[ServingState, str]] = ..., message: _Optional[str] = ..., queued_text_count: _Optional[int] = ..., labels: _Optional[_Iterable[str]] = ..., max_token_count: _Optional[int] = ..., tasks: _Optional[_Iterable[str]] = ..., verified: _Optional[bool] = ...) -> None: ...
+    execution_providers: _containers.RepeatedCompositeFieldContainer[ExecutionProvider]
+    def __init__(self, model: _Optional[_Union[ModelRef, _Mapping[str, object]]] = ..., state: _Optional[_Union[ServingState, str]] = ..., message: _Optional[str] = ..., queued_text_count: _Optional[int] = ..., labels: _Optional[_Iterable[str]] = ..., max_token_count: _Optional[int] = ..., tasks: _Optional[_Iterable[str]] = ..., verified: _Optional[bool] = ..., execution_providers: _Optional[_Iterable[_Union[ExecutionProvider, _Mapping[str, object]]]] = ...) -> None: ...
+
+class ExecutionProvider(_message.Message):
+    __slots__ = ("name", "node_count")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NODE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    node_count: int
+    def __init__(self, name: _Optional[str] = ..., node_count: _Optional[int] = ...) -> None: ...
