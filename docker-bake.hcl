@@ -56,3 +56,13 @@ target "slim" {
   target   = "slim"
   tags     = ["${REPOSITORY}:${TAG}-slim", "${REPOSITORY}:${VERSION}-slim"]
 }
+
+# With CUDA, for machines with an NVIDIA GPU: docker buildx bake gpu
+target "gpu" {
+  inherits   = ["common"]
+  dockerfile = "deploy/gpu/Dockerfile"
+  contexts   = { tandem = "target:full" }
+  args       = { TANDEM_IMAGE = "tandem" }
+  platforms  = ["linux/amd64"]
+  tags       = ["${REPOSITORY}-gpu:${TAG}", "${REPOSITORY}-gpu:${VERSION}"]
+}

@@ -18,7 +18,7 @@ if [ "${1:-}" = update ]; then
     exec python3 tools/deploy/check.py update
 fi
 hadolint=$(tools/test-tools.sh hadolint)
-"$hadolint" Dockerfile
+"$hadolint" Dockerfile deploy/gpu/Dockerfile
 compose=$(tools/test-tools.sh compose)
 PYTHONPATH=$compose python3 -m check_jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 python3 tools/deploy/check.py
