@@ -21,7 +21,7 @@ said() { sed -n "s/$2/\1/p" "$1" | sort -u | paste -s -d , -; }
 versions() {
     cat <<EOF
 Cargo.toml $(said Cargo.toml '^version = "\(.*\)"$')
-Cargo.lock $(sed -n '/^name = "tandem"$/{n;s/^version = "\(.*\)"$/\1/p;}' Cargo.lock)
+Cargo.lock $(sed -n '/^name = "tandem-classify"$/{n;s/^version = "\(.*\)"$/\1/p;}' Cargo.lock)
 Dockerfile $(said Dockerfile '^ARG VERSION=\(.*\)$')
 docker-bake.hcl $(sed -n '/^variable "VERSION"/,/^}/s/^  default = "\(.*\)"$/\1/p' docker-bake.hcl)
 deploy/helm/tandem/Chart.yaml(appVersion) $(said deploy/helm/tandem/Chart.yaml '^appVersion: \(.*\)$')
