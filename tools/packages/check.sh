@@ -184,7 +184,7 @@ fi
 if wanted arm64 && [ "$arch" != aarch64 ] && [ -f "$dist/tandem-$version-aarch64.tar.gz" ]; then
     if command -v qemu-aarch64-static >/dev/null; then
         # Its packages are unpacked, and that is all: nothing of them need run.
-        debian arm64 --arch=arm64 --foreign
+        debian arm64 --arch=arm64 --foreign --include=libstdc++6
         run arm64 arm64 "unpacked into /opt, run as nobody by an emulator"
         done_any=yes
     else
