@@ -26,7 +26,7 @@ RUN --mount=type=cache,id=tandem-cargo-${TARGETARCH},target=/usr/local/cargo/reg
     && printf '%s\n' '#[path = "build/onnxruntime.rs"] mod onnxruntime;' '#[path = "build/wheel.rs"] mod wheel;' \
         'fn main() { onnxruntime::provide().expect("ONNX Runtime") }' >build.rs \
     && cargo build --release --locked --features object-store,otlp,parquet \
-    && cargo clean --release --locked --package tandem \
+    && cargo clean --release --locked --package tandem-classify \
     && rm -r src build.rs \
     && tools/test-tools.sh buf
 
@@ -41,7 +41,7 @@ RUN --mount=type=cache,id=tandem-cargo-${TARGETARCH},target=/usr/local/cargo/reg
     && mv /image/opt/tandem/models /image/opt/tandem/SHA256SUMS /models/opt/tandem/ \
     && grep -v ' \./models/' /models/opt/tandem/SHA256SUMS >/image/opt/tandem/SHA256SUMS \
     && tools/image-root.sh /image /image/opt/tandem/tandem /image/opt/tandem/libonnxruntime.so.* \
-    && cargo clean --release --locked --package tandem
+    && cargo clean --release --locked --package tandem-classify
 
 FROM scratch AS slim
 COPY --from=build /image /

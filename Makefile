@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: msrv workflows-check docs-check book quickstart deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist tools ci clean-dist rivals dashboards-check deploy-scan container-check systemd-check sbom otlp store store-peers bulk-check
+.PHONY: msrv workflows-check docs-check book quickstart deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist packages packages-check tools ci clean-dist rivals dashboards-check deploy-scan container-check systemd-check sbom otlp store store-peers bulk-check
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ store-peers: ## installs what `make store` talks to: a server that speaks S3, an
 lint: ## formatting, clippy, shell scripts: warnings are errors
 	cargo fmt --check
 	cargo clippy --locked --all-targets --features object-store,otlp,parquet -- --deny warnings
-	@if command -v shellcheck >/dev/null; then shellcheck tools/*.sh tools/dashboards/*.sh tools/bulk/*.sh benches/*.sh deploy/tls/*.sh .ci/run; else echo "shellcheck is not here: skipped"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck tools/*.sh tools/dashboards/*.sh tools/bulk/*.sh tools/packages/*.sh benches/*.sh deploy/tls/*.sh .ci/run; else echo "shellcheck is not here: skipped"; fi
 
 deny: ## holds Cargo.lock against deny.toml: licences, crates that may not be there, sources
 	$$(tools/test-tools.sh cargo-deny) --locked check licenses bans sources
@@ -137,8 +137,15 @@ scoreboard: build ## attacks and drains of the release build, with their figures
 fuzz: ## arbitrary and mutated input for everything that reads what others wrote, FUZZ_SECONDS each (600)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} cargo test --release --locked --test it -- fuzz --nocapture
 
-dist: ## makes dist/tandem-<version>-<arch>/, which runs wherever it is moved to; the compiled contract is in it, as tandem.binpb
-	tools/dist.sh
+# ARCH=aarch64 builds for that processor on another one.
+dist: ## makes dist/tandem-<version>-<arch>/, which runs wherever it is moved to, and an archive of it, with SBOM and checksums
+	tools/dist.sh --sbom --tar $(if $(ARCH),--arch $(ARCH))
+
+packages: ## makes dist/ with the archive, a Python wheel and a Debian package, with checksums: docs/install.md
+	folder=$$(tools/dist.sh --sbom --tar $(if $(ARCH),--arch $(ARCH))) && tools/packages/wheel.sh "$$folder" && tools/packages/deb.sh "$$folder"
+
+packages-check: ## installs each package of dist/ in a clean Debian of its own, asks it and ends it: docs/install.md; root only
+	tools/packages/check.sh
 
 clean-dist: ## removes dist/
 	rm -rf dist

@@ -4,18 +4,31 @@
 # tandem.binpb: a google.protobuf.FileDescriptorSet with all that the files import, and with their comments.
 #
 #   --tar            makes a compressed archive beside it too, and its checksum
+#   --sbom           puts the list of what is in it into the folder: sbom.json (CycloneDX)
+#   --arch ARCH      x86_64 or aarch64, if not this machine's: then gcc-ARCH-linux-gnu and rustup's target must be here
 #   --binary PATH    takes that program instead of building one
 #   --into FOLDER    instead of dist
 #
+# Archives and lists are the same, byte for byte, where the files are: their time is SOURCE_DATE_EPOCH, else the commit's.
 # Prints the path of what it made.
 set -eu
 
+arch=$(uname -m)
 binary=
 into=dist
 tar=
+sbom=
 while [ $# -gt 0 ]; do
     case $1 in
     --tar) tar=yes ;;
+    --sbom) sbom=yes ;;
+    --arch)
+        case ${2:-} in
+        x86_64 | aarch64) arch=$2 ;;
+        *) echo "$0: --arch is x86_64 or aarch64" >&2; exit 2 ;;
+        esac
+        shift
+        ;;
     --binary | --into)
         [ $# -gt 1 ] || { echo "$0: $1 needs a path" >&2; exit 2; }
         path=$2
@@ -31,14 +44,23 @@ done
 
 cd "$(dirname -- "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
-arch=$(uname -m)
+# Without git there is no commit, as in an image that is built.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+export SOURCE_DATE_EPOCH
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 name=tandem-$version-$arch
 folder=$into/$name
 
-if [ -z "$binary" ]; then
+if [ -z "$binary" ] && [ "$arch" = "$(uname -m)" ]; then
     cargo build --release --locked --features object-store,otlp,parquet
     binary=$target/release/tandem
+elif [ -z "$binary" ]; then
+    triple=$arch-unknown-linux-gnu
+    # As Cargo and the crate cc spell them: the linker of that triple, and the compiler of zstd and ring.
+    env "CARGO_TARGET_$(echo "$triple" | tr 'a-z-' 'A-Z_')_LINKER=$arch-linux-gnu-gcc" \
+        "CC_$(echo "$triple" | tr - _)=$arch-linux-gnu-gcc" \
+        cargo build --release --locked --features object-store,otlp,parquet --target "$triple"
+    binary=$target/$triple/release/tandem
 fi
 
 # The newest is the one that this build has checked or fetched; build/onnxruntime.rs pins its version.
@@ -62,6 +84,7 @@ cp -R proto/*/ "$folder/proto/"
 buf=$(tools/test-tools.sh buf)
 # buf has nothing to fetch, and must not write into anybody's home folder.
 BUF_CACHE_DIR=$target/tools/buf-cache "$buf" build --as-file-descriptor-set --output "$folder/tandem.binpb"
+[ -z "$sbom" ] || tools/sbom.sh --arch "$arch" --models models >"$folder/sbom.json"
 
 # Of every file, in a fixed order: `sha256sum --check SHA256SUMS` inside the folder.
 (
@@ -71,7 +94,8 @@ BUF_CACHE_DIR=$target/tools/buf-cache "$buf" build --as-file-descriptor-set --ou
 )
 
 if [ -n "$tar" ]; then
-    tar --directory "$into" --create --gzip --file "$folder.tar.gz" "$name"
+    tar --directory "$into" --create --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+        "$name" | gzip --no-name >"$folder.tar.gz"
     (cd "$into" && sha256sum "$name.tar.gz" >"$name.tar.gz.sha256")
 fi
 echo "$folder"

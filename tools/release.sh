@@ -5,6 +5,8 @@
 #   tools/release.sh tag             checks, and makes the tag vX.Y.Z, here only
 #   tools/release.sh check vX.Y.Z    checks a tag that is there, as the workflow of releases does
 #   tools/release.sh notes vX.Y.Z    prints that version's section of CHANGELOG.md
+#   tools/release.sh formula FOLDER HOMEPAGE
+#                                    prints the formula for Homebrew, with the checksums of the archives (tools/dist.sh --tar) in FOLDER
 #
 # That the tests of this commit are green is for whoever releases to see: nothing here runs them.
 set -eu
@@ -21,7 +23,7 @@ said() { sed -n "s/$2/\1/p" "$1" | sort -u | paste -s -d , -; }
 versions() {
     cat <<EOF
 Cargo.toml $(said Cargo.toml '^version = "\(.*\)"$')
-Cargo.lock $(sed -n '/^name = "tandem"$/{n;s/^version = "\(.*\)"$/\1/p;}' Cargo.lock)
+Cargo.lock $(sed -n '/^name = "tandem-classify"$/{n;s/^version = "\(.*\)"$/\1/p;}' Cargo.lock)
 Dockerfile $(said Dockerfile '^ARG VERSION=\(.*\)$')
 docker-bake.hcl $(sed -n '/^variable "VERSION"/,/^}/s/^  default = "\(.*\)"$/\1/p' docker-bake.hcl)
 deploy/helm/tandem/Chart.yaml(appVersion) $(said deploy/helm/tandem/Chart.yaml '^appVersion: \(.*\)$')
@@ -55,12 +57,28 @@ check() {
     [ -z "$(git status --porcelain)" ] || fault "the work tree has changes: $(git status --porcelain | head -n 3 | tr '\n' ' ')"
 }
 
+formula() {
+    filled=$(sed "s|@HOMEPAGE@|$2|g; s|@VERSION@|$version|g" deploy/homebrew/tandem.rb)
+    for arch in x86_64 aarch64; do
+        sum=$1/tandem-$version-$arch.tar.gz.sha256
+        [ -s "$sum" ] || { echo "$0: $sum is not there" >&2; exit 2; }
+        filled=$(echo "$filled" | sed "s|@SHA256_$(echo $arch | tr '[:lower:]' '[:upper:]')@|$(cut -d ' ' -f 1 "$sum")|")
+    done
+    ! echo "$filled" | grep -n '@[A-Z]' >&2 || { echo "$0: the formula has a word that nothing fills" >&2; exit 1; }
+    echo "$filled"
+}
+
 version=$(said Cargo.toml '^version = "\(.*\)"$')
 tag=v$version
 case ${1:-dry-run} in
 notes)
     [ $# -eq 2 ] || { echo "$0: notes needs a tag" >&2; exit 2; }
     notes "${2#v}"
+    exit
+    ;;
+formula)
+    [ $# -eq 3 ] || { echo "$0: formula needs a folder and a homepage" >&2; exit 2; }
+    formula "$2" "${3%/}"
     exit
     ;;
 check)

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""Writes the list of what is in a package (an SBOM, CycloneDX 1.6) as JSON: `tools/sbom.sh [FOLDER]` runs it.
+"""Writes the list of what is in a package (an SBOM, CycloneDX 1.6) as JSON: `tools/sbom.sh` runs it.
 
-It has each crate that ends up in the program, from Cargo, with its licence, checksum and what it brings; ONNX Runtime; and of a
-folder that is the root of an image (`opt/tandem`, `var/lib/dpkg/status.d`) the system's libraries and the models too.
+It has each crate that ends up in the program, from Cargo, with its licence, checksum and what it brings; ONNX Runtime; the models
+of a folder; and of a folder that is the root of an image (`opt/tandem`, `var/lib/dpkg/status.d`) the system's libraries too.
 """
 
+import argparse
 import json
 import re
 import subprocess
 import sys
 import tomllib
+import uuid
 from datetime import datetime, timezone
 from os import environ
 from pathlib import Path
@@ -24,11 +26,19 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 ROOT = Path(__file__).resolve().parent.parent
-PLATFORM = "x86_64-unknown-linux-gnu"
 
 
-def metadata():
-    command = ["cargo", "metadata", "--locked", "--format-version", "1", "--features", "object-store,otlp,parquet", "--filter-platform", PLATFORM]
+def arguments():
+    parser = argparse.ArgumentParser(prog="tools/sbom.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arch", choices=["x86_64", "aarch64"], default="x86_64", help="the processor of the program")
+    parser.add_argument("--models", type=Path, help="a folder of models")
+    parser.add_argument("roots", metavar="FOLDER", type=Path, nargs="*", help="the root of an image")
+    return parser.parse_args()
+
+
+def metadata(arch):
+    platform = f"{arch}-unknown-linux-gnu"
+    command = ["cargo", "metadata", "--locked", "--format-version", "1", "--features", "object-store,otlp,parquet", "--filter-platform", platform]
     return json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True).stdout)
 
 
@@ -46,9 +56,9 @@ def component(kind, name, version, ecosystem, namespace=None, licence=None, chec
     return Component(type=kind, name=name, version=version, purl=purl, bom_ref=str(purl), licenses=licences(licence), hashes=sha256(checksum))
 
 
-def crates():
+def crates(arch):
     """The components by Cargo's ids, and what each brings. Without what only builds or tests."""
-    data = metadata()
+    data = metadata(arch)
     with open(ROOT / "Cargo.lock", "rb") as lock:
         checksums = {(package["name"], package["version"]): package.get("checksum") for package in tomllib.load(lock)["package"]}
     packages = {package["id"]: package for package in data["packages"]}
@@ -70,19 +80,22 @@ def crates():
     return root, made, brings
 
 
-def onnx_runtime():
+def onnx_runtime(arch):
     text = (ROOT / "build/onnxruntime.rs").read_text(encoding="utf-8")
     version = re.search(r'VERSION: &str = "(.*)"', text)[1]
-    checksum = re.search(r'"x86_64"\) => Some\("(.*)"\)', text)[1]
+    checksum = re.search(rf'"{arch}"\) => Some\("(.*)"\)', text)[1]
     return component(ComponentType.LIBRARY, "onnxruntime", version, "pypi", None, "MIT", checksum)
 
 
 def of_folder(folder):
-    """The packages of the system and the models in the root of an image."""
+    """The packages of the system in the root of an image."""
     for entry in sorted((folder / "var/lib/dpkg/status.d").iterdir()):
         fields = dict(line.split(": ", 1) for line in entry.read_text(encoding="utf-8").splitlines() if re.match(r"\S+: ", line))
         yield component(ComponentType.LIBRARY, fields["Package"], fields["Version"], "deb", "debian")
-    for manifest in sorted((folder / "opt/tandem/models").glob("*/*/manifest.toml")):
+
+
+def models(folder):
+    for manifest in sorted(folder.glob("*/*/manifest.toml")):
         with open(manifest, "rb") as file:
             model = tomllib.load(file)
         files = sha256(model["files"].get("model.onnx"))
@@ -91,18 +104,23 @@ def of_folder(folder):
 
 
 def main():
+    options = arguments()
+    root, made, brings = crates(options.arch)
     bom = Bom()
     if moment := environ.get("SOURCE_DATE_EPOCH"):
         bom.metadata.timestamp = datetime.fromtimestamp(int(moment), timezone.utc)
-    root, made, brings = crates()
+        bom.serial_number = uuid.uuid5(uuid.NAMESPACE_URL, f"{made[root].purl}?arch={options.arch}#{moment}")
     bom.metadata.component = made[root]
     for id, crate in made.items():
         if id != root:
             bom.components.add(crate)
         bom.register_dependency(crate, [made[brought] for brought in brings[id]])
-    others = [onnx_runtime()]
-    for folder in sys.argv[1:]:
-        others += of_folder(Path(folder))
+    others = [onnx_runtime(options.arch)]
+    if options.models:
+        others += models(options.models)
+    for folder in options.roots:
+        others += of_folder(folder)
+        others += models(folder / "opt/tandem/models")
     for other in others:
         bom.components.add(other)
     bom.register_dependency(made[root], others)

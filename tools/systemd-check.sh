@@ -3,6 +3,7 @@
 # reloads, is restarted by its watchdog, and stops.
 #
 #   tools/systemd-check.sh [--work FOLDER] [PROGRAM]     default: target/release/tandem
+#   tools/systemd-check.sh [--work FOLDER] PACKAGE.deb   the service as tools/packages/deb.sh packs it
 #
 # --work keeps the Debian for the next run. Needs root, debootstrap and systemd-nspawn (package systemd-container). The Debian comes from
 # the mirror that apt uses here. It has a /dev, processes and a network of its own.
@@ -51,12 +52,27 @@ if [ ! -d "$root" ]; then
     mv "$root.new" "$root"
 fi
 rm -rf "$root/opt/tandem" "$root/etc/systemd/system/tandem.service.d" "$root/var/log/journal" "$root/var/lib/private/tandem"
-made=$("$here/tools/dist.sh" --binary "$program" --into "$work/dist")
-mv "$made" "$root/opt/tandem"
-mkdir -p "$root/etc/tandem" "$root/etc/systemd/system/tandem.service.d"
-install -m 644 "$here/deploy/systemd/tandem.service" "$root/etc/systemd/system/"
+packages() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin dpkg "$@" >"$work/dpkg.log" 2>&1 || { cat "$work/dpkg.log" >&2; fail "dpkg $*"; }; }
+[ ! -e "$root/var/lib/dpkg/info/tandem-classify.list" ] || packages --purge tandem-classify
+rm -rf "$root/etc/systemd/system/tandem.service" "$root/etc/tandem"
+mkdir -p "$root/etc/systemd/system/tandem.service.d"
+case $program in
+*.deb)
+    unit=/lib/systemd/system/tandem.service tandem=/usr/bin/tandem
+    cp "$program" "$root/tandem.deb"
+    packages --install /tandem.deb
+    rm "$root/tandem.deb"
+    ;;
+*)
+    unit=/etc/systemd/system/tandem.service tandem=/opt/tandem/tandem
+    made=$("$here/tools/dist.sh" --binary "$program" --into "$work/dist")
+    mv "$made" "$root/opt/tandem"
+    mkdir -p "$root/etc/tandem"
+    install -m 644 "$here/deploy/systemd/tandem.service" "$root/etc/systemd/system/"
+    install -m 600 "$here/deploy/systemd/tandem.env" "$root/etc/tandem/tandem.env"
+    ;;
+esac
 # The example as it is, then a port by which it is told apart from the default.
-install -m 600 "$here/deploy/systemd/tandem.env" "$root/etc/tandem/tandem.env"
 echo 'TANDEM_GRPC_ADDR=127.0.0.1:7001' >>"$root/etc/tandem/tandem.env"
 # So short that the check need not wait for half a minute.
 printf '[Service]\nWatchdogSec=6\n' >"$root/etc/systemd/system/tandem.service.d/check.conf"
@@ -81,16 +97,18 @@ show() { ctl show tandem --property "$1" --value; }
 is() { [ "$(show "$1")" = "$2" ]; }
 ok "systemd $(in_container systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p') runs in a Debian of its own"
 
-in_container systemd-analyze verify /etc/systemd/system/tandem.service || fail "systemd-analyze verify"
+in_container systemd-analyze verify "$unit" || fail "systemd-analyze verify"
 ok "systemd-analyze verify"
 
 ctl start tandem || fail "it does not start"
 is SubState running || fail "it is $(show SubState)"
-health() { in_container /opt/tandem/tandem healthcheck --addr 127.0.0.1:7001 >/dev/null; }
+health() { in_container "$tandem" healthcheck --addr 127.0.0.1:7001 >/dev/null; }
 health || fail "it is started and not healthy"
 pid=$(show MainPID)
 uid=$(in_container sh -c "sed -n 's/^Uid:\t\([0-9]*\).*/\1/p' /proc/$pid/status")
-if [ "$uid" -lt 61184 ] || [ "$uid" -gt 65519 ]; then fail "it runs as $uid, not as a dynamic user"; fi
+if [ "$tandem" = /usr/bin/tandem ]; then
+    [ "$uid" = "$(in_container id -u tandem)" ] || fail "it runs as $uid, not as tandem"
+elif [ "$uid" -lt 61184 ] || [ "$uid" -gt 65519 ]; then fail "it runs as $uid, not as a dynamic user"; fi
 ok "start waits until it serves, at the address of the environment file, as a user of its own ($uid)"
 log() { in_container journalctl --unit tandem --output cat --no-pager; }
 # Whatever its sandbox forbids it would say.

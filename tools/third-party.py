@@ -44,7 +44,7 @@ def render():
     # The features and the platform that ship: crates for other systems need not be there.
     data = metadata("--features", "object-store,otlp,parquet", "--filter-platform", "x86_64-unknown-linux-gnu")
     packages = {package["id"]: package for package in data["packages"]}
-    root = next(package["id"] for package in data["packages"] if package["name"] == "tandem")
+    root = next(package["id"] for package in data["packages"] if package["name"] == "tandem-classify")
     nodes = {node["id"]: node for node in data["resolve"]["nodes"]}
 
     lines = [HEAD, "## Crates that Tandem names", "", "| crate | version | licence | used by |", "| --- | --- | --- | --- |"]
