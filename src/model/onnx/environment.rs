@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use ort::environment::Environment;
+use ort::logging::LogLevel;
 
 use super::plugins::Plugins;
 
@@ -53,6 +54,8 @@ impl Runtime {
             .with_telemetry(false)
             .build()
             .map_err(|error| format!("ONNX Runtime can't start: {error}"))?;
+        // What fails comes back as an error; a provider that fails to load would be told on standard error too, in a form of its own.
+        environment.set_log_level(LogLevel::Fatal);
         Ok(Self {
             environment,
             library,

@@ -13,11 +13,23 @@ pub(super) struct Options {
     pub kind: Option<String>,
     /// Which of these devices.
     pub index: Option<usize>,
+    /// The option with the device, of a provider of ONNX Runtime's own library. A plugin is given the device itself.
+    device: Option<(&'static str, String)>,
     /// The option with the number of threads, where it has one and nobody set it.
     threads: Option<&'static str>,
 }
 
 impl Options {
+    /// With the device among them.
+    pub fn with_device(&self) -> Self {
+        let mut options = self.clone();
+        let device = options.device.take();
+        options
+            .native
+            .extend(device.map(|(key, value)| (key.to_owned(), value)));
+        options
+    }
+
     /// With the number of threads of a run.
     pub fn with_threads(&self, threads: usize) -> Self {
         let mut options = self.clone();
@@ -27,6 +39,10 @@ impl Options {
         options
     }
 }
+
+/// OpenVINO ties the threads of each session to the first cores, so that several sessions would share these and leave the others
+/// idle.
+const UNPINNED: &str = r#"{"CPU":{"ENABLE_CPU_PINNING":"NO"}}"#;
 
 /// The most devices that are told apart.
 const MOST_DEVICES: usize = 256;
@@ -53,12 +69,13 @@ pub(super) fn options_of(provider: &Provider) -> Result<Options, String> {
         "openvino" => {
             let device = device.unwrap_or("CPU");
             options.on_processor = device.to_ascii_uppercase().starts_with("CPU");
-            if provider.library.is_none() {
-                options.native.push(("device_type".to_owned(), device.to_owned()));
-            }
+            options.device = Some(("device_type", device.to_owned()));
             place(&mut options, device)?;
             let is_set = provider.options.contains_key("num_of_threads");
             options.threads = (options.on_processor && !is_set).then_some("num_of_threads");
+            if options.on_processor && !provider.options.contains_key("load_config") {
+                options.native.push(("load_config".to_owned(), UNPINNED.to_owned()));
+            }
         }
         "cuda" | "tensorrt" | "nv_tensorrt_rtx" => {
             if let Some(device) = device {
@@ -67,9 +84,7 @@ pub(super) fn options_of(provider: &Provider) -> Result<Options, String> {
                     return Err(not_a_number(device));
                 }
                 options.index = Some(number);
-                if provider.library.is_none() {
-                    options.native.push(("device_id".to_owned(), number.to_string()));
-                }
+                options.device = Some(("device_id", number.to_string()));
             }
         }
         _ => {
@@ -166,7 +181,7 @@ mod tests {
     }
 
     fn native(text: &str, threads: usize) -> Vec<String> {
-        let options = of(text).expect(text).with_threads(threads);
+        let options = of(text).expect(text).with_device().with_threads(threads);
         options
             .native
             .iter()
@@ -176,15 +191,20 @@ mod tests {
 
     #[test]
     fn each_provider_has_words_of_its_own() {
-        assert_eq!(native("openvino", 2), ["device_type=CPU", "num_of_threads=2"]);
+        let unpinned = format!("load_config={UNPINNED}");
+        assert_eq!(
+            native("openvino", 2),
+            [&unpinned, "device_type=CPU", "num_of_threads=2"]
+        );
         let cached = native("openvino(cache=/c,device=GPU.1,precision=fp16)", 2);
         assert_eq!(cached, ["cache_dir=/c", "precision=FP16", "device_type=GPU.1"]);
         assert_eq!(
             native("openvino(num_of_threads=4)", 2),
-            ["num_of_threads=4", "device_type=CPU"]
+            ["num_of_threads=4", &unpinned, "device_type=CPU"]
         );
         // A plugin is given the device itself.
-        assert_eq!(native("openvino(library=/l)", 1), ["num_of_threads=1"]);
+        let plugin = of("openvino(library=/l,device=GPU)").expect("legal");
+        assert!(plugin.native.is_empty(), "{plugin:?}");
         assert_eq!(
             native("cuda(device=1,gpu_mem_limit=1)", 2),
             ["gpu_mem_limit=1", "device_id=1"]

@@ -167,7 +167,9 @@ impl Providers {
         for found in self.0.iter() {
             let options = found.options.with_threads(threads);
             builder = match &found.door {
-                Door::BuiltIn(built_in) => builder.with_execution_providers([(built_in.build)(&options)])?,
+                Door::BuiltIn(built_in) => {
+                    builder.with_execution_providers([(built_in.build)(&options.with_device())])?
+                }
                 Door::Plugin(own) => {
                     let prefixed = |(key, value): &(String, String)| (format!("{own}.{key}"), value.clone());
                     let prefixed: Vec<_> = options.native.iter().map(prefixed).collect();
