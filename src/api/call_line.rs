@@ -53,6 +53,7 @@ macro_rules! log {
                 method = line.method,
                 request_id = line.request_id,
                 trace_id = line.trace_id,
+                span_id = line.span.map(SpanRef::span_id),
                 key = line.key,
                 peer = line.peer.map(tracing::field::display),
                 task = named(|asked| &asked.task),

@@ -5,13 +5,14 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::exit::Exit;
 use super::terminal::{Painted, width, wrap};
 use crate::telemetry::visible::visible;
-use crate::telemetry::{logs, stderr};
+use crate::telemetry::{log_export, logs, stderr};
 
 /// What the first failed write said.
 static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
@@ -87,20 +88,29 @@ pub fn fail(problem: &dyn Display, exit: Exit) -> Exit {
     exit
 }
 
+/// The longest that log lines may take to be sent to a collector where the server's own end has not sent them, as where its
+/// start fails.
+const LAST_SENT: Duration = Duration::from_secs(1);
+
 /// Waits for the last lines when a command ends, also by a panic.
 pub struct LastLines;
 
 impl Drop for LastLines {
     fn drop(&mut self) {
-        stderr::flush();
+        last_lines();
     }
+}
+
+fn last_lines() {
+    log_export::end(LAST_SENT);
+    stderr::flush();
 }
 
 /// Ends the process at once, after its last lines. Other threads may still be inside ONNX Runtime, say: neither they nor the
 /// exit handlers of libraries are waited for.
 #[expect(unsafe_code, reason = "only libc ends a process without exit handlers")]
 pub fn end(exit: Exit) -> ! {
-    stderr::flush();
+    last_lines();
     // SAFETY: it only ends the process; no memory of ours is looked at after it.
     unsafe { libc::_exit(exit as i32) }
 }

@@ -26,6 +26,7 @@ use crate::service::catalog::Catalog;
 use crate::service::catalog::model_version::ModelVersion;
 use crate::service::lifecycle::kept_file;
 use crate::service::lifecycle::start::open_catalog;
+use crate::telemetry::log_export::{self, LogExport};
 use crate::telemetry::logs::{self, millis};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::span_export::SpanExport;
@@ -46,8 +47,8 @@ pub struct ServeArgs {
 
 /// How long the models' threads may take to end when the grace is over or the second signal has come.
 const LAST_MOMENT: Duration = Duration::from_millis(200);
-/// The longest that the last spans may take to be sent, of what is left of the grace.
-const LAST_SPANS: Duration = Duration::from_secs(5);
+/// The longest that the last spans and log lines may take to be sent, of what is left of the grace.
+const LAST_SENT: Duration = Duration::from_secs(5);
 
 /// Runs the server until SIGTERM or SIGINT.
 pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
@@ -68,7 +69,14 @@ pub fn run(args: &ServeArgs, signals: Signals) -> Exit {
         );
         return Exit::Success;
     }
-    if let Err(problem) = logs::start(settings.log_format, &settings.log_filter, takes_colours(&io::stderr())) {
+    // A look tells nobody else.
+    let export = if args.check {
+        LogExport::off()
+    } else {
+        LogExport::start()
+    };
+    let colours = takes_colours(&io::stderr());
+    if let Err(problem) = logs::start(settings.log_format, &settings.log_filter, colours, export) {
         return fail(&problem, Exit::Usage);
     }
     logs::log_panics();
@@ -243,8 +251,10 @@ async fn serve(settings: &Settings, security: Security, service: Service, signal
     }
     // What is sent of the last calls ends when all else has to end.
     let left = drain.saturating_sub(told_to_stop.elapsed());
-    send_last_spans(export, left.clamp(LAST_MOMENT, LAST_SPANS), &signals).await;
+    let until = Instant::now() + left.clamp(LAST_MOMENT, LAST_SENT);
+    send_last(move |limit| export.end(limit), until, &signals).await;
     tracing::info!("stopped");
+    send_last(log_export::end, until, &signals).await;
     exit
 }
 
@@ -267,12 +277,13 @@ async fn stop_models(service: Service, loader: JoinHandle<()>, left: Duration, s
     }
 }
 
-/// Sends the spans that are left, within a time and until the second signal.
-async fn send_last_spans(export: SpanExport, limit: Duration, signals: &Signals) {
+/// Sends what is left, within what is left of a time but a moment at least, and until the second signal.
+async fn send_last(send: impl FnOnce(Duration) + Send + 'static, until: Instant, signals: &Signals) {
+    let limit = until.saturating_duration_since(Instant::now()).max(LAST_MOMENT);
     let (ended, sent) = tokio::sync::oneshot::channel();
     // It blocks.
     std::thread::spawn(move || {
-        export.end(limit);
+        send(limit);
         let _ = ended.send(());
     });
     tokio::select! {

@@ -128,6 +128,11 @@ impl CallSpan {
         self.is().map(SpanRef::trace_id)
     }
 
+    /// The id of the call's span, for log lines.
+    pub fn span_id(&self) -> Option<String> {
+        self.is().map(SpanRef::span_id)
+    }
+
     /// Where its spans go.
     pub fn sink(&self) -> Option<&dyn SpanSink> {
         self.0.as_ref().map(|place| &*place.call.sink)

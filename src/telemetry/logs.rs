@@ -1,4 +1,4 @@
-//! Logs, on standard error: for people on a terminal, one JSON object a line otherwise.
+//! Logs, on standard error: for people on a terminal, one JSON object a line otherwise. `log_export.rs` may send them too.
 
 use std::fmt::Debug;
 use std::io::{self, IsTerminal, Write};
@@ -9,13 +9,15 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use tracing::field::Field;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
-use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{self, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::reload;
+use tracing_subscriber::fmt::{self, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
+use super::log_export::{self, BoxedLayer, LogExport};
 use super::stderr;
 use super::visible::visible;
 
@@ -32,45 +34,49 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging for the process. `filter` is a level (`info`) or a filter (`tandem=debug,h2=warn`).
-/// Lines for people are coloured if `colours` says so. The error is one line.
-pub fn start(format: LogFormat, filter: &str, colours: bool) -> Result<(), String> {
+/// Starts logging for the process. `filter` is a level (`info`) or a filter (`tandem=debug,h2=warn`), for what is sent to a
+/// collector too. Lines for people are coloured if `colours` says so. The error is one line.
+pub fn start(format: LogFormat, filter: &str, colours: bool, export: LogExport) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("log filter `{filter}`: {error}"))?;
-    // What can't be written is counted where it is lost; the subscriber would say so on standard error, and panic if it
-    // can't.
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .log_internal_errors(false);
     let json = match format {
         LogFormat::Auto => !std::io::stderr().is_terminal(),
         LogFormat::Pretty => false,
         LogFormat::Json => true,
     };
     IN_JSON.store(json, Ordering::Relaxed);
+    let layers: Vec<BoxedLayer<Registry>> = [Some(lines(json, colours)), export.layer()]
+        .into_iter()
+        .flatten()
+        .collect();
+    let (filter, handle) = reload::Layer::new(filter);
+    keep(move |filter| handle.reload(filter));
     // A second start, in tests, keeps the first.
-    let _ = if json {
-        let builder = builder
+    let _ = tracing_subscriber::registry().with(layers).with(filter).try_init();
+    export.tell();
+    Ok(())
+}
+
+/// The lines on standard error.
+fn lines(json: bool, colours: bool) -> BoxedLayer<Registry> {
+    // What can't be written is counted where it is lost; the subscriber would say so on standard error, and panic if it
+    // can't.
+    let layer = fmt::layer().log_internal_errors(false);
+    if json {
+        layer
             .json()
             .flatten_event(true)
             .with_current_span(true)
             .with_span_list(false)
             .with_writer(|| JsonLine)
-            .with_filter_reloading();
-        let handle = builder.reload_handle();
-        keep(move |filter| handle.reload(filter));
-        builder.try_init()
+            .boxed()
     } else {
-        let builder = builder
+        layer
             .with_target(false)
             .with_ansi(colours)
             .fmt_fields(plain_fields())
             .with_writer(|| PrettyLine)
-            .with_filter_reloading();
-        let handle = builder.reload_handle();
-        keep(move |filter| handle.reload(filter));
-        builder.try_init()
-    };
-    Ok(())
+            .boxed()
+    }
 }
 
 /// Whether the log that was started is lines of JSON.
@@ -79,6 +85,7 @@ static IN_JSON: AtomicBool = AtomicBool::new(false);
 /// Says what the command fails by, in the form of the log if that is JSON, and else in a line that begins with the
 /// program's name. No filter leaves it out.
 pub fn complain(problem: &str) {
+    log_export::complain(problem);
     if !IN_JSON.load(Ordering::Relaxed) {
         return stderr::line(&visible(&format!("tandem: {problem}")));
     }

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use rustix::time::{ClockId, clock_gettime};
+
+use super::sent_lines::{self, Lost};
 
 /// Reads the process's figures when metrics are rendered. Their names are those that all Prometheus clients give them.
 #[derive(Debug)]
@@ -71,8 +74,31 @@ impl Collector for LogCollector {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
         }
-        Ok(())
+        encode_sent(&mut encoder)
     }
+}
+
+/// What became of the lines that a collector was to have.
+fn encode_sent(encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    let sent = ConstCounter::new(sent_lines::total_sent());
+    sent.encode(encoder.encode_descriptor(
+        "otlp_log_lines_sent",
+        "Lines of the log that an OpenTelemetry collector took",
+        None,
+        sent.metric_type(),
+    )?)?;
+    let mut family = encoder.encode_descriptor(
+        "otlp_log_lines_lost",
+        "Lines of the log that no collector took, where they are sent: for want of room in the queue, or since none could be \
+         reached or took them",
+        None,
+        MetricType::Counter,
+    )?;
+    for why in Lost::ALL {
+        let lost = ConstCounter::new(sent_lines::total_lost(why));
+        lost.encode(family.encode_family(&[("why", why.name())])?)?;
+    }
+    Ok(())
 }
 
 /// Resident memory in bytes.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::metrics::Metrics;
 use super::spans::Spans;
-use super::variables::variable;
+use super::variables::{is_disabled, names_otlp, variable};
 
 /// Sends the spans that it is left with, within a time. Blocks.
 type Ending = Box<dyn FnOnce(Duration) + Send>;
@@ -23,10 +23,9 @@ const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORT
 
 /// Whether the variables ask for spans.
 fn is_wanted() -> bool {
-    let disabled = variable("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let exporter = variable("OTEL_TRACES_EXPORTER");
-    let by_otlp = exporter.is_none_or(|names| names.split(',').any(|name| name.trim() == "otlp"));
-    !disabled && by_otlp && ENDPOINTS.iter().any(|name| variable(name).is_some())
+    !is_disabled()
+        && names_otlp("OTEL_TRACES_EXPORTER").unwrap_or(true)
+        && ENDPOINTS.iter().any(|name| variable(name).is_some())
 }
 
 impl SpanExport {

@@ -1,7 +1,7 @@
-//! A collector in this process: takes spans over gRPC and over HTTP, decodes them, and keeps them for the tests.
+//! A collector in this process: takes spans and lines of the log over gRPC and over HTTP, decodes them, and keeps them for the tests.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -11,10 +11,14 @@ use http::HeaderMap;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -26,19 +30,73 @@ use tonic::{Request, Response, Status};
 use crate::support::{LIMIT, runtime};
 
 /// What came in one message.
-pub struct Export {
+pub struct Export<M = ExportTraceServiceRequest> {
     pub headers: HeaderMap,
-    pub message: ExportTraceServiceRequest,
+    pub message: M,
+}
+
+/// A line of the log.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub scope: String,
+    pub record: LogRecord,
+}
+
+impl Line {
+    /// What it says.
+    pub fn message(&self) -> &str {
+        match self.record.body.as_ref().and_then(|body| body.value.as_ref()) {
+            Some(Value::StringValue(text)) => text,
+            other => panic!("a text: {other:?}"),
+        }
+    }
+
+    pub fn value(&self, key: &str) -> Option<String> {
+        value(&self.record.attributes, key)
+    }
+}
+
+#[derive(Default)]
+struct Came {
+    spans: Vec<Export>,
+    logs: Vec<Export<ExportLogsServiceRequest>>,
+    /// All lines of `logs`.
+    lines: Vec<Line>,
 }
 
 #[derive(Clone, Default)]
-struct Received(Arc<(Mutex<Vec<Export>>, Condvar)>);
+struct Received(Arc<(Mutex<Came>, Condvar)>);
 
 impl Received {
     fn add(&self, headers: HeaderMap, message: ExportTraceServiceRequest) {
-        let mut exports = self.0.0.lock().expect("nothing panics with this lock");
-        exports.push(Export { headers, message });
+        let mut came = self.0.0.lock().expect("nothing panics with this lock");
+        came.spans.push(Export { headers, message });
         self.0.1.notify_all();
+    }
+
+    fn add_logs(&self, headers: HeaderMap, message: ExportLogsServiceRequest) {
+        let mut came = self.0.0.lock().expect("nothing panics with this lock");
+        for logs in message.resource_logs.iter().flat_map(|resource| &resource.scope_logs) {
+            let scope = logs.scope.as_ref().map_or(String::new(), |scope| scope.name.clone());
+            came.lines.extend(logs.log_records.iter().map(|record| Line {
+                scope: scope.clone(),
+                record: record.clone(),
+            }));
+        }
+        came.logs.push(Export { headers, message });
+        self.0.1.notify_all();
+    }
+}
+
+#[tonic::async_trait]
+impl LogsService for Received {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        let headers = request.metadata().clone().into_headers();
+        self.add_logs(headers, request.into_inner());
+        Ok(Response::new(ExportLogsServiceResponse::default()))
     }
 }
 
@@ -61,9 +119,16 @@ async fn take(State(received): State<Received>, headers: HeaderMap, body: Bytes)
     ExportTraceServiceResponse::default().encode_to_vec()
 }
 
+async fn take_logs(State(received): State<Received>, headers: HeaderMap, body: Bytes) -> Vec<u8> {
+    let message = ExportLogsServiceRequest::decode(body).expect("an export of log lines");
+    received.add_logs(headers, message);
+    ExportLogsServiceResponse::default().encode_to_vec()
+}
+
 fn routes_over_http(received: &Received) -> Router {
     Router::new()
         .route("/v1/traces", post(take))
+        .route("/v1/logs", post(take_logs))
         .with_state(received.clone())
 }
 
@@ -95,7 +160,9 @@ impl Collector {
         });
         let addresses = [&grpc, &http].map(|listener| listener.local_addr().expect("an address"));
         let service = TraceServiceServer::new(received.clone());
-        let service = tonic::transport::Server::builder().add_service(service);
+        let service = tonic::transport::Server::builder()
+            .add_service(service)
+            .add_service(LogsServiceServer::new(received.clone()));
         runtime.spawn(service.serve_with_incoming(TcpListenerStream::new(grpc)));
         let routes = routes_over_http(&received);
         runtime.spawn(async move {
@@ -131,6 +198,7 @@ impl Collector {
         let listener = self.runtime.block_on(listener).expect("a port");
         let address = listener.local_addr().expect("an address");
         let routes = tonic::service::Routes::new(TraceServiceServer::new(self.received.clone()));
+        let routes = routes.add_service(LogsServiceServer::new(self.received.clone()));
         let routes = routes.into_axum_router().merge(routes_over_http(&self.received));
         self.runtime.spawn(async move {
             loop {
@@ -148,21 +216,46 @@ impl Collector {
         (address, cert.pem())
     }
 
-    /// Waits until what came is enough, and gives it to `see`.
+    /// Waits until the spans that came are enough, and gives them to `see`.
     pub fn until<T>(&self, mut see: impl FnMut(&[Export]) -> Option<T>) -> T {
-        let mut found = None;
-        let exports = self.received.0.0.lock().expect("nothing panics with this lock");
-        let waited = self.received.0.1.wait_timeout_while(exports, LIMIT, |exports| {
-            found = see(exports);
-            found.is_none()
-        });
-        let (exports, _) = waited.expect("nothing panics with this lock");
-        found.unwrap_or_else(|| panic!("these spans came: {:#?}", spans(&exports)))
+        let (found, came) = self.wait(|came| see(&came.spans));
+        found.unwrap_or_else(|| panic!("these spans came: {:#?}", spans(&came.spans)))
     }
 
-    /// What came so far.
+    /// Waits until the lines that came are enough, and gives them to `see`.
+    pub fn until_lines<T>(&self, mut see: impl FnMut(&[Line]) -> Option<T>) -> T {
+        let (found, came) = self.wait(|came| see(&came.lines));
+        found.unwrap_or_else(|| panic!("these lines came: {:#?}", came.lines))
+    }
+
+    fn wait<T>(&self, mut see: impl FnMut(&Came) -> Option<T>) -> (Option<T>, MutexGuard<'_, Came>) {
+        let mut found = None;
+        let came = self.received.0.0.lock().expect("nothing panics with this lock");
+        let waited = self.received.0.1.wait_timeout_while(came, LIMIT, |came| {
+            found = see(came);
+            found.is_none()
+        });
+        let (came, _) = waited.expect("nothing panics with this lock");
+        (found, came)
+    }
+
+    /// The spans that came so far.
     pub fn now<T>(&self, see: impl FnOnce(&[Export]) -> T) -> T {
-        see(&self.received.0.0.lock().expect("nothing panics with this lock"))
+        see(&self.received.0.0.lock().expect("nothing panics with this lock").spans)
+    }
+
+    /// The lines that came so far.
+    pub fn lines(&self) -> Vec<Line> {
+        let came = self.received.0.0.lock().expect("nothing panics with this lock");
+        came.lines.clone()
+    }
+
+    /// The headers of the first message with lines, and who sent it.
+    pub fn first_of_lines(&self) -> (HeaderMap, Resource) {
+        let came = self.received.0.0.lock().expect("nothing panics with this lock");
+        let first = came.logs.first().expect("lines came");
+        let resource = first.message.resource_logs[0].resource.clone();
+        (first.headers.clone(), resource.expect("a resource"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Spans that a server sends: what a collector gets of calls, and that nobody waits for one. `cargo test --features otlp
+//! Spans and lines of the log that a server sends: what a collector gets, and that nobody waits for one. `cargo test --features otlp
 //! --test otlp`.
 
 #[expect(
@@ -11,9 +11,11 @@ mod support;
 
 mod calls;
 mod collector;
+mod log_lines;
 mod sending;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use tandem::api::pb;
@@ -48,6 +50,16 @@ pub fn server_of_both(variables: &[(&str, &str)]) -> RunningServer {
     start(variables, |command| {
         command.arg("--models").arg(support::root().join("models"));
         command.args(["--deep-instances", "1", "--idle-threads", "1"]);
+    })
+}
+
+/// The same with a configuration file.
+pub fn server_by(file: &Path, variables: &[(&str, &str)]) -> RunningServer {
+    start(variables, |command| {
+        command
+            .arg("--fast")
+            .arg(support::root().join("models/sentiment-fast/1"));
+        command.args(["--default-route", "fast"]).arg("--config").arg(file);
     })
 }
 

@@ -35,7 +35,7 @@ fn what_waits_is_sent_in_the_drain() {
 }
 
 #[test]
-fn a_collector_behind_tls_gets_spans_if_its_authority_is_named() {
+fn a_collector_behind_tls_gets_spans_and_lines_if_its_authority_is_named() {
     let collector = Collector::start();
     let (address, authority) = collector.behind_tls();
     let file = tempfile::NamedTempFile::new().expect("a file");
@@ -43,7 +43,10 @@ fn a_collector_behind_tls_gets_spans_if_its_authority_is_named() {
     let path = file.path().to_str().expect("a path");
     for protocol in ["grpc", "http/protobuf"] {
         let before = collector.now(<[_]>::len);
+        let lines_before = collector.lines().len();
         let server = server(&[
+            ("OTEL_LOGS_EXPORTER", "otlp"),
+            ("OTEL_BLRP_SCHEDULE_DELAY", "20"),
             (
                 "OTEL_EXPORTER_OTLP_ENDPOINT",
                 &format!("https://localhost:{}", address.port()),
@@ -54,6 +57,7 @@ fn a_collector_behind_tls_gets_spans_if_its_authority_is_named() {
         ]);
         ask(&server);
         collector.until(|exports| (exports.len() > before).then_some(()));
+        collector.until_lines(|lines| (lines.len() > lines_before).then_some(()));
     }
 }
 

@@ -287,8 +287,9 @@ fn the_access_log_tells_who_asked_for_what() {
 
 #[cfg(not(feature = "otlp"))]
 #[test]
-fn a_build_without_an_exporter_says_so_where_spans_are_asked_for() {
+fn a_build_without_an_exporter_says_so_where_spans_and_lines_are_asked_for() {
     let mut command = tandem();
+    command.env("OTEL_LOGS_EXPORTER", "otlp");
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
     command.arg("serve").args(free_ports()).args(FAST_ONLY);
     let model = FastModelCopy::new();
@@ -298,15 +299,14 @@ fn a_build_without_an_exporter_says_so_where_spans_are_asked_for() {
     server.signal("TERM");
     let (code, log) = server.wait_exit();
     assert_eq!(code, Some(0));
-    let warnings: Vec<&String> = log
-        .iter()
-        .filter(|line| line.contains("no exporter of spans"))
-        .collect();
-    let [warning] = warnings[..] else {
-        panic!("one line: {log:#?}")
-    };
-    let warning: Value = serde_json::from_str(warning).expect("JSON");
-    assert_eq!(warning["level"], "WARN");
+    for what in ["no exporter of spans", "no exporter of log lines"] {
+        let warnings: Vec<&String> = log.iter().filter(|line| line.contains(what)).collect();
+        let [warning] = warnings[..] else {
+            panic!("one line: {log:#?}")
+        };
+        let warning: Value = serde_json::from_str(warning).expect("JSON");
+        assert_eq!(warning["level"], "WARN");
+    }
 }
 
 #[test]

@@ -336,8 +336,8 @@ impl LoadedModel {
             Failure::DeadlineExceeded => Error::deadline_exceeded(),
             Failure::Closed => Error::new(Reason::ServerDraining, "the server is shutting down"),
             Failure::Inference(problem) => {
-                let trace_id = span.trace_id();
-                tracing::error!(model, problem, trace_id, "inference failed");
+                let (trace_id, span_id) = (span.trace_id(), span.span_id());
+                tracing::error!(model, problem, trace_id, span_id, "inference failed");
                 inference_failed(&self.model)
             }
         }

@@ -1,10 +1,15 @@
-//! OTLP: sampling, and spans on their way to an OpenTelemetry collector. The only place that knows the library.
+//! OTLP: sampling, and spans and lines of the log on their way to an OpenTelemetry collector. The only place that knows the
+//! library.
 //!
 //! A span is put into a bounded queue, without waiting. A thread of the library takes batches out of it, and a runtime with
 //! one thread of its own sends them, so that no thread that serves has any part in it.
 
+mod collector;
 mod collector_tls;
 mod exporter;
+pub(super) mod log_lines;
+mod log_queue;
+mod resource;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -19,7 +24,6 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, InstrumentationScope, Key, KeyValue};
 use opentelemetry_http::HeaderExtractor;
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::{
     BatchSpanProcessor, Config, SamplingDecision, ShouldSample, SpanData, SpanEvents, SpanLinks, SpanProcessor,
@@ -28,7 +32,9 @@ use opentelemetry_sdk::trace::{
 use super::span_metrics::SpanMetrics;
 use super::spans::{Attribute, Kind, Origin, Span, SpanRef, SpanSink, Value};
 use super::variables::variable;
+use collector::Signal;
 use exporter::Sender;
+use resource::resource;
 
 /// The most spans that wait to be sent, where `OTEL_BSP_MAX_QUEUE_SIZE` says nothing.
 const ROOM: usize = 2048;
@@ -59,7 +65,7 @@ pub(super) fn start(metrics: &SpanMetrics) -> Result<Started, String> {
     processor.set_resource(&resource());
     let Config { sampler, .. } = Config::default();
     tracing::info!(
-        protocol = exporter::protocol().name(),
+        protocol = Signal::Traces.protocol().name(),
         ?sampler,
         "spans of calls are sent to a collector"
     );
@@ -80,28 +86,6 @@ pub(super) fn start(metrics: &SpanMetrics) -> Result<Started, String> {
         drop(runtime);
     };
     Ok((tracer, Box::new(end)))
-}
-
-/// What the spans' sender is: by the variables, and by what this program knows of itself where they say nothing.
-fn resource() -> Resource {
-    let found = Resource::builder().build();
-    let has = |name: &'static str| found.get(&Key::from_static_str(name)).is_some();
-    let mut builder = Resource::builder();
-    if !has("service.version") {
-        builder = builder.with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
-    }
-    if !has("service.instance.id") {
-        let id = uuid::Uuid::new_v4().to_string();
-        builder = builder.with_attribute(KeyValue::new("service.instance.id", id));
-    }
-    let name = found.get(&Key::from_static_str("service.name"));
-    // The library lets OTEL_RESOURCE_ATTRIBUTES win over OTEL_SERVICE_NAME, which the specification has the other way round.
-    if let Some(name) = variable("OTEL_SERVICE_NAME") {
-        builder = builder.with_service_name(name);
-    } else if name.is_none_or(|name| name.as_str().starts_with("unknown_service")) {
-        builder = builder.with_service_name("tandem");
-    }
-    builder.build()
 }
 
 impl Tracer {
