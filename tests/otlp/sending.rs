@@ -119,6 +119,22 @@ fn a_collector_that_hangs_fills_the_queue_and_what_has_no_room_is_counted() {
 }
 
 #[test]
+fn a_queue_of_no_size_or_of_every_size_has_one_that_can_be() {
+    let collector = Collector::start();
+    for size in ["0", "18446744073709551615", "many"] {
+        let server = server(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &url(collector.http)),
+            ("OTEL_LOGS_EXPORTER", "otlp"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", size),
+            ("OTEL_BLRP_MAX_QUEUE_SIZE", size),
+        ]);
+        ask(&server);
+        server.signal("TERM");
+        assert_eq!(server.wait_exit().0, Some(0), "{size}");
+    }
+}
+
+#[test]
 fn a_sampled_share_of_calls_has_spans() {
     let collector = Collector::start();
     let server = server(&[

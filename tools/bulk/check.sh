@@ -19,9 +19,12 @@ installed() {
     folder=$tools/bulk-$1-$(sha256sum <"$here/requirements/$1.txt" | cut -c1-12)
     if [ ! -d "$folder" ]; then
         temporary=$(mktemp -d "$tools/.bulk-$1-XXXXXX")
-        PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
-            --no-warn-script-location --target "$temporary/new" --requirement "$here/requirements/$1.txt" >&2 &&
-            mv "$temporary/new" "$folder" || { rm -rf "$temporary"; return 1; }
+        if ! PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
+            --no-warn-script-location --target "$temporary/new" --requirement "$here/requirements/$1.txt" >&2; then
+            rm -rf "$temporary"
+            return 1
+        fi
+        mv "$temporary/new" "$folder"
         rm -rf "$temporary"
     fi
     echo "$folder"

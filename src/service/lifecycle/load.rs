@@ -188,8 +188,8 @@ impl Loader {
         let count_by_processors = CoreShare::is_count_free(verified.manifest.tier, &self.settings);
         let priority = match around {
             Around::Quiet => None,
-            // ONNX Runtime's own threads keep the priority that they were started with.
-            Around::Busy if instances.intra_threads > 1 => Some(LowPriority::Runs),
+            // Threads of ONNX Runtime and of other providers keep the priority that they were started with.
+            Around::Busy if instances.intra_threads > 1 || !verified.providers.is_cpu() => Some(LowPriority::Runs),
             Around::Busy => Some(LowPriority::Loading),
         };
         let load = move |off: &CallOff| {

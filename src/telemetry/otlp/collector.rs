@@ -8,6 +8,11 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::telemetry::variables::variable;
 
+/// How many may wait to be sent where no variable says it.
+const ROOM: usize = 2048;
+/// The most that a variable may say.
+const MOST_ROOM: usize = 1 << 16;
+
 /// How often the log says that something can't be sent.
 const SAID_EVERY: Duration = Duration::from_mins(1);
 /// How long a batch may take to be sent, where the variables say nothing.
@@ -37,6 +42,16 @@ pub(super) enum Signal {
 }
 
 impl Signal {
+    /// The most that may wait to be sent. The library makes room for all of them at once.
+    pub(super) fn room(self) -> usize {
+        let name = match self {
+            Self::Traces => "OTEL_BSP_MAX_QUEUE_SIZE",
+            Self::Logs => "OTEL_BLRP_MAX_QUEUE_SIZE",
+        };
+        let asked = variable(name).and_then(|size| size.parse().ok());
+        asked.unwrap_or(ROOM).clamp(1, MOST_ROOM)
+    }
+
     /// A variable's value: that for this alone, or that for all that is exported.
     fn variable(self, name: &str) -> Option<String> {
         let own = match self {

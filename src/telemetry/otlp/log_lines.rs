@@ -10,7 +10,7 @@ use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_otlp::{LogExporter, WithHttpConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::logs::{BatchLogProcessor, LogBatch, SdkLoggerProvider};
+use opentelemetry_sdk::logs::{BatchConfigBuilder, BatchLogProcessor, LogBatch, SdkLoggerProvider};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
@@ -20,10 +20,6 @@ use super::collector_tls;
 use super::log_queue::{Queue, Waiting, share};
 use super::resource::resource;
 use crate::telemetry::sent_lines::{self, Lost};
-use crate::telemetry::variables::variable;
-
-/// The most lines that wait to be sent, where `OTEL_BLRP_MAX_QUEUE_SIZE` says nothing.
-const ROOM: usize = 2048;
 
 /// The sending of log lines, under way.
 pub struct LogLines {
@@ -36,10 +32,11 @@ impl LogLines {
     pub fn start() -> Result<Self, String> {
         let waiting = Arc::<Waiting>::default();
         let sender = Sender::new(Arc::clone(&waiting))?;
-        let room = variable("OTEL_BLRP_MAX_QUEUE_SIZE").and_then(|size| size.parse().ok());
+        let room = Signal::Logs.room();
+        let batches = BatchConfigBuilder::default().with_max_queue_size(room).build();
         let queue = Queue {
-            processor: BatchLogProcessor::builder(sender).build(),
-            room: room.unwrap_or(ROOM),
+            processor: BatchLogProcessor::builder(sender).with_batch_config(batches).build(),
+            room,
             waiting: Arc::clone(&waiting),
         };
         let provider = SdkLoggerProvider::builder()

@@ -26,18 +26,16 @@ use opentelemetry::{Context, InstrumentationScope, Key, KeyValue};
 use opentelemetry_http::HeaderExtractor;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::{
-    BatchSpanProcessor, Config, SamplingDecision, ShouldSample, SpanData, SpanEvents, SpanLinks, SpanProcessor,
+    BatchConfigBuilder, BatchSpanProcessor, Config, SamplingDecision, ShouldSample, SpanData, SpanEvents, SpanLinks,
+    SpanProcessor,
 };
 
 use super::span_metrics::SpanMetrics;
 use super::spans::{Attribute, Kind, Origin, Span, SpanRef, SpanSink, Value};
-use super::variables::variable;
 use collector::Signal;
 use exporter::Sender;
 use resource::resource;
 
-/// The most spans that wait to be sent, where `OTEL_BSP_MAX_QUEUE_SIZE` says nothing.
-const ROOM: usize = 2048;
 /// The most entries of a caller's baggage that its span keeps, and the longest name and value of one, in bytes.
 const MAX_BAGGAGE: usize = 8;
 const MAX_BAGGAGE_BYTES: usize = 128;
@@ -61,7 +59,9 @@ type Started = (Arc<dyn SpanSink>, Box<dyn FnOnce(Duration) + Send>);
 pub(super) fn start(metrics: &SpanMetrics) -> Result<Started, String> {
     let waiting = Arc::new(AtomicUsize::new(0));
     let (sender, runtime) = Sender::new(metrics.clone(), Arc::clone(&waiting))?;
-    let mut processor = BatchSpanProcessor::builder(sender).build();
+    let room = Signal::Traces.room();
+    let batches = BatchConfigBuilder::default().with_max_queue_size(room).build();
+    let mut processor = BatchSpanProcessor::builder(sender).with_batch_config(batches).build();
     processor.set_resource(&resource());
     let Config { sampler, .. } = Config::default();
     tracing::info!(
@@ -69,7 +69,6 @@ pub(super) fn start(metrics: &SpanMetrics) -> Result<Started, String> {
         ?sampler,
         "spans of calls are sent to a collector"
     );
-    let room = variable("OTEL_BSP_MAX_QUEUE_SIZE").and_then(|size| size.parse().ok());
     let tracer = Arc::new(Tracer {
         sampler,
         processor,
@@ -77,7 +76,7 @@ pub(super) fn start(metrics: &SpanMetrics) -> Result<Started, String> {
             .with_version(env!("CARGO_PKG_VERSION"))
             .build(),
         metrics: metrics.clone(),
-        room: room.unwrap_or(ROOM),
+        room,
         waiting,
     });
     let ending = Arc::clone(&tracer);
