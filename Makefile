@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: msrv workflows-check docs-check book quickstart deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist packages packages-check tools ci clean-dist rivals dashboards-check deploy-scan container-check systemd-check sbom otlp store store-peers bulk-check
+.PHONY: msrv workflows-check docs-check book quickstart deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz dist packages packages-check tools ci clean-dist rivals walks dashboards-check deploy-scan container-check systemd-check sbom otlp store store-peers bulk-check
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ store-peers: ## installs what `make store` talks to: a server that speaks S3, an
 lint: ## formatting, clippy, shell scripts: warnings are errors
 	cargo fmt --check
 	cargo clippy --locked --all-targets --features object-store,otlp,parquet -- --deny warnings
-	@if command -v shellcheck >/dev/null; then shellcheck tools/*.sh tools/dashboards/*.sh tools/bulk/*.sh tools/packages/*.sh benches/*.sh deploy/tls/*.sh .ci/run; else echo "shellcheck is not here: skipped"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck tools/*.sh tools/dashboards/*.sh tools/bulk/*.sh tools/packages/*.sh tools/walks/*.sh benches/*.sh deploy/tls/*.sh .ci/run; else echo "shellcheck is not here: skipped"; fi
 
 deny: ## holds Cargo.lock against deny.toml: licences, crates that may not be there, sources
 	$$(tools/test-tools.sh cargo-deny) --locked check licenses bans sources
@@ -60,6 +60,9 @@ book: ## builds the book of docs/ into target/book and checks its links; compile
 
 quickstart: build ## runs the commands of docs/quickstart.md and compares what they print
 	tools/quickstart.py target/release/tandem
+
+walks: build ## walks five ways of a new user, and tells the seconds of each: docs/walks.md; wants pip, 7 to 20 minutes the first time
+	tools/walks/all.sh target/release/tandem
 
 settings-docs: ## writes the settings into tandem.example.toml, docs/configuration.md and docs/security.md as they are declared
 	UPDATE_SNAPSHOTS=1 cargo test --locked --test it -- what_is_declared
