@@ -61,7 +61,7 @@ book: ## builds the book of docs/ into target/book and checks its links; compile
 quickstart: build ## runs the commands of docs/quickstart.md and compares what they print
 	tools/quickstart.py target/release/tandem
 
-walks: build ## walks five ways of a new user, and tells the seconds of each: docs/walks.md; wants pip, 7 to 20 minutes the first time
+walks: build ## walks five ways of a new user, and tells the seconds of each: docs/walks.md; wants pip, and minutes to build a test
 	tools/walks/all.sh target/release/tandem
 
 settings-docs: ## writes the settings into tandem.example.toml, docs/configuration.md and docs/security.md as they are declared
