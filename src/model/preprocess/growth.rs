@@ -2,8 +2,10 @@
 //!
 //! A step that writes two letters for one doubles a text; twenty such steps make a gigabyte of a kilobyte.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::model::manifest::TokenizerOverrides;
 
@@ -12,62 +14,60 @@ const MOST: f64 = 1024.0;
 /// The most pieces in the template that puts special tokens around texts.
 const MOST_PIECES: usize = 64;
 
-/// The steps of a tokenizer; its vocabulary is skipped.
-#[derive(Deserialize)]
-struct Steps {
-    normalizer: Option<Value>,
-    pre_tokenizer: Option<Value>,
-    post_processor: Option<Value>,
-}
-
 /// Refuses a tokenizer that makes texts too long. The error is a part of a line. Bytes that are no tokenizer are left
 /// to its reader.
+///
+/// The file's own steps count even where others replace them: its added tokens go through them when it is read.
 pub(super) fn check(bytes: &[u8], overrides: &TokenizerOverrides) -> Result<(), String> {
-    let Ok(steps) = serde_json::from_slice::<Steps>(bytes) else {
+    // Of a key that is there twice the last value counts, as to the reader; the vocabulary is skipped.
+    let Ok(parts) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(bytes) else {
         return Ok(());
     };
-    let normalizer = overrides.normalizer.as_ref().or(steps.normalizer.as_ref());
-    let pre_tokenizer = overrides.pre_tokenizer.as_ref().or(steps.pre_tokenizer.as_ref());
-    let post_processor = overrides.post_processor.as_ref().or(steps.post_processor.as_ref());
-    let times: f64 = [normalizer, pre_tokenizer].into_iter().flatten().map(times).product();
-    if times.is_nan() || times > MOST {
+    let own = |step: &str| serde_json::from_str::<Value>(parts.get(step)?.get()).ok();
+    let most_of = |step: &str, other: &Option<Value>| {
+        let steps = [own(step), other.clone()].into_iter().flatten();
+        steps.map(|step| times(&step)).fold(1.0, f64::max)
+    };
+    let times = most_of("normalizer", &overrides.normalizer) * most_of("pre_tokenizer", &overrides.pre_tokenizer);
+    if times > MOST {
         return Err(format!(
             "its normalizers can make a text {times:.0} times as long, the most is {MOST:.0}"
         ));
     }
-    match post_processor.map_or(0, pieces) {
-        found if found > MOST_PIECES => Err(format!(
+    let post_processors = [own("post_processor"), overrides.post_processor.clone()];
+    match post_processors.iter().flatten().map(pieces).max() {
+        Some(found) if found > MOST_PIECES => Err(format!(
             "its post_processor puts {found} pieces around a text, the most is {MOST_PIECES}"
         )),
         _ => Ok(()),
     }
 }
 
-/// The factor by which a step may lengthen a text.
+/// The factor by which a step may lengthen a text. Its fields count and not its `type` alone, which files of older
+/// versions of the library lack.
 fn times(step: &Value) -> f64 {
     let length = |value: Option<&Value>| value.and_then(Value::as_str).map_or(0, str::len) as f64;
-    match step.get("type").and_then(Value::as_str) {
-        Some("Sequence") => {
-            let steps = ["normalizers", "pretokenizers"]
-                .iter()
-                .filter_map(|key| step.get(key)?.as_array());
-            steps.flatten().map(times).product()
+    let inner = ["normalizers", "pretokenizers"]
+        .iter()
+        .filter_map(|key| step.get(key)?.as_array());
+    let inner: f64 = inner.flatten().map(times).product();
+    let replaced = step.get("content").map_or(1.0, |content| {
+        let pattern = step.get("pattern").and_then(|pattern| pattern.get("String"));
+        match length(pattern) {
+            // An expression may match at each byte, and between any two.
+            0.0 => length(Some(content)) + 1.0,
+            found => (length(Some(content)) / found).max(1.0),
         }
-        Some("Replace") => {
-            let pattern = step.get("pattern");
-            let content = length(step.get("content"));
-            match length(pattern.and_then(|pattern| pattern.get("String"))) {
-                // An expression may match at each byte, and between any two.
-                0.0 => content + 1.0,
-                found => (content / found).max(1.0),
-            }
-        }
-        Some("Prepend") => 1.0 + length(step.get("prepend")),
-        Some("Precompiled") => 4.0,
-        Some("Metaspace") => 4.0,
+    });
+    let prepended = 1.0 + length(step.get("prepend"));
+    let by_kind = match step.get("type").and_then(Value::as_str) {
+        Some("Precompiled" | "Metaspace") => 4.0,
         Some("ByteLevel") => 2.0,
+        _ if step.get("precompiled_charsmap").is_some() => 4.0,
+        _ if step.get("trim_offsets").is_some() => 2.0,
         _ => 1.0,
-    }
+    };
+    inner * replaced * prepended * by_kind
 }
 
 /// The number of pieces that a post-processor puts together, for one text or for two, whichever is more.
@@ -108,6 +108,20 @@ mod tests {
             let refused = checked(&times(step.clone(), 20), &Value::Null).expect_err("refused");
             assert!(refused.contains("times as long"), "{step}: {refused}");
         }
+        // Without its kind, and behind one that does no harm.
+        let doubles = json!({"pattern": {"String": "a"}, "content": "aa"});
+        let untold = json!({"normalizers": vec![doubles; 20]});
+        assert!(checked(&untold, &Value::Null).is_err());
+        let twice = format!(r#"{{"normalizer": null, "normalizer": {untold}, "model": {{"vocab": {{}}}}}}"#);
+        assert!(check(twice.as_bytes(), &TokenizerOverrides::default()).is_err());
+        let replaced = TokenizerOverrides {
+            normalizer: Some(json!({"type": "Lowercase"})),
+            ..TokenizerOverrides::default()
+        };
+        assert!(
+            check(twice.as_bytes(), &replaced).is_err(),
+            "its added tokens go through them"
+        );
         let shrinks = replace(json!({"String": "``"}), "\"");
         assert_eq!(checked(&times(shrinks, 100), &Value::Null), Ok(()));
     }
