@@ -21,6 +21,8 @@ const MOST_KEPT: usize = 64 << 20;
 /// Longer lists of a tensor, in bytes, are taken for weights and not kept. Ten thousand whole numbers fit, as a list of
 /// labels may have.
 const LONGEST_LIST: u64 = 128 << 10;
+/// The most bytes of what the main graph says of its inputs and outputs: two bytes can become a size of forty.
+const MOST_OF_PORTS: u64 = 4 << 20;
 /// The longest name of a file, in bytes.
 const LONGEST_NAME: u64 = 4096;
 
@@ -56,6 +58,7 @@ fn walk<R: Read>(from: R, size: u64, keep: bool) -> Result<Scan, String> {
         messages: 0,
         strings: 0,
         kept: 0,
+        ports: 0,
     };
     let mut kept = Vec::new();
     walk.message(Kind::Model, size, 0, &mut kept).map_err(Problem::told)?;
@@ -172,6 +175,7 @@ struct Walk<R> {
     messages: usize,
     strings: usize,
     kept: usize,
+    ports: u64,
 }
 
 impl<R: Read> Walk<R> {
@@ -212,7 +216,7 @@ impl<R: Read> Walk<R> {
                     if place && length > LONGEST_NAME {
                         return Err(Problem::Malformed);
                     }
-                    let kept = place || self.keep && kind.keeps(field, length);
+                    let kept = place || self.wants(kind, field, length)?;
                     if !kept {
                         self.pass(length, end)?;
                         continue;
@@ -247,6 +251,18 @@ impl<R: Read> Walk<R> {
             self.found.push(location);
         }
         Ok(())
+    }
+
+    /// Whether a field is kept that is not walked.
+    fn wants(&mut self, kind: Kind, field: u64, length: u64) -> Result<bool, Problem> {
+        if self.keep && kind == Kind::Graph && kind.keeps(field, length) {
+            self.ports += length;
+            if self.ports > MOST_OF_PORTS {
+                let problem = format!("its inputs and outputs take more than {} MiB", MOST_OF_PORTS >> 20);
+                return Err(Problem::Says(problem));
+            }
+        }
+        Ok(self.keep && kind.keeps(field, length))
     }
 
     fn keep(&mut self, into: &mut Vec<u8>, numbers: &[u64], bytes: &[u8]) -> Result<(), Problem> {

@@ -3,7 +3,7 @@
 //! Decodes the few fields that matter, with numbers as in `onnx.proto`; of the weights, only lists that may hold class
 //! labels. Checks nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use prost::Message;
 use prost::bytes::Bytes;
@@ -11,6 +11,11 @@ use prost::bytes::Bytes;
 use crate::model::manifest::MOST_LABELS;
 use crate::model::onnx_types::{TypeProto, ValueInfoProto};
 use crate::model::scan::Scan;
+
+/// The most inputs that no weight fills: transformers have up to four, what others have is named in an error.
+const MOST_INPUTS: usize = 64;
+/// The most outputs: one a label, and some more.
+const MOST_OUTPUTS: usize = MOST_LABELS + 64;
 
 /// A graph as its file describes it.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +29,9 @@ pub struct Graph {
     pub external: Vec<String>,
     /// Its constant lists of strings and of whole numbers (in decimal form), by name.
     pub lists: HashMap<String, Vec<String>>,
+    /// The index of the first node that makes a value, by the value's name: a search for each step of a way through the
+    /// graph would take hours in one of 250,000 nodes.
+    makers: HashMap<String, usize>,
 }
 
 /// An input or an output.
@@ -74,10 +82,20 @@ impl Graph {
         let model = ModelProto::decode(Bytes::from(scan.kept))
             .map_err(|_| "is not an ONNX file, or a part of it is missing".to_owned())?;
         let graph = model.graph.ok_or("is not an ONNX file: it has no graph")?;
+        let weights: HashSet<&str> = graph.initializer.iter().map(|weight| weight.name.as_str()).collect();
         let fed = graph
             .input
             .iter()
-            .filter(|input| graph.initializer.iter().all(|weight| weight.name != input.name));
+            .filter(|input| !weights.contains(input.name.as_str()));
+        let inputs: Vec<Port> = fed.take(MOST_INPUTS + 1).map(ValueInfoProto::port).collect();
+        for (count, most, what) in [
+            (inputs.len(), MOST_INPUTS, "inputs"),
+            (graph.output.len(), MOST_OUTPUTS, "outputs"),
+        ] {
+            if count > most {
+                return Err(format!("its graph has more than {most} {what}"));
+            }
+        }
         let outputs: Vec<Port> = graph.output.iter().map(ValueInfoProto::port).collect();
         for Port { name, shape, .. } in &outputs {
             if let [_, Some(columns)] = shape[..]
@@ -88,9 +106,16 @@ impl Graph {
                 ));
             }
         }
+        let mut makers = HashMap::new();
+        for (at, node) in graph.node.iter().enumerate() {
+            for value in &node.output {
+                makers.entry(value.clone()).or_insert(at);
+            }
+        }
         Ok(Self {
-            inputs: fed.map(ValueInfoProto::port).collect(),
+            inputs,
             outputs,
+            makers,
             external: scan.external,
             lists: graph.initializer.iter().filter_map(TensorProto::list).collect(),
             nodes: graph.node,
@@ -99,6 +124,11 @@ impl Graph {
 
     pub fn output(&self, name: &str) -> Option<&Port> {
         self.outputs.iter().find(|output| output.name == name)
+    }
+
+    /// The node that makes this value.
+    pub fn making(&self, value: &str) -> Option<&Node> {
+        self.nodes.get(*self.makers.get(value)?)
     }
 }
 
@@ -256,5 +286,103 @@ fn element(number: i32) -> Element {
         10 | 16 => Element::F16,
         11 => Element::F64,
         other => Element::Other(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::onnx_types::{DimensionProto, ShapeProto, TensorTypeProto};
+
+    fn port(name: &str, sizes: &[i64]) -> ValueInfoProto {
+        let dim = sizes.iter().map(|&size| DimensionProto {
+            dim_value: Some(size),
+            dim_param: None,
+        });
+        let shape = Some(ShapeProto { dim: dim.collect() });
+        ValueInfoProto {
+            name: name.to_owned(),
+            r#type: Some(TypeProto {
+                tensor_type: Some(TensorTypeProto { elem_type: 1, shape }),
+                ..TypeProto::default()
+            }),
+        }
+    }
+
+    fn ports(count: usize) -> Vec<ValueInfoProto> {
+        (0..count).map(|at| port(&at.to_string(), &[])).collect()
+    }
+
+    fn read(graph: GraphProto) -> Result<Graph, String> {
+        let kept = ModelProto { graph: Some(graph) }.encode_to_vec();
+        Graph::read(Scan {
+            kept,
+            ..Scan::default()
+        })
+    }
+
+    #[test]
+    fn inputs_and_outputs_have_a_bound_weights_do_not_count() {
+        let weight = |at: usize| TensorProto {
+            name: at.to_string(),
+            ..TensorProto::default()
+        };
+        let with = |inputs, weights, outputs| {
+            let graph = read(GraphProto {
+                input: ports(inputs),
+                initializer: (0..weights).map(weight).collect(),
+                output: ports(outputs),
+                ..GraphProto::default()
+            });
+            graph.map(|graph| (graph.inputs.len(), graph.outputs.len()))
+        };
+        assert_eq!(with(MOST_INPUTS, 0, MOST_OUTPUTS), Ok((MOST_INPUTS, MOST_OUTPUTS)));
+        // As many comparisons as both together, not as their product.
+        assert_eq!(with(200_000, 200_000 - 3, 1), Ok((3, 1)));
+        let refused = |what: &str, most: usize| Err(format!("its graph has more than {most} {what}"));
+        assert_eq!(with(MOST_INPUTS + 1, 0, 1), refused("inputs", MOST_INPUTS));
+        assert_eq!(with(1, 0, MOST_OUTPUTS + 1), refused("outputs", MOST_OUTPUTS));
+    }
+
+    #[test]
+    fn what_inputs_and_outputs_say_has_a_bound() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("model.onnx");
+        // Two bytes a size.
+        for (sizes, fits) in [(1 << 20, true), (3 << 20, false)] {
+            let mut sizes = port("a", &vec![0; sizes]);
+            let tensor = sizes.r#type.as_mut().and_then(|kind| kind.tensor_type.as_mut());
+            let shape = tensor.and_then(|tensor| tensor.shape.as_mut()).expect("a shape");
+            shape.dim.iter_mut().for_each(|dim| dim.dim_value = None);
+            let graph = GraphProto {
+                input: vec![sizes],
+                ..GraphProto::default()
+            };
+            std::fs::write(&path, ModelProto { graph: Some(graph) }.encode_to_vec()).expect("written");
+            let refused = crate::model::scan::file(&path, true).err();
+            let told = "its inputs and outputs take more than 4 MiB".to_owned();
+            assert_eq!(refused, (!fits).then_some(told));
+        }
+    }
+
+    #[test]
+    fn a_way_through_many_nodes_is_as_long_as_they_are_many() {
+        const NODES: usize = 200_000;
+        let node = |at: usize| Node {
+            input: vec![(at + 1).to_string()],
+            output: vec![at.to_string()],
+            op_type: "Identity".to_owned(),
+            attribute: Vec::new(),
+        };
+        let graph = read(GraphProto {
+            node: (0..NODES).map(node).collect(),
+            ..GraphProto::default()
+        });
+        let graph = graph.expect("read");
+        assert_eq!(graph.classes_of("0"), None);
+        assert!(graph.maker_of("0").is_none());
+        assert!(graph.has_path("Identity", &["Identity"]));
+        let last = graph.making(&(NODES - 1).to_string()).expect("made");
+        assert_eq!(last.input, [NODES.to_string()]);
     }
 }

@@ -141,17 +141,14 @@ fn facts(graph: &Graph, notes: &mut Notes) -> Option<Facts> {
     let label = graph.label();
     let found = numbers_of(graph, label, notes)?;
     let count = found.classes.len();
+    if count > MOST_LABELS {
+        wrong_count(count, notes);
+        return None;
+    }
     if label.is_some_and(|label| binarized(graph, label)) && count < 3 {
         notes.wrong(
             "it is a MLPClassifier or a RidgeClassifier on two labels a text, which skl2onnx exports as if they were two classes",
             "train OneVsRestClassifier around it on the labels (around RidgeClassifier, export that with raw_scores)",
-        );
-        return None;
-    }
-    if count > MOST_LABELS {
-        notes.wrong(
-            format!("it has {count} classes, the most is {MOST_LABELS}"),
-            "export a classifier of fewer classes",
         );
         return None;
     }
@@ -271,6 +268,13 @@ fn numbers_of(graph: &Graph, label: Option<&Port>, notes: &mut Notes) -> Option<
     }
 }
 
+fn wrong_count(count: usize, notes: &mut Notes) {
+    notes.wrong(
+        format!("it has {count} classes, the most is {MOST_LABELS}"),
+        "export a classifier of fewer classes",
+    );
+}
+
 fn wrong_unnamed(notes: &mut Notes) {
     notes.wrong("it names no classes", BY_HAND);
 }
@@ -314,6 +318,11 @@ fn classes_of_table(table: &Port, of_label: Option<Vec<String>>, notes: &mut Not
         wrong_unnamed(notes);
         return None;
     };
+    // The file says so: nothing else shows that there are as many.
+    if width > MOST_LABELS {
+        wrong_count(width, notes);
+        return None;
+    }
     notes.assumed(
         format!("it names no classes: they are numbered from 0 to {}", width - 1),
         BY_HAND,
@@ -337,4 +346,29 @@ fn column_classes(columns: &[&Port], of_label: Option<Vec<String>>, notes: &mut 
         );
     }
     classes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_width_that_a_file_claims_has_a_bound() {
+        let classes = |columns: i64| {
+            let table = Port {
+                name: "scores".to_owned(),
+                kind: PortKind::Tensor(Element::F32),
+                shape: vec![None, Some(columns), Some(1)],
+            };
+            let mut notes = Notes::default();
+            let count = classes_of_table(&table, None, &mut notes).map(|classes| classes.len());
+            (count, notes.0[0].text.clone())
+        };
+        let most = MOST_LABELS as i64;
+        assert_eq!(classes(most).0, Some(MOST_LABELS));
+        for columns in [most + 1, i64::MAX] {
+            let told = format!("it has {columns} classes, the most is {MOST_LABELS}");
+            assert_eq!(classes(columns), (None, told));
+        }
+    }
 }

@@ -85,15 +85,9 @@ impl Graph {
         Some(branch)
     }
 
-    /// The node that makes this value.
-    fn making(&self, value: &str) -> Option<&Node> {
-        let mut nodes = self.nodes.iter();
-        nodes.find(|node| node.output.iter().any(|name| name == value))
-    }
-
     /// Whether the outputs of the nodes `from` go through the operators `steps`, in this order.
     pub(super) fn has_path(&self, from: &str, steps: &[&str]) -> bool {
-        let mut outputs: Vec<&String> = self.made_by(|node| node.op_type == from);
+        let mut outputs = self.made_by(|node| node.op_type == from);
         for step in steps {
             let follows = |node: &Node| node.op_type == *step && node.input.iter().any(|name| outputs.contains(&name));
             outputs = self.made_by(follows);
@@ -104,7 +98,7 @@ impl Graph {
     /// Whether the output of a node that `from` picks reaches an operator `to` through no other operators than
     /// `through`.
     pub(super) fn flows(&self, from: impl Fn(&Node) -> bool, through: &[&str], to: &str) -> bool {
-        let mut reached: HashSet<&String> = self.made_by(from).into_iter().collect();
+        let mut reached = self.made_by(from);
         // Exporters list each node after the nodes that feed it.
         for node in &self.nodes {
             if !node.input.iter().any(|name| reached.contains(name)) {
@@ -120,7 +114,7 @@ impl Graph {
         false
     }
 
-    fn made_by(&self, wanted: impl Fn(&Node) -> bool) -> Vec<&String> {
+    fn made_by(&self, wanted: impl Fn(&Node) -> bool) -> HashSet<&String> {
         let nodes = self.nodes.iter().filter(|node| wanted(node));
         nodes.flat_map(|node| &node.output).collect()
     }
