@@ -365,10 +365,12 @@ mod tests {
                 "[models.a]\ncanary = { version = \"1\", share = nan }",
                 "canary.share must be",
             ),
+            ("[models.\"a\\nb\"]", "models.a\u{fffd}b: `a\u{fffd}b` is no name"),
         ] {
             std::fs::write(folder.path().join(LABELS_FILE), text).expect("written");
             let error = Pins::read(&settings).expect_err(text);
             assert!(error.contains("labels.toml: ") && error.contains(expected), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
         }
     }
 }

@@ -90,7 +90,9 @@ impl Pins {
         }
         let text = files::read_text(file, files::MOST_OF_TOML).map_err(named)?;
         let pins: Self = toml::from_str(&text).map_err(|error| named(error.message().replace('\n', " ")))?;
-        pins.check().map_err(named)?;
+        // It quotes names of the file.
+        let one_line = |problem: String| problem.replace(char::is_control, "\u{fffd}");
+        pins.check().map_err(|problem| named(one_line(problem)))?;
         Ok(Some(pins))
     }
 
