@@ -15,7 +15,8 @@ pub fn check_weights(manifest: &Manifest, external: &[String]) -> Result<(), Str
         let odd = location.contains("_ORT_MEM_ADDR_");
         if !paths::goes_down(location) || !listed || odd {
             return Err(format!(
-                "has weights in `{location}`, which the manifest's [files] does not list beside it"
+                "has weights in `{}`, which the manifest's [files] does not list beside it",
+                location.escape_debug()
             ));
         }
     }

@@ -243,7 +243,8 @@ impl<R: Read> Walk<R> {
         let location = str::from_utf8(location).map_err(|_| Problem::Malformed)?.to_owned();
         if !of_weight {
             let problem = format!(
-                "has values in `{location}` that are no weights of its graph: only those may lie in other files"
+                "has values in `{}` that are no weights of its graph: only those may lie in other files",
+                location.escape_debug()
             );
             return Err(Problem::Says(problem));
         }
@@ -341,5 +342,30 @@ fn count(counter: &mut usize, most: usize, what: &str) -> Result<(), Problem> {
         Err(Problem::Says(format!("has more than {most} {what}")))
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message of less than 128 bytes in a field.
+    fn field(number: u8, message: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(message.len()).expect("short");
+        [&[number << 3 | 2, length], message].concat()
+    }
+
+    #[test]
+    fn a_name_that_an_error_quotes_stays_in_its_line() {
+        let place = [field(1, b"location"), field(2, b"a\nb")].concat();
+        // A tensor within an attribute of a node.
+        let within = [5, 5, 1, 7]
+            .iter()
+            .fold(field(13, &place), |inner, &number| field(number, &inner));
+        let refused = bytes(&within).expect_err("no weight");
+        assert!(
+            refused.starts_with("has values in `a\\nb` that are no weights"),
+            "{refused}"
+        );
     }
 }

@@ -7,7 +7,7 @@
 
 pub mod accept;
 pub mod activity;
-mod authority;
+pub mod authority;
 pub mod call_body;
 pub mod connection;
 mod connection_threads;

@@ -25,6 +25,7 @@ mod classify;
 mod connect;
 mod connections;
 mod content_types;
+mod corpus;
 mod decoded_size;
 mod discover;
 mod doors;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use serde_json::json;
 use tandem::model::manifest::{TokenizerOverrides, TokenizerSettings, Truncation};
 use tandem::model::preprocess::tokenizer::TextTokenizer;
 use tokenizers::utils::truncation::{TruncationStrategy, truncate_encodings};
@@ -137,4 +138,34 @@ fn the_ids_are_those_of_the_whole_text_cut_afterwards() {
             panic!("{family}: {problem}");
         }
     }
+}
+
+/// The crate panics where a template names a token that is not there. Fuzzing found that it did so with each request.
+#[test]
+fn a_template_whose_token_is_not_there_is_refused_when_it_is_read() {
+    let first =
+        |token: &str| json!([{"SpecialToken": {"id": token, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]);
+    let load = |single: &str, pair: &str, text_pairs: bool| {
+        let mut both = first(pair);
+        both.as_array_mut()
+            .expect("a list")
+            .push(json!({"Sequence": {"id": "B", "type_id": 1}}));
+        let tokenizer = json!({
+            "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+            "pre_tokenizer": {"type": "Whitespace"}, "decoder": null,
+            "post_processor": {
+                "type": "TemplateProcessing", "single": first(single), "pair": both,
+                "special_tokens": {"[CLS]": {"id": "[CLS]", "ids": [1], "tokens": ["[CLS]"]}},
+            },
+            "model": {"type": "WordLevel", "vocab": {"[UNK]": 0, "[CLS]": 1, "a": 2}, "unk_token": "[UNK]"},
+        });
+        let settings = json!({"file": "tokenizer.json", "max_tokens": 16, "text_pairs": text_pairs});
+        let settings = serde_json::from_value(settings).expect("settings");
+        TextTokenizer::load(tokenizer.to_string().as_bytes(), settings).err()
+    };
+    let refused = Some("not a usable tokenizer: its parts do not fit each other".to_owned());
+    assert_eq!(load("[CLS]", "[CLS]", true), None);
+    assert_eq!(load("[<LS]", "[CLS]", false), refused);
+    assert_eq!(load("[CLS]", "[<LS]", true), refused);
+    assert_eq!(load("[CLS]", "[<LS]", false), None, "nobody asks for pairs");
 }

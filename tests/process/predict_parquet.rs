@@ -13,6 +13,11 @@ use arrow_schema::DataType;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+#[path = "../../fuzz/src/columns.rs"]
+mod columns;
+#[path = "../../fuzz/src/inputs.rs"]
+mod inputs;
+
 use crate::predict_bulk::{Folder, many_rows, objects, wait_for};
 use crate::support::command::finish;
 
@@ -181,4 +186,10 @@ fn files_of_a_run_that_was_killed_are_those_of_an_unbroken_one() {
     };
     assert_eq!(parts("whole.parquet").len(), 5);
     assert!(parts("out.parquet") == parts("whole.parquet"), "the same files");
+}
+
+/// As `tests/it/corpus.rs` does for the other readers.
+#[test]
+fn what_fuzzing_kept_breaks_no_promise() {
+    inputs::replay(env!("CARGO_MANIFEST_DIR").as_ref(), columns::ALL);
 }

@@ -116,9 +116,10 @@ pub fn malformed(refused: Refused, json: &[u8]) -> Error {
         let problem = format!("the JSON is not UTF-8 from byte {} on", error.valid_up_to());
         return Error::new(Reason::InvalidUtf8, problem);
     }
-    // The parser quotes names of fields, which may hold line ends.
-    let problem = without_values(&error.inner().to_string()).replace(char::is_control, "\u{fffd}");
-    let path = error.path().to_string();
+    // The parser quotes names of fields, which may hold line ends; the path has them too.
+    let one_line = |told: String| told.replace(char::is_control, "\u{fffd}");
+    let problem = one_line(without_values(&error.inner().to_string()));
+    let path = one_line(error.path().to_string());
     // serde_path_to_error writes a point or a question mark for a place before any field.
     if path == "." || path == "?" {
         return Error::new(Reason::MalformedMessage, format!("the JSON can't be read: {problem}"));
@@ -146,6 +147,9 @@ fn cut(text: &str, most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::marker::PhantomData;
+
     use prost_reflect::{Kind, MessageDescriptor};
 
     use super::*;
@@ -192,5 +196,14 @@ mod tests {
             let told = told::<pb::PredictRequest>(document);
             assert!(!told.contains("SECRET"), "{document}: {told}");
         }
+    }
+
+    #[test]
+    fn names_of_fields_are_told_in_one_line() {
+        let document = br#"{"a\nb": {}}"#;
+        let error = json::with_path(document, PhantomData::<BTreeMap<String, u8>>).expect_err("no number");
+        let error = malformed(Refused::Malformed(error), document);
+        assert_eq!(error.violations[0].field, "a\u{fffd}b");
+        assert_eq!(error.message.lines().count(), 1, "{}", error.message);
     }
 }

@@ -24,9 +24,10 @@ use crate::api::tei::request::TeiRequest;
 use crate::error::Error;
 use crate::service::messages::{PredictInput, Prediction, Route};
 
+/// A body of the tutorial.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SimpleRequest {
+pub struct SimpleRequest {
     #[serde(default)]
     text: Texts,
     #[serde(default)]
@@ -59,6 +60,10 @@ impl Serialize for SimplePredictions<'_> {
     }
 }
 
+impl SimpleRequest {
+    pub const FIELDS: &'static [&'static str] = &["text", "do_fast"];
+}
+
 /// A body of this path, by its key.
 enum Body {
     Simple(SimpleRequest),
@@ -76,7 +81,7 @@ pub async fn predict(State(door): State<Door>, Extension(call): Extension<Call>,
             told.store(true, Ordering::Relaxed);
             return Decoding::of_texts(TeiRequest::FIELDS, limits, |json| build(json).map(Body::Tei));
         }
-        Decoding::of_texts(&["text", "do_fast"], limits, |json| build(json).map(Body::Simple))
+        Decoding::of_texts(SimpleRequest::FIELDS, limits, |json| build(json).map(Body::Simple))
     };
     let work = async {
         match read_json_by(&door.context, &call, request, decoding).await? {

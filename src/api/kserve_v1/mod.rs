@@ -38,12 +38,10 @@ fn form(error: &Error, _: &Call) -> Response {
     Json(serde_json::json!({ "error": error.message, "reason": error.reason.name() })).into_response()
 }
 
-/// The fields of a body.
-const FIELDS: &[&str] = &["instances", "signature_name"];
-
+/// A body.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PredictBody {
+pub struct PredictBody {
     #[serde(default)]
     instances: Option<Vec<Instance>>,
     /// TensorFlow Serving's name for what is asked of a model; there is one.
@@ -93,8 +91,10 @@ impl<'de> Visitor<'de> for TextOrObject {
 }
 
 impl PredictBody {
+    pub const FIELDS: &'static [&'static str] = &["instances", "signature_name"];
+
     /// What it asks for.
-    fn ask(self, target: TargetName) -> Result<PredictInput, Error> {
+    pub fn ask(self, target: TargetName) -> Result<PredictInput, Error> {
         let known = |name: &str| name.is_empty() || name == "serving_default";
         if !self.signature_name.as_deref().is_none_or(known) {
             return Err(Error::invalid_field(
@@ -165,7 +165,7 @@ async fn predict(
     let work = async {
         let Path(path) = name.map_err(|_| Error::invalid_field("name", "must be UTF-8"))?;
         let name = path.strip_suffix(VERB).unwrap_or_default();
-        let decoding = Decoding::of_texts(FIELDS, door.context.limits, build);
+        let decoding = Decoding::of_texts(PredictBody::FIELDS, door.context.limits, build);
         let body: PredictBody = read_json(&door.context, &call, request, decoding).await?;
         if name.is_empty() {
             return Err(Error::invalid_field(

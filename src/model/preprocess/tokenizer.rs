@@ -87,7 +87,14 @@ impl TextTokenizer {
     pub fn load(bytes: &[u8], settings: TokenizerSettings) -> Result<Self, String> {
         let bytes = files::without_mark(bytes);
         growth::check(bytes, &settings.overrides)?;
-        let read = || Self::read(bytes, settings);
+        let read = || {
+            let read = Self::read(bytes, settings)?;
+            // A template that names a token which is not there panics with every text.
+            for pair in [None, read.takes_pairs().then(tokenizers::Encoding::default)] {
+                let _ = read.tokenizer.post_process(tokenizers::Encoding::default(), pair, true);
+            }
+            Ok(read)
+        };
         // The crate panics on some broken files.
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
             .unwrap_or_else(|_| Err("not a usable tokenizer: its parts do not fit each other".to_owned()))

@@ -8,7 +8,7 @@
 //! Everybody may read the page, and the few facts of `server.json`; what it asks for needs a key where there are keys.
 
 mod asset;
-mod form;
+pub mod form;
 mod posted;
 mod render;
 
