@@ -140,7 +140,9 @@ scoreboard: build ## attacks and drains of the release build, with their figures
 fuzz: ## arbitrary and mutated input for everything that reads what others wrote, FUZZ_SECONDS each (600)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} cargo test --release --locked --test it -- fuzz --nocapture
 
-<<<<<<< HEAD
+fuzz-targets: ## libFuzzer on each of these readers, FUZZ_SECONDS each (600); wants nightly Rust and cargo-fuzz
+	tools/fuzz-targets.sh
+
 # ARCH=aarch64 builds for that processor on another one.
 dist: ## makes dist/tandem-<version>-<arch>/, which runs wherever it is moved to, and an archive of it, with SBOM and checksums
 	tools/dist.sh --sbom --tar $(if $(ARCH),--arch $(ARCH))
@@ -150,13 +152,6 @@ packages: ## makes dist/ with the archive, a Python wheel and a Debian package, 
 
 packages-check: ## installs each package of dist/ in a clean Debian of its own, asks it and ends it: docs/install.md; root only
 	tools/packages/check.sh
-=======
-fuzz-targets: ## libFuzzer on each of these readers, FUZZ_SECONDS each (600); wants nightly Rust and cargo-fuzz
-	tools/fuzz-targets.sh
-
-dist: ## makes dist/tandem-<version>-<arch>/, which runs wherever it is moved to; the compiled contract is in it, as tandem.binpb
-	tools/dist.sh
->>>>>>> faa575820d507c534e55ff2a4186d71a712e403b
 
 clean-dist: ## removes dist/
 	rm -rf dist
