@@ -195,6 +195,21 @@ fn a_list_that_can_be_none_ends_the_start_with_the_setting() {
 }
 
 #[test]
+fn a_model_has_providers_by_its_name_and_a_name_that_is_not_there_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("tandem.toml");
+    let text =
+        "deep_execution_providers = \"cuda\"\n[execution_providers]\nminilm = \"openvino,cpu\"\nminilmm = \"cuda\"\n";
+    std::fs::write(&file, text).expect("written");
+    let config = file.display().to_string();
+    let server = server(with_openvino(), &root().join(TRANSFORMER), &["--config", &config]);
+    assert_eq!(providers(&server)[0], "openvino");
+    server.logged_where("execution_providers names a model that is not there", |line| {
+        line["model"] == "minilmm"
+    });
+}
+
+#[test]
 fn tolerances_are_measured_on_a_provider_and_kept_from_then_on() {
     let folder = with_manifest();
     let manifest = folder.path().join("manifest.toml");

@@ -60,12 +60,21 @@ pub fn open_catalog(settings: &Settings) -> Result<OpenedCatalog, StartError> {
     let catalog = Catalog::new(models, settings).map_err(StartError::Catalog)?;
     let catalog = with_canaries(catalog, &pins, settings);
     catalog.tell_unused_calibrations();
+    tell_unused_providers(&catalog, settings);
     Ok(OpenedCatalog {
         catalog,
         pins,
         refused,
         store,
     })
+}
+
+/// Warns of models that have execution providers in the settings and are not there: a name may be misspelt.
+fn tell_unused_providers(catalog: &Catalog, settings: &Settings) {
+    let names = settings.execution_providers.keys();
+    for model in names.filter(|name| !catalog.models().contains_key(*name)) {
+        tracing::warn!(model, "execution_providers names a model that is not there");
+    }
 }
 
 /// Adds the canaries that the pins name. One that can't be used is left out, and the server starts without it.
