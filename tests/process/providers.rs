@@ -99,6 +99,9 @@ fn openvino_gives_the_answers_of_the_processor_and_health_and_metrics_say_what_r
             "{found} {expected}"
         );
     }
+    drop(client);
+    on_openvino.signal("TERM");
+    assert_eq!(on_openvino.wait_exit().0, Some(0), "it drains and closes its sessions");
 }
 
 #[test]
