@@ -324,7 +324,7 @@ fn role(role: Role) -> pb::VersionRole {
 
 fn limits(manifest: &Manifest) -> pb::ModelLimits {
     pb::ModelLimits {
-        max_batch_size: count(manifest.limits.max_batch_size),
+        max_batch_size: count(manifest.limits.most_texts()),
         max_token_count: count(manifest.max_token_count()),
         max_text_size_bytes: match &manifest.preprocess {
             Preprocess::HashedNgrams(_) => 0,

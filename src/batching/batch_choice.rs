@@ -77,6 +77,7 @@ pub fn next_lane<const LANES: usize>(waits: [bool; LANES], passed_over: [u32; LA
 mod tests {
     use super::*;
     use crate::model::loading::cost_probe::ShapeCost;
+    use crate::model::manifest::{LARGE_BATCH, LARGE_CELLS};
     use proptest::prelude::*;
 
     const LIMITS: BatchLimits = BatchLimits {
@@ -117,6 +118,24 @@ mod tests {
     #[test]
     fn where_a_run_is_dear_and_a_row_cheap_all_run_together() {
         assert_eq!(choose(&[10; 20], bounds(LIMITS), &cost(100_000)).len(), 20);
+    }
+
+    #[test]
+    fn where_many_rows_take_as_long_as_one_all_that_wait_run_together_up_to_the_limits() {
+        let limits = BatchLimits {
+            max_rows: LARGE_BATCH,
+            max_cells: LARGE_CELLS,
+            same_width: false,
+        };
+        // A card that is busy only from some thousand cells on.
+        let shape = |rows: usize| ShapeCost {
+            rows,
+            width: 64,
+            took: Duration::from_micros(2000 + (rows * 64) as u64 / 10),
+        };
+        let cost = CostModel::fit(&[shape(1), shape(16), shape(64), shape(256)], limits);
+        assert_eq!(choose(&[64; 300], bounds(limits), &cost).len(), 256);
+        assert_eq!(choose(&[512; 300], bounds(limits), &cost).len(), 32);
     }
 
     #[test]

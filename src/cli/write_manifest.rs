@@ -92,7 +92,7 @@ fn examples(initialized: &mut Initialized) -> Result<(Vec<Example>, f32), String
     let mut moved: f32 = 0.0;
     let most = match model.manifest.limits.batch {
         Some(Batch::SameLength | Batch::Alone) => 1,
-        Some(Batch::Any) | None => model.manifest.limits.max_batch_size.min(8),
+        Some(Batch::Any) | None => model.manifest.limits.most_texts().min(8),
     };
     for (texts, expected) in inputs.chunks(most).zip(examples.chunks(most)) {
         let texts: Vec<&ModelInput> = texts.iter().collect();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::device_memory::DeviceMemory;
 use super::discover::Note;
 use super::input::{EncodeError, Encoding, ModelInput};
 use super::manifest::{Manifest, OutputKind, Tier, Truncation};
@@ -35,6 +36,8 @@ pub struct Model {
     pub fewer: Option<Note>,
     /// What runs it.
     pub assigned: Vec<Assigned>,
+    /// What its sessions hold of each device's memory.
+    pub device_memory: DeviceMemory,
 }
 
 impl Model {

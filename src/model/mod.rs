@@ -17,6 +17,7 @@
 pub mod agreement;
 pub mod blend;
 pub mod classification;
+pub mod device_memory;
 pub mod discover;
 pub mod files;
 pub mod gain;

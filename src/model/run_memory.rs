@@ -48,7 +48,7 @@ impl RunSize {
             found.filter(|&value| (1..=MOST).contains(&value)).unwrap_or(usual)
         };
         let tokens = settings.max_tokens.max(1);
-        let rows = (max_cells / tokens).clamp(1, verified.manifest.limits.max_batch_size.max(1));
+        let rows = (max_cells / tokens).clamp(1, verified.manifest.limits.most_texts().max(1));
         Some(Self {
             heads: number(
                 &[

@@ -47,22 +47,26 @@ impl LocalModel {
         intra_threads: usize,
         fast_path: FastPath,
     ) -> Result<Vec<Self>, String> {
-        let max_cells = verified.manifest.tier.max_cells();
         let instances = InstanceSettings {
             count,
             intra_threads,
             // One thread does everything, as on a busy server.
             idle_threads: 1,
-            max_cells,
+            max_cells: verified.manifest.tier.max_cells(),
             fast_path,
         };
         let initialized = initialize(&verified.whole(), instances).map_err(|error| error.to_string())?;
-        let Initialized { model, runners, .. } = initialized;
+        let Initialized {
+            model,
+            runners,
+            max_cells,
+            ..
+        } = initialized;
         // Where a task looks at a model with heads, its head answers.
         let of_task = |head: &Arc<Model>| head.manifest.task == verified.manifest.task;
         let model = model.heads().into_iter().find(of_task).unwrap_or(model);
         let limits = BatchLimits {
-            max_rows: model.manifest.limits.max_batch_size,
+            max_rows: model.manifest.limits.most_texts(),
             max_cells,
             same_width: model.manifest.limits.batch == Some(Batch::SameLength),
         };

@@ -2,6 +2,7 @@
 
 pub mod call_span;
 pub mod cascade;
+mod device_memory;
 pub mod door_metrics;
 mod histogram;
 pub mod inputs;

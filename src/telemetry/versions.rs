@@ -10,6 +10,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::device_memory::LoadedMemory;
+use crate::model::device_memory::DeviceMemory;
 use crate::model::providers::Assigned;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -69,6 +71,7 @@ pub struct VersionMetrics {
     providers: Family<ProviderLabels, Gauge>,
     /// So that what no longer runs a version can be taken back.
     known_providers: Arc<Mutex<KnownProviders>>,
+    device_memory: LoadedMemory,
     reloads: Family<OutcomeLabels, Counter>,
     refused: Family<NameLabels, Gauge>,
     examinations: Family<OutcomeLabels, Counter>,
@@ -84,6 +87,7 @@ impl VersionMetrics {
             memory: Family::default(),
             providers: Family::default(),
             known_providers: Arc::default(),
+            device_memory: LoadedMemory::default(),
             reloads: Family::default(),
             refused: Family::default(),
             examinations: Family::default(),
@@ -105,6 +109,7 @@ impl VersionMetrics {
             "Memory that a loaded version is expected to take, estimated from its files before it was loaded",
             metrics.memory.clone(),
         );
+        registry.register_collector(Box::new(metrics.device_memory.clone()));
         registry.register(
             "model_execution_provider",
             "1 for each execution provider that runs a loaded version or a part of its graph",
@@ -217,6 +222,11 @@ impl VersionMetrics {
             self.providers.get_or_create_owned(&labels(&one.provider)).set(1);
         }
         known.insert(key, providers.iter().map(|one| one.provider.clone()).collect());
+    }
+
+    /// From now on tells what the sessions of a version hold on each device; `None` ends it.
+    pub fn set_device_memory(&self, model: &str, version: &str, memory: Option<DeviceMemory>) {
+        self.device_memory.set(model, version, memory);
     }
 
     /// Counts a new version by its outcome: exchanged, or the step that refused it.

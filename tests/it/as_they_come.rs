@@ -96,7 +96,7 @@ impl Folder {
             .iter()
             .map(|text| loaded.model.preprocess(text, None).expect("tokens").input)
             .collect();
-        let most = loaded.model.manifest.limits.max_batch_size;
+        let most = loaded.model.manifest.limits.most_texts();
         let mut rows = Vec::new();
         for batch in inputs.chunks(most) {
             let batch: Vec<&ModelInput> = batch.iter().collect();
@@ -191,7 +191,7 @@ fn what_a_graph_is_fixed_to_and_its_odd_names_are_told() {
         assert!(has(&notes, kind, words), "{name}: {words} in {notes:?}");
     }
     let fixed = Folder::of("rows-2-width-16").examined().manifest.expect("it serves");
-    assert_eq!((fixed.limits.max_batch_size, fixed.max_token_count()), (2, 16));
+    assert_eq!((fixed.limits.most_texts(), fixed.max_token_count()), (2, 16));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model::MetricType;
 use tandem::error::{Error, Reason};
+use tandem::model::device_memory::DeviceMemory;
 use tandem::model::providers::Assigned;
 use tandem::telemetry::door_metrics::Handshake;
 use tandem::telemetry::kept::Cause;
@@ -33,6 +34,7 @@ fn used() -> Metrics {
     versions.set_verified("a", "1", Some(true));
     versions.set_memory("a", "1", Some(1));
     versions.set_providers("a", "1", Some(&Assigned::all("cpu")));
+    versions.set_device_memory("a", "1", Some(DeviceMemory::of(["cpu".to_owned()])));
     versions.reloaded("a", "exchanged");
     versions.examined("a", "sound");
     versions.canary_request("a", true, false);

@@ -56,7 +56,7 @@ fn a_model_whose_rows_are_exact_among_others_runs_them_together() {
     let (found, manifest) = measured(folder("exact").path(), None);
     assert_eq!(found.batch, Batch::Any, "{found:?}");
     assert!(!found.beyond && found.mixed < 1e-5, "{found:?}");
-    assert_eq!(manifest.limits.max_batch_size, 32);
+    assert_eq!(manifest.limits.most_texts(), 32);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_graph_that_quantises_as_it_runs_gets_one_row_at_a_time() {
     let (found, manifest) = measured(folder("dynamic-int8").path(), None);
     assert_eq!(found.batch, Batch::Alone, "{found:?}");
     assert!(found.same_length > 1e-3, "{found:?}");
-    assert_eq!(manifest.limits.max_batch_size, 1);
+    assert_eq!(manifest.limits.most_texts(), 1);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_graph_that_reads_padding_gets_rows_of_one_length() {
     let (found, manifest) = measured(folder("reads-padding").path(), None);
     assert_eq!(found.batch, Batch::SameLength, "{found:?}");
     assert!(found.mixed > 1e-3 && found.same_length < 1e-5, "{found:?}");
-    assert_eq!(manifest.limits.max_batch_size, 32);
+    assert_eq!(manifest.limits.most_texts(), 32);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_head_that_looks_for_the_end_token_loads_and_gets_one_row_at_a_time() {
     let (found, manifest) = measured(folder("reads-end").path(), None);
     assert_eq!(found.batch, Batch::Alone, "{found:?}");
     assert!(found.same_length.is_infinite(), "{found:?}");
-    assert_eq!(manifest.limits.max_batch_size, 1);
+    assert_eq!(manifest.limits.most_texts(), 1);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn the_end_token_may_stand_before_others_that_every_text_ends_with() {
 fn the_manifest_overrules_what_is_measured_and_that_is_told() {
     let (found, manifest) = measured(folder("dynamic-int8").path(), Some(Batch::Any));
     assert_eq!((found.batch, found.told, found.beyond), (Batch::Any, true, true));
-    assert_eq!(manifest.limits.max_batch_size, 32);
+    assert_eq!(manifest.limits.most_texts(), 32);
 }
 
 #[tokio::test]

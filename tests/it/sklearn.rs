@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tandem::api::pb;
 use tandem::model::Manifest;
+use tandem::model::device_memory::DeviceMemory;
 use tandem::model::discover::{self, Examined, Hints, NoteKind};
 use tandem::model::limited::CallOff;
 use tandem::model::onnx::{OnnxBytes, OnnxRunner, Providers, RunLimit, Runtime, SessionSettings, Source};
@@ -233,7 +234,7 @@ fn a_graph_for_one_text_a_run_is_never_given_two() {
         NoteKind::Assumed,
         &["one text at a time", "StringTensorType([None, 1])"],
     );
-    assert_eq!(manifest("one-text-a-run").limits.max_batch_size, 1);
+    assert_eq!(manifest("one-text-a-run").limits.most_texts(), 1);
 }
 
 #[test]
@@ -273,6 +274,7 @@ pub(super) fn open(path: &Path, manifest: &Manifest) -> Result<OnnxRunner, Strin
         pad_id: 0,
         weights: None,
         providers: &Providers::default(),
+        memory: &DeviceMemory::default(),
         limit: &RunLimit::new(Duration::from_mins(1), CallOff::default()),
     };
     let runtime = Runtime::get().expect("the library");

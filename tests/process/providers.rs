@@ -290,3 +290,59 @@ fn a_version_whose_provider_is_missing_is_refused_at_a_reload_and_the_old_one_se
     assert_eq!(predictions(&server, &reviews(1)).len(), 1);
     assert_eq!(providers(&server), ["native"]);
 }
+
+#[test]
+fn batches_are_as_large_as_pay_on_hardware_that_is_not_the_processor_unless_the_manifest_bounds_them() {
+    let texts = reviews(128);
+    // What chooses a device by itself counts as another one; on this machine it finds the processor.
+    let elsewhere = ["--deep-execution-providers", "openvino(device=AUTO:CPU)"];
+    let limit = |server: &RunningServer| {
+        let name = curl_get(server.http(), "/v1/models");
+        let listed: Value = serde_json::from_str(&name).expect("JSON");
+        listed["models"][0]["limits"]["maxBatchSize"].clone()
+    };
+    let server = self::server(with_openvino(), &root().join(TRANSFORMER), &elsewhere);
+    assert_eq!(
+        (&providers(&server)[0], limit(&server)),
+        (&"openvino".to_owned(), json!(256))
+    );
+    assert_eq!(predictions(&server, &texts).len(), 128);
+    drop(server);
+    let here = self::server(
+        with_openvino(),
+        &root().join(TRANSFORMER),
+        &["--deep-execution-providers", "openvino"],
+    );
+    assert_eq!(limit(&here), json!(32));
+    drop(here);
+    let folder = with_manifest();
+    let manifest = folder.path().join("manifest.toml");
+    let text = std::fs::read_to_string(&manifest).expect("the manifest");
+    let text = text.replacen("[limits]\n", "[limits]\nmax_batch_size = 4\n", 1);
+    assert!(text.contains("max_batch_size = 4"), "{text}");
+    std::fs::write(&manifest, text).expect("written");
+    let mut check = with_openvino();
+    let check = check.args(["check", "--write-tolerances", "--provider", elsewhere[1]]);
+    finish(check.arg(folder.path()), b"").success();
+    let bounded = self::server(with_openvino(), folder.path(), &elsewhere);
+    assert_eq!(limit(&bounded), json!(4));
+    assert_eq!(predictions(&bounded, &texts[..9]).len(), 9);
+}
+
+#[test]
+fn memory_is_told_by_device_and_grows_with_the_batches() {
+    let server = server(tandem(), &root().join(TRANSFORMER), &["--deep-instances", "1"]);
+    let bytes = || {
+        let metrics = curl_get(server.http(), "/metrics");
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with("tandem_model_device_memory_bytes{") && line.contains("device=\"cpu\""))
+            .unwrap_or_else(|| panic!("{metrics}"));
+        let value = line.rsplit(' ').next().expect("a value");
+        value.parse::<u64>().expect("bytes")
+    };
+    let before = bytes();
+    assert!(before > 0);
+    predictions(&server, &[reviews(60).join(" ")]);
+    assert!(bytes() >= before, "{} {before}", bytes());
+}

@@ -77,7 +77,7 @@ impl Info {
             .as_ref()
             .map_or(&version.verified.manifest, |model| &model.manifest);
         let manifest = &target.seen(manifest, &catalog);
-        let (longest, rows) = (manifest.max_token_count(), manifest.limits.max_batch_size);
+        let (longest, rows) = (manifest.max_token_count(), manifest.limits.most_texts());
         let model = version.model_ref();
         let settings = door.service.settings();
         Ok(Self {

@@ -91,7 +91,7 @@ pub(super) fn examine(place: &Place<'_>, onnx: &ChosenOnnx, notes: &mut Notes) -
         calibration: Calibration::default(),
         golden: None,
         limits: Limits {
-            max_batch_size: inputs.rows.unwrap_or(Limits::default().max_batch_size),
+            max_batch_size: inputs.rows,
             batch: None,
         },
         heads: Vec::new(),

@@ -113,10 +113,10 @@ fn manifest(place: &Place<'_>, onnx: &ChosenOnnx, facts: &Facts, judged: Judged)
             },
         },
         golden: None,
-        limits: facts.fixed_batch.map_or_else(Limits::default, |max_batch_size| Limits {
-            max_batch_size,
+        limits: Limits {
+            max_batch_size: facts.fixed_batch,
             batch: None,
-        }),
+        },
         heads: Vec::new(),
         training: toml::Table::new(),
         metrics: toml::Table::new(),

@@ -14,6 +14,7 @@ use super::sklearn_facts::Facts;
 use super::sklearn_traps::Shown;
 use super::sklearn_tries::{ENOUGH, OpenProbe, Tries};
 use super::{sklearn_traps, sklearn_words};
+use crate::model::device_memory::DeviceMemory;
 use crate::model::input::ModelInput;
 use crate::model::limited::CallOff;
 use crate::model::manifest::{Manifest, ProblemType};
@@ -64,6 +65,7 @@ pub(super) fn examine(folder: &Path, graph: &Graph, facts: &Facts, raw: Manifest
                 pad_id: 0,
                 weights: None,
                 providers: &Providers::default(),
+                memory: &DeviceMemory::default(),
                 limit: &limit,
             };
             let runner = OnnxRunner::load(Runtime::get()?, source, SessionSettings::beside_others(1))?;

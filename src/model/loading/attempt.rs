@@ -11,6 +11,7 @@ use super::idle_priority::{self, Patience};
 use super::load_types::{Around, Initialized, InstanceSettings, LoadOptions, LoadTimes, SHORTEST_LIMIT};
 use super::native_check;
 use super::wide_trial::WideTrial;
+use crate::model::device_memory::DeviceMemory;
 use crate::model::input::BatchBounds;
 use crate::model::linear::NativeRunner;
 use crate::model::loaded::Model;
@@ -77,6 +78,7 @@ pub(super) struct Load<'a> {
     /// The weights that all sessions share, if they do.
     pub(super) weights: Option<SharedWeights>,
     pub(super) providers: Providers,
+    pub(super) memory: DeviceMemory,
     /// Whether golden examples are only measured.
     measure_golden: bool,
 }
@@ -104,6 +106,7 @@ impl<'a> Load<'a> {
             weights: share.then(|| SharedWeights::read(&bytes)).flatten(),
             bytes,
             providers: providers.clone(),
+            memory: DeviceMemory::of(providers.devices()),
             measure_golden: options.measure_golden,
         })
     }
@@ -153,6 +156,7 @@ impl<'a> Load<'a> {
         }
         let sample = self.fit_table(&mut patience.runner(&mut runners[0]), &preprocessor, sample)?;
         let (manifest, preprocessor) = self.fit_tokens(patience, &mut runners[0], preprocessor, &sample)?;
+        let manifest = self.with_its_batches(manifest, &runners[0]);
         times.sessions = lap();
         let postprocessor = Postprocessor::new(told);
         let mut patient: Vec<_> = runners.iter_mut().map(|runner| patience.runner(runner)).collect();
@@ -160,7 +164,7 @@ impl<'a> Load<'a> {
         let told_bounds = ShapeBounds::new(&manifest, self.settings.max_cells);
         let own_texts = own_texts::answered(at_once[0], &preprocessor, &postprocessor);
         let most = BatchBounds {
-            rows: manifest.limits.max_batch_size,
+            rows: manifest.limits.most_texts(),
             cells: self.settings.max_cells,
         };
         let widest = told_bounds.width.min(WIDEST_COMPARED);
@@ -332,6 +336,7 @@ impl<'a> Load<'a> {
                 neighbours: narrow.neighbours,
                 fewer,
                 assigned: narrow.assigned,
+                device_memory: self.memory,
             }),
             wide,
             runners,
@@ -339,6 +344,7 @@ impl<'a> Load<'a> {
             native: narrow.native.filter(|_| !cfg!(feature = "fault-injection")),
             golden: narrow.golden,
             costs: narrow.costs,
+            max_cells: self.settings.max_cells,
             times: narrow.times,
         }
     }

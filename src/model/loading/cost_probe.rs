@@ -89,7 +89,7 @@ impl ShapeBounds {
             Preprocess::HashedNgrams(_) | Preprocess::String { .. } => width,
         };
         Self {
-            rows: manifest.limits.max_batch_size,
+            rows: manifest.limits.most_texts(),
             width: probed,
             cells,
             first_width: first_width.min(width),

@@ -118,7 +118,7 @@ pub fn check(
     by_width.sort_by_key(|at| encodings[at].input.width());
     let rows = match subject.manifest.limits.batch {
         Some(Batch::SameLength | Batch::Alone) => 1,
-        Some(Batch::Any) | None => subject.manifest.limits.max_batch_size.min(MOST_TOGETHER),
+        Some(Batch::Any) | None => subject.manifest.limits.most_texts().min(MOST_TOGETHER),
     };
     let together = BatchBounds {
         rows,

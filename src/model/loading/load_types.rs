@@ -70,7 +70,7 @@ pub struct InstanceSettings {
     /// Threads inside a run that has the machine to itself, if they make it shorter: those of the wide session. There
     /// is none if this is no more than `intra_threads`.
     pub idle_threads: usize,
-    /// The most cells of a batch, rows × width: bounds the shapes that warm-up runs and that are measured.
+    /// The most cells of a batch on the processor, rows × width: bounds the shapes that warm-up runs and that are measured.
     pub max_cells: usize,
     pub fast_path: FastPath,
 }
@@ -104,6 +104,8 @@ pub struct Initialized {
     pub golden: Report,
     /// What runs of an instance take on this machine while nothing else runs; never empty.
     pub costs: Vec<ShapeCost>,
+    /// The most cells of a batch: those of its settings, or more where other hardware runs it.
+    pub max_cells: usize,
     /// A session with more threads, to be opened once the model serves; `None` if none is wanted.
     pub wide: Option<WideTrial>,
     pub times: LoadTimes,

@@ -23,6 +23,7 @@ pub mod wide_trial;
 
 pub use self::effort::Effort;
 pub use self::load_types::{Around, FastPath, Initialized, InstanceSettings, LoadOptions, LoadTimes, SHORTEST_LIMIT};
+use crate::model::manifest::LARGE_CELLS;
 use crate::model::model_error::ModelError;
 use crate::model::onnx::{Missing, Providers, RunLimit, Runtime};
 use crate::model::providers::{Provider, ProviderList};
@@ -106,9 +107,12 @@ fn load_on(
     options: &LoadOptions,
     providers: &Providers,
 ) -> Result<Initialized, ModelError> {
-    if options.count_by_processors && !providers.compute_here() {
-        // Each would have a copy of the weights on the device, which runs one batch at a time in any case.
-        settings.count = 1;
+    if !providers.compute_here() {
+        settings.max_cells = settings.max_cells.max(LARGE_CELLS);
+        if options.count_by_processors {
+            // Each would have a copy of the weights on the device, which runs one batch at a time in any case.
+            settings.count = 1;
+        }
     }
     // What other providers make of weights is their own.
     let share = providers.is_cpu() && (settings.count > 1 || settings.idle_threads > settings.intra_threads);

@@ -60,6 +60,7 @@ impl Load<'_> {
             pad_id,
             weights: self.weights.as_ref(),
             providers: &self.providers,
+            memory: &self.memory,
             limit,
         };
         OnnxRunner::load(self.runtime, source, SessionSettings::beside_others(intra_threads))
@@ -79,6 +80,15 @@ impl Load<'_> {
             return Err(ModelError::new(&self.path, problem));
         }
         Ok(assigned)
+    }
+
+    /// The manifest with the largest batches that the hardware gains by, where nobody said how large they may be.
+    pub(super) fn with_its_batches(&self, manifest: Manifest, runner: &OnnxRunner) -> Manifest {
+        if self.providers.compute_here() {
+            manifest
+        } else {
+            manifest.with_large_batches(runner.fixed_rows())
+        }
     }
 
     /// What runs a model of `tandem train`: a provider that somebody chose gets its graph.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::cost_probe::{ShapeBounds, ShapeCost};
+use crate::model::device_memory::DeviceMemory;
 use crate::model::manifest::Manifest;
 use crate::model::neighbours::{self, Alone, Neighbours};
 use crate::model::onnx::{OnnxBytes, OnnxRunner, Providers, RunLimit, Runtime, SessionSettings, SharedWeights, Source};
@@ -79,6 +80,7 @@ impl WideTrial {
             pad_id: self.pad_id,
             weights: self.weights.as_ref(),
             providers: &self.providers,
+            memory: &DeviceMemory::default(),
             limit: &self.limit,
         };
         let mut runner = OnnxRunner::load(self.runtime, source, SessionSettings::wide(self.threads))?;

@@ -24,7 +24,7 @@ impl Manifest {
         }
         self.check_labels()?;
         self.check_calibration()?;
-        if !(1..=MOST_BATCH).contains(&self.limits.max_batch_size) {
+        if !(1..=MOST_BATCH).contains(&self.limits.most_texts()) {
             return Err(format!("limits.max_batch_size must be from 1 to {MOST_BATCH}"));
         }
         if self.heads.is_empty() {

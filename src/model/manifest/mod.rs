@@ -61,6 +61,13 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const MOST_LABELS: usize = 10_000;
 /// The most texts in a batch.
 pub const MOST_BATCH: usize = 1024;
+/// The most texts in a batch where nobody says how many: on a processor a larger one gains nothing.
+pub const USUAL_BATCH: usize = 32;
+/// The same on other hardware: the scheduler looks at no more waiting texts, and takes as many of them as pay.
+pub const LARGE_BATCH: usize = 256;
+/// The most cells of a batch there, in place of [`Tier::max_cells`]: 32 texts of 512 tokens.
+pub const LARGE_CELLS: usize = 16_384;
+
 /// The fewest tokens that a model may be told to read of a text.
 pub const LEAST_TOKENS: usize = 3;
 /// The most tokens of a text that a model without a manifest reads unless more are asked for: attention takes time and
@@ -210,11 +217,12 @@ pub struct HashedNgrams {
 }
 
 /// How many texts, and which, may run together.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// The most texts in one batch.
-    pub max_batch_size: usize,
+    /// The most texts in one batch; if absent, [`USUAL_BATCH`], and on hardware that is not the processor [`LARGE_BATCH`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_batch_size: Option<usize>,
     /// Which texts may share a batch; if absent, what the load measures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Batch>,
@@ -233,12 +241,10 @@ pub enum Batch {
     Alone,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_batch_size: 32,
-            batch: None,
-        }
+impl Limits {
+    /// The most texts in one batch.
+    pub fn most_texts(&self) -> usize {
+        self.max_batch_size.unwrap_or(USUAL_BATCH)
     }
 }
 
@@ -248,8 +254,19 @@ impl Manifest {
         let mut manifest = self.clone();
         manifest.limits.batch = Some(batch);
         if batch == Batch::Alone {
-            manifest.limits.max_batch_size = 1;
+            manifest.limits.max_batch_size = Some(1);
         }
+        manifest
+    }
+
+    /// A copy for hardware that is not the processor, which runs more texts in the time of few.
+    /// `fixed`: the texts of every run, where the graph has one number for them.
+    pub fn with_large_batches(&self, fixed: Option<usize>) -> Self {
+        let mut manifest = self.clone();
+        manifest
+            .limits
+            .max_batch_size
+            .get_or_insert(fixed.unwrap_or(LARGE_BATCH));
         manifest
     }
 

@@ -81,7 +81,7 @@ pub(super) fn fixed(inputs: &[Outlet], manifest: &Manifest) -> Result<Fixed, Str
         }
     };
     Ok(Fixed {
-        rows: size(0, "limits.max_batch_size", manifest.limits.max_batch_size)?,
+        rows: size(0, "limits.max_batch_size", manifest.limits.most_texts())?,
         width: size(1, "preprocess.max_tokens", settings.max_tokens)?,
     })
 }

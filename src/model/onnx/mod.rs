@@ -5,9 +5,10 @@
 //! In reading order: `environment.rs` and `plugins.rs` (the libraries) → `bytes.rs` and `weights.rs` (what sessions are made of) →
 //! `rewrite.rs` (small changes to it) → `provider_options.rs`, `providers.rs` and `assignment.rs` (what
 //! hardware a graph runs on) → `opener.rs` and `watch.rs` (a session, and limits on its runs) → `feeds.rs` and
-//! `inputs.rs` → `outputs.rs` → `onnx_runner.rs` (all of it as a runner); beside them `probe.rs` (a look inside a
-//! graph) and `words.rs` (messages for people).
+//! `inputs.rs` → `outputs.rs` → `onnx_runner.rs` (all of it as a runner); beside them `arenas.rs` (the memory that sessions
+//! hold), `probe.rs` (a look inside a graph) and `words.rs` (messages for people).
 
+mod arenas;
 mod assignment;
 mod bytes;
 mod environment;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ndarray::Array2;
 use ort::session::{RunOptions, Session};
 
+use super::arenas::Arenas;
 use super::assignment;
 use super::bytes::OnnxBytes;
 use super::environment::Runtime;
@@ -16,6 +17,7 @@ use super::providers::Providers;
 use super::watch::RunLimit;
 use super::weights::SharedWeights;
 use super::words::load_problem;
+use crate::model::device_memory::DeviceMemory;
 use crate::model::input::ModelInput;
 use crate::model::manifest::Manifest;
 use crate::model::providers::{Assigned, CPU};
@@ -33,11 +35,16 @@ pub struct Source<'a> {
     pub weights: Option<&'a SharedWeights>,
     /// What the graph may run on.
     pub providers: &'a Providers,
+    /// The tallies of what its sessions hold.
+    pub memory: &'a DeviceMemory,
     pub limit: &'a RunLimit,
 }
 
 /// A runner that owns one ONNX Runtime session.
 pub struct OnnxRunner {
+    /// Before the session, so that they end before it.
+    arenas: Arenas,
+    memory: DeviceMemory,
     session: Session,
     options: Arc<RunOptions>,
     open: Opener,
@@ -72,6 +79,8 @@ impl OnnxRunner {
         let output = OutputReader::new(session.outputs(), manifest)?;
         let options = RunOptions::new().map_err(|error| error.to_string())?;
         Ok(Self {
+            arenas: Arenas::of(&session, source.memory),
+            memory: source.memory.clone(),
             session,
             options: Arc::new(options),
             open,
@@ -88,6 +97,11 @@ impl OnnxRunner {
             return Assigned::all(CPU);
         }
         assignment::of(&self.session)
+    }
+
+    /// The rows of every run, if the graph has one number for them.
+    pub fn fixed_rows(&self) -> Option<usize> {
+        self.fixed.rows
     }
 
     /// Sets the id that fills short rows up.
@@ -111,6 +125,9 @@ impl OnnxRunner {
         let outputs = run_within(&mut self.session, &self.options, &self.open.limit, feeds)?;
         let rows = self.fixed.rows.unwrap_or(0).max(inputs.len());
         let mut read = self.output.read(&outputs, rows)?;
+        drop(outputs);
+        let widest = inputs.iter().map(|input| input.width()).max().unwrap_or(0);
+        self.arenas.after_run(rows * widest);
         if rows > inputs.len() {
             read = read.slice_move(ndarray::s![..inputs.len(), ..]);
         }
@@ -128,6 +145,8 @@ impl Runner for OnnxRunner {
         let bytes = self.open.origin.read().map_err(|error| RunError(error.to_string()))?;
         let session = self.open.session(&bytes).map_err(fail)?;
         Ok(Box::new(Self {
+            arenas: Arenas::of(&session, &self.memory),
+            memory: self.memory.clone(),
             session,
             options: Arc::new(RunOptions::new().map_err(fail)?),
             open: self.open.clone(),

@@ -115,6 +115,12 @@ struct Found {
     options: Options,
 }
 
+impl Found {
+    fn own_device_is_cuda(&self) -> bool {
+        ["cuda", "tensorrt", "nv_tensorrt_rtx"].contains(&self.name.as_str())
+    }
+}
+
 /// How a provider comes into a session.
 enum Door {
     BuiltIn(BuiltIn),
@@ -146,6 +152,17 @@ impl Providers {
     /// Whether all of them compute on the processors of this machine.
     pub fn compute_here(&self) -> bool {
         self.0.iter().all(|found| found.options.on_processor)
+    }
+
+    /// The devices that their sessions hold memory on, as far as ONNX Runtime counts it there: the processor's, and cards of
+    /// NVIDIA.
+    pub fn devices(&self) -> impl Iterator<Item = String> {
+        let cards = self.0.iter().filter(|found| found.own_device_is_cuda());
+        let mut cards: Vec<String> = cards
+            .map(|found| format!("cuda:{}", found.options.index.unwrap_or(0)))
+            .collect();
+        cards.dedup();
+        std::iter::once(CPU.to_owned()).chain(cards)
     }
 
     /// Their names.

@@ -74,8 +74,6 @@ pub struct Surroundings {
     pub share: CoreShare,
     /// The most that its queue holds.
     pub room: Amount,
-    /// The padded size of a batch, in cells, from which on a larger one no longer pays.
-    pub max_cells: usize,
     pub metrics: ModelMetrics,
     /// The answer cache; absent where it is off.
     pub cache: Option<Arc<AnswerCache>>,
@@ -90,7 +88,6 @@ impl LoadedModel {
             workers,
             mut share,
             room,
-            max_cells,
             metrics,
             cache,
             counted,
@@ -100,6 +97,7 @@ impl LoadedModel {
             runners,
             native,
             costs,
+            max_cells,
             wide,
             ..
         } = initialized;
@@ -107,7 +105,7 @@ impl LoadedModel {
         let settings = SchedulerSettings {
             room,
             batch: BatchLimits {
-                max_rows: limits.max_batch_size,
+                max_rows: limits.most_texts(),
                 max_cells,
                 same_width: limits.batch == Some(Batch::SameLength),
             },

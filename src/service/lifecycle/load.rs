@@ -153,7 +153,7 @@ impl Loader {
         tell_loaded(version, &initialized, took, around, max_tokens);
         let no_threads =
             |error: std::io::Error| Refusal::new(Stage::Load, format!("its threads can't be started: {error}"));
-        let assigned = initialized.model.assigned.clone();
+        let model = Arc::clone(&initialized.model);
         let surroundings = Surroundings {
             workers: self.shared.workers.get().map_err(no_threads)?,
             share,
@@ -161,7 +161,6 @@ impl Loader {
                 rows: self.settings.max_queue_texts,
                 bytes: self.settings.max_queue_bytes,
             },
-            max_cells: manifest.tier.max_cells(),
             metrics: self.metrics.for_model(&manifest.name, manifest.tier.name()),
             cache: self.shared.cache.clone(),
             counted,
@@ -170,7 +169,8 @@ impl Loader {
         let versions = self.metrics.versions();
         versions.open(version.name());
         versions.set_memory(version.name(), version.version(), Some(expected.bytes()));
-        versions.set_providers(version.name(), version.version(), Some(&assigned));
+        versions.set_providers(version.name(), version.version(), Some(&model.assigned));
+        versions.set_device_memory(version.name(), version.version(), Some(model.device_memory.clone()));
         // What the load needed besides, and has freed.
         memory::give_back();
         loaded

@@ -58,6 +58,9 @@ impl Retirement {
                 self.metrics.versions().set_verified(&model.name, &model.version, None);
                 self.metrics.versions().set_memory(&model.name, &model.version, None);
                 self.metrics.versions().set_providers(&model.name, &model.version, None);
+                self.metrics
+                    .versions()
+                    .set_device_memory(&model.name, &model.version, None);
             }
             if let Some(loaded) = version.loaded() {
                 let threads = loaded.scheduler.take_threads();
