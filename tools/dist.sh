@@ -44,9 +44,6 @@ done
 
 cd "$(dirname -- "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
-# Without git there is no commit, as in an image that is built.
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
-export SOURCE_DATE_EPOCH
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 name=tandem-$version-$arch
 folder=$into/$name
@@ -63,6 +60,11 @@ elif [ -z "$binary" ]; then
     binary=$target/$triple/release/tandem
 fi
 
+# Not before the program is built: build scripts of crates look at it, and these would be compiled anew.
+# Without git there is no commit, as in an image that is built.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+export SOURCE_DATE_EPOCH
+
 # The newest is the one that this build has checked or fetched; build/onnxruntime.rs pins its version.
 runtime=$(find "$target/onnxruntime" -mindepth 1 -maxdepth 1 -type d -name "[0-9]*-$arch" 2>/dev/null | sort -V | tail -n 1)
 [ -n "$runtime" ] || {
@@ -73,6 +75,10 @@ runtime=$(find "$target/onnxruntime" -mindepth 1 -maxdepth 1 -type d -name "[0-9
 rm -rf "$folder"
 mkdir -p "$folder/licenses/onnxruntime"
 install -m 755 "$binary" "$folder/tandem"
+# A fifth of it is symbols, which nothing that serves reads: a panic's line in the log has its place without them.
+strip="strip"
+[ "$arch" = "$(uname -m)" ] || strip=$arch-linux-gnu-strip
+if command -v "$strip" >/dev/null; then "$strip" "$folder/tandem"; fi
 install -m 644 "$runtime"/libonnxruntime.so.* "$folder/"
 install -m 644 "$runtime/LICENSE" "$runtime/ThirdPartyNotices.txt" "$folder/licenses/onnxruntime/"
 install -m 644 LICENSE-* "$folder/licenses/"
