@@ -4,6 +4,7 @@
 #   tools/container-check.sh                   builds as the Dockerfile says, which takes as long as a release build, and asserts that
 #                                              a change of a source file has one crate compiled
 #   tools/container-check.sh --program PATH    takes a ready program: only the last stages of the Dockerfile are built
+#   --gpu                                      builds deploy/gpu/Dockerfile on top, 4 GB, and runs it up to the driver that is not here
 #   --work FOLDER                              keeps base images and layers there for the next run, in place of a temporary folder
 #
 # Needs root, buildah, podman, crun, podman's plugin dnsname, debootstrap, iproute2, openssl, python3 with pip, and cargo. The base image is made by debootstrap from the mirror that apt
@@ -17,9 +18,11 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 
 SIZE_LIMIT_MB=120 SLIM_LIMIT_MB=95 READY_LIMIT_S=60 STOP_LIMIT_MS=2000
 program=
+gpu=
 work=
 while [ $# -gt 0 ]; do
     case $1 in
+    --gpu) gpu=yes; shift; continue ;;
     --program) program=$(readlink -f -- "$2") ;;
     --work) mkdir -p "$2" && work=$(readlink -f -- "$2") ;;
     *) echo "$0: no such option: $1" >&2; exit 2 ;;
@@ -61,8 +64,9 @@ version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$here/Cargo.toml" | head -n 1)
 rust=$(sed -n 's/^ARG RUST_IMAGE=//p' "$here/Dockerfile")
 suite=$(echo "$rust" | sed 's/.*slim-//; s/@.*//')
 
-base_image() {
-    builder inspect --type image "docker.io/library/$rust" >/dev/null 2>&1 && return
+# A small Debian, with the authorities that this machine trusts.
+debian_image() {
+    builder inspect --type image "docker.io/library/debian:$suite-slim" >/dev/null 2>&1 && return
     # shellcheck disable=SC2016
     mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' | sed -n "s/ $suite\$//p" | head -n 1)
     rm -rf "$work/debian"
@@ -73,14 +77,29 @@ base_image() {
     container=$(builder from scratch)
     builder add "$container" "$work/debian.tar" / >/dev/null
     rm "$work/debian.tar"
-    builder config --env DEBIAN_FRONTEND=noninteractive "$container"
-    builder run --isolation chroot --network host "$container" -- sh -c 'apt-get update && apt-get install --yes --no-install-recommends \
-        gcc libc6-dev ca-certificates && rm -rf /var/lib/apt/lists/*' >"$work/base.log" 2>&1 || fail "the base image: $work/base.log"
     builder add "$container" /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt >/dev/null
+    builder commit --quiet "$container" "docker.io/library/debian:$suite-slim" >/dev/null
+    builder rm "$container" >/dev/null
+}
+
+# It with packages of Debian's: a container of its own, to be committed.
+with_packages() {
+    debian_image
+    container=$(builder from --pull-never "docker.io/library/debian:$suite-slim")
+    builder config --env DEBIAN_FRONTEND=noninteractive "$container"
+    builder run --isolation chroot --network host "$container" -- sh -c "apt-get update && apt-get install --yes --no-install-recommends \
+        ca-certificates $* && rm -rf /var/lib/apt/lists/*" >"$work/base.log" 2>&1 || fail "the base image: $work/base.log"
+    builder add "$container" /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt >/dev/null
+    builder config --env DEBIAN_FRONTEND- "$container"
+}
+
+base_image() {
+    builder inspect --type image "docker.io/library/$rust" >/dev/null 2>&1 && return
+    with_packages gcc libc6-dev
     tar -C "$(rustc --print sysroot)" --exclude=./share --exclude='./lib/rustlib/src' -cf "$work/rust.tar" bin lib
     builder add "$container" "$work/rust.tar" /usr/local >/dev/null
     rm "$work/rust.tar"
-    builder config --env DEBIAN_FRONTEND- --env CARGO_HOME=/usr/local/cargo "$container"
+    builder config --env CARGO_HOME=/usr/local/cargo "$container"
     builder commit --quiet "$container" "docker.io/library/$rust" >/dev/null
     builder rm "$container" >/dev/null
 }
@@ -278,6 +297,29 @@ healthy slim
 predict slim || fail "no answer"
 stop slim
 ok "slim names the folder of models that it lacks, and serves one that is mounted there"
+
+# ---- with CUDA, up to the driver
+
+if [ -n "$gpu" ]; then
+    with_packages python3 python3-pip
+    builder commit --quiet "$container" docker.io/library/python:3.11-slim-bookworm >/dev/null
+    builder rm "$container" >/dev/null
+    context
+    since=$(date +%s)
+    build --tag tandem:gpu --build-arg TANDEM_IMAGE=tandem:check --file "$work/context/deploy/gpu/Dockerfile" "$work/context"
+    ok "deploy/gpu/Dockerfile builds ($(($(date +%s) - since)) s): $(megabytes tandem:gpu) MB"
+    start gpu --env TANDEM_DRAIN_PAUSE=0s tandem:gpu
+    healthy gpu
+    predict gpu || fail "no answer"
+    engine logs gpu 2>&1 | grep 'an execution provider is left out' | grep cuda | grep -q 'libcuda.so.1' \
+        || { engine logs gpu >&2; fail "it does not say that the driver is missing"; }
+    stop gpu
+    required=$(engine run --name required --pull never --network host --cgroups disabled --read-only --ulimit "nofile=$nofile:$nofile" \
+        --ulimit nproc=512:512 --env TANDEM_DEEP_EXECUTION_PROVIDERS=cuda tandem:gpu 2>&1) && fail "it serves without the driver"
+    echo "$required" | grep -q 'libcuda.so.1' || fail "where cuda is required it says: $required"
+    engine rm required >/dev/null
+    ok "it serves on the processor where cuda may be left out, and ends where it must not: libcuda.so.1 is not here"
+fi
 
 # ---- with Compose: names are looked up in a network of its own
 
