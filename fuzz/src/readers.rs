@@ -24,7 +24,7 @@ use tandem::api::open_inference::{rest_request, tensors};
 use tandem::api::target_name::TargetName;
 use tandem::api::tei::request::TeiRequest;
 use tandem::api::{pb, schema, tei};
-use tandem::config::resolve;
+use tandem::config::{Settings, resolve};
 use tandem::error::Error;
 use tandem::model::discover::graph::{Graph, Port};
 use tandem::model::discover::{Hints, examine};
@@ -40,7 +40,7 @@ use tandem::offline::dataset::reading;
 use tandem::offline::reader::{Columns, Format, Options, Rows};
 use tandem::server::authority::AuthorityFilter;
 use tandem::service::catalog::cascade_calibration::Calibration;
-use tandem::service::catalog::pins::Pins;
+use tandem::service::catalog::pin_file::PinFile;
 use tandem::service::limits::RequestLimits;
 use tandem::service::messages::PredictInput;
 use tandem::service::pipeline::validate::{validate, validate_explain};
@@ -225,14 +225,21 @@ pub fn keys(bytes: &[u8]) {
 
 /// A labels.toml: which versions operators chose.
 pub fn labels(bytes: &[u8]) {
-    in_file("labels.toml", bytes, |file| match Pins::in_file(file) {
-        Ok(pins) => {
-            let pins = pins.expect("the file is there");
-            std::fs::write(file, toml::to_string(&pins).expect("pins are TOML")).expect("written");
-            let again = Pins::in_file(file).expect("what we wrote").expect("the file is there");
-            assert_eq!(again, pins);
+    in_file("labels.toml", bytes, |file| {
+        let settings = Settings {
+            labels_file: Some(file.to_owned()),
+            ..Settings::default()
+        };
+        let kept = PinFile::of(&settings);
+        match kept.read() {
+            Ok(seen) => {
+                let pins = seen.expect("the file is there").pins;
+                assert!(kept.write(&pins, None).expect("written"));
+                let again = kept.read().expect("what we wrote").expect("the file is there");
+                assert_eq!(again.pins, pins);
+            }
+            Err(problem) => one_line(problem),
         }
-        Err(problem) => one_line(problem),
     });
 }
 

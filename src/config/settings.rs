@@ -176,7 +176,7 @@ settings! {
     "Roll-out" {
         /// Where it is kept which versions are stable and canary
         ///
-        /// Without it, in labels.toml in the repository
+        /// A file, or an object that several servers share: s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH. Without it, in labels.toml in the repository
         labels_file: PathBuf or None =
             absent("FILE").default_words("labels.toml in the repository").sample("/var/lib/tandem/labels.toml");
         /// How often labels_file is looked at, which several servers share then: each does what any was told; 0 for never

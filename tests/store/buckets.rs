@@ -14,11 +14,11 @@ use crate::support::tools::tool;
 use crate::support::{LIMIT, root};
 use crate::{Cache, logged, write_sums};
 
-const KEY: &str = "kanarienvogel-key";
-const SECRET: &str = "kanarienvogel-secret";
+pub const KEY: &str = "kanarienvogel-key";
+pub const SECRET: &str = "kanarienvogel-secret";
 
 /// The path of a peer; `None`, with a line, where it was not fetched.
-fn peer(name: &str) -> Option<PathBuf> {
+pub fn peer(name: &str) -> Option<PathBuf> {
     let mut script = Command::new(root().join("tools/store-peers.sh"));
     let found = finish(script.current_dir(root()).arg(name), b"");
     if found.code != Some(0) {
@@ -29,7 +29,7 @@ fn peer(name: &str) -> Option<PathBuf> {
 }
 
 /// A peer that runs, and ends with this.
-struct Running(Child, SocketAddr);
+pub struct Running(Child, pub SocketAddr);
 
 impl Running {
     /// Starts it on a free port, which it is told, and waits until it listens.
@@ -64,11 +64,33 @@ impl Drop for Running {
 }
 
 /// s3s-fs over a folder whose folders are buckets.
-fn s3(program: &Path, folder: &Path) -> Running {
+pub fn s3(program: &Path, folder: &Path) -> Running {
     Running::start(|port| {
         let mut command = Command::new(program);
         command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
         command.args(["--access-key", KEY, "--secret-key", SECRET]).arg(folder);
+        command
+    })
+}
+
+/// The path of Node.
+pub fn node() -> String {
+    format!("{}/node", tool("node"))
+}
+
+/// Azurite with its files in a folder.
+pub fn azurite(program: &Path, folder: &Path) -> Running {
+    Running::start(|port| {
+        let mut command = Command::new(node());
+        command.arg(program).args([
+            "--blobHost",
+            "127.0.0.1",
+            "--blobPort",
+            &port.to_string(),
+            "--silent",
+            "--skipApiVersionCheck",
+        ]);
+        command.arg("--location").arg(folder);
         command
     })
 }
@@ -160,28 +182,15 @@ fn wrong_credentials_and_an_empty_prefix_are_told_without_secrets() {
 #[test]
 fn a_container_of_azure_is_fetched() {
     let Some(program) = peer("azurite") else { return };
-    let node = format!("{}/node", tool("node"));
     let folder = tempfile::tempdir().expect("a folder");
-    let server = Running::start(|port| {
-        let mut command = Command::new(&node);
-        command.arg(&program).args([
-            "--blobHost",
-            "127.0.0.1",
-            "--blobPort",
-            &port.to_string(),
-            "--silent",
-            "--skipApiVersionCheck",
-        ]);
-        command.arg("--location").arg(folder.path());
-        command
-    });
+    let server = azurite(&program, folder.path());
     let azure = |command: &mut Command| {
         // Azurite's own well-known account, with its well-known key.
         command.env("AZURE_STORAGE_USE_EMULATOR", "true");
         command.env("AZURITE_BLOB_STORAGE_URL", format!("http://{}", server.1));
     };
     let models = FastModelCopy::new();
-    let mut upload = Command::new(&node);
+    let mut upload = Command::new(node());
     // Its client lies beside it.
     upload.env("NODE_PATH", program.ancestors().nth(5).expect("a folder of packages"));
     upload

@@ -18,6 +18,7 @@ mod cache;
 mod hub;
 mod labels;
 mod reload;
+mod shared_labels;
 mod web;
 mod web_server;
 mod whereabouts;

@@ -1,8 +1,10 @@
 //! A program that was built without the feature `object-store`: it reads folders only, and says so.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::wanted::{StoreError, Wanted};
+use super::place::Place;
+use super::wanted::{Content, Stamp, StoreError, Wanted};
 
 /// Models from a store. Without the feature nobody gets one.
 #[derive(Clone, Debug)]
@@ -33,4 +35,31 @@ impl ModelStore {
     }
 
     pub fn keep_only(&self, _is_used: &dyn Fn(&Path) -> bool) {}
+}
+
+/// An object that servers share. Without the feature nobody gets one.
+#[derive(Clone)]
+pub struct SharedObject {
+    place: String,
+}
+
+impl SharedObject {
+    /// Says which feature is missing.
+    pub fn of(_place: &Place) -> Result<Self, String> {
+        Err("this program was built without the feature `object-store`, so it must be a file; build it with --features object-store".into())
+    }
+
+    pub fn read(&self, _most: u64) -> Result<Option<Content>, String> {
+        Ok(None)
+    }
+
+    pub fn exchange(&self, _bytes: Vec<u8>, _seen: Option<&Stamp>) -> Result<bool, String> {
+        Ok(false)
+    }
+}
+
+impl fmt::Display for SharedObject {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.place)
+    }
 }

@@ -30,7 +30,7 @@ pub struct Bucket {
 
 impl Bucket {
     pub fn new(cloud: Cloud, bucket: &str, prefix: &str) -> Result<Self, String> {
-        let store = store(cloud, bucket).map_err(|error| told(&error))?;
+        let store = store(cloud, bucket, tried_often()).map_err(|error| told(&error))?;
         let prefix = Path::parse(prefix).map_err(|error| told(&error))?;
         Ok(Self { store, prefix })
     }
@@ -145,15 +145,28 @@ pub fn whereabouts(cloud: Cloud) -> Vec<String> {
     named.map(|value| value.trim_end_matches('/').to_owned()).collect()
 }
 
-fn store(cloud: Cloud, bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
-    let retry = RetryConfig {
+/// For what nobody waits for.
+fn tried_often() -> RetryConfig {
+    RetryConfig {
+        max_retries: TRIES as usize - 1,
+        ..tried_once_more(LONGEST)
+    }
+}
+
+/// For what somebody waits for, so long.
+pub fn tried_once_more(longest: Duration) -> RetryConfig {
+    RetryConfig {
         backoff: BackoffConfig {
             init_backoff: PAUSE,
             ..BackoffConfig::default()
         },
-        max_retries: TRIES as usize - 1,
-        retry_timeout: LONGEST,
-    };
+        max_retries: 1,
+        retry_timeout: longest,
+    }
+}
+
+/// The client of a bucket, with the credentials of the environment.
+pub fn store(cloud: Cloud, bucket: &str, retry: RetryConfig) -> object_store::Result<Arc<dyn ObjectStore>> {
     Ok(match cloud {
         Cloud::S3 => {
             let mut builder = AmazonS3Builder::from_env();

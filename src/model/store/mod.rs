@@ -4,8 +4,9 @@
 //! In reading order: [`place`] (what the setting says) → `sums.rs` (which files there are, by SHA-256) → `listing.rs` (what a
 //! place says that it has) → `client.rs`, `cloud.rs`, `web.rs`, `hub.rs` (how places are asked) → `source.rs` (any of them) →
 //! `cache.rs`, `record.rs` and `kept.rs` (what lies in the cache) → `room.rs` (how much may) → `download.rs` (one file) →
-//! `fetch.rs` (one revision) → `handle.rs` ([`ModelStore`]: the start, and what a reload does). `told.rs` takes secrets out of
-//! errors.
+//! `fetch.rs` (one revision) → `handle.rs` ([`ModelStore`]: the start, and what a reload does). Beside them `shared_object.rs`
+//! ([`SharedObject`]: one small object that servers write too), `wait.rs` (requests have an end), `told.rs` (takes secrets out of
+//! errors).
 //!
 //! All of it is behind the feature `object-store`, but [`place`] and `absent.rs`, which stands in for it.
 
@@ -34,11 +35,15 @@ mod record;
 #[cfg(feature = "object-store")]
 mod room;
 #[cfg(feature = "object-store")]
+mod shared_object;
+#[cfg(feature = "object-store")]
 mod source;
 #[cfg(feature = "object-store")]
 mod sums;
 #[cfg(feature = "object-store")]
 mod told;
+#[cfg(feature = "object-store")]
+mod wait;
 #[cfg(feature = "object-store")]
 mod web;
 
@@ -47,6 +52,8 @@ mod absent;
 pub mod wanted;
 
 #[cfg(not(feature = "object-store"))]
-pub use absent::ModelStore;
+pub use absent::{ModelStore, SharedObject};
 #[cfg(feature = "object-store")]
 pub use handle::ModelStore;
+#[cfg(feature = "object-store")]
+pub use shared_object::SharedObject;

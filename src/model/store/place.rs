@@ -5,6 +5,9 @@ use std::path::Path;
 
 /// The end of the error where the program can't fetch models.
 pub const NO_FEATURE: &str = "this program was built without the feature `object-store`, so models must be a folder; build it with --features object-store";
+/// The problem of an address that servers can't share a file at.
+pub const NOT_SHARED: &str =
+    "servers share a file on a volume, or an object: s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH";
 /// The longest that the text of a place may be.
 const LONGEST: usize = 1024;
 /// What a place begins with.

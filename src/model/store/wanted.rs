@@ -17,6 +17,22 @@ pub struct Wanted {
     pub longest: Duration,
 }
 
+/// What a shared object holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    pub bytes: Vec<u8>,
+    pub stamp: Stamp,
+}
+
+/// What tells one content of an object from another one, as its store says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The ETag.
+    pub tag: Option<String>,
+    /// The version, or the generation.
+    pub version: Option<String>,
+}
+
 /// Models that can't be fetched, in one line that names the place. Without credentials.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("models: {place}: {problem}")]

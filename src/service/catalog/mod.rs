@@ -23,6 +23,7 @@ pub mod health;
 pub mod kept;
 pub mod model_version;
 pub mod pin_book;
+pub mod pin_file;
 pub mod pin_lock;
 pub mod pins;
 pub mod refusal;

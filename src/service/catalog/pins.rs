@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
-use crate::model::files;
 use crate::model::manifest::is_name;
 
 /// The pins file, in the model repository unless the settings name another.
@@ -75,25 +74,13 @@ pub struct RolledBack {
 }
 
 impl Pins {
-    /// Reads the pins file of these settings, if there is one. The error is one line that names the file.
-    pub fn read(settings: &Settings) -> Result<Self, String> {
-        Ok(Self::in_file(&file_of(settings))?.unwrap_or_default())
-    }
-
-    /// What a file says; `None` if it is not there.
-    pub fn in_file(file: &Path) -> Result<Option<Self>, String> {
-        let named = |problem: String| format!("{}: {problem}", file.display());
-        if let Err(error) = file.metadata()
-            && error.kind() == io::ErrorKind::NotFound
-        {
-            return Ok(None);
-        }
-        let text = files::read_text(file, files::MOST_OF_TOML).map_err(named)?;
-        let pins: Self = toml::from_str(&text).map_err(|error| named(error.message().replace('\n', " ")))?;
+    /// Reads the text of a file. The error is a part of a line.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let pins: Self = toml::from_str(text).map_err(|error| error.message().replace('\n', " "))?;
         // It quotes names of the file.
-        let one_line = |problem: String| problem.replace(char::is_control, "\u{fffd}");
-        pins.check().map_err(|problem| named(one_line(problem)))?;
-        Ok(Some(pins))
+        pins.check()
+            .map_err(|problem| problem.replace(char::is_control, "\u{fffd}"))?;
+        Ok(pins)
     }
 
     /// The pins of one model.
@@ -139,13 +126,17 @@ pub fn file_of(settings: &Settings) -> PathBuf {
     named.unwrap_or_else(|| settings.models.join(LABELS_FILE))
 }
 
+/// The text of a file.
+pub fn text(pins: &Pins) -> String {
+    let text = toml::to_string(pins).expect("pins are plain values with names");
+    format!("{HEAD}{text}")
+}
+
 /// Writes a new file next to the old one, then renames it over the old one.
 pub fn write(file: &Path, pins: &Pins) -> io::Result<()> {
-    let text = toml::to_string(pins).expect("pins are plain values with names");
     let new = beside(file, ".new");
     let mut written = File::create(&new)?;
-    written.write_all(HEAD.as_bytes())?;
-    written.write_all(text.as_bytes())?;
+    written.write_all(text(pins).as_bytes())?;
     written.sync_all()?;
     std::fs::rename(&new, file)
 }

@@ -16,6 +16,7 @@ use crate::service::catalog::canary::CanaryWatch;
 use crate::service::catalog::canary::verdict::Bounds;
 use crate::service::catalog::fetched;
 use crate::service::catalog::model_version::ModelVersion;
+use crate::service::catalog::pin_file::PinFile;
 use crate::service::catalog::pins::{CanaryPin, Pins};
 use crate::service::catalog::refusal::{Refusal, RefusedVersion};
 use crate::service::catalog::sources::{self, Opened};
@@ -55,7 +56,8 @@ pub struct OpenedCatalog {
 pub fn open_catalog(settings: &Settings) -> Result<OpenedCatalog, StartError> {
     let store = fetched::open(settings)?;
     let settings = &fetched::local(settings, store.as_ref());
-    let pins = Pins::read(settings).map_err(StartError::Catalog)?;
+    let seen = PinFile::of(settings).read().map_err(StartError::Catalog)?;
+    let pins = seen.map(|seen| seen.pins).unwrap_or_default();
     let Opened { models, refused } = sources::read_all(settings, &pins)?;
     let catalog = Catalog::new(models, settings).map_err(StartError::Catalog)?;
     let catalog = with_canaries(catalog, &pins, settings);
