@@ -64,7 +64,7 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
     CMD ["/opt/tandem/tandem", "healthcheck", "--pid", "1"]
 ENTRYPOINT ["/opt/tandem/tandem"]
 CMD ["serve"]
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="tandem" \
     org.opencontainers.image.description="A gRPC server for text classification: a fast and a deep model in tandem behind one API" \

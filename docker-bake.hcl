@@ -17,7 +17,7 @@ variable "TAG" {
 
 # As in Cargo.toml, which tools/deploy-check.sh compares.
 variable "VERSION" {
-  default = "0.1.0"
+  default = "0.2.0"
 }
 
 # git rev-parse HEAD
