@@ -58,8 +58,9 @@ docs-check: ## links, anchors, tables, lengths, recipes and paths in every Markd
 book: ## builds the book of docs/ into target/book and checks its links; compiles mdBook first, once
 	tools/book.py
 
-quickstart: build ## runs the commands of docs/quickstart.md and compares what they print
+quickstart: build ## runs the commands of README.md, README.ko.md and docs/quickstart.md, and sees that those of all texts exist
 	tools/quickstart.py target/release/tandem
+	tools/docs_flags.py target/release/tandem
 
 walks: build ## walks five ways of a new user, and tells the seconds of each: docs/walks.md; wants pip, and minutes to build a test
 	tools/walks/all.sh target/release/tandem

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
-"""Runs the commands of docs/quickstart.md and compares what they print: tools/quickstart.py target/debug/tandem
+"""Runs the commands of README.md, README.ko.md and docs/quickstart.md and compares what they print:
 
-Lines after `$ ` in blocks of `console` are commands, the lines below one what it prints. `…` in a line stands for any text, in a
-line of its own for any lines; numbers with a point may differ by a hundredth of themselves. A `serve` in a block of `sh` is
-started, in place of the one before, which must end with 0 when told to; other lines of such blocks are not run. Ports are free
-ones, and models go into a folder that is removed.
+    tools/quickstart.py target/debug/tandem [PAGE …]
+
+Lines after `$ ` in blocks of `console` are commands, which go on after a line that ends with a backslash; the lines below one
+are what it prints, and without any only its exit code counts. `…` in a line stands for any text, in a line of its own for any
+lines; numbers with a point may differ by a hundredth of themselves. A `serve` in a block of `sh` is started, in place of the one
+before, which must end with 0 when told to; other lines of such blocks are not run. Ports are free ones, and models go into a
+folder that is removed.
 """
 
 import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,11 +22,13 @@ import tempfile
 import threading
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "quickstart.md"
+PAGES = ["README.md", "README.ko.md", "docs/quickstart.md"]
 BLOCK = re.compile(r"^```(console|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# A line of a block that starts a server, and nothing before it.
+SERVES = re.compile(r"\A(target/release/tandem|cargo run --release --) serve\b")
 NUMBER = re.compile(r"\d+\.\d+")
-PROGRAM = "target/release/tandem"
-MODELS = "target/quickstart"
+PROGRAMS = ["target/release/tandem", "cargo run --release --"]
+MODELS = ["target/quickstart", "target/my-models"]
 # Seconds: a program without optimizations, on a busy machine.
 LIMIT = 600
 
@@ -41,6 +47,8 @@ def alike(wanted, found):
 
 def difference(wanted, found):
     """The first line of the page that is not there, or nothing. A `…` alone skips lines."""
+    if not wanted:
+        return None
     at, skip = 0, False
     for line in wanted:
         if line == "…":
@@ -82,19 +90,19 @@ def commands(block):
     """The commands of a block and the lines below each."""
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         command, *printed = part.rstrip("\n").split("\n")
+        while command.endswith("\\"):
+            command = command[:-1] + printed.pop(0)
         yield command, printed
 
 
-def main(program):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TANDEM")}
-    grpcurl = subprocess.run([ROOT / "tools" / "test-tools.sh", "grpcurl"], check=True, capture_output=True, text=True).stdout.strip()
-    environment["PATH"] = f"{os.path.dirname(grpcurl)}:{environment['PATH']}"
+def run_page(page, program, environment):
+    """Runs one page. Gives the number of its commands."""
     server, count = None, 0
     with tempfile.TemporaryDirectory() as folder:
-        meant = {PROGRAM: str(pathlib.Path(program).resolve()), MODELS: folder}
+        meant = {**dict.fromkeys(PROGRAMS, program), **dict.fromkeys(MODELS, folder)}
         try:
-            for language, block in BLOCK.findall(PAGE.read_text(encoding="utf-8")):
-                if language == "sh" and " serve" not in block:
+            for language, block in BLOCK.findall((ROOT / page).read_text(encoding="utf-8")):
+                if language == "sh" and not SERVES.search(block):
                     continue
                 for name, value in {**meant, **(server.addresses if server and language == "console" else {})}.items():
                     block = block.replace(name, value)
@@ -104,20 +112,34 @@ def main(program):
                     server = Server(block.split("#")[0].split(), environment)
                     continue
                 for command, printed in commands(block):
+                    if "| jq " in command and not shutil.which("jq"):
+                        print(f"skipped, jq is not here: {page}: {command}")
+                        continue
                     done = subprocess.run(command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LIMIT)
                     lost = difference(printed, (done.stdout + done.stderr).rstrip("\n").split("\n"))
                     if done.returncode or lost:
-                        sys.exit(f"$ {command}\n{done.stdout}{done.stderr}\nexit code {done.returncode}, the page has: {lost}")
+                        sys.exit(f"{page}: $ {command}\n{done.stdout}{done.stderr}\nexit code {done.returncode}, the page has: {lost}")
                     count += 1
-            server.end()
-            server = None
+            if server:
+                server.end()
+                server = None
         finally:
             if server:
                 server.process.kill()
-    print(f"ok -- docs/quickstart.md: {count} commands print what it says")
+    return count
+
+
+def main(program, pages):
+    """Runs the pages."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TANDEM")}
+    grpcurl = subprocess.run([ROOT / "tools" / "test-tools.sh", "grpcurl"], check=True, capture_output=True, text=True).stdout.strip()
+    environment["PATH"] = f"{os.path.dirname(grpcurl)}:{environment['PATH']}"
+    for page in pages or PAGES:
+        count = run_page(page, str(pathlib.Path(program).resolve()), environment)
+        print(f"ok -- {page}: {count} commands print what it says")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2:])
