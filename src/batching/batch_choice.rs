@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn where_many_rows_take_as_long_as_one_all_that_wait_run_together_up_to_the_limits() {
+    fn where_many_rows_take_as_long_as_one_what_waits_runs_together_up_to_the_limits() {
         let limits = BatchLimits {
             max_rows: LARGE_BATCH,
             max_cells: LARGE_CELLS,
@@ -134,8 +134,9 @@ mod tests {
             took: Duration::from_micros(2000 + (rows * 64) as u64 / 10),
         };
         let cost = CostModel::fit(&[shape(1), shape(16), shape(64), shape(256)], limits);
-        assert_eq!(choose(&[64; 300], bounds(limits), &cost).len(), 256);
-        assert_eq!(choose(&[512; 300], bounds(limits), &cost).len(), 32);
+        // As many as there may be, less those that make the others cheaper by no more than 2%.
+        assert!((240..=256).contains(&choose(&[64; 300], bounds(limits), &cost).len()));
+        assert!((30..=32).contains(&choose(&[512; 300], bounds(limits), &cost).len()));
     }
 
     #[test]
