@@ -103,6 +103,7 @@ try_deb() {
 }
 
 try_arm64() {
+    mkdir -p "$root/opt"
     tar --directory "$root/opt" --extract --file "$dist/tandem-$version-aarch64.tar.gz"
     cp "$(command -v qemu-aarch64-static)" "$root/usr/bin/"
     serve chroot --userspec=65534:65534 "$root" /usr/bin/qemu-aarch64-static "/opt/tandem-$version-aarch64/tandem" serve
