@@ -23,11 +23,11 @@ impl DeviceMemory {
         Self(devices.into_iter().map(tally).collect())
     }
 
-    /// The bytes that its sessions hold, by device.
+    /// The bytes that its sessions hold, by device; without those of which nothing is held or nothing known.
     pub fn bytes(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.0
-            .iter()
-            .map(|tally| (tally.device.as_str(), tally.bytes.load(Ordering::Relaxed)))
+        let held = |tally: &Tally| tally.bytes.load(Ordering::Relaxed);
+        let all = self.0.iter().map(move |tally| (tally.device.as_str(), held(tally)));
+        all.filter(|&(_, bytes)| bytes > 0)
     }
 
     /// The devices, in the order of the tallies.
@@ -81,13 +81,13 @@ mod tests {
         one.set(100);
         other.set(50);
         beyond.set(7);
-        assert_eq!(told(), [0, 150]);
+        assert_eq!(told(), [150]);
         one.set(40);
-        assert_eq!(told(), [0, 90]);
+        assert_eq!(told(), [90]);
         drop(one);
-        assert_eq!(told(), [0, 50]);
+        assert_eq!(told(), [50]);
         drop(other);
-        assert_eq!(told(), [0, 0]);
+        assert!(told().is_empty());
         assert_eq!(memory.devices().collect::<Vec<_>>(), ["cpu", "cuda:0"]);
     }
 }

@@ -33,7 +33,7 @@ impl Collector for LoadedMemory {
         let all = self.0.lock();
         let mut family = encoder.encode_descriptor(
             "model_device_memory_bytes",
-            "Memory that ONNX Runtime holds for the runs of a loaded version, on a card its weights too",
+            "Memory that the arenas of ONNX Runtime hold for a loaded version, by device",
             None,
             MetricType::Gauge,
         )?;

@@ -34,7 +34,10 @@ fn used() -> Metrics {
     versions.set_verified("a", "1", Some(true));
     versions.set_memory("a", "1", Some(1));
     versions.set_providers("a", "1", Some(&Assigned::all("cpu")));
-    versions.set_device_memory("a", "1", Some(DeviceMemory::of(["cpu".to_owned()])));
+    let memory = DeviceMemory::of(["cpu".to_owned()]);
+    // It stays as long as the metrics do.
+    Box::leak(Box::new(memory.part(0))).set(1);
+    versions.set_device_memory("a", "1", Some(memory));
     versions.reloaded("a", "exchanged");
     versions.examined("a", "sound");
     versions.canary_request("a", true, false);

@@ -330,19 +330,12 @@ fn batches_are_as_large_as_pay_on_hardware_that_is_not_the_processor_unless_the_
 }
 
 #[test]
-fn memory_is_told_by_device_and_grows_with_the_batches() {
+fn memory_is_told_by_device() {
     let server = server(tandem(), &root().join(TRANSFORMER), &["--deep-instances", "1"]);
-    let bytes = || {
-        let metrics = curl_get(server.http(), "/metrics");
-        let line = metrics
-            .lines()
-            .find(|line| line.starts_with("tandem_model_device_memory_bytes{") && line.contains("device=\"cpu\""))
-            .unwrap_or_else(|| panic!("{metrics}"));
-        let value = line.rsplit(' ').next().expect("a value");
-        value.parse::<u64>().expect("bytes")
-    };
-    let before = bytes();
-    assert!(before > 0);
-    predictions(&server, &[reviews(60).join(" ")]);
-    assert!(bytes() >= before, "{} {before}", bytes());
+    let metrics = curl_get(server.http(), "/metrics");
+    let of_cpu = metrics
+        .lines()
+        .find(|line| line.starts_with("tandem_model_device_memory_bytes{") && line.contains("device=\"cpu\""));
+    let bytes = of_cpu.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+    assert!(bytes.is_some_and(|bytes| bytes > 0), "{metrics}");
 }

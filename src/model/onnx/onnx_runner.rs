@@ -143,12 +143,13 @@ impl Runner for OnnxRunner {
     fn reopen(&self) -> Result<Box<dyn Runner>, RunError> {
         let fail = |error: ort::Error| RunError(error.to_string());
         let bytes = self.open.origin.read().map_err(|error| RunError(error.to_string()))?;
+        let options = Arc::new(RunOptions::new().map_err(fail)?);
         let session = self.open.session(&bytes).map_err(fail)?;
         Ok(Box::new(Self {
             arenas: Arenas::of(&session, &self.memory),
             memory: self.memory.clone(),
             session,
-            options: Arc::new(RunOptions::new().map_err(fail)?),
+            options,
             open: self.open.clone(),
             feeds: self.feeds.clone(),
             fixed: self.fixed,

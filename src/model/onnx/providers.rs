@@ -161,6 +161,7 @@ impl Providers {
         let mut cards: Vec<String> = cards
             .map(|found| format!("cuda:{}", found.options.index.unwrap_or(0)))
             .collect();
+        cards.sort();
         cards.dedup();
         std::iter::once(CPU.to_owned()).chain(cards)
     }

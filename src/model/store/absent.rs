@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::place::Place;
-use super::wanted::{Content, Stamp, StoreError, Wanted};
+use super::wanted::{Content, StoreError, Wanted};
 
 /// Models from a store. Without the feature nobody gets one.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ impl SharedObject {
         Ok(None)
     }
 
-    pub fn exchange(&self, _bytes: Vec<u8>, _seen: Option<&Stamp>) -> Result<bool, String> {
+    pub fn exchange(&self, _bytes: Vec<u8>, _seen: Option<&Content>) -> Result<bool, String> {
         Ok(false)
     }
 }

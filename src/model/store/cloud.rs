@@ -169,6 +169,7 @@ pub fn tried_once_more(longest: Duration) -> RetryConfig {
 pub fn store(cloud: Cloud, bucket: &str, retry: RetryConfig) -> object_store::Result<Arc<dyn ObjectStore>> {
     Ok(match cloud {
         Cloud::S3 => {
+            check_endpoints()?;
             let mut builder = AmazonS3Builder::from_env();
             if is_local(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]) {
                 builder = builder.with_allow_http(true);
@@ -189,6 +190,21 @@ pub fn store(cloud: Cloud, bucket: &str, retry: RetryConfig) -> object_store::Re
             Arc::new(builder.with_http_connector(Connector).build()?)
         }
     })
+}
+
+/// The variables with an address of S3; object_store takes any text for one, and panics later.
+fn check_endpoints() -> object_store::Result<()> {
+    for name in ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"] {
+        let Ok(value) = std::env::var(name) else { continue };
+        let is_one = reqwest::Url::parse(&value).is_ok_and(|url| url.has_host() && url.scheme().starts_with("http"));
+        if !is_one {
+            return Err(object_store::Error::Generic {
+                store: "S3",
+                source: format!("{name} is no address, as https://HOST:PORT").into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Whether the first of these variables that is set names this machine, which needs no TLS.

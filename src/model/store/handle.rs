@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -10,8 +11,10 @@ use super::fetch::{Fetched, fetch};
 use super::record::Revision;
 use super::source::{Source, whereabouts};
 use super::told::without_secrets;
-use super::wait::wait;
 use super::wanted::{StoreError, Wanted};
+
+/// How often a fetch looks whether it was called off.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Models from a store; cheap to clone.
 #[derive(Clone, Debug)]
@@ -158,19 +161,40 @@ fn now(wanted: &Wanted, folder: &PlaceFolder, called_off: &(dyn Fn() -> bool + S
     })
 }
 
+/// Does async work to its end, on a thread of its own, since the caller's may be one that runs such work. Ends when the time
+/// is over or when it is called off.
 fn run<T: Send>(
     wanted: &Wanted,
     called_off: &(dyn Fn() -> bool + Sync),
     work: impl AsyncFnOnce() -> Result<T, String> + Send,
 ) -> Result<T, String> {
     let longest = wanted.longest;
-    let over = || {
-        format!(
-            "takes longer than model_fetch_time ({})",
-            humantime::format_duration(longest)
-        )
+    let on_thread = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        let outcome = runtime.block_on(async {
+            let called_off = async {
+                while !called_off() {
+                    tokio::time::sleep(LOOK).await;
+                }
+            };
+            tokio::select! {
+                outcome = work() => outcome,
+                () = tokio::time::sleep(longest) => Err(format!("takes longer than model_fetch_time ({})", humantime::format_duration(longest))),
+                () = called_off => Err("the server is stopping".into()),
+            }
+        });
+        // A look-up of a name may still hang.
+        runtime.shutdown_background();
+        outcome
     };
-    wait(longest, over, called_off, work)
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("model-fetch".into())
+            .spawn_scoped(scope, on_thread);
+        let thread = thread.map_err(|error| error.to_string())?;
+        thread.join().unwrap_or_else(|_| Err("fetching panicked".into()))
+    })
 }
 
 fn tell(wanted: &Wanted, fetched: &Fetched) {

@@ -5,8 +5,7 @@
 //! place says that it has) → `client.rs`, `cloud.rs`, `web.rs`, `hub.rs` (how places are asked) → `source.rs` (any of them) →
 //! `cache.rs`, `record.rs` and `kept.rs` (what lies in the cache) → `room.rs` (how much may) → `download.rs` (one file) →
 //! `fetch.rs` (one revision) → `handle.rs` ([`ModelStore`]: the start, and what a reload does). Beside them `shared_object.rs`
-//! ([`SharedObject`]: one small object that servers write too), `wait.rs` (requests have an end), `told.rs` (takes secrets out of
-//! errors).
+//! ([`SharedObject`]: one small object that servers write too) and `told.rs` (takes secrets out of errors).
 //!
 //! All of it is behind the feature `object-store`, but [`place`] and `absent.rs`, which stands in for it.
 
@@ -42,8 +41,6 @@ mod source;
 mod sums;
 #[cfg(feature = "object-store")]
 mod told;
-#[cfg(feature = "object-store")]
-mod wait;
 #[cfg(feature = "object-store")]
 mod web;
 

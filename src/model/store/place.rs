@@ -63,18 +63,18 @@ impl Place {
                 .any(|value| value.is_control() || value == ' ' || value == '\\')
         {
             return Err(format!(
-                "an address of models has at most {LONGEST} bytes, and no spaces, control characters or backslashes"
+                "an address has at most {LONGEST} bytes, and no spaces, control characters or backslashes"
             ));
         }
         let authority = rest.split('/').next().unwrap_or_default();
         if scheme != "hf" && authority.contains('@') {
             return Err(format!(
-                "the address of models ({scheme}://…) holds a user or a password; credentials are read from the environment"
+                "the address ({scheme}://…) holds a user or a password; credentials are read from the environment"
             ));
         }
         if rest.contains('?') {
             return Err(format!(
-                "the address of models ({scheme}://…) holds a query (`?`); credentials are read from the environment"
+                "the address ({scheme}://…) holds a query (`?`); credentials are read from the environment"
             ));
         }
         let (body, pin) = pinned(rest)?;
@@ -159,7 +159,7 @@ fn pinned(rest: &str) -> Result<(&str, Option<String>), String> {
     let digest = fragment.strip_prefix("sha256=").filter(|digest| is_hex(digest, 64));
     match digest {
         Some(digest) => Ok((body, Some(digest.to_ascii_lowercase()))),
-        None => Err("what follows `#` in the address of models must be sha256= and 64 hexadecimal digits".into()),
+        None => Err("what follows `#` in the address must be sha256= and 64 hexadecimal digits".into()),
     }
 }
 

@@ -2,32 +2,56 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, Runtime};
 
 use super::cloud;
-use super::place::{Kind, NOT_SHARED, Place};
+use super::place::{Cloud, Kind, NOT_SHARED, Place};
 use super::told::{told, without_secrets};
-use super::wait::wait;
 use super::wanted::{Content, Stamp};
 use crate::model::files;
 
 /// The longest that one request may take, with a second try: whoever asks waits for it.
 const LONGEST: Duration = Duration::from_secs(2);
+/// A tag that no object has.
+const NOBODYS_TAG: &str = "\"00000000000000000000000000000000\"";
 
 type Store = Arc<dyn ObjectStore>;
 
-/// An object that servers share; cheap to clone.
+/// An object that servers share; cheap to clone. Its connections and its thread end with the last clone.
 #[derive(Clone)]
-pub struct SharedObject {
+pub struct SharedObject(Arc<Inner>);
+
+struct Inner {
     /// As the settings have it.
     place: String,
     path: Path,
-    /// Connections belong to the thread that a request runs on.
-    connect: Arc<dyn Fn() -> Result<Store, String> + Send + Sync>,
+    at: Option<(Cloud, String)>,
+    asked: Mutex<Option<Asked>>,
+    /// Whether the store was seen to refuse a wrong tag.
+    keeps_to_tags: AtomicBool,
+}
+
+/// What asks the store: kept, so that credentials are fetched when they end and not for each request.
+struct Asked {
+    runtime: Option<Runtime>,
+    store: Store,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // A look-up of a name may still hang.
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl SharedObject {
@@ -40,22 +64,23 @@ impl SharedObject {
         if path.as_ref().is_empty() || place.pin.is_some() {
             return Err(NOT_SHARED.to_owned());
         }
-        let (cloud, bucket) = (*cloud, bucket.clone());
-        let connect =
-            move || cloud::store(cloud, &bucket, cloud::tried_once_more(LONGEST)).map_err(|error| told(&error));
-        Ok(Self {
+        let at = Some((*cloud, bucket.clone()));
+        Ok(Self(Arc::new(Inner {
             place: place.to_string(),
             path,
-            connect: Arc::new(connect),
-        })
+            at,
+            asked: Mutex::new(None),
+            keeps_to_tags: AtomicBool::new(false),
+        })))
     }
 
-    /// What it holds now, of at most `most` bytes; `None` if it is not there. Blocks for at most 2 s.
+    /// What it holds now, of at most `most` bytes; `None` if it is not there, though its bucket is. Blocks for at most 2 s.
     pub fn read(&self, most: u64) -> Result<Option<Content>, String> {
-        self.ask(async |store| {
-            let got = match store.get(&self.path).await {
+        let path = self.0.path.clone();
+        self.ask(async move |store: Store| {
+            let got = match store.get(&path).await {
                 Ok(got) => got,
-                Err(Error::NotFound { .. }) => return Ok(None),
+                Err(error @ Error::NotFound { .. }) if is_of_object(&error) => return Ok(None),
                 Err(error) => return Err(told(&error)),
             };
             let stamp = Stamp {
@@ -75,47 +100,121 @@ impl SharedObject {
     }
 
     /// Puts other bytes in place of what was seen, or makes the object where none was; whether it did. It does not if another
-    /// server was faster. Blocks for at most 2 s. After an error it may have been done.
-    pub fn exchange(&self, bytes: Vec<u8>, seen: Option<&Stamp>) -> Result<bool, String> {
-        let mode = match seen {
-            None => PutMode::Create,
-            Some(Stamp {
-                tag: None,
-                version: None,
-            }) => {
-                return Err("the store gives its objects no tags (ETag), so servers can't share one there".into());
-            }
-            Some(Stamp { tag, version }) => PutMode::Update(UpdateVersion {
-                e_tag: tag.clone(),
-                version: version.clone(),
-            }),
+    /// server was faster. Blocks for at most 2 s, the first time for 4. After an error it may have been done.
+    pub fn exchange(&self, bytes: Vec<u8>, seen: Option<&Content>) -> Result<bool, String> {
+        let Some(seen) = seen else {
+            return self.put(bytes, PutMode::Create);
         };
-        self.ask(async |store| {
+        let Stamp { tag, version } = seen.stamp.clone();
+        if tag.is_none() && version.is_none() {
+            return Err("the store gives its objects no tags (ETag), so servers can't share one there".into());
+        }
+        if tag.as_ref().is_some_and(|tag| tag.starts_with("W/")) {
+            return Err(
+                "the tag (ETag) of the object is a weak one, as a proxy makes it, so servers can't share it".into(),
+            );
+        }
+        if !self.0.keeps_to_tags.load(Ordering::Relaxed) {
+            // Where the store does not look, this puts what is there.
+            let version = version.as_ref().map(|_| "1".to_owned());
+            let e_tag = Some(NOBODYS_TAG.to_owned());
+            let wrong = PutMode::Update(UpdateVersion { e_tag, version });
+            if self.put(seen.bytes.clone(), wrong)? {
+                return Err(
+                    "the store does not look at tags (If-Match), so servers would undo what others said".into(),
+                );
+            }
+            self.0.keeps_to_tags.store(true, Ordering::Relaxed);
+        }
+        self.put(bytes, PutMode::Update(UpdateVersion { e_tag: tag, version }))
+    }
+
+    fn put(&self, bytes: Vec<u8>, mode: PutMode) -> Result<bool, String> {
+        let path = self.0.path.clone();
+        let updates = mode != PutMode::Create;
+        self.ask(async move |store: Store| {
             let options = PutOptions {
                 mode,
                 ..PutOptions::default()
             };
-            match store.put_opts(&self.path, bytes.into(), options).await {
+            match store.put_opts(&path, bytes.into(), options).await {
                 Ok(_) => Ok(true),
                 Err(Error::Precondition { .. } | Error::AlreadyExists { .. }) => Ok(false),
                 // Some say so of what was removed since.
-                Err(Error::NotFound { .. }) if seen.is_some() => Ok(false),
+                Err(error @ Error::NotFound { .. }) if updates && is_of_object(&error) => Ok(false),
                 Err(error) => Err(told(&error)),
             }
         })
     }
 
-    fn ask<T: Send>(&self, work: impl AsyncFnOnce(Store) -> Result<T, String> + Send) -> Result<T, String> {
-        let over = || format!("gives no answer within {}", humantime::format_duration(LONGEST));
-        let connect = &self.connect;
-        let asked = wait(LONGEST, over, &|| false, async || work(connect()?).await);
-        asked.map_err(|problem| without_secrets(&problem))
+    /// Does one request on the thread of this object, and waits for it.
+    fn ask<T: Send + 'static, F>(&self, work: impl FnOnce(Store) -> F) -> Result<T, String>
+    where
+        F: Future<Output = Result<T, String>> + Send + 'static,
+    {
+        let mut asked = self.0.asked.lock();
+        if asked.is_none() {
+            *asked = Some(self.connect()?);
+        }
+        let (Some(store), Some(runtime)) = (
+            asked.as_ref().map(|asked| Arc::clone(&asked.store)),
+            asked.as_ref().and_then(|asked| asked.runtime.as_ref()),
+        ) else {
+            return Err("has no thread".into());
+        };
+        let (sender, answer) = mpsc::sync_channel(1);
+        let work = work(store);
+        let task = runtime.spawn(async move {
+            // Nobody waits for it any more, where it can't be sent.
+            let _ = sender.send(work.await);
+        });
+        let outcome = answer.recv_timeout(LONGEST);
+        task.abort();
+        match outcome {
+            Ok(outcome) => outcome.map_err(|problem| without_secrets(&problem)),
+            Err(RecvTimeoutError::Timeout) => Err(format!(
+                "gives no answer within {}",
+                humantime::format_duration(LONGEST)
+            )),
+            Err(RecvTimeoutError::Disconnected) => {
+                // A library's bug; the next request has another thread.
+                *asked = None;
+                Err("asking for it panicked".into())
+            }
+        }
     }
+
+    fn connect(&self) -> Result<Asked, String> {
+        let Some((cloud, bucket)) = &self.0.at else {
+            return Err("has no store".into());
+        };
+        let store = cloud::store(*cloud, bucket, cloud::tried_once_more(LONGEST)).map_err(|error| told(&error))?;
+        Asked::of(store)
+    }
+}
+
+impl Asked {
+    fn of(store: Store) -> Result<Self, String> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("shared-object")
+            .enable_all()
+            .build();
+        let runtime = Some(runtime.map_err(|error| error.to_string())?);
+        Ok(Self { runtime, store })
+    }
+}
+
+/// Whether it is the object that is not there, and not its bucket: S3, Azure and Google say which.
+fn is_of_object(error: &Error) -> bool {
+    let told = told(error);
+    let of_bucket = ["NoSuchBucket", "ContainerNotFound", "bucket does not exist"];
+    !of_bucket.iter().any(|words| told.contains(words))
 }
 
 impl fmt::Display for SharedObject {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.place)
+        out.write_str(&self.0.place)
     }
 }
 
@@ -125,13 +224,18 @@ mod tests {
 
     use super::*;
 
-    fn in_memory() -> SharedObject {
-        let store: Store = Arc::new(InMemory::new());
-        SharedObject {
+    fn of(store: Store) -> SharedObject {
+        SharedObject(Arc::new(Inner {
             place: "s3://bucket/labels.toml".into(),
             path: Path::from("labels.toml"),
-            connect: Arc::new(move || Ok(Arc::clone(&store))),
-        }
+            at: None,
+            asked: Mutex::new(Some(Asked::of(store).expect("a thread"))),
+            keeps_to_tags: AtomicBool::new(false),
+        }))
+    }
+
+    fn in_memory() -> SharedObject {
+        of(Arc::new(InMemory::new()))
     }
 
     #[test]
@@ -145,9 +249,9 @@ mod tests {
         );
         let seen = object.read(10).expect("read").expect("it is there");
         assert_eq!(seen.bytes, b"one");
-        assert!(object.exchange(b"two".to_vec(), Some(&seen.stamp)).expect("put"));
+        assert!(object.exchange(b"two".to_vec(), Some(&seen)).expect("put"));
         assert!(
-            !object.exchange(b"three".to_vec(), Some(&seen.stamp)).expect("asked"),
+            !object.exchange(b"three".to_vec(), Some(&seen)).expect("asked"),
             "it is another one"
         );
         assert_eq!(object.read(3).expect("read").expect("it is there").bytes, b"two");
@@ -156,13 +260,18 @@ mod tests {
     }
 
     #[test]
-    fn a_store_without_tags_is_refused() {
-        let none = Stamp {
-            tag: None,
-            version: None,
-        };
-        let refused = in_memory().exchange(Vec::new(), Some(&none)).expect_err("no tags");
-        assert!(refused.contains("ETag"), "{refused}");
+    fn tags_that_nobody_can_exchange_by_are_refused() {
+        for (tag, problem) in [(None, "no tags (ETag)"), (Some("W/\"1\""), "a weak one")] {
+            let seen = Content {
+                bytes: Vec::new(),
+                stamp: Stamp {
+                    tag: tag.map(str::to_owned),
+                    version: None,
+                },
+            };
+            let refused = in_memory().exchange(Vec::new(), Some(&seen)).expect_err("it can't");
+            assert!(refused.contains(problem), "{refused}");
+        }
     }
 
     #[test]

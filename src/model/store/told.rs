@@ -37,7 +37,22 @@ pub fn told(error: &dyn Error) -> String {
         }
         source = cause.source();
     }
-    without_secrets(&text)
+    without_secrets(&without_times(&text))
+}
+
+/// Without how long and how often object_store tried, so that a problem that stays is told in the same words.
+fn without_times(text: &str) -> String {
+    const BEFORE: &str = "Error performing ";
+    let Some(at) = text.find(BEFORE) else {
+        return text.to_owned();
+    };
+    let Some(end) = text[at..].find(" - ").map(|end| at + end) else {
+        return text.to_owned();
+    };
+    match text[at..end].find(" in ").map(|from| at + from) {
+        Some(from) => format!("{}{}", &text[..from], &text[end..]),
+        None => text.to_owned(),
+    }
 }
 
 /// A text without the queries of addresses, without users in them, and without the credentials in the environment.
@@ -78,6 +93,20 @@ fn without_query(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_long_it_took_is_left_out() {
+        let text = "Generic S3 error: Error performing GET http://h/b/o in 201.967854ms, after 1 retries, max_retries: 1, retry_timeout: 2s  - Server returned 500";
+        let told = without_times(text);
+        assert_eq!(
+            told,
+            "Generic S3 error: Error performing GET http://h/b/o - Server returned 500"
+        );
+        assert_eq!(
+            without_times("Error performing - in short"),
+            "Error performing - in short"
+        );
+    }
 
     #[test]
     fn queries_users_and_known_secrets_are_left_out() {

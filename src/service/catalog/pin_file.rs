@@ -6,7 +6,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use super::pin_lock::lock;
@@ -15,7 +15,7 @@ use crate::config::Settings;
 use crate::model::files;
 use crate::model::store::SharedObject;
 use crate::model::store::place::Place;
-use crate::model::store::wanted::Stamp;
+use crate::model::store::wanted::Content;
 
 /// Where pins are kept; cheap to clone.
 #[derive(Clone)]
@@ -36,7 +36,8 @@ enum Kept {
 /// What was read, and what tells it from what another server writes later.
 pub struct Seen {
     pub pins: Pins,
-    stamp: Option<Stamp>,
+    /// Of an object.
+    content: Option<Content>,
 }
 
 impl PinFile {
@@ -49,7 +50,7 @@ impl PinFile {
             Err(problem) => Kept::Nowhere(problem),
         };
         let shown = match &kept {
-            Kept::Object(object) => object.to_string(),
+            Kept::Object(object) => format!("labels_file ({object})"),
             Kept::File(_) => path.display().to_string(),
             // It may hold a password.
             Kept::Nowhere(_) => "labels_file".to_owned(),
@@ -64,65 +65,59 @@ impl PinFile {
 
     /// What it says; `None` if it is not there. The error is one line that names it. Blocks, for an object for 2 s at most.
     pub fn read(&self) -> Result<Option<Seen>, String> {
+        self.look().map_err(|problem| self.named(&problem))
+    }
+
+    /// The same. The error is a part of a line, without the path, for callers.
+    pub fn look(&self) -> Result<Option<Seen>, String> {
         match &self.kept {
-            Kept::File(path) => self.read_file(path),
-            Kept::Object(object) => {
-                let content = object
-                    .read(files::MOST_OF_TOML)
-                    .map_err(|problem| self.named(&problem))?;
-                let Some(content) = content else { return Ok(None) };
-                let text = String::from_utf8(content.bytes).map_err(|_| self.named("is not UTF-8"))?;
-                let stamp = Some(content.stamp);
-                let pins = self.parse(&text)?;
-                Ok(Some(Seen { pins, stamp }))
+            Kept::File(path) => {
+                if let Err(error) = path.metadata()
+                    && error.kind() == io::ErrorKind::NotFound
+                {
+                    return Ok(None);
+                }
+                let text = files::read_text(path, files::MOST_OF_TOML)?;
+                let pins = Pins::parse(&text)?;
+                Ok(Some(Seen { pins, content: None }))
             }
-            Kept::Nowhere(problem) => Err(self.named(problem)),
+            Kept::Object(object) => {
+                let Some(content) = object.read(files::MOST_OF_TOML)? else {
+                    return Ok(None);
+                };
+                let text = std::str::from_utf8(&content.bytes).map_err(|_| "is not UTF-8")?;
+                let pins = Pins::parse(text)?;
+                let content = Some(content);
+                Ok(Some(Seen { pins, content }))
+            }
+            Kept::Nowhere(problem) => Err(problem.clone()),
         }
     }
 
     /// The lock of a file; none where it needs none. Held until it is dropped.
     pub fn lock(&self, until: Instant) -> io::Result<Option<File>> {
         match &self.kept {
-            Kept::File(path) => lock(path, until).map(Some).map_err(|error| self.named_error(&error)),
+            Kept::File(path) => lock(path, until).map(Some),
             Kept::Object(_) | Kept::Nowhere(_) => Ok(None),
         }
     }
 
-    /// Writes all of it in one step; whether it did. It does not where an object is not any more what was seen. Blocks.
+    /// Writes all of it in one step; whether it did. It does not where an object is not any more what was seen. The error has no
+    /// path. Blocks.
     pub fn write(&self, pins: &Pins, seen: Option<&Seen>) -> io::Result<bool> {
         match &self.kept {
-            Kept::File(path) => pins::write(path, pins)
-                .map(|()| true)
-                .map_err(|error| self.named_error(&error)),
+            Kept::File(path) => pins::write(path, pins).map(|()| true),
             Kept::Object(object) => {
-                let stamp = seen.and_then(|seen| seen.stamp.as_ref());
-                let done = object.exchange(pins::text(pins).into_bytes(), stamp);
-                done.map_err(|problem| io::Error::other(self.named(&problem)))
+                let seen = seen.and_then(|seen| seen.content.as_ref());
+                let done = object.exchange(pins::text(pins).into_bytes(), seen);
+                done.map_err(io::Error::other)
             }
-            Kept::Nowhere(problem) => Err(io::Error::other(self.named(problem))),
+            Kept::Nowhere(problem) => Err(io::Error::other(problem.clone())),
         }
     }
 
-    fn read_file(&self, path: &Path) -> Result<Option<Seen>, String> {
-        if let Err(error) = path.metadata()
-            && error.kind() == io::ErrorKind::NotFound
-        {
-            return Ok(None);
-        }
-        let text = files::read_text(path, files::MOST_OF_TOML).map_err(|problem| self.named(&problem))?;
-        let pins = self.parse(&text)?;
-        Ok(Some(Seen { pins, stamp: None }))
-    }
-
-    fn parse(&self, text: &str) -> Result<Pins, String> {
-        Pins::parse(text).map_err(|problem| self.named(&problem))
-    }
-
-    fn named_error(&self, error: &io::Error) -> io::Error {
-        io::Error::new(error.kind(), self.named(&error.to_string()))
-    }
-
-    fn named(&self, problem: &str) -> String {
+    /// A problem as a line that names it.
+    pub fn named(&self, problem: &str) -> String {
         format!("{}: {problem}", self.shown)
     }
 }

@@ -15,6 +15,9 @@ use crate::model::manifest::is_name;
 /// The pins file, in the model repository unless the settings name another.
 pub const LABELS_FILE: &str = "labels.toml";
 
+/// The most changes that an object remembers.
+pub const MOST_WRITES: usize = 64;
+
 const HEAD: &str = "# Which versions serve, as said by `tandem models` or the admin API. Written by the server.\n\n";
 
 /// The pins of all models.
@@ -24,6 +27,10 @@ pub struct Pins {
     /// By the model's name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, ModelPins>,
+    /// In an object that servers share: the last changes that are in it, each by the word of the server that made it. By
+    /// these a server knows what it put though nobody said so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writes: Vec<String>,
 }
 
 /// The pins of one model.
@@ -98,6 +105,11 @@ impl Pins {
     }
 
     fn check(&self) -> Result<(), String> {
+        if self.writes.len() > MOST_WRITES || self.writes.iter().any(|write| write.len() > 16) {
+            return Err(format!(
+                "writes must be at most {MOST_WRITES} words of at most 16 bytes"
+            ));
+        }
         for (name, pins) in &self.models {
             let canary = pins.canary.as_ref();
             let versions = [&pins.stable, &pins.previous].into_iter().flatten();

@@ -56,8 +56,7 @@ pub struct OpenedCatalog {
 pub fn open_catalog(settings: &Settings) -> Result<OpenedCatalog, StartError> {
     let store = fetched::open(settings)?;
     let settings = &fetched::local(settings, store.as_ref());
-    let seen = PinFile::of(settings).read().map_err(StartError::Catalog)?;
-    let pins = seen.map(|seen| seen.pins).unwrap_or_default();
+    let pins = pins(settings)?;
     let Opened { models, refused } = sources::read_all(settings, &pins)?;
     let catalog = Catalog::new(models, settings).map_err(StartError::Catalog)?;
     let catalog = with_canaries(catalog, &pins, settings);
@@ -69,6 +68,21 @@ pub fn open_catalog(settings: &Settings) -> Result<OpenedCatalog, StartError> {
         refused,
         store,
     })
+}
+
+/// What operators said of versions. Warns where an object says nothing, or is not followed.
+fn pins(settings: &Settings) -> Result<Pins, StartError> {
+    let file = PinFile::of(settings);
+    let seen = file.read().map_err(StartError::Catalog)?;
+    if file.is_object() {
+        if settings.labels_poll_interval.0.is_zero() {
+            tracing::warn!(%file, "what other servers are told is not followed: labels_poll_interval is 0");
+        }
+        if seen.is_none() {
+            tracing::warn!(%file, "is not there, so the newest versions serve");
+        }
+    }
+    Ok(seen.map(|seen| seen.pins).unwrap_or_default())
 }
 
 /// Warns of models that have execution providers in the settings and are not there: a name may be misspelt.

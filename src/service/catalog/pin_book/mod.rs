@@ -11,18 +11,31 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::config::Settings;
-use crate::service::catalog::pin_file::{PinFile, Seen};
-use crate::service::catalog::pins::{ModelPins, Pins};
+use crate::service::catalog::pin_file::PinFile;
+use crate::service::catalog::pins::{MOST_WRITES, ModelPins, Pins};
 
 /// How long other servers may hold the lock of a shared file, or be faster. A write takes milliseconds.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
-/// How often an object is tried in any case that other servers write.
-const LEAST_TRIES: usize = 3;
 /// The most changes of a model that wait to be written one by one; with more, what they come to is written.
 const MOST_CHANGES: usize = 16;
 
 /// A change of a model's pins, which can be made of any state of them.
-type Change = Arc<dyn Fn(&mut ModelPins) + Send + Sync>;
+#[derive(Clone)]
+struct Change {
+    /// A word that no other change has, by which it is known in an object.
+    word: String,
+    make: Arc<dyn Fn(&mut ModelPins) + Send + Sync>,
+}
+
+impl Change {
+    fn new(make: impl Fn(&mut ModelPins) + Send + Sync + 'static) -> Self {
+        Self {
+            word: format!("{:016x}", fastrand::u64(..)),
+            make: Arc::new(make),
+        }
+    }
+}
+
 /// Changes that are not in the file, by model, in order.
 type Unwritten = BTreeMap<String, Vec<Change>>;
 
@@ -40,8 +53,6 @@ struct State {
     pins: Pins,
     /// What this server was told and is not in the file yet, by model, in order.
     unwritten: Unwritten,
-    /// What was put into the file last, and of which changes, if nobody said that it was done.
-    attempt: Option<(Pins, Unwritten)>,
 }
 
 impl PinBook {
@@ -82,9 +93,9 @@ impl PinBook {
         state.pins.set(model, pins.clone());
         let changes = state.unwritten.entry(model.to_owned()).or_default();
         if changes.len() == MOST_CHANGES {
-            *changes = vec![Arc::new(move |other: &mut ModelPins| *other = pins.clone())];
+            *changes = vec![Change::new(move |other: &mut ModelPins| *other = pins.clone())];
         } else {
-            changes.push(Arc::new(change));
+            changes.push(Change::new(change));
         }
         true
     }
@@ -101,7 +112,14 @@ impl PinBook {
     /// first. The error is one line. Blocks, as [`PinBook::write`] does, but waits for no lock.
     pub fn told_elsewhere(&self) -> Result<Vec<(String, ModelPins)>, String> {
         if !self.state.lock().unwritten.is_empty() {
-            self.write_until(Instant::now()).map_err(|error| error.to_string())?;
+            // An object has no lock that a server could hold, and may want another try.
+            let patience = if self.file.is_object() {
+                LOCK_PATIENCE
+            } else {
+                Duration::ZERO
+            };
+            let written = self.write_until(Instant::now() + patience);
+            written.map_err(|error| self.file.named(&error.to_string()))?;
         }
         let theirs = self.file.read()?;
         let state = self.state.lock();
@@ -133,15 +151,11 @@ impl PinBook {
     /// until then.
     fn write_until(&self, until: Instant) -> io::Result<()> {
         let _lock = if self.is_shared { self.file.lock(until)? } else { None };
-        let mut tries = 1;
         while !self.try_to_write()? {
-            if tries >= LEAST_TRIES && Instant::now() >= until {
-                return Err(io::Error::other(format!(
-                    "{}: other servers write it all the time",
-                    self.file
-                )));
+            if Instant::now() >= until {
+                let problem = "other servers write it all the time, or its store refuses its own tags";
+                return Err(io::Error::other(problem));
             }
-            tries += 1;
         }
         Ok(())
     }
@@ -149,52 +163,45 @@ impl PinBook {
     /// Whether all that was to be written when this began is in the file.
     fn try_to_write(&self) -> io::Result<bool> {
         let seen = if self.is_shared {
-            self.file.read().map_err(io::Error::other)?
+            self.file.look().map_err(io::Error::other)?
         } else {
             None
         };
-        if self.was_done(seen.as_ref()) {
-            return Ok(self.state.lock().unwritten.is_empty());
-        }
         let (ours, unwritten) = {
-            let state = self.state.lock();
+            let mut state = self.state.lock();
+            // What was put though nobody said so must not be changed again: an answer may be lost.
+            let writes = seen.as_ref().map_or(&[][..], |seen| &seen.pins.writes);
+            state.written(|change| writes.contains(&change.word));
             (state.pins.clone(), state.unwritten.clone())
         };
+        if seen.is_some() && unwritten.is_empty() {
+            return Ok(true);
+        }
         // A file that is gone comes back whole.
-        let all = seen.as_ref().map_or(ours, |seen| changed(&seen.pins, &unwritten));
+        let mut all = seen.as_ref().map_or(ours, |seen| changed(&seen.pins, &unwritten));
         if self.file.is_object() {
-            self.state.lock().attempt = Some((all.clone(), unwritten.clone()));
+            all.writes.extend(words(&unwritten));
+            let most = all.writes.len().saturating_sub(MOST_WRITES);
+            all.writes.drain(..most);
         }
         if !self.file.write(&all, seen.as_ref())? {
             return Ok(false);
         }
-        let mut state = self.state.lock();
-        state.attempt = None;
-        state.written(&unwritten);
+        let written: Vec<String> = words(&unwritten).collect();
+        self.state.lock().written(|change| written.contains(&change.word));
         Ok(true)
-    }
-
-    /// Whether what was put last is there, though nobody said so: an answer may be lost, and the try after it fails. What was
-    /// changed so must not be changed again.
-    fn was_done(&self, seen: Option<&Seen>) -> bool {
-        let mut state = self.state.lock();
-        let Some((pins, changes)) = state.attempt.take() else {
-            return false;
-        };
-        let is_done = seen.is_some_and(|seen| seen.pins == pins);
-        if is_done {
-            state.written(&changes);
-        }
-        is_done
     }
 }
 
+fn words(unwritten: &Unwritten) -> impl Iterator<Item = String> {
+    unwritten.values().flatten().map(|change| change.word.clone())
+}
+
 impl State {
-    /// These changes are in the file. What was told while it was written is not.
-    fn written(&mut self, written: &Unwritten) {
-        self.unwritten.retain(|model, changes| {
-            let written = written.get(model).map_or(&[][..], Vec::as_slice);
-            changes.retain(|change| !written.iter().any(|written| Arc::ptr_eq(written, change)));
+    /// Changes that are in the file. What was told while it was written is not.
+    fn written(&mut self, is_written: impl Fn(&Change) -> bool) {
+        self.unwritten.retain(|_, changes| {
+            changes.retain(|change| !is_written(change));
             !changes.is_empty()
         });
     }
@@ -206,7 +213,7 @@ fn changed(theirs: &Pins, unwritten: &Unwritten) -> Pins {
     for (model, changes) in unwritten {
         let mut pins = all.of(model);
         for change in changes {
-            change(&mut pins);
+            (change.make)(&mut pins);
         }
         all.set(model, pins);
     }

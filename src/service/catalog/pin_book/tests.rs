@@ -98,6 +98,7 @@ fn a_server_that_has_not_looked_makes_its_change_of_what_the_file_says() {
     };
     let pins = Pins {
         models: [("a".to_owned(), before.clone())].into(),
+        ..Pins::default()
     };
     let (one, two) = (PinBook::new(&settings, pins.clone()), PinBook::new(&settings, pins));
     // An operator promotes a version at one, and the other rolls its canary back before it hears of that.
@@ -130,34 +131,44 @@ fn what_was_put_though_nobody_said_so_is_not_changed_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut settings = settings(folder.path());
     settings.labels_poll_interval = HumanDuration(Duration::from_secs(1));
+    let book = PinBook::new(&settings, Pins::default());
     let promote = |book: &PinBook, version: &'static str| {
         book.change("a", move |pins| {
             pins.previous = pins.stable.replace(version.into());
         });
     };
-    for is_there in [true, false] {
-        let book = PinBook::new(&settings, Pins::default());
-        promote(&book, "1");
-        book.write().expect("written");
-        let before = read(&settings);
-        promote(&book, "2");
-        let unwritten = book.state.lock().unwritten.clone();
-        let put = changed(&before, &unwritten);
-        // As after a put whose answer was lost.
-        if is_there {
-            PinFile::of(&settings).write(&put, None).expect("put");
-        }
-        book.state.lock().attempt = Some((put, unwritten));
-        promote(&book, "3");
-        book.write().expect("written");
-        let pins = read(&settings).of("a");
-        assert_eq!(
-            (pins.previous.as_deref(), pins.stable.as_deref()),
-            (Some("2"), Some("3"))
-        );
-        assert!(book.state.lock().unwritten.is_empty());
-        std::fs::remove_file(folder.path().join(LABELS_FILE)).expect("removed");
-    }
+    promote(&book, "1");
+    book.write().expect("written");
+    promote(&book, "2");
+    let unwritten = book.state.lock().unwritten.clone();
+    // As an object after a put whose answer was lost, and of which another server made a change since.
+    let mut put = changed(&read(&settings), &unwritten);
+    put.writes = words(&unwritten).chain(["of-another".to_owned()]).collect();
+    put.set(
+        "a",
+        ModelPins {
+            stable: Some("3".into()),
+            previous: Some("2".into()),
+            ..ModelPins::default()
+        },
+    );
+    PinFile::of(&settings).write(&put, None).expect("put");
+    book.write().expect("written");
+    let pins = read(&settings).of("a");
+    assert_eq!(
+        (pins.previous.as_deref(), pins.stable.as_deref()),
+        (Some("2"), Some("3")),
+        "what the other server was told later holds"
+    );
+    assert!(book.state.lock().unwritten.is_empty());
+    // What is told now is made of it.
+    promote(&book, "4");
+    book.write().expect("written");
+    let pins = read(&settings).of("a");
+    assert_eq!(
+        (pins.previous.as_deref(), pins.stable.as_deref()),
+        (Some("3"), Some("4"))
+    );
 }
 
 #[test]
