@@ -82,10 +82,18 @@ async fn list_has_all_that_check_knows_with_the_states_that_check_tells() {
         }
     }
     break_model(&server, "sentiment-fast");
+    let mut health = HealthClient::new(server.channel().await);
+    let mut watched = health
+        .watch(about("sentiment-fast"))
+        .await
+        .expect("a stream")
+        .into_inner();
     let version = server.service.catalog().stable("sentiment-fast").expect("it is there");
     for _ in 0..5 {
         server.service.health().failed(&version, Instant::now());
     }
+    // It is examined first.
+    while watched.message().await.expect("open").expect("a status").status() != ServingStatus::NotServing {}
     let told = listed(server.channel().await).await;
     assert_eq!(
         (told["sentiment-fast"], told["sentiment-deep"]),

@@ -98,6 +98,8 @@ impl TextTokenizer {
         // The crate panics on some broken files.
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
             .unwrap_or_else(|_| Err("not a usable tokenizer: its parts do not fit each other".to_owned()))
+            // It quotes words of the file.
+            .map_err(|problem| problem.replace(char::is_control, "\u{fffd}"))
     }
 
     fn read(bytes: &[u8], settings: TokenizerSettings) -> Result<Self, String> {
