@@ -1,9 +1,8 @@
 //! Hugging Face tokenizers: the input of the deep model.
 //!
-//! Bounds the cost of a text: its bytes are cut first, words become tokens only until there are as many as the model
-//! reads, and WordPiece is our own ([`super::wordpiece`]). The caches of words in the tokenizers crate are off, since
-//! they hold text and have no bound in bytes. The padding and truncation that a tokenizer.json sets are cleared:
-//! padding is done for each batch, and truncation is set by the manifest or the request.
+//! Bounds the cost of a text: its bytes are cut first, words become tokens only until there are as many as the model reads,
+//! and WordPiece is our own ([`super::wordpiece`]). The tokenizers crate's caches of words are off: they hold text and have no
+//! bound in bytes. A tokenizer.json's padding and truncation are cleared: batches pad, the manifest or the request truncates.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -95,10 +94,9 @@ impl TextTokenizer {
             }
             Ok(read)
         };
-        // The crate panics on some broken files.
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
-            .unwrap_or_else(|_| Err("not a usable tokenizer: its parts do not fit each other".to_owned()))
-            // It quotes words of the file.
+        // The crate panics on some broken files, and quotes words of others.
+        let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+        read.unwrap_or_else(|_| Err("not a usable tokenizer: its parts do not fit each other".to_owned()))
             .map_err(|problem| problem.replace(char::is_control, "\u{fffd}"))
     }
 
