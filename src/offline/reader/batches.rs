@@ -5,7 +5,7 @@
 //! the libraries make of it, a panic too, is one error that ends the reading.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
@@ -19,6 +19,7 @@ use parquet::file::metadata::ParquetMetaData;
 use super::fields::{Columns, Fields, Places, bounded, places};
 use super::row_groups::guarded;
 use super::separated::Header;
+use super::unpacked::{Checked, check_file};
 
 /// The most rows of a batch of Parquet.
 const MOST_ROWS: u64 = 2048;
@@ -58,7 +59,7 @@ impl Batches {
         if !file.fill_buf().map_err(told)?.starts_with(FILE_MARK) {
             return Self::stream(file, columns);
         }
-        file.rewind().map_err(told)?;
+        check_file(&mut file).map_err(|error| damaged(&error))?;
         guarded(|| {
             let reader = FileReader::try_new(file, None).map_err(|error| damaged(&error))?;
             let schema = reader.schema();
@@ -69,7 +70,7 @@ impl Batches {
     /// Reads an Arrow stream. The error is one line.
     pub fn stream(input: impl Read + Send + 'static, columns: &Columns) -> Result<Self, String> {
         guarded(|| {
-            let reader = StreamReader::try_new(input, None).map_err(|error| damaged(&error))?;
+            let reader = StreamReader::try_new(Checked::new(input), None).map_err(|error| damaged(&error))?;
             let schema = reader.schema();
             Self::new(Box::new(reader), schema, columns, None)
         })

@@ -14,6 +14,8 @@ pub mod lines;
 pub mod row_groups;
 pub mod separated;
 mod splitter;
+#[cfg(feature = "parquet")]
+mod unpacked;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
