@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: msrv workflows-check docs-check book quickstart deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz fuzz-targets dist packages packages-check tools ci clean-dist rivals walks dashboards-check deploy-scan container-check systemd-check sbom otlp store store-peers bulk-check
+.PHONY: msrv workflows-check docs-check book docs-run deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz fuzz-targets dist packages packages-check tools ci clean-dist rivals walks dashboards-check deploy-scan container-check systemd-check sbom otlp store store-peers bulk-check
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -51,15 +51,16 @@ workflows-check: ## the files of .github/: their schemas, and what zizmor says o
 docs: ## builds the documentation: broken links are errors
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
 
-docs-check: ## links, anchors, tables, lengths, recipes and paths in every Markdown file, and the test of that check
+docs-check: ## links, anchors, tables, lengths, recipes and paths in every Markdown file; tests of what checks and runs the texts
 	python3 tools/test_docs_check.py
+	python3 tools/test_docs_run.py
 	tools/docs_check.py
 
 book: ## builds the book of docs/ into target/book and checks its links; compiles mdBook first, once
 	tools/book.py
 
-quickstart: build ## runs the commands of README.md, README.ko.md and docs/quickstart.md, and sees that those of all texts exist
-	tools/quickstart.py target/release/tandem
+docs-run: build ## runs the commands of all texts and compares what they print, and sees that those exist that nobody runs
+	tools/docs_run.py target/release/tandem
 	tools/docs_flags.py target/release/tandem
 
 walks: build ## walks five ways of a new user, and tells the seconds of each: docs/walks.md; wants pip, and minutes to build a test

@@ -2,7 +2,7 @@
 """Checks that the commands of tandem in the texts exist, with their flags: tools/docs_flags.py target/debug/tandem
 
 Takes every `tandem WORD … --flag` in a fenced block or in a span of code of the texts that git knows, and asks the program's own
-help. What a command prints is tools/quickstart.py's.
+help. What a command prints is tools/docs_run.py's.
 """
 
 import functools
