@@ -30,6 +30,8 @@ deploy/helm/tandem/Chart.yaml(appVersion) $(said deploy/helm/tandem/Chart.yaml '
 deploy/kubernetes/base/kustomization.yaml $(said deploy/kubernetes/base/kustomization.yaml '^.*newTag: \([^ }]*\).*$')
 deploy/kubernetes.yaml $(said deploy/kubernetes.yaml '^ *image: tandem:\(.*\)$')
 deploy/kserve/runtimes.yaml $(said deploy/kserve/runtimes.yaml '^ *image: tandem:\(.*\)$')
+fuzz/Cargo.lock $(sed -n '/^name = "tandem-classify"$/{n;s/^version = "\(.*\)"$/\1/p;}' fuzz/Cargo.lock)
+src/api/http/openapi.part.json $(said src/api/http/openapi.part.json '^    "version": "\(.*\)",$')
 src/api/http/openapi.json $(said src/api/http/openapi.json '^    "version": "\(.*\)",$')
 EOF
 }
@@ -53,6 +55,7 @@ check() {
     *) fault "CHANGELOG.md has no heading '## [$version] - YYYY-MM-DD'" ;;
     esac
     [ -z "$(notes Unreleased)" ] || fault "CHANGELOG.md has lines under [Unreleased]: they belong to a version"
+    notes "$version" | grep -q '^### Breaking$' || fault "CHANGELOG.md's $version has no '### Breaking': what a user must act on, or 'Nothing.'"
     [ -n "$(notes "$version")" ] || fault "CHANGELOG.md says nothing of $version"
     [ -z "$(git status --porcelain)" ] || fault "the work tree has changes: $(git status --porcelain | head -n 3 | tr '\n' ' ')"
 }
