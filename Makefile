@@ -1,6 +1,6 @@
 # The recipes that people and .ci/run share, by name. Cargo does the work: nothing here is needed to build or to test.
 
-.PHONY: msrv workflows-check docs-check book docs-run deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz fuzz-targets dist packages packages-check tools ci clean-dist rivals walks dashboards-check deploy-scan container-check systemd-check sbom otlp store store-peers bulk-check
+.PHONY: coverage msrv workflows-check docs-check book docs-run deny audit metrics-docs openapi openapi-fuzz openapi-clients bench help build test model-check faults parquet lint docs settings-docs performance-docs proto-check proto-baseline generated-code example-clients deploy-check kserve-client scoreboard fuzz fuzz-targets dist packages packages-check tools ci clean-dist rivals walks dashboards-check deploy-scan container-check systemd-check sbom otlp store store-peers bulk-check
 
 help: ## lists the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' $(MAKEFILE_LIST)
@@ -31,10 +31,14 @@ store: ## tests that models are fetched, which only a build with the feature obj
 store-peers: ## installs what `make store` talks to: a server that speaks S3, and Azure's emulator; minutes
 	tools/store-peers.sh fetch
 
+coverage: ## which lines a test runs, and the files with the most that none does; wants cargo-llvm-cov, and an hour
+	cargo llvm-cov --locked --features object-store,otlp,parquet --lib --test it --test process --test store --test otlp --json --summary-only --output-path target/coverage.json
+	tools/coverage.py target/coverage.json
+
 lint: ## formatting, clippy, shell scripts: warnings are errors
 	cargo fmt --check
 	cargo clippy --locked --all-targets --features object-store,otlp,parquet -- --deny warnings
-	@if command -v shellcheck >/dev/null; then shellcheck tools/*.sh tools/dashboards/*.sh tools/bulk/*.sh tools/packages/*.sh tools/walks/*.sh benches/*.sh deploy/tls/*.sh .ci/run; else echo "shellcheck is not here: skipped"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run $$(git ls-files '*.sh'); else echo "shellcheck is not here: skipped"; fi
 
 deny: ## holds Cargo.lock against deny.toml: licences, crates that may not be there, sources
 	$$(tools/test-tools.sh cargo-deny) --locked check licenses bans sources
@@ -103,8 +107,9 @@ container-check: ## builds the image without an engine, from nothing, and checks
 systemd-check: build ## runs the service of deploy/systemd/ under a systemd of its own: docs/container.md; root only
 	tools/systemd-check.sh
 
-sbom: ## writes target/sbom.json, the list of what is in the program (CycloneDX)
-	tools/sbom.sh >target/sbom.json
+sbom: ## writes target/sbom.json, the list of what is in the program and its models (CycloneDX)
+	mkdir -p target
+	tools/sbom.sh --models models >target/sbom.json
 
 bench: build ## compares the server with its references, into target/bench/: wants a quiet machine
 	benches/compare.sh target/bench
