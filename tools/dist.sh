@@ -65,10 +65,10 @@ fi
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 export SOURCE_DATE_EPOCH
 
-# The newest is the one that this build has checked or fetched; build/onnxruntime.rs pins its version.
-runtime=$(find "$target/onnxruntime" -mindepth 1 -maxdepth 1 -type d -name "[0-9]*-$arch" 2>/dev/null | sort -V | tail -n 1)
-[ -n "$runtime" ] || {
-    echo "$0: no ONNX Runtime under $target/onnxruntime: build without ORT_DYLIB_PATH and TANDEM_OFFLINE" >&2
+# The pinned one, whatever else a build of another day has left there.
+runtime=$target/onnxruntime/$(sed -n 's/.*VERSION: &str = "\(.*\)".*/\1/p' build/onnxruntime.rs)-$arch
+[ -d "$runtime" ] || {
+    echo "$0: no ONNX Runtime at $runtime: build without ORT_DYLIB_PATH and TANDEM_OFFLINE" >&2
     exit 1
 }
 
@@ -84,6 +84,8 @@ install -m 644 "$runtime/LICENSE" "$runtime/ThirdPartyNotices.txt" "$folder/lice
 install -m 644 LICENSE-* "$folder/licenses/"
 install -m 644 README*.md "$folder/"
 [ ! -f THIRD-PARTY.md ] || install -m 644 THIRD-PARTY.md "$folder/licenses/"
+# Most licences want their text, and the notices of some crates, to go with the program.
+python3 tools/third-party.py --texts "$arch" >"$folder/licenses/crates.txt"
 cp -R models "$folder/"
 mkdir "$folder/proto"
 cp -R proto/*/ "$folder/proto/"
@@ -103,5 +105,6 @@ if [ -n "$tar" ]; then
     tar --directory "$into" --create --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
         "$name" | gzip --no-name >"$folder.tar.gz"
     (cd "$into" && sha256sum "$name.tar.gz" >"$name.tar.gz.sha256")
+    [ -z "$sbom" ] || cp "$folder/sbom.json" "$folder.sbom.json"
 fi
 echo "$folder"

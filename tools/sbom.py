@@ -83,8 +83,11 @@ def crates(arch):
 def onnx_runtime(arch):
     text = (ROOT / "build/onnxruntime.rs").read_text(encoding="utf-8")
     version = re.search(r'VERSION: &str = "(.*)"', text)[1]
+    yield component(ComponentType.LIBRARY, "onnxruntime", version, "pypi", None, "MIT")
+    # Out of the wheel of that name and version; the checksum is that of the file.
     checksum = re.search(rf'"{arch}"\) => Some\("(.*)"\)', text)[1]
-    return component(ComponentType.LIBRARY, "onnxruntime", version, "pypi", None, "MIT", checksum)
+    name = f"libonnxruntime.so.{version}"
+    yield Component(type=ComponentType.FILE, name=name, version=version, hashes=sha256(checksum), bom_ref=f"file:{name}")
 
 
 def of_folder(folder):
@@ -115,7 +118,7 @@ def main():
         if id != root:
             bom.components.add(crate)
         bom.register_dependency(crate, [made[brought] for brought in brings[id]])
-    others = [onnx_runtime(options.arch)]
+    others = list(onnx_runtime(options.arch))
     if options.models:
         others += models(options.models)
     for folder in options.roots:

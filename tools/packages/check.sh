@@ -3,9 +3,11 @@
 #
 #   tools/packages/check.sh [--work FOLDER] [--only archive|wheel|deb|arm64] [DIST]      DIST: the folder of the packages; default: dist
 #
-# Takes the packages that are there, for this machine's processor; and the archive for ARM64, by qemu-aarch64-static. --work keeps the
-# Debians and the wheels of others for the next run. Needs root, debootstrap, curl, iproute2 and python3 with pip. The Debians come from
-# the mirror that apt uses here. The servers have a /dev, processes and a network of their own, from which nothing else is reached.
+# Takes the packages that are there, for this machine's processor; and those for ARM64 in a Debian for ARM64, all of whose programs
+# are run by qemu-aarch64-static, in a user namespace of its own: the machine's own list of emulators stays as it is (Linux 6.7 or
+# newer). --work keeps the Debians and the wheels of others for the next run. Needs root, debootstrap, curl, iproute2 and python3 with
+# pip. The Debians come from the mirror that apt uses here. The servers have a /dev, processes and a network of their own, from which
+# nothing else is reached.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
@@ -34,7 +36,7 @@ while [ $# -gt 0 ]; do
 done
 case $only in '' | archive | wheel | deb | arm64) ;; *) echo "$0: --only is archive, wheel, deb or arm64" >&2; exit 2 ;; esac
 [ -n "$dist" ] || dist=$here/dist
-arch=$(uname -m)
+arch=${TANDEM_ARCH:-$(uname -m)}
 # shellcheck disable=SC1091
 suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 
@@ -45,6 +47,12 @@ fail() {
 }
 ok() { echo "ok      $*"; }
 seconds_since() { awk -v from="$1" -v to="$(date +%s%N)" 'BEGIN {printf "%.1f", (to - from) / 1e9}'; }
+
+# The packages of this version for $arch: in their names a hyphen before a pre-release is nothing, or a tilde.
+wheel_of() { echo "$dist/tandem_classify-$(echo "$version" | sed 's/-\([a-z]*\)\.\{0,1\}/\1/')"-*"_$arch.whl"; }
+deb_of() { echo "$dist/tandem-classify_$(echo "$version" | sed 's/-/~/')_$(debian_arch "$arch").deb"; }
+# Debian's name of a processor.
+debian_arch() { case $1 in x86_64) echo amd64 ;; aarch64) echo arm64 ;; *) dpkg --print-architecture ;; esac; }
 
 # ---- in a network of its own: a package is installed, started, asked and ended
 
@@ -76,7 +84,7 @@ try_archive() {
 
 try_wheel() {
     mkdir "$root/wheels"
-    cp "$work"/wheels/*.whl "$root/wheels/"
+    cp "$work/wheels-$arch"/*.whl "$root/wheels/"
     begun=$(date +%s%N)
     chroot "$root" python3 -m venv /opt/venv
     chroot "$root" /opt/venv/bin/pip --disable-pip-version-check --quiet install --no-index --find-links /wheels tandem-classify \
@@ -87,8 +95,7 @@ try_wheel() {
 }
 
 try_deb() {
-    package=$(echo "$dist"/tandem-classify_*_"$(dpkg --print-architecture)".deb)
-    cp "$package" "$root/tandem.deb"
+    cp "$(deb_of)" "$root/tandem.deb"
     chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive dpkg --install /tandem.deb >"$work/dpkg.log" 2>&1 \
         || { cat "$work/dpkg.log" >&2; fail "dpkg"; }
     # As the unit has it: that user, that folder, these variables.
@@ -102,21 +109,26 @@ try_deb() {
     [ -z "$left" ] || fail "a purge leaves $left"
 }
 
-try_arm64() {
-    mkdir -p "$root/opt"
-    tar --directory "$root/opt" --extract --file "$dist/tandem-$version-aarch64.tar.gz"
-    cp "$(command -v qemu-aarch64-static)" "$root/usr/bin/"
-    serve chroot --userspec=65534:65534 "$root" /usr/bin/qemu-aarch64-static "/opt/tandem-$version-aarch64/tandem" serve
+# From here on programs for ARM64 run, in this namespace and no other.
+emulate() {
+    mkdir -p "$work/emulators"
+    mount -t binfmt_misc none "$work/emulators"
+    # That of Debian's package, but with the emulator's own path; F: the kernel opens it now, so that no root need have it.
+    sed 's#:[^:]*:[A-Z]*$#:/usr/bin/qemu-aarch64-static:OF#' /usr/lib/binfmt.d/qemu-aarch64.conf >"$work/emulators/register"
 }
 
 if [ -n "$inside" ]; then
     kind=$inside
-    version=$TANDEM_VERSION
+    version=${TANDEM_VERSION:-}
     root=$work/root
-    ip link set lo up
-    mount -t proc proc "$root/proc"
+    [ -z "${TANDEM_EMULATE:-}" ] || { emulate; ANSWER_LIMIT_S=600; }
     mount --rbind /dev "$root/dev"
-    [ "$kind" != arm64 ] || ANSWER_LIMIT_S=300
+    mount -t proc proc "$root/proc"
+    if [ "$kind" = second-stage ]; then
+        # What a container of lxc may: make no devices, which are there.
+        exec env container=lxc chroot "$root" /debootstrap/debootstrap --second-stage
+    fi
+    ip link set lo up
     begun=$(date +%s%N)
     "try_$kind"
     echo "$took" >"$work/took"
@@ -139,57 +151,86 @@ debian() {
     [ ! -d "$work/$1" ] || return 0
     name=$1
     shift
+    [ -z "$emulated" ] || set -- "$@" --arch=arm64 --foreign
     rm -rf "$work/$name.new"
     debootstrap --variant=minbase "$@" "$suite" "$work/$name.new" "$mirror" >"$work/debootstrap.log" 2>&1 || fail "debootstrap: $(tail -n 3 "$work/debootstrap.log")"
+    if [ -n "$emulated" ]; then
+        rm -rf "$work/root"
+        mv "$work/$name.new" "$work/root"
+        emulated "$0" --work "$work" --inside second-stage "$dist" >"$work/debootstrap.log" 2>&1 || fail "debootstrap: $(tail -n 3 "$work/debootstrap.log")"
+        mv "$work/root" "$work/$name.new"
+    fi
     mv "$work/$name.new" "$work/$name"
+}
+
+# Runs a program as the root of a user namespace, where it may name an emulator.
+emulated() {
+    # shellcheck disable=SC2016
+    TANDEM_EMULATE=1 unshare --user -- sh -c 'until [ "$(wc -l </proc/self/gid_map)" = 1 ]; do sleep 0.05; done; exec "$@"' sh \
+        unshare --mount --pid --fork --kill-child -- "$@" &
+    namespace=$!
+    # Refused until the namespace is there.
+    until echo '0 0 65536' 2>/dev/null >"/proc/$namespace/uid_map"; do
+        kill -0 "$namespace" 2>/dev/null || return 1
+        sleep 0.05
+    done
+    echo '0 0 65536' >"/proc/$namespace/gid_map"
+    wait "$namespace"
 }
 
 # Those of the Debian's Python, which may be another than this machine's.
 wheels() {
-    rm -f "$work"/wheels/tandem_classify-*
-    python=$(basename "$work"/python/usr/lib/python3.* | sed 's/^python//')
+    rm -f "$work/wheels-$arch"/tandem_classify-*
+    python=$(basename "$work/$1"/usr/lib/python3.* | sed 's/^python//')
     set --
     for minor in $(seq 5 40); do set -- "$@" --platform "manylinux_2_${minor}_$arch"; done
-    python3 -m pip --disable-pip-version-check --quiet download --dest "$work/wheels" --only-binary=:all: --implementation cp \
+    python3 -m pip --disable-pip-version-check --quiet download --dest "$work/wheels-$arch" --only-binary=:all: --implementation cp \
         --python-version "$python" --platform "manylinux2014_$arch" "$@" "$wheel" >"$work/pip.log" 2>&1 || { cat "$work/pip.log" >&2; fail "pip download"; }
 }
 
 run() {
     rm -rf "$work/root" "$work/took"
     cp -a "$work/$2" "$work/root"
+    export TANDEM_VERSION="$version" TANDEM_ARCH="$arch"
     # The processes that a package leaves end with their first.
-    TANDEM_VERSION=$version unshare --net --mount --pid --fork --kill-child -- "$0" --work "$work" --inside "$1" "$dist" || exit 1
-    ok "$1: $3; first answer after $(cat "$work/took") s, SIGTERM ends it with 0"
+    $emulated unshare --net --mount --pid --fork --kill-child -- "$0" --work "$work" --inside "$1" "$dist" || exit 1
+    ok "$1${emulated:+ for ARM64, by an emulator}: $3; first answer after $(cat "$work/took") s, SIGTERM ends it with 0"
 }
-wanted() { [ -z "$only" ] || [ "$only" = "$1" ]; }
-
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$here/Cargo.toml" | head -n 1)
 done_any=
-if wanted archive && [ -f "$dist/tandem-$version-$arch.tar.gz" ]; then
-    debian base --include=systemd,procps
-    run archive base "unpacked into /opt, run as nobody"
-    done_any=yes
-fi
-wheel=$(find "$dist" -maxdepth 1 -name "tandem_classify-*_$arch.whl" | head -n 1)
-if wanted wheel && [ -n "$wheel" ]; then
-    debian python --include=python3,python3-venv
-    wheels
-    run wheel python "installed by pip with its dependencies (downloaded before), run as nobody"
-    done_any=yes
-fi
-if wanted deb && [ -n "$(find "$dist" -maxdepth 1 -name "tandem-classify_*_$(dpkg --print-architecture).deb")" ]; then
-    debian base --include=systemd,procps
-    run deb base "installed by dpkg, run as tandem, purged"
-    done_any=yes
-fi
-if wanted arm64 && [ "$arch" != aarch64 ] && [ -f "$dist/tandem-$version-aarch64.tar.gz" ]; then
-    if command -v qemu-aarch64-static >/dev/null; then
-        # Its packages are unpacked, and that is all: nothing of them need run.
-        debian arm64 --arch=arm64 --foreign --include=libstdc++6
-        run arm64 arm64 "unpacked into /opt, run as nobody by an emulator"
+wanted() { [ -z "$only" ] || [ "$only" = "${emulated:+arm64}" ] || { [ -z "$emulated" ] && [ "$only" = "$1" ]; }; }
+
+# The packages for $arch, in a Debian for what needs no Python, and one for what does, both made with these options.
+packages() {
+    if wanted archive && [ -f "$dist/tandem-$version-$arch.tar.gz" ]; then
+        debian "$1" "$3"
+        run archive "$1" "unpacked into /opt, run as nobody"
         done_any=yes
+    fi
+    wheel=$(wheel_of)
+    if wanted wheel && [ -f "$wheel" ]; then
+        debian "$2" "$4"
+        wheels "$2"
+        run wheel "$2" "installed by pip with its dependencies (downloaded before), run as nobody"
+        done_any=yes
+    fi
+    if wanted deb && [ -f "$(deb_of)" ]; then
+        debian "$1" "$3"
+        run deb "$1" "installed by dpkg, run as tandem, purged"
+        done_any=yes
+    fi
+}
+
+emulated=
+packages base python --include=systemd,procps --include=python3,python3-venv
+if [ "$arch" != aarch64 ] && [ -f "$dist/tandem-$version-aarch64.tar.gz" ]; then
+    emulated=emulated
+    arch=aarch64
+    if [ ! -x /usr/bin/qemu-aarch64-static ] || [ ! -f /usr/lib/binfmt.d/qemu-aarch64.conf ]; then
+        echo "skipped arm64: Debian's qemu-user-static is not here"
     else
-        echo "skipped arm64: qemu-aarch64-static is not here"
+        # One for all: to set it up by an emulator takes minutes.
+        packages arm64 arm64 --include=systemd,procps,python3,python3-venv --include=systemd,procps,python3,python3-venv
     fi
 fi
 [ -n "$done_any" ] || { echo "$0: no packages in $dist: make packages" >&2; exit 2; }

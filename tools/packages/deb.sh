@@ -25,7 +25,7 @@ tree=$work/tree
 cp -R "$folder" "$tree"
 cp -R deploy/debian "$tree/"
 install -m 644 deploy/systemd/tandem.env tandem.example.toml "$tree/"
-sed -i "s/@MAINTAINER@/$maintainer/" "$tree/debian/control"
+sed -i "s|@MAINTAINER@|$(printf %s "$maintainer" | sed 's/[&|\\]/\\&/g')|" "$tree/debian/control"
 sed 's/^$/./; s/^/ /' LICENSE-MIT | sed '1,4d' >"$work/mit"
 sed -i -e "/@MIT@/{r $work/mit" -e 'd}' "$tree/debian/copyright"
 # With the package the settings are in /etc/tandem, where a tandem.toml is read too, and models that nobody names are those beside
@@ -44,5 +44,5 @@ tandem-classify ($release) unstable; urgency=medium
  -- $maintainer  $(date --utc --rfc-email --date="@$SOURCE_DATE_EPOCH")
 END
 
-(cd "$tree" && dpkg-buildpackage --build=binary --no-sign --host-arch "$debian" -d) >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+(cd "$tree" && GLIBC=$glibc dpkg-buildpackage --build=binary --no-sign --host-arch "$debian" -d) >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 finish "$work"/*_"$debian".deb "$folder"

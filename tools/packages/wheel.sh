@@ -24,8 +24,18 @@ printf 'from tandem_classify import main\n\nmain()\n' >"$module/__main__.py"
 install -m 755 "$folder/tandem" "$module/tandem"
 cp -R "$folder/models" "$module/"
 # ONNX Runtime brings its own licences in its own wheel.
-install -m 644 "$folder"/licenses/LICENSE-* "$folder/licenses/THIRD-PARTY.md" "$info/licenses/"
-install -m 644 "$folder/sbom.json" "$info/sboms/tandem-classify.cdx.json"
+install -m 644 "$folder"/licenses/LICENSE-* "$folder/licenses/THIRD-PARTY.md" "$folder/licenses/crates.txt" "$info/licenses/"
+# The library is no part of this wheel: pip brings it.
+python3 - "$folder/sbom.json" >"$info/sboms/tandem-classify.cdx.json" <<'PYTHON'
+import json, sys
+
+with open(sys.argv[1], encoding="utf-8") as file:
+    bom = json.load(file)
+for component in bom["components"]:
+    if "onnxruntime" in component["name"]:
+        component["scope"] = "excluded"
+json.dump(bom, sys.stdout, indent=2)
+PYTHON
 printf '[console_scripts]\ntandem = tandem_classify:main\n' >"$info/entry_points.txt"
 cat >"$info/WHEEL" <<END
 Wheel-Version: 1.0
@@ -39,10 +49,11 @@ Metadata-Version: 2.4
 Name: tandem-classify
 Version: $release
 Summary: $summary
-License-Expression: MIT OR Apache-2.0
+License-Expression: $(python3 tools/third-party.py --expression "$arch")
 License-File: LICENSE-APACHE
 License-File: LICENSE-MIT
 License-File: THIRD-PARTY.md
+License-File: crates.txt
 Keywords: grpc,onnx,classification,inference,nlp
 Classifier: Environment :: Console
 Classifier: Operating System :: POSIX :: Linux
