@@ -16,13 +16,13 @@ import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Folders at the root whose paths are looked up where they stand in code. ARCHITECTURE.md leaves `src/` out of its own.
-FOLDERS = "src", "proto", "tools", "benches", "deploy", "docs", "tests", "examples", "clients", "training", ".ci", ".github"
+FOLDERS = "src", "proto", "tools", "benches", "deploy", "docs", "tests", "examples", "clients", "training", ".ci", ".github", ".config", "fuzz", "build"
 # Pages of docs/ have fewer lines than this, but those that a generated table may make longer.
 LONG = 200
 GENERATED = "docs/configuration.md", "docs/metrics.md"
 SUMMARY = "docs/SUMMARY.md"
 # What commands in the texts make, so that git has none of it.
-MADE = ("training/work/",)
+MADE = ("training/work/", "fuzz/artifacts/", "fuzz/target/")
 
 FENCE = re.compile(r"^ {0,3}(?:> ?)*[ ]*(`{3,}|~{3,})")
 HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*$")

@@ -165,6 +165,10 @@ class Page:
 
     def __init__(self, name, recipe, program, environment, folder, short):
         unknown = set(recipe) - KEYS
+        # A word alone would pass over whatever comes to the page.
+        vague = [words for key in ("not_run", "elsewhere") for words in recipe.get(key, {}) if len(words) < 4]
+        if vague:
+            sys.exit(f"{RECIPES.name}: {name}: say more of a command than {vague[0]!r}")
         if unknown:
             sys.exit(f"{RECIPES.name}: {name}: no such key: {', '.join(unknown)}")
         self.name, self.recipe, self.program, self.short = name, recipe, program, short
@@ -279,8 +283,9 @@ class Page:
                             continue
                     if language in SCRIPT:
                         raise Differs(f"{RECIPES.name} does not say who runs this", "")
-                    if "jq " in command and not shutil.which("jq"):
-                        print(f"skipped, jq is not here: {self.name}: {command}")
+                    missing = [tool for tool in ("jq", "grpcurl") if re.search(rf"(^|\| ){tool} ", command) and not shutil.which(tool, path=self.environment["PATH"])]
+                    if missing:
+                        print(f"skipped, {missing[0]} is not here: {self.name}: {command}")
                         continue
                     self.run(command, printed)
             while server := self.server or self.second:
@@ -311,7 +316,8 @@ def main(words):
     gone = set(recipes) - set(pages)
     if gone:
         sys.exit(f"{RECIPES.name}: there is no {', '.join(gone)}")
-    grpcurl = subprocess.run([ROOT / "tools" / "test-tools.sh", "grpcurl"], check=True, capture_output=True, text=True).stdout.strip()
+    # The pinned one is for x86-64 alone.
+    grpcurl = subprocess.run([ROOT / "tools" / "test-tools.sh", "grpcurl"], capture_output=True, text=True).stdout.strip()
     total = 0
     for name in chosen or pages:
         began = time.monotonic()
@@ -320,7 +326,7 @@ def main(words):
             bin.mkdir()
             (bin / "tandem").symlink_to(pathlib.Path(program).resolve())
             environment = {key: value for key, value in os.environ.items() if not key.startswith("TANDEM")}
-            environment["PATH"] = f"{bin}:{os.path.dirname(grpcurl)}:{environment['PATH']}"
+            environment["PATH"] = ":".join(filter(None, (str(bin), os.path.dirname(grpcurl), environment["PATH"])))
             page = Page(name, recipes.get(name, {}), pathlib.Path(program).resolve(), environment, pathlib.Path(folder), short)
             page.run_all()
         if page.count:

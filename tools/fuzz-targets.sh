@@ -21,7 +21,8 @@ if [ "${1:-}" = keep ]; then
 fi
 cargo +nightly fetch --locked --manifest-path fuzz/Cargo.toml
 if [ $# -eq 0 ]; then
-    mapfile -t readers < <(cargo +nightly fuzz list)
+    list=$(cargo +nightly fuzz list)
+    mapfile -t readers <<<"$list"
     set -- "${readers[@]}"
 fi
 

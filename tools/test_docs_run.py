@@ -91,6 +91,9 @@ class Pages(unittest.TestCase):
             self.assertIn("has no such command", page("```sh\ntrue\n```\n", {key: ["gone"]}), key)
         self.assertIn("no such key", page("", {"nothing": 1}))
 
+    def test_a_rule_for_whatever_comes_is_a_fault(self):
+        self.assertIn("say more", page("```sh\ntrue\n```\n", {"not_run": {"": "why"}}))
+
     def test_long_commands_are_left_out_of_the_short_form(self):
         self.assertEqual(page("```sh\nfalse\ntrue\n```\n", {"long": ["false"]}), 1)
 

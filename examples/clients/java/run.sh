@@ -25,7 +25,7 @@ done
 for name in grpc-netty grpc-stub protobuf netty-codec-http2 perfmark-api; do
     [ -f "/usr/share/java/$name.jar" ] || skip "Debian's $name.jar is not installed"
 done
-if [ ! -f "$build/classes/Client.class" ] || [ "$here/Client.java" -nt "$build/classes/Client.class" ]; then
+if [ ! -f "$build/classes/Client.class" ] || [ -n "$(find "$here/Client.java" -newer "$build/classes/Client.class")" ]; then
     mkdir -p "$build/generated" "$build/classes"
     # Debian has no package of Google's common protos: they are made of the same files.
     protoc -I"$here/../../../proto" --java_out="$build/generated" --grpc-java_out="$build/generated" \
