@@ -1,5 +1,7 @@
 //! Checks of settings: each value alone by its declared bounds, then values that must fit each other.
 
+use std::path::Path;
+
 use super::address::Address;
 use super::addresses::AddressList;
 use super::bodies::largest_json;
@@ -24,6 +26,7 @@ impl Settings {
     pub fn check(&self) -> Result<(), String> {
         self.check_bounds()?;
         check_models(self)?;
+        check_labels(self)?;
         check_queue(self)?;
         check_client_header(self)?;
         check_tasks(self)?;
@@ -38,7 +41,7 @@ impl Settings {
 
 /// Models that are fetched are a repository, from a place that can be one, and need the feature.
 fn check_models(settings: &Settings) -> Result<(), String> {
-    let place = Place::of(&settings.models)?;
+    let place = Place::of(&settings.models).map_err(|problem| format!("models: {problem}"))?;
     if place.is_some() && cfg!(not(feature = "object-store")) {
         return Err(NO_FEATURE.to_owned());
     }
@@ -53,6 +56,14 @@ fn check_models(settings: &Settings) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// An address of labels can be one, and holds no password: what is wrong with it otherwise is told where it is used.
+fn check_labels(settings: &Settings) -> Result<(), String> {
+    let file = settings.labels_file.as_deref().unwrap_or(Path::new(""));
+    Place::of(file)
+        .map(|_| ())
+        .map_err(|problem| format!("labels_file: {problem}"))
 }
 
 /// The largest request must fit into a model's queue, and must not be too large itself.
@@ -261,6 +272,24 @@ mod tests {
     fn the_defaults_of_every_profile_are_allowed() {
         for profile in [Profile::Standard, Profile::Hardened] {
             assert_eq!(Settings::of(profile).check(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn an_address_is_named_without_its_password() {
+        let address = || std::path::PathBuf::from("s3://me:hunter2@bucket/labels.toml");
+        for told in [
+            problem(|settings| settings.labels_file = Some(address())),
+            problem(|settings| settings.models = address()),
+        ] {
+            assert!(
+                told.contains(": the address (s3://…) holds a user or a password"),
+                "{told}"
+            );
+            assert!(
+                told.starts_with("labels_file: ") || told.starts_with("models: "),
+                "{told}"
+            );
         }
     }
 

@@ -268,7 +268,7 @@ async fn a_promoted_version_stays_over_reloads_and_restarts_until_it_is_rolled_b
     // Without a version, the newest, from now on.
     let answer = promote(&mut admin, "").await.expect("promoted");
     let versions = answer.versions.clone().expect("the state");
-    assert_eq!(versions.pinned_version, "");
+    assert_eq!((versions.pinned_version.as_str(), versions.last_rollback), ("", None));
     assert_eq!(roles(answer.versions), [role("3", VersionRole::Stable)]);
     first.version("4");
     let report = admin

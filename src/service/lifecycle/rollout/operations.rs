@@ -51,7 +51,12 @@ pub fn previous_version(name: &str, catalog: &Catalog, pins: &PinBook, settings:
 fn follow_newest(owner: &mut Owner, name: &str) -> Result<Warning, Error> {
     versions_of(owner, name)?;
     let ended = end_canary(owner, name, "")?;
-    Ok(both(ended, owner.pin(name, |pins| pins.stable = None)))
+    let pinned = owner.pin(name, |pins| {
+        pins.stable = None;
+        // Whichever was rolled back may be the newest: whoever says this wants it again.
+        pins.rolled_back = None;
+    });
+    Ok(both(ended, pinned))
 }
 
 /// Makes a version stable. `rolled_back` is recorded in the pins where it takes the place of a version that was rolled
