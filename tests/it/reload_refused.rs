@@ -6,7 +6,7 @@ use tandem::service::catalog::refusal::Stage;
 use tandem::service::lifecycle::report::Verdict;
 
 use crate::reload::{ask, of_fast, server_of};
-use crate::support::models::ModelCopy;
+use crate::support::models::{ModelCopy, copy_folder};
 use crate::support::{TestServer, root};
 
 const NAME: &str = "sentiment-fast";
@@ -232,4 +232,44 @@ async fn a_version_that_does_worse_beside_the_old_one_is_refused() {
     let report = server.service.reload().await;
     assert!(matches!(of_fast(&report).1, Verdict::Exchanged { .. }), "{report:?}");
     calls.abort();
+}
+
+#[tokio::test]
+async fn a_version_whose_heads_serve_its_tasks_otherwise_is_refused() {
+    let repository = tempfile::tempdir().expect("a folder");
+    copy_folder(&root().join("tests/data/heads"), repository.path());
+    let server = TestServer::builder().models(repository.path().to_owned()).start().await;
+    let versions = repository.path().join("two-heads");
+    let manifest = fs::read_to_string(versions.join("1/manifest.toml")).expect("the manifest");
+    let newer = manifest.replace("\nversion = \"1\"", "\nversion = \"2\"");
+    copy_folder(&versions.join("1"), &versions.join("2"));
+    for (what, text, words) in [
+        (
+            "a head that is gone",
+            newer.replace("task = \"toxicity\"", "task = \"tone\""),
+            "it has no head for `toxicity`, version `1` has one",
+        ),
+        (
+            "another label",
+            newer.replace("\"unsure\"", "\"maybe\""),
+            "its labels for `toxicity` are clean, toxic, maybe",
+        ),
+    ] {
+        fs::write(versions.join("2/manifest.toml"), text).expect("written");
+        let report = server.service.reload().await;
+        let [outcome] = &report.outcomes[..] else {
+            panic!("one model: {report:?}")
+        };
+        let Verdict::Refused(refusal) = &outcome.verdict else {
+            panic!("{what}: {report:?}");
+        };
+        assert_eq!(refusal.stage, Stage::Mismatch, "{what}: {refusal}");
+        assert!(refusal.problem.contains(words), "{what}: {refusal}");
+    }
+    fs::write(versions.join("2/manifest.toml"), newer).expect("written");
+    let report = server.service.reload().await;
+    assert!(
+        matches!(&report.outcomes[0].verdict, Verdict::Exchanged { from: Some(from) } if from == "1"),
+        "{report:?}"
+    );
 }

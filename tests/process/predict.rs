@@ -308,6 +308,40 @@ fn an_explanation_shows_the_text_once_with_what_spoke_for_and_against() {
 }
 
 #[test]
+fn explanations_are_written_in_each_form_and_a_text_without_one_has_its_line() {
+    let (_folder, path) = file("texts.txt", format!("{GOOD}\n{}\n", "a".repeat(20_000)).as_bytes());
+    let explained = |format: &str| {
+        let told = predict_here(
+            &["--route", "fast", "--explain", "--format", format, "--file", &path],
+            b"",
+        );
+        assert_eq!(told.code, Some(1), "one text has no answer: {told:?}");
+        assert!(
+            told.complaint().contains("line 2: the text has 20000 bytes"),
+            "{told:?}"
+        );
+        told.stdout
+    };
+    let csv = explained("csv");
+    let mut lines = csv.lines();
+    assert_eq!(lines.next(), Some("text,label,contribution,ngram,start_byte,end_byte"));
+    for line in lines {
+        let [text, label, contribution, ngram, start, end] = &line.split(',').collect::<Vec<_>>()[..] else {
+            panic!("six columns: {line}");
+        };
+        assert!(*text == GOOD && ["negative", "positive"].contains(label), "{line}");
+        assert!(contribution.parse::<f32>().is_ok_and(f32::is_finite), "{line}");
+        let part = |at: &str| at.parse::<usize>().expect("a place");
+        assert_eq!(&&GOOD[part(start)..part(end)], ngram);
+    }
+    let rows = json_lines(&explained("jsonl"));
+    assert_eq!(rows[0]["label"], "positive");
+    assert_eq!((&rows[1]["line"], &rows[1]["label"]), (&Value::from(2), &Value::Null));
+    let table = explained("table");
+    assert!(table.contains("error: line 2: the text has 20000 bytes"), "{table}");
+}
+
+#[test]
 fn a_value_and_several_labels_are_shown_as_what_they_are() {
     let export = |name: &str| root().join("tests/data/scikit-learn").join(name).display().to_string();
     let ask = |name: &str, args: &[&str]| {
