@@ -40,7 +40,7 @@ NUMBER = re.compile(r"\d+\.\d+")
 PORTS, OTHER_PORTS = (50051, 5000, 50052), (50061, 5010, 50062)
 # Seconds: a program without optimizations, on a busy machine.
 LIMIT = 600
-KEYS = {"texts", "given", "long", "variables", "replace", "exit", "not_run", "elsewhere", "settings"}
+KEYS = {"texts", "given", "long", "short", "variables", "replace", "exit", "not_run", "elsewhere", "settings"}
 
 
 def alike(wanted, found):
@@ -176,7 +176,7 @@ class Page:
         self.state = folder / "state"
         self.environment = {**environment, **recipe.get("variables", {})}
         self.server, self.second, self.count = None, None, 0
-        self.unused = {(key, words) for key in KEYS - {"texts", "given", "variables"} for words in recipe.get(key, {})}
+        self.unused = {(key, words) for key in KEYS - {"texts", "given", "variables", *([] if short else ["short"])} for words in recipe.get(key, {})}
 
     def clone(self):
         """Makes the folder: as the root of a clone in which the program is built."""
@@ -204,9 +204,10 @@ class Page:
         """The command with the addresses and names that are meant here."""
         command = PROGRAM.sub("tandem", command)
         servers = {name: value for server in (self.server, self.second) if server for name, value in server.addresses.items()}
-        for written, meant in {**self.recipe.get("replace", {}), **servers}.items():
+        shorter = self.recipe.get("short", {}) if self.short else {}
+        for written, meant in {**self.recipe.get("replace", {}), **shorter, **servers}.items():
             if written in command:
-                self.unused.discard(("replace", written))
+                self.unused -= {("replace", written), ("short", written)}
                 command = command.replace(written, meant)
         return command
 
