@@ -2,7 +2,7 @@
 """Writes THIRD-PARTY.md from what Cargo knows: `tools/third-party.py`; `--check` only says whether the file is current.
 
 `--texts ARCH` prints the licences and notices of the crates in the program for a processor, each text once; `--expression ARCH` the
-SPDX expression of all of them. Reads no network: `cargo fetch` must have run.
+SPDX expression of all of them. Cargo fetches what is not there yet, as where the program alone was built.
 """
 
 import json
@@ -35,10 +35,10 @@ from `cargo metadata`; run it after changing dependencies.
 
 
 def metadata(*extra):
-    command = ["cargo", "metadata", "--locked", "--offline", "--format-version", "1", *extra]
+    command = ["cargo", "metadata", "--locked", "--format-version", "1", *extra]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode != 0:
-        sys.exit(f"cargo metadata failed, has `cargo fetch --locked` run?\n{done.stderr}")
+        sys.exit(f"cargo metadata failed\n{done.stderr}")
     return json.loads(done.stdout)
 
 
