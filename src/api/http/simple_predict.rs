@@ -96,15 +96,6 @@ pub async fn predict(State(door): State<Door>, Extension(call): Extension<Call>,
     response
 }
 
-/// An error in the names of this call's fields.
-fn in_its_words(error: Error) -> Error {
-    let mut error = renamed(error, &[("texts", "text")]);
-    if let Some(problem) = error.message.strip_prefix("route: ") {
-        error.message = format!("do_fast: {problem}");
-    }
-    error
-}
-
 async fn answer(door: &Door, call: &Call, request: SimpleRequest) -> Result<Response, Error> {
     let texts = request.text.0;
     let input = PredictInput {
@@ -113,7 +104,7 @@ async fn answer(door: &Door, call: &Call, request: SimpleRequest) -> Result<Resp
         ..PredictInput::default()
     };
     let output = door.answer(call, call.time(), input).await;
-    let output = output.map_err(in_its_words)?;
+    let output = output.map_err(|error| renamed(error, &[("texts", "text"), ("route", "do_fast")]))?;
     let hits = output.cache_hits;
     let answers = SimplePredictions {
         texts: &texts,
