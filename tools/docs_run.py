@@ -40,6 +40,8 @@ NUMBER = re.compile(r"\d+\.\d+")
 PORTS, OTHER_PORTS = (50051, 5000, 50052), (50061, 5010, 50062)
 # Seconds: a program without optimizations, on a busy machine.
 LIMIT = 600
+# Programs of which a page has many commands.
+COMMON = "", "tandem", "cargo", "cargo run --release --", "target/release/tandem", "curl", "grpcurl", "python3", "make"
 KEYS = {"texts", "given", "long", "short", "variables", "replace", "exit", "not_run", "elsewhere", "settings"}
 
 
@@ -165,8 +167,8 @@ class Page:
 
     def __init__(self, name, recipe, program, environment, folder, short):
         unknown = set(recipe) - KEYS
-        # A word alone would pass over whatever comes to the page.
-        vague = [words for key in ("not_run", "elsewhere") for words in recipe.get(key, {}) if len(words) < 4]
+        # A program alone would pass over whatever comes to the page.
+        vague = [words for key in ("not_run", "elsewhere") for words in recipe.get(key, {}) if words.strip() in COMMON]
         if vague:
             sys.exit(f"{RECIPES.name}: {name}: say more of a command than {vague[0]!r}")
         if unknown:

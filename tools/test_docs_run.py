@@ -92,7 +92,11 @@ class Pages(unittest.TestCase):
         self.assertIn("no such key", page("", {"nothing": 1}))
 
     def test_a_rule_for_whatever_comes_is_a_fault(self):
-        self.assertIn("say more", page("```sh\ntrue\n```\n", {"not_run": {"": "why"}}))
+        for words in "", "tandem", "curl ":
+            self.assertIn("say more", page("```sh\ntandem x\n```\n", {"not_run": {words: "why"}}), words)
+
+    def test_words_for_the_short_form_are_taken_there(self):
+        self.assertEqual(page("```console\n$ echo long\nshort\n```\n", {"short": {"echo long": "echo short"}}), 1)
 
     def test_long_commands_are_left_out_of_the_short_form(self):
         self.assertEqual(page("```sh\nfalse\ntrue\n```\n", {"long": ["false"]}), 1)
