@@ -38,7 +38,7 @@ coverage: ## which lines a test runs, and the files with the most that none does
 lint: ## formatting, clippy, shell scripts: warnings are errors
 	cargo fmt --check
 	cargo clippy --locked --all-targets --features object-store,otlp,parquet -- --deny warnings
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run $$(git ls-files '*.sh'); else echo "shellcheck is not here: skipped"; fi
+	@if command -v shellcheck >/dev/null; then scripts=$$(git ls-files '*.sh') && shellcheck .ci/run $$scripts; else echo "shellcheck is not here: skipped"; fi
 
 deny: ## holds Cargo.lock against deny.toml: licences, crates that may not be there, sources
 	$$(tools/test-tools.sh cargo-deny) --locked check licenses bans sources
