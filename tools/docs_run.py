@@ -132,6 +132,9 @@ class Server:
             ["bash", "-c", f"exec env {command}"], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         self.addresses, said = {}, []
+        # One that is never ready is ended.
+        limit = threading.Timer(LIMIT, self.process.kill)
+        limit.start()
         for line in self.process.stderr:
             said.append(line)
             fields = json.loads(line) if line.startswith("{") else {}
@@ -141,8 +144,10 @@ class Server:
                         for host in "localhost", "127.0.0.1":
                             self.addresses[f"{host}:{port}"] = f"{host}:{fields[door].rpartition(':')[2]}"
             if fields.get("message") == "ready":
+                limit.cancel()
                 break
         else:
+            limit.cancel()
             raise Differs(f"it ended with {self.process.wait()} before it was ready", "".join(said))
         # What it says after that has to be read.
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
@@ -288,12 +293,14 @@ class Page:
                         raise Differs(f"{RECIPES.name} does not say who runs this", "")
                     missing = [tool for tool in ("jq", "grpcurl") if re.search(rf"(^|\| ){tool} ", command) and not shutil.which(tool, path=self.environment["PATH"])]
                     if missing:
+                        # What its recipe has for it is not left over.
+                        self.rule("exit", command)
+                        self.meant(command)
                         print(f"skipped, {missing[0]} is not here: {self.name}: {command}")
                         continue
                     self.run(command, printed)
-            while server := self.server or self.second:
+            for server in filter(None, (self.server, self.second)):
                 server.end()
-                self.server, self.second = None, None if server is self.second else self.second
         except (Differs, tomllib.TOMLDecodeError) as differs:
             sys.exit("\n".join(str(part) for part in (f"{self.name}: $ {at}", *reversed(differs.args))))
         finally:
